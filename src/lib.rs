@@ -1,0 +1,4 @@
+//! Claviger: an API key goes in, a short-lived JWT with the roles that the key holds now comes out.
+
+pub mod clock;
+pub mod model;

@@ -1,0 +1,332 @@
+//! Names and numbers of things, each its own type, parsed once at the edge.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use ulid::Ulid;
+
+/// A text that is not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not {what}: {why}")]
+pub struct Invalid {
+    /// What was expected, with its article: `a space id`.
+    pub what: &'static str,
+    /// The text as it came.
+    pub text: String,
+    /// The rule that it breaks.
+    pub why: &'static str,
+}
+
+impl Invalid {
+    pub(super) fn new(what: &'static str, text: &str, why: &'static str) -> Self {
+        Self { what, text: text.chars().take(200).collect(), why }
+    }
+}
+
+/// A text newtype with one rule, checked by its `FromStr`.
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The text itself.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Invalid;
+
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                let check: fn(&str) -> Result<(), &'static str> = $check;
+                check(text).map_err(|why| Invalid::new($what, text, why))?;
+                Ok(Self(text.into()))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Invalid;
+
+            fn try_from(text: String) -> Result<Self, Invalid> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0.as_ref().to_owned()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+text_id!(
+    /// A space's slug, chosen at creation and never changed: `production`.
+    SpaceId,
+    "a space id",
+    slug
+);
+text_id!(
+    /// A role's slug, chosen at creation and never changed: `deployer`.
+    RoleId,
+    "a role id",
+    slug
+);
+text_id!(
+    /// A group as the identity provider spells it; case and blanks count.
+    GroupName,
+    "a group name",
+    |text| printable(text, 256)
+);
+text_id!(
+    /// An API key's name, unique among the keys that are not revoked.
+    KeyName,
+    "a key name",
+    |text| trimmed(text, 128)
+);
+text_id!(
+    /// A login policy's name, unique.
+    PolicyName,
+    "a policy name",
+    |text| trimmed(text, 128)
+);
+
+impl SpaceId {
+    /// The space that every other one stands under.
+    #[must_use]
+    pub fn root() -> Self {
+        Self("root".into())
+    }
+
+    /// Whether this is `root`.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        &*self.0 == "root"
+    }
+}
+
+fn slug(text: &str) -> Result<(), &'static str> {
+    let well_formed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    match text.as_bytes() {
+        [] => Err("it is empty"),
+        bytes if bytes.len() > 64 => Err("it is longer than 64 characters"),
+        bytes if !bytes.iter().copied().all(well_formed) => Err("only lower-case letters, digits, `-` and `_` may stand in it"),
+        [b'-' | b'_', ..] => Err("it must begin with a letter or a digit"),
+        _ => Ok(()),
+    }
+}
+
+fn printable(text: &str, longest: usize) -> Result<(), &'static str> {
+    if text.is_empty() {
+        Err("it is empty")
+    } else if text.chars().count() > longest {
+        Err("it is too long")
+    } else if text.chars().any(char::is_control) {
+        Err("control characters may not stand in it")
+    } else {
+        Ok(())
+    }
+}
+
+fn trimmed(text: &str, longest: usize) -> Result<(), &'static str> {
+    printable(text, longest)?;
+    if text.trim() == text { Ok(()) } else { Err("it may not begin or end with a blank") }
+}
+
+/// A ULID newtype, written in lower case.
+macro_rules! ulid_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Ulid);
+
+        impl $name {
+            /// From the milliseconds of its creation since the Unix epoch (48 bits count) and randomness (80 bits count).
+            #[must_use]
+            pub fn new(unix_ms: u64, random: u128) -> Self {
+                Self(Ulid::from_parts(unix_ms, random))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Invalid;
+
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                if text.len() != 26 || text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                    return Err(Invalid::new($what, text, "an id has 26 lower-case characters"));
+                }
+                // Crockford's alphabet reads several spellings alike (`i`, `l` and `1`; `o` and `0`), and 26 characters hold two bits
+                // more than a ULID has: only the canonical spelling is an id. Checked without formatting, as every request comes by.
+                let canonical = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'h' | b'j' | b'k' | b'm' | b'n' | b'p'..=b't' | b'v'..=b'z');
+                let in_range = text.bytes().next().is_some_and(|first| first <= b'7');
+                match Ulid::from_string(text) {
+                    Ok(id) if in_range && text.bytes().all(canonical) => Ok(Self(id)),
+                    _ => Err(Invalid::new($what, text, "it is not a ULID")),
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Invalid;
+
+            fn try_from(text: String) -> Result<Self, Invalid> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.to_string()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0.to_string().to_ascii_lowercase())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
+ulid_id!(
+    /// An API key's id: public, may be logged.
+    KeyId,
+    "a key id"
+);
+ulid_id!(
+    /// A binding's id.
+    BindingId,
+    "a binding id"
+);
+
+/// The number of the last committed change: grows by one, never skips, never goes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(pub u64);
+
+impl Revision {
+    /// The one that follows.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slug_is_lower_case_letters_digits_and_dashes() {
+        let longest = "a".repeat(64);
+        for good in ["root", "a", "0", "eu-west_1", &longest] {
+            assert_eq!(good.parse::<SpaceId>().unwrap().as_str(), good);
+        }
+        let too_long = "a".repeat(65);
+        for wrong in ["", "-a", "_a", "Root", "a b", "a/b", "a.b", "é", "a\n", &too_long] {
+            assert!(wrong.parse::<SpaceId>().is_err() && wrong.parse::<RoleId>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_group_keeps_its_case_and_blanks() {
+        assert_eq!(" Platform Team ".parse::<GroupName>().unwrap().as_str(), " Platform Team ");
+        assert_ne!("Platform".parse::<GroupName>(), "platform".parse());
+        for wrong in ["", "a\nb", "\u{1b}[2J"] {
+            assert!(wrong.parse::<GroupName>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_name_has_no_blank_at_either_end() {
+        assert!("ci cd".parse::<KeyName>().is_ok());
+        for wrong in ["", " ci", "ci ", "ci\t"] {
+            assert!(wrong.parse::<KeyName>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_as_long_in_characters_as_they_may_be_in_any_script() {
+        assert!("東".repeat(128).parse::<KeyName>().is_ok());
+        assert!("東".repeat(129).parse::<KeyName>().is_err());
+    }
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        let id: KeyId = "01aryz6s41041061050r3gg28a".parse().unwrap();
+
+        assert_eq!(id, KeyId::new(1_469_918_176_385, 0x0102_0304_0506_0708_090a));
+        assert_eq!(id.to_string(), "01aryz6s41041061050r3gg28a");
+        // Upper case; `o` and `i`, which Crockford's alphabet reads as 0 and 1; `u`, which it lacks; beyond 128 bits; too short, too long.
+        for wrong in [
+            "01ARYZ6S41041061050R3GG28A",
+            "o1aryz6s41041061050r3gg28a",
+            "0iaryz6s41041061050r3gg28a",
+            "01uryz6s41041061050r3gg28a",
+            "81aryz6s41041061050r3gg28a",
+            "01aryz6s41041061050r3gg28",
+            "01aryz6s41041061050r3gg28a0",
+            "",
+        ] {
+            assert!(wrong.parse::<KeyId>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ids_sort_by_age() {
+        assert!(BindingId::new(1, u128::MAX) < BindingId::new(2, 0));
+        assert!(BindingId::new(1, u128::MAX).to_string() < BindingId::new(2, 0).to_string());
+    }
+
+    #[test]
+    fn json_that_breaks_a_rule_is_not_taken() {
+        assert!(serde_json::from_str::<SpaceId>("\"Production\"").is_err());
+        assert!(serde_json::from_str::<KeyId>("\"01ARYZ6S41041061050R3GG28A\"").is_err());
+        assert_eq!(serde_json::from_str::<SpaceId>("\"production\"").unwrap().as_str(), "production");
+    }
+
+    #[test]
+    fn an_invalid_text_is_quoted_with_its_control_characters_spelled_out_and_cut() {
+        let error = format!("\u{1b}{}", "x".repeat(1000)).parse::<SpaceId>().unwrap_err().to_string();
+
+        assert!(error.starts_with("\"\\u{1b}x") && error.len() < 400, "{error}");
+    }
+}

@@ -1,0 +1,30 @@
+//! The nouns of access control and the pure rules between them.
+//!
+//! Nothing here does I/O, asks a clock or awaits: time, randomness and rows come in as arguments. That is what lets the whole
+//! decision procedure be checked against a naive oracle.
+
+mod action;
+mod api_key;
+mod binding;
+mod decision;
+mod grant;
+mod id;
+mod mutation;
+mod outcome;
+mod policy;
+mod role;
+mod snapshot;
+mod space;
+
+pub use action::{Action, ActionPattern};
+pub use api_key::{IMPORTED_KEY_MAX, KEY_LENGTH, KEY_PREFIX, KeyDigest, KeyRecord, KeyState, PlainKey, SecretRecord};
+pub use binding::{Binding, KeyBinding, Subject};
+pub use decision::{AdmitWithoutRoles, Decision, Ignored, IgnoredReason, SystemRoleClaim, Verdict};
+pub use grant::{Grant, Grants, RolesBySpace, Via};
+pub use id::{BindingId, GroupName, Invalid, KeyId, KeyName, PolicyName, Revision, RoleId, SpaceId};
+pub use mutation::{Actor, AuditEntry, Change, Changes, Expiry, Mutation, NewKey, Reach};
+pub use outcome::{Outcome, Refusal, TooLarge, WhyInvalid, WhyUnavailable};
+pub use policy::{LoginPolicy, RegoVersion, Strategy};
+pub use role::{Role, SystemRole};
+pub use snapshot::{Group, Snapshot};
+pub use space::{Space, SpaceFault, SpaceTree};

@@ -1,0 +1,197 @@
+//! The only ways to change anything, and what a change leaves behind.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::action::ActionPattern;
+use super::api_key::KeyDigest;
+use super::binding::Subject;
+use super::id::{BindingId, GroupName, KeyId, KeyName, PolicyName, Revision, RoleId, SpaceId};
+use super::policy::{LoginPolicy, RegoVersion, Strategy};
+use super::space::Space;
+
+/// A key to be made or imported. Ids and digests are the caller's to draw: a mutation has no randomness of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewKey {
+    /// Its id.
+    pub id: KeyId,
+    /// Its name; must be free.
+    pub name: KeyName,
+    /// What it is for.
+    pub description: String,
+    /// Groups; those that do not exist yet come into being.
+    pub groups: Vec<GroupName>,
+    /// When it stops working by itself.
+    pub expires_at: Option<Timestamp>,
+    /// SHA-256 of the text that will be presented.
+    pub digest: KeyDigest,
+    /// Roles bound from the start, each with the id that its binding gets.
+    pub bindings: Vec<(BindingId, RoleId, SpaceId)>,
+}
+
+/// A new expiry, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// The key stops working at this time.
+    At(Timestamp),
+    /// The key works until somebody ends it.
+    Never,
+}
+
+/// One change, all or nothing. In an update, `None` leaves a field as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    /// Makes the first key, a root admin; refused unless the store has never had a key.
+    Bootstrap(NewKey),
+    /// Makes a key.
+    CreateKey(NewKey),
+    /// Takes over a key of another system by its SHA-256.
+    ImportKey(NewKey),
+    /// Changes what a key is called, which groups it is in, when it ends.
+    UpdateKey { id: KeyId, name: Option<KeyName>, description: Option<String>, groups: Option<Vec<GroupName>>, expiry: Option<Expiry> },
+    /// Gives a key a new secret; the one before it works until `old_ends_at`, any older ones end now.
+    RotateKey { id: KeyId, digest: KeyDigest, old_ends_at: Timestamp },
+    /// Switches a key off.
+    DisableKey { id: KeyId },
+    /// Switches it on again.
+    EnableKey { id: KeyId },
+    /// Takes a key back for good.
+    RevokeKey { id: KeyId },
+    /// Makes a space.
+    CreateSpace(Space),
+    /// Renames, relabels, moves.
+    UpdateSpace { id: SpaceId, name: Option<String>, description: Option<String>, labels: Option<Vec<String>>, parent: Option<SpaceId> },
+    /// Refused while it has a child or a binding.
+    DeleteSpace { id: SpaceId },
+    /// Makes a role.
+    CreateRole { id: RoleId, name: String, description: String, actions: Vec<ActionPattern> },
+    /// Not for system roles.
+    UpdateRole { id: RoleId, name: Option<String>, description: Option<String>, actions: Option<Vec<ActionPattern>> },
+    /// Not for system roles; refused while it is bound.
+    DeleteRole { id: RoleId },
+    /// Describes a group before anything refers to it.
+    CreateGroup { name: GroupName, description: String },
+    /// Changes a group's description.
+    UpdateGroup { name: GroupName, description: String },
+    /// Refused while it is bound or a key that is not revoked is a member of it.
+    DeleteGroup { name: GroupName },
+    /// Binds. A group that does not exist yet comes into being.
+    CreateBinding { id: BindingId, subject: Subject, role: RoleId, space: SpaceId },
+    /// Unbinds.
+    DeleteBinding { id: BindingId },
+    /// Adds a login policy; the caller has checked that it loads.
+    CreatePolicy(LoginPolicy),
+    /// Replaces a login policy's text.
+    UpdatePolicy { name: PolicyName, source: Box<str>, rego: Option<RegoVersion> },
+    /// Takes a login policy out of force.
+    DeletePolicy { name: PolicyName },
+    /// Says which sources of roles count.
+    SetStrategy(Strategy),
+}
+
+impl Mutation {
+    /// What it does, as the audit has it: `binding.create`.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::Bootstrap(_) => "key.bootstrap",
+            Self::CreateKey(_) => "key.create",
+            Self::ImportKey(_) => "key.import",
+            Self::UpdateKey { .. } => "key.update",
+            Self::RotateKey { .. } => "key.rotate",
+            Self::DisableKey { .. } => "key.disable",
+            Self::EnableKey { .. } => "key.enable",
+            Self::RevokeKey { .. } => "key.revoke",
+            Self::CreateSpace(_) => "space.create",
+            Self::UpdateSpace { .. } => "space.update",
+            Self::DeleteSpace { .. } => "space.delete",
+            Self::CreateRole { .. } => "role.create",
+            Self::UpdateRole { .. } => "role.update",
+            Self::DeleteRole { .. } => "role.delete",
+            Self::CreateGroup { .. } => "group.create",
+            Self::UpdateGroup { .. } => "group.update",
+            Self::DeleteGroup { .. } => "group.delete",
+            Self::CreateBinding { .. } => "binding.create",
+            Self::DeleteBinding { .. } => "binding.delete",
+            Self::CreatePolicy(_) => "policy.create",
+            Self::UpdatePolicy { .. } => "policy.update",
+            Self::DeletePolicy { .. } => "policy.delete",
+            Self::SetStrategy(_) => "strategy.set",
+        }
+    }
+}
+
+/// Who asks for a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// Somebody with the store itself in their hands: the command line with `--store`.
+    Operator,
+    /// Claviger itself, at its first start.
+    System,
+    /// A key, through the admin API.
+    Key(KeyId),
+}
+
+impl Actor {
+    /// As the audit has it: `operator`, `system`, `api::<id>`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self {
+            Self::Operator => "operator".to_owned(),
+            Self::System => "system".to_owned(),
+            Self::Key(id) => format!("api::{id}"),
+        }
+    }
+}
+
+/// A change that has been committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its number.
+    pub revision: Revision,
+    /// When it was committed.
+    pub at: Timestamp,
+    /// Whose cached credentials it can touch.
+    pub reach: Reach,
+}
+
+/// Whose cached credentials a change can touch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// One key's: every digest that it has or had.
+    Key(KeyId, Vec<KeyDigest>),
+    /// Everybody's: the snapshot has changed.
+    All,
+}
+
+/// What the change feed has after a revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// Every change since, in order; may be empty.
+    Since(Vec<Change>),
+    /// The feed no longer goes back that far: everything may have changed.
+    TooOld,
+}
+
+/// What the audit keeps of a change. Secrets and digests never stand in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// The change's number.
+    pub revision: Revision,
+    /// When it was committed.
+    pub at: Timestamp,
+    /// Who: see [`Actor::label`].
+    pub actor: String,
+    /// From where, if it came over the network.
+    pub remote_ip: Option<String>,
+    /// What: see [`Mutation::action`].
+    pub action: String,
+    /// To what: a key's id, a space's slug, …
+    pub resource: String,
+    /// The resource before, as JSON.
+    pub before: Option<serde_json::Value>,
+    /// The resource after, as JSON.
+    pub after: Option<serde_json::Value>,
+    /// The request that asked for it.
+    pub request_id: Option<String>,
+}

@@ -1,0 +1,4 @@
+//! One binary for all integration tests: one file for each topic.
+#![cfg(test)]
+
+mod model_properties;
