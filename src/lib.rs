@@ -1,4 +1,5 @@
 //! Claviger: an API key goes in, a short-lived JWT with the roles that the key holds now comes out.
 
 pub mod clock;
+pub mod config;
 pub mod model;

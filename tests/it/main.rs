@@ -1,4 +1,5 @@
 //! One binary for all integration tests: one file for each topic.
 #![cfg(test)]
 
+mod configuration;
 mod model_properties;

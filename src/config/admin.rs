@@ -1,0 +1,26 @@
+//! `[admin]`: where the admin API is to listen.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::reader::Section;
+use super::wanted::{listen, text};
+
+/// `[admin]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdminSettings {
+    /// `None`: switched off, written `"off"`.
+    pub listen: Option<SocketAddr>,
+}
+
+impl Default for AdminSettings {
+    fn default() -> Self {
+        Self { listen: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081)) }
+    }
+}
+
+impl AdminSettings {
+    pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
+        let listen = text(|text| if text == "off" { Ok(None) } else { listen(text).map(Some) });
+        Self { listen: section.read("listen", Self::default().listen, listen) }
+    }
+}

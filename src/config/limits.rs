@@ -1,0 +1,41 @@
+//! `[limits]`: what one client may take.
+
+use std::time::Duration;
+
+use super::reader::Section;
+use super::wanted::{duration, number, size};
+use super::{hours, millis, secs};
+
+/// `[limits]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct LimitSettings {
+    /// The head of a request, in bytes.
+    pub max_header_bytes: usize,
+    /// Connections of clients at one time.
+    pub max_connections: usize,
+    /// How long the head of a request may take.
+    pub header_timeout: Duration,
+    /// How long a connection may say nothing.
+    pub idle_timeout: Duration,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self { max_header_bytes: 32 << 10, max_connections: 10_000, header_timeout: secs(10), idle_timeout: secs(75) }
+    }
+}
+
+impl LimitSettings {
+    pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
+        section.refuse("rate", "rate limits are not in this version, and a limit that nobody enforces is worse than none: take it out");
+        let default = Self::default();
+        let max_connections = u32::try_from(default.max_connections).unwrap_or(u32::MAX);
+        Self {
+            // hyper has no smaller buffer.
+            max_header_bytes: section.read("max_header_bytes", default.max_header_bytes, size(8 << 10..=1 << 20)),
+            max_connections: section.read("max_connections", max_connections, number(1..=1_000_000)) as usize,
+            header_timeout: section.read("header_timeout", default.header_timeout, duration(millis(100)..=secs(300))),
+            idle_timeout: section.read("idle_timeout", default.idle_timeout, duration(secs(1)..=hours(24))),
+        }
+    }
+}

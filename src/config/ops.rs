@@ -1,0 +1,25 @@
+//! `[ops]`: where probes, metrics and keys are served.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::reader::Section;
+use super::wanted::{listen, text};
+
+/// `[ops]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpsSettings {
+    /// Where the ops listener listens.
+    pub listen: SocketAddr,
+}
+
+impl Default for OpsSettings {
+    fn default() -> Self {
+        Self { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9464) }
+    }
+}
+
+impl OpsSettings {
+    pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
+        Self { listen: section.read("listen", Self::default().listen, text(listen)) }
+    }
+}

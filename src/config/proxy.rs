@@ -1,0 +1,149 @@
+//! `[proxy]`: where clients come in, and whose word about them counts.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use http::HeaderName;
+use http::header::AUTHORIZATION;
+use ipnet::{IpNet, Ipv4Net};
+
+use super::header::credential_header;
+use super::reader::Section;
+use super::value::{Origin, Value};
+use super::wanted::{Wrong, Wrongs, list, listen, number, one_of, text};
+
+/// More threads than any machine has cores.
+const THREADS_MAX: u32 = 1024;
+
+/// `[proxy]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProxySettings {
+    /// Where the data plane listens.
+    pub listen: SocketAddr,
+    /// Threads of the data plane. 0: one for each core that the cgroup grants.
+    pub threads: usize,
+    /// Peers whose word about the client's address counts. IPv4-mapped networks are unmapped.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What a trusted peer says the client's address in.
+    pub client_ip: ClientIp,
+    /// Where a client may put its key: `authorization` takes `Bearer`, the others the bare key. Never empty, no name twice.
+    pub credential_headers: Vec<HeaderName>,
+}
+
+/// Where the client's address comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientIp {
+    /// The other end of the connection.
+    Peer,
+    /// `X-Forwarded-For`, if the peer is trusted.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239), if the peer is trusted.
+    Forwarded,
+}
+
+impl ClientIp {
+    /// As the configuration spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::XForwardedFor => "x-forwarded-for",
+            Self::Forwarded => "forwarded",
+        }
+    }
+}
+
+impl Default for ProxySettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080),
+            threads: 0,
+            trusted_proxies: Vec::new(),
+            client_ip: ClientIp::Peer,
+            credential_headers: vec![AUTHORIZATION, HeaderName::from_static("x-api-key")],
+        }
+    }
+}
+
+impl ProxySettings {
+    pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
+        section.refuse("tls", "TLS on the proxy's listener is not in this version: end it in front, and take this out");
+        let default = Self::default();
+        let threads = u32::try_from(default.threads).unwrap_or(THREADS_MAX);
+        Self {
+            listen: section.read("listen", default.listen, text(listen)),
+            threads: section.read("threads", threads, number(0..=THREADS_MAX)) as usize,
+            trusted_proxies: section.read("trusted_proxies", default.trusted_proxies, list(text(network))),
+            client_ip: section.read("client_ip", default.client_ip, client_ip),
+            credential_headers: section.read("credential_headers", default.credential_headers, credential_headers),
+        }
+    }
+}
+
+fn client_ip(value: &Value, at: &Origin) -> Result<ClientIp, Wrongs> {
+    if matches!(value, Value::Text(text) | Value::Bare(text) if text == "proxy-protocol") {
+        let wrong = Wrong::new("the PROXY protocol is not in this version");
+        return Err(wrong.suggest("let the balancer set X-Forwarded-For, and say \"x-forwarded-for\"").into());
+    }
+    one_of(&[ClientIp::Peer, ClientIp::XForwardedFor, ClientIp::Forwarded].map(|from| (from.as_str(), from)))(value, at)
+}
+
+/// At least one header, and each once.
+fn credential_headers(value: &Value, at: &Origin) -> Result<Vec<HeaderName>, Wrongs> {
+    let headers = list(text(credential_header))(value, at)?;
+    if headers.is_empty() {
+        return Err(Wrong::new("without a header to look for, nobody could present a key").into());
+    }
+    for (index, header) in headers.iter().enumerate() {
+        if headers.iter().take(index).any(|earlier| earlier == header) {
+            let at = if let Value::List(items) = value { items.get(index).map(|(_, at)| at.clone()) } else { None };
+            return Err(Wrong { at, ..Wrong::new(format!("{header} stands here twice")) }.into());
+        }
+    }
+    Ok(headers)
+}
+
+/// A network, or one address.
+fn network(text: &str) -> Result<IpNet, Wrong> {
+    let network = match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
+        (Ok(network), _) => network,
+        (_, Ok(address)) => IpNet::from(address),
+        _ => {
+            let wrong = Wrong::new(format!("{text:?} is not a network"));
+            return Err(wrong.suggest("networks look like \"10.0.0.0/8\" or \"fd00::/8\""));
+        }
+    };
+    if network.trunc() != network {
+        let wrong = Wrong::new(format!("{network} has bits behind its prefix"));
+        return Err(wrong.suggest(format!("did you mean \"{}\"?", network.trunc())));
+    }
+    Ok(unmapped(network))
+}
+
+/// Clients' IPv4-mapped addresses are unmapped before they are compared, so networks of such addresses are, too.
+fn unmapped(network: IpNet) -> IpNet {
+    let IpNet::V6(v6) = network else { return network };
+    let v4 = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
+    v4.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok()).map_or(network, IpNet::V4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_of_mapped_addresses_is_one_of_ipv4() {
+        for (written, meant) in [
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("10.1.2.3", "10.1.2.3/32"),
+            ("::1", "::1/128"),
+            ("::/0", "::/0"),
+            ("fd00::/8", "fd00::/8"),
+        ] {
+            assert_eq!(network(written).unwrap().to_string(), meant);
+        }
+    }
+
+    #[test]
+    fn a_network_with_bits_behind_its_prefix_is_refused() {
+        assert_eq!(network("10.1.2.3/8").unwrap_err().suggestion.as_deref(), Some("did you mean \"10.0.0.0/8\"?"));
+    }
+}

@@ -1,0 +1,120 @@
+//! What keys have to do with each other.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::reader::Reader;
+use super::{ClientIp, Settings, UpstreamSettings};
+
+/// Looks at the settings as a whole.
+pub(super) fn relate(settings: &Settings, reader: &mut Reader<'_>) {
+    listeners(settings, reader);
+    limits(settings, reader);
+    trust(settings, reader);
+    if settings.admin.listen.is_some() {
+        reader.warn("admin.listen", "the admin API is not in this version: nothing listens here");
+    }
+}
+
+fn listeners(settings: &Settings, reader: &mut Reader<'_>) {
+    let (proxy, ops) = (settings.proxy.listen, settings.ops.listen);
+    reader.rule(
+        &["ops.listen", "proxy.listen"],
+        !collide(proxy, ops),
+        format!("the proxy on {proxy} and ops on {ops} cannot both listen"),
+        None,
+    );
+    // Nothing listens at the admin's default address yet, so only a written one is in anyone's way.
+    if let (Some(admin), Some(_)) = (settings.admin.listen, reader.given("admin.listen")) {
+        for (name, key, other) in [("the proxy", "proxy.listen", proxy), ("ops", "ops.listen", ops)] {
+            let message = format!("the admin API on {admin} and {name} on {other} cannot both listen");
+            reader.rule(&["admin.listen", key], !collide(admin, other), message, None);
+        }
+    }
+    for (name, key, listener) in [("the proxy", "proxy.listen", proxy), ("the ops listener", "ops.listen", ops)] {
+        let message = format!("this is {name} itself: requests would go round in circles");
+        let suggestion = Some("name the API that stands behind the proxy");
+        reader.rule(&["upstream.url", key], !reaches(&settings.upstream, listener), message, suggestion);
+    }
+}
+
+fn limits(settings: &Settings, reader: &mut Reader<'_>) {
+    let (cache, token, limits) = (&settings.cache, &settings.token, &settings.limits);
+    reader.rule(
+        &["cache.time_quantum", "token.ttl"],
+        cache.time_quantum <= token.ttl,
+        "policies would see the time more coarsely than a token lasts",
+        Some("keep cache.time_quantum at or below token.ttl"),
+    );
+    reader.rule(
+        &["cache.negative_ttl", "store.max_staleness"],
+        cache.negative_ttl <= settings.store.max_staleness,
+        "that a key is unknown would be remembered for longer than anything may be stale",
+        Some("keep cache.negative_ttl at or below store.max_staleness"),
+    );
+    reader.rule(
+        &["token.max_bytes", "limits.max_header_bytes"],
+        token.max_bytes <= limits.max_header_bytes / 2,
+        "a token may take no more than half of what a request's head may have",
+        Some("keep token.max_bytes at or below half of limits.max_header_bytes"),
+    );
+}
+
+fn trust(settings: &Settings, reader: &mut Reader<'_>) {
+    if settings.proxy.client_ip != ClientIp::Peer && settings.proxy.trusted_proxies.is_empty() {
+        reader.warn("proxy.client_ip", "no proxy is trusted, so the header never counts: name them in proxy.trusted_proxies");
+    }
+    if settings.proxy.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
+        reader.warn("proxy.trusted_proxies", "everybody is trusted: any client can choose the address that policies see");
+    }
+}
+
+/// Whether one address takes the other's place.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    // Port 0 is whichever is free.
+    one.port() != 0 && one.port() == other.port() && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
+}
+
+/// Whether the upstream is, for all that its name tells, this listener.
+fn reaches(upstream: &UpstreamSettings, listener: SocketAddr) -> bool {
+    let host = upstream.url.host().unwrap_or_default();
+    let named = host.eq_ignore_ascii_case("localhost");
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
+    // A connection to the unspecified address arrives at the loopback.
+    let local = named || address.is_some_and(|address| address.is_loopback() || address.is_unspecified());
+    let vague = named || address.is_some_and(|address| address.is_unspecified());
+    let same_host = address == Some(listener.ip()) || (local && listener.ip().is_unspecified()) || (vague && listener.ip().is_loopback());
+    same_host && upstream.url.port_u16().unwrap_or(80) == listener.port()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Uri;
+
+    use super::*;
+
+    #[test]
+    fn the_proxy_knows_itself_by_all_its_names() {
+        let reached = |url: &'static str, listener: &str| {
+            reaches(&UpstreamSettings { url: Uri::from_static(url), ..UpstreamSettings::default() }, listener.parse().unwrap())
+        };
+        for (url, listener) in [
+            ("http://127.0.0.1:8080", "0.0.0.0:8080"),
+            ("http://localhost:8080", "127.0.0.1:8080"),
+            ("http://localhost:8080", "0.0.0.0:8080"),
+            ("http://[::1]:8080", "[::]:8080"),
+            ("http://0.0.0.0:8080", "127.0.0.1:8080"),
+            ("http://10.0.0.1:8080", "10.0.0.1:8080"),
+            ("http://127.0.0.1", "127.0.0.1:80"),
+        ] {
+            assert!(reached(url, listener), "{url} {listener}");
+        }
+        for (url, listener) in [
+            ("http://127.0.0.1:3000", "0.0.0.0:8080"),
+            ("http://10.0.0.1:8080", "127.0.0.1:8080"),
+            ("http://localhost:8080", "10.0.0.1:8080"),
+            ("http://api:8080", "0.0.0.0:8080"),
+        ] {
+            assert!(!reached(url, listener), "{url} {listener}");
+        }
+    }
+}

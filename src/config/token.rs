@@ -1,0 +1,103 @@
+//! `[token]`: what the upstream gets in the key's place.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::HeaderName;
+use http::header::AUTHORIZATION;
+
+use super::header::credential_header;
+use super::reader::Section;
+use super::wanted::{Wrong, duration, one_of, size, text, truth};
+use super::{hours, secs};
+
+/// `[token]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenSettings {
+    /// `iss`. Never empty.
+    pub issuer: String,
+    /// `aud`. Never empty.
+    pub audience: String,
+    /// How long a token lasts.
+    pub ttl: Duration,
+    /// What new signing keys are made for.
+    pub algorithm: TokenAlgorithm,
+    /// The directory of the signing keys.
+    pub keys: PathBuf,
+    /// The header that the upstream finds the token in, behind `Bearer`.
+    pub header: HeaderName,
+    /// Bytes. A token that would be longer names fewer roles.
+    pub max_bytes: usize,
+    /// Whether `actions` stand beside `roles`.
+    pub include_actions: bool,
+}
+
+/// What tokens are signed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenAlgorithm {
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+    /// RSA (PKCS #1 v1.5) with SHA-256.
+    Rs256,
+}
+
+impl TokenAlgorithm {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Es256, Self::EdDsa, Self::Rs256];
+
+    /// As `alg` spells it (RFC 7518, RFC 8037).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+            Self::Rs256 => "RS256",
+        }
+    }
+}
+
+impl Default for TokenSettings {
+    fn default() -> Self {
+        Self {
+            issuer: "http://127.0.0.1:9464".to_owned(),
+            audience: "upstream".to_owned(),
+            ttl: secs(60),
+            algorithm: TokenAlgorithm::Es256,
+            keys: PathBuf::from("keys/"),
+            header: AUTHORIZATION,
+            max_bytes: 6144,
+            include_actions: false,
+        }
+    }
+}
+
+impl TokenSettings {
+    pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
+        let default = Self::default();
+        let algorithms = TokenAlgorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm));
+        Self {
+            issuer: section.read("issuer", default.issuer, text(|text| said("issuer", text))),
+            audience: section.read("audience", default.audience, text(|text| said("audience", text))),
+            ttl: section.read("ttl", default.ttl, duration(secs(5)..=hours(24))),
+            algorithm: section.read("algorithm", default.algorithm, one_of(&algorithms)),
+            keys: section.path("keys", default.keys),
+            header: section.read("header", default.header, text(credential_header)),
+            max_bytes: section.read("max_bytes", default.max_bytes, size(512..=64 << 10)),
+            include_actions: section.read("include_actions", default.include_actions, truth),
+        }
+    }
+}
+
+/// A claim that says something, in one word.
+fn said(claim: &str, text: &str) -> Result<String, Wrong> {
+    if text.is_empty() {
+        return Err(Wrong::new(format!("an empty {claim} would make the token good for everybody")));
+    }
+    if text.chars().any(|character| character.is_whitespace() || character.is_control()) {
+        return Err(
+            Wrong::new(format!("an {claim} holds no blanks")).suggest("it looks like \"https://auth.example.com\" or \"orders-api\"")
+        );
+    }
+    Ok(text.to_owned())
+}
