@@ -3,3 +3,4 @@
 
 mod configuration;
 mod model_properties;
+mod telemetry;

@@ -1,0 +1,114 @@
+//! The request record: one line for a request.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::model::{KEY_PREFIX, KeyId};
+
+/// What a line says about a request. Whether there is to be a line (`log.access`) is the caller's to decide before it makes one.
+///
+/// There is no place here for a header, a query or anything of a presented key but the id of the key it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Access<'a> {
+    /// As sent; the line has `other` for one that is not among the usual nine.
+    pub method: &'a str,
+    /// As sent, without the query: credentials end up in queries. A key in the path is cut down to its id.
+    pub path: &'a str,
+    /// What the client got.
+    pub status: u16,
+    /// `Outcome::code()`.
+    pub code: &'static str,
+    /// Finer than the code where there is more to say: `Refusal::reason()`, or what is wrong with a malformed request.
+    pub reason: Option<&'static str>,
+    /// Whose key it was, once that is known.
+    pub key: Option<KeyId>,
+    /// The same as in the answer.
+    pub request_id: &'a str,
+    /// From the request's head to the end of the answer's.
+    pub took: Duration,
+    /// Of it, waiting for the upstream's head; `None` if it was never asked.
+    pub upstream: Option<Duration>,
+    /// The client's address, as far as it is known.
+    pub client: Option<IpAddr>,
+}
+
+impl Access<'_> {
+    /// The target of these lines. They come at every level but `off`: `log.access` governs them, not `log.level`.
+    pub(super) const TARGET: &'static str = "claviger::access";
+
+    /// Writes the line.
+    pub fn log(&self) {
+        tracing::info!(
+            target: Access::TARGET,
+            method = known_method(self.method),
+            path = without_keys(self.path).as_ref(),
+            status = self.status,
+            code = self.code,
+            reason = self.reason,
+            key = self.key.map(tracing::field::display),
+            request_id = self.request_id,
+            duration_ms = milliseconds(self.took),
+            upstream_ms = self.upstream.map(milliseconds),
+            client = self.client.map(tracing::field::display),
+            "request answered"
+        );
+    }
+}
+
+/// A method is a free text to whoever sends it, and so a place where a key may stand by mistake.
+fn known_method(method: &str) -> &str {
+    match method {
+        "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH" | "CONNECT" | "TRACE" => method,
+        _ => "other",
+    }
+}
+
+/// The text with all but the id taken out of whatever looks like a key: people put keys into paths by mistake.
+fn without_keys(text: &str) -> Cow<'_, str> {
+    /// Prefix, id, and the `_` behind it.
+    const SHOWN: usize = KEY_PREFIX.len() + 26 + 1;
+    if !text.contains(KEY_PREFIX) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(KEY_PREFIX) {
+        let (before, key) = rest.split_at(at);
+        let end = key.find(|character: char| !character.is_ascii_alphanumeric() && character != '_').unwrap_or(key.len());
+        let (key, after) = key.split_at(end);
+        clean.push_str(before);
+        clean.push_str(key.get(..SHOWN).filter(|shown| shown.ends_with('_')).unwrap_or(KEY_PREFIX));
+        clean.push('…');
+        rest = after;
+    }
+    clean.push_str(rest);
+    Cow::Owned(clean)
+}
+
+/// To the microsecond.
+fn milliseconds(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1e6).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_in_a_path_is_cut_down_to_its_id() {
+        let id = "01hv00000000000000000000aa";
+        let key = format!("clv_{id}_{}", "s".repeat(49));
+
+        assert_eq!(without_keys(&format!("/keys/{key}/x")), format!("/keys/clv_{id}_…/x"));
+        assert_eq!(without_keys(&format!("/{key}{key}")), format!("/clv_{id}_…"));
+        assert_eq!(without_keys("/clv_secretsecretsecret"), "/clv_…");
+        assert_eq!(without_keys("/things"), "/things");
+    }
+
+    #[test]
+    fn only_usual_methods_are_named() {
+        assert_eq!(known_method("GET"), "GET");
+        assert_eq!(known_method("clv_01hv"), "other");
+    }
+}
