@@ -3,4 +3,7 @@
 
 mod configuration;
 mod model_properties;
+mod store_conformance;
+mod store_oracle;
+mod store_sqlite;
 mod telemetry;

@@ -1,0 +1,86 @@
+//! What is remembered, and the one way to change it.
+//!
+//! Every change goes through [`Store::apply`]: it is checked, written, numbered, put into the feed and audited in one transaction, and on
+//! the disk when `apply` returns. Keys are read one at a time and on demand, so that memory does not grow with their number; what is small
+//! and shared by all of them comes as one [`Snapshot`].
+
+mod apply;
+mod rows;
+mod sqlite;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use self::sqlite::SqliteStore;
+use crate::clock::Clock;
+use crate::config::StoreUrl;
+use crate::model::{
+    Actor, AuditEntry, Binding, BindingId, Change, Changes, KeyDigest, KeyId, KeyName, KeyRecord, Mutation, Revision, Snapshot, Strategy,
+};
+
+/// What can go wrong with a store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// What the mutation is about does not exist: `key 01hv…`, `space staging`.
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// The mutation does not fit what is there (a name taken, a space with children, the last root admin, …).
+    #[error("{0}")]
+    Conflict(String),
+    /// The store does not answer, or answers with nonsense.
+    #[error("the store cannot be used: {0}")]
+    Unavailable(String),
+}
+
+/// One page of a listing: at most `limit` items after the item named by `after`, optionally only those that `query` stands in.
+#[derive(Clone, Debug)]
+pub struct Page<A> {
+    /// The last item of the page before; `None` for the first page.
+    pub after: Option<A>,
+    /// How many items at most.
+    pub limit: u32,
+    /// Taken letter by letter: case counts, and no character means another one. What it is looked for in, each listing says.
+    pub query: Option<String>,
+}
+
+/// Where keys, roles, spaces, groups, bindings and policies live.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The key with this secret, its own bindings with it: one consistent, indexed read. `None`: no key has or had it.
+    ///
+    /// The key comes in whatever state it is, and though the secret may have ended. A secret that was replaced more than once is not even
+    /// among the key's any more ([`KeyRecord::secret`] is `None`): it has ended, too.
+    async fn find_key(&self, digest: &KeyDigest) -> Result<Option<KeyRecord>, StoreError>;
+    /// Everything but the keys, as of one revision.
+    async fn snapshot(&self) -> Result<Snapshot, StoreError>;
+    /// Checks and makes a change: rows, revision, change, audit in one transaction. Durable when it returns.
+    ///
+    /// A change that leaves everything as it was is a change all the same. Dropped half-way, it has happened or it has not, never in part;
+    /// the feed knows.
+    async fn apply(&self, mutation: Mutation, by: &Actor) -> Result<Change, StoreError>;
+    /// The changes after `seen`, in order.
+    async fn changes_after(&self, seen: Revision) -> Result<Changes, StoreError>;
+    /// Returns when something may have changed. Only a hint: callers look at the feed by a timer all the same.
+    async fn woken(&self);
+    /// Notes that secrets were presented with success at about these times. Not a change: no revision, no audit.
+    async fn record_use(&self, uses: &[(KeyDigest, Timestamp)]) -> Result<(), StoreError>;
+    /// The key with this id.
+    async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>, StoreError>;
+    /// The key with this name that is not revoked.
+    async fn key_named(&self, name: &KeyName) -> Result<Option<KeyRecord>, StoreError>;
+    /// Keys by id (so by age), revoked ones included. Searched: the name.
+    async fn keys(&self, page: &Page<KeyId>) -> Result<Vec<KeyRecord>, StoreError>;
+    /// All bindings, of keys and groups, by id. Searched: the group's name, the key's id and name, the role, the space.
+    async fn bindings(&self, page: &Page<BindingId>) -> Result<Vec<Binding>, StoreError>;
+    /// Audit entries, newest first, those before `page.after`. Searched: actor, action, resource.
+    async fn audit(&self, page: &Page<Revision>) -> Result<Vec<AuditEntry>, StoreError>;
+}
+
+/// Opens the store, making and migrating it as needed. `initial` is the strategy that a new store starts with.
+pub async fn open(url: &StoreUrl, initial: Strategy, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError> {
+    match url {
+        StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path, initial, clock).await?)),
+    }
+}

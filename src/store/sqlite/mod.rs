@@ -1,0 +1,270 @@
+//! The store in one SQLite file, shared by any number of processes on one machine.
+//!
+//! Write-ahead logging, so that readers and the one writer never wait for each other, with every commit synced to the disk before it is
+//! acknowledged. One connection writes, a few read, one watches for other processes' commits. sqlx gives each connection a thread of its
+//! own; a query costs two hand-overs to it, which is why a key is read by one statement that answers with one row.
+
+mod opening;
+mod slot;
+mod sql;
+mod tables;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sqlx::query::QueryAs;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Connection, FromRow, Sqlite, query, query_as};
+
+use self::slot::{Readers, Slot};
+pub(super) use self::tables::{AuditedChange, Tables};
+use self::watch::Watch;
+use super::apply::apply;
+use super::rows::{self, AuditRow, BindingRow, GroupRow, KeyRow, PolicyRow, RoleRow, SpaceRow, StateRow};
+use super::{Page, Store, StoreError};
+use crate::clock::Clock;
+use crate::model::{
+    Actor, AuditEntry, Binding, BindingId, Change, Changes, KeyDigest, KeyId, KeyName, KeyRecord, Mutation, Revision, Snapshot, SpaceTree,
+    Strategy,
+};
+
+/// How long a change waits for another process's, and a reader for a recovery after a crash.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Takes the writer's lock before anything is read: what a rule has seen still holds when its change is written.
+const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+
+/// One opened store.
+pub(super) struct SqliteStore {
+    writer: Slot,
+    readers: Readers,
+    watch: Watch,
+    clock: Arc<dyn Clock>,
+}
+
+impl SqliteStore {
+    /// Opens the file, making and migrating it as needed.
+    pub(super) async fn open(path: &Path, initial: Strategy, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        Self::open_with(path, initial, clock, BUSY_TIMEOUT).await
+    }
+
+    async fn open_with(path: &Path, initial: Strategy, clock: Arc<dyn Clock>, busy: Duration) -> Result<Self, StoreError> {
+        let (options, connection) = opening::open(path, initial, busy).await?;
+        let watch = Watch::start(options.clone().pragma("query_only", "ON")).await?;
+        let readers = Readers::new(&options.clone().pragma("query_only", "ON"));
+        Ok(Self { writer: Slot::holding(options, connection), readers, watch, clock })
+    }
+
+    async fn one_key(&self, question: QueryAs<'_, Sqlite, KeyRow, SqliteArguments>) -> Result<Option<KeyRecord>, StoreError> {
+        let mut lease = self.readers.lease().await?;
+        let row = question.fetch_optional(lease.connection()).await?;
+        lease.give_back();
+        row.map(rows::key).transpose()
+    }
+
+    async fn all<R, T>(
+        &self,
+        question: QueryAs<'_, Sqlite, R, SqliteArguments>,
+        read: fn(R) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError>
+    where
+        R: Send + Unpin + for<'r> FromRow<'r, SqliteRow>,
+    {
+        let mut lease = self.readers.lease().await?;
+        let rows = question.fetch_all(lease.connection()).await?;
+        lease.give_back();
+        rows.into_iter().map(read).collect()
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn find_key(&self, digest: &KeyDigest) -> Result<Option<KeyRecord>, StoreError> {
+        self.one_key(query_as(sql::KEY_BY_DIGEST).bind(digest.as_bytes().to_vec())).await
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let mut lease = self.readers.lease().await?;
+        let mut reading = lease.connection().begin().await?;
+        let (revision, strategy): StateRow = query_as(sql::STATE).fetch_one(&mut *reading).await?;
+        let spaces: Vec<SpaceRow> = query_as(sql::SPACES).fetch_all(&mut *reading).await?;
+        let roles: Vec<RoleRow> = query_as(sql::ROLES).fetch_all(&mut *reading).await?;
+        let groups: Vec<GroupRow> = query_as(sql::GROUPS).fetch_all(&mut *reading).await?;
+        let bindings: Vec<BindingRow> = query_as(sql::GROUP_BINDINGS).fetch_all(&mut *reading).await?;
+        let policies: Vec<PolicyRow> = query_as(sql::POLICIES).fetch_all(&mut *reading).await?;
+        reading.commit().await?;
+        lease.give_back();
+
+        let spaces: Vec<_> = spaces.into_iter().map(rows::space).collect::<Result<_, _>>()?;
+        let roles = roles.into_iter().map(rows::role);
+        let groups = groups.into_iter().map(rows::group);
+        let mut snapshot = Snapshot {
+            revision: rows::revision(revision)?,
+            spaces: SpaceTree::from_rows(spaces).map_err(|fault| rows::nonsense("a tree of spaces", fault))?,
+            roles: roles.map(|role| role.map(|role| (role.id.clone(), role))).collect::<Result<_, _>>()?,
+            groups: groups.map(|group| group.map(|group| (group.name.clone(), group))).collect::<Result<_, _>>()?,
+            group_bindings: BTreeMap::new(),
+            policies: policies.into_iter().map(rows::policy).collect::<Result<_, _>>()?,
+            strategy: rows::strategy(&strategy)?,
+        };
+        for row in bindings {
+            snapshot.bind_group(rows::binding(row)?);
+        }
+        snapshot.group_bindings.values_mut().for_each(|bindings| bindings.sort_unstable_by_key(|binding| binding.id));
+        Ok(snapshot)
+    }
+
+    async fn apply(&self, mutation: Mutation, by: &Actor) -> Result<Change, StoreError> {
+        let mut lease = self.writer.lease().await?;
+        let mut transaction = lease.connection().begin_with(BEGIN_WRITE).await?;
+        // Read under the lock, so that later revisions have later times as far as the clock allows.
+        let at = self.clock.now().wall;
+        match apply(&mut Tables::new(&mut transaction), mutation, by, at).await {
+            Ok(change) => {
+                transaction.commit().await?;
+                lease.give_back();
+                self.watch.committed();
+                Ok(change)
+            }
+            Err(refusal @ (StoreError::NotFound(_) | StoreError::Conflict(_))) => {
+                transaction.rollback().await?;
+                lease.give_back();
+                Err(refusal)
+            }
+            // Whatever state the transaction is in, it ends with the connection.
+            Err(failure @ StoreError::Unavailable(_)) => Err(failure),
+        }
+    }
+
+    async fn changes_after(&self, seen: Revision) -> Result<Changes, StoreError> {
+        let mut lease = self.readers.lease().await?;
+        let question = query_as(sql::CHANGES_AFTER).bind(rows::number(seen));
+        let rows: Vec<(i64, Option<i64>, Option<i64>, Option<String>, Option<Vec<u8>>)> = question.fetch_all(lease.connection()).await?;
+        lease.give_back();
+
+        let Some(current) = rows.first().map(|row| rows::revision(row.0)).transpose()? else {
+            return Err(rows::nonsense("a state", "it is empty"));
+        };
+        let changes: Vec<Change> = rows
+            .into_iter()
+            .filter_map(|(_, revision, at, key, digests)| Some(rows::change((revision?, at?, key, digests))))
+            .collect::<Result<_, _>>()?;
+        // A feed that does not begin right after `seen` has been pruned; one that ends before it belongs to a store that was put back.
+        let next = changes.first().map_or(current.next(), |change| change.revision);
+        Ok(if next == seen.next() { Changes::Since(changes) } else { Changes::TooOld })
+    }
+
+    async fn woken(&self) {
+        self.watch.woken().await;
+    }
+
+    async fn record_use(&self, uses: &[(KeyDigest, Timestamp)]) -> Result<(), StoreError> {
+        let mut latest: BTreeMap<KeyDigest, i64> = BTreeMap::new();
+        for (digest, at) in uses {
+            let minute = rows::to_the_minute(*at);
+            latest.entry(*digest).and_modify(|at| *at = minute.max(*at)).or_insert(minute);
+        }
+        if latest.is_empty() {
+            return Ok(());
+        }
+        let mut lease = self.writer.lease().await?;
+        let mut transaction = lease.connection().begin_with(BEGIN_WRITE).await?;
+        for (digest, at) in latest {
+            query(sql::RECORD_USE).bind(digest.as_bytes().to_vec()).bind(at).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        lease.give_back();
+        Ok(())
+    }
+
+    async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>, StoreError> {
+        self.one_key(query_as(sql::KEY_BY_ID).bind(id.to_string())).await
+    }
+
+    async fn key_named(&self, name: &KeyName) -> Result<Option<KeyRecord>, StoreError> {
+        self.one_key(query_as(sql::KEY_BY_NAME).bind(name.as_str().to_owned())).await
+    }
+
+    async fn keys(&self, page: &Page<KeyId>) -> Result<Vec<KeyRecord>, StoreError> {
+        let after = page.after.map_or_else(String::new, |id| id.to_string());
+        self.all(query_as::<_, KeyRow>(sql::KEYS).bind(after).bind(page.query.clone()).bind(page.limit), rows::key).await
+    }
+
+    async fn bindings(&self, page: &Page<BindingId>) -> Result<Vec<Binding>, StoreError> {
+        let after = page.after.map_or_else(String::new, |id| id.to_string());
+        self.all(query_as::<_, BindingRow>(sql::BINDINGS).bind(after).bind(page.query.clone()).bind(page.limit), rows::binding).await
+    }
+
+    async fn audit(&self, page: &Page<Revision>) -> Result<Vec<AuditEntry>, StoreError> {
+        let before = page.after.map_or(i64::MAX, rows::number);
+        self.all(query_as::<_, AuditRow>(sql::AUDIT).bind(before).bind(page.query.clone()).bind(page.limit), rows::audit).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::model::LoginPolicy;
+
+    /// Waits for a lock as long as a closing connection may hold it, but for no writer.
+    async fn impatient(path: &Path) -> SqliteStore {
+        let busy = Duration::from_millis(200);
+        SqliteStore::open_with(path, Strategy::Combined, Arc::new(SystemClock::start()), busy).await.unwrap()
+    }
+
+    fn policy(name: &str, length: usize) -> Mutation {
+        let source = "#".repeat(length).into_boxed_str();
+        Mutation::CreatePolicy(LoginPolicy { name: name.parse().unwrap(), source, rego: None })
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_the_change_and_leaves_nothing_of_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = impatient(&directory.path().join("claviger.db")).await;
+        store.apply(policy("fits", 100), &Actor::Operator).await.unwrap();
+        let before = store.snapshot().await.unwrap();
+        let mut lease = store.writer.lease().await.unwrap();
+        query("PRAGMA max_page_count = 1").execute(lease.connection()).await.unwrap();
+        lease.give_back();
+
+        let error = store.apply(policy("does not fit", 1 << 20), &Actor::Operator).await.unwrap_err();
+        assert!(matches!(&error, StoreError::Unavailable(why) if why.contains("no room left")), "{error:?}");
+        assert_eq!(store.snapshot().await.unwrap(), before);
+
+        // The limit was the connection's, which is not used again: there is room now.
+        let change = store.apply(policy("does not fit", 1 << 20), &Actor::Operator).await.unwrap();
+        assert_eq!(change.revision, before.revision.next());
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_is_held_too_long_refuses_changes_but_no_reader() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("claviger.db");
+        let (here, there) = (impatient(&path).await, impatient(&path).await);
+        let mut lease = there.writer.lease().await.unwrap();
+        let writing = lease.connection().begin_with(BEGIN_WRITE).await.unwrap();
+
+        let error = here.apply(policy("p", 1), &Actor::Operator).await.unwrap_err();
+        assert!(matches!(&error, StoreError::Unavailable(why) if why.contains("locked")), "{error:?}");
+        assert_eq!(here.snapshot().await.unwrap().revision, Revision(0));
+
+        writing.rollback().await.unwrap();
+        assert_eq!(here.apply(policy("p", 1), &Actor::Operator).await.unwrap().revision, Revision(1));
+    }
+
+    #[tokio::test]
+    async fn a_row_that_makes_no_sense_is_an_error_and_not_a_panic() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = impatient(&directory.path().join("claviger.db")).await;
+        let mut lease = store.writer.lease().await.unwrap();
+        query("UPDATE roles SET id = 'NOT A SLUG' WHERE id = 'space-reader'").execute(lease.connection()).await.unwrap();
+        lease.give_back();
+        let error = store.snapshot().await.unwrap_err();
+        assert!(matches!(&error, StoreError::Unavailable(why) if why.contains("NOT A SLUG")), "{error:?}");
+    }
+}

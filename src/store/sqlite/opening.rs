@@ -1,0 +1,195 @@
+//! From a path to a file that is ours, of this version's schema, and holds what every store holds.
+
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::error::DatabaseError;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, query, query_scalar};
+
+use super::{BEGIN_WRITE, Tables, sql};
+use crate::model::{SpaceTree, Strategy, SystemRole};
+use crate::store::StoreError;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
+
+/// `clvr` in ASCII, as [`sql::SET_APPLICATION_ID`] writes it.
+const APPLICATION_ID: i64 = 0x636c_7672;
+
+/// The options of every connection, and a first one.
+pub(super) async fn open(path: &Path, initial: Strategy, busy: Duration) -> Result<(SqliteConnectOptions, SqliteConnection), StoreError> {
+    let named = |why: String| StoreError::Unavailable(format!("{}: {why}", path.display()));
+    // Absolute, because SQLite takes `:memory:` and `file:…` for something else than a file of that name.
+    let absolute = std::path::absolute(path).map_err(|error| named(error.to_string()))?;
+    make_file(&absolute).map_err(named)?;
+    let options = options(&absolute, busy);
+    let mut connection = options.connect().await.map_err(|error| named(sentence(&error)))?;
+    prepare(&mut connection, initial).await.map_err(named)?;
+    Ok((options, connection))
+}
+
+/// Makes an empty file that only its owner may read, if there is none; SQLite gives the files beside it the same mode.
+///
+/// A file that exists is left unopened: closing it here would drop the locks that another store of this process holds on it.
+fn make_file(path: &Path) -> Result<(), String> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) => match error.kind() {
+            ErrorKind::AlreadyExists if path.is_dir() => Err("it is a directory, not a file".to_owned()),
+            ErrorKind::AlreadyExists => Ok(()),
+            ErrorKind::NotFound | ErrorKind::NotADirectory => Err("the directory that it should be in does not exist".to_owned()),
+            _ => Err(format!("the file cannot be made: {error}")),
+        },
+    }
+}
+
+fn options(path: &Path, busy: Duration) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .busy_timeout(busy)
+        .journal_mode(SqliteJournalMode::Wal)
+        // In this mode NORMAL would be consistent too, but might forget the last commits when the power fails. A revocation is not forgotten.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        // Sorts stay in memory: there may be no other place to write to.
+        .pragma("temp_store", "MEMORY")
+        .pragma("trusted_schema", "OFF")
+        // 1 MiB for each connection: the upper levels of the indices of a million keys, nearly; what is missing comes from the system's
+        // cache for some microseconds. 16 MiB for a log that has been checkpointed.
+        .pragma("cache_size", "-1024")
+        .pragma("journal_size_limit", "16777216")
+        .thread_name(|number| format!("store-{number}"))
+        .disable_statement_logging()
+}
+
+/// Claims, migrates and seeds in one transaction that takes the lock first: of several processes that open a new store, one does it all.
+async fn prepare(connection: &mut SqliteConnection, initial: Strategy) -> Result<(), String> {
+    let failed = |error: sqlx::Error| sentence(&error);
+    let mut transaction = connection.begin_with(BEGIN_WRITE).await.map_err(failed)?;
+    let application: i64 = query_scalar(sql::APPLICATION_ID).fetch_one(&mut *transaction).await.map_err(failed)?;
+    let tables: i64 = query_scalar(sql::TABLE_COUNT).fetch_one(&mut *transaction).await.map_err(failed)?;
+    if application != APPLICATION_ID {
+        if (application, tables) != (0, 0) {
+            return Err("it is the database of another program".to_owned());
+        }
+        query(sql::SET_APPLICATION_ID).execute(&mut *transaction).await.map_err(failed)?;
+    }
+    // Not `run`: its bound makes the future of every caller unsendable (a limit of the compiler's).
+    MIGRATIONS.run_direct(None, &mut *transaction, false).await.map_err(|error| migration_sentence(&error))?;
+    let seeded: bool = query_scalar(sql::SEEDED).fetch_one(&mut *transaction).await.map_err(failed)?;
+    if !seeded {
+        query(sql::SEED_STATE).bind(initial.as_str()).execute(&mut *transaction).await.map_err(failed)?;
+        seed(&mut Tables::new(&mut transaction)).await.map_err(|error| error.to_string())?;
+    }
+    transaction.commit().await.map_err(failed)
+}
+
+/// The root space and the system roles, as the model has them.
+async fn seed(tables: &mut Tables<'_>) -> Result<(), StoreError> {
+    for space in SpaceTree::root_only().iter() {
+        tables.insert_space(space).await?;
+    }
+    for role in SystemRole::ALL {
+        tables.insert_role(&role.role()).await?;
+    }
+    Ok(())
+}
+
+fn migration_sentence(error: &MigrateError) -> String {
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    match error {
+        MigrateError::VersionMissing(found) => {
+            format!("a newer claviger has written it (schema {found}; this one knows up to {known}): use that one")
+        }
+        MigrateError::VersionMismatch(version) => format!("its schema {version} is not the one that this claviger knows"),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => sentence(error),
+        other => other.to_string(),
+    }
+}
+
+/// What the operator can do something about, in their words; the rest in SQLite's.
+fn sentence(error: &sqlx::Error) -> String {
+    let code = error.as_database_error().and_then(DatabaseError::code).and_then(|code| code.parse::<u32>().ok());
+    // The low byte is the primary code: https://sqlite.org/rescode.html
+    match code.map(|code| code & 0xff) {
+        Some(5 | 6) => "another process has locked it for too long".to_owned(),
+        Some(8) => "it cannot be written: the file or its directory is read-only".to_owned(),
+        Some(13) => "there is no room left on its disk".to_owned(),
+        Some(14) => "it cannot be opened: the file or its directory may not be read and written by this user".to_owned(),
+        Some(26) => "it is not a SQLite database".to_owned(),
+        Some(_) | None => error.to_string(),
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    /// Nothing of a statement's arguments is in SQLite's messages.
+    fn from(error: sqlx::Error) -> Self {
+        Self::Unavailable(sentence(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn opened(path: &Path) -> Result<SqliteConnection, String> {
+        match open(path, Strategy::Combined, Duration::from_secs(5)).await {
+            Ok((_, connection)) => Ok(connection),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_schema_newer_than_this_program_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("claviger.db");
+        let mut connection = opened(&path).await.unwrap();
+        let newer =
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (99, 'newer', 1, x'00', 0)";
+        query(newer).execute(&mut connection).await.unwrap();
+        drop(connection);
+
+        let sentence = opened(&path).await.unwrap_err();
+        assert!(sentence.contains("a newer claviger has written it (schema 99;"), "{sentence}");
+    }
+
+    #[tokio::test]
+    async fn the_database_of_another_program_is_refused_and_left_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("claviger.db");
+        std::fs::write(&path, b"").unwrap();
+        let mut connection = options(&path, Duration::ZERO).connect().await.unwrap();
+        query("CREATE TABLE theirs (x)").execute(&mut connection).await.unwrap();
+
+        let sentence = opened(&path).await.unwrap_err();
+        assert!(sentence.contains("the database of another program"), "{sentence}");
+        let tables: i64 = query_scalar(sql::TABLE_COUNT).fetch_one(&mut connection).await.unwrap();
+        assert_eq!(tables, 1);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("claviger.db");
+        opened(&path).await.unwrap();
+        // Root may write wherever modes forbid it, so it is SQLite that is told to refuse.
+        let mut connection = options(&path, Duration::from_secs(5)).pragma("query_only", "ON").connect().await.unwrap();
+        let error = query("DELETE FROM roles").execute(&mut connection).await.unwrap_err();
+        assert_eq!(sentence(&error), "it cannot be written: the file or its directory is read-only");
+    }
+
+    #[tokio::test]
+    async fn commits_are_synced_and_constraints_are_checked_on_every_connection() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut connection = opened(&directory.path().join("claviger.db")).await.unwrap();
+        let mut ask = async |pragma: &'static str| query_scalar::<_, i64>(pragma).fetch_one(&mut connection).await.unwrap();
+        assert_eq!(ask("PRAGMA synchronous").await, 2, "FULL");
+        assert_eq!(ask("PRAGMA foreign_keys").await, 1);
+        assert_eq!(ask("PRAGMA application_id").await, APPLICATION_ID);
+    }
+}

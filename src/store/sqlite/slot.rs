@@ -1,0 +1,86 @@
+//! Connections and who has them.
+//!
+//! sqlx's own pool asks the connection for a sign of life before and after every use and hands it back through a task: three more
+//! hand-overs between threads than the one query of a cold key costs. A file needs none of that; it needs that a connection which failed, or
+//! whose user was dropped half-way, is never used again: its transaction may be in any state.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, SqliteConnection};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::store::StoreError;
+
+/// Enough that a slow listing does not stand in the way of a cold key; each costs a thread and a page cache.
+const READERS: usize = 2;
+
+/// A place for one connection.
+pub(super) struct Slot {
+    options: SqliteConnectOptions,
+    connection: Mutex<Option<SqliteConnection>>,
+}
+
+/// A connection in use. Dropped without [`give_back`](Self::give_back) it is closed, and the next user gets a new one.
+pub(super) struct Lease<'s> {
+    place: MutexGuard<'s, Option<SqliteConnection>>,
+    connection: SqliteConnection,
+}
+
+impl Slot {
+    fn empty(options: SqliteConnectOptions) -> Self {
+        Self { options, connection: Mutex::new(None) }
+    }
+
+    pub(super) fn holding(options: SqliteConnectOptions, connection: SqliteConnection) -> Self {
+        Self { options, connection: Mutex::new(Some(connection)) }
+    }
+
+    /// Waits for its turn.
+    pub(super) async fn lease(&self) -> Result<Lease<'_>, StoreError> {
+        self.lease_of(self.connection.lock().await).await
+    }
+
+    async fn lease_of<'s>(&'s self, mut place: MutexGuard<'s, Option<SqliteConnection>>) -> Result<Lease<'s>, StoreError> {
+        let connection = match place.take() {
+            Some(connection) => connection,
+            None => self.options.connect().await?,
+        };
+        Ok(Lease { place, connection })
+    }
+}
+
+impl Lease<'_> {
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+
+    /// The work is done and the connection as good as before.
+    pub(super) fn give_back(self) {
+        let Self { mut place, connection } = self;
+        *place = Some(connection);
+    }
+}
+
+/// The connections that read. They are opened when first needed.
+pub(super) struct Readers {
+    slots: Vec<Slot>,
+    turn: AtomicUsize,
+}
+
+impl Readers {
+    pub(super) fn new(options: &SqliteConnectOptions) -> Self {
+        Self { slots: (0..READERS).map(|_| Slot::empty(options.clone())).collect(), turn: AtomicUsize::new(0) }
+    }
+
+    /// The first that is free, or else a place in one of the queues.
+    pub(super) async fn lease(&self) -> Result<Lease<'_>, StoreError> {
+        for slot in &self.slots {
+            if let Ok(place) = slot.connection.try_lock() {
+                return slot.lease_of(place).await;
+            }
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.slots.len();
+        self.slots.get(turn).expect("the remainder is smaller than the number of slots").lease().await
+    }
+}

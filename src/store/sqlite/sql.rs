@@ -1,0 +1,210 @@
+//! Every statement of the SQLite store, one per purpose, each named for it.
+//!
+//! A key comes as one row whatever belongs to it: its groups, newest secrets and bindings stand in it as JSON arrays. That is one statement,
+//! so one consistent read without a transaction, and one hand-over between threads instead of a dozen.
+
+/// The columns of [`KeyRow`](crate::store::rows::KeyRow), of a `keys` row named `k`; `$rest` says which.
+macro_rules! key_rows {
+    ($rest:literal) => {
+        concat!(
+            "SELECT k.id, k.name, k.description, k.created_at, k.expires_at, k.disabled_at, k.revoked_at, \
+             (SELECT json_group_array(m.group_name) FROM memberships m WHERE m.key_id = k.id), \
+             (SELECT json_group_array(json_array(s.ordinal, hex(s.digest), s.created_at, s.ends_at, s.last_used_at)) \
+                FROM (SELECT * FROM secrets WHERE key_id = k.id ORDER BY ordinal DESC LIMIT 2) s), \
+             (SELECT json_group_array(json_array(b.id, b.role, b.space)) FROM bindings b WHERE b.key_id = k.id) ",
+            $rest
+        )
+    };
+}
+
+// Reads.
+
+pub(super) const KEY_BY_DIGEST: &str =
+    key_rows!("FROM secrets presented CROSS JOIN keys k ON k.id = presented.key_id WHERE presented.digest = $1");
+pub(super) const KEY_BY_ID: &str = key_rows!("FROM keys k WHERE k.id = $1");
+pub(super) const KEY_BY_NAME: &str = key_rows!("FROM keys k WHERE k.name = $1 AND k.revoked_at IS NULL");
+pub(super) const KEYS: &str = key_rows!("FROM keys k WHERE k.id > $1 AND ($2 IS NULL OR instr(k.name, $2) > 0) ORDER BY k.id LIMIT $3");
+
+pub(super) const STATE: &str = "SELECT revision, strategy FROM state";
+pub(super) const SPACES: &str = "SELECT id, name, description, parent, labels FROM spaces";
+pub(super) const ROLES: &str = "SELECT id, name, description, actions, system FROM roles";
+pub(super) const GROUPS: &str = "SELECT name, description FROM groups";
+// The index is named so that no version of the planner ever walks through the bindings of keys, of which there may be millions.
+pub(super) const GROUP_BINDINGS: &str = "SELECT id, key_id, group_name, role, space, created_at FROM bindings INDEXED BY bindings_of_groups \
+     WHERE group_name IS NOT NULL";
+pub(super) const POLICIES: &str = "SELECT name, source, rego FROM policies ORDER BY name";
+
+pub(super) const BINDINGS: &str = "SELECT b.id, b.key_id, b.group_name, b.role, b.space, b.created_at \
+     FROM bindings b LEFT JOIN keys k ON k.id = b.key_id \
+     WHERE b.id > $1 AND ($2 IS NULL OR instr(coalesce(b.group_name, b.key_id), $2) > 0 OR instr(coalesce(k.name, ''), $2) > 0 \
+        OR instr(b.role, $2) > 0 OR instr(b.space, $2) > 0) \
+     ORDER BY b.id LIMIT $3";
+
+pub(super) const AUDIT: &str = "SELECT revision, at, actor, remote_ip, action, resource, before, after, request_id FROM audit \
+     WHERE revision < $1 AND ($2 IS NULL OR instr(actor, $2) > 0 OR instr(action, $2) > 0 OR instr(resource, $2) > 0) \
+     ORDER BY revision DESC LIMIT $3";
+
+/// At least one row, for the revision; without a change in it if there is none after `$1`.
+pub(super) const CHANGES_AFTER: &str = "SELECT s.revision, c.revision, c.at, c.key_id, c.digests \
+     FROM state s LEFT JOIN changes c ON c.revision > $1 ORDER BY c.revision";
+
+/// A number that is another one whenever another connection has committed.
+pub(super) const DATA_VERSION: &str = "PRAGMA data_version";
+
+// Opening.
+
+pub(super) const APPLICATION_ID: &str = "PRAGMA application_id";
+/// `clvr` in ASCII.
+pub(super) const SET_APPLICATION_ID: &str = "PRAGMA application_id = 0x636c7672";
+pub(super) const TABLE_COUNT: &str = "SELECT count(*) FROM sqlite_schema";
+pub(super) const SEEDED: &str = "SELECT EXISTS (SELECT 1 FROM state)";
+pub(super) const SEED_STATE: &str = "INSERT INTO state (one, revision, strategy) VALUES (1, 0, $1)";
+
+// The steps of changes: keys.
+
+pub(super) const ANY_KEY: &str = "SELECT EXISTS (SELECT 1 FROM keys)";
+pub(super) const KEY_ID_BY_NAME: &str = "SELECT id FROM keys WHERE name = $1 AND revoked_at IS NULL";
+pub(super) const DIGEST_TAKEN: &str = "SELECT EXISTS (SELECT 1 FROM secrets WHERE digest = $1)";
+pub(super) const DIGESTS: &str = "SELECT digest FROM secrets WHERE key_id = $1 ORDER BY ordinal DESC";
+pub(super) const INSERT_KEY: &str =
+    "INSERT INTO keys (id, name, description, created_at, expires_at, disabled_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+pub(super) const UPDATE_KEY: &str =
+    "UPDATE keys SET name = $2, description = $3, expires_at = $4, disabled_at = $5, revoked_at = $6 WHERE id = $1";
+pub(super) const INSERT_SECRET: &str = "INSERT INTO secrets (digest, key_id, ordinal, created_at) \
+     VALUES ($1, $2, (SELECT coalesce(max(ordinal), 0) + 1 FROM secrets WHERE key_id = $2), $3)";
+/// The current secret ends at `$2`; those before it at `$3`, unless they have ended already.
+pub(super) const END_SECRETS: &str =
+    "UPDATE secrets SET ends_at = CASE WHEN ends_at IS NULL THEN $2 ELSE min(ends_at, $3) END WHERE key_id = $1";
+pub(super) const RECORD_USE: &str =
+    "UPDATE secrets SET last_used_at = $2 WHERE digest = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
+pub(super) const INSERT_MEMBERSHIP: &str = "INSERT INTO memberships (key_id, group_name) VALUES ($1, $2)";
+pub(super) const DELETE_MEMBERSHIPS: &str = "DELETE FROM memberships WHERE key_id = $1";
+/// `space-admin` on `root`, directly or by a group, held by a key that is active and never expires.
+pub(super) const HAS_WORKING_ROOT_ADMIN: &str = "SELECT EXISTS ( \
+     SELECT 1 FROM bindings b INDEXED BY bindings_by_role \
+     LEFT JOIN memberships m ON m.group_name = b.group_name \
+     CROSS JOIN keys k ON k.id = coalesce(b.key_id, m.key_id) \
+     WHERE b.role = $1 AND b.space = $2 AND k.revoked_at IS NULL AND k.disabled_at IS NULL AND k.expires_at IS NULL)";
+
+// Spaces.
+
+pub(super) const SPACE: &str = "SELECT id, name, description, parent, labels FROM spaces WHERE id = $1";
+pub(super) const INSERT_SPACE: &str = "INSERT INTO spaces (id, name, description, parent, labels) VALUES ($1, $2, $3, $4, $5)";
+pub(super) const UPDATE_SPACE: &str = "UPDATE spaces SET name = $2, description = $3, parent = $4, labels = $5 WHERE id = $1";
+pub(super) const DELETE_SPACE: &str = "DELETE FROM spaces WHERE id = $1";
+pub(super) const CHILD_COUNT: &str = "SELECT count(*) FROM spaces WHERE parent = $1";
+/// Whether `$1` is `$2` or stands below it.
+pub(super) const IS_WITHIN: &str = "WITH RECURSIVE above (id) AS ( \
+     SELECT $1 UNION SELECT s.parent FROM spaces s JOIN above ON s.id = above.id WHERE s.parent IS NOT NULL) \
+     SELECT EXISTS (SELECT 1 FROM above WHERE id = $2)";
+
+// Roles and groups.
+
+pub(super) const ROLE: &str = "SELECT id, name, description, actions, system FROM roles WHERE id = $1";
+pub(super) const INSERT_ROLE: &str = "INSERT INTO roles (id, name, description, actions, system) VALUES ($1, $2, $3, $4, $5)";
+pub(super) const UPDATE_ROLE: &str = "UPDATE roles SET name = $2, description = $3, actions = $4 WHERE id = $1";
+pub(super) const DELETE_ROLE: &str = "DELETE FROM roles WHERE id = $1";
+
+pub(super) const GROUP: &str = "SELECT name, description FROM groups WHERE name = $1";
+pub(super) const INSERT_GROUP: &str = "INSERT INTO groups (name, description) VALUES ($1, $2)";
+pub(super) const ENSURE_GROUP: &str = "INSERT INTO groups (name, description) VALUES ($1, '') ON CONFLICT DO NOTHING";
+pub(super) const UPDATE_GROUP: &str = "UPDATE groups SET description = $2 WHERE name = $1";
+pub(super) const DELETE_GROUP: &str = "DELETE FROM groups WHERE name = $1";
+/// Keys that are members and not revoked.
+pub(super) const MEMBER_COUNT: &str =
+    "SELECT count(*) FROM memberships m CROSS JOIN keys k ON k.id = m.key_id WHERE m.group_name = $1 AND k.revoked_at IS NULL";
+
+// Bindings.
+
+pub(super) const BINDING: &str = "SELECT id, key_id, group_name, role, space, created_at FROM bindings WHERE id = $1";
+pub(super) const KEY_BINDING: &str = "SELECT id FROM bindings WHERE key_id = $1 AND role = $2 AND space = $3";
+pub(super) const GROUP_BINDING: &str = "SELECT id FROM bindings WHERE group_name = $1 AND role = $2 AND space = $3";
+pub(super) const INSERT_BINDING: &str =
+    "INSERT INTO bindings (id, key_id, group_name, role, space, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
+pub(super) const DELETE_BINDING: &str = "DELETE FROM bindings WHERE id = $1";
+pub(super) const DELETE_BINDINGS_OF_KEY: &str = "DELETE FROM bindings WHERE key_id = $1";
+pub(super) const BINDING_COUNT_OF_ROLE: &str = "SELECT count(*) FROM bindings WHERE role = $1";
+pub(super) const BINDING_COUNT_IN_SPACE: &str = "SELECT count(*) FROM bindings WHERE space = $1";
+pub(super) const BINDING_COUNT_OF_GROUP: &str = "SELECT count(*) FROM bindings WHERE group_name = $1";
+
+// Policies and the strategy.
+
+pub(super) const POLICY: &str = "SELECT name, source, rego FROM policies WHERE name = $1";
+pub(super) const INSERT_POLICY: &str = "INSERT INTO policies (name, source, rego) VALUES ($1, $2, $3)";
+pub(super) const UPDATE_POLICY: &str = "UPDATE policies SET source = $2, rego = $3 WHERE name = $1";
+pub(super) const DELETE_POLICY: &str = "DELETE FROM policies WHERE name = $1";
+pub(super) const SET_STRATEGY: &str = "UPDATE state SET strategy = $1";
+
+// What every change leaves behind.
+
+pub(super) const TAKE_REVISION: &str = "UPDATE state SET revision = revision + 1 RETURNING revision";
+pub(super) const INSERT_CHANGE: &str = "INSERT INTO changes (revision, at, key_id, digests) VALUES ($1, $2, $3, $4)";
+pub(super) const PRUNE_CHANGES: &str = "DELETE FROM changes WHERE revision <= $1";
+pub(super) const INSERT_AUDIT: &str =
+    "INSERT INTO audit (revision, at, actor, action, resource, before, after) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::{AssertSqlSafe, SqliteConnection, query_as};
+
+    use super::*;
+    use crate::model::Strategy;
+
+    /// How SQLite would run a statement: `SCAN` is a walk through all rows, `SEARCH` a way down an index.
+    async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
+        let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let steps: Vec<(i64, i64, i64, String)> = query_as(explain).fetch_all(connection).await.unwrap();
+        steps.into_iter().map(|step| step.3).collect()
+    }
+
+    #[tokio::test]
+    async fn no_statement_of_the_daily_work_walks_through_the_keys() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("claviger.db");
+        let (_, mut connection) = super::super::opening::open(&path, Strategy::Combined, Duration::ZERO).await.unwrap();
+        let statements = [
+            KEY_BY_DIGEST,
+            KEY_BY_ID,
+            KEY_BY_NAME,
+            KEY_ID_BY_NAME,
+            DIGEST_TAKEN,
+            DIGESTS,
+            UPDATE_KEY,
+            INSERT_SECRET,
+            END_SECRETS,
+            RECORD_USE,
+            DELETE_MEMBERSHIPS,
+            HAS_WORKING_ROOT_ADMIN,
+            MEMBER_COUNT,
+            BINDING,
+            KEY_BINDING,
+            GROUP_BINDING,
+            DELETE_BINDING,
+            DELETE_BINDINGS_OF_KEY,
+            BINDING_COUNT_OF_ROLE,
+            BINDING_COUNT_IN_SPACE,
+            BINDING_COUNT_OF_GROUP,
+            CHILD_COUNT,
+            SPACE,
+            ROLE,
+            GROUP,
+            POLICY,
+            PRUNE_CHANGES,
+        ];
+        for statement in statements {
+            let plan = plan(&mut connection, statement).await;
+            let walks = |step: &&String| step.starts_with("SCAN") && !step.starts_with("SCAN s") && !step.contains("CONSTANT ROW");
+            assert_eq!(plan.iter().find(walks), None, "{statement}\n{plan:#?}");
+            assert!(plan.iter().any(|step| step.starts_with("SEARCH")), "{statement}\n{plan:#?}");
+        }
+        // Pages are read in the order of the primary key, from where the last one ended; nothing is sorted.
+        for statement in [KEYS, BINDINGS, AUDIT] {
+            let plan = plan(&mut connection, statement).await;
+            assert!(plan.iter().all(|step| !step.contains("SCAN") || step.starts_with("SCAN s")), "{statement}\n{plan:#?}");
+            assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{statement}\n{plan:#?}");
+        }
+        assert_eq!(plan(&mut connection, GROUP_BINDINGS).await, ["SEARCH bindings USING INDEX bindings_of_groups (group_name>?)"]);
+    }
+}
