@@ -3,5 +3,6 @@
 pub mod clock;
 pub mod config;
 pub mod model;
+pub mod policy;
 pub mod store;
 pub mod telemetry;

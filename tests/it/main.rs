@@ -3,6 +3,11 @@
 
 mod configuration;
 mod model_properties;
+mod policy_examples;
+mod policy_forms;
+mod policy_hostile;
+mod policy_mutated;
+mod policy_question;
 mod store_conformance;
 mod store_oracle;
 mod store_sqlite;

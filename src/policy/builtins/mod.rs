@@ -1,0 +1,182 @@
+//! The functions that a policy may call, each behind a wrapper of ours.
+//!
+//! Regorus' own builtins are not safe to be called on what a policy's author or a client can choose: some panic, some allocate without a
+//! bound or never come back. So none is called directly. A wrapper looks at the size of the arguments, charges what the result will
+//! take to the evaluation's [`budget`], turns an error of the builtin into `undefined` as OPA does, and replaces those that cannot be
+//! held in this way ([`mod@own`]) or that OPA has and regorus lacks ([`net`], [`mod@own`]).
+
+pub(super) mod budget;
+mod growth;
+mod net;
+mod own;
+mod pattern;
+
+use std::sync::Arc;
+
+use regorus::unstable::{BUILTINS, Expr, ExprRef, Ref, Source, Span};
+use regorus::{Engine, LimitError, Value};
+
+/// A function of ours.
+#[derive(Clone, Copy)]
+enum Own {
+    /// Has an answer, if only `undefined`, to whatever it is given.
+    Total(fn(&[Value]) -> Value),
+    /// Ends the evaluation where it must not go on.
+    Partial(fn(&[Value]) -> anyhow::Result<Value>),
+}
+
+impl Own {
+    fn call(self, args: &[Value]) -> anyhow::Result<Value> {
+        match self {
+            Self::Total(function) => Ok(function(args)),
+            Self::Partial(function) => function(args),
+        }
+    }
+}
+
+/// A builtin of regorus: where it is called and what its arguments are, for messages; the arguments; whether errors are errors.
+type Builtin = fn(&Span, &[ExprRef], &[Value], bool) -> anyhow::Result<Value>;
+
+/// Why a policy may not call a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It would make the answer depend on more than `input`, or reach outside.
+    Impure(&'static str),
+    /// There is no such function here.
+    Unknown,
+}
+
+/// Functions that OPA has and login policies must not use.
+const IMPURE: [(&str, &str); 10] = [
+    ("http.send", "a policy may not use the network"),
+    ("net.lookup_ip_addr", "a policy may not use the network"),
+    ("opa.runtime", "a policy may not read the environment"),
+    ("time.now_ns", "the time is `input.request.timestamp_ns`"),
+    ("rand.intn", "a policy may not use randomness"),
+    ("uuid.rfc4122", "a policy may not use randomness"),
+    ("trace", "nobody would read it"),
+    ("print", "nobody would read it"),
+    ("rego.parse_module", "a policy may not read modules"),
+    ("rego.metadata.rule", "a policy may not read modules"),
+];
+
+/// Builtins of regorus that do not end, or not in time, on arguments that nobody can tell from good ones.
+const UNSOUND: [&str; 3] = ["units.parse", "units.parse_bytes", "__builtin_host_await"];
+
+/// How many arguments a function takes.
+pub(super) fn arity(name: &str) -> Result<usize, Refused> {
+    if let Some((_, why)) = IMPURE.iter().find(|(impure, _)| *impure == name) {
+        return Err(Refused::Impure(why));
+    }
+    if let Some((_, arity, _)) = own(name) {
+        return Ok(usize::from(arity));
+    }
+    match BUILTINS.get(name) {
+        Some((_, arity)) if !UNSOUND.contains(&name) && !name.starts_with("__") => Ok(usize::from(*arity)),
+        Some(_) | None => Err(Refused::Unknown),
+    }
+}
+
+/// Every name that a policy may call, for "did you mean".
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let theirs = BUILTINS.keys().copied().filter(|name| arity(name).is_ok());
+    theirs.chain(own::FUNCTIONS.iter().chain(&net::FUNCTIONS).map(|(name, _, _)| *name))
+}
+
+/// Makes a function callable. Only those that a policy calls are added: an engine's copy costs more with each.
+pub(super) fn add(engine: &mut Engine, name: &str) -> anyhow::Result<()> {
+    if let Some((_, arity, function)) = own(name) {
+        let call = move |args: Vec<Value>| {
+            budget::admit(&args)?;
+            let value = function.call(&args)?;
+            budget::charge_value(&value)?;
+            Ok(value)
+        };
+        return engine.add_extension(name.to_owned(), arity, Box::new(call));
+    }
+    let Some((name, (function, arity))) = BUILTINS.get_key_value(name) else { anyhow::bail!("there is no function {name}") };
+    let theirs = Theirs::new(name, *function, *arity)?;
+    engine.add_extension((*name).to_owned(), *arity, Box::new(move |args: Vec<Value>| theirs.call(&args)))
+}
+
+fn own(name: &str) -> Option<(&'static str, u8, Own)> {
+    own::FUNCTIONS.iter().chain(&net::FUNCTIONS).find(|(own, _, _)| *own == name).copied()
+}
+
+/// A builtin of regorus, with the places that it wants for its messages, which nobody sees.
+#[derive(Clone)]
+struct Theirs {
+    name: &'static str,
+    function: Builtin,
+    span: Span,
+    params: Arc<[ExprRef]>,
+}
+
+impl Theirs {
+    fn new(name: &'static str, function: Builtin, arity: u8) -> anyhow::Result<Self> {
+        let source = Source::from_contents(name.to_owned(), String::new())?;
+        let span = Span { source, line: 1, col: 1, start: 0, end: 0 };
+        let param = || Ref::new(Expr::Null { span: span.clone(), value: Value::Null, eidx: 0 });
+        let params = (0..arity).map(|_| param()).collect();
+        Ok(Self { name, function, span, params })
+    }
+
+    fn call(&self, args: &[Value]) -> anyhow::Result<Value> {
+        budget::admit(args)?;
+        growth::check(self.name, args)?;
+        match (self.function)(&self.span, &self.params, &pattern::translate(self.name, args), false) {
+            Ok(value) => {
+                budget::charge_value(&value)?;
+                Ok(value)
+            }
+            Err(error) if error.is::<LimitError>() => Err(error),
+            Err(_) => Ok(Value::Undefined),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_reaches_outside_is_refused_with_a_reason() {
+        for name in
+            ["http.send", "opa.runtime", "time.now_ns", "rand.intn", "uuid.rfc4122", "trace", "rego.parse_module", "net.lookup_ip_addr"]
+        {
+            assert!(matches!(arity(name), Err(Refused::Impure(_))), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_end_is_unknown() {
+        for name in ["units.parse", "units.parse_bytes", "graph.reachable_paths", "walk", "yaml.unmarshal", "json.match_schema"] {
+            assert_eq!(arity(name), Err(Refused::Unknown), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_login_policies_use_is_there() {
+        for (name, expected) in [
+            ("startswith", 2),
+            ("net.cidr_contains", 2),
+            ("net.cidr_intersects", 2),
+            ("net.cidr_contains_matches", 2),
+            ("net.cidr_merge", 1),
+            ("time.clock", 1),
+            ("time.weekday", 1),
+            ("time.parse_rfc3339_ns", 1),
+            ("regex.match", 2),
+            ("glob.match", 3),
+            ("sprintf", 2),
+            ("any", 1),
+            ("all", 1),
+            ("re_match", 2),
+            ("count", 1),
+            ("object.get", 3),
+            ("json.unmarshal", 1),
+        ] {
+            assert_eq!(arity(name), Ok(expected), "{name}");
+        }
+    }
+}

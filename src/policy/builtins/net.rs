@@ -1,0 +1,217 @@
+//! Networks, as OPA sees them: an IPv4 address mapped into IPv6 *is* the IPv4 address, on both sides.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use anyhow::bail;
+use ipnet::IpNet;
+use regorus::Value;
+
+use super::Own;
+
+/// Addresses that `net.cidr_expand` lists at most.
+const EXPAND_MAX: u32 = 16;
+
+pub(super) static FUNCTIONS: [(&str, u8, Own); 6] = [
+    ("net.cidr_contains", 2, Own::Total(cidr_contains)),
+    ("net.cidr_contains_matches", 2, Own::Total(cidr_contains_matches)),
+    ("net.cidr_expand", 1, Own::Partial(cidr_expand)),
+    ("net.cidr_intersects", 2, Own::Total(cidr_intersects)),
+    ("net.cidr_is_valid", 1, Own::Total(cidr_is_valid)),
+    ("net.cidr_merge", 1, Own::Partial(cidr_merge)),
+];
+
+fn cidr_contains(args: &[Value]) -> Value {
+    let [Value::String(network), Value::String(inner)] = args else { return Value::Undefined };
+    contains(network, inner).map_or(Value::Undefined, Value::Bool)
+}
+
+fn cidr_intersects(args: &[Value]) -> Value {
+    let [Value::String(one), Value::String(other)] = args else { return Value::Undefined };
+    let (Some(one), Some(other)) = (network(one), network(other)) else { return Value::Undefined };
+    Value::Bool(one.contains(&other) || other.contains(&one))
+}
+
+fn cidr_is_valid(args: &[Value]) -> Value {
+    Value::Bool(matches!(args, [Value::String(text)] if network(text).is_some()))
+}
+
+/// Every pair of a network and an address or network in it, each named by its index, its key, or itself.
+fn cidr_contains_matches(args: &[Value]) -> Value {
+    let [networks, inner] = args else { return Value::Undefined };
+    let (Some(networks), Some(inner)) = (named(networks), named(inner)) else { return Value::Undefined };
+    let mut pairs = BTreeSet::new();
+    for (network_name, network) in &networks {
+        for (inner_name, inner) in &inner {
+            match contains(network, inner) {
+                None => return Value::Undefined,
+                Some(false) => {}
+                Some(true) => {
+                    pairs.insert(Value::from(vec![network_name.clone(), inner_name.clone()]));
+                }
+            }
+        }
+    }
+    Value::from(pairs)
+}
+
+fn cidr_expand(args: &[Value]) -> anyhow::Result<Value> {
+    let [Value::String(text)] = args else { return Ok(Value::Undefined) };
+    let Some(network) = network(text) else { return Ok(Value::Undefined) };
+    let host_bits = u32::from(network.max_prefix_len() - network.prefix_len());
+    if host_bits > EXPAND_MAX {
+        bail!("net.cidr_expand lists at most {} addresses", 1_u32 << EXPAND_MAX);
+    }
+    let address = |offset: u32| match network.network() {
+        IpAddr::V4(first) => IpAddr::from((u32::from(first) | offset).to_be_bytes()),
+        IpAddr::V6(first) => IpAddr::from((u128::from(first) | u128::from(offset)).to_be_bytes()),
+    };
+    Ok(Value::from((0..1_u32 << host_bits).map(|offset| Value::from(address(offset).to_string())).collect::<BTreeSet<_>>()))
+}
+
+/// The fewest networks that hold the same addresses.
+fn cidr_merge(args: &[Value]) -> anyhow::Result<Value> {
+    let texts: Vec<&Value> = match args {
+        [Value::Array(items)] => items.iter().collect(),
+        [Value::Set(items)] => items.iter().collect(),
+        _ => return Ok(Value::Undefined),
+    };
+    let mut networks = Vec::with_capacity(texts.len());
+    for text in texts {
+        let Value::String(text) = text else { return Ok(Value::Undefined) };
+        match network(text) {
+            Some(network) => networks.push(network),
+            // OPA takes such an address for the whole network of its class, A, B or C: nobody can mean that.
+            None if text.parse::<IpAddr>().is_ok() => bail!("net.cidr_merge takes networks: write an address with its prefix, /32 or /128"),
+            None => return Ok(Value::Undefined),
+        }
+    }
+    Ok(Value::from(IpNet::aggregate(&networks).iter().map(|network| Value::from(network.to_string())).collect::<BTreeSet<_>>()))
+}
+
+/// Whether a network holds an address or a whole network; `None` if one of them is neither.
+fn contains(outer: &str, inner: &str) -> Option<bool> {
+    let outer = network(outer)?;
+    if inner.contains('/') {
+        return Some(outer.contains(&network(inner)?));
+    }
+    let address: IpAddr = inner.parse().ok()?;
+    Some(outer.contains(&address.to_canonical()))
+}
+
+/// Reads a network as Go's `net.ParseCIDR` does: digits only in the prefix, no zeros in front of an octet, host bits cleared.
+fn network(text: &str) -> Option<IpNet> {
+    let (address, prefix) = text.split_once('/')?;
+    if prefix.is_empty() || prefix.len() > 3 || !prefix.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let (address, prefix): (IpAddr, u8) = (address.parse().ok()?, prefix.parse().ok()?);
+    let (address, prefix) = match (address.to_canonical(), prefix.checked_sub(96)) {
+        (mapped @ IpAddr::V4(_), Some(prefix)) if address.is_ipv6() => (mapped, prefix),
+        _ => (address, prefix),
+    };
+    IpNet::new(address, prefix).ok().map(|network| network.trunc())
+}
+
+/// The texts in an operand of `net.cidr_contains_matches`, each with the name that a match is told by. An item may be an array whose
+/// first element counts.
+fn named(operand: &Value) -> Option<Vec<(Value, &str)>> {
+    fn text(item: &Value) -> Option<&str> {
+        match item {
+            Value::String(text) => Some(text),
+            Value::Array(items) => match items.first()? {
+                Value::String(text) => Some(text),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+    match operand {
+        Value::String(only) => Some(vec![(operand.clone(), only)]),
+        Value::Array(items) => (0_u64..).zip(items.iter()).map(|(index, item)| Some((Value::from(index), text(item)?))).collect(),
+        Value::Set(items) => items.iter().map(|item| Some((item.clone(), text(item)?))).collect(),
+        Value::Object(items) => items.iter().map(|(key, item)| Some((key.clone(), text(item)?))).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Undefined => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(items: &[&str]) -> Value {
+        Value::from(items.iter().map(|item| Value::from(*item)).collect::<BTreeSet<_>>())
+    }
+
+    #[test]
+    fn mapped_addresses_are_their_ipv4_addresses_on_both_sides() {
+        assert_eq!(contains("10.0.0.0/8", "::ffff:10.1.2.3"), Some(true));
+        assert_eq!(contains("::ffff:10.0.0.0/104", "10.1.2.3"), Some(true));
+        assert_eq!(contains("0.0.0.0/0", "::ffff:1.2.3.4"), Some(true));
+        assert_eq!(contains("::/0", "::ffff:1.2.3.4"), Some(false));
+        assert_eq!(contains("::/0", "2001:db8::1"), Some(true));
+    }
+
+    #[test]
+    fn host_bits_in_a_network_do_not_count() {
+        assert_eq!(contains("10.9.9.9/8", "10.1.2.3"), Some(true));
+        assert_eq!(contains("10.0.0.0/8", "10.1.0.0/16"), Some(true));
+        assert_eq!(contains("10.1.0.0/16", "10.0.0.0/8"), Some(false));
+    }
+
+    #[test]
+    fn what_is_no_network_is_undefined() {
+        for (network, inner) in [
+            ("10.0.0.0", "10.1.2.3"),
+            ("10.0.0.0/33", "10.1.2.3"),
+            ("010.0.0.0/8", "10.1.2.3"),
+            ("10.0.0.0/+8", "10.1.2.3"),
+            ("10.0.0.0/8", "10.1.2.3:80"),
+            ("10.0.0.0/8", ""),
+            ("fe80::%eth0/64", "fe80::1"),
+        ] {
+            assert_eq!(contains(network, inner), None, "{network} {inner}");
+        }
+    }
+
+    #[test]
+    fn networks_intersect_when_one_holds_the_other() {
+        let intersects = |one: &str, other: &str| cidr_intersects(&[Value::from(one), Value::from(other)]);
+        assert_eq!(intersects("10.0.0.0/8", "10.1.0.0/16"), Value::Bool(true));
+        assert_eq!(intersects("10.1.0.0/16", "10.0.0.0/8"), Value::Bool(true));
+        assert_eq!(intersects("10.1.0.0/16", "10.2.0.0/16"), Value::Bool(false));
+        assert_eq!(intersects("10.1.0.0/16", "2001:db8::/32"), Value::Bool(false));
+    }
+
+    #[test]
+    fn matches_are_told_by_index_key_or_item() {
+        let networks = Value::from(vec![Value::from("10.0.0.0/8"), Value::from("192.168.0.0/16")]);
+        let pair = |a: Value, b: &str| Value::from(vec![a, Value::from(b)]);
+        let found = cidr_contains_matches(&[networks, set(&["10.1.2.3", "192.168.1.1", "1.1.1.1"])]);
+        assert_eq!(found, Value::from(BTreeSet::from([pair(Value::from(0_u64), "10.1.2.3"), pair(Value::from(1_u64), "192.168.1.1")])));
+        assert_eq!(
+            cidr_contains_matches(&[Value::from("10.0.0.0/8"), Value::from("10.1.2.3")]),
+            Value::from(BTreeSet::from([pair(Value::from("10.0.0.0/8"), "10.1.2.3")]))
+        );
+    }
+
+    #[test]
+    fn neighbours_merge() {
+        assert_eq!(
+            cidr_merge(&[set(&["192.0.128.0/24", "192.0.129.0/24", "2001:db8::/33", "2001:db8:8000::/33"])]).unwrap(),
+            set(&["192.0.128.0/23", "2001:db8::/32"])
+        );
+        assert!(cidr_merge(&[set(&["192.0.128.1"])]).is_err());
+    }
+
+    #[test]
+    fn small_networks_expand_and_large_ones_are_refused() {
+        assert_eq!(
+            cidr_expand(&[Value::from("192.168.1.255/30")]).unwrap(),
+            set(&["192.168.1.252", "192.168.1.253", "192.168.1.254", "192.168.1.255"])
+        );
+        assert_eq!(cidr_expand(&[Value::from("2001:db8::1/128")]).unwrap(), set(&["2001:db8::1"]));
+        assert!(cidr_expand(&[Value::from("0.0.0.0/0")]).is_err());
+        assert!(cidr_expand(&[Value::from("::/64")]).is_err());
+    }
+}

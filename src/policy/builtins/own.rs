@@ -1,0 +1,213 @@
+//! Builtins that regorus has and that panic, hang or allocate without a bound there, and old ones that it lacks.
+
+use anyhow::bail;
+use regorus::Value;
+use regorus::unstable::BUILTINS;
+
+use super::{Own, Theirs, budget};
+
+/// Elements that `numbers.range` makes at most.
+const RANGE_MAX: u64 = 100_000;
+
+pub(super) static FUNCTIONS: [(&str, u8, Own); 11] = [
+    ("numbers.range", 2, Own::Partial(|args| range(args, 1))),
+    ("numbers.range_step", 3, Own::Partial(range_step)),
+    ("strings.count", 2, Own::Total(strings_count)),
+    ("object.subset", 2, Own::Total(object_subset)),
+    ("json.unmarshal", 1, Own::Partial(json_unmarshal)),
+    ("json.is_valid", 1, Own::Total(json_is_valid)),
+    ("time.parse_ns", 2, Own::Partial(time_parse_ns)),
+    ("any", 1, Own::Total(any)),
+    ("all", 1, Own::Total(all)),
+    ("re_match", 2, Own::Partial(|args| theirs("regex.match", args))),
+    ("set_diff", 2, Own::Total(set_diff)),
+];
+
+/// Calls a builtin of regorus by another name.
+pub(super) fn theirs(name: &'static str, args: &[Value]) -> anyhow::Result<Value> {
+    let Some((function, arity)) = BUILTINS.get(name) else { bail!("there is no function {name}") };
+    Theirs::new(name, *function, *arity)?.call(args)
+}
+
+fn range_step(args: &[Value]) -> anyhow::Result<Value> {
+    match args {
+        [from, to, step] => match step.as_u64() {
+            Ok(step) if step > 0 => range(&[from.clone(), to.clone()], step),
+            Ok(_) | Err(_) => Ok(Value::Undefined),
+        },
+        _ => Ok(Value::Undefined),
+    }
+}
+
+/// From one integer to another, both included, upwards or downwards.
+fn range(args: &[Value], step: u64) -> anyhow::Result<Value> {
+    let [from, to] = args else { return Ok(Value::Undefined) };
+    let (Ok(from), Ok(to)) = (from.as_i64(), to.as_i64()) else { return Ok(Value::Undefined) };
+    let steps = from.abs_diff(to) / step;
+    if steps >= RANGE_MAX {
+        bail!("numbers.range makes at most {RANGE_MAX} numbers");
+    }
+    let up = from <= to;
+    let number = |index: u64| {
+        let distance = i128::from(index) * i128::from(step);
+        i64::try_from(if up { i128::from(from) + distance } else { i128::from(from) - distance }).map_or(Value::Undefined, Value::from)
+    };
+    Ok(Value::from((0..=steps).map(number).collect::<Vec<_>>()))
+}
+
+fn strings_count(args: &[Value]) -> Value {
+    let [Value::String(text), Value::String(part)] = args else { return Value::Undefined };
+    let found = if part.is_empty() { text.chars().count() + 1 } else { text.matches(part.as_ref()).count() };
+    Value::from(found)
+}
+
+/// Whether the second is part of the first: an object's fields (and within them, in the same way), a set's items, an array's run of items,
+/// or a set's items in an array.
+fn object_subset(args: &[Value]) -> Value {
+    match args {
+        [whole, part] => subset(whole, part),
+        _ => Value::Undefined,
+    }
+}
+
+fn subset(whole: &Value, part: &Value) -> Value {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => Value::Bool(part.iter().all(|(key, wanted)| match whole.get(key) {
+            None => false,
+            Some(found) => match subset(found, wanted) {
+                Value::Bool(contained) => contained,
+                _ => found == wanted,
+            },
+        })),
+        (Value::Set(whole), Value::Set(part)) => Value::Bool(part.is_subset(whole)),
+        (Value::Array(whole), Value::Array(part)) => {
+            let (whole, part) = (whole.as_slice(), part.as_slice());
+            Value::Bool(part.is_empty() || whole.windows(part.len()).any(|run| run == part))
+        }
+        (Value::Array(whole), Value::Set(part)) => Value::Bool(part.iter().all(|item| whole.contains(item))),
+        _ => Value::Undefined,
+    }
+}
+
+fn json_unmarshal(args: &[Value]) -> anyhow::Result<Value> {
+    let [Value::String(text)] = args else { return Ok(Value::Undefined) };
+    budget::charge(text.len().saturating_mul(16))?;
+    Ok(serde_json::from_str(text).map_or(Value::Undefined, |json| of_json(&json)))
+}
+
+fn json_is_valid(args: &[Value]) -> Value {
+    let [Value::String(text)] = args else { return Value::Bool(false) };
+    Value::Bool(serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok())
+}
+
+/// The depth is `serde_json`'s affair: it reads at most 128 levels.
+fn of_json(json: &serde_json::Value) -> Value {
+    use serde_json::Value as Json;
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(flag) => Value::Bool(*flag),
+        Json::String(text) => Value::String(text.as_str().into()),
+        Json::Number(number) => match (number.as_u64(), number.as_i64()) {
+            (Some(number), _) => Value::from(number),
+            (None, Some(number)) => Value::from(number),
+            (None, None) => number.as_f64().map_or(Value::Undefined, Value::from),
+        },
+        Json::Array(items) => Value::from(items.iter().map(of_json).collect::<Vec<_>>()),
+        Json::Object(fields) => Value::from(
+            fields
+                .iter()
+                .map(|(name, value)| (Value::String(name.as_str().into()), of_json(value)))
+                .collect::<std::collections::BTreeMap<_, _>>(),
+        ),
+    }
+}
+
+/// Regorus cuts texts at byte offsets here; that is right for ASCII alone.
+fn time_parse_ns(args: &[Value]) -> anyhow::Result<Value> {
+    let ascii = |value: &Value| value.as_string().is_ok_and(|text| text.is_ascii());
+    if args.iter().all(ascii) { theirs("time.parse_ns", args) } else { Ok(Value::Undefined) }
+}
+
+fn any(args: &[Value]) -> Value {
+    match args {
+        [Value::Array(items)] => Value::Bool(items.contains(&Value::Bool(true))),
+        [Value::Set(items)] => Value::Bool(items.contains(&Value::Bool(true))),
+        _ => Value::Undefined,
+    }
+}
+
+fn all(args: &[Value]) -> Value {
+    let held = |item: &Value| *item == Value::Bool(true);
+    match args {
+        [Value::Array(items)] => Value::Bool(items.iter().all(held)),
+        [Value::Set(items)] => Value::Bool(items.iter().all(held)),
+        _ => Value::Undefined,
+    }
+}
+
+fn set_diff(args: &[Value]) -> Value {
+    match args {
+        [Value::Set(whole), Value::Set(part)] => whole.difference(part).into_value(),
+        _ => Value::Undefined,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(numbers: &[i64]) -> Value {
+        Value::from(numbers.iter().copied().map(Value::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn ranges_go_both_ways_and_never_far() {
+        let n = |number: i64| Value::from(number);
+        assert_eq!(range(&[n(1), n(3)], 1).unwrap(), numbers(&[1, 2, 3]));
+        assert_eq!(range(&[n(3), n(1)], 1).unwrap(), numbers(&[3, 2, 1]));
+        assert_eq!(range_step(&[n(1), n(8), n(3)]).unwrap(), numbers(&[1, 4, 7]));
+        assert_eq!(range_step(&[n(1), n(8), n(0)]).unwrap(), Value::Undefined);
+        assert_eq!(range_step(&[n(1), n(8), n(-1)]).unwrap(), Value::Undefined);
+        assert_eq!(range(&[n(i64::MAX - 1), n(i64::MAX)], 1).unwrap(), numbers(&[i64::MAX - 1, i64::MAX]));
+        assert!(range(&[n(1), n(1_000_000_000_000)], 1).is_err());
+        assert!(range(&[n(0), n(i64::MAX)], 1).is_err());
+        assert_eq!(range(&[Value::from(0.5), n(1)], 1).unwrap(), Value::Undefined);
+    }
+
+    #[test]
+    fn an_empty_part_is_counted_between_all_characters() {
+        let count = |text: &str, part: &str| strings_count(&[Value::from(text), Value::from(part)]);
+        assert_eq!(count("äbä", "ä"), Value::from(2_u64));
+        assert_eq!(count("äbä", ""), Value::from(4_u64));
+    }
+
+    #[test]
+    fn subsets_of_empty_collections_hold() {
+        assert_eq!(object_subset(&[numbers(&[1, 2, 3]), numbers(&[])]), Value::Bool(true));
+        assert_eq!(object_subset(&[numbers(&[1, 2, 3]), numbers(&[2, 3])]), Value::Bool(true));
+        assert_eq!(object_subset(&[numbers(&[1, 2, 3]), numbers(&[1, 3])]), Value::Bool(false));
+    }
+
+    #[test]
+    fn json_is_read_without_the_door_for_numbers_of_any_size() {
+        let read = |text: &str| json_unmarshal(&[Value::from(text)]).unwrap();
+        assert_eq!(read("[1, -2, 1.5]"), Value::from(vec![Value::from(1_u64), Value::from(-2_i64), Value::from(1.5)]));
+        assert!(read(r#"{"x":{"$serde_json::private::Number":"1e99999999"}}"#).as_object().is_ok());
+        assert_eq!(read("{"), Value::Undefined);
+    }
+
+    #[test]
+    fn a_time_that_is_not_ascii_is_no_time() {
+        assert_eq!(time_parse_ns(&[Value::from("é"), Value::from("2006-01-02")]).unwrap(), Value::Undefined);
+        assert_eq!(time_parse_ns(&[Value::from("2006-01-02"), Value::from("1970-01-02")]).unwrap(), Value::from(86_400_000_000_000_i64));
+    }
+
+    #[test]
+    fn any_and_all_are_as_they_were_in_v0() {
+        let flags = |flags: &[bool]| [Value::from(flags.iter().copied().map(Value::Bool).collect::<Vec<_>>())];
+        assert_eq!(any(&flags(&[false, true])), Value::Bool(true));
+        assert_eq!(any(&flags(&[])), Value::Bool(false));
+        assert_eq!(all(&flags(&[])), Value::Bool(true));
+        assert_eq!(all(&flags(&[true, false])), Value::Bool(false));
+    }
+}

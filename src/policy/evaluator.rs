@@ -1,0 +1,241 @@
+//! Threads that ask policies.
+//!
+//! They are ours because of their stacks (each rule or function that calls another costs some KiB, and an overflow ends the process) and
+//! because a policy may keep one busy past its time: regorus looks at the clock between its steps only. Such a thread is given up and
+//! replaced, and its policy is not asked again until it has come back.
+
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+use std::{io, thread};
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::{LoginInput, PolicyError, PolicySet};
+use crate::clock::{Clock, SystemClock};
+use crate::model::{PolicyName, Verdict};
+
+/// Threads of its own with large stacks, a bounded queue and a deadline. Cheap to clone; the threads end with the last clone.
+#[derive(Clone, Debug)]
+pub struct Evaluator {
+    pool: Arc<Pool>,
+}
+
+type Answer = Result<Vec<(PolicyName, Verdict)>, PolicyError>;
+
+/// Stack of each thread, in bytes. Reserved, not used, until something goes deep.
+const STACK: usize = 64 * 1024 * 1024;
+/// Questions that may wait for a thread.
+const QUEUE: usize = 1024;
+/// How long a question waits for a thread.
+const QUEUE_WAIT: Duration = Duration::from_secs(1);
+/// What an evaluation may take beyond its policies' time limits before its thread is given up: one long step, or a machine that is busy.
+const GRACE: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+struct Pool {
+    questions: mpsc::SyncSender<Question>,
+    waiting: Arc<Mutex<mpsc::Receiver<Question>>>,
+    clock: SystemClock,
+}
+
+struct Question {
+    set: Arc<PolicySet>,
+    input: LoginInput,
+    course: Arc<Course>,
+    begun: oneshot::Sender<()>,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// How far a question has come, told by the thread that works on it.
+#[derive(Debug, Default)]
+struct Course {
+    state: AtomicU8,
+    /// Index of the policy that is being asked.
+    policy: AtomicUsize,
+    /// Index of the policy that was found stuck: the thread may come back between the two, and go on to the next.
+    stuck: AtomicUsize,
+}
+
+impl Course {
+    const RUNNING: u8 = 0;
+    const DONE: u8 = 1;
+    const GIVEN_UP: u8 = 2;
+
+    /// Whether it came to this end, and not to the other one before.
+    fn end(&self, end: u8) -> bool {
+        self.state.compare_exchange(Self::RUNNING, end, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+impl Evaluator {
+    /// Starts `threads` threads, at least one.
+    ///
+    /// # Errors
+    /// When the machine has no thread to give.
+    pub fn start(threads: usize) -> io::Result<Self> {
+        let (questions, waiting) = mpsc::sync_channel(QUEUE);
+        let pool = Pool { questions, waiting: Arc::new(Mutex::new(waiting)), clock: SystemClock::start() };
+        for _ in 0..threads.max(1) {
+            pool.spawn()?;
+        }
+        Ok(Self { pool: Arc::new(pool) })
+    }
+
+    /// Asks every policy of the set, each by itself. Answers in the order of the policies' names. Needs a tokio runtime with a timer.
+    ///
+    /// # Errors
+    /// The first policy that gave no answer; the rest are not asked. The caller must refuse.
+    pub async fn ask(&self, set: Arc<PolicySet>, input: LoginInput) -> Answer {
+        if let Some(stuck) = set.policies().iter().find(|policy| policy.is_stuck()) {
+            return Err(PolicyError::TimeLimit(stuck.name.clone()));
+        }
+        if set.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (begun, has_begun) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
+        let course = Arc::new(Course::default());
+        let question = Question { set: set.clone(), input, course: course.clone(), begun, answer };
+        self.pool.questions.try_send(question).map_err(|_| PolicyError::Overloaded)?;
+        // A task of its own, because a stuck thread must be noticed even if the caller has gone away.
+        let watch = tokio::spawn(watch(self.pool.clone(), set, course, has_begun, answered));
+        watch.await.unwrap_or(Err(PolicyError::Overloaded))
+    }
+}
+
+async fn watch(
+    pool: Arc<Pool>,
+    set: Arc<PolicySet>,
+    course: Arc<Course>,
+    begun: oneshot::Receiver<()>,
+    answered: oneshot::Receiver<Answer>,
+) -> Answer {
+    if !matches!(timeout(QUEUE_WAIT, begun).await, Ok(Ok(()))) {
+        return Err(PolicyError::Overloaded);
+    }
+    let allowed: Duration = set.policies().iter().map(|policy| policy.limits().time).sum();
+    match timeout(allowed + GRACE, answered).await {
+        Ok(Ok(answer)) => answer,
+        // The thread dropped the question: it found nobody waiting, or is itself gone.
+        Ok(Err(_)) => Err(PolicyError::Overloaded),
+        Err(_) => give_up(&pool, &set, &course),
+    }
+}
+
+/// Takes the thread for lost, puts another in its place, and keeps its policy from being asked.
+fn give_up(pool: &Pool, set: &PolicySet, course: &Course) -> Answer {
+    let index = course.policy.load(Ordering::Acquire);
+    let Some(policy) = set.policies().get(index) else { return Err(PolicyError::Overloaded) };
+    // Marked before the course ends: the thread takes the mark away when it finds the course ended.
+    course.stuck.store(index, Ordering::Release);
+    policy.set_stuck(true);
+    if course.end(Course::GIVEN_UP) {
+        tracing::error!(policy = %policy.name, "a policy keeps a thread busy long past its time limit; it is refused until the thread comes back");
+        if let Err(error) = pool.spawn() {
+            tracing::error!(%error, "no thread could be started to ask policies in its place");
+        }
+    } else {
+        policy.set_stuck(false);
+    }
+    Err(PolicyError::TimeLimit(policy.name.clone()))
+}
+
+impl Pool {
+    fn spawn(&self) -> io::Result<()> {
+        let (waiting, clock) = (self.waiting.clone(), self.clock);
+        let work = move || {
+            while let Ok(question) = next(&waiting) {
+                if !answer(question, clock) {
+                    break;
+                }
+            }
+        };
+        thread::Builder::new().name("policy".to_owned()).stack_size(STACK).spawn(work).map(drop)
+    }
+}
+
+/// The next question; an error when no evaluator is left to ask one.
+fn next(waiting: &Mutex<mpsc::Receiver<Question>>) -> Result<Question, mpsc::RecvError> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner).recv()
+}
+
+/// Answers a question. `false` if the thread has been given up meanwhile and another one is in its place.
+fn answer(question: Question, clock: SystemClock) -> bool {
+    let Question { set, input, course, begun, answer } = question;
+    if begun.send(()).is_err() {
+        return true;
+    }
+    let value = input.value();
+    let mut verdicts = Vec::with_capacity(set.policies().len());
+    let mut outcome = Ok(());
+    for (index, policy) in set.policies().iter().enumerate() {
+        course.policy.store(index, Ordering::Release);
+        match policy.ask(value.clone(), || clock.now().monotonic) {
+            Ok(verdict) => verdicts.push((policy.name.clone(), verdict)),
+            Err(error) => {
+                outcome = Err(error);
+                break;
+            }
+        }
+    }
+    let in_time = course.end(Course::DONE);
+    if !in_time && let Some(policy) = set.policies().get(course.policy.load(Ordering::Acquire)) {
+        policy.set_stuck(false);
+    }
+    // Nobody may be waiting any more; the answer is then of no use.
+    let _ = answer.send(outcome.map(|()| verdicts));
+    in_time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{KeyRecord, Snapshot, Strategy};
+    use crate::policy::{PolicyLimits, PolicySource, SharedInput};
+
+    fn load(name: &str, text: &str) -> Arc<PolicySet> {
+        let limits = PolicyLimits { time: Duration::from_secs(5), memory: 64 << 20 };
+        let source = PolicySource { name: name.parse().unwrap(), file: None, text: text.into(), rego: None };
+        Arc::new(PolicySet::load(&[source], limits).unwrap())
+    }
+
+    fn question(login: &str) -> LoginInput {
+        let key = KeyRecord {
+            id: crate::model::KeyId::new(1, 2),
+            name: login.parse().unwrap(),
+            description: String::new(),
+            groups: Vec::new(),
+            created_at: jiff::Timestamp::UNIX_EPOCH,
+            expires_at: None,
+            disabled_at: None,
+            revoked_at: None,
+            secrets: Vec::new(),
+            bindings: Vec::new(),
+        };
+        LoginInput {
+            shared: Arc::new(SharedInput::of(&Snapshot::empty(Strategy::Combined))),
+            key: Arc::new(key),
+            root_admin: false,
+            remote_ip: "10.1.2.3".parse().unwrap(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            instance: "dev".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_policy_is_asked() {
+        let set = load(
+            "ci",
+            "package spacelift\nallow if startswith(input.session.login, \"ci-\")\nroles[\"production\"][\"deployer\"] if allow\n",
+        );
+        let evaluator = Evaluator::start(1).unwrap();
+        let answer = evaluator.ask(set.clone(), question("ci-1")).await.unwrap();
+        assert_eq!(answer.len(), 1);
+        assert!(answer[0].1.allow);
+        assert_eq!(answer[0].1.roles.iter().collect::<Vec<_>>(), [&("production".to_owned(), "deployer".to_owned())]);
+        let answer = evaluator.ask(set, question("x")).await.unwrap();
+        assert_eq!(answer[0].1, Verdict::default());
+    }
+}

@@ -1,0 +1,246 @@
+//! `input`: what a policy sees.
+//!
+//! Values are made here and nowhere else. Regorus' own reader of JSON is never used on anything from outside: it takes an object with a
+//! certain key for a number of any size, and then spends half a minute on it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use regorus::Value;
+
+use crate::model::{KeyRecord, Role, Snapshot, Space};
+
+/// The part of `input` that all keys share (`spaces`, `roles`), built once per snapshot.
+#[derive(Clone, Debug)]
+pub struct SharedInput {
+    spaces: Value,
+    roles: Value,
+}
+
+/// One question.
+#[derive(Clone, Debug)]
+pub struct LoginInput {
+    /// `spaces`, `roles`.
+    pub shared: Arc<SharedInput>,
+    /// `session.login`, `name`, `api_key_id`, `actor`, `teams`.
+    pub key: Arc<KeyRecord>,
+    /// `session.admin`.
+    pub root_admin: bool,
+    /// `request.remote_ip` and `session.creator_ip`; already unmapped from IPv6.
+    pub remote_ip: IpAddr,
+    /// `request.timestamp_ns`; already truncated to the quantum.
+    pub at: Timestamp,
+    /// `session.account_name`.
+    pub instance: Arc<str>,
+}
+
+impl SharedInput {
+    /// What a snapshot says of spaces and roles.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot) -> Self {
+        Self {
+            spaces: Value::from(snapshot.spaces.iter().map(space).collect::<Vec<_>>()),
+            roles: Value::from(snapshot.roles.values().map(role).collect::<Vec<_>>()),
+        }
+    }
+}
+
+impl LoginInput {
+    /// The `input` document. Every field is always there.
+    pub(super) fn value(&self) -> Value {
+        let teams = self.key.groups.iter().map(|group| text(group.as_str())).collect();
+        document(
+            &self.shared,
+            &self.key.id.to_string(),
+            self.key.name.as_str(),
+            teams,
+            self.root_admin,
+            self.remote_ip,
+            self.at,
+            &self.instance,
+        )
+    }
+}
+
+/// An `input` that nobody asks about, with every field, for the first evaluation of a policy.
+pub(super) fn sample() -> Value {
+    let shared = SharedInput { spaces: Value::new_array(), roles: Value::new_array() };
+    document(&shared, "", "", Vec::new(), false, IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), Timestamp::UNIX_EPOCH, "")
+}
+
+#[expect(clippy::too_many_arguments, reason = "one for each thing that `input` tells of")]
+fn document(
+    shared: &SharedInput,
+    id: &str,
+    name: &str,
+    teams: Vec<Value>,
+    root_admin: bool,
+    remote_ip: IpAddr,
+    at: Timestamp,
+    instance: &str,
+) -> Value {
+    // Here once more, in case a caller forgets: a mapped address would fall out of every IPv4 network.
+    let address = text(&remote_ip.to_canonical().to_string());
+    let name = text(name);
+    let request = object([("remote_ip", address.clone()), ("timestamp_ns", nanoseconds(at))]);
+    let session = object([
+        ("account_name", text(instance)),
+        ("actor", text(&format!("api::{id}"))),
+        ("admin", Value::Bool(root_admin)),
+        ("api_key_id", text(id)),
+        ("creator_ip", address),
+        ("login", name.clone()),
+        ("machine", Value::Bool(true)),
+        ("member", Value::Bool(true)),
+        ("name", name),
+        ("stack_id", text("")),
+        ("teams", Value::from(teams)),
+    ]);
+    object([
+        ("attachment", Value::Null),
+        ("request", request),
+        ("roles", shared.roles.clone()),
+        ("session", session),
+        ("spaces", shared.spaces.clone()),
+    ])
+}
+
+/// What kind of value stands at a path of `input`, if the path is one of those that are always there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Number,
+    Bool,
+    Null,
+    Array,
+    Object,
+}
+
+/// The paths that every `input` has. Kept beside [`LoginInput::value`]; a test holds the two together.
+pub(super) fn kind_at(path: &[&str]) -> Option<Kind> {
+    Some(match path {
+        [] | ["request" | "session"] => Kind::Object,
+        ["request", "timestamp_ns"] => Kind::Number,
+        ["session", "admin" | "machine" | "member"] => Kind::Bool,
+        ["request", "remote_ip"] | ["session", "account_name" | "actor" | "api_key_id" | "creator_ip" | "login" | "name" | "stack_id"] => {
+            Kind::Text
+        }
+        ["session", "teams"] | ["spaces" | "roles"] => Kind::Array,
+        ["attachment"] => Kind::Null,
+        _ => return None,
+    })
+}
+
+fn space(space: &Space) -> Value {
+    object([
+        ("id", text(space.id.as_str())),
+        ("labels", Value::from(space.labels.iter().map(|label| text(label)).collect::<Vec<_>>())),
+        ("name", text(&space.name)),
+        ("parent", space.parent.as_ref().map_or(Value::Null, |parent| text(parent.as_str()))),
+    ])
+}
+
+fn role(role: &Role) -> Value {
+    object([("id", text(role.id.as_str())), ("name", text(&role.name)), ("slug", text(role.id.as_str()))])
+}
+
+fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    Value::from(fields.into_iter().map(|(name, value)| (text(name), value)).collect::<BTreeMap<_, _>>())
+}
+
+fn text(text: &str) -> Value {
+    Value::String(text.into())
+}
+
+/// Exact, before 1970 and after 2262 too.
+fn nanoseconds(at: Timestamp) -> Value {
+    let nanoseconds = at.as_nanosecond();
+    i64::try_from(nanoseconds).map_or_else(|_| Value::from(nanoseconds), Value::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Strategy;
+
+    fn question() -> LoginInput {
+        let key = KeyRecord {
+            id: crate::model::KeyId::new(1, 2),
+            name: "ci \"prod\"".parse().unwrap(),
+            description: String::new(),
+            groups: vec!["Platform Team".parse().unwrap()],
+            created_at: Timestamp::UNIX_EPOCH,
+            expires_at: None,
+            disabled_at: None,
+            revoked_at: None,
+            secrets: Vec::new(),
+            bindings: Vec::new(),
+        };
+        LoginInput {
+            shared: Arc::new(SharedInput::of(&Snapshot::empty(Strategy::Combined))),
+            key: Arc::new(key),
+            root_admin: false,
+            remote_ip: "::ffff:10.1.2.3".parse().unwrap(),
+            at: "2026-07-01T12:00:00.123456789Z".parse().unwrap(),
+            instance: "dev".into(),
+        }
+    }
+
+    #[test]
+    fn every_field_is_there_with_its_type() {
+        let question = question();
+        let id = question.key.id.to_string();
+        let expected = serde_json::json!({
+            "attachment": null,
+            "request": {"remote_ip": "10.1.2.3", "timestamp_ns": 1_782_907_200_123_456_789_i64},
+            "roles": [
+                {"id": "space-admin", "name": "Space admin", "slug": "space-admin"},
+                {"id": "space-reader", "name": "Space reader", "slug": "space-reader"},
+                {"id": "space-writer", "name": "Space writer", "slug": "space-writer"},
+            ],
+            "session": {
+                "account_name": "dev", "actor": format!("api::{id}"), "admin": false, "api_key_id": id, "creator_ip": "10.1.2.3",
+                "login": "ci \"prod\"", "machine": true, "member": true, "name": "ci \"prod\"", "stack_id": "", "teams": ["Platform Team"],
+            },
+            "spaces": [{"id": "root", "labels": [], "name": "Root", "parent": null}],
+        });
+        let written: serde_json::Value = serde_json::from_str(&question.value().to_json_str().unwrap()).unwrap();
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn a_key_without_groups_has_an_empty_array_of_teams() {
+        let mut question = question();
+        Arc::make_mut(&mut question.key).groups.clear();
+        assert_eq!(question.value()["session"]["teams"], Value::new_array());
+    }
+
+    #[test]
+    fn the_table_of_paths_says_what_is_there() {
+        fn walk(value: &Value, path: &mut Vec<String>) {
+            let steps: Vec<&str> = path.iter().map(String::as_str).collect();
+            let expected = match value {
+                Value::Null => Kind::Null,
+                Value::Bool(_) => Kind::Bool,
+                Value::Number(_) => Kind::Number,
+                Value::String(_) => Kind::Text,
+                Value::Array(_) => Kind::Array,
+                Value::Object(_) => Kind::Object,
+                Value::Set(_) | Value::Undefined => panic!("neither stands in an input"),
+            };
+            assert_eq!(kind_at(&steps), Some(expected), "{path:?}");
+            if let Value::Object(fields) = value {
+                for (name, field) in fields.iter() {
+                    path.push(name.as_string().unwrap().to_string());
+                    walk(field, path);
+                    path.pop();
+                }
+            }
+        }
+        walk(&question().value(), &mut Vec::new());
+        assert_eq!(kind_at(&["session", "nothing"]), None);
+        assert_eq!(kind_at(&["session", "teams", "0"]), None);
+    }
+}

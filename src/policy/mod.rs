@@ -1,0 +1,97 @@
+//! Rego: load, check, ask. The only room that knows regorus.
+//!
+//! A policy is text that people write and that decides who gets in, so nothing of it is trusted until it has been checked, and nothing
+//! that goes wrong while it is asked can let somebody pass:
+//!
+//! - [`PolicySet::load`] refuses what OPA would refuse, and what regorus would answer differently from OPA, with the place and a hint.
+//!   It runs on a thread of its own, so that a hostile text costs a fault and not the process.
+//! - [`Evaluator::ask`] answers with a verdict of every policy or with a [`PolicyError`]; there is no third thing. Policies run on
+//!   threads with large stacks, each evaluation on a throw-away clone of a prepared engine, bounded in time and memory.
+//!
+//! What holds the memory limit: every builtin is called through a wrapper that looks at the size of its arguments first and charges its
+//! result to the evaluation; what the interpreter itself allocates in between is bounded by the time limit alone.
+
+mod builtins;
+mod check;
+mod directory;
+mod evaluator;
+mod fault;
+mod gate;
+mod input;
+mod module;
+mod set;
+pub mod testing;
+mod text;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::{LoginPolicy, PolicyName, RegoVersion};
+
+pub use directory::read_dir;
+pub use evaluator::Evaluator;
+pub use fault::PolicyFault;
+pub use input::{LoginInput, SharedInput};
+pub use set::PolicySet;
+
+/// A module to load: one of the store's, or a file of `policies.dir`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicySource {
+    /// Unique in a set.
+    pub name: PolicyName,
+    /// Where it stands, for messages; `None` for the store's.
+    pub file: Option<PathBuf>,
+    /// The module's text.
+    pub text: Box<str>,
+    /// `None`: v1 is tried first, v0 if that fails.
+    pub rego: Option<RegoVersion>,
+}
+
+impl PolicySource {
+    /// What messages call it: its file, or its name.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.file.as_ref().map_or_else(|| self.name.to_string(), |file| file.display().to_string())
+    }
+}
+
+impl From<&LoginPolicy> for PolicySource {
+    fn from(policy: &LoginPolicy) -> Self {
+        Self { name: policy.name.clone(), file: None, text: policy.source.clone(), rego: policy.rego }
+    }
+}
+
+/// Bounds on one evaluation of one policy.
+#[derive(Clone, Copy, Debug)]
+pub struct PolicyLimits {
+    /// Wall clock.
+    pub time: Duration,
+    /// Bytes.
+    pub memory: usize,
+}
+
+/// What the policies in force can read of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// `input.request.remote_ip`.
+    pub address: bool,
+    /// `input.request.timestamp_ns`.
+    pub time: bool,
+}
+
+/// Why policies gave no answer. Always refuses.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// The evaluation passed its time limit, or an earlier one is still stuck past it.
+    #[error("policy {0} took longer than it may")]
+    TimeLimit(PolicyName),
+    /// The evaluation passed its memory limit.
+    #[error("policy {0} took more memory than it may")]
+    MemoryLimit(PolicyName),
+    /// Anything else: a conflict, a wrong type, a panic of the engine.
+    #[error("policy {0} failed: {1}")]
+    Failed(PolicyName, String),
+    /// No thread was free in time.
+    #[error("too many evaluations are waiting")]
+    Overloaded,
+}

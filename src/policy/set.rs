@@ -1,0 +1,213 @@
+//! Checked, compiled policies.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use regorus::utils::limits::ExecutionTimerConfig;
+use regorus::{Engine, LimitError, Value};
+
+use super::builtins::{self, budget};
+use super::check::{self, Findings};
+use super::fault::PolicyFault;
+use super::{PolicyError, PolicyLimits, PolicySource, Reads, gate, input, module};
+use crate::model::{PolicyName, Verdict};
+
+/// Checked, compiled policies, ready to be asked. Immutable; swapped as a whole.
+#[derive(Default)]
+pub struct PolicySet {
+    /// By name.
+    policies: Vec<Policy>,
+}
+
+/// One policy, ready to be asked.
+pub(super) struct Policy {
+    pub(super) name: PolicyName,
+    /// Prepared, that is: evaluated once. A copy of an engine that is not would analyse its modules anew, each time.
+    engine: Engine,
+    limits: PolicyLimits,
+    /// An evaluation has passed its deadline and has not come back. Until it does, the policy is not asked: each further question would
+    /// cost a thread.
+    stuck: AtomicBool,
+}
+
+/// Stack of the thread that loads: a text of the largest size, parsed into the deepest tree, is taken apart by recursion.
+const LOAD_STACK: usize = 256 * 1024 * 1024;
+/// The longest that one policy may take to load.
+const LOAD_LIMIT: Duration = Duration::from_secs(20);
+/// The least time for the first evaluation, which is also the analysis.
+const PREPARE_LIMIT: Duration = Duration::from_secs(5);
+
+impl PolicySet {
+    /// No policy at all.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Checks and compiles.
+    ///
+    /// # Errors
+    /// Every fault of every policy at once, in the order of the sources.
+    pub fn load(sources: &[PolicySource], limits: PolicyLimits) -> Result<Self, Vec<PolicyFault>> {
+        let mut faults = same_names(sources);
+        let mut policies = Vec::with_capacity(sources.len());
+        for (source, loaded) in sources.iter().zip(load_each(sources, limits)) {
+            match loaded {
+                Ok(policy) => policies.push(policy),
+                Err(found) if found.is_empty() => faults.push(PolicyFault::of(&source.place(), "it cannot be loaded")),
+                Err(found) => faults.extend(found),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        policies.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(Self { policies })
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty()
+    }
+
+    /// What the policies can read of a request. For now whatever there is: nothing is known of a policy but that it may read `input`.
+    #[must_use]
+    pub fn reads(&self) -> Reads {
+        let any = !self.is_empty();
+        Reads { address: any, time: any }
+    }
+
+    /// Every policy, by name.
+    pub(super) fn policies(&self) -> &[Policy] {
+        &self.policies
+    }
+}
+
+impl fmt::Debug for PolicySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.policies.iter().map(|policy| &policy.name)).finish()
+    }
+}
+
+fn same_names(sources: &[PolicySource]) -> Vec<PolicyFault> {
+    let mut seen = BTreeSet::new();
+    let again = sources.iter().filter(|source| !seen.insert(&source.name));
+    again.map(|source| PolicyFault::of(&source.place(), format!("another policy is named `{}` too", source.name))).collect()
+}
+
+/// Loads each source on a thread of its own making, as many answers as there are sources. A text that keeps the thread busy beyond the
+/// limit gets a fault; its thread ends when it ends, and the rest go on without it.
+fn load_each(sources: &[PolicySource], limits: PolicyLimits) -> Vec<Result<Policy, Vec<PolicyFault>>> {
+    let mut loaded = Vec::with_capacity(sources.len());
+    while let Some(rest) = sources.get(loaded.len()..).filter(|rest| !rest.is_empty()) {
+        let (answer, answers) = mpsc::channel();
+        let work: Vec<PolicySource> = rest.to_vec();
+        let spawned = thread::Builder::new().name("policy-load".to_owned()).stack_size(LOAD_STACK).spawn(move || {
+            for source in work {
+                let loaded = catch_unwind(AssertUnwindSafe(|| load(&source, limits)))
+                    .unwrap_or_else(|_| Err(vec![PolicyFault::of(&source.place(), "the engine fails on it")]));
+                if answer.send(loaded).is_err() {
+                    break;
+                }
+            }
+        });
+        if let Err(error) = spawned {
+            let fault = |source: &PolicySource| {
+                Err(vec![PolicyFault::of(&source.place(), format!("no thread could be started to load it: {error}"))])
+            };
+            loaded.extend(rest.iter().map(fault));
+            break;
+        }
+        for source in rest {
+            let Ok(answer) = answers.recv_timeout(LOAD_LIMIT) else {
+                loaded.push(Err(vec![PolicyFault::of(&source.place(), "it takes too long to load")]));
+                break;
+            };
+            loaded.push(answer);
+        }
+    }
+    loaded
+}
+
+fn load(source: &PolicySource, limits: PolicyLimits) -> Result<Policy, Vec<PolicyFault>> {
+    let place = source.place();
+    let parsed = module::parse(source, limits.time).map_err(|fault| vec![fault])?;
+    let Findings { faults, calls, rules } = check::policy(&place, &parsed.module);
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let mut engine = parsed.engine;
+    prepare(&mut engine, &calls, &rules, limits).map_err(|error| vec![PolicyFault::of_engine(&place, &source.text, &error)])?;
+    Ok(Policy { name: source.name.clone(), engine, limits, stuck: AtomicBool::new(false) })
+}
+
+/// Makes the engine ready to be copied: the functions that are called, the gate, and one evaluation.
+fn prepare(engine: &mut Engine, calls: &BTreeSet<String>, rules: &BTreeSet<String>, limits: PolicyLimits) -> anyhow::Result<()> {
+    for name in calls {
+        builtins::add(engine, name)?;
+    }
+    engine.set_rego_v0(false);
+    engine.add_policy("gate".to_owned(), gate::module(rules))?;
+    let timer = module::timer(limits.time);
+    engine.set_execution_timer_config(ExecutionTimerConfig { limit: limits.time.max(PREPARE_LIMIT), ..timer });
+    engine.set_input(input::sample());
+    budget::start(limits.memory);
+    engine.eval_rule(gate::RESULT.to_owned())?;
+    anyhow::ensure!(!budget::was_exceeded(), budget::Exceeded);
+    engine.set_execution_timer_config(timer);
+    Ok(())
+}
+
+impl Policy {
+    /// Evaluates the policy on this thread, which should have a large stack.
+    pub(super) fn ask(&self, input: Value, now: impl Fn() -> Duration) -> Result<Verdict, PolicyError> {
+        let begun = now();
+        budget::start(self.limits.memory);
+        // The copy is thrown away whatever happens, so a panic leaves nothing broken behind.
+        let evaluated = catch_unwind(AssertUnwindSafe(|| {
+            let mut engine = self.engine.clone();
+            engine.set_input(input);
+            engine.eval_rule(gate::RESULT.to_owned())
+        }));
+        // Looked at before the answer: one that was found although a limit was passed does not count.
+        if budget::was_exceeded() {
+            return Err(PolicyError::MemoryLimit(self.name.clone()));
+        }
+        if now().saturating_sub(begun) > self.limits.time {
+            return Err(PolicyError::TimeLimit(self.name.clone()));
+        }
+        match evaluated {
+            Err(_) => Err(PolicyError::Failed(self.name.clone(), "the engine panicked".to_owned())),
+            Ok(Err(error)) if matches!(error.downcast_ref(), Some(LimitError::TimeLimitExceeded { .. })) => {
+                Err(PolicyError::TimeLimit(self.name.clone()))
+            }
+            Ok(Err(error)) => Err(PolicyError::Failed(self.name.clone(), reason(&error))),
+            Ok(Ok(result)) => gate::read(&result).map_err(|reason| PolicyError::Failed(self.name.clone(), reason)),
+        }
+    }
+
+    pub(super) fn limits(&self) -> PolicyLimits {
+        self.limits
+    }
+
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_stuck(&self, stuck: bool) {
+        self.stuck.store(stuck, Ordering::Release);
+    }
+}
+
+/// An error of the engine in one line: its last reason, with the place in the policy.
+fn reason(error: &anyhow::Error) -> String {
+    let fault = PolicyFault::of_engine("", "", error);
+    let short: String = fault.reason.chars().take(300).collect();
+    if fault.line == 0 { short } else { format!("line {}, column {}: {short}", fault.line, fault.column) }
+}
