@@ -6,3 +6,4 @@ pub mod model;
 pub mod policy;
 pub mod store;
 pub mod telemetry;
+pub mod token;

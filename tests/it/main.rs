@@ -11,4 +11,6 @@ mod policy_question;
 mod store_conformance;
 mod store_oracle;
 mod store_sqlite;
+mod support;
 mod telemetry;
+mod token;

@@ -1,0 +1,43 @@
+//! What a token says.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use ulid::Ulid;
+
+use crate::model::{KeyId, KeyName, Revision, RolesBySpace};
+
+/// The claims, in the order in which people read them; RFC 9068 where it has a word.
+#[derive(Serialize)]
+pub(super) struct Claims<'a> {
+    pub iss: &'a str,
+    pub aud: &'a str,
+    pub sub: String,
+    pub client_id: KeyId,
+    pub iat: i64,
+    pub nbf: i64,
+    pub exp: i64,
+    pub jti: String,
+    pub name: &'a KeyName,
+    pub groups: &'a [String],
+    pub roles: &'a RolesBySpace,
+    pub roles_scope: RolesScope,
+    pub rev: Revision,
+}
+
+/// What `roles` lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RolesScope {
+    /// The roles in force in every space.
+    Effective,
+    /// The roles where they were given: whoever does not know about inheritance sees less, never more.
+    Bound,
+}
+
+/// A token's own name: a ULID in lower case, like every id here.
+pub(super) fn token_id(now: Timestamp) -> Result<String, String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| format!("there is no randomness: {error}"))?;
+    let unix_ms = u64::try_from(now.as_millisecond()).unwrap_or(0);
+    Ok(Ulid::from_parts(unix_ms, u128::from_be_bytes(random)).to_string().to_ascii_lowercase())
+}

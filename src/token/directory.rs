@@ -1,0 +1,445 @@
+//! The directory of signing keys: PEM files, and `ring.toml`, which says which of them signs.
+//!
+//! ```toml
+//! active = "<kid>"
+//! activated_at = "2026-01-02T03:04:05Z"
+//!
+//! [[retiring]]
+//! kid = "<kid>"
+//! since = "2026-01-02T03:04:05Z"   # it has not signed since
+//! until = "2026-01-02T03:08:05Z"   # its last token has expired everywhere
+//! ```
+//!
+//! A directory with one key and no `ring.toml` needs none: that key signs. A key that `ring.toml` does not name is the next one.
+//! Writers take turns by a lock, write a new file beside the old one and rename it; the order of their steps is such that a reader at any
+//! moment finds a ring that is either the old or the new one. The directory may be read-only, as a mounted secret is.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::TokenError;
+use super::signing_key::SigningKey;
+use crate::clock::later;
+use crate::config::TokenAlgorithm;
+
+const RING: &str = "ring.toml";
+const LOCK: &str = ".lock";
+/// Longer files are no keys: an RSA key of 16,384 bits takes 13 kB.
+const LONGEST_FILE: u64 = 64 * 1024;
+
+/// How much longer than its lifetime a token may be taken for good: verifiers allow a minute for clocks that differ, and another
+/// process may notice a minute late that a new key signs.
+const LEEWAY: Duration = Duration::from_mins(2);
+
+/// Where a key stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum KeyStanding {
+    /// In the JWKS, has not signed yet.
+    Next,
+    /// Signs.
+    Current,
+    /// Signs no more; in the JWKS because its tokens live.
+    Retiring {
+        /// When the last of them has expired.
+        until: Timestamp,
+    },
+    /// Out of the JWKS; its file can be taken away.
+    Retired {
+        /// When its last token had expired.
+        since: Timestamp,
+    },
+}
+
+/// A key as it is listed.
+#[derive(Clone, Debug, Serialize)]
+pub struct ListedKey {
+    /// RFC 7638 thumbprint.
+    pub kid: String,
+    /// `ES256`, `EdDSA` or `RS256`.
+    pub algorithm: &'static str,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub standing: KeyStanding,
+    /// Its file.
+    pub file: PathBuf,
+}
+
+/// How to take a key away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdraw {
+    /// Only if no token of it can be alive.
+    WhenQuiet,
+    /// Even so; what it has signed stops to verify as soon as verifiers read the JWKS anew.
+    AtOnce,
+}
+
+/// The directory `token.keys`.
+#[derive(Clone, Debug)]
+pub struct KeyDirectory {
+    path: PathBuf,
+}
+
+/// One consistent reading of the directory.
+pub(super) struct Reading {
+    path: PathBuf,
+    pub(super) keys: Vec<KeyFile>,
+    pub(super) ring: Option<RingFile>,
+}
+
+pub(super) struct KeyFile {
+    path: PathBuf,
+    pub(super) key: SigningKey,
+}
+
+/// What `ring.toml` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RingFile {
+    active: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    activated_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    retiring: Vec<Retiring>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Retiring {
+    kid: String,
+    since: Timestamp,
+    until: Timestamp,
+}
+
+impl RingFile {
+    fn with_active(kid: &str) -> Self {
+        Self { active: kid.to_owned(), activated_at: None, retiring: Vec::new() }
+    }
+
+    /// Where a key stands at `now`, if tokens live for `ttl`: a longer lifetime than was known when the key was replaced counts.
+    pub(super) fn standing(&self, kid: &str, ttl: Duration, now: Timestamp) -> KeyStanding {
+        if self.active == kid {
+            return KeyStanding::Current;
+        }
+        match self.retiring.iter().find(|retiring| retiring.kid == kid) {
+            None => KeyStanding::Next,
+            Some(retiring) => match retiring.until.max(quiet_after(retiring.since, ttl)) {
+                until if now < until => KeyStanding::Retiring { until },
+                since => KeyStanding::Retired { since },
+            },
+        }
+    }
+}
+
+/// When nobody takes a token any more that was signed before `replaced`.
+fn quiet_after(replaced: Timestamp, ttl: Duration) -> Timestamp {
+    later(replaced, ttl.saturating_add(LEEWAY))
+}
+
+/// For people who read `ring.toml`; the leeway is generous enough for the rest of the second.
+fn to_the_second(now: Timestamp) -> Timestamp {
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+impl Reading {
+    /// Which key signs.
+    pub(super) fn current_kid(&self) -> Result<&str, TokenError> {
+        match (&self.ring, self.keys.as_slice()) {
+            (Some(ring), _) => Ok(&ring.active),
+            (None, [only]) => Ok(only.key.kid()),
+            (None, _) => Err(TokenError::Keys(format!(
+                "{} holds {} keys and no {RING} that says which one signs: name it by claviger token keys activate",
+                self.path.display(),
+                self.keys.len()
+            ))),
+        }
+    }
+
+    fn standing(&self, kid: &str, ttl: Duration, now: Timestamp) -> KeyStanding {
+        match (&self.ring, self.keys.as_slice()) {
+            (Some(ring), _) => ring.standing(kid, ttl, now),
+            (None, [_]) => KeyStanding::Current,
+            (None, _) => KeyStanding::Next,
+        }
+    }
+
+    fn find(&self, kid: &str) -> Result<&KeyFile, TokenError> {
+        let missing = || TokenError::Keys(format!("there is no key {kid:?} in {}", self.path.display()));
+        self.keys.iter().find(|file| file.key.kid() == kid).ok_or_else(missing)
+    }
+
+    /// The ring as it stands, made up if one key needs none.
+    fn ring_to_change(&self) -> Result<RingFile, TokenError> {
+        Ok(match &self.ring {
+            Some(ring) => ring.clone(),
+            None => RingFile::with_active(self.current_kid()?),
+        })
+    }
+}
+
+impl KeyDirectory {
+    /// The directory at `path`, which need not exist yet.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Every key, and where it stands for tokens that live as long as was said when the current key was activated.
+    pub fn list(&self, now: Timestamp) -> Result<Vec<ListedKey>, TokenError> {
+        let reading = self.read()?;
+        let listed = |file: &KeyFile| ListedKey {
+            kid: file.key.kid().to_owned(),
+            algorithm: file.key.algorithm().as_str(),
+            standing: reading.standing(file.key.kid(), Duration::ZERO, now),
+            file: file.path.clone(),
+        };
+        Ok(reading.keys.iter().map(listed).collect())
+    }
+
+    /// Makes the next key, so that verifiers know it before it signs; in a directory without keys, the first, which signs at once.
+    /// Returns its kid.
+    pub fn publish(&self, algorithm: TokenAlgorithm, now: Timestamp) -> Result<String, TokenError> {
+        self.create()?;
+        let _turn = self.turn()?;
+        let reading = self.read()?;
+        if reading.keys.is_empty() {
+            return self.begin(&reading, algorithm, now);
+        }
+        let ring = reading.ring_to_change()?;
+        let is_next = |file: &&KeyFile| ring.standing(file.key.kid(), Duration::ZERO, now) == KeyStanding::Next;
+        if let Some(next) = reading.keys.iter().find(is_next) {
+            return Err(TokenError::Keys(format!("there is a next key already, {}: activate it or retire it", next.key.kid())));
+        }
+        // First, so that nobody ever finds two keys and nothing that says which one signs.
+        if reading.ring.is_none() {
+            self.write_ring(&ring)?;
+        }
+        self.write_new_key(algorithm)
+    }
+
+    /// Lets `kid` sign from now on. The key that signed until now stays in the JWKS until its last token, which lives for `ttl` at most,
+    /// has expired everywhere.
+    pub fn activate(&self, kid: &str, ttl: Duration, now: Timestamp) -> Result<(), TokenError> {
+        let _turn = self.turn()?;
+        let reading = self.read()?;
+        reading.find(kid)?;
+        match reading.standing(kid, Duration::ZERO, now) {
+            KeyStanding::Current => return Ok(()),
+            KeyStanding::Next | KeyStanding::Retiring { .. } => {}
+            KeyStanding::Retired { since } => {
+                return Err(TokenError::Keys(format!("the key {kid} has not been in the JWKS since {since}: publish a new one")));
+            }
+        }
+        let mut retiring = Vec::new();
+        if let Some(ring) = &reading.ring {
+            let still_there = |old: &&Retiring| old.kid != kid && reading.find(&old.kid).is_ok();
+            retiring.extend(ring.retiring.iter().filter(still_there).cloned());
+        }
+        // Without a ring there is one key, which is current, or nothing has said yet which of several signs.
+        if let Some(replaced) = reading.ring.as_ref().map(|ring| ring.active.clone()) {
+            let since = to_the_second(now);
+            retiring.push(Retiring { kid: replaced, since, until: quiet_after(since, ttl) });
+        }
+        self.write_ring(&RingFile { active: kid.to_owned(), activated_at: Some(to_the_second(now)), retiring })
+    }
+
+    /// Takes a key away for good: its file is deleted.
+    pub fn retire(&self, kid: &str, how: Withdraw, now: Timestamp) -> Result<(), TokenError> {
+        let _turn = self.turn()?;
+        let reading = self.read()?;
+        let file = reading.find(kid)?;
+        match (reading.standing(kid, Duration::ZERO, now), how) {
+            (KeyStanding::Current, _) => {
+                return Err(TokenError::Keys(format!("the key {kid} signs: activate another one first")));
+            }
+            (KeyStanding::Retiring { until }, Withdraw::WhenQuiet) => {
+                return Err(TokenError::Keys(format!(
+                    "tokens of the key {kid} may live until {until}: wait, or withdraw it at once (--now)"
+                )));
+            }
+            (KeyStanding::Retiring { .. }, Withdraw::AtOnce) | (KeyStanding::Next | KeyStanding::Retired { .. }, _) => {}
+        }
+        // The file first: a key that is there and not named as retiring would be taken for the next one.
+        fs::remove_file(&file.path).map_err(|error| fault(&file.path, "cannot be removed", &error))?;
+        self.sync()?;
+        if let Some(mut ring) = reading.ring {
+            ring.retiring.retain(|retiring| retiring.kid != kid);
+            self.write_ring(&ring)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the keys; makes the first one where there is nothing at all.
+    pub(super) fn read_or_begin(&self, algorithm: TokenAlgorithm, now: Timestamp) -> Result<Reading, TokenError> {
+        let reading = self.read()?;
+        if !reading.keys.is_empty() {
+            return Ok(reading);
+        }
+        self.create()?;
+        let turn = self.turn()?;
+        // Another process may have made it while this one waited for its turn.
+        let reading = self.read()?;
+        if reading.keys.is_empty() {
+            let kid = self.begin(&reading, algorithm, now)?;
+            tracing::info!(kid, algorithm = algorithm.as_str(), directory = %self.path.display(), "made the first signing key");
+        }
+        drop(turn);
+        self.read()
+    }
+
+    /// Makes the first key. One that `ring.toml` names and that has gone is not made up for: somebody has to look.
+    fn begin(&self, reading: &Reading, algorithm: TokenAlgorithm, now: Timestamp) -> Result<String, TokenError> {
+        if let Some(ring) = &reading.ring {
+            let (path, active) = (self.path.display(), &ring.active);
+            return Err(TokenError::Keys(format!("{path} holds no key, but its {RING} names {active}: put it back, or remove {RING}")));
+        }
+        let kid = self.write_new_key(algorithm)?;
+        self.write_ring(&RingFile { activated_at: Some(to_the_second(now)), ..RingFile::with_active(&kid) })?;
+        Ok(kid)
+    }
+
+    /// Reads again if the ring changed meanwhile: a key that the old one names may have been taken away since.
+    fn read(&self) -> Result<Reading, TokenError> {
+        let mut text = self.ring_text()?;
+        let mut left = 5;
+        loop {
+            let keys = self.keys();
+            let afterwards = self.ring_text()?;
+            left -= 1;
+            if text == afterwards || left == 0 {
+                let ring = text.map(|text| parse_ring(&self.path.join(RING), &text)).transpose()?;
+                return Ok(Reading { path: self.path.clone(), keys: keys?, ring });
+            }
+            text = afterwards;
+        }
+    }
+
+    fn ring_text(&self) -> Result<Option<String>, TokenError> {
+        let path = self.path.join(RING);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(fault(&path, "cannot be read", &error)),
+        }
+    }
+
+    /// Every `*.pem`, by name. What begins with a dot is somebody's way of swapping files.
+    fn keys(&self) -> Result<Vec<KeyFile>, TokenError> {
+        let unreadable = |error: io::Error| fault(&self.path, "cannot be read", &error);
+        let entries = match fs::read_dir(&self.path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(unreadable(error)),
+        };
+        let mode = fs::metadata(&self.path).map_err(unreadable)?.mode();
+        if mode & 0o002 != 0 && mode & 0o1000 == 0 {
+            let path = self.path.display();
+            return Err(TokenError::Keys(format!("anybody may put keys into {path} (mode {:04o}): chmod 0700 it", mode & 0o7777)));
+        }
+        let mut paths = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(unreadable)?.path();
+            let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+            if !hidden && path.extension().is_some_and(|extension| extension == "pem") {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        let mut keys: Vec<KeyFile> = Vec::with_capacity(paths.len());
+        for path in paths {
+            let Some(key) = read_key(&path)? else { continue };
+            if let Some(twin) = keys.iter().find(|other| other.key.kid() == key.kid()) {
+                let (one, other) = (twin.path.display(), path.display());
+                return Err(TokenError::Keys(format!("{one} and {other} hold the same key: remove one of them")));
+            }
+            keys.push(KeyFile { path, key });
+        }
+        Ok(keys)
+    }
+
+    fn create(&self) -> Result<(), TokenError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
+        made.map_err(|error| fault(&self.path, "cannot be made", &error))
+    }
+
+    /// Waits until no other process writes here; ends with the file's life.
+    fn turn(&self) -> Result<File, TokenError> {
+        let path = self.path.join(LOCK);
+        let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        open.and_then(|lock| lock.lock().map(|()| lock)).map_err(|error| fault(&path, "cannot be locked", &error))
+    }
+
+    fn write_new_key(&self, algorithm: TokenAlgorithm) -> Result<String, TokenError> {
+        let (key, pem) = SigningKey::generate(algorithm).map_err(TokenError::Keys)?;
+        self.write(&format!("{}.pem", key.kid()), pem.as_bytes())?;
+        Ok(key.kid().to_owned())
+    }
+
+    fn write_ring(&self, ring: &RingFile) -> Result<(), TokenError> {
+        let text = toml::to_string(ring).map_err(|error| TokenError::Keys(error.to_string()))?;
+        self.write(RING, text.as_bytes())
+    }
+
+    /// Puts a file in its place at once and for good; only its owner may read it. Needs the caller's turn.
+    fn write(&self, name: &str, content: &[u8]) -> Result<(), TokenError> {
+        let path = self.path.join(name);
+        let beside = self.path.join(format!(".{name}.new"));
+        let written = (|| {
+            // Left by a process that died in its turn.
+            match fs::remove_file(&beside) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+            file.write_all(content)?;
+            file.sync_all()?;
+            fs::rename(&beside, &path)
+        })();
+        written.map_err(|error| fault(&path, "cannot be written", &error))?;
+        self.sync()
+    }
+
+    /// A name is durable only once its directory is.
+    fn sync(&self) -> Result<(), TokenError> {
+        let synced = File::open(&self.path).and_then(|directory| directory.sync_all());
+        synced.map_err(|error| fault(&self.path, "cannot be made durable", &error))
+    }
+}
+
+fn parse_ring(path: &Path, text: &str) -> Result<RingFile, TokenError> {
+    toml::from_str(text).map_err(|error| TokenError::Keys(format!("{} is not a ring: {}", path.display(), error.message())))
+}
+
+/// Reads a key that only its owner, or its owner's group as with `fsGroup` in Kubernetes, may read. `None`: it was retired while the
+/// directory was being read. A link to nothing is a fault and not a key that is gone.
+fn read_key(path: &Path) -> Result<Option<SigningKey>, TokenError> {
+    let bad = |why: &str| TokenError::Keys(format!("the signing key {}: {why}", path.display()));
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => return Ok(None),
+        Err(error) => return Err(fault(path, "cannot be read", &error)),
+    };
+    let metadata = file.metadata().map_err(|error| fault(path, "cannot be read", &error))?;
+    if !metadata.is_file() {
+        return Err(bad("it is not a file"));
+    }
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o027 != 0 {
+        return Err(bad(&format!(
+            "others than its owner may read or change it (mode {mode:04o}): chmod 0600 it, or 0440 where only its group shall read it"
+        )));
+    }
+    let mut pem = Zeroizing::new(String::new());
+    file.take(LONGEST_FILE).read_to_string(&mut pem).map_err(|error| fault(path, "cannot be read", &error))?;
+    SigningKey::from_pem(&pem).map(Some).map_err(|why| bad(&why))
+}
+
+fn fault(path: &Path, what: &str, error: &io::Error) -> TokenError {
+    TokenError::Keys(format!("{} {what}: {error}", path.display()))
+}

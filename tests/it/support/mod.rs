@@ -1,0 +1,3 @@
+//! What the tests stand on: a real server, a real upstream.
+
+pub(crate) mod pyjwt;
