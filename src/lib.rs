@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod exchange;
 pub mod model;
 pub mod policy;
 pub mod store;

@@ -1,7 +1,11 @@
 //! One binary for all integration tests: one file for each topic.
 #![cfg(test)]
 
+mod cache_property;
 mod configuration;
+mod exchange;
+mod exchange_world;
+mod loom_generation;
 mod model_properties;
 mod policy_examples;
 mod policy_forms;

@@ -1,0 +1,381 @@
+//! Remembers keys, and what they are exchanged for, between requests.
+//!
+//! One entry for each digest: the key's record, and inside it the answers by [`Facet`], the part of a request that the login policies
+//! can read. So a new second or a new address asks the policies, not the store. Entries, absences and answers are served only under
+//! the [`Stamp`] that they were made under, see [`generation`](super::generation); what has lost its stamp is dead wherever it lies.
+//!
+//! Nothing lives longer for being used. Memory is bounded: an entry weighs as many answers as it holds.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use moka::ops::compute::Op;
+
+use super::credential::{Credential, Says, SignedToken};
+use super::generation::{Generation, Stamp};
+use super::{Origin, uses};
+use crate::clock::Moment;
+use crate::model::{KeyDigest, KeyRecord, KeyState, Refusal, WhyInvalid};
+use crate::policy::Reads;
+
+/// How many answers one key can have at a time. A key that is used from more addresses than this has its policies asked more often.
+const MOST_ANSWERS: usize = 64;
+/// How many absences are remembered. Whoever invents keys never sends one twice; a client with a wrong key sends that one.
+const MOST_ABSENCES: u64 = 16_384;
+/// How many groups of keys a change to one key tells apart.
+const STRIPES: u16 = 1024;
+
+/// The part of a request that an answer was made for. What the policies cannot read is `None`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Facet {
+    /// The client's address.
+    pub(super) address: Option<IpAddr>,
+    /// The beginning of the quantum of time.
+    pub(super) quantum: Option<Timestamp>,
+}
+
+/// A decision that may be given again: to whom, and for how long.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    /// For which requests.
+    pub(super) facet: Facet,
+    /// Not before this time, should the clock be set back.
+    pub(super) from: Timestamp,
+    /// Not from this moment on.
+    pub(super) until: Moment,
+    /// What was decided.
+    pub(super) outcome: Result<Arc<Credential>, Refusal>,
+}
+
+impl Answer {
+    /// Whether it is the answer to a request of this origin.
+    pub(super) fn fits(&self, origin: &Origin) -> bool {
+        let address_fits = self.facet.address.is_none_or(|address| origin.address == Some(address));
+        address_fits && origin.at.wall >= self.from && !origin.at.reached(self.until)
+    }
+}
+
+/// What is remembered of one digest.
+pub(super) struct Entry {
+    stamp: Stamp,
+    /// The key that the digest is of, without what no decision reads: its secrets and its description.
+    pub(super) key: Arc<KeyRecord>,
+    /// What the policies in force can read of this key's requests.
+    pub(super) reads: Reads,
+    secret_ends_at: Option<Timestamp>,
+    answers: ArcSwap<Vec<Answer>>,
+    last_noted: AtomicI64,
+}
+
+/// What there is for a request.
+pub(super) enum Found {
+    /// The answer, and the entry that it stands in.
+    Answer(Arc<Entry>, Result<Arc<Credential>, Refusal>),
+    /// Something, but not for such a request, or not any more.
+    Stale,
+    /// No key has this digest.
+    Absent,
+    /// Nothing.
+    Nothing,
+}
+
+/// Whether an answer was kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fill {
+    /// It was.
+    Kept,
+    /// Something has changed since it was looked up.
+    Moved,
+}
+
+#[derive(Clone, Copy)]
+struct Absence {
+    stamp: Stamp,
+    until: Moment,
+}
+
+/// Everything that is remembered between requests.
+pub(super) struct CredentialCache {
+    generation: Generation,
+    entries: moka::sync::Cache<KeyDigest, Arc<Entry>>,
+    /// Apart, so that a flood of made-up keys drives out no real one.
+    absences: moka::sync::Cache<KeyDigest, Absence>,
+}
+
+impl Entry {
+    /// The record as it was read under `stamp`. The digest must be one of its secrets'.
+    pub(super) fn new(stamp: Stamp, digest: &KeyDigest, mut key: KeyRecord, reads: Reads) -> Self {
+        // A record without the secret that it was found by is not to be trusted: as if it had ended at the beginning of time.
+        let secret_ends_at = key.secret(digest).map_or(Some(Timestamp::MIN), |secret| secret.ends_at);
+        // What is kept is kept for every key: it takes no more room than it needs.
+        (key.secrets, key.description) = (Vec::new(), String::new());
+        key.groups.shrink_to_fit();
+        key.bindings.shrink_to_fit();
+        Self { stamp, key: Arc::new(key), reads, secret_ends_at, answers: ArcSwap::default(), last_noted: AtomicI64::new(i64::MIN) }
+    }
+
+    /// Why the key works for nobody at `now`, if so.
+    pub(super) fn why_invalid(&self, now: Timestamp) -> Option<WhyInvalid> {
+        match self.key.state_at(now) {
+            KeyState::Active => self.secret_ends_at.is_some_and(|end| now >= end).then_some(WhyInvalid::RotatedOut),
+            KeyState::Disabled => Some(WhyInvalid::Disabled),
+            KeyState::Expired => Some(WhyInvalid::Expired),
+            KeyState::Revoked => Some(WhyInvalid::Revoked),
+        }
+    }
+
+    /// When the key, or the secret that was presented, stops working by itself.
+    pub(super) fn usable_until(&self) -> Option<Timestamp> {
+        [self.key.expires_at, self.secret_ends_at].into_iter().flatten().min()
+    }
+
+    /// What the key's record, or an answer that fits, says to a request.
+    pub(super) fn answer(&self, origin: &Origin) -> Option<Result<Arc<Credential>, Refusal>> {
+        if let Some(why) = self.why_invalid(origin.at.wall) {
+            return Some(Err(Refusal::InvalidKey(why)));
+        }
+        self.answers.load().iter().find(|answer| answer.fits(origin)).map(|answer| answer.outcome.clone())
+    }
+
+    /// A token that was signed for this key, says `says`, and is young enough to be used for another facet.
+    pub(super) fn young_token(&self, says: &Says, kid: &str, now: Moment) -> Option<Arc<SignedToken>> {
+        let answers = self.answers.load();
+        let credentials = answers.iter().rev().filter_map(|answer| answer.outcome.as_ref().ok());
+        credentials.map(|credential| credential.token()).find(|token| token.serves_again(says, kid, now)).cloned()
+    }
+
+    /// Whether this minute's use of the secret has not been noted yet; it counts as noted from now on.
+    pub(super) fn first_use_in_its_minute(&self, at: Timestamp) -> Option<i64> {
+        let minute = uses::minute_of(at);
+        let noted = self.last_noted.load(Ordering::Relaxed);
+        let first = noted != minute && self.last_noted.compare_exchange(noted, minute, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        first.then_some(minute)
+    }
+
+    /// Keeps an answer in the place of the one for the same facet; those whose time is over by `now` go, then the oldest.
+    fn keep(&self, answer: &Answer, now: Moment) {
+        self.answers.rcu(|answers| {
+            let still_good = |kept: &&Answer| !now.reached(kept.until) && kept.facet != answer.facet;
+            let good = answers.iter().filter(still_good).count();
+            let mut kept = Vec::with_capacity((good + 1).min(MOST_ANSWERS));
+            kept.extend(answers.iter().filter(still_good).skip((good + 1).saturating_sub(MOST_ANSWERS)).cloned());
+            kept.push(answer.clone());
+            kept
+        });
+    }
+
+    fn weight(&self) -> u32 {
+        u32::try_from(self.answers.load().len()).unwrap_or(u32::MAX).max(1)
+    }
+}
+
+impl CredentialCache {
+    /// Empty, for at most `most` answers.
+    pub(super) fn new(most: u64) -> Self {
+        Self {
+            generation: Generation::new(STRIPES),
+            entries: moka::sync::Cache::builder().max_capacity(most).weigher(|_, entry: &Arc<Entry>| entry.weight()).build(),
+            absences: moka::sync::Cache::new(most.min(MOST_ABSENCES)),
+        }
+    }
+
+    /// What to read before anything that an answer for this digest rests on.
+    pub(super) fn stamp(&self, digest: &KeyDigest) -> Stamp {
+        self.generation.current(digest.as_bytes())
+    }
+
+    /// Whether no acknowledged change can have touched what was looked up under this stamp.
+    pub(super) fn is_current(&self, digest: &KeyDigest, stamp: Stamp) -> bool {
+        self.stamp(digest) == stamp
+    }
+
+    /// What there is for a request whose stamp was read just before.
+    pub(super) fn find(&self, digest: &KeyDigest, stamp: Stamp, origin: &Origin) -> Found {
+        match self.entries.get(digest) {
+            Some(entry) if entry.stamp == stamp => match entry.answer(origin) {
+                Some(answer) => Found::Answer(entry, answer),
+                None => Found::Stale,
+            },
+            Some(_) => Found::Stale,
+            None => match self.absences.get(digest) {
+                Some(absence) if absence.stamp == stamp && !origin.at.reached(absence.until) => Found::Absent,
+                Some(_) => Found::Stale,
+                None => Found::Nothing,
+            },
+        }
+    }
+
+    /// The entry of this digest, if its stamp is `stamp`.
+    pub(super) fn entry(&self, digest: &KeyDigest, stamp: Stamp) -> Option<Arc<Entry>> {
+        self.entries.get(digest).filter(|entry| entry.stamp == stamp)
+    }
+
+    /// Remembers the record of a key.
+    pub(super) fn fill_entry(&self, digest: &KeyDigest, entry: &Arc<Entry>) {
+        if self.is_current(digest, entry.stamp) {
+            self.entries.insert(*digest, Arc::clone(entry));
+        }
+    }
+
+    /// Remembers an answer in its key's entry. Not if something has changed meanwhile: nobody would ever be served it.
+    pub(super) fn fill(&self, digest: &KeyDigest, entry: &Arc<Entry>, answer: &Answer, now: Moment) -> Fill {
+        let mut fill = Fill::Moved;
+        // Put again with each answer, so that the map learns of the new weight; under its lock, so that no other entry is lost.
+        self.entries.entry(*digest).and_compute_with(|there| {
+            if !self.is_current(digest, entry.stamp) {
+                return Op::Nop;
+            }
+            fill = Fill::Kept;
+            let there = there.map(moka::Entry::into_value).filter(|there| there.stamp == entry.stamp);
+            let entry = there.unwrap_or_else(|| Arc::clone(entry));
+            entry.keep(answer, now);
+            Op::Put(entry)
+        });
+        fill
+    }
+
+    /// Remembers that no key has this digest.
+    pub(super) fn fill_absence(&self, digest: &KeyDigest, stamp: Stamp, until: Moment) -> Fill {
+        if !self.is_current(digest, stamp) {
+            return Fill::Moved;
+        }
+        self.absences.insert(*digest, Absence { stamp, until });
+        Fill::Kept
+    }
+
+    /// Puts a change to single keys in force; the store shows it already.
+    pub(super) fn change_keys(&self, digests: &[KeyDigest]) {
+        self.generation.change_keys(digests.iter().map(KeyDigest::as_bytes), || {
+            for digest in digests {
+                self.entries.invalidate(digest);
+                self.absences.invalidate(digest);
+            }
+        });
+    }
+
+    /// Puts a change that may touch everybody in force. `publish` makes what changed readable, as of the epoch that it gets.
+    pub(super) fn change_everybody(&self, publish: impl FnOnce(u64)) {
+        self.generation.change_everybody(publish, || {
+            self.entries.invalidate_all();
+            self.absences.invalidate_all();
+        });
+    }
+
+    /// How many credentials and refusals, and how many absences, are remembered, roughly.
+    pub(super) fn sizes(&self) -> (u64, u64) {
+        (self.entries.weighted_size(), self.absences.entry_count())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::SecretRecord;
+
+    fn digest(byte: u8) -> KeyDigest {
+        KeyDigest::from_bytes([byte; 32])
+    }
+
+    fn origin(second: u64) -> Origin {
+        let monotonic = Duration::from_secs(second);
+        Origin { address: None, at: Moment { wall: crate::clock::later(Timestamp::UNIX_EPOCH, monotonic), monotonic } }
+    }
+
+    fn entry(stamp: Stamp, digest: KeyDigest) -> Arc<Entry> {
+        let secret = SecretRecord { digest, created_at: Timestamp::UNIX_EPOCH, ends_at: None, last_used_at: None };
+        let key = KeyRecord {
+            id: crate::model::KeyId::new(0, 1),
+            name: "ci".parse().unwrap(),
+            description: String::new(),
+            groups: Vec::new(),
+            created_at: Timestamp::UNIX_EPOCH,
+            expires_at: None,
+            disabled_at: None,
+            revoked_at: None,
+            secrets: vec![secret],
+            bindings: Vec::new(),
+        };
+        Arc::new(Entry::new(stamp, &digest, key, Reads::default()))
+    }
+
+    fn answer(quantum: i64, until: u64) -> Answer {
+        let facet = Facet { address: None, quantum: Some(Timestamp::from_second(quantum).unwrap()) };
+        Answer { facet, from: Timestamp::UNIX_EPOCH, until: origin(until).at, outcome: Err(Refusal::NoRoles) }
+    }
+
+    /// Evicting frees memory. Here it does not even that, and what is left behind is dead all the same.
+    #[test]
+    fn what_no_eviction_has_reached_is_dead_when_its_stamp_has_moved() {
+        let (cache, known, nobody, now) = (CredentialCache::new(8), digest(1), digest(2), origin(1));
+        let remember = || {
+            let entry = entry(cache.stamp(&known), known);
+            assert_eq!(cache.fill(&known, &entry, &answer(1, 60), now.at), Fill::Kept);
+            assert_eq!(cache.fill_absence(&nobody, cache.stamp(&nobody), origin(60).at), Fill::Kept);
+            assert!(matches!(cache.find(&known, cache.stamp(&known), &now), Found::Answer(..)));
+            assert!(matches!(cache.find(&nobody, cache.stamp(&nobody), &now), Found::Absent));
+        };
+        let all_is_dead = || {
+            for digest in [known, nobody] {
+                assert!(matches!(cache.find(&digest, cache.stamp(&digest), &now), Found::Stale));
+            }
+            assert!(cache.entry(&known, cache.stamp(&known)).is_none());
+        };
+        remember();
+        cache.generation.change_keys([known.as_bytes(), nobody.as_bytes()].into_iter(), || {});
+        all_is_dead();
+        remember();
+        cache.generation.change_everybody(|_| {}, || {});
+        all_is_dead();
+    }
+
+    #[test]
+    fn what_was_looked_up_before_a_change_is_not_kept() {
+        let (cache, known, now) = (CredentialCache::new(8), digest(1), origin(1));
+        let before = cache.stamp(&known);
+        cache.change_keys(&[known]);
+        assert_eq!(cache.fill(&known, &entry(before, known), &answer(1, 60), now.at), Fill::Moved);
+        assert_eq!(cache.fill_absence(&known, before, origin(60).at), Fill::Moved);
+        cache.fill_entry(&known, &entry(before, known));
+        assert!(matches!(cache.find(&known, cache.stamp(&known), &now), Found::Nothing));
+    }
+
+    #[test]
+    fn an_entry_drops_what_is_over_and_then_the_oldest() {
+        let entry = entry(CredentialCache::new(8).stamp(&digest(1)), digest(1));
+        entry.keep(&answer(0, 5), origin(0).at);
+        for quantum in 1..=i64::try_from(MOST_ANSWERS).unwrap() {
+            entry.keep(&answer(quantum, 60), origin(5).at);
+        }
+        assert_eq!(entry.weight(), 64, "the first one was over");
+        entry.keep(&answer(100, 60), origin(5).at);
+        entry.keep(&answer(100, 60), origin(5).at);
+        assert_eq!(entry.weight(), 64);
+        let kept: Vec<_> = entry.answers.load().iter().map(|answer| answer.facet.quantum.unwrap().as_second()).collect();
+        assert_eq!((kept.first(), kept.last()), (Some(&2), Some(&100)));
+    }
+
+    #[test]
+    fn memory_is_bounded_by_answers_not_by_keys() {
+        let (cache, now) = (CredentialCache::new(16), origin(1));
+        for byte in 0..100 {
+            let entry = entry(cache.stamp(&digest(byte)), digest(byte));
+            for quantum in 0..4 {
+                cache.fill(&digest(byte), &entry, &answer(quantum, 60), now.at);
+            }
+        }
+        cache.entries.run_pending_tasks();
+        assert!((1..=16).contains(&cache.sizes().0), "{:?}", cache.sizes());
+    }
+
+    #[test]
+    fn a_record_without_the_secret_that_it_was_found_by_is_no_key() {
+        let stamp = CredentialCache::new(8).stamp(&digest(1));
+        let found = Entry::new(stamp, &digest(2), (*entry(stamp, digest(1)).key).clone(), Reads::default());
+        assert_eq!(found.why_invalid(origin(1).at.wall), Some(WhyInvalid::RotatedOut));
+    }
+}

@@ -1,0 +1,162 @@
+//! What a key is exchanged for, and for how long.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use jiff::Timestamp;
+
+use crate::clock::Moment;
+use crate::model::{Decision, KeyId, RoleId, SpaceId};
+use crate::token::Minted;
+
+/// What a key is exchanged for. Only this room makes one: holding it is the right to pass.
+#[derive(Debug)]
+pub struct Credential {
+    token: Arc<SignedToken>,
+    key: KeyId,
+    until: Moment,
+}
+
+impl Credential {
+    /// The token, to be used no longer than `until`.
+    pub(super) fn new(key: KeyId, token: Arc<SignedToken>, until: Moment) -> Self {
+        let until = earlier(until, token.until);
+        Self { token, key, until }
+    }
+
+    /// `Bearer <jwt>`, sensitive.
+    pub fn header(&self) -> &HeaderValue {
+        &self.token.header
+    }
+
+    /// Whose it is; may be logged.
+    pub fn key(&self) -> KeyId {
+        self.key
+    }
+
+    /// From when on it must not be put on a request any more, whichever clock gets there first.
+    pub fn until(&self) -> Moment {
+        self.until
+    }
+
+    pub(super) fn token(&self) -> &Arc<SignedToken> {
+        &self.token
+    }
+}
+
+/// A signed token and what it says, so that a later decision for the same key that says the same need not be signed again.
+#[derive(Debug)]
+pub(super) struct SignedToken {
+    header: HeaderValue,
+    kid: Arc<str>,
+    issued_at: Timestamp,
+    says: Says,
+    until: Moment,
+    half_life: Moment,
+}
+
+/// What a decision puts into a token. All else in it follows from the key and the snapshot, which one entry of the cache has but one of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Says {
+    roles: Box<[(SpaceId, RoleId)]>,
+    groups: Box<[String]>,
+}
+
+impl Says {
+    /// What `decision` says; why a role is held does not stand in a token.
+    pub(super) fn of(decision: &Decision) -> Self {
+        let mut roles: Vec<_> = decision.grants.iter().map(|grant| (grant.space.clone(), grant.role.clone())).collect();
+        roles.dedup();
+        Self { roles: roles.into_boxed_slice(), groups: decision.groups.clone().into_boxed_slice() }
+    }
+}
+
+impl SignedToken {
+    /// Takes over what was minted at `now` for tokens of this lifetime.
+    pub(super) fn new(minted: Minted, says: Says, ttl: Duration, now: Moment) -> Self {
+        // A token must have some life left when it reaches the upstream. One that the key's own end cuts short may be used to that end.
+        let end = crate::clock::later(minted.issued_at, ttl.saturating_sub(leeway(ttl))).min(minted.expires_at);
+        let half = crate::clock::later(minted.issued_at, ttl / 2).min(minted.expires_at);
+        Self {
+            header: minted.header,
+            kid: minted.kid,
+            issued_at: minted.issued_at,
+            says,
+            until: when(now, end),
+            half_life: when(now, half),
+        }
+    }
+
+    /// When it was signed. Before that time, on a clock that was set back, no verifier takes it.
+    pub(super) fn issued_at(&self) -> Timestamp {
+        self.issued_at
+    }
+
+    /// Whether it can stand for a decision made at `now`: it says the same, by the key that signs now, and half its life is left.
+    pub(super) fn serves_again(&self, says: &Says, kid: &str, now: Moment) -> bool {
+        !now.reached(self.half_life) && now.wall >= self.issued_at && *self.kid == *kid && self.says == *says
+    }
+}
+
+/// How much of its life a token keeps for the way to the upstream and for clocks that differ.
+fn leeway(ttl: Duration) -> Duration {
+    (ttl / 6).min(Duration::from_secs(10))
+}
+
+/// The moment at which the wall clock, if left alone, shows `wall`.
+pub(super) fn when(now: Moment, wall: Timestamp) -> Moment {
+    let span = Duration::try_from(wall.duration_since(now.wall)).unwrap_or(Duration::ZERO);
+    Moment { wall, monotonic: now.monotonic.saturating_add(span) }
+}
+
+/// The earlier end by each clock.
+pub(super) fn earlier(one: Moment, other: Moment) -> Moment {
+    Moment { wall: one.wall.min(other.wall), monotonic: one.monotonic.min(other.monotonic) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TTL: Duration = Duration::from_mins(1);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn now(second: i64) -> Moment {
+        Moment { wall: at(1_000 + second), monotonic: Duration::from_secs(second.unsigned_abs()) }
+    }
+
+    fn token(expires_at: i64) -> SignedToken {
+        let minted = Minted {
+            header: HeaderValue::from_static("Bearer x"),
+            issued_at: at(1_000),
+            expires_at: at(1_000 + expires_at),
+            kid: "kid".into(),
+        };
+        SignedToken::new(minted, says("deployer"), TTL, now(0))
+    }
+
+    fn says(role: &str) -> Says {
+        Says { roles: [("root".parse().unwrap(), role.parse().unwrap())].into(), groups: [].into() }
+    }
+
+    #[test]
+    fn a_token_is_not_used_in_its_last_sixth_but_to_the_end_of_its_key() {
+        assert_eq!(token(60).until, now(50));
+        assert_eq!(token(45).until, now(45));
+    }
+
+    #[test]
+    fn a_token_is_used_again_only_while_it_is_young_says_the_same_and_is_signed_by_the_current_key() {
+        let token = token(60);
+        assert!(token.serves_again(&says("deployer"), "kid", now(29)));
+        assert!(!token.serves_again(&says("deployer"), "kid", now(30)));
+        assert!(!token.serves_again(&says("reader"), "kid", now(1)));
+        assert!(!token.serves_again(&says("deployer"), "next", now(1)));
+        assert!(!token.serves_again(&says("deployer"), "kid", Moment { wall: at(999), ..now(1) }), "the clock was set back");
+        assert!(!token.serves_again(&says("deployer"), "kid", Moment { wall: at(1_001), ..now(31) }), "and bounded all the same");
+    }
+}

@@ -1,0 +1,151 @@
+//! From a key's record to a decision: the policies are asked if they matter for the key, then the procedure of
+//! [`Decision::make`] is followed. Knows neither cache nor token, so that an explanation takes the very same way.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::cache::Facet;
+use super::state::Policies;
+use super::{Origin, SharedClock};
+use crate::config::Settings;
+use crate::model::{AdmitWithoutRoles, Decision, KeyRecord, PolicyName, Refusal, Snapshot, Verdict, WhyUnavailable};
+use crate::policy::{Evaluator, LoginInput, PolicyError, PolicySet, Reads, SharedInput};
+use crate::telemetry::{Metrics, PolicyResult};
+
+/// What decisions need besides what they are about.
+pub(super) struct Procedure {
+    evaluator: Evaluator,
+    admit: AdmitWithoutRoles,
+    quantum: Duration,
+    instance: Arc<str>,
+    /// Explanations outside a server are not counted.
+    observer: Option<(Arc<Metrics>, SharedClock)>,
+}
+
+/// What a decision is about.
+pub(super) struct Question<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) shared: &'a Arc<SharedInput>,
+    pub(super) policies: &'a Policies,
+    pub(super) key: &'a Arc<KeyRecord>,
+    pub(super) origin: &'a Origin,
+}
+
+impl Procedure {
+    /// By the settings; `observer` counts evaluations.
+    pub(super) fn new(settings: &Settings, evaluator: Evaluator, observer: Option<(Arc<Metrics>, SharedClock)>) -> Self {
+        Self {
+            evaluator,
+            admit: settings.login.admit_without_roles,
+            quantum: settings.cache.time_quantum,
+            instance: settings.token.issuer.as_str().into(),
+            observer,
+        }
+    }
+
+    /// What the policies in force can read of this key's requests.
+    pub(super) fn reads(snapshot: &Snapshot, policies: &Policies, key: &KeyRecord) -> Reads {
+        match policies {
+            Ok(policies) if Decision::asks_policies(snapshot, key) => policies.reads(),
+            Ok(_) | Err(_) => Reads::default(),
+        }
+    }
+
+    /// The part of a request that `reads` names.
+    pub(super) fn facet(&self, reads: Reads, origin: &Origin) -> Facet {
+        Facet {
+            address: reads.address.then_some(origin.address).flatten(),
+            quantum: reads.time.then(|| truncated(origin.at.wall, self.quantum)),
+        }
+    }
+
+    /// When the quantum that begins at `beginning` is over.
+    pub(super) fn end_of_quantum(&self, beginning: Timestamp) -> Timestamp {
+        crate::clock::later(beginning, self.quantum)
+    }
+
+    /// Decides. `Err`: no decision could be made; a decision to refuse is an `Ok`.
+    pub(super) async fn decide(&self, question: Question<'_>) -> Result<Decision, Refusal> {
+        let Question { snapshot, key, .. } = question;
+        let verdicts = if Decision::asks_policies(snapshot, key) { self.ask(&question).await? } else { Vec::new() };
+        let decision = Decision::make(snapshot, key, &verdicts, self.admit);
+        if let Some((metrics, _)) = &self.observer {
+            for ignored in &decision.ignored {
+                metrics.policy_ignored_grant(ignored.reason.label());
+            }
+        }
+        Ok(decision)
+    }
+
+    async fn ask(&self, question: &Question<'_>) -> Result<Vec<(PolicyName, Verdict)>, Refusal> {
+        // What is wrong with them was logged when they were loaded.
+        let policies: &Arc<PolicySet> = question.policies.as_ref().map_err(|_| Refusal::Unavailable(WhyUnavailable::Policy))?;
+        if policies.is_empty() {
+            return Ok(Vec::new());
+        }
+        let remote_ip = match question.origin.address {
+            Some(address) => address,
+            None if policies.reads().address => return Err(Refusal::Unavailable(WhyUnavailable::Address)),
+            // No policy can see it; the field must have some value all the same.
+            None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        };
+        let input = LoginInput {
+            shared: Arc::clone(question.shared),
+            key: Arc::clone(question.key),
+            root_admin: question.snapshot.is_root_admin(question.key),
+            remote_ip,
+            at: truncated(question.origin.at.wall, self.quantum),
+            instance: Arc::clone(&self.instance),
+        };
+        let asked_at = self.observer.as_ref().map(|(_, clock)| clock.now().monotonic);
+        let answer = self.evaluator.ask(Arc::clone(policies), input).await;
+        if let (Some((metrics, clock)), Some(asked_at)) = (&self.observer, asked_at) {
+            metrics.policy_evaluation(result_of(&answer), clock.now().monotonic.saturating_sub(asked_at));
+        }
+        answer.map_err(|error| {
+            tracing::error!(key = %question.key.id, %error, "login policies gave no answer; the request is refused");
+            match error {
+                PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_) | PolicyError::Failed(..) => {
+                    Refusal::Unavailable(WhyUnavailable::Policy)
+                }
+                PolicyError::Overloaded => Refusal::Overloaded,
+            }
+        })
+    }
+}
+
+fn result_of(answer: &Result<Vec<(PolicyName, Verdict)>, PolicyError>) -> PolicyResult {
+    match answer {
+        Ok(_) => PolicyResult::Answered,
+        Err(PolicyError::TimeLimit(_)) => PolicyResult::TimeLimit,
+        Err(PolicyError::MemoryLimit(_)) => PolicyResult::MemoryLimit,
+        Err(PolicyError::Failed(..)) => PolicyResult::Failed,
+        Err(PolicyError::Overloaded) => PolicyResult::Overloaded,
+    }
+}
+
+/// The beginning of the quantum that `at` is in, counted from the Unix epoch.
+fn truncated(at: Timestamp, quantum: Duration) -> Timestamp {
+    let quantum = i128::try_from(quantum.as_nanos()).unwrap_or(i128::MAX).max(1);
+    let nanos = at.as_nanosecond();
+    Timestamp::from_nanosecond(nanos - nanos.rem_euclid(quantum)).unwrap_or(Timestamp::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_cut_to_its_quantum_before_the_epoch_too() {
+        let at = |nanos| Timestamp::from_nanosecond(nanos).unwrap();
+        let second = Duration::from_secs(1);
+        assert_eq!(truncated(at(1_999_999_999), second), at(1_000_000_000));
+        assert_eq!(truncated(at(2_000_000_000), second), at(2_000_000_000));
+        assert_eq!(truncated(at(-1), second), at(-1_000_000_000));
+        assert_eq!(truncated(at(1_234_567), Duration::from_millis(1)), at(1_000_000));
+        assert_eq!(truncated(at(17), Duration::ZERO), at(17), "no quantum: every instant is its own");
+    }
+}

@@ -1,0 +1,345 @@
+//! Puts changes in force: those of this process before they are acknowledged, those of others as the store's feed shows them.
+//!
+//! Every change takes the same steps, under one lock: publish what can be read of it, announce (the stamps of all that it may touch
+//! move), evict, acknowledge. A policy reload and another signing key take them too.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::state::{self, Policies, State};
+use super::{Exchange, ExchangeError, nanos};
+use crate::clock::Moment;
+use crate::model::{Change, Changes, KeyDigest, LoginPolicy, Reach, Revision, Snapshot};
+use crate::policy::{PolicyFault, PolicySet, PolicySource};
+use crate::store::StoreError;
+use crate::telemetry::CacheKind;
+use crate::token::KeyRing;
+
+/// The feed is read at least this often, whatever hints the store gives.
+const POLL: Duration = Duration::from_millis(500);
+/// A store that fails is asked again after this time.
+const RETRY: Duration = Duration::from_millis(100);
+/// Hints that come in a flood are taken together.
+const BREATH: Duration = Duration::from_millis(2);
+/// How long a request waits for somebody else's look at the feed.
+const CONTACT_PATIENCE: Duration = Duration::from_millis(250);
+/// How often notes of use are written, and signing keys looked at for those past their time.
+const HOUSEKEEPING: Duration = Duration::from_secs(10);
+/// How often sizes are shown.
+const GAUGES: Duration = Duration::from_secs(1);
+
+/// How far the store's feed has been followed, and what the store does not know of.
+pub(super) struct Feed {
+    /// Every change up to this one is in force.
+    pub(super) seen: Revision,
+    /// The policies of the directory.
+    pub(super) files: Vec<PolicySource>,
+}
+
+/// What has been acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct InForce {
+    pub(super) revision: Revision,
+    pub(super) epoch: u64,
+}
+
+impl Exchange {
+    /// Puts a change that this process has committed into force; when it returns, no request gets an older answer.
+    pub async fn applied(&self, change: &Change) -> Result<(), StoreError> {
+        let mut feed = self.feed.lock().await;
+        if feed.seen >= change.revision {
+            return Ok(());
+        }
+        if let Reach::Key(_, digests) = &change.reach {
+            // At once, whatever is to be read of changes before this one: the key itself is read from the store, by and by.
+            self.cache.change_keys(digests);
+            if change.revision == feed.seen.next() {
+                self.acknowledge(&mut feed, change.revision, std::slice::from_ref(change));
+                return Ok(());
+            }
+        }
+        self.take_changes(&mut feed).await?;
+        if feed.seen >= change.revision {
+            Ok(())
+        } else {
+            Err(StoreError::Unavailable(format!("the feed ends at revision {}, before {}", feed.seen, change.revision)))
+        }
+    }
+
+    /// Puts everything into force that the store's feed shows by now, and says how far that is.
+    pub async fn catch_up(&self) -> Result<Revision, StoreError> {
+        let mut feed = self.feed.lock().await;
+        self.take_changes(&mut feed).await?;
+        Ok(feed.seen)
+    }
+
+    /// Returns when the change with this number is in force here.
+    pub async fn reached(&self, revision: Revision) {
+        let mut in_force = self.in_force.subscribe();
+        // An error says that the sender is gone; it lives as long as `self`.
+        let _reached = in_force.wait_for(|in_force| in_force.revision >= revision).await;
+    }
+
+    /// Follows the store's change feed and the clock until the returned future is dropped.
+    pub async fn follow(self: Arc<Self>) {
+        tokio::join!(self.follow_feed(), self.keep_house());
+    }
+
+    /// Reads policies.dir and the signing keys anew. On a fault the old ones stay in force.
+    ///
+    /// Counted and logged here; the error is for callers who want to show it.
+    pub async fn reload(&self) -> Result<(), ExchangeError> {
+        let mut feed = self.feed.lock().await;
+        let outcome = self.reload_files(&mut feed).await;
+        self.metrics.config_reload(outcome.is_ok());
+        match &outcome {
+            Ok(()) => tracing::info!("login policies and signing keys were read anew"),
+            Err(ExchangeError::Policies(faults)) => log_faults(faults, "login policies have faults; the old ones stay in force"),
+            Err(error) => tracing::error!(%error, "login policies and signing keys could not be read anew; the old ones stay in force"),
+        }
+        outcome
+    }
+
+    /// Writes down which secrets were used; worth a call before the process ends.
+    pub async fn record_uses(&self) {
+        let uses = self.uses.take();
+        if uses.is_empty() {
+            return;
+        }
+        if let Err(error) = self.patience.wait("record_use", self.store.record_use(&uses)).await {
+            tracing::warn!(%error, secrets = uses.len(), "the last use of secrets could not be recorded; it is tried again");
+            self.uses.put_back(&uses);
+        }
+    }
+
+    /// Looks at the feed because what is loaded has grown too old; `false`: it still is.
+    pub(super) async fn make_contact(&self, at: Moment) -> bool {
+        // While the store is away, all but a few requests are refused at once instead of asking it again.
+        let failure = self.failure.load(Ordering::Relaxed);
+        if failure != super::NEVER && nanos(at.monotonic).saturating_sub(failure) < nanos(POLL) {
+            return false;
+        }
+        let Ok(mut feed) = tokio::time::timeout(CONTACT_PATIENCE, self.feed.lock()).await else { return false };
+        !self.is_stale(at) || self.take_changes(&mut feed).await.is_ok()
+    }
+
+    pub(super) fn show_revision(&self, revision: Revision) {
+        let revision = i64::try_from(revision.0).unwrap_or(i64::MAX);
+        self.metrics.store_revision.set(revision);
+        self.metrics.applied_revision.set(revision);
+    }
+
+    async fn follow_feed(&self) {
+        let mut reachable = true;
+        loop {
+            // A hint or the timer; which of them does not matter.
+            let _hint = tokio::time::timeout(POLL, self.store.woken()).await;
+            match self.catch_up().await {
+                Ok(_) if !reachable => {
+                    reachable = true;
+                    tracing::info!("the store answers again");
+                }
+                Ok(_) => {}
+                Err(error) if reachable => {
+                    reachable = false;
+                    let serving_for = self.settings.store.max_staleness;
+                    tracing::warn!(%error, ?serving_for, "the store does not answer; what is loaded serves on for a while");
+                }
+                Err(error) => tracing::debug!(%error, "the store still does not answer"),
+            }
+            pause(if reachable { BREATH } else { RETRY }).await;
+        }
+    }
+
+    async fn keep_house(&self) {
+        let mut since = self.clock.now().monotonic;
+        loop {
+            let (credentials, absences) = self.cache.sizes();
+            self.metrics.cache_entries(CacheKind::Credential, credentials);
+            self.metrics.cache_entries(CacheKind::Absence, absences);
+            let now = self.clock.now().monotonic;
+            if now.saturating_sub(since) >= HOUSEKEEPING {
+                since = now;
+                self.record_uses().await;
+                self.retire_signing_keys().await;
+            }
+            pause(GAUGES).await;
+        }
+    }
+
+    /// Puts in force what the feed shows after what has been seen.
+    async fn take_changes(&self, feed: &mut Feed) -> Result<(), StoreError> {
+        let asked_at = self.clock.now();
+        match self.take_changes_after(feed).await {
+            Ok(()) => {
+                self.contact.store(nanos(asked_at.monotonic), Ordering::Release);
+                self.failure.store(super::NEVER, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => {
+                self.failure.store(nanos(asked_at.monotonic), Ordering::Relaxed);
+                Err(error)
+            }
+        }
+    }
+
+    async fn take_changes_after(&self, feed: &mut Feed) -> Result<(), StoreError> {
+        let changes = match self.patience.wait("changes_after", self.store.changes_after(feed.seen)).await? {
+            Changes::Since(changes) => changes,
+            Changes::TooOld => {
+                let snapshot = self.patience.wait("snapshot", self.store.snapshot()).await?;
+                if snapshot.revision < feed.seen {
+                    tracing::warn!(seen = feed.seen.0, found = snapshot.revision.0, "the store has gone back: was a backup restored?");
+                }
+                self.take_snapshot(feed, snapshot, &[]).await;
+                return Ok(());
+            }
+        };
+        let Some(last) = changes.last().map(|change| change.revision) else { return Ok(()) };
+        self.metrics.store_revision.set(i64::try_from(last.0).unwrap_or(i64::MAX));
+        match touched(&changes) {
+            Touched::Keys(digests) => {
+                self.cache.change_keys(&digests);
+                self.acknowledge(feed, last, &changes);
+            }
+            Touched::Everybody => {
+                let snapshot = self.patience.wait("snapshot", self.store.snapshot()).await?;
+                if snapshot.revision < last {
+                    return Err(StoreError::Unavailable(format!("it shows revision {} after {last}", snapshot.revision)));
+                }
+                // It may be newer than the feed was. That is well: a new epoch leaves nothing behind, whatever has changed.
+                self.take_snapshot(feed, snapshot, &changes).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_snapshot(&self, feed: &mut Feed, snapshot: Snapshot, changes: &[Change]) {
+        let state = self.state.load_full();
+        let unchanged = state.policies.is_ok() && snapshot.policies == state.snapshot.policies;
+        let policies = if unchanged { state.policies.clone() } else { self.policies(&feed.files, &snapshot.policies).await };
+        let revision = snapshot.revision;
+        self.put_in_force(|next| next.with_snapshot(snapshot).with_policies(policies));
+        self.acknowledge(feed, revision, changes);
+    }
+
+    /// The policies of files and store together. A store's policy that does not load leaves none in force: an older one of that name
+    /// may allow what the new one forbids.
+    async fn policies(&self, files: &[PolicySource], stored: &[LoginPolicy]) -> Policies {
+        match self.compile(files, stored).await {
+            Ok(policies) => Ok(Arc::new(policies)),
+            Err(faults) => {
+                log_faults(&faults, "login policies have faults; keys that they concern are refused");
+                Err(faults.into())
+            }
+        }
+    }
+
+    async fn compile(&self, files: &[PolicySource], stored: &[LoginPolicy]) -> Result<PolicySet, Vec<PolicyFault>> {
+        let (files, stored, limits) = (files.to_vec(), stored.to_vec(), state::limits(&self.settings));
+        off_runtime(move || state::compile(&files, &stored, limits)).await.unwrap_or_else(|crash| Err(vec![unreadable(crash.to_string())]))
+    }
+
+    async fn reload_files(&self, feed: &mut Feed) -> Result<(), ExchangeError> {
+        let state = self.state.load_full();
+        let dir: Option<PathBuf> = self.settings.policies.dir.clone();
+        let files = off_runtime(move || state::policy_files(dir.as_deref())).await?.map_err(ExchangeError::Policies)?;
+        let ring = self.open_ring().await?;
+        let same_policies = files == feed.files && state.policies.is_ok();
+        let policies = if same_policies {
+            state.policies.clone()
+        } else {
+            Ok(Arc::new(self.compile(&files, &state.snapshot.policies).await.map_err(ExchangeError::Policies)?))
+        };
+        feed.files = files;
+        let same_ring = !state.ring_differs(&ring);
+        if !(same_policies && same_ring) {
+            self.metrics.signing_keys(ring.states());
+            self.put_in_force(|next| next.with_policies(policies).with_ring(ring));
+        }
+        Ok(())
+    }
+
+    /// A retired key leaves the published set when its last token has expired: nobody tells, so somebody must look.
+    async fn retire_signing_keys(&self) {
+        let _feed = self.feed.lock().await;
+        let state = self.state.load_full();
+        let now = self.clock.now().wall;
+        if state.ring.stale_at().is_none_or(|end| now < end) {
+            return;
+        }
+        match self.open_ring().await {
+            Ok(ring) if state.ring_differs(&ring) => {
+                self.metrics.signing_keys(ring.states());
+                self.put_in_force(|next| next.with_ring(ring));
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the signing keys could not be read; those that are loaded stay in force"),
+        }
+    }
+
+    async fn open_ring(&self) -> Result<KeyRing, ExchangeError> {
+        let (token, now) = (self.settings.token.clone(), self.clock.now().wall);
+        Ok(off_runtime(move || KeyRing::open(&token.keys, token.algorithm, token.ttl, now)).await??)
+    }
+
+    /// Publish, announce, evict. Only for who holds the feed.
+    fn put_in_force(&self, change: impl FnOnce(State) -> State) {
+        let mut epoch = 0;
+        self.cache.change_everybody(|next| {
+            epoch = next;
+            self.state.store(Arc::new(change(self.state.load().next(next))));
+        });
+        self.in_force.send_modify(|in_force| in_force.epoch = epoch);
+    }
+
+    /// Says that everything up to `revision` is in force.
+    fn acknowledge(&self, feed: &mut Feed, revision: Revision, changes: &[Change]) {
+        feed.seen = revision;
+        self.in_force.send_modify(|in_force| in_force.revision = revision);
+        self.show_revision(revision);
+        let now = self.clock.now().wall;
+        for change in changes {
+            self.metrics.change_propagation(Duration::try_from(now.duration_since(change.at)).unwrap_or(Duration::ZERO));
+        }
+    }
+}
+
+enum Touched {
+    Keys(Vec<KeyDigest>),
+    Everybody,
+}
+
+/// Whom a series of changes can touch, taken together.
+fn touched(changes: &[Change]) -> Touched {
+    let mut all = Vec::new();
+    for change in changes {
+        match &change.reach {
+            Reach::Key(_, digests) => all.extend_from_slice(digests),
+            Reach::All => return Touched::Everybody,
+        }
+    }
+    Touched::Keys(all)
+}
+
+/// Work that reads files or compiles: not on the threads that requests wait for.
+async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> std::io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)
+}
+
+fn log_faults(faults: &[PolicyFault], message: &'static str) {
+    for fault in faults {
+        tracing::error!(policy = fault.policy, line = fault.line, column = fault.column, reason = fault.reason, "{message}");
+    }
+}
+
+fn unreadable(reason: String) -> PolicyFault {
+    PolicyFault { policy: String::new(), line: 0, column: 0, text: String::new(), reason, hint: None }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the pace of a loop that nobody waits for; what it does is asked for directly in tests")]
+async fn pause(span: Duration) {
+    tokio::time::sleep(span).await;
+}

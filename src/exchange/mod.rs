@@ -1,0 +1,273 @@
+//! Key → credential: the only way for the data plane to pass.
+//!
+//! Hot, a credential is one look-up: [`Exchange::cached`]. Cold, it is eight steps that all who wait for the same answer share:
+//! `resolve`. What is remembered is served only while its stamp is current; `generation` says why that is never too long. Every
+//! change, whoever made it, goes through the same steps in `follower`: publish, announce, evict.
+//!
+//! In doubt it refuses: a store that cannot be read, a policy that fails, a signer without a key, state older than allowed.
+
+mod cache;
+mod credential;
+mod decide;
+mod explain;
+mod flight;
+mod follower;
+mod generation;
+mod patience;
+mod resolve;
+mod state;
+mod sync;
+mod uses;
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use self::cache::{CredentialCache, Found};
+use self::decide::Procedure;
+use self::flight::Flights;
+use self::follower::{Feed, InForce};
+use self::patience::{PATIENCE, Patience};
+use self::resolve::{Course, Landing, LookedUp, RecordCourse};
+use self::state::State;
+use self::uses::Uses;
+use crate::clock::{Clock, Moment};
+use crate::config::Settings;
+use crate::model::{KeyDigest, KeyRecord, Refusal, Revision, Snapshot, WhyInvalid};
+use crate::policy::{Evaluator, PolicyFault};
+use crate::store::{Store, StoreError};
+use crate::telemetry::{AuthResult, CacheKind, CacheResult, Metrics};
+use crate::token::{KeyRing, Minter, TokenError};
+
+pub use self::credential::Credential;
+pub use self::explain::{Explainer, Explanation};
+
+type SharedClock = Arc<dyn Clock>;
+
+/// How many resolutions may be under way, and how many requests may wait for them.
+const MOST_FLIGHTS: usize = 1024;
+const MOST_WAITING: usize = 16_384;
+
+/// Where a request comes from, as far as login policies may care.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// The client's address; `None`: not known, refused where policies read it.
+    pub address: Option<IpAddr>,
+    /// When it came, by the clock that the exchange was started with.
+    pub at: Moment,
+}
+
+impl Origin {
+    /// The same with an IPv4-mapped address unmapped, should the caller have left one.
+    fn canonical(self) -> Self {
+        Self { address: self.address.map(|address| address.to_canonical()), ..self }
+    }
+}
+
+/// What it takes to start.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The signing keys cannot be used.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// Login policies do not load, all faults of all of them.
+    #[error("login policies have faults")]
+    Policies(Vec<PolicyFault>),
+    /// Threads or files cannot be had.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// Exchanges keys for credentials. See the [module](self).
+pub struct Exchange {
+    me: Weak<Self>,
+    control: Handle,
+    store: Arc<dyn Store>,
+    patience: Patience,
+    clock: SharedClock,
+    metrics: Arc<Metrics>,
+    settings: Settings,
+    cache: CredentialCache,
+    state: ArcSwap<State>,
+    procedure: Procedure,
+    minter: Minter,
+    flights: Arc<Flights<Course, Landing>>,
+    records: Arc<Flights<RecordCourse, LookedUp>>,
+    uses: Uses,
+    /// Who holds it, and nobody else, puts changes in force.
+    feed: tokio::sync::Mutex<Feed>,
+    in_force: watch::Sender<InForce>,
+    /// Nanoseconds of the monotonic clock at which everything that was committed was in force here.
+    contact: AtomicU64,
+    /// The same of the last attempt to find out that failed.
+    failure: AtomicU64,
+}
+
+impl Exchange {
+    /// Loads snapshot, policies and signing keys; must be called on the control runtime, which `credential`'s cold work then runs on.
+    pub async fn start(
+        settings: &Settings,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Arc<Self>, ExchangeError> {
+        let began = clock.now();
+        let patience = Patience::new(PATIENCE, Arc::clone(&clock), Arc::clone(&metrics));
+        let snapshot = patience.wait("snapshot", store.snapshot()).await?;
+        let files = state::policy_files(settings.policies.dir.as_deref()).map_err(ExchangeError::Policies)?;
+        let policies = state::compile(&files, &snapshot.policies, state::limits(settings)).map_err(ExchangeError::Policies)?;
+        let ring = KeyRing::open(&settings.token.keys, settings.token.algorithm, settings.token.ttl, began.wall)?;
+        let evaluator = Evaluator::start(std::thread::available_parallelism().map_or(1, usize::from).min(4))?;
+        metrics.signing_keys(ring.states());
+        let revision = snapshot.revision;
+        let exchange = Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            control: Handle::current(),
+            procedure: Procedure::new(settings, evaluator, Some((Arc::clone(&metrics), Arc::clone(&clock)))),
+            minter: Minter::new(&settings.token),
+            cache: CredentialCache::new(settings.cache.max_entries),
+            state: ArcSwap::from_pointee(State::new(snapshot, policies, ring)),
+            flights: Flights::new(MOST_FLIGHTS, MOST_WAITING),
+            records: Flights::new(MOST_FLIGHTS, MOST_FLIGHTS),
+            uses: Uses::default(),
+            feed: tokio::sync::Mutex::new(Feed { seen: revision, files }),
+            in_force: watch::Sender::new(InForce { revision, epoch: 0 }),
+            contact: AtomicU64::new(nanos(began.monotonic)),
+            failure: AtomicU64::new(NEVER),
+            settings: settings.clone(),
+            store,
+            patience,
+            clock,
+            metrics,
+        });
+        exchange.show_revision(revision);
+        Ok(exchange)
+    }
+
+    /// The hot look-up: no await, no store, no Rego, no signature. `None`: ask [`credential`](Self::credential).
+    ///
+    /// A hit is counted here, a miss there, so that a request is counted once.
+    pub fn cached(&self, digest: &KeyDigest, origin: &Origin) -> Option<Result<Arc<Credential>, Refusal>> {
+        let origin = origin.canonical();
+        self.hit(self.look_up(digest, &origin), digest, &origin).ok()
+    }
+
+    /// The whole exchange: cache, then one resolution shared by all that wait for the same answer, on the control runtime.
+    /// May be awaited on any runtime.
+    pub async fn credential(&self, digest: &KeyDigest, origin: &Origin) -> Result<Arc<Credential>, Refusal> {
+        let origin = origin.canonical();
+        let missed = match self.hit(self.look_up(digest, &origin), digest, &origin) {
+            Ok(answer) => return answer,
+            Err(missed) => missed,
+        };
+        match missed {
+            Found::Stale => self.metrics.cache_request(CacheKind::Credential, CacheResult::Stale),
+            Found::Answer(..) | Found::Absent | Found::Nothing => {
+                self.metrics.cache_request(CacheKind::Credential, CacheResult::Miss);
+                self.metrics.cache_request(CacheKind::Absence, CacheResult::Miss);
+            }
+        }
+        let answer = self.resolved(digest, &origin).await;
+        self.count(CacheResult::Miss, &origin, &answer);
+        answer
+    }
+
+    /// What would be decided for this key now, without cache, without token.
+    pub async fn explain(&self, key: &KeyRecord, origin: &Origin) -> Explanation {
+        let state = self.state.load_full();
+        explain::explain(&self.procedure, &state.snapshot, &state.shared, &state.policies, key, origin).await
+    }
+
+    /// What is in force. Its revision is that of the last change that touched more than one key.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.state.load().snapshot)
+    }
+
+    /// The last change that is in force here.
+    pub fn applied_revision(&self) -> Revision {
+        self.in_force.borrow().revision
+    }
+
+    /// RFC 7517, as JSON text.
+    pub fn jwks(&self) -> Arc<str> {
+        Arc::clone(&self.state.load().jwks)
+    }
+
+    /// For /readyz: each part and whether it is usable.
+    pub fn readiness(&self) -> Vec<(&'static str, Result<(), String>)> {
+        let state = self.state.load();
+        let store = if self.is_stale(self.clock.now()) {
+            Err(format!("nothing is known of the store's changes for more than {:?}", self.settings.store.max_staleness))
+        } else {
+            Ok(())
+        };
+        let policies = match &state.policies {
+            Ok(_) => Ok(()),
+            Err(faults) => Err(format!("{} of the login policies cannot be loaded", faults.len())),
+        };
+        let signing = if state.ring.current_kid().is_empty() { Err("there is no key to sign with".to_owned()) } else { Ok(()) };
+        vec![("store", store), ("policies", policies), ("signing_key", signing)]
+    }
+
+    fn look_up(&self, digest: &KeyDigest, origin: &Origin) -> Found {
+        // Before all else: what is found must not be older than what this stamp says.
+        let stamp = self.cache.stamp(digest);
+        if self.is_stale(origin.at) { Found::Stale } else { self.cache.find(digest, stamp, origin) }
+    }
+
+    /// The answer that was found, counted; or what was found instead.
+    fn hit(&self, found: Found, digest: &KeyDigest, origin: &Origin) -> Result<Result<Arc<Credential>, Refusal>, Found> {
+        let answer = match found {
+            Found::Answer(entry, answer) => {
+                if answer.is_ok()
+                    && let Some(minute) = entry.first_use_in_its_minute(origin.at.wall)
+                {
+                    self.uses.note(digest, minute);
+                }
+                self.metrics.cache_request(CacheKind::Credential, CacheResult::Hit);
+                answer
+            }
+            Found::Absent => {
+                self.metrics.cache_request(CacheKind::Absence, CacheResult::Hit);
+                Err(Refusal::InvalidKey(WhyInvalid::Unknown))
+            }
+            Found::Stale | Found::Nothing => return Err(found),
+        };
+        self.count(CacheResult::Hit, origin, &answer);
+        Ok(answer)
+    }
+
+    fn count(&self, cache: CacheResult, origin: &Origin, answer: &Result<Arc<Credential>, Refusal>) {
+        let (result, reason) = match answer {
+            Ok(_) => (AuthResult::Allow, "ok"),
+            Err(refusal @ (Refusal::InvalidKey(_) | Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles)) => {
+                (AuthResult::Refuse, refusal.reason())
+            }
+            Err(refusal @ (Refusal::Unavailable(_) | Refusal::Overloaded)) => (AuthResult::Error, refusal.reason()),
+        };
+        self.metrics.auth_decision(result, reason);
+        self.metrics.auth_duration(cache, self.clock.now().monotonic.saturating_sub(origin.at.monotonic));
+    }
+
+    /// Whether what is loaded may be older than allowed.
+    fn is_stale(&self, at: Moment) -> bool {
+        let contact = Duration::from_nanos(self.contact.load(Ordering::Acquire));
+        at.monotonic.saturating_sub(contact) > self.settings.store.max_staleness
+    }
+}
+
+/// No time of a monotonic clock.
+const NEVER: u64 = u64::MAX;
+
+/// Of a monotonic clock; 584 years fit.
+fn nanos(monotonic: Duration) -> u64 {
+    u64::try_from(monotonic.as_nanos()).unwrap_or(NEVER - 1)
+}

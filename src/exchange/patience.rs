@@ -1,0 +1,51 @@
+//! Waits for the store, but not for ever, and counts how it answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::SharedClock;
+use crate::store::StoreError;
+use crate::telemetry::Metrics;
+
+/// How long the store may take for one answer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What every call of the store goes through.
+pub(super) struct Patience {
+    most: Duration,
+    clock: SharedClock,
+    metrics: Arc<Metrics>,
+}
+
+impl Patience {
+    pub(super) fn new(most: Duration, clock: SharedClock, metrics: Arc<Metrics>) -> Self {
+        Self { most, clock, metrics }
+    }
+
+    /// The answer of the store's method `operation`, if it comes in time.
+    pub(super) async fn wait<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let asked_at = self.clock.now().monotonic;
+        let late = |_| Err(StoreError::Unavailable(format!("{operation} was not answered within {:?}", self.most)));
+        let answer = tokio::time::timeout(self.most, call).await.unwrap_or_else(late);
+        let took = self.clock.now().monotonic.saturating_sub(asked_at);
+        self.metrics.store_operation(operation, answer.is_ok(), took);
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[tokio::test]
+    async fn a_store_that_never_answers_is_unavailable() {
+        let patience = Patience::new(Duration::from_millis(1), Arc::new(SystemClock::start()), Arc::new(Metrics::new()));
+        let answer = patience.wait("snapshot", std::future::pending::<Result<(), StoreError>>()).await;
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+    }
+}

@@ -1,0 +1,247 @@
+//! The cold path: what a credential takes when the cache has none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cache::{Answer, Entry, Facet, Fill};
+use super::credential::{Credential, Says, SignedToken, when};
+use super::decide::{Procedure, Question};
+use super::flight::Boarding;
+use super::generation::Stamp;
+use super::patience::PATIENCE;
+use super::state::State;
+use super::{Exchange, Origin, uses};
+use crate::clock::Moment;
+use crate::model::{Decision, KeyDigest, Refusal, Revision, WhyInvalid, WhyUnavailable};
+use crate::token::Subject;
+
+/// How often a decision is made anew because something has changed meanwhile.
+const ATTEMPTS: usize = 3;
+/// How often a request that waited for others tries again when their answer turns out not to be its own.
+const ROUNDS: usize = 4;
+
+const CONTENTION: Refusal = Refusal::Unavailable(WhyUnavailable::Contention);
+const STORE: Refusal = Refusal::Unavailable(WhyUnavailable::Store);
+
+/// Which requests share one resolution. The stamp keeps a request that comes after a change from joining work begun before it. The
+/// facet is what an answer to anybody may depend on; whether the answer fits is checked once more by each who waited.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Course {
+    digest: KeyDigest,
+    stamp: Stamp,
+    facet: Facet,
+}
+
+/// Which resolutions share one reading of the key.
+pub(super) type RecordCourse = (KeyDigest, Stamp);
+
+/// What the store says of a digest.
+pub(super) type LookedUp = Result<Option<Arc<Entry>>, Refusal>;
+
+/// How a resolution ends.
+#[derive(Clone)]
+pub(super) enum Landing {
+    /// With a decision, for the requests that it fits.
+    Decided(Answer),
+    /// With a refusal that does not depend on where the request came from.
+    Refused(Refusal),
+}
+
+/// What an attempt rests on: read in this order, and all of one epoch.
+struct Standing {
+    /// Every change up to this one is seen under the stamp.
+    revision: Revision,
+    stamp: Stamp,
+    state: Arc<State>,
+}
+
+impl Exchange {
+    /// Joins the resolution that answers this request, or begins it.
+    pub(super) async fn resolved(&self, digest: &KeyDigest, origin: &Origin) -> Result<Arc<Credential>, Refusal> {
+        for _ in 0..ROUNDS {
+            let stamp = self.cache.stamp(digest);
+            let facet = self.procedure.facet(self.state.load().reads(), origin);
+            let (first, seat) = match self.flights.board(Course { digest: *digest, stamp, facet }) {
+                Boarding::First(pilot, seat) => {
+                    let (me, digest, origin) = (self.me(), *digest, *origin);
+                    // On its own, so that neither the caller's runtime nor the caller's going away matters to the others.
+                    self.control.spawn(async move {
+                        let landing = me.resolve(&digest, &origin).await;
+                        pilot.land(landing);
+                    });
+                    (true, seat)
+                }
+                Boarding::Joined(seat) => (false, seat),
+                Boarding::Full => return Err(Refusal::Overloaded),
+            };
+            match seat.answer().await {
+                Some(Landing::Decided(answer)) if first || answer.fits(origin) => return answer.outcome,
+                Some(Landing::Decided(_)) => {}
+                Some(Landing::Refused(refusal)) => return Err(refusal),
+                None => {
+                    if first {
+                        tracing::error!("a resolution ended without an answer: it panicked, or the control runtime is gone");
+                    }
+                    return Err(CONTENTION);
+                }
+            }
+        }
+        Err(CONTENTION)
+    }
+
+    fn me(&self) -> Arc<Self> {
+        self.me.upgrade().expect("whoever borrows an exchange borrows it from an Arc: `start` makes no other")
+    }
+
+    /// Steps 1 to 7, and 8: if something has changed meanwhile, once more.
+    async fn resolve(&self, digest: &KeyDigest, origin: &Origin) -> Landing {
+        if self.is_stale(origin.at) && !self.make_contact(origin.at).await {
+            return Landing::Refused(STORE);
+        }
+        // What an attempt has decided was right when it read the key, and that was after the request had come. So the last one may be
+        // served though it was not kept.
+        let mut landing = Landing::Refused(CONTENTION);
+        for _ in 0..ATTEMPTS {
+            match self.attempt(digest, origin).await {
+                Ok(Some((decided, Fill::Kept))) => {
+                    landing = decided;
+                    break;
+                }
+                Ok(Some((decided, Fill::Moved))) => landing = decided,
+                Ok(None) => {}
+                Err(refusal) => return Landing::Refused(refusal),
+            }
+        }
+        if let Landing::Decided(Answer { outcome: Ok(_), .. }) = &landing {
+            self.uses.note(digest, uses::minute_of(origin.at.wall));
+        }
+        landing
+    }
+
+    /// `None`: what was read does not belong together.
+    async fn attempt(&self, digest: &KeyDigest, origin: &Origin) -> Result<Option<(Landing, Fill)>, Refusal> {
+        // 1  What is current, before anything is looked up.
+        let standing = self.standing(digest).await?;
+        let Standing { stamp, state, .. } = &standing;
+
+        // 2  The key, from its entry or the store.
+        let looked_up = self.entry(digest, &standing).await?;
+        if self.cache.stamp(digest).epoch() != stamp.epoch() {
+            // The key may have been read after a change that the state does not know: together they may never have been in force.
+            return Ok(None);
+        }
+        let Some(entry) = looked_up else {
+            let fill = self.cache.fill_absence(digest, *stamp, origin.at.plus(self.settings.cache.negative_ttl));
+            return Ok(Some((Landing::Refused(Refusal::InvalidKey(WhyInvalid::Unknown)), fill)));
+        };
+
+        // 3  Whether it works at all.
+        if let Some(why) = entry.why_invalid(origin.at.wall) {
+            return Err(Refusal::InvalidKey(why));
+        }
+
+        // 4, 5  Grants, and what the policies say.
+        let question = Question { snapshot: &state.snapshot, shared: &state.shared, policies: &state.policies, key: &entry.key, origin };
+        let decision = self.procedure.decide(question).await?;
+
+        // 6  The token.
+        let answer = self.answer(&standing, &entry, &decision, origin)?;
+
+        // 7  Kept only if nothing has changed meanwhile.
+        let fill = self.cache.fill(digest, &entry, &answer, origin.at);
+        Ok(Some((Landing::Decided(answer), fill)))
+    }
+
+    /// Reads what an attempt rests on.
+    async fn standing(&self, digest: &KeyDigest) -> Result<Standing, Refusal> {
+        let mut in_force = self.in_force.subscribe();
+        loop {
+            let revision = in_force.borrow_and_update().revision;
+            let stamp = self.cache.stamp(digest);
+            let state = self.state.load_full();
+            if state.epoch == stamp.epoch() {
+                return Ok(Standing { revision, stamp, state });
+            }
+            // Published, and not announced yet: with this state, keys that were read before may make a pair that never was.
+            let announced = in_force.wait_for(|in_force| in_force.epoch >= state.epoch);
+            match tokio::time::timeout(PATIENCE, announced).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) | Err(_) => return Err(CONTENTION),
+            }
+        }
+    }
+
+    /// The key's entry under this stamp; one reading of the store serves all who want it now.
+    async fn entry(&self, digest: &KeyDigest, standing: &Standing) -> LookedUp {
+        if let Some(entry) = self.cache.entry(digest, standing.stamp) {
+            return Ok(Some(entry));
+        }
+        match self.records.board((*digest, standing.stamp)) {
+            Boarding::First(pilot, _seat) => {
+                let looked_up = self.look_up_in_store(digest, standing).await;
+                pilot.land(looked_up.clone());
+                looked_up
+            }
+            Boarding::Joined(seat) => seat.answer().await.unwrap_or(Err(CONTENTION)),
+            Boarding::Full => Err(Refusal::Overloaded),
+        }
+    }
+
+    async fn look_up_in_store(&self, digest: &KeyDigest, standing: &Standing) -> LookedUp {
+        let found = self.patience.wait("find_key", self.store.find_key(digest)).await.map_err(|error| {
+            // The follower says aloud that the store is gone; here it would be said once for each request.
+            tracing::debug!(%error, "a key could not be looked up");
+            STORE
+        })?;
+        Ok(found.map(|key| {
+            let reads = Procedure::reads(&standing.state.snapshot, &standing.state.policies, &key);
+            let entry = Arc::new(Entry::new(standing.stamp, digest, key, reads));
+            self.cache.fill_entry(digest, &entry);
+            entry
+        }))
+    }
+
+    /// What the decision comes to, and for which requests and how long it may be given again.
+    fn answer(&self, standing: &Standing, entry: &Entry, decision: &Decision, origin: &Origin) -> Result<Answer, Refusal> {
+        let facet = self.procedure.facet(entry.reads, origin);
+        let forever = Moment { wall: jiff::Timestamp::MAX, monotonic: Duration::MAX };
+        let quantum_ends = facet.quantum.map_or(forever, |beginning| when(origin.at, self.procedure.end_of_quantum(beginning)));
+        let begins = facet.quantum.unwrap_or(jiff::Timestamp::MIN);
+        match &decision.outcome {
+            Ok(()) => {
+                let token = self.token(standing, entry, decision, origin.at)?;
+                let from = begins.max(token.issued_at());
+                let credential = Credential::new(entry.key.id, token, quantum_ends);
+                Ok(Answer { facet, from, until: credential.until(), outcome: Ok(Arc::new(credential)) })
+            }
+            Err(refusal) => {
+                let until = super::credential::earlier(quantum_ends, origin.at.plus(self.settings.token.ttl));
+                Ok(Answer { facet, from: begins, until, outcome: Err(refusal.clone()) })
+            }
+        }
+    }
+
+    /// A token that says what was decided: one that this entry has already, if it is young, or a new one.
+    fn token(&self, standing: &Standing, entry: &Entry, decision: &Decision, now: Moment) -> Result<Arc<SignedToken>, Refusal> {
+        let Standing { revision, state, .. } = standing;
+        let says = Says::of(decision);
+        if let Some(young) = entry.young_token(&says, state.ring.current_kid(), now) {
+            return Ok(young);
+        }
+        let subject = Subject {
+            key: entry.key.id,
+            name: &entry.key.name,
+            groups: &decision.groups,
+            effective: &decision.grants.effective(&state.snapshot),
+            bound: &decision.grants.bound(),
+            revision: *revision,
+            not_after: entry.usable_until(),
+        };
+        let minted = self.minter.mint(&state.ring, &subject, now.wall).map_err(|error| {
+            tracing::error!(key = %entry.key.id, %error, "no token could be signed; the request is refused");
+            Refusal::Unavailable(WhyUnavailable::Signing)
+        })?;
+        self.metrics.token_issued(state.ring.algorithm());
+        Ok(Arc::new(SignedToken::new(minted, says, self.settings.token.ttl, now)))
+    }
+}

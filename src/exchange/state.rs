@@ -1,0 +1,116 @@
+//! What all keys share, published as one: whoever loads it sees one consistent whole.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::Settings;
+use crate::model::{LoginPolicy, Snapshot};
+use crate::policy::{PolicyFault, PolicyLimits, PolicySet, PolicySource, Reads, SharedInput};
+use crate::token::KeyRing;
+
+/// The policies in force, or why there are none. Without them nobody whom they concern gets a credential.
+pub(super) type Policies = Result<Arc<PolicySet>, Arc<[PolicyFault]>>;
+
+/// Everything that decisions rest on, but for the key itself.
+pub(super) struct State {
+    /// Which stamps belong to it. A decision combines nothing of another epoch with it.
+    pub(super) epoch: u64,
+    /// Spaces, roles, groups, strategy.
+    pub(super) snapshot: Arc<Snapshot>,
+    /// What policies see of the snapshot.
+    pub(super) shared: Arc<SharedInput>,
+    /// Those of the store and those of the directory.
+    pub(super) policies: Policies,
+    /// Who signs.
+    pub(super) ring: Arc<KeyRing>,
+    /// What verifiers need.
+    pub(super) jwks: Arc<str>,
+}
+
+impl State {
+    /// The state at the start.
+    pub(super) fn new(snapshot: Snapshot, policies: PolicySet, ring: KeyRing) -> Self {
+        Self {
+            epoch: 0,
+            shared: Arc::new(SharedInput::of(&snapshot)),
+            snapshot: Arc::new(snapshot),
+            policies: Ok(Arc::new(policies)),
+            jwks: ring.jwks().to_string().into(),
+            ring: Arc::new(ring),
+        }
+    }
+
+    /// The state of the next epoch, as far as nothing of it changes.
+    pub(super) fn next(&self, epoch: u64) -> Self {
+        Self {
+            epoch,
+            snapshot: Arc::clone(&self.snapshot),
+            shared: Arc::clone(&self.shared),
+            policies: self.policies.clone(),
+            ring: Arc::clone(&self.ring),
+            jwks: Arc::clone(&self.jwks),
+        }
+    }
+
+    /// The same with another snapshot.
+    pub(super) fn with_snapshot(self, snapshot: Snapshot) -> Self {
+        Self { shared: Arc::new(SharedInput::of(&snapshot)), snapshot: Arc::new(snapshot), ..self }
+    }
+
+    /// The same with other policies.
+    pub(super) fn with_policies(self, policies: Policies) -> Self {
+        Self { policies, ..self }
+    }
+
+    /// The same with other signing keys.
+    pub(super) fn with_ring(self, ring: KeyRing) -> Self {
+        Self { jwks: ring.jwks().to_string().into(), ring: Arc::new(ring), ..self }
+    }
+
+    /// Whether the other ring signs or publishes differently.
+    pub(super) fn ring_differs(&self, other: &KeyRing) -> bool {
+        self.ring.current_kid() != other.current_kid() || self.ring.jwks() != other.jwks()
+    }
+
+    /// What an answer to anybody can depend on. A key may depend on less.
+    pub(super) fn reads(&self) -> Reads {
+        match &self.policies {
+            Ok(policies) if self.snapshot.strategy.asks_policies() => policies.reads(),
+            Ok(_) | Err(_) => Reads::default(),
+        }
+    }
+}
+
+/// What bounds an evaluation, by the settings.
+pub(super) fn limits(settings: &Settings) -> PolicyLimits {
+    PolicyLimits { time: settings.policies.time_limit, memory: settings.policies.memory_limit }
+}
+
+/// The policies of the directory, if there is one.
+pub(super) fn policy_files(dir: Option<&Path>) -> Result<Vec<PolicySource>, Vec<PolicyFault>> {
+    dir.map_or(Ok(Vec::new()), crate::policy::read_dir)
+}
+
+/// Checks and compiles the policies of both origins together.
+pub(super) fn compile(files: &[PolicySource], stored: &[LoginPolicy], limits: PolicyLimits) -> Result<PolicySet, Vec<PolicyFault>> {
+    // A name stands for one policy everywhere: in grants, refusals and logs. Which of two was meant cannot be guessed.
+    let collision = |file: &&PolicySource| stored.iter().any(|policy| policy.name == file.name);
+    let collisions: Vec<PolicyFault> = files.iter().filter(collision).map(same_name).collect();
+    if !collisions.is_empty() {
+        return Err(collisions);
+    }
+    let sources: Vec<PolicySource> = files.iter().cloned().chain(stored.iter().map(PolicySource::from)).collect();
+    PolicySet::load(&sources, limits)
+}
+
+fn same_name(file: &PolicySource) -> PolicyFault {
+    let place = file.file.as_ref().map_or_else(|| file.name.to_string(), |path| path.display().to_string());
+    PolicyFault {
+        policy: place,
+        line: 0,
+        column: 0,
+        text: String::new(),
+        reason: format!("the store has a policy named {} as well", file.name),
+        hint: Some("rename the file, or delete the store's policy".to_owned()),
+    }
+}
