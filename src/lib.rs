@@ -4,6 +4,7 @@ pub mod clock;
 pub mod config;
 pub mod exchange;
 pub mod model;
+pub mod ops;
 pub mod policy;
 pub mod store;
 pub mod telemetry;

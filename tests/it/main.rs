@@ -7,6 +7,7 @@ mod exchange;
 mod exchange_world;
 mod loom_generation;
 mod model_properties;
+mod ops;
 mod policy_examples;
 mod policy_forms;
 mod policy_hostile;

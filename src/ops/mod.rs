@@ -1,0 +1,49 @@
+//! What Kubernetes, Prometheus and verifiers ask: live, ready, metrics, JWKS, discovery.
+//!
+//! Whoever reaches this listener can read all of it; nothing here is secret and nothing can be changed. A connection serves one request
+//! and lives for a few seconds at most, and there are only so many of them, so that nobody keeps the kubelet from its answer for long.
+
+mod discovery;
+mod lifecycle;
+mod listener;
+mod router;
+
+pub use lifecycle::{Lifecycle, Stage};
+pub use listener::serve;
+
+use std::sync::Arc;
+
+use crate::exchange::Exchange;
+use crate::telemetry::Metrics;
+
+/// The parts of the process, and for each whether it is usable or why not.
+pub type Parts = Vec<(&'static str, Result<(), String>)>;
+
+/// What the answers are made of.
+#[derive(Clone)]
+pub struct OpsState {
+    /// Where the process is in its life.
+    pub lifecycle: Arc<Lifecycle>,
+    /// Every series.
+    pub metrics: Arc<Metrics>,
+    /// `token.issuer`.
+    pub issuer: Arc<str>,
+    /// Asked at each `/readyz`.
+    pub parts: Arc<dyn Fn() -> Parts + Send + Sync>,
+    /// RFC 7517, as JSON text.
+    pub jwks: Arc<dyn Fn() -> Arc<str> + Send + Sync>,
+}
+
+impl OpsState {
+    /// Answers about this exchange.
+    pub fn of(exchange: &Arc<Exchange>, lifecycle: Arc<Lifecycle>, metrics: Arc<Metrics>, issuer: &str) -> Self {
+        let (for_parts, for_jwks) = (Arc::clone(exchange), Arc::clone(exchange));
+        Self {
+            lifecycle,
+            metrics,
+            issuer: issuer.into(),
+            parts: Arc::new(move || for_parts.readiness()),
+            jwks: Arc::new(move || for_jwks.jwks()),
+        }
+    }
+}
