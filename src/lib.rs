@@ -6,6 +6,7 @@ pub mod exchange;
 pub mod model;
 pub mod ops;
 pub mod policy;
+pub mod proxy;
 pub mod store;
 pub mod telemetry;
 pub mod token;

@@ -1,0 +1,149 @@
+//! How a request that is not forwarded is answered. The only table here from outcomes to statuses and texts.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
+
+use crate::model::{Outcome, Refusal, TooLarge};
+
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What becomes of the client's connection after a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Connection {
+    Keep,
+    /// What comes next on it cannot be told, or is a body that nobody wants.
+    Close,
+}
+
+/// The status of each outcome. `Forwarded` has the upstream's; it stands here for completeness.
+pub(super) fn status(outcome: &Outcome) -> StatusCode {
+    match outcome {
+        Outcome::Forwarded => StatusCode::OK,
+        Outcome::BadRequest(_) => StatusCode::BAD_REQUEST,
+        Outcome::MissingKey | Outcome::Refused(Refusal::InvalidKey(_)) => StatusCode::UNAUTHORIZED,
+        Outcome::Refused(Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles) | Outcome::MissingAction(..) => StatusCode::FORBIDDEN,
+        Outcome::Refused(Refusal::Unavailable(_) | Refusal::Overloaded) | Outcome::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        Outcome::NoRoute => StatusCode::NOT_FOUND,
+        Outcome::TooLarge(TooLarge::Body) => StatusCode::PAYLOAD_TOO_LARGE,
+        Outcome::TooLarge(TooLarge::Target) => StatusCode::URI_TOO_LONG,
+        Outcome::TooLarge(TooLarge::Head) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Outcome::UpstreamFailed => StatusCode::BAD_GATEWAY,
+        Outcome::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        // Nobody sees it but metrics and logs, which know the number from nginx.
+        Outcome::ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+    }
+}
+
+/// A sentence for the client. It tells nothing that helps to guess: all invalid keys get the same.
+fn detail(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Forwarded => "the request was forwarded".into(),
+        Outcome::BadRequest(what) => (*what).into(),
+        Outcome::MissingKey => "an API key is needed".into(),
+        Outcome::Refused(Refusal::InvalidKey(_)) => "the API key is not valid".into(),
+        Outcome::Refused(Refusal::Denied(_)) => "a login policy denies access".into(),
+        Outcome::Refused(Refusal::NotAllowed) => "no login policy allows access".into(),
+        Outcome::Refused(Refusal::NoRoles) => "the API key holds no role".into(),
+        Outcome::Refused(Refusal::Unavailable(_)) => "access cannot be decided at the moment".into(),
+        Outcome::Refused(Refusal::Overloaded) => "too many requests are waiting".into(),
+        Outcome::MissingAction(action, space) => format!("the API key may not {action} in space {space}"),
+        Outcome::NoRoute => "there is no such route".into(),
+        Outcome::TooLarge(TooLarge::Body) => "the body is too large".into(),
+        Outcome::TooLarge(TooLarge::Target) => "the target is too long".into(),
+        Outcome::TooLarge(TooLarge::Head) => "the head is too large".into(),
+        Outcome::UpstreamFailed => "the upstream cannot be reached, or its answer was broken".into(),
+        Outcome::UpstreamTimeout => "the upstream did not answer in time".into(),
+        Outcome::Draining => "the server is going down".into(),
+        Outcome::ClientGone => "the client went away".into(),
+    }
+}
+
+/// `WWW-Authenticate` (RFC 6750, section 3): no error code for whoever sent no credential.
+fn challenge(outcome: &Outcome) -> Option<HeaderValue> {
+    match outcome {
+        Outcome::MissingKey => Some(HeaderValue::from_static("Bearer realm=\"claviger\"")),
+        Outcome::Refused(Refusal::InvalidKey(_)) => Some(HeaderValue::from_static("Bearer realm=\"claviger\", error=\"invalid_token\"")),
+        _ => None,
+    }
+}
+
+/// The whole answer: a problem document (RFC 9457) in one piece.
+pub(super) fn refuse(outcome: &Outcome, request_id: HeaderValue, connection: Connection) -> Response<Bytes> {
+    let status = status(outcome);
+    let problem = serde_json::json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+        "code": outcome.code(),
+        "detail": detail(outcome),
+        "request_id": request_id.to_str().unwrap_or_default(),
+    });
+    let mut response = Response::new(Bytes::from(problem.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_REQUEST_ID, request_id);
+    if let Some(challenge) = challenge(outcome) {
+        headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if connection == Connection::Close {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{WhyInvalid, WhyUnavailable};
+
+    fn refused(outcome: &Outcome) -> Response<Bytes> {
+        refuse(outcome, HeaderValue::from_static("01hv"), Connection::Keep)
+    }
+
+    #[test]
+    fn all_invalid_keys_are_answered_alike_byte_for_byte() {
+        use WhyInvalid::{Disabled, Expired, Malformed, Revoked, RotatedOut, Unknown};
+        let answers: Vec<String> = [Malformed, Unknown, Disabled, Expired, Revoked, RotatedOut]
+            .into_iter()
+            .map(|why| format!("{:?}", refused(&Outcome::Refused(Refusal::InvalidKey(why)))))
+            .collect();
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
+    }
+
+    #[test]
+    fn a_problem_document_has_all_its_members() {
+        let response = refused(&Outcome::Refused(Refusal::Unavailable(WhyUnavailable::Store)));
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()[RETRY_AFTER], "1");
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        let problem: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(
+            problem,
+            serde_json::json!({
+                "type": "about:blank",
+                "title": "Service Unavailable",
+                "status": 503,
+                "code": "unavailable",
+                "detail": "access cannot be decided at the moment",
+                "request_id": "01hv",
+            })
+        );
+    }
+
+    #[test]
+    fn the_challenge_names_an_error_only_if_a_credential_was_sent() {
+        let challenge =
+            |outcome: &Outcome| refused(outcome).headers().get(WWW_AUTHENTICATE).map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(challenge(&Outcome::MissingKey).unwrap(), "Bearer realm=\"claviger\"");
+        let invalid = Outcome::Refused(Refusal::InvalidKey(WhyInvalid::Unknown));
+        assert_eq!(challenge(&invalid).unwrap(), "Bearer realm=\"claviger\", error=\"invalid_token\"");
+        assert_eq!(challenge(&Outcome::Refused(Refusal::NoRoles)), None);
+    }
+}

@@ -1,0 +1,296 @@
+//! Bodies on their way through: nothing is gathered, everything is watched to its end.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::headers::Hygiene;
+use super::pool::Lease;
+use super::record::Record;
+use super::ticks::{Alarm, Ticks};
+
+/// The least that a client with a known length to send must send on average, in bytes a second.
+const LEAST_RATE: u64 = 128;
+
+/// Why a body ends before its end. hyper only learns that it does; what it means is told elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Broken {
+    #[error("the client's body is malformed or was cut off")]
+    Client,
+    #[error("the client's body did not come")]
+    Stalled,
+    #[error("the upstream's body was cut off")]
+    Upstream,
+}
+
+/// How far a request's body has come; shared by the body, which is out of sight in hyper's hands, and the request.
+#[derive(Debug, Default)]
+pub(super) struct Sending {
+    done: Cell<bool>,
+    broken: Cell<Option<Broken>>,
+    /// The upstream has begun to answer.
+    answered: Cell<bool>,
+}
+
+impl Sending {
+    /// Whether the upstream has been given the last of it.
+    pub(super) fn is_done(&self) -> bool {
+        self.done.get()
+    }
+
+    /// What the client did wrong.
+    pub(super) fn broken(&self) -> Option<Broken> {
+        self.broken.get()
+    }
+
+    /// From here on a pause is between client and upstream.
+    pub(super) fn answered(&self) {
+        self.answered.set(true);
+    }
+}
+
+/// A client's body on its way to the upstream.
+#[derive(Debug)]
+pub(super) enum RequestBody {
+    Empty,
+    Streamed(Box<Streamed>),
+}
+
+#[derive(Debug)]
+pub(super) struct Streamed {
+    incoming: Incoming,
+    sending: Rc<Sending>,
+    hygiene: Rc<Hygiene>,
+    ticks: Rc<Ticks>,
+    patience: BodyPatience,
+    /// Set while the client is waited for: since which tick.
+    waiting: Option<(u64, Alarm)>,
+    waited: u64,
+    received: u64,
+}
+
+/// How long a client's body may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyPatience {
+    /// Between two pieces.
+    pub(super) stall: Duration,
+    /// Before the least rate counts.
+    pub(super) grace: Duration,
+}
+
+impl RequestBody {
+    /// The body, and how far it has come if there is one.
+    pub(super) fn new(incoming: Incoming, hygiene: &Rc<Hygiene>, ticks: &Rc<Ticks>, patience: BodyPatience) -> (Self, Option<Rc<Sending>>) {
+        if incoming.is_end_stream() {
+            return (Self::Empty, None);
+        }
+        let sending = Rc::new(Sending::default());
+        let body = Self::Streamed(Box::new(Streamed {
+            incoming,
+            sending: Rc::clone(&sending),
+            hygiene: Rc::clone(hygiene),
+            ticks: Rc::clone(ticks),
+            patience,
+            waiting: None,
+            waited: 0,
+            received: 0,
+        }));
+        (body, Some(sending))
+    }
+}
+
+impl Streamed {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Pending if self.has_stalled(cx) => self.fail(Broken::Stalled),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(frame) => {
+                if let Some((since, _)) = self.waiting.take() {
+                    self.waited += self.ticks.now().saturating_sub(since);
+                }
+                match frame {
+                    Some(Ok(frame)) => Poll::Ready(Some(Ok(self.passed(frame)))),
+                    Some(Err(_)) => self.fail(Broken::Client),
+                    None => {
+                        self.sending.done.set(true);
+                        Poll::Ready(None)
+                    }
+                }
+            }
+        }
+    }
+
+    fn passed(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        if let Some(data) = frame.data_ref() {
+            self.received += data.len() as u64;
+        }
+        if self.incoming.is_end_stream() || frame.is_trailers() {
+            self.sending.done.set(true);
+        }
+        match frame.into_trailers() {
+            Ok(mut trailers) => {
+                self.hygiene.clean_trailers(&mut trailers);
+                Frame::trailers(trailers)
+            }
+            Err(frame) => frame,
+        }
+    }
+
+    /// Whether the client has been waited for long enough. A stream of unknown length may pause as long as it likes once the upstream
+    /// has begun to answer: the two are talking.
+    fn has_stalled(&mut self, cx: &Context<'_>) -> bool {
+        let length = self.incoming.size_hint().exact();
+        if length.is_none() && self.sending.answered.get() {
+            self.waiting = None;
+            return false;
+        }
+        let (_, alarm) = self.waiting.get_or_insert_with(|| {
+            let mut left = self.patience.stall;
+            if length.is_some() {
+                let allowed = self.patience.grace.saturating_add(Duration::from_secs(self.received / LEAST_RATE));
+                let waited = self.ticks.step().saturating_mul(u32::try_from(self.waited).unwrap_or(u32::MAX));
+                left = left.min(allowed.saturating_sub(waited));
+            }
+            (self.ticks.now(), self.ticks.alarm(left))
+        });
+        alarm.is_up(cx)
+    }
+
+    fn fail(&self, broken: Broken) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        self.sending.broken.set(Some(broken));
+        Poll::Ready(Some(Err(broken)))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Streamed(streamed) => streamed.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Streamed(streamed) => streamed.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Streamed(streamed) => streamed.incoming.size_hint(),
+        }
+    }
+}
+
+/// What a client gets: one piece of our own, or the upstream's body.
+///
+/// The request counts as finished when its body is dropped, whether it came to its end or the client went away.
+#[derive(Debug)]
+pub(super) struct AnswerBody {
+    content: Content,
+    record: Record,
+}
+
+#[derive(Debug)]
+enum Content {
+    Whole(Bytes),
+    Streamed {
+        incoming: Incoming,
+        lease: Lease,
+    },
+    /// The upstream broke off. What came before goes out first: hyper drops what it has not written when a body fails.
+    Broken,
+}
+
+impl AnswerBody {
+    pub(super) fn whole(bytes: Bytes, record: Record) -> Self {
+        Self { content: Content::Whole(bytes), record }
+    }
+
+    pub(super) fn streamed(incoming: Incoming, mut lease: Lease, record: Record) -> Self {
+        if incoming.is_end_stream() {
+            lease.give_back();
+            return Self::whole(Bytes::new(), record);
+        }
+        Self { content: Content::Streamed { incoming, lease }, record }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let Self { content, record } = self.get_mut();
+        let (incoming, lease) = match content {
+            Content::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
+            Content::Whole(bytes) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Content::Streamed { incoming, lease } => (incoming, lease),
+            Content::Broken => return Poll::Ready(Some(Err(Broken::Upstream))),
+        };
+        let mut frame = if lease.is_driven_here() {
+            // Only the line that is polled below can bring anything, so nobody else has to wake this task for it.
+            Pin::new(&mut *incoming).poll_frame(&mut Context::from_waker(Waker::noop()))
+        } else {
+            Pin::new(&mut *incoming).poll_frame(cx)
+        };
+        if frame.is_pending() && lease.is_driven_here() {
+            record.pauses();
+            lease.drive(cx);
+            frame = Pin::new(&mut *incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
+        }
+        match frame {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(Ok(frame))) => {
+                if incoming.is_end_stream() {
+                    lease.give_back();
+                }
+                Poll::Ready(Some(Ok(match frame.into_trailers() {
+                    Ok(mut trailers) => {
+                        record.hygiene().clean_trailers(&mut trailers);
+                        Frame::trailers(trailers)
+                    }
+                    Err(frame) => frame,
+                })))
+            }
+            Poll::Ready(None) => {
+                lease.give_back();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(_))) => {
+                record.cut_off();
+                *content = Content::Broken;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Whole(bytes) => bytes.is_empty(),
+            Content::Streamed { incoming, .. } => incoming.is_end_stream(),
+            Content::Broken => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Streamed { incoming, .. } => incoming.size_hint(),
+            Content::Broken => SizeHint::default(),
+        }
+    }
+}

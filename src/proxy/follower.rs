@@ -1,0 +1,290 @@
+//! Reads along with hyper's HTTP/1 parser, and says what the parser hides.
+//!
+//! hyper is lenient in places, and by the time a request reaches us the evidence is gone: a `Content-Length` beside a
+//! `Transfer-Encoding` has been removed, a second `Content-Length` folded into the first, a bare LF taken for a line's end, a
+//! fragment cut off the target. Two parsers that differ over such a message are how requests are smuggled, so it is refused. The
+//! follower needs only the framing: where heads begin and end. Whatever it cannot follow counts as a fault of all that comes after.
+
+use std::io::BufRead as _;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+/// What is wrong with a head that hyper takes for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Fault {
+    BareLineFeed = 1,
+    SeveralLengths,
+    LengthAndEncoding,
+    Fragment,
+    Lost,
+}
+
+impl Fault {
+    /// For the problem document.
+    pub(super) fn detail(self) -> &'static str {
+        match self {
+            Self::BareLineFeed => "a line of the head does not end in CR LF",
+            Self::SeveralLengths => "there is more than one Content-Length",
+            Self::LengthAndEncoding => "Content-Length and Transfer-Encoding exclude each other",
+            Self::Fragment => "the target has a fragment",
+            Self::Lost => "the framing of an earlier request was broken",
+        }
+    }
+}
+
+/// The first faulty head of a connection, seen by the socket, asked for by the request.
+#[derive(Debug)]
+pub(super) struct Faults {
+    first: AtomicU32,
+    what: AtomicU8,
+}
+
+impl Faults {
+    pub(super) fn none() -> Self {
+        Self { first: AtomicU32::new(u32::MAX), what: AtomicU8::new(0) }
+    }
+
+    /// What is wrong with the connection's request number `index`, counted from 0, or with one before it.
+    pub(super) fn of(&self, index: u32) -> Option<Fault> {
+        if index < self.first.load(Ordering::Relaxed) {
+            return None;
+        }
+        [Fault::BareLineFeed, Fault::SeveralLengths, Fault::LengthAndEncoding, Fault::Fragment]
+            .into_iter()
+            .find(|fault| *fault as u8 == self.what.load(Ordering::Relaxed))
+            .or(Some(Fault::Lost))
+    }
+
+    fn note(&self, index: u32, fault: Fault) {
+        if self.first.load(Ordering::Relaxed) == u32::MAX {
+            self.what.store(fault as u8, Ordering::Relaxed);
+            self.first.store(index, Ordering::Relaxed);
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// Before a head's first line; empty lines may come.
+    Start,
+    /// Among a head's header lines.
+    Head,
+    /// In a body with this many bytes to come.
+    Body(u64),
+    /// Before a chunk's size.
+    Size,
+    /// In a chunk with this many bytes to come.
+    Chunk(u64),
+    /// After a chunk, before its CR LF.
+    ChunkEnd,
+    /// Among the trailers.
+    Trailers,
+    /// Nothing more is understood.
+    Lost,
+}
+
+/// Where in a client's bytes the socket is.
+#[derive(Debug)]
+pub(super) struct Follower {
+    at: At,
+    /// How many heads have been seen whole.
+    heads: u32,
+    /// The beginning of a line whose end has not come.
+    carry: Vec<u8>,
+    lengths: u32,
+    length: Option<u64>,
+    encoded: bool,
+    fault: Option<Fault>,
+}
+
+impl Follower {
+    pub(super) fn new() -> Self {
+        Self { at: At::Start, heads: 0, carry: Vec::new(), lengths: 0, length: None, encoded: false, fault: None }
+    }
+
+    /// Whether a message has begun and not ended.
+    pub(super) fn is_amid(&self) -> bool {
+        self.at != At::Start || !self.carry.is_empty()
+    }
+
+    /// Takes the next bytes of the connection.
+    pub(super) fn follow(&mut self, mut bytes: &[u8], faults: &Faults) {
+        while !bytes.is_empty() {
+            match self.at {
+                At::Lost => return,
+                At::Body(left) | At::Chunk(left) => {
+                    let taken = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+                    bytes = bytes.get(taken..).unwrap_or_default();
+                    let left = left - taken as u64;
+                    self.at = match self.at {
+                        At::Chunk(_) if left == 0 => At::ChunkEnd,
+                        At::Chunk(_) => At::Chunk(left),
+                        _ if left == 0 => At::Start,
+                        _ => At::Body(left),
+                    };
+                }
+                At::Start | At::Head | At::Size | At::ChunkEnd | At::Trailers => {
+                    let whole = bytes;
+                    // The standard library's way to `memchr`; on a slice it cannot fail.
+                    let taken = bytes.skip_until(b'\n').unwrap_or(whole.len());
+                    let Some(line) = whole.get(..taken).and_then(|line| line.strip_suffix(b"\n")) else {
+                        self.carry.extend_from_slice(whole);
+                        return;
+                    };
+                    if self.carry.is_empty() {
+                        self.line(line);
+                    } else {
+                        let mut whole = std::mem::take(&mut self.carry);
+                        whole.extend_from_slice(line);
+                        self.line(&whole);
+                    }
+                    if let (At::Lost, fault) = (self.at, self.fault) {
+                        // A faulty head has been counted; a body that cannot be followed spoils the heads after it.
+                        let index = if fault.is_some() { self.heads.saturating_sub(1) } else { self.heads };
+                        faults.note(index, fault.unwrap_or(Fault::Lost));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a line without its LF.
+    fn line(&mut self, line: &[u8]) {
+        let ended = line.strip_suffix(b"\r");
+        self.at = match (self.at, ended) {
+            // Empty lines before a request are to be ignored (RFC 9112, section 2.2).
+            (At::Start | At::Trailers, Some(b"")) => At::Start,
+            (At::Start, None) if line.is_empty() => At::Start,
+            (At::Start, _) => {
+                (self.lengths, self.length, self.encoded, self.fault) = (0, None, false, None);
+                if line.contains(&b'#') {
+                    self.fault = Some(Fault::Fragment);
+                }
+                if ended.is_none() {
+                    self.fault = Some(Fault::BareLineFeed);
+                }
+                At::Head
+            }
+            (At::Head, Some(b"")) => self.end_of_head(),
+            (At::Head, None) => {
+                self.fault = Some(Fault::BareLineFeed);
+                if line.is_empty() { self.end_of_head() } else { At::Head }
+            }
+            (At::Head, Some(line)) => {
+                self.header(line);
+                At::Head
+            }
+            (At::Size, Some(line)) => match chunk_size(line) {
+                Some(0) => At::Trailers,
+                Some(size) => At::Chunk(size),
+                None => At::Lost,
+            },
+            (At::ChunkEnd, Some(b"")) => At::Size,
+            (At::Trailers, Some(_)) => At::Trailers,
+            (At::Size | At::ChunkEnd | At::Trailers | At::Body(_) | At::Chunk(_) | At::Lost, _) => At::Lost,
+        };
+    }
+
+    fn header(&mut self, line: &[u8]) {
+        let named = |name: &[u8]| {
+            line.split_at_checked(name.len())
+                .filter(|(start, _)| start.eq_ignore_ascii_case(name))
+                .and_then(|(_, rest)| rest.strip_prefix(b":"))
+        };
+        match line.first() {
+            Some(b'c' | b'C') => {
+                if let Some(value) = named(b"content-length") {
+                    self.lengths += 1;
+                    self.length = std::str::from_utf8(value.trim_ascii()).ok().and_then(|digits| digits.parse().ok());
+                }
+            }
+            Some(b't' | b'T') => self.encoded |= named(b"transfer-encoding").is_some(),
+            _ => {}
+        }
+    }
+
+    fn end_of_head(&mut self) -> At {
+        self.heads = self.heads.saturating_add(1);
+        if self.lengths > 1 {
+            self.fault = Some(Fault::SeveralLengths);
+        }
+        if self.lengths > 0 && self.encoded {
+            self.fault = Some(Fault::LengthAndEncoding);
+        }
+        match (self.fault, self.encoded, self.lengths, self.length) {
+            (Some(_), ..) | (None, false, 1.., None) => At::Lost,
+            (None, true, ..) => At::Size,
+            (None, false, _, Some(length)) if length > 0 => At::Body(length),
+            (None, false, ..) => At::Start,
+        }
+    }
+}
+
+/// The number that a chunk's first line begins with.
+fn chunk_size(line: &[u8]) -> Option<u64> {
+    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let (digits, rest) = line.split_at_checked(digits)?;
+    let extended = matches!(rest.first(), None | Some(b';' | b' ' | b'\t'));
+    extended.then(|| std::str::from_utf8(digits).ok().and_then(|digits| u64::from_str_radix(digits, 16).ok()))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults_of(bytes: &[u8], step: usize) -> (Option<u32>, Option<Fault>, Follower) {
+        let (mut follower, faults) = (Follower::new(), Faults::none());
+        bytes.chunks(step).for_each(|part| follower.follow(part, &faults));
+        let first = faults.first.load(Ordering::Relaxed);
+        let first = (first != u32::MAX).then_some(first);
+        (first, first.and_then(|index| faults.of(index)), follower)
+    }
+
+    /// Every cut of the bytes into reads must give the same.
+    fn fault(bytes: &[u8]) -> Option<(u32, Fault)> {
+        let whole = faults_of(bytes, bytes.len());
+        for step in 1..bytes.len() {
+            let cut = faults_of(bytes, step);
+            assert_eq!((cut.0, cut.1), (whole.0, whole.1), "read {step} bytes at a time");
+        }
+        whole.0.zip(whole.1)
+    }
+
+    #[test]
+    fn sound_requests_have_no_fault() {
+        assert_eq!(fault(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n"), None);
+        assert_eq!(fault(b"POST / HTTP/1.1\r\ncontent-LENGTH: 5\r\n\r\na\nb\r\nPOST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"), None);
+        assert_eq!(
+            fault(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\n\n\n\r\n0\r\nA: b\r\n\r\nGET / HTTP/1.1\r\n\r\n"),
+            None
+        );
+    }
+
+    #[test]
+    fn what_hyper_hides_is_a_fault_of_the_request_that_has_it() {
+        let both = b"GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+        assert_eq!(fault(both), Some((1, Fault::LengthAndEncoding)));
+        let two = b"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc";
+        assert_eq!(fault(two), Some((0, Fault::SeveralLengths)));
+        assert_eq!(fault(b"GET / HTTP/1.1\nHost: a\r\n\r\n"), Some((0, Fault::BareLineFeed)));
+        assert_eq!(fault(b"GET / HTTP/1.1\r\nHost: a\n\r\n"), Some((0, Fault::BareLineFeed)));
+        assert_eq!(fault(b"GET / HTTP/1.1\r\nHost: a\r\n\n"), Some((0, Fault::BareLineFeed)));
+        assert_eq!(fault(b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n"), Some((0, Fault::Fragment)));
+    }
+
+    #[test]
+    fn what_comes_after_broken_framing_is_refused() {
+        let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for body in ["x\r\n", "1\nab", "1\r\nabc\r\n", "fffffffffffffffff\r\n", "0\r\nA: b\n\r\n"] {
+            assert_eq!(fault([head, body].concat().as_bytes()), Some((1, Fault::Lost)), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_amid_a_message_until_its_last_byte() {
+        let amid = |bytes: &[u8]| faults_of(bytes, bytes.len()).2.is_amid();
+        assert!(amid(b"G"));
+        assert!(amid(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\na"));
+        assert!(!amid(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nab"));
+    }
+}

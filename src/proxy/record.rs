@@ -1,0 +1,169 @@
+//! One request from its head to the end of its answer: counted once, logged at most once.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::uri::PathAndQuery;
+use http::{Method, StatusCode};
+
+use super::answer;
+use super::headers::Hygiene;
+use super::request_id::RequestId;
+use super::wire::Watch;
+use super::worker::Worker;
+use crate::clock::Moment;
+use crate::config::AccessLog;
+use crate::model::{KeyId, Outcome};
+use crate::telemetry::{Access, UpstreamError};
+
+/// Finishes when it is dropped: by then the answer is out, or the client is gone.
+pub(super) struct Record {
+    worker: Rc<Worker>,
+    watch: Arc<Watch>,
+    method: Method,
+    /// For the log alone, and only if there may be a line.
+    target: Option<PathAndQuery>,
+    /// When the request came.
+    pub(super) started: Moment,
+    /// What it is called, here and at the upstream.
+    pub(super) id: RequestId,
+    client: Option<IpAddr>,
+    key: Option<KeyId>,
+    sent: Option<Duration>,
+    /// Since when the answer's head is there, if nothing has been waited for after it.
+    head: Option<Duration>,
+    upstream: Option<Duration>,
+    status: StatusCode,
+    outcome: Outcome,
+}
+
+impl std::fmt::Debug for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Record").field("id", &self.id).field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+impl Record {
+    /// A request has come; `id` is what a trusted proxy calls it.
+    pub(super) fn open(
+        worker: &Rc<Worker>,
+        watch: &Arc<Watch>,
+        method: &Method,
+        target: Option<&PathAndQuery>,
+        id: Option<RequestId>,
+    ) -> Self {
+        watch.begin();
+        worker.metrics.http_in_flight.inc();
+        let started = worker.clock.now();
+        Self {
+            started,
+            target: if worker.access == AccessLog::None { None } else { target.cloned() },
+            worker: Rc::clone(worker),
+            watch: Arc::clone(watch),
+            method: method.clone(),
+            id: id.unwrap_or_else(|| worker.ids.next(started.wall)),
+            client: None,
+            key: None,
+            sent: None,
+            head: None,
+            upstream: None,
+            status: answer::status(&Outcome::ClientGone),
+            outcome: Outcome::ClientGone,
+        }
+    }
+
+    /// For cleaning the trailers of the answer.
+    pub(super) fn hygiene(&self) -> &Hygiene {
+        &self.worker.hygiene
+    }
+
+    /// Where the request comes from, if that is known.
+    pub(super) fn comes_from(&mut self, client: Option<IpAddr>) {
+        self.client = client;
+    }
+
+    /// Whose request it is.
+    pub(super) fn belongs_to(&mut self, key: KeyId) {
+        self.key = Some(key);
+    }
+
+    /// The upstream is asked from now on.
+    pub(super) fn asks_upstream(&mut self) {
+        self.sent = Some(self.worker.clock.monotonic());
+    }
+
+    /// The upstream has answered, or will not.
+    pub(super) fn upstream_done(&mut self) {
+        let now = self.worker.clock.monotonic();
+        self.upstream = self.sent.map(|sent| now.saturating_sub(sent));
+        self.head = Some(now);
+    }
+
+    /// The upstream's answer goes to the client.
+    pub(super) fn forwards(&mut self, status: StatusCode) {
+        self.status = status;
+        self.outcome = Outcome::Forwarded;
+    }
+
+    /// The client gets an answer of our own.
+    pub(super) fn refuses(&mut self, outcome: Outcome) {
+        self.status = answer::status(&outcome);
+        self.outcome = outcome;
+    }
+
+    /// Time passes after the head.
+    pub(super) fn pauses(&mut self) {
+        self.head = None;
+    }
+
+    /// The upstream broke off amid its answer; the client sees its connection close.
+    pub(super) fn cut_off(&mut self) {
+        self.worker.metrics.upstream_error(UpstreamError::Reset);
+        self.head = None;
+        self.outcome = Outcome::UpstreamFailed;
+    }
+
+    fn is_logged(&self) -> bool {
+        match self.worker.access {
+            AccessLog::None => false,
+            AccessLog::Errors => self.status.is_server_error() || !matches!(self.outcome, Outcome::Forwarded | Outcome::ClientGone),
+            AccessLog::All => true,
+        }
+    }
+
+    fn log(&self, took: Duration) {
+        let reason = match &self.outcome {
+            Outcome::Refused(refusal) => Some(refusal.reason()),
+            Outcome::BadRequest(what) => Some(*what),
+            _ => None,
+        };
+        let line = Access {
+            method: self.method.as_str(),
+            path: self.target.as_ref().map_or("", PathAndQuery::path),
+            status: self.status.as_u16(),
+            code: self.outcome.code(),
+            reason,
+            key: self.key,
+            request_id: self.id.as_str(),
+            took,
+            upstream: self.upstream,
+            client: self.client,
+        };
+        line.log();
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let ended = self.head.unwrap_or_else(|| self.worker.clock.monotonic());
+        let total = ended.saturating_sub(self.started.monotonic);
+        self.worker.metrics.request_finished(&self.method, self.status, total, self.upstream);
+        self.worker.metrics.http_in_flight.dec();
+        self.watch.end();
+        if self.is_logged() {
+            self.log(total);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Coarse time for time-outs: one timer for each data-plane thread instead of one for each request.
+//!
+//! A request waits several times (for a head, a body, an answer), nearly never long. Setting and cancelling a timer of the runtime
+//! each time costs more than all the checks of the request together; here it is a slot in a table that is looked through a few times
+//! a second. The price is that a time-out fires up to two steps late.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use crate::clock::Clock;
+
+/// A thread's coarse clock and those who wait for it.
+pub(super) struct Ticks {
+    clock: Arc<dyn Clock>,
+    start: Duration,
+    step: Duration,
+    now: Arc<AtomicU64>,
+    alarms: RefCell<Vec<Option<Set>>>,
+    free: RefCell<Vec<usize>>,
+    earliest: Cell<u64>,
+}
+
+#[derive(Debug)]
+struct Set {
+    due: u64,
+    waker: Waker,
+}
+
+impl std::fmt::Debug for Ticks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ticks").field("step", &self.step).field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+impl Ticks {
+    /// Ticks short enough that none of `spans` is missed by more than a tenth; between 5 and 200 ms.
+    pub(super) fn for_spans(spans: &[Duration], clock: &Arc<dyn Clock>) -> Rc<Self> {
+        let shortest = spans.iter().min().copied().unwrap_or_default();
+        let step = (shortest / 20).clamp(Duration::from_millis(5), Duration::from_millis(200));
+        Rc::new(Self {
+            start: clock.monotonic(),
+            clock: Arc::clone(clock),
+            step,
+            now: Arc::new(AtomicU64::new(1)),
+            alarms: RefCell::default(),
+            free: RefCell::default(),
+            earliest: Cell::new(u64::MAX),
+        })
+    }
+
+    /// How often [`advance`](Self::advance) is to be called.
+    pub(super) fn step(&self) -> Duration {
+        self.step
+    }
+
+    /// The current tick, to be read by whoever holds it; never 0.
+    pub(super) fn counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.now)
+    }
+
+    /// The current tick.
+    pub(super) fn now(&self) -> u64 {
+        self.now.load(Ordering::Relaxed)
+    }
+
+    /// `span` in ticks, rounded up, so that nothing fires early.
+    pub(super) fn spanning(&self, span: Duration) -> u64 {
+        u64::try_from(span.as_nanos().div_ceil(self.step.as_nanos())).unwrap_or(u64::MAX / 2).saturating_add(1)
+    }
+
+    /// An alarm `span` from now.
+    pub(super) fn alarm(self: &Rc<Self>, span: Duration) -> Alarm {
+        Alarm { due: self.now().saturating_add(self.spanning(span)), slot: None, ticks: Rc::clone(self) }
+    }
+
+    /// Reads the clock and wakes whoever is due.
+    pub(super) fn advance(&self) {
+        let elapsed = self.clock.monotonic().saturating_sub(self.start);
+        let now = u64::try_from(elapsed.as_nanos() / self.step.as_nanos()).unwrap_or(u64::MAX).saturating_add(1);
+        self.now.store(now, Ordering::Relaxed);
+        if now < self.earliest.get() {
+            return;
+        }
+        let mut due = Vec::new();
+        let mut earliest = u64::MAX;
+        for set in self.alarms.borrow().iter().flatten() {
+            if set.due <= now {
+                due.push(set.waker.clone());
+            } else {
+                earliest = earliest.min(set.due);
+            }
+        }
+        self.earliest.set(earliest);
+        due.into_iter().for_each(Waker::wake);
+    }
+
+    fn set(&self, slot: Option<usize>, due: u64, waker: &Waker) -> usize {
+        self.earliest.set(self.earliest.get().min(due));
+        let mut alarms = self.alarms.borrow_mut();
+        let slot = slot.or_else(|| self.free.borrow_mut().pop()).unwrap_or(alarms.len());
+        match alarms.get_mut(slot) {
+            Some(Some(set)) if set.waker.will_wake(waker) => set.due = due,
+            Some(place) => *place = Some(Set { due, waker: waker.clone() }),
+            None => alarms.push(Some(Set { due, waker: waker.clone() })),
+        }
+        slot
+    }
+
+    fn clear(&self, slot: usize) {
+        if let Some(place) = self.alarms.borrow_mut().get_mut(slot) {
+            *place = None;
+            self.free.borrow_mut().push(slot);
+        }
+    }
+}
+
+/// Wakes a task at a tick; costs nothing until it is first polled.
+#[derive(Debug)]
+pub(super) struct Alarm {
+    due: u64,
+    slot: Option<usize>,
+    ticks: Rc<Ticks>,
+}
+
+impl Alarm {
+    /// Whether the time is up; if not, the task is woken when it is.
+    pub(super) fn is_up(&mut self, cx: &Context<'_>) -> bool {
+        if self.ticks.now() >= self.due {
+            return true;
+        }
+        self.slot = Some(self.ticks.set(self.slot, self.due, cx.waker()));
+        false
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot {
+            self.ticks.clear(slot);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+
+    fn ticks() -> (Arc<ManualClock>, Rc<Ticks>) {
+        let clock = Arc::new(ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
+        let ticks = Ticks::for_spans(&[Duration::from_secs(1)], &(Arc::clone(&clock) as Arc<dyn Clock>));
+        (clock, ticks)
+    }
+
+    #[test]
+    fn an_alarm_wakes_its_task_when_its_time_is_up_and_not_before() {
+        let (clock, ticks) = ticks();
+        let mut alarm = ticks.alarm(Duration::from_secs(1));
+        let cx = Context::from_waker(Waker::noop());
+
+        clock.advance(Duration::from_millis(999));
+        ticks.advance();
+        assert!(!alarm.is_up(&cx));
+
+        clock.advance(Duration::from_millis(121));
+        ticks.advance();
+        assert!(alarm.is_up(&cx));
+    }
+
+    #[test]
+    fn the_slot_of_an_alarm_that_is_over_is_used_again() {
+        let (_, ticks) = ticks();
+        let cx = Context::from_waker(Waker::noop());
+        for _ in 0..100 {
+            assert!(!ticks.alarm(Duration::from_secs(9)).is_up(&cx));
+        }
+        assert_eq!(ticks.alarms.borrow().len(), 1);
+    }
+}

@@ -1,0 +1,260 @@
+//! The way to the upstream and back: connect, send, wait for the head.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper::rt::Executor;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+
+use super::body::{Broken, RequestBody, Sending};
+use super::pool::{Lease, Line, Pool, Sent};
+use super::ticks::Ticks;
+use crate::config::UpstreamSettings;
+use crate::model::Outcome;
+use crate::telemetry::UpstreamError;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("cannot connect: {0}")]
+    Connect(#[source] io::Error),
+    #[error("connecting took too long")]
+    ConnectTimeout,
+    #[error("no answer in time")]
+    ResponseTimeout,
+    #[error("the connection failed: {0}")]
+    Protocol(#[source] hyper::Error),
+    #[error("the request cannot be said to the upstream")]
+    Unsayable,
+    #[error(transparent)]
+    Unfit(#[from] super::headers::Unfit),
+    /// The client's fault.
+    #[error(transparent)]
+    Body(Broken),
+}
+
+impl Failure {
+    /// How the request ends.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Connect(_) | Self::Protocol(_) | Self::Unfit(_) => Outcome::UpstreamFailed,
+            Self::ConnectTimeout | Self::ResponseTimeout => Outcome::UpstreamTimeout,
+            Self::Unsayable => Outcome::BadRequest("the authority is malformed"),
+            Self::Body(Broken::Stalled) => Outcome::BadRequest("the body did not come"),
+            Self::Body(Broken::Client | Broken::Upstream) => Outcome::BadRequest("the body is malformed"),
+        }
+    }
+
+    /// What to count; `None`: it is not the upstream's.
+    pub(super) fn kind(&self) -> Option<UpstreamError> {
+        match self {
+            Self::Connect(_) => Some(UpstreamError::Connect),
+            Self::ConnectTimeout => Some(UpstreamError::ConnectTimeout),
+            Self::ResponseTimeout => Some(UpstreamError::ResponseTimeout),
+            Self::Protocol(error) if error.is_parse() => Some(UpstreamError::Protocol),
+            Self::Protocol(_) => Some(UpstreamError::Reset),
+            Self::Unfit(_) => Some(UpstreamError::Protocol),
+            Self::Unsayable | Self::Body(_) => None,
+        }
+    }
+}
+
+/// Spawns on the thread that asks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OnThisThread;
+
+impl<F: Future + 'static> Executor<F> for OnThisThread {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(future);
+    }
+}
+
+type Http2Sender = http2::SendRequest<RequestBody>;
+
+/// A thread's way to the upstream.
+pub(super) struct Upstream {
+    host: String,
+    port: u16,
+    authority: HeaderValue,
+    http2: bool,
+    connect_timeout: Duration,
+    response_timeout: Duration,
+    pub(super) ticks: Rc<Ticks>,
+    pub(super) pool: Rc<Pool>,
+    /// One connection carries everything over HTTP/2.
+    shared: RefCell<Option<Http2Sender>>,
+}
+
+impl Upstream {
+    /// `None` if the URL has no authority.
+    pub(super) fn new(settings: &UpstreamSettings, ticks: Rc<Ticks>) -> Option<Self> {
+        let authority = settings.url.authority()?;
+        Some(Self {
+            host: authority.host().trim_matches(['[', ']']).to_owned(),
+            port: authority.port_u16().unwrap_or(80),
+            authority: HeaderValue::from_str(authority.as_str()).ok()?,
+            http2: settings.http2,
+            connect_timeout: settings.connect_timeout,
+            response_timeout: settings.response_timeout,
+            ticks,
+            pool: Rc::default(),
+            shared: RefCell::default(),
+        })
+    }
+
+    /// Sends a request in origin form and waits for the head of the answer.
+    pub(super) async fn forward(
+        &self,
+        mut request: Request<RequestBody>,
+        sending: Option<&Sending>,
+    ) -> Result<(Response<Incoming>, Lease), Failure> {
+        if self.http2 {
+            self.forward_http2(request, sending).await
+        } else {
+            self.speak_http1(&mut request);
+            self.forward_http1(request, sending).await
+        }
+    }
+
+    /// Puts on what HTTP/1 needs: a Host, and the framing of a body of unknown length.
+    pub(super) fn speak_http1<B: http_body::Body>(&self, request: &mut Request<B>) {
+        *request.version_mut() = Version::HTTP_11;
+        let unframed = !request.body().is_end_stream();
+        let headers = request.headers_mut();
+        if !headers.contains_key(HOST) {
+            headers.insert(HOST, self.authority.clone());
+        }
+        if unframed && !headers.contains_key(CONTENT_LENGTH) {
+            // hyper would leave the body of a GET away if it were not told.
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+    }
+
+    async fn forward_http1(
+        &self,
+        request: Request<RequestBody>,
+        sending: Option<&Sending>,
+    ) -> Result<(Response<Incoming>, Lease), Failure> {
+        let mut request = request;
+        if let Some(mut line) = self.pool.take() {
+            match self.in_time(line.send(request)).await? {
+                // It was closed while it rested. Nothing of the request has left, so a new line may try.
+                Sent::Returned(returned, _) => request = *returned,
+                sent => return self.answered(sent, line, sending),
+            }
+        }
+        let mut line = self.connect_http1().await?;
+        let sent = self.in_time(line.send(request)).await?;
+        self.answered(sent, line, sending)
+    }
+
+    fn answered(&self, sent: Sent, line: Box<Line>, sending: Option<&Sending>) -> Result<(Response<Incoming>, Lease), Failure> {
+        match sent {
+            Sent::Answered(response) => {
+                let mut lease = Lease::of(line, &self.pool, &self.ticks);
+                if let Some(sending) = sending {
+                    sending.answered();
+                    if !sending.is_done() {
+                        lease.release();
+                    }
+                }
+                Ok((response, lease))
+            }
+            Sent::Returned(_, error) | Sent::Failed(error) => Err(failed(error, sending)),
+        }
+    }
+
+    pub(super) async fn in_time<T>(&self, sent: impl Future<Output = T>) -> Result<T, Failure> {
+        let mut sent = std::pin::pin!(sent);
+        let mut alarm = self.ticks.alarm(self.response_timeout);
+        std::future::poll_fn(|cx| match sent.as_mut().poll(cx) {
+            std::task::Poll::Pending if alarm.is_up(cx) => std::task::Poll::Ready(Err(Failure::ResponseTimeout)),
+            sent => sent.map(Ok),
+        })
+        .await
+    }
+
+    async fn connect_http1(&self) -> Result<Box<Line>, Failure> {
+        let socket = self.connect().await?;
+        let (sender, driver) = http1::Builder::new().writev(false).handshake(TokioIo::new(socket)).await.map_err(Failure::Protocol)?;
+        Ok(Line::new(sender, driver))
+    }
+
+    /// A fresh connection.
+    pub(super) async fn connect(&self) -> Result<TcpStream, Failure> {
+        let connecting = TcpStream::connect((self.host.as_str(), self.port));
+        let socket =
+            tokio::time::timeout(self.connect_timeout, connecting).await.map_err(|_| Failure::ConnectTimeout)?.map_err(Failure::Connect)?;
+        socket.set_nodelay(true).map_err(Failure::Connect)?;
+        Ok(socket)
+    }
+
+    async fn forward_http2(
+        &self,
+        request: Request<RequestBody>,
+        sending: Option<&Sending>,
+    ) -> Result<(Response<Incoming>, Lease), Failure> {
+        let request = self.speak_http2(request)?;
+        let mut request = request;
+        let open = self.shared.borrow().clone().filter(|sender| !sender.is_closed());
+        if let Some(mut sender) = open {
+            match self.in_time(sender.try_send_request(request)).await? {
+                Ok(response) => return Ok(self.shared_answer(response, sending)),
+                Err(mut failed) => match failed.take_message() {
+                    Some(returned) => request = returned,
+                    None => return Err(self::failed(failed.into_error(), sending)),
+                },
+            }
+        }
+        let mut sender = self.connect_http2().await?;
+        let response = self.in_time(sender.send_request(request)).await?.map_err(|error| failed(error, sending))?;
+        Ok(self.shared_answer(response, sending))
+    }
+
+    fn shared_answer(&self, response: Response<Incoming>, sending: Option<&Sending>) -> (Response<Incoming>, Lease) {
+        if let Some(sending) = sending {
+            sending.answered();
+        }
+        (response, Lease::none(&self.pool, &self.ticks))
+    }
+
+    /// Moves the authority from Host to where HTTP/2 has it.
+    fn speak_http2(&self, request: Request<RequestBody>) -> Result<Request<RequestBody>, Failure> {
+        let (mut parts, body) = request.into_parts();
+        let host = parts.headers.remove(HOST).unwrap_or_else(|| self.authority.clone());
+        let mut uri = http::uri::Parts::default();
+        uri.scheme = Some(Scheme::HTTP);
+        uri.authority = Some(Authority::try_from(host.as_bytes()).map_err(|_| Failure::Unsayable)?);
+        uri.path_and_query = parts.uri.path_and_query().cloned();
+        parts.uri = Uri::from_parts(uri).map_err(|_| Failure::Unsayable)?;
+        parts.version = Version::HTTP_2;
+        Ok(Request::from_parts(parts, body))
+    }
+
+    async fn connect_http2(&self) -> Result<Http2Sender, Failure> {
+        let socket = self.connect().await?;
+        let (sender, driver) = http2::Builder::new(OnThisThread)
+            .timer(TokioTimer::new())
+            .keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(10))
+            .handshake(TokioIo::new(socket))
+            .await
+            .map_err(Failure::Protocol)?;
+        tokio::task::spawn_local(driver);
+        *self.shared.borrow_mut() = Some(sender.clone());
+        Ok(sender)
+    }
+}
+
+/// Whose fault it is that a request failed.
+fn failed(error: hyper::Error, sending: Option<&Sending>) -> Failure {
+    sending.and_then(Sending::broken).map_or(Failure::Protocol(error), Failure::Body)
+}

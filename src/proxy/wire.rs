@@ -1,0 +1,219 @@
+//! A client's socket as hyper sees it, and what the thread keeps an eye on.
+//!
+//! Reads and writes go straight through; on their way it is noted whether the client does anything, so that one coarse timer per
+//! thread can close connections that say nothing, stop amid a head, or do not take their answer.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::follower::{Faults, Follower};
+
+/// How much of a refused request is read and thrown away before the connection is closed, in bytes.
+const LINGER_BYTES: usize = 256 * 1024;
+
+/// What a client's connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// A head is expected, or has begun.
+    Head = 0,
+    /// At least one request is being answered.
+    Busy,
+    /// Everything has been answered.
+    Idle,
+    /// The last answer is out; what the client still sends is thrown away.
+    Closing,
+}
+
+/// How many ticks a connection may spend in what it does.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    pub(super) head: u64,
+    pub(super) idle: u64,
+    pub(super) closing: u64,
+}
+
+/// What is to become of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Carry,
+    /// Close it after what it is doing.
+    Finish,
+    /// Close it.
+    Cut,
+}
+
+/// What socket, requests and thread tell each other of one connection. Shared, because an upgrade moves the socket into a box that
+/// must be able to change threads, though it never does.
+#[derive(Debug)]
+pub(super) struct Watch {
+    tick: Arc<AtomicU64>,
+    phase: AtomicU8,
+    since: AtomicU64,
+    active: AtomicU32,
+    /// Since when the client has not taken what was written; 0: it takes.
+    stuck: AtomicU64,
+    linger: AtomicBool,
+    pub(super) faults: Faults,
+}
+
+impl Watch {
+    pub(super) fn new(tick: Arc<AtomicU64>) -> Arc<Self> {
+        let since = AtomicU64::new(tick.load(Ordering::Relaxed));
+        Arc::new(Self {
+            tick,
+            phase: AtomicU8::new(Phase::Head as u8),
+            since,
+            active: AtomicU32::new(0),
+            stuck: AtomicU64::new(0),
+            linger: AtomicBool::new(false),
+            faults: Faults::none(),
+        })
+    }
+
+    /// A request has begun.
+    pub(super) fn begin(&self) {
+        self.active.store(self.active.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        self.enter(Phase::Busy);
+    }
+
+    /// A request has its whole answer.
+    pub(super) fn end(&self) {
+        let active = self.active.load(Ordering::Relaxed).saturating_sub(1);
+        self.active.store(active, Ordering::Relaxed);
+        if active == 0 && self.is(Phase::Busy) {
+            self.enter(Phase::Idle);
+        }
+    }
+
+    /// The client is going to send what nobody will read: it must have its answer all the same.
+    pub(super) fn linger(&self) {
+        self.linger.store(true, Ordering::Relaxed);
+    }
+
+    /// What is to become of the connection now.
+    pub(super) fn verdict(&self, patience: &Patience) -> Verdict {
+        let now = self.tick.load(Ordering::Relaxed);
+        let passed = |since: &AtomicU64| now.saturating_sub(since.load(Ordering::Relaxed));
+        if self.stuck.load(Ordering::Relaxed) != 0 && passed(&self.stuck) > patience.idle {
+            return Verdict::Cut;
+        }
+        let in_phase = passed(&self.since);
+        if self.is(Phase::Busy) {
+            Verdict::Carry
+        } else if self.is(Phase::Idle) {
+            // A connection that is told to finish and does not is cut as late as one that never began.
+            match in_phase {
+                passed if passed > patience.idle.saturating_add(patience.head) => Verdict::Cut,
+                passed if passed > patience.idle => Verdict::Finish,
+                _ => Verdict::Carry,
+            }
+        } else {
+            let limit = if self.is(Phase::Head) { patience.head } else { patience.closing };
+            if in_phase > limit { Verdict::Cut } else { Verdict::Carry }
+        }
+    }
+
+    fn is(&self, phase: Phase) -> bool {
+        self.phase.load(Ordering::Relaxed) == phase as u8
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+        self.since.store(self.tick.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+/// A client's socket. Counts as a connection until it is dropped.
+#[derive(Debug)]
+pub(super) struct Wire<G> {
+    socket: TcpStream,
+    watch: Arc<Watch>,
+    /// Of HTTP/1 only.
+    follower: Option<Follower>,
+    shut: bool,
+    lingered: usize,
+    _counted: G,
+}
+
+impl<G> Wire<G> {
+    pub(super) fn http1(socket: TcpStream, watch: Arc<Watch>, counted: G) -> Self {
+        Self { socket, watch, follower: Some(Follower::new()), shut: false, lingered: 0, _counted: counted }
+    }
+
+    pub(super) fn http2(socket: TcpStream, watch: Arc<Watch>, counted: G) -> Self {
+        Self { socket, watch, follower: None, shut: false, lingered: 0, _counted: counted }
+    }
+
+    fn must_linger(&self) -> bool {
+        let amid = self.follower.as_ref().is_some_and(|follower| follower.is_amid() && !self.watch.is(Phase::Busy));
+        amid || self.watch.linger.load(Ordering::Relaxed)
+    }
+}
+
+impl<G: Unpin> AsyncRead for Wire<G> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
+        let read = buf.filled().get(before..).unwrap_or_default();
+        if !read.is_empty()
+            && let Some(follower) = &mut this.follower
+        {
+            if this.watch.is(Phase::Idle) {
+                this.watch.enter(Phase::Head);
+            }
+            follower.follow(read, &this.watch.faults);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<G: Unpin> AsyncWrite for Wire<G> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.socket).poll_write(cx, bytes);
+        let stuck = &this.watch.stuck;
+        match written {
+            Poll::Pending if stuck.load(Ordering::Relaxed) == 0 => {
+                stuck.store(this.watch.tick.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+            Poll::Pending => {}
+            Poll::Ready(_) => stuck.store(0, Ordering::Relaxed),
+        }
+        written
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_flush(cx)
+    }
+
+    /// Bytes that arrive at a closed socket make the kernel reset the connection, and the reset can take an answer away that the
+    /// client has not read yet. So the other half is read for a while (as long as `Patience::closing`).
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.shut {
+            ready!(Pin::new(&mut this.socket).poll_shutdown(cx))?;
+            this.shut = true;
+            if !this.must_linger() {
+                return Poll::Ready(Ok(()));
+            }
+            this.watch.enter(Phase::Closing);
+        }
+        let mut waste = [0; 4096];
+        while this.watch.is(Phase::Closing) && this.lingered < LINGER_BYTES {
+            let mut buf = ReadBuf::new(&mut waste);
+            match ready!(Pin::new(&mut this.socket).poll_read(cx, &mut buf)) {
+                Ok(()) if !buf.filled().is_empty() => this.lingered += buf.filled().len(),
+                Ok(()) | Err(_) => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
