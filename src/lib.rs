@@ -1,5 +1,6 @@
 //! Claviger: an API key goes in, a short-lived JWT with the roles that the key holds now comes out.
 
+pub mod app;
 pub mod clock;
 pub mod config;
 pub mod exchange;

@@ -1,0 +1,184 @@
+//! Composition root: settings in, running listeners out; the order of starting and of draining.
+
+mod watch;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use self::watch::Watch;
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::exchange::{Exchange, ExchangeError};
+use crate::ops::{self, OpsState};
+use crate::proxy::{self, Proxy};
+use crate::store::{self, Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// Why Claviger does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A listener's address cannot be had.
+    #[error("cannot listen on {address} for {listener}: {error}")]
+    Bind {
+        /// Which listener.
+        listener: &'static str,
+        /// Its address.
+        address: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Snapshot, policies or signing keys cannot be loaded.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+    /// The data plane's threads cannot be started.
+    #[error(transparent)]
+    Proxy(#[from] proxy::ProxyError),
+    /// A listener cannot be used.
+    #[error("a listener cannot be used: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Claviger, running.
+pub struct App {
+    exchange: Arc<Exchange>,
+    store: Arc<dyn Store>,
+    proxy: proxy::Running,
+    ops: Ops,
+    metrics: Arc<Metrics>,
+    lifecycle: Arc<ops::Lifecycle>,
+    drain_timeout: Duration,
+    /// Follower and reloader; they end when they are aborted.
+    background: Vec<JoinHandle<()>>,
+}
+
+struct Ops {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl App {
+    /// Opens the store of `settings` and starts on it. Must be called on the control runtime.
+    pub async fn start(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
+        let store = store::open(&settings.store.url, settings.login.strategy, Arc::clone(&clock)).await?;
+        Self::start_on(settings, store, clock).await
+    }
+
+    /// Starts on a store that is open already. Must be called on the control runtime.
+    ///
+    /// Listeners are bound last, when everything behind them is loaded: a connection that is accepted can be served.
+    pub async fn start_on(settings: &Settings, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
+        let metrics = Arc::new(Metrics::new());
+        let exchange = Exchange::start(settings, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics)).await?;
+
+        let ops_listener = bind("ops", settings.ops.listen).await?;
+        let proxy_listener = bind("proxy", settings.proxy.listen).await?.into_std()?;
+        let lifecycle = Arc::new(ops::Lifecycle::starting());
+        let ops = Ops::start(ops_listener, settings, &exchange, &metrics, &lifecycle)?;
+        let proxy = Proxy::start(settings, &exchange, &clock, &metrics, proxy_listener)?;
+        lifecycle.serve();
+
+        let background = vec![
+            tokio::spawn(Arc::clone(&exchange).follow()),
+            tokio::spawn(reload_on_change(watched_directories(settings), Arc::clone(&exchange))),
+        ];
+        Ok(Self { exchange, store, proxy, ops, metrics, lifecycle, drain_timeout: settings.drain_timeout, background })
+    }
+
+    /// Where the data plane listens.
+    pub fn proxy_address(&self) -> SocketAddr {
+        self.proxy.local_addr()
+    }
+
+    /// Where the operations endpoints listen.
+    pub fn ops_address(&self) -> SocketAddr {
+        self.ops.address
+    }
+
+    /// Key → credential.
+    pub fn exchange(&self) -> &Arc<Exchange> {
+        &self.exchange
+    }
+
+    /// What is remembered.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Reads login policies and signing keys anew. A fault is logged and counted, and leaves the old ones in force.
+    pub async fn reload(&self) {
+        reload(&self.exchange).await;
+    }
+
+    /// Notes that a new configuration was not taken, and why.
+    pub fn reload_refused(&self, why: &str) {
+        self.metrics.config_reload(false);
+        tracing::error!(why, "the configuration has faults, the old one stays in force");
+    }
+
+    /// Not ready, no new connections, what runs is finished within `drain_timeout`; then everything ends.
+    ///
+    /// The ops listener stays to the end: a probe must see `draining`, not a refused connection.
+    pub async fn drain(self) {
+        self.lifecycle.drain();
+        self.proxy.drain(self.drain_timeout).await;
+        for task in &self.background {
+            task.abort();
+        }
+        let _ = self.ops.stop.send(());
+        let _ = self.ops.task.await;
+    }
+}
+
+impl Ops {
+    fn start(
+        listener: TcpListener,
+        settings: &Settings,
+        exchange: &Arc<Exchange>,
+        metrics: &Arc<Metrics>,
+        lifecycle: &Arc<ops::Lifecycle>,
+    ) -> std::io::Result<Self> {
+        let address = listener.local_addr()?;
+        let state = OpsState::of(exchange, Arc::clone(lifecycle), Arc::clone(metrics), &settings.token.issuer);
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            ops::serve(listener, state, async {
+                let _ = stopped.await;
+            })
+            .await;
+        });
+        Ok(Self { address, stop, task })
+    }
+}
+
+async fn bind(listener: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
+    TcpListener::bind(address).await.map_err(|error| AppError::Bind { listener, address, error })
+}
+
+fn watched_directories(settings: &Settings) -> Vec<PathBuf> {
+    settings.policies.dir.iter().chain([&settings.token.keys]).cloned().collect()
+}
+
+/// Policies and signing keys are read anew when their directories change. A fault is logged by the exchange and leaves the old ones in force.
+async fn reload_on_change(dirs: Vec<PathBuf>, exchange: Arc<Exchange>) {
+    let mut watch = Watch::start(dirs);
+    loop {
+        watch.changed().await;
+        reload(&exchange).await;
+    }
+}
+
+async fn reload(exchange: &Exchange) {
+    if exchange.reload().await.is_ok() {
+        tracing::info!("login policies and signing keys have been read anew");
+    }
+}
