@@ -1,6 +1,7 @@
-//! Claviger: an API key goes in, a short-lived JWT with the roles that the key holds now comes out.
+#![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod exchange;

@@ -1,3 +1,6 @@
 //! What the tests stand on: a real server, a real upstream.
 
+pub(crate) mod echo;
+pub(crate) mod http;
 pub(crate) mod pyjwt;
+pub(crate) mod server;

@@ -1,0 +1,195 @@
+//! `claviger binding`: which key or group holds which role in which space.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::draw;
+use super::failure::Failure;
+use super::open_store::{OpenStore, Place};
+use super::output::{Changed, Output};
+use super::value::shown;
+use crate::model::{Binding, BindingId, GroupName, KeyId, KeyName, Mutation, RoleId, SpaceId, Subject};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BindingCommand {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Bind a role to a key or a group in a space and all below it
+    Create(Create),
+    /// Every binding, or those of a key, a group, a role, a space
+    List(List),
+    /// One binding
+    Show {
+        /// The binding
+        #[arg(value_name = "ID")]
+        id: BindingId,
+    },
+    /// Unbind
+    Delete {
+        /// The binding
+        #[arg(value_name = "ID")]
+        id: BindingId,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("subject").required(true).args(["key", "group"])))]
+struct Create {
+    /// The key that gets the role
+    #[arg(long, value_name = "NAME_OR_ID")]
+    key: Option<String>,
+    /// The group that gets the role
+    #[arg(long, value_name = "G")]
+    group: Option<GroupName>,
+    /// The role
+    #[arg(long, value_name = "R")]
+    role: RoleId,
+    /// Where it holds
+    #[arg(long, value_name = "S")]
+    space: SpaceId,
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Only those of this key itself
+    #[arg(long, value_name = "NAME_OR_ID", conflicts_with = "group")]
+    key: Option<String>,
+    /// Only those of this group
+    #[arg(long, value_name = "G")]
+    group: Option<GroupName>,
+    /// Only those of this role
+    #[arg(long, value_name = "R")]
+    role: Option<RoleId>,
+    /// Only those in this very space
+    #[arg(long, value_name = "S")]
+    space: Option<SpaceId>,
+}
+
+/// A binding as JSON has it.
+#[derive(Serialize)]
+struct BindingView {
+    id: BindingId,
+    subject: SubjectView,
+    role: RoleId,
+    space: SpaceId,
+    created_at: Timestamp,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum SubjectView {
+    /// The name is absent only if the key went away between two reads.
+    Key {
+        id: KeyId,
+        name: Option<KeyName>,
+    },
+    Group {
+        name: GroupName,
+    },
+}
+
+impl BindingCommand {
+    pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
+        let store = self.place.open(out).await?;
+        match self.verb {
+            Verb::Create(create) => create.run(&store, out).await,
+            Verb::List(list) => list.run(&store, out).await,
+            Verb::Show { id } => {
+                let view = view(store.binding(id).await?, &store).await?;
+                out.record(&view, view.rows())
+            }
+            Verb::Delete { id } => {
+                let view = view(store.binding(id).await?, &store).await?;
+                let change = store.apply(Mutation::DeleteBinding { id }).await?;
+                out.record(&Changed::gone(&view, change.revision), view.rows())
+            }
+        }
+    }
+}
+
+impl Create {
+    async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+        let subject = match (&self.key, self.group) {
+            (Some(called), _) => Subject::Key(store.key(called).await?.id),
+            (None, Some(group)) => Subject::Group(group),
+            (None, None) => return Err(Failure::usage("who? Say --key NAME_OR_ID or --group G")),
+        };
+        let id = draw::binding_id(store.now())?;
+        let change = store.apply(Mutation::CreateBinding { id, subject, role: self.role, space: self.space }).await?;
+        let view = view(store.binding(id).await?, store).await?;
+        out.record(&Changed::now(&view, change.revision), view.rows())
+    }
+}
+
+impl List {
+    async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+        let subject = match (&self.key, self.group) {
+            (Some(called), _) => Some(Subject::Key(store.key(called).await?.id)),
+            (None, group) => group.map(Subject::Group),
+        };
+        let mut bindings = store.bindings().await?;
+        bindings.retain(|binding| {
+            subject.as_ref().is_none_or(|subject| binding.subject == *subject)
+                && self.role.as_ref().is_none_or(|role| binding.role == *role)
+                && self.space.as_ref().is_none_or(|space| binding.space == *space)
+        });
+        let names = store.key_names(bindings.iter().filter_map(key_of)).await?;
+        let views: Vec<BindingView> = bindings.into_iter().map(|binding| BindingView::of(binding, &names)).collect();
+        let row = |view: &BindingView| {
+            let (kind, name) = view.subject.words();
+            vec![view.id.to_string(), kind.to_owned(), name, view.role.to_string(), view.space.to_string(), shown(Some(view.created_at))]
+        };
+        out.list(&["ID", "KIND", "SUBJECT", "ROLE", "SPACE", "CREATED"], views.iter().map(row), &views)
+    }
+}
+
+impl BindingView {
+    fn of(binding: Binding, names: &HashMap<KeyId, KeyName>) -> Self {
+        let subject = match binding.subject {
+            Subject::Key(id) => SubjectView::Key { id, name: names.get(&id).cloned() },
+            Subject::Group(name) => SubjectView::Group { name },
+        };
+        Self { id: binding.id, subject, role: binding.role, space: binding.space, created_at: binding.created_at }
+    }
+
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let (kind, name) = self.subject.words();
+        vec![
+            ("id", self.id.to_string()),
+            (kind, name),
+            ("role", self.role.to_string()),
+            ("space", self.space.to_string()),
+            ("created", shown(Some(self.created_at))),
+        ]
+    }
+}
+
+impl SubjectView {
+    fn words(&self) -> (&'static str, String) {
+        match self {
+            Self::Key { name: Some(name), .. } => ("key", name.to_string()),
+            Self::Key { id, name: None } => ("key", id.to_string()),
+            Self::Group { name } => ("group", name.to_string()),
+        }
+    }
+}
+
+async fn view(binding: Binding, store: &OpenStore) -> Result<BindingView, Failure> {
+    let names = store.key_names(key_of(&binding)).await?;
+    Ok(BindingView::of(binding, &names))
+}
+
+fn key_of(binding: &Binding) -> Option<KeyId> {
+    match &binding.subject {
+        Subject::Key(id) => Some(*id),
+        Subject::Group(_) => None,
+    }
+}

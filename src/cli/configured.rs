@@ -1,0 +1,78 @@
+//! Where a command finds its configuration, and how what is wrong with it is shown.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use super::failure::Failure;
+use super::output::{Format, Output};
+use crate::config::{Colour, Faults, Finding, Settings, Survey, Weight, environment};
+
+/// Which configuration.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Configured {
+    /// The configuration; else `CLAVIGER_CONFIG`; without either, the defaults and the environment's variables
+    #[arg(long, value_name = "FILE", help_heading = "Configuration")]
+    config: Option<PathBuf>,
+    /// Sets one key, whatever file and environment say: `--set proxy.listen=127.0.0.1:8080`
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair, help_heading = "Configuration")]
+    flags: Vec<(String, String)>,
+}
+
+impl Configured {
+    /// The file that the line or the environment names.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        self.config.clone().or_else(|| std::env::var_os("CLAVIGER_CONFIG").map(PathBuf::from))
+    }
+
+    /// The settings to run on. What is odd is said; what is wrong is shown, all of it, and is a failure.
+    pub(crate) fn settings(&self, out: &Output) -> Result<Settings, Failure> {
+        settings(self.file().as_deref(), &self.flags, out)
+    }
+
+    /// The settings as far as they can be read, with all that is wrong or odd.
+    pub(crate) fn survey(&self) -> Survey {
+        Settings::survey(self.file().as_deref(), environment(), &self.flags)
+    }
+}
+
+/// The settings to run on, by this file, the environment and these flags.
+pub(crate) fn settings(file: Option<&Path>, flags: &[(String, String)], out: &Output) -> Result<Settings, Failure> {
+    match Settings::load(file, environment(), flags) {
+        Ok(loaded) => {
+            show(&loaded.warnings, Weight::Warning);
+            Ok(loaded.settings)
+        }
+        Err(faults) => {
+            match out.format() {
+                Format::Table => show(&faults, Weight::Fault),
+                Format::Json => out.faults(&faults.iter().collect::<Vec<_>>())?,
+            }
+            Err(Failure::usage(sentence(&faults)))
+        }
+    }
+}
+
+/// How many there are, in words.
+pub(crate) fn sentence(faults: &Faults) -> String {
+    match faults.len() {
+        1 => "the configuration has a fault".to_owned(),
+        many => format!("the configuration has {many} faults"),
+    }
+}
+
+/// Shows findings to whoever sits at the terminal. They mask what could steer it, so their own colours are all that reaches it.
+pub(crate) fn show<'a>(findings: impl IntoIterator<Item = &'a Finding>, weight: Weight) {
+    let mut stderr = io::stderr().lock();
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colour = if stderr.is_terminal() && !plain { Colour::Always } else { Colour::Never };
+    for finding in findings {
+        // Nobody is left to be told that stderr is closed.
+        let _ = writeln!(stderr, "{}", finding.render(weight, colour));
+    }
+}
+
+/// Reads `KEY=VALUE`.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("it looks like `proxy.listen=127.0.0.1:8080`")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}

@@ -1,0 +1,133 @@
+//! `claviger dev`: everything in one process, to see what it does.
+
+mod echo;
+mod example;
+
+use std::fmt::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+use super::configured;
+use super::failure::Failure;
+use super::output::{Format, Output};
+use super::serve::{self, Signal, Signals};
+use crate::app::App;
+use crate::clock::SystemClock;
+use crate::config::Settings;
+use crate::store;
+use crate::telemetry;
+
+/// The configuration that a new directory gets. It can be changed, and other commands can be given it.
+const CONFIGURATION: &str = include_str!("claviger.toml");
+
+/// Arguments of `claviger dev`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Dev {
+    /// Where everything is kept; starting again finds it there
+    #[arg(long, value_name = "DIR", default_value = "claviger-dev")]
+    dir: PathBuf,
+    /// Sets one key, whatever the directory's configuration says: `--set proxy.listen=127.0.0.1:9000`
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = configured::pair)]
+    flags: Vec<(String, String)>,
+}
+
+impl Dev {
+    pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
+        prepare(&self.dir)?;
+        let settings = configured::settings(Some(&self.dir.join("claviger.toml")), &self.flags, out)?;
+        telemetry::init(settings.log);
+        let mut signals = Signals::listen()?;
+
+        let upstream = upstream_listener(&settings).await?;
+        let echo = tokio::spawn(echo::serve(upstream));
+        let clock = Arc::new(SystemClock::start());
+        let store = store::open(&settings.store.url, settings.login.strategy, clock.clone()).await?;
+        let keys = example::prepare(&self.dir, &store, clock.as_ref()).await?;
+        let app = serve::start(&settings, store, clock).await?;
+        show(out, &self.dir, &app, &keys)?;
+
+        while let Signal::Reload = signals.next().await {
+            app.reload().await;
+        }
+        serve::drain(app, signals).await;
+        echo.abort();
+        Ok(())
+    }
+}
+
+/// Makes the directory with its configuration and its policies. What is there already is left as it is.
+fn prepare(dir: &Path) -> Result<(), Failure> {
+    let made = |what: &Path| format!("cannot make {}", what.display());
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| made(dir))?;
+    let configuration = dir.join("claviger.toml");
+    if !configuration.exists() {
+        std::fs::write(&configuration, CONFIGURATION).with_context(|| made(&configuration))?;
+    }
+    let policies = dir.join("policies");
+    if !policies.exists() {
+        std::fs::create_dir(&policies).with_context(|| made(&policies))?;
+        for (name, text) in example::POLICIES {
+            let file = policies.join(name);
+            std::fs::write(&file, text).with_context(|| made(&file))?;
+        }
+    }
+    Ok(())
+}
+
+/// Where the echo listens: at the upstream that the configuration names.
+async fn upstream_listener(settings: &Settings) -> Result<TcpListener, Failure> {
+    let authority = settings.upstream.url.authority().map_or("", http::uri::Authority::as_str);
+    TcpListener::bind(authority).await.map_err(|error| {
+        Failure::refused(format_args!(
+            "the example upstream cannot listen on {authority}: {error}; another port: --set upstream.url=http://127.0.0.1:PORT"
+        ))
+    })
+}
+
+/// A request to try, as it is shown.
+#[derive(Serialize)]
+struct Shown<'a> {
+    name: &'a str,
+    key: &'a str,
+    curl: String,
+    expect: &'a str,
+}
+
+fn show(out: &Output, dir: &Path, app: &App, keys: &example::Keys) -> Result<(), Failure> {
+    let proxy = app.proxy_address();
+    let tries: Vec<Shown<'_>> = keys
+        .iter()
+        .flat_map(|(example, key)| example.tries.iter().map(move |one| (example, key, one)))
+        .map(|(example, key, one)| {
+            let mut curl = format!("curl -s http://{proxy}/hello -H 'Authorization: Bearer {key}'");
+            if let Some(from) = one.from {
+                let _ = write!(curl, " -H 'X-Forwarded-For: {from}'");
+            }
+            Shown { name: example.name, key, curl, expect: one.expect }
+        })
+        .collect();
+    match out.format() {
+        Format::Json => {
+            out.record(&serde_json::json!({ "proxy": proxy.to_string(), "ops": app.ops_address().to_string(), "tries": tries }), [])
+        }
+        Format::Table => {
+            let mut text = String::new();
+            let ops = app.ops_address();
+            let _ = writeln!(text, "Claviger is running. The proxy is at http://{proxy}, an echo of what it forwards stands behind it.\n");
+            for one in &tries {
+                let _ = writeln!(text, "# {}: {}\n{}\n", one.name, one.expect, one.curl);
+            }
+            let _ = writeln!(text, "Metrics, readiness, keys to verify tokens by:");
+            let _ = writeln!(text, "  http://{ops}/metrics  http://{ops}/readyz?verbose  http://{ops}/.well-known/jwks.json");
+            let _ = writeln!(text, "Change something while it runs (in force within a second), and try again:");
+            let _ = writeln!(text, "  claviger key disable laptop --config {}/claviger.toml", dir.display());
+            let _ = writeln!(text, "Everything is kept in {}; Ctrl-C ends it.", dir.display());
+            out.text(&text)
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! `claviger explain`: which binding, group or policy gives a key which role where, what was left out, and why.
+//!
+//! It decides by the data plane's own procedure, without its cache and without a token.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tracing::level_filters::LevelFilter;
+
+use super::failure::Failure;
+use super::open_store::Place;
+use super::output::{Format, Output};
+use super::value::{joined, shown, time};
+use crate::clock::Moment;
+use crate::config::{AccessLog, LogFormat, LogSettings};
+use crate::exchange::{self, Origin};
+use crate::model::{
+    Decision, Grants, Ignored, IgnoredReason, KeyId, KeyName, KeyRecord, KeyState, Outcome, Refusal, Revision, Snapshot, Strategy, Via,
+};
+use crate::telemetry;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    place: Place,
+    /// The key
+    #[arg(long, value_name = "NAME_OR_ID")]
+    key: String,
+    /// The client's address that policies see; else 127.0.0.1
+    #[arg(long, value_name = "ADDR")]
+    ip: Option<IpAddr>,
+    /// The time that expiries and policies are held against, RFC 3339; else now
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    at: Option<Timestamp>,
+}
+
+/// What was decided, as JSON has it.
+#[derive(Serialize)]
+struct Explanation {
+    decision: Word,
+    code: &'static str,
+    /// Finer than the code, which clients see.
+    reason: String,
+    key: KeyShown,
+    at: Timestamp,
+    ip: IpAddr,
+    strategy: Strategy,
+    revision: Revision,
+    groups: Vec<String>,
+    grants: Grants,
+    ignored: Vec<Ignored>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Word {
+    Allow,
+    Refuse,
+}
+
+#[derive(Serialize)]
+struct KeyShown {
+    id: KeyId,
+    name: KeyName,
+    state: KeyState,
+}
+
+impl Explain {
+    pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
+        // What goes wrong inside a policy is told where it is handled, which is the log.
+        telemetry::init(LogSettings { format: LogFormat::Text, level: LevelFilter::WARN, access: AccessLog::None });
+        let store = self.place.open(out).await?;
+        let key = store.key(&self.key).await?;
+        let explainer = store.explainer(out).await?;
+        let at = self.at.unwrap_or_else(|| store.now());
+        let ip = self.ip.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ip| ip.to_canonical());
+        if self.ip.is_none() && Decision::asks_policies(explainer.snapshot(), &key) {
+            out.note(format_args!("without --ip: explained for a client at {ip}"));
+        }
+
+        let origin = Origin { address: Some(ip), at: Moment { wall: at, monotonic: Duration::ZERO } };
+        let exchange::Explanation { decision, outcome, .. } = explainer.explain(&key, &origin).await;
+        let decision = decision.unwrap_or_else(|| undecided(&key, &outcome));
+        Explanation::of(decision, &key, at, ip, explainer.snapshot()).show(out)
+    }
+}
+
+/// What there is to say where it did not come to a decision: nothing is granted.
+fn undecided(key: &KeyRecord, outcome: &Result<(), Refusal>) -> Decision {
+    let groups = key.groups.iter().map(ToString::to_string).collect();
+    Decision { grants: Grants::default(), groups, ignored: Vec::new(), sample: false, outcome: outcome.clone() }
+}
+
+impl Explanation {
+    fn of(decision: Decision, key: &KeyRecord, at: Timestamp, ip: IpAddr, snapshot: &Snapshot) -> Self {
+        let (word, code, reason) = match &decision.outcome {
+            Ok(()) => (Word::Allow, Outcome::Forwarded.code(), "the key may pass".to_owned()),
+            Err(refusal) => (Word::Refuse, refusal.code(), said(refusal)),
+        };
+        Self {
+            decision: word,
+            code,
+            reason,
+            key: KeyShown { id: key.id, name: key.name.clone(), state: key.state_at(at) },
+            at,
+            ip,
+            strategy: snapshot.strategy,
+            revision: snapshot.revision,
+            groups: decision.groups,
+            grants: decision.grants,
+            ignored: decision.ignored,
+        }
+    }
+
+    fn show(&self, out: &Output) -> Result<(), Failure> {
+        match out.format() {
+            Format::Json => out.record(self, []),
+            Format::Table => {
+                let word = match self.decision {
+                    Word::Allow => "allow",
+                    Word::Refuse => "refuse",
+                };
+                let head = [
+                    ("decision", format!("{word} ({}): {}", self.code, self.reason)),
+                    ("key", format!("{} ({}), {}", self.key.name, self.key.id, self.key.state.as_str())),
+                    ("at", shown(Some(self.at))),
+                    ("from", self.ip.to_string()),
+                    ("strategy", self.strategy.to_string()),
+                    ("groups", joined(&self.groups)),
+                ];
+                out.record(self, head)?;
+                out.list(&["SPACE", "ROLE", "BECAUSE OF"], self.rows(), self)
+            }
+        }
+    }
+
+    /// What was granted, then what was left out.
+    fn rows(&self) -> Vec<Vec<String>> {
+        let granted = self.grants.iter().map(|grant| {
+            let because = match &grant.via {
+                Via::Binding(id) => format!("binding {id}"),
+                Via::Group(group) => format!("group {group}"),
+                Via::Policy(policy) => format!("policy {policy}"),
+            };
+            vec![grant.space.to_string(), grant.role.to_string(), because]
+        });
+        let ignored = self.ignored.iter().map(|ignored| {
+            let why = match ignored.reason {
+                IgnoredReason::UnknownSpace => "no such space",
+                IgnoredReason::UnknownRole => "no such role",
+            };
+            vec![ignored.space.clone(), ignored.role.clone(), format!("left out of policy {}: {why}", ignored.policy)]
+        });
+        granted.chain(ignored).collect()
+    }
+}
+
+fn said(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::InvalidKey(why) => format!("the key does not work: {}", why.label()),
+        Refusal::Denied(policy) => format!("policy {policy} says deny"),
+        Refusal::NotAllowed => "only login policies count, and none says allow".to_owned(),
+        Refusal::NoRoles => "the key holds no role at all".to_owned(),
+        Refusal::Unavailable(why) => format!("no decision can be made: {}", why.label()),
+        Refusal::Overloaded => "too many evaluations are waiting".to_owned(),
+    }
+}

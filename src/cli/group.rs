@@ -1,0 +1,134 @@
+//! `claviger group`: groups that the identity provider asserts.
+
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::open_store::{OpenStore, Place};
+use super::output::{Changed, Output};
+use super::value::joined;
+use crate::model::{Binding, BindingId, Group, GroupName, Mutation, RoleId, Snapshot, SpaceId};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct GroupCommand {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Describe a group before a key or a binding names it
+    Create {
+        /// As the identity provider spells it; case and blanks count
+        #[arg(value_name = "NAME")]
+        name: GroupName,
+        /// What it is for
+        #[arg(long, value_name = "D", default_value = "", hide_default_value = true)]
+        description: String,
+    },
+    /// Every group
+    List,
+    /// One group
+    Show {
+        /// The group
+        #[arg(value_name = "NAME")]
+        name: GroupName,
+    },
+    /// Change what is said of a group
+    Update {
+        /// The group
+        #[arg(value_name = "NAME")]
+        name: GroupName,
+        /// What it is for
+        #[arg(long, value_name = "D")]
+        description: String,
+    },
+    /// Delete a group that has neither a binding nor a member
+    Delete {
+        /// The group
+        #[arg(value_name = "NAME")]
+        name: GroupName,
+    },
+}
+
+/// A group and what it holds.
+#[derive(Serialize)]
+struct GroupView {
+    name: GroupName,
+    description: String,
+    bindings: Vec<Held>,
+}
+
+#[derive(Serialize)]
+struct Held {
+    id: BindingId,
+    role: RoleId,
+    space: SpaceId,
+}
+
+impl GroupCommand {
+    pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
+        let store = self.place.open(out).await?;
+        match self.verb {
+            Verb::Create { name, description } => {
+                let create = Mutation::CreateGroup { name: name.clone(), description };
+                show_changed(&name, create, &store, out).await
+            }
+            Verb::List => list(&store, out).await,
+            Verb::Show { name } => {
+                let view = find(&name, &store).await?;
+                out.record(&view, view.rows())
+            }
+            Verb::Update { name, description } => {
+                let update = Mutation::UpdateGroup { name: name.clone(), description };
+                show_changed(&name, update, &store, out).await
+            }
+            Verb::Delete { name } => {
+                let view = find(&name, &store).await?;
+                let change = store.apply(Mutation::DeleteGroup { name }).await?;
+                out.record(&Changed::gone(&view, change.revision), view.rows())
+            }
+        }
+    }
+}
+
+impl GroupView {
+    fn of(group: &Group, snapshot: &Snapshot) -> Self {
+        let held = |binding: &Binding| Held { id: binding.id, role: binding.role.clone(), space: binding.space.clone() };
+        Self {
+            name: group.name.clone(),
+            description: group.description.clone(),
+            bindings: snapshot.group_bindings.get(&group.name).into_iter().flatten().map(held).collect(),
+        }
+    }
+
+    fn held(&self) -> String {
+        joined(self.bindings.iter().map(|binding| format!("{}@{}", binding.role, binding.space)))
+    }
+
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        vec![("name", self.name.to_string()), ("description", self.description.clone()), ("bindings", self.held())]
+    }
+}
+
+async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
+    let snapshot = store.snapshot().await?;
+    let groups: Vec<GroupView> = snapshot.groups.values().map(|group| GroupView::of(group, &snapshot)).collect();
+    let row = |group: &GroupView| vec![group.name.to_string(), group.description.clone(), group.held()];
+    out.list(&["NAME", "DESCRIPTION", "BINDINGS"], groups.iter().map(row), &groups)
+}
+
+async fn show_changed(name: &GroupName, mutation: Mutation, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+    let change = store.apply(mutation).await?;
+    let view = find(name, store).await?;
+    out.record(&Changed::now(&view, change.revision), view.rows())
+}
+
+async fn find(name: &GroupName, store: &OpenStore) -> Result<GroupView, Failure> {
+    let snapshot = store.snapshot().await?;
+    match snapshot.groups.get(name) {
+        Some(group) => Ok(GroupView::of(group, &snapshot)),
+        None => Err(store.not_found(&format!("group {name}")).await),
+    }
+}

@@ -1,0 +1,115 @@
+//! `claviger healthcheck`: what an image without a shell or curl asks the process beside it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Uri;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use tokio::net::TcpStream;
+
+use super::failure::Failure;
+use super::open_store::Place;
+use super::output::Output;
+use crate::config::show_duration;
+
+/// How much of the answer is read.
+const LONGEST_ANSWER: usize = 64 * 1024;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Healthcheck {
+    #[command(flatten)]
+    place: Place,
+    /// The ops listener; else that of the configuration, else `http://127.0.0.1:9464`
+    #[arg(long, value_name = "URL")]
+    url: Option<Uri>,
+    /// How long to wait for an answer
+    #[arg(long, value_name = "SPAN", default_value = "2s", value_parser = super::value::span)]
+    timeout: Duration,
+}
+
+#[derive(Serialize)]
+struct Health {
+    ready: bool,
+    status: u16,
+    url: String,
+}
+
+impl Healthcheck {
+    pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
+        let authority = self.authority(out)?;
+        let url = format!("http://{authority}/readyz");
+        let (status, body) = match tokio::time::timeout(self.timeout, ask(&authority)).await {
+            Ok(answer) => answer.map_err(|error| Failure::refused(format_args!("no answer from {url}: {error:#}")))?,
+            Err(_) => {
+                return Err(Failure::refused(format_args!("no answer from {url} within {}", show_duration(self.timeout))));
+            }
+        };
+        let ready = status.is_success();
+        let health = Health { ready, status: status.as_u16(), url: url.clone() };
+        out.line(if ready { "ready" } else { "not ready" }, &health)?;
+        if ready { Ok(()) } else { Err(Failure::refused(format_args!("{url} answers {status}: {}", body.trim()))) }
+    }
+
+    /// Host and port of the ops listener.
+    fn authority(&self, out: &Output) -> Result<String, Failure> {
+        match &self.url {
+            Some(url) => authority_of(url),
+            None => Ok(reachable(self.place.settings(out)?.ops.listen).to_string()),
+        }
+    }
+}
+
+fn authority_of(url: &Uri) -> Result<String, Failure> {
+    let host = url.host().filter(|_| url.scheme_str() == Some("http"));
+    let host = host.ok_or_else(|| Failure::usage(format_args!("--url: {url} is not a URL such as http://127.0.0.1:9464")))?;
+    Ok(format!("{host}:{}", url.port_u16().unwrap_or(80)))
+}
+
+/// Where a listener on this address can be reached from the machine itself.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+async fn ask(authority: &str) -> anyhow::Result<(http::StatusCode, String)> {
+    let stream = TcpStream::connect(authority).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let driver = tokio::spawn(connection);
+    let request = http::Request::get("/readyz?verbose").header(http::header::HOST, authority).body(Empty::<Bytes>::new())?;
+    let (head, body) = sender.send_request(request).await?.into_parts();
+    let body = Limited::new(body, LONGEST_ANSWER).collect().await.map_err(|error| anyhow::anyhow!("{error}"))?.to_bytes();
+    driver.abort();
+    Ok((head.status, String::from_utf8_lossy(&body).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_on_every_address_is_reached_over_loopback() {
+        for (listen, reached) in [
+            ("0.0.0.0:9464", "127.0.0.1:9464"),
+            ("[::]:9464", "[::1]:9464"),
+            ("10.0.0.7:1", "10.0.0.7:1"),
+            ("127.0.0.1:80", "127.0.0.1:80"),
+        ] {
+            assert_eq!(reachable(listen.parse().unwrap()).to_string(), reached);
+        }
+    }
+
+    #[test]
+    fn a_url_names_a_host_and_perhaps_a_port() {
+        assert_eq!(authority_of(&Uri::from_static("http://localhost")).unwrap(), "localhost:80");
+        assert_eq!(authority_of(&Uri::from_static("http://[::1]:9464/")).unwrap(), "[::1]:9464");
+        assert!(authority_of(&Uri::from_static("https://localhost")).is_err());
+        assert!(authority_of(&Uri::from_static("localhost:9464")).is_err());
+    }
+}

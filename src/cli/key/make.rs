@@ -1,0 +1,202 @@
+//! New keys: made here, or taken over from another system.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::view::KeyView;
+use crate::cli::draw::{self, Generated};
+use crate::cli::failure::Failure;
+use crate::cli::open_store::OpenStore;
+use crate::cli::output::{Changed, Output};
+use crate::cli::value::{End, RoleAtSpace};
+use crate::clock::{Clock, SystemClock};
+use crate::model::{Expiry, GroupName, IMPORTED_KEY_MAX, KeyDigest, KeyId, KeyName, Mutation, NewKey, PlainKey};
+
+/// What a key is called and what it may do, however its text came about.
+#[derive(Debug, clap::Args)]
+struct Traits {
+    /// What the key is called; unique among the keys that are not revoked
+    #[arg(long, value_name = "N")]
+    name: KeyName,
+    /// What it is for
+    #[arg(long, value_name = "D", default_value = "", hide_default_value = true)]
+    description: String,
+    /// A group that it is a member of; can be given several times
+    #[arg(long = "group", value_name = "G")]
+    groups: Vec<GroupName>,
+    /// When it ends: `90d`, an RFC 3339 time, or `never`
+    #[arg(long, value_name = "WHEN", default_value = "never")]
+    expires: End,
+    /// A role bound to it from the start, such as `deployer@production`; can be given several times
+    #[arg(long = "bind", value_name = "ROLE@SPACE")]
+    bindings: Vec<RoleAtSpace>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Create {
+    #[command(flatten)]
+    traits: Traits,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("secret").required(true).args(["sha256", "key_file"])))]
+pub(crate) struct Import {
+    #[command(flatten)]
+    traits: Traits,
+    /// The SHA-256 of the key's text, as `printf %s TEXT | sha256sum` prints it
+    // Parsed later: clap would repeat an ill-formed value on stderr, and that value may be a key pasted by mistake.
+    #[arg(long, value_name = "HEX")]
+    sha256: Option<String>,
+    /// A file with the key's text, `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// The id that the key gets; else that in its text, or a new one
+    #[arg(long, value_name = "ID")]
+    id: Option<KeyId>,
+}
+
+/// A key with its text, which is shown this once.
+#[derive(Serialize)]
+struct WithText<'a> {
+    #[serde(flatten)]
+    view: &'a KeyView,
+    key: &'a str,
+}
+
+/// `key generate`.
+pub(crate) fn generate(out: &Output) -> Result<(), Failure> {
+    let id = draw::key_id(SystemClock::start().now().wall)?;
+    let plain = draw::plain_key(id)?;
+    out.line(plain.reveal(), &Generated::of(id, &plain))
+}
+
+impl Create {
+    pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+        let id = draw::key_id(store.now())?;
+        let plain = draw::plain_key(id)?;
+        let new = self.traits.into_new_key(id, KeyDigest::of(&plain), store)?;
+        let change = store.apply(Mutation::CreateKey(new)).await?;
+        let view = KeyView::of(store.key_by_id(id).await?, store.now());
+        show_once(&view, &plain, &Changed::now(&WithText { view: &view, key: plain.reveal() }, change.revision), out)
+    }
+}
+
+impl Import {
+    pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+        let (digest, id_in_text) = match (&self.sha256, &self.key_file) {
+            (Some(hex), _) => (hex.parse().map_err(|error| Failure::usage(format_args!("--sha256: {error}")))?, None),
+            (None, Some(file)) => {
+                let plain = read_key(file)?;
+                (KeyDigest::of(&plain), plain.id())
+            }
+            (None, None) => return Err(Failure::usage("which key? Say --sha256 HEX or --key-file FILE")),
+        };
+        let id = match (self.id, id_in_text) {
+            (Some(said), Some(read)) if said != read => {
+                return Err(Failure::usage(format_args!("--id says {said}, but the key's text says {read}")));
+            }
+            (Some(id), _) | (None, Some(id)) => id,
+            (None, None) => draw::key_id(store.now())?,
+        };
+        let change = store.apply(Mutation::ImportKey(self.traits.into_new_key(id, digest, store)?)).await?;
+        KeyView::of(store.key_by_id(id).await?, store.now()).changed(change.revision, out)
+    }
+}
+
+impl Traits {
+    fn into_new_key(self, id: KeyId, digest: KeyDigest, store: &OpenStore) -> Result<NewKey, Failure> {
+        let now = store.now();
+        let expires_at = match self.expires.from(now) {
+            Some(Expiry::At(at)) => Some(at),
+            Some(Expiry::Never) => None,
+            None => return Err(Failure::usage("--expires: that time has passed")),
+        };
+        let bindings = self.bindings.into_iter().map(|bound| Ok((draw::binding_id(now)?, bound.role, bound.space)));
+        Ok(NewKey {
+            id,
+            name: self.name,
+            description: self.description,
+            groups: self.groups,
+            expires_at,
+            digest,
+            bindings: bindings.collect::<Result<_, Failure>>()?,
+        })
+    }
+}
+
+/// Shows a key whose text nobody will see again.
+pub(super) fn show_once(view: &KeyView, plain: &PlainKey, as_json: &impl Serialize, out: &Output) -> Result<(), Failure> {
+    let mut rows = view.rows();
+    rows.push(("key", plain.reveal().to_owned()));
+    out.record(as_json, rows)?;
+    out.note("The key is shown this once; only its digest is kept.");
+    Ok(())
+}
+
+/// The same, as JSON, after a rotation.
+pub(super) fn show_rotated(view: &KeyView, plain: &PlainKey, revision: crate::model::Revision, out: &Output) -> Result<(), Failure> {
+    show_once(view, plain, &Changed::now(&WithText { view, key: plain.reveal() }, revision), out)
+}
+
+/// The key in a file, one line-break at its end left out.
+fn read_key(file: &Path) -> Result<PlainKey, Failure> {
+    let unreadable = |error| Failure::refused(format_args!("cannot read {}: {error}", file.display()));
+    // As long as the longest key, a line-break, and one byte to see that there is more: the buffer never grows, so that no copy of a
+    // key is left in freed memory.
+    let mut text = Zeroizing::new(Vec::with_capacity(IMPORTED_KEY_MAX + 3));
+    let longest = IMPORTED_KEY_MAX as u64 + 3;
+    if file == Path::new("-") {
+        std::io::stdin().lock().take(longest).read_to_end(&mut text).map_err(unreadable)?;
+    } else {
+        std::fs::File::open(file).and_then(|opened| opened.take(longest).read_to_end(&mut text)).map_err(unreadable)?;
+    }
+    let line = text.strip_suffix(b"\n").unwrap_or(&text);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    PlainKey::presented(line).ok_or_else(|| {
+        let rule =
+            format!("a key is one line of at most {IMPORTED_KEY_MAX} visible ASCII characters, with its checksum if it begins with clv_");
+        Failure::refused(format_args!("{} does not hold a key: {rule}", file.display()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn file_with(text: &[u8]) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_key_is_read_from_a_file_without_its_line_break() {
+        for text in [&b"an-old-key"[..], b"an-old-key\n", b"an-old-key\r\n"] {
+            assert_eq!(read_key(file_with(text).path()).unwrap().reveal(), "an-old-key");
+        }
+    }
+
+    #[test]
+    fn a_file_that_holds_no_key_is_refused_without_its_text() {
+        let too_long = vec![b'x'; IMPORTED_KEY_MAX + 1];
+        for text in [&b""[..], b"\n", b"two lines\nof it", b"clv_wrong-checksum", &too_long] {
+            let failure = read_key(file_with(text).path()).unwrap_err();
+
+            assert!(!failure.to_string().contains("wrong-checksum"), "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_generated_key_is_one_that_can_be_presented() {
+        let id = KeyId::new(1, 2);
+        let plain = draw::plain_key(id).unwrap();
+
+        assert_eq!(PlainKey::presented(plain.reveal().as_bytes()).unwrap().id(), Some(id));
+        assert_eq!(draw::sha256_hex(&plain).parse(), Ok(KeyDigest::of(&plain)));
+    }
+}

@@ -1,0 +1,133 @@
+//! Keys as they are shown. Digests never are.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cli::failure::Failure;
+use crate::cli::open_store::OpenStore;
+use crate::cli::output::{Changed, Output};
+use crate::cli::value::{joined, shown};
+use crate::model::{GroupName, KeyBinding, KeyId, KeyName, KeyRecord, KeyState, Revision};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    /// Revoked keys too
+    #[arg(long)]
+    all: bool,
+    /// Only members of this group
+    #[arg(long, value_name = "G")]
+    group: Option<GroupName>,
+}
+
+/// A key as JSON has it.
+#[derive(Serialize)]
+pub(crate) struct KeyView {
+    id: KeyId,
+    name: KeyName,
+    description: String,
+    state: KeyState,
+    groups: Vec<GroupName>,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    disabled_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+    last_used_at: Option<Timestamp>,
+    secrets: Vec<SecretView>,
+    bindings: Vec<KeyBinding>,
+}
+
+#[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "these are the names that JSON has, and all are times")]
+struct SecretView {
+    created_at: Timestamp,
+    ends_at: Option<Timestamp>,
+    last_used_at: Option<Timestamp>,
+}
+
+impl KeyView {
+    pub(crate) fn of(key: KeyRecord, now: Timestamp) -> Self {
+        let state = key.state_at(now);
+        let secrets: Vec<SecretView> = key
+            .secrets
+            .iter()
+            .map(|secret| SecretView { created_at: secret.created_at, ends_at: secret.ends_at, last_used_at: secret.last_used_at })
+            .collect();
+        Self {
+            id: key.id,
+            name: key.name,
+            description: key.description,
+            state,
+            groups: key.groups,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            disabled_at: key.disabled_at,
+            revoked_at: key.revoked_at,
+            last_used_at: secrets.iter().filter_map(|secret| secret.last_used_at).max(),
+            secrets,
+            bindings: key.bindings,
+        }
+    }
+
+    /// The fields that a person wants to see of one key.
+    pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
+        let mut rows = vec![
+            ("id", self.id.to_string()),
+            ("name", self.name.to_string()),
+            ("description", self.description.clone()),
+            ("state", self.state.as_str().to_owned()),
+            ("groups", joined(&self.groups)),
+            ("bindings", joined(self.bindings.iter().map(|binding| format!("{}@{}", binding.role, binding.space)))),
+            ("created", shown(Some(self.created_at))),
+            ("expires", self.expires_at.map_or_else(|| "never".to_owned(), |end| shown(Some(end)))),
+            ("last used", shown(self.last_used_at)),
+        ];
+        rows.extend(self.disabled_at.map(|at| ("disabled", shown(Some(at)))));
+        rows.extend(self.revoked_at.map(|at| ("revoked", shown(Some(at)))));
+        rows.extend(self.secrets.iter().map(|secret| ("secret", secret.line())));
+        rows
+    }
+
+    /// Shows what a change has made of the key.
+    pub(crate) fn changed(&self, revision: Revision, out: &Output) -> Result<(), Failure> {
+        out.record(&Changed::now(self, revision), self.rows())
+    }
+}
+
+impl SecretView {
+    fn line(&self) -> String {
+        let mut line = format!("made {}", shown(Some(self.created_at)));
+        if let Some(end) = self.ends_at {
+            line = format!("{line}, ends {}", shown(Some(end)));
+        }
+        match self.last_used_at {
+            Some(at) => format!("{line}, last used {}", shown(Some(at))),
+            None => format!("{line}, not used yet"),
+        }
+    }
+}
+
+impl List {
+    pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+        let now = store.now();
+        let keys: Vec<KeyView> = store
+            .keys()
+            .await?
+            .into_iter()
+            .filter(|key| self.all || key.revoked_at.is_none())
+            .filter(|key| self.group.as_ref().is_none_or(|group| key.groups.contains(group)))
+            .map(|key| KeyView::of(key, now))
+            .collect();
+        let rows = keys.iter().map(|key| {
+            let expires = key.expires_at.map_or_else(|| "never".to_owned(), |end| shown(Some(end)));
+            let state = key.state.as_str().to_owned();
+            vec![key.id.to_string(), key.name.to_string(), state, joined(&key.groups), expires, shown(key.last_used_at)]
+        });
+        out.list(&["ID", "NAME", "STATE", "GROUPS", "EXPIRES", "LAST USED"], rows, &keys)
+    }
+}
+
+/// `key show`.
+pub(crate) async fn show(called: &str, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+    let view = KeyView::of(store.key(called).await?, store.now());
+    out.record(&view, view.rows())
+}

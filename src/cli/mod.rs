@@ -1,0 +1,148 @@
+//! The command line: one file for each sub-command.
+//!
+//! stdout is data, stderr is talk. Exit codes: 0 done, 1 refused or failed, 2 usage or configuration. Secrets come by file or stdin
+//! and never as an argument, where every user of the machine could read them.
+
+mod binding;
+mod check;
+mod configured;
+mod dev;
+mod draw;
+mod explain;
+mod failure;
+mod group;
+mod healthcheck;
+mod key;
+mod open_store;
+mod output;
+mod policy;
+mod role;
+mod serve;
+mod space;
+mod strategy;
+mod token;
+mod value;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use failure::Failure;
+use output::{Format, Output};
+
+/// An authentication sidecar proxy: an API key goes in, a short-lived JWT with the roles it holds now comes out.
+#[derive(Debug, clap::Parser)]
+#[command(name = "claviger", version, about, propagate_version = false, arg_required_else_help = true)]
+struct Cli {
+    /// How data is written to stdout
+    #[arg(long, short, global = true, value_enum, default_value = "table", help_heading = "Output")]
+    output: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Everything in one process, with example data, to see what it does
+    Dev(dev::Dev),
+    /// Run the proxy
+    Serve(serve::Serve),
+    /// Check configuration and policies; every fault at once
+    Check(check::Check),
+    /// API keys
+    Key(key::KeyCommand),
+    /// Where roles hold: a tree under `root`
+    Space(space::SpaceCommand),
+    /// Named sets of actions
+    Role(role::RoleCommand),
+    /// Groups that the identity provider asserts
+    Group(group::GroupCommand),
+    /// Which key or group holds which role in which space
+    Binding(binding::BindingCommand),
+    /// Login policies in Rego
+    Policy(policy::PolicyCommand),
+    /// Which sources of roles count
+    Strategy(strategy::StrategyCommand),
+    /// Which binding, group or policy gives a key which role where, and what was left out
+    Explain(explain::Explain),
+    /// Look into a JWT and verify it
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Ask a running process whether it is ready
+    Healthcheck(healthcheck::Healthcheck),
+    /// Which version this is
+    Version(version::Version),
+}
+
+impl Command {
+    async fn run(self, out: &Output) -> Result<(), Failure> {
+        match self {
+            Self::Dev(command) => command.run(out).await,
+            Self::Serve(command) => command.run(out).await,
+            Self::Check(command) => command.run(out).await,
+            Self::Key(command) => command.run(out).await,
+            Self::Space(command) => command.run(out).await,
+            Self::Role(command) => command.run(out).await,
+            Self::Group(command) => command.run(out).await,
+            Self::Binding(command) => command.run(out).await,
+            Self::Policy(command) => command.run(out).await,
+            Self::Strategy(command) => command.run(out).await,
+            Self::Explain(command) => command.run(out).await,
+            Self::Token(command) => command.run(out).await,
+            Self::Healthcheck(command) => command.run(out).await,
+            Self::Version(command) => command.run(out).await,
+        }
+    }
+}
+
+/// Does what the process's arguments say.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout and are no failures; clap knows which is which.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let out = Output::new(cli.output);
+    match control_runtime().and_then(|runtime| runtime.block_on(cli.command.run(&out))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            out.failure(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+/// The runtime that everything but the data plane runs on: few threads, since what it does is rare.
+fn control_runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::refused(format_args!("cannot start threads: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_output_format_may_stand_anywhere() {
+        for line in ["claviger -o json key list", "claviger key list -o json", "claviger key -o json list"] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+
+            assert_eq!(cli.output, Format::Json, "{line}");
+        }
+    }
+}

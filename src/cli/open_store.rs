@@ -1,0 +1,252 @@
+//! The store that a managing command works on, and how things in it are found by what people call them.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::failure::Failure;
+use super::output::Output;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{self, Colour, Settings, StoreUrl};
+use crate::exchange::{ExchangeError, Explainer};
+use crate::model::{Actor, Binding, BindingId, Change, KEY_PREFIX, KeyId, KeyName, KeyRecord, Mutation, PlainKey, Snapshot, Strategy};
+use crate::store::{self, Page, Store, StoreError};
+
+/// How many rows are read at a time.
+const PAGE: u32 = 500;
+/// How many keys are looked at for a name like the one that was not found. A suggestion is a courtesy, not worth a million rows.
+const NEIGHBOURS: usize = 5_000;
+
+/// Which store, and which configuration. What an argument says counts before what the environment says.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Place {
+    /// The store to work on, `sqlite://PATH`; else `CLAVIGER_STORE`, else the store of the configuration
+    #[arg(long, global = true, value_name = "URL", help_heading = "Place")]
+    store: Option<String>,
+    /// The configuration whose store to work on; else `CLAVIGER_CONFIG`
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Place")]
+    config: Option<PathBuf>,
+}
+
+impl Place {
+    /// The configuration that is named, with what the environment says; the environment alone if none is.
+    pub(crate) fn settings(&self, out: &Output) -> Result<Settings, Failure> {
+        let file = self.config.clone().or_else(|| std::env::var_os("CLAVIGER_CONFIG").map(PathBuf::from));
+        match Settings::load(file.as_deref(), config::environment(), &[]) {
+            Ok(loaded) => Ok(loaded.settings),
+            Err(faults) => {
+                out.note(faults.render(Colour::Never));
+                Err(Failure::usage("the configuration cannot be used"))
+            }
+        }
+    }
+
+    /// Opens the store.
+    pub(crate) async fn open(&self, out: &Output) -> Result<OpenStore, Failure> {
+        let url = self.url(out)?;
+        let StoreUrl::Sqlite(path) = &url;
+        let is_new = !path.exists();
+        // Only a store that is about to be made asks for the configuration: a broken one must not keep anybody from revoking a key.
+        let initial = if is_new { self.settings(out)?.login.strategy } else { Strategy::default() };
+        let clock = Arc::new(SystemClock::start());
+        let store = store::open(&url, initial, clock.clone()).await?;
+        if is_new {
+            out.note(format_args!("made a new store, {}", path.display()));
+        }
+        Ok(OpenStore { store, clock, place: self.clone() })
+    }
+
+    /// Which store it is. What stands on the line counts before the environment: somebody has just typed it.
+    fn url(&self, out: &Output) -> Result<StoreUrl, Failure> {
+        let parse = |text: &str| StoreUrl::parse(text).map_err(Failure::usage);
+        if let Some(text) = &self.store {
+            return parse(text);
+        }
+        if self.config.is_none() {
+            if let Ok(text) = std::env::var("CLAVIGER_STORE") {
+                return parse(&text);
+            }
+            if ["CLAVIGER_CONFIG", "CLAVIGER_STORE__URL"].into_iter().all(|name| std::env::var_os(name).is_none()) {
+                let ways = "say --store sqlite://PATH or --config FILE, or set CLAVIGER_STORE or CLAVIGER_CONFIG";
+                return Err(Failure::usage(format_args!("which store? {ways}")));
+            }
+        }
+        Ok(self.settings(out)?.store.url)
+    }
+}
+
+/// An open store, and what it takes to work on it.
+pub(crate) struct OpenStore {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    place: Place,
+}
+
+impl OpenStore {
+    /// The configuration of the place where the store is.
+    pub(crate) fn settings(&self, out: &Output) -> Result<Settings, Failure> {
+        self.place.settings(out)
+    }
+
+    /// What explains decisions from this store and the configured policies. Policies that do not load are shown.
+    pub(crate) async fn explainer(&self, out: &Output) -> Result<Explainer, Failure> {
+        match Explainer::load(&self.settings(out)?, &*self.store).await {
+            Ok(explainer) => Ok(explainer),
+            Err(ExchangeError::Policies(faults)) => Err(out.refused_for(&faults)?),
+            Err(other) => Err(Failure::refused(other)),
+        }
+    }
+
+    /// The time, on the wall.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now().wall
+    }
+
+    /// Everything but the keys.
+    pub(crate) async fn snapshot(&self) -> Result<Snapshot, Failure> {
+        Ok(self.store.snapshot().await?)
+    }
+
+    /// Makes a change as the operator. What is refused because it is not there comes with the nearest name that is.
+    pub(crate) async fn apply(&self, mutation: Mutation) -> Result<Change, Failure> {
+        match self.store.apply(mutation, &Actor::Operator).await {
+            Err(StoreError::NotFound(what)) => Err(self.not_found(&what).await),
+            other => Ok(other?),
+        }
+    }
+
+    /// The key that people call this: an id, or the name of a key that is not revoked.
+    pub(crate) async fn key(&self, called: &str) -> Result<KeyRecord, Failure> {
+        if called.starts_with(KEY_PREFIX) {
+            // Whoever pastes a key's text here must not find it again in a terminal's scrollback or a build's log.
+            return Err(match PlainKey::presented(called.as_bytes()).and_then(|plain| plain.id()) {
+                Some(id) => Failure::usage(format_args!("that is the text of a key, which is secret: call the key by its id, {id}")),
+                None => Failure::usage("that looks like the text of a key, which is secret: call a key by its name or its id"),
+            });
+        }
+        if let Ok(id) = called.parse::<KeyId>()
+            && let Some(key) = self.store.key(id).await?
+        {
+            return Ok(key);
+        }
+        let found = match called.parse::<KeyName>() {
+            Ok(name) => self.store.key_named(&name).await?,
+            Err(_) => None,
+        };
+        match found {
+            Some(key) => Ok(key),
+            None => Err(self.not_found(&format!("key {called}")).await),
+        }
+    }
+
+    /// The key with this id, which is there because it has just been changed.
+    pub(crate) async fn key_by_id(&self, id: KeyId) -> Result<KeyRecord, Failure> {
+        self.store.key(id).await?.ok_or_else(|| Failure::refused(format_args!("there is no key {id}")))
+    }
+
+    /// Every key, revoked ones included, by age.
+    pub(crate) async fn keys(&self) -> Result<Vec<KeyRecord>, Failure> {
+        self.keys_up_to(usize::MAX).await
+    }
+
+    async fn keys_up_to(&self, most: usize) -> Result<Vec<KeyRecord>, Failure> {
+        let mut keys: Vec<KeyRecord> = Vec::new();
+        while keys.len() < most {
+            let page = self.store.keys(&Page { after: keys.last().map(|key| key.id), limit: PAGE, query: None }).await?;
+            if page.is_empty() {
+                break;
+            }
+            keys.extend(page);
+        }
+        Ok(keys)
+    }
+
+    /// Every binding, by age.
+    pub(crate) async fn bindings(&self) -> Result<Vec<Binding>, Failure> {
+        let mut bindings: Vec<Binding> = Vec::new();
+        loop {
+            let page = self.store.bindings(&Page { after: bindings.last().map(|binding| binding.id), limit: PAGE, query: None }).await?;
+            if page.is_empty() {
+                return Ok(bindings);
+            }
+            bindings.extend(page);
+        }
+    }
+
+    /// The binding with this id.
+    pub(crate) async fn binding(&self, id: BindingId) -> Result<Binding, Failure> {
+        let found = self.bindings().await?.into_iter().find(|binding| binding.id == id);
+        found.ok_or_else(|| Failure::refused(format_args!("there is no binding {id}")))
+    }
+
+    /// What the keys with these ids are called.
+    pub(crate) async fn key_names(&self, ids: impl IntoIterator<Item = KeyId>) -> Result<HashMap<KeyId, KeyName>, Failure> {
+        let mut names = HashMap::new();
+        for id in ids {
+            if !names.contains_key(&id)
+                && let Some(key) = self.store.key(id).await?
+            {
+                names.insert(id, key.name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// The failure of not finding `what`, such as `space prodction`, with the nearest of its kind that is there.
+    pub(crate) async fn not_found(&self, what: &str) -> Failure {
+        let near = match what.split_once(' ') {
+            Some((kind, name)) => self.names_of(kind).await.ok().and_then(|names| nearest(name, names)),
+            None => None,
+        };
+        match near {
+            Some(near) => Failure::refused(format_args!("there is no {what}; did you mean {near}?")),
+            None => Failure::refused(format_args!("there is no {what}")),
+        }
+    }
+
+    async fn names_of(&self, kind: &str) -> Result<Vec<String>, Failure> {
+        fn all(names: impl Iterator<Item = impl Display>) -> Vec<String> {
+            names.map(|name| name.to_string()).collect()
+        }
+        Ok(match kind {
+            "key" => {
+                let keys = self.keys_up_to(NEIGHBOURS).await?;
+                all(keys.iter().filter(|key| key.revoked_at.is_none()).map(|key| &key.name))
+            }
+            "space" => all(self.snapshot().await?.spaces.iter().map(|space| &space.id)),
+            "role" => all(self.snapshot().await?.roles.keys()),
+            "group" => all(self.snapshot().await?.groups.keys()),
+            "policy" => all(self.snapshot().await?.policies.iter().map(|policy| &policy.name)),
+            _ => Vec::new(),
+        })
+    }
+}
+
+/// The name most like `wanted`, if one is near enough to have been meant.
+fn nearest(wanted: &str, names: impl IntoIterator<Item = String>) -> Option<String> {
+    let likeness = |name: &String| strsim::jaro_winkler(&wanted.to_lowercase(), &name.to_lowercase());
+    names
+        .into_iter()
+        .map(|name| (likeness(&name), name))
+        .filter(|(likeness, _)| *likeness >= 0.85)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_name_is_suggested_and_a_far_one_is_not() {
+        let names = || ["production", "staging", "root"].map(str::to_owned);
+
+        assert_eq!(nearest("prodction", names()).as_deref(), Some("production"));
+        assert_eq!(nearest("Staging", names()).as_deref(), Some("staging"));
+        assert_eq!(nearest("billing-team", names()), None);
+        assert_eq!(nearest("x", []), None);
+    }
+}

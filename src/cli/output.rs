@@ -1,0 +1,265 @@
+//! What a command says: data on stdout, as a table or as JSON; talk on stderr.
+//!
+//! Whatever somebody could have filled in (names, descriptions, labels, a policy's text in a message) is escaped before it reaches
+//! a terminal: a key named with an escape sequence must not be able to rewrite the screen of whoever lists the keys.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, IsTerminal, Write};
+
+use comfy_table::{LineStyle, Table, TableStyle, presets};
+use serde::Serialize;
+
+use super::failure::Failure;
+use crate::model::Revision;
+use crate::policy::PolicyFault;
+
+/// How data is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people: columns.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// What a change has left: the thing as it is now (as it was, if it is gone), and the number of the change.
+#[derive(Serialize)]
+pub(crate) struct Changed<'a, T> {
+    #[serde(flatten)]
+    pub(crate) thing: &'a T,
+    /// Stands there only if the thing is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted: Option<bool>,
+    revision: Revision,
+}
+
+impl<'a, T> Changed<'a, T> {
+    pub(crate) fn now(thing: &'a T, revision: Revision) -> Self {
+        Self { thing, deleted: None, revision }
+    }
+
+    pub(crate) fn gone(thing: &'a T, revision: Revision) -> Self {
+        Self { thing, deleted: Some(true), revision }
+    }
+}
+
+/// Where a command's words go.
+#[derive(Debug)]
+pub(crate) struct Output {
+    format: Format,
+    frame: Frame,
+}
+
+/// How much of a table is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Frame {
+    /// A line under the head: on a terminal.
+    Ruled,
+    /// Columns alone, one line each row, for `grep` and `awk`.
+    Bare,
+}
+
+impl Output {
+    /// Writes to the process's own streams.
+    pub(crate) fn new(format: Format) -> Self {
+        Self { format, frame: if io::stdout().is_terminal() { Frame::Ruled } else { Frame::Bare } }
+    }
+
+    /// The format that was asked for, for the commands whose data is neither a record nor a list.
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// One thing: its fields, a line each, or the whole of it as a JSON object.
+    pub(crate) fn record(&self, thing: &impl Serialize, rows: impl IntoIterator<Item = (&'static str, String)>) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.json(thing),
+            Format::Table => {
+                // A line without a label goes on with the field above it, and may well be empty.
+                let value = |label: &str, value: String| if label.is_empty() { value } else { filled(value) };
+                let rows = rows.into_iter().map(|(label, text)| vec![label.to_owned(), value(label, text)]);
+                print(&table(Frame::Bare, &[], rows))
+            }
+        }
+    }
+
+    /// Several things: a row each, or a JSON array of them.
+    pub(crate) fn list(
+        &self,
+        headers: &[&str],
+        rows: impl IntoIterator<Item = Vec<String>>,
+        things: &impl Serialize,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.json(things),
+            Format::Table => {
+                let rows = rows.into_iter().map(|row| row.into_iter().map(filled).collect());
+                print(&table(self.frame, headers, rows))
+            }
+        }
+    }
+
+    /// One line that is the data itself, such as the text of a new key, or as JSON the thing that it is of.
+    pub(crate) fn line(&self, text: &str, thing: &impl Serialize) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.json(thing),
+            Format::Table => print(&format!("{}\n", escaped(text))),
+        }
+    }
+
+    /// Several lines that are the data itself.
+    #[expect(clippy::unused_self, reason = "beside the other forms of output")]
+    pub(crate) fn text(&self, lines: &str) -> Result<(), Failure> {
+        print(&format!("{}\n", escaped_lines(lines)))
+    }
+
+    /// Everything that is wrong with a policy or a configuration: for programs on stdout as `{"faults": […]}`, for people on stderr.
+    pub(crate) fn faults<F: Serialize + fmt::Display>(&self, faults: &[F]) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.json(&serde_json::json!({ "faults": faults })),
+            Format::Table => {
+                for fault in faults {
+                    talk(&escaped_lines(&fault.to_string()));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Shows the faults of policies; what is left is to refuse.
+    pub(crate) fn refused_for(&self, faults: &[PolicyFault]) -> Result<Failure, Failure> {
+        self.faults(faults)?;
+        Ok(Failure::refused(match faults.len() {
+            1 => "the policies have a fault".to_owned(),
+            many => format!("the policies have {many} faults"),
+        }))
+    }
+
+    /// A remark for whoever sits at the terminal.
+    #[expect(clippy::unused_self, reason = "talk goes the same way as data: through what the command was given")]
+    pub(crate) fn note(&self, text: impl fmt::Display) {
+        talk(&escaped_lines(&text.to_string()));
+    }
+
+    /// What went wrong.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        self.note(format_args!("error: {failure}"));
+    }
+
+    #[expect(clippy::unused_self, reason = "beside the other forms of output")]
+    fn json(&self, thing: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(thing).map_err(|error| Failure::refused(format_args!("cannot write JSON: {error}")))?;
+        print(&format!("{text}\n"))
+    }
+}
+
+/// The columns of a table; cells are escaped here, so that no caller can forget it.
+fn table(frame: Frame, headers: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(match frame {
+        Frame::Ruled => TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')),
+        Frame::Bare => presets::NOTHING,
+    });
+    if !headers.is_empty() {
+        table.set_header(headers.to_vec());
+    }
+    for row in rows {
+        table.add_row(row.iter().map(|cell| escaped(cell)).collect::<Vec<_>>());
+    }
+    if headers.is_empty() && table.is_empty() {
+        return String::new();
+    }
+    let mut text = String::new();
+    for line in table.lines() {
+        // Without a frame the padding of the first column would indent every line.
+        let line = if frame == Frame::Bare { line.strip_prefix(' ').unwrap_or(&line).to_owned() } else { line };
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A dash where there is nothing, so that columns stay columns for `awk`.
+fn filled(cell: String) -> String {
+    if cell.is_empty() { "-".to_owned() } else { cell }
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        // `claviger key list | head` has had enough; that is no failure of ours.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|error| Failure::refused(format_args!("cannot write to stdout: {error}"))),
+    }
+}
+
+fn talk(text: &str) {
+    // Nobody is left to be told that stderr is closed.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// The text with every character that could steer a terminal or turn the writing around spelled out.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => safe.push_str("\\n"),
+            '\r' => safe.push_str("\\r"),
+            '\t' => safe.push_str("\\t"),
+            _ if steers(character) => {
+                let _ = write!(safe, "\\u{{{:x}}}", u32::from(character));
+            }
+            _ => safe.push(character),
+        }
+    }
+    safe
+}
+
+/// The same for a text of several lines, which stay lines.
+fn escaped_lines(text: &str) -> String {
+    text.trim_end_matches('\n').split('\n').map(escaped).collect::<Vec<_>>().join("\n")
+}
+
+/// Control characters, line and paragraph separators, and the marks that change the direction of writing.
+fn steers(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_steer_a_terminal_is_spelled_out() {
+        assert_eq!(escaped("ci\u{1b}[2J\u{202e}x\u{9b}\n"), "ci\\u{1b}[2J\\u{202e}x\\u{9b}\\n");
+        assert_eq!(escaped("Zürich – 東京"), "Zürich – 東京");
+    }
+
+    #[test]
+    fn cells_are_escaped_and_an_empty_one_is_a_dash() {
+        let rows = vec![vec!["a\u{7}".to_owned(), filled(String::new())], vec!["longer".to_owned(), "x".to_owned()]];
+
+        let text = table(Frame::Bare, &["NAME", "GROUPS"], rows);
+
+        assert_eq!(text, "NAME    GROUPS\na\\u{7}  -\nlonger  x\n");
+    }
+
+    #[test]
+    fn a_list_without_items_has_its_head_and_a_record_without_fields_is_nothing() {
+        assert_eq!(table(Frame::Bare, &["NAME", "STATE"], []), "NAME  STATE\n");
+        assert_eq!(table(Frame::Bare, &[], []), "");
+    }
+
+    #[test]
+    fn on_a_terminal_the_head_stands_apart() {
+        let text = table(Frame::Ruled, &["NAME"], [vec!["ci".to_owned()], vec!["cd".to_owned()]]);
+
+        assert_eq!(text, " NAME\n──────\n ci\n cd\n");
+    }
+
+    #[test]
+    fn lines_of_a_message_stay_lines() {
+        assert_eq!(escaped_lines("a\n\u{1b}b\n"), "a\n\\u{1b}b");
+    }
+}

@@ -1,0 +1,197 @@
+//! `claviger policy`: login policies in Rego.
+//!
+//! Nothing is saved that does not load: a policy is checked together with all that it will be in force with, before the store hears
+//! of it.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::open_store::{OpenStore, Place};
+use super::output::{Changed, Output};
+use crate::model::{LoginPolicy, Mutation, PolicyName, RegoVersion};
+use crate::policy::{self, PolicyLimits, PolicySet, PolicySource};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PolicyCommand {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Put a login policy into force
+    Create {
+        /// What it is called
+        #[arg(value_name = "NAME")]
+        name: PolicyName,
+        #[command(flatten)]
+        module: Module,
+    },
+    /// Every login policy of the store
+    List,
+    /// One login policy, with its text
+    Show {
+        /// The policy
+        #[arg(value_name = "NAME")]
+        name: PolicyName,
+    },
+    /// Replace a login policy's text
+    Update {
+        /// The policy
+        #[arg(value_name = "NAME")]
+        name: PolicyName,
+        #[command(flatten)]
+        module: Module,
+    },
+    /// Take a login policy out of force
+    Delete {
+        /// The policy
+        #[arg(value_name = "NAME")]
+        name: PolicyName,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Module {
+    /// A file with the Rego module, `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    file: PathBuf,
+    /// Which Rego it is written in: v0, v1, or auto (v1 is tried first); an update that does not say leaves it
+    #[arg(long, value_name = "VERSION")]
+    rego: Option<Dialect>,
+}
+
+/// `--rego`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    Auto,
+    Is(RegoVersion),
+}
+
+/// A policy without its text, for lists.
+#[derive(Serialize)]
+struct Listed<'a> {
+    name: &'a PolicyName,
+    rego: Option<RegoVersion>,
+    lines: usize,
+}
+
+impl FromStr for Dialect {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            _ => text.parse().map(Self::Is).map_err(|_| "it is v0, v1 or auto".to_owned()),
+        }
+    }
+}
+
+impl Dialect {
+    fn version(self) -> Option<RegoVersion> {
+        match self {
+            Self::Auto => None,
+            Self::Is(version) => Some(version),
+        }
+    }
+}
+
+impl PolicyCommand {
+    pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
+        let store = self.place.open(out).await?;
+        match self.verb {
+            Verb::Create { name, module } => {
+                let policy = LoginPolicy { name, source: module.read()?, rego: module.rego.and_then(Dialect::version) };
+                check(&policy, &store, out).await?;
+                show_changed(&policy.name, Mutation::CreatePolicy(policy.clone()), &store, out).await
+            }
+            Verb::List => list(&store, out).await,
+            Verb::Show { name } => {
+                let policy = find(&name, &store).await?;
+                out.record(&policy, rows(&policy))
+            }
+            Verb::Update { name, module } => {
+                let before = find(&name, &store).await?;
+                let policy = LoginPolicy { name, source: module.read()?, rego: module.rego.map_or(before.rego, Dialect::version) };
+                check(&policy, &store, out).await?;
+                let update = Mutation::UpdatePolicy { name: policy.name.clone(), source: policy.source.clone(), rego: policy.rego };
+                show_changed(&policy.name, update, &store, out).await
+            }
+            Verb::Delete { name } => {
+                let policy = find(&name, &store).await?;
+                let change = store.apply(Mutation::DeletePolicy { name }).await?;
+                out.record(&Changed::gone(&policy, change.revision), rows(&policy))
+            }
+        }
+    }
+}
+
+impl Module {
+    fn read(&self) -> Result<Box<str>, Failure> {
+        let read = if self.file == Path::new("-") {
+            std::io::read_to_string(std::io::stdin().lock())
+        } else {
+            std::fs::read_to_string(&self.file)
+        };
+        read.map(String::into_boxed_str).map_err(|error| Failure::refused(format_args!("cannot read {}: {error}", self.file.display())))
+    }
+}
+
+/// Loads everything that would be in force, the configured directory's policies too, with `new` in the place of a policy of that name.
+async fn check(new: &LoginPolicy, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+    let snapshot = store.snapshot().await?;
+    let others = snapshot.policies.iter().filter(|policy| policy.name != new.name);
+    let settings = store.settings(out)?.policies;
+    let of_dir = settings.dir.as_deref().map_or_else(|| Ok(Vec::new()), policy::read_dir);
+    let limits = PolicyLimits { time: settings.time_limit, memory: settings.memory_limit };
+    let loaded = of_dir.and_then(|of_dir| {
+        let sources: Vec<PolicySource> = others.chain([new]).map(PolicySource::from).chain(of_dir).collect();
+        PolicySet::load(&sources, limits)
+    });
+    match loaded {
+        Ok(_) => Ok(()),
+        Err(faults) => Err(out.refused_for(&faults)?),
+    }
+}
+
+async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
+    let snapshot = store.snapshot().await?;
+    let listed: Vec<Listed> = snapshot
+        .policies
+        .iter()
+        .map(|policy| Listed { name: &policy.name, rego: policy.rego, lines: policy.source.lines().count() })
+        .collect();
+    let row = |policy: &Listed| vec![policy.name.to_string(), spelled(policy.rego).to_owned(), policy.lines.to_string()];
+    out.list(&["NAME", "REGO", "LINES"], listed.iter().map(row), &listed)
+}
+
+async fn show_changed(name: &PolicyName, mutation: Mutation, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+    let change = store.apply(mutation).await?;
+    let policy = find(name, store).await?;
+    out.record(&Changed::now(&policy, change.revision), rows(&policy))
+}
+
+async fn find(name: &PolicyName, store: &OpenStore) -> Result<LoginPolicy, Failure> {
+    match store.snapshot().await?.policies.into_iter().find(|policy| policy.name == *name) {
+        Some(policy) => Ok(policy),
+        None => Err(store.not_found(&format!("policy {name}")).await),
+    }
+}
+
+fn rows(policy: &LoginPolicy) -> Vec<(&'static str, String)> {
+    let head = [("name", policy.name.to_string()), ("rego", spelled(policy.rego).to_owned())];
+    let text = policy.source.lines().enumerate().map(|(number, line)| {
+        let label = if number == 0 { "source" } else { "" };
+        (label, line.replace('\t', "    "))
+    });
+    head.into_iter().chain(text).collect()
+}
+
+fn spelled(rego: Option<RegoVersion>) -> &'static str {
+    rego.map_or("auto", RegoVersion::as_str)
+}

@@ -1,0 +1,133 @@
+//! `claviger role`: named sets of actions.
+
+use super::failure::Failure;
+use super::open_store::{OpenStore, Place};
+use super::output::{Changed, Output};
+use super::value::joined;
+use crate::model::{ActionPattern, Mutation, Role, RoleId};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RoleCommand {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Make a role
+    Create {
+        /// Its id, for good: lower-case letters, digits, `-` and `_`
+        #[arg(value_name = "ID")]
+        id: RoleId,
+        /// What it allows: `run:trigger`, `run:*` or `*:*`; can be given several times
+        #[arg(long = "action", value_name = "ACTION", required = true)]
+        actions: Vec<ActionPattern>,
+        /// What people call it; else its id
+        #[arg(long, value_name = "N")]
+        name: Option<String>,
+        /// What it is for
+        #[arg(long, value_name = "D", default_value = "", hide_default_value = true)]
+        description: String,
+    },
+    /// Every role
+    List,
+    /// One role
+    Show {
+        /// The role
+        #[arg(value_name = "ID")]
+        id: RoleId,
+    },
+    /// Change what a role is called or allows
+    Update {
+        /// The role
+        #[arg(value_name = "ID")]
+        id: RoleId,
+        /// What it allows; replaces all that it allowed, and can be given several times
+        #[arg(long = "action", value_name = "ACTION")]
+        actions: Vec<ActionPattern>,
+        /// What people call it from now on
+        #[arg(long, value_name = "N")]
+        name: Option<String>,
+        /// What it is for
+        #[arg(long, value_name = "D")]
+        description: Option<String>,
+    },
+    /// Delete a role that is bound nowhere
+    Delete {
+        /// The role
+        #[arg(value_name = "ID")]
+        id: RoleId,
+    },
+}
+
+impl RoleCommand {
+    pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
+        let store = self.place.open(out).await?;
+        match self.verb {
+            Verb::Create { id, actions, name, description } => {
+                let name = name.unwrap_or_else(|| id.to_string());
+                let create = Mutation::CreateRole { id: id.clone(), name, description, actions: each_once(actions) };
+                show_changed(&id, create, &store, out).await
+            }
+            Verb::List => list(&store, out).await,
+            Verb::Show { id } => {
+                let role = find(&id, &store).await?;
+                out.record(&role, rows(&role))
+            }
+            Verb::Update { id, actions, name, description } => {
+                let actions = (!actions.is_empty()).then(|| each_once(actions));
+                if actions.is_none() && name.is_none() && description.is_none() {
+                    return Err(Failure::usage("nothing to change: say --action, --name or --description"));
+                }
+                show_changed(&id, Mutation::UpdateRole { id: id.clone(), name, description, actions }, &store, out).await
+            }
+            Verb::Delete { id } => {
+                let role = find(&id, &store).await?;
+                let change = store.apply(Mutation::DeleteRole { id }).await?;
+                out.record(&Changed::gone(&role, change.revision), rows(&role))
+            }
+        }
+    }
+}
+
+async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
+    let snapshot = store.snapshot().await?;
+    let roles: Vec<&Role> = snapshot.roles.values().collect();
+    let row = |role: &&Role| vec![role.id.to_string(), role.name.clone(), kind(role).to_owned(), joined(&role.actions)];
+    out.list(&["ID", "NAME", "KIND", "ACTIONS"], roles.iter().map(row), &roles)
+}
+
+async fn show_changed(id: &RoleId, mutation: Mutation, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+    let change = store.apply(mutation).await?;
+    let role = find(id, store).await?;
+    out.record(&Changed::now(&role, change.revision), rows(&role))
+}
+
+async fn find(id: &RoleId, store: &OpenStore) -> Result<Role, Failure> {
+    match store.snapshot().await?.roles.get(id) {
+        Some(role) => Ok(role.clone()),
+        None => Err(store.not_found(&format!("role {id}")).await),
+    }
+}
+
+fn rows(role: &Role) -> Vec<(&'static str, String)> {
+    vec![
+        ("id", role.id.to_string()),
+        ("name", role.name.clone()),
+        ("description", role.description.clone()),
+        ("kind", kind(role).to_owned()),
+        ("actions", joined(&role.actions)),
+    ]
+}
+
+fn kind(role: &Role) -> &'static str {
+    if role.system { "system" } else { "custom" }
+}
+
+fn each_once(mut actions: Vec<ActionPattern>) -> Vec<ActionPattern> {
+    actions.sort();
+    actions.dedup();
+    actions
+}

@@ -1,0 +1,164 @@
+//! `claviger serve`: runs until it is told to stop.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::configured::Configured;
+use super::draw;
+use super::failure::Failure;
+use super::output::Output;
+use crate::app::App;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Settings;
+use crate::model::{Actor, KeyDigest, Mutation, NewKey, PlainKey, SpaceId, SystemRole};
+use crate::store::{self, Page, Store, StoreError};
+use crate::telemetry;
+
+/// Holds the text of the first root admin key.
+const BOOTSTRAP_KEY: &str = "CLAVIGER_BOOTSTRAP_KEY";
+const MALFORMED: &str = "CLAVIGER_BOOTSTRAP_KEY does not hold a key as `claviger key generate` prints it";
+/// What the first key is called.
+pub(super) const ROOT_ADMIN: &str = "root-admin";
+
+/// Arguments of `claviger serve`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    configured: Configured,
+}
+
+impl Serve {
+    pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
+        let settings = self.configured.settings(out)?;
+        telemetry::init(settings.log);
+        // Before anything listens: a stop that comes during the start must not be lost.
+        let mut signals = Signals::listen()?;
+        let clock = Arc::new(SystemClock::start());
+        let store = store::open(&settings.store.url, settings.login.strategy, clock.clone()).await?;
+        if let Some(plain) = bootstrap(&store, clock.as_ref()).await? {
+            out.note("this store is new: here is its first key, a root admin; it is shown this once");
+            out.line(plain.reveal(), &serde_json::json!({ "name": ROOT_ADMIN, "key": plain.reveal() }))?;
+        }
+        let app = start(&settings, store, clock).await?;
+        while let Signal::Reload = signals.next().await {
+            self.reload(&app, out).await;
+        }
+        drain(app, signals).await;
+        Ok(())
+    }
+
+    /// Reads policies and signing keys anew if the configuration is without fault. What else has changed in it needs a restart.
+    async fn reload(&self, app: &App, out: &Output) {
+        match self.configured.settings(out) {
+            Ok(_) => app.reload().await,
+            Err(failure) => app.reload_refused(&failure.to_string()),
+        }
+    }
+}
+
+/// Starts, and says where it listens.
+pub(super) async fn start(settings: &Settings, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Result<App, Failure> {
+    let app = App::start_on(settings, store, clock).await.map_err(|error| Failure::Refused(error.into()))?;
+    tracing::info!(
+        proxy = %app.proxy_address(),
+        ops = %app.ops_address(),
+        upstream = %settings.upstream.url,
+        version = env!("CARGO_PKG_VERSION"),
+        "serving"
+    );
+    Ok(app)
+}
+
+/// Finishes what runs; a second signal ends it at once.
+pub(super) async fn drain(app: App, mut signals: Signals) {
+    tracing::info!("draining: no new connections, what runs is finished");
+    tokio::select! {
+        () = app.drain() => tracing::info!("stopped"),
+        () = signals.stop() => tracing::warn!("stopped before everything was finished"),
+    }
+}
+
+/// Makes the root admin key if the store has never had a key: with the text of `CLAVIGER_BOOTSTRAP_KEY`, or else with a new one, which is
+/// returned so that it can be shown once. Several replicas may try at once; one of them makes the key.
+pub(super) async fn bootstrap(store: &Arc<dyn Store>, clock: &dyn Clock) -> Result<Option<PlainKey>, Failure> {
+    if !store.keys(&Page { after: None, limit: 1, query: None }).await?.is_empty() {
+        return Ok(None);
+    }
+    let now = clock.now().wall;
+    let given = given_key()?;
+    let plain = match &given {
+        Some(plain) => plain,
+        None => &draw::plain_key(draw::key_id(now)?)?,
+    };
+    let id = plain.id().ok_or_else(|| Failure::usage(MALFORMED))?;
+    let key = NewKey {
+        id,
+        name: ROOT_ADMIN.parse().context("the first key's name")?,
+        description: "Made at the first start".to_owned(),
+        groups: Vec::new(),
+        expires_at: None,
+        digest: KeyDigest::of(plain),
+        bindings: vec![(draw::binding_id(now)?, SystemRole::SpaceAdmin.id(), SpaceId::root())],
+    };
+    match store.apply(Mutation::Bootstrap(key), &Actor::System).await {
+        Ok(_) if given.is_some() => Ok(None),
+        Ok(_) => Ok(PlainKey::presented(plain.reveal().as_bytes())),
+        // Another replica was faster: there is a first key, and that is what was wanted.
+        Err(StoreError::Conflict(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn given_key() -> Result<Option<PlainKey>, Failure> {
+    match std::env::var(BOOTSTRAP_KEY) {
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) => {
+            let text = zeroize::Zeroizing::new(text);
+            let plain = PlainKey::presented(text.trim().as_bytes()).filter(|plain| plain.id().is_some());
+            plain.map(Some).ok_or_else(|| Failure::usage(MALFORMED))
+        }
+        Err(std::env::VarError::NotUnicode(_)) => Err(Failure::usage(MALFORMED)),
+    }
+}
+
+/// What the system asks of a running process.
+pub(super) enum Signal {
+    /// SIGHUP.
+    Reload,
+    /// SIGTERM or SIGINT.
+    Stop,
+}
+
+/// The signals that a running process listens to.
+pub(super) struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    pub(super) fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).context("cannot listen to signals");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
+
+    pub(super) async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::Stop,
+            _ = self.interrupt.recv() => Signal::Stop,
+            _ = self.hang_up.recv() => Signal::Reload,
+        }
+    }
+
+    /// The next stop, whatever else is asked meanwhile.
+    pub(super) async fn stop(&mut self) {
+        while let Signal::Reload = self.next().await {}
+    }
+}

@@ -1,0 +1,154 @@
+//! `claviger space`: where roles hold.
+
+use super::failure::Failure;
+use super::open_store::{OpenStore, Place};
+use super::output::{Changed, Output};
+use super::value::joined;
+use crate::model::{Mutation, Space, SpaceId};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SpaceCommand {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Make a space
+    Create {
+        /// Its id, for good: lower-case letters, digits, `-` and `_`
+        #[arg(value_name = "ID")]
+        id: SpaceId,
+        /// The space above it
+        #[arg(long, value_name = "SPACE", default_value = "root")]
+        parent: SpaceId,
+        /// What people call it; else its id
+        #[arg(long, value_name = "N")]
+        name: Option<String>,
+        /// What it is for
+        #[arg(long, value_name = "D", default_value = "", hide_default_value = true)]
+        description: String,
+        /// A label that policies see; can be given several times
+        #[arg(long = "label", value_name = "L")]
+        labels: Vec<String>,
+    },
+    /// Every space
+    List,
+    /// One space
+    Show {
+        /// The space
+        #[arg(value_name = "ID")]
+        id: SpaceId,
+    },
+    /// Rename, relabel or move a space
+    Update(Update),
+    /// Delete a space that has neither a space below it nor a binding
+    Delete {
+        /// The space
+        #[arg(value_name = "ID")]
+        id: SpaceId,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Update {
+    /// The space
+    #[arg(value_name = "ID")]
+    id: SpaceId,
+    /// What people call it from now on
+    #[arg(long, value_name = "N")]
+    name: Option<String>,
+    /// What it is for
+    #[arg(long, value_name = "D")]
+    description: Option<String>,
+    /// A label; replaces all that it had, and can be given several times
+    #[arg(long = "label", value_name = "L")]
+    labels: Vec<String>,
+    /// Take every label off
+    #[arg(long, conflicts_with = "labels")]
+    no_labels: bool,
+    /// The space that it stands under from now on, with all below it
+    #[arg(long, value_name = "SPACE")]
+    parent: Option<SpaceId>,
+}
+
+impl SpaceCommand {
+    pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
+        let store = self.place.open(out).await?;
+        match self.verb {
+            Verb::Create { id, parent, name, description, labels } => {
+                let name = name.unwrap_or_else(|| id.to_string());
+                let space = Space { id: id.clone(), name, description, parent: Some(parent), labels: each_once(labels) };
+                show_changed(&id, Mutation::CreateSpace(space), &store, out).await
+            }
+            Verb::List => list(&store, out).await,
+            Verb::Show { id } => {
+                let space = find(&id, &store).await?;
+                out.record(&space, rows(&space))
+            }
+            Verb::Update(update) => update.run(&store, out).await,
+            Verb::Delete { id } => {
+                let space = find(&id, &store).await?;
+                let change = store.apply(Mutation::DeleteSpace { id }).await?;
+                out.record(&Changed::gone(&space, change.revision), rows(&space))
+            }
+        }
+    }
+}
+
+impl Update {
+    async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+        let labels = (self.no_labels || !self.labels.is_empty()).then(|| each_once(self.labels));
+        if self.name.is_none() && self.description.is_none() && self.parent.is_none() && labels.is_none() {
+            return Err(Failure::usage("nothing to change: say --name, --description, --label, --no-labels or --parent"));
+        }
+        let id = self.id.clone();
+        let update = Mutation::UpdateSpace { id: self.id, name: self.name, description: self.description, labels, parent: self.parent };
+        show_changed(&id, update, store, out).await
+    }
+}
+
+async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
+    let snapshot = store.snapshot().await?;
+    let spaces: Vec<&Space> = snapshot.spaces.iter().collect();
+    let row = |space: &&Space| {
+        vec![
+            space.id.to_string(),
+            space.name.clone(),
+            space.parent.as_ref().map(SpaceId::to_string).unwrap_or_default(),
+            joined(&space.labels),
+        ]
+    };
+    out.list(&["ID", "NAME", "PARENT", "LABELS"], spaces.iter().map(row), &spaces)
+}
+
+async fn show_changed(id: &SpaceId, mutation: Mutation, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+    let change = store.apply(mutation).await?;
+    let space = find(id, store).await?;
+    out.record(&Changed::now(&space, change.revision), rows(&space))
+}
+
+async fn find(id: &SpaceId, store: &OpenStore) -> Result<Space, Failure> {
+    match store.snapshot().await?.spaces.find(id) {
+        Some(space) => Ok(space.clone()),
+        None => Err(store.not_found(&format!("space {id}")).await),
+    }
+}
+
+fn rows(space: &Space) -> Vec<(&'static str, String)> {
+    vec![
+        ("id", space.id.to_string()),
+        ("name", space.name.clone()),
+        ("description", space.description.clone()),
+        ("parent", space.parent.as_ref().map(SpaceId::to_string).unwrap_or_default()),
+        ("labels", joined(&space.labels)),
+    ]
+}
+
+fn each_once(mut labels: Vec<String>) -> Vec<String> {
+    labels.sort();
+    labels.dedup();
+    labels
+}

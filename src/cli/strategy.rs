@@ -1,0 +1,49 @@
+//! `claviger strategy`: which sources of roles count.
+
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::open_store::Place;
+use super::output::{Changed, Output};
+use crate::model::{Mutation, Strategy};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StrategyCommand {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// The strategy in force (this is also what no word at all does)
+    Show,
+    /// Put another strategy into force
+    Set {
+        /// combined (bindings, groups and policies), user-management (bindings and groups), or login-policies (policies alone)
+        #[arg(value_name = "NAME")]
+        strategy: Strategy,
+    },
+}
+
+#[derive(Serialize)]
+struct StrategyView {
+    strategy: Strategy,
+}
+
+impl StrategyCommand {
+    pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
+        let store = self.place.open(out).await?;
+        match self.verb.unwrap_or(Verb::Show) {
+            Verb::Show => {
+                let strategy = store.snapshot().await?.strategy;
+                out.line(strategy.as_str(), &StrategyView { strategy })
+            }
+            Verb::Set { strategy } => {
+                let change = store.apply(Mutation::SetStrategy(strategy)).await?;
+                out.line(strategy.as_str(), &Changed::now(&StrategyView { strategy }, change.revision))
+            }
+        }
+    }
+}

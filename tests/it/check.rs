@@ -1,0 +1,174 @@
+//! `claviger check`, as a process: what it says and how it ends.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const SOUND_POLICY: &str = "package spacelift\n\nallow if input.session.member\n";
+const BROKEN_POLICY: &str = "package spacelift\n\nallow if {\n";
+
+/// A directory with a configuration and, if there is a text for it, a policy.
+fn place(toml: &str, policy: Option<&str>) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("claviger.toml"), toml).unwrap();
+    std::fs::create_dir(dir.path().join("policies")).unwrap();
+    if let Some(text) = policy {
+        std::fs::write(dir.path().join("policies/members.rego"), text).unwrap();
+    }
+    dir
+}
+
+fn command(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_claviger"));
+    command.current_dir(dir).env_clear().arg("check");
+    command
+}
+
+fn check(dir: &TempDir, arguments: &[&str]) -> Output {
+    command(dir.path()).args(["--config", "claviger.toml"]).args(arguments).output().unwrap()
+}
+
+fn said(stream: &[u8]) -> String {
+    String::from_utf8(stream.to_vec()).unwrap()
+}
+
+#[test]
+fn a_sound_configuration_is_ok() {
+    let dir = place("[policies]\ndir = \"policies\"\n", Some(SOUND_POLICY));
+
+    let done = check(&dir, &[]);
+
+    assert_eq!(said(&done.stderr), "");
+    assert_eq!(said(&done.stdout), "ok: claviger.toml, 1 policy\n");
+    assert_eq!(done.status.code(), Some(0));
+}
+
+#[test]
+fn a_check_makes_nothing() {
+    let dir = place("", None);
+
+    assert_eq!(check(&dir, &[]).status.code(), Some(0));
+
+    let mut left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["claviger.toml", "policies"]);
+}
+
+#[test]
+fn faults_of_configuration_and_policies_are_told_together() {
+    let dir = place("[token]\nttl = \"1s\"\n[policies]\ndir = \"policies\"\n", Some(BROKEN_POLICY));
+
+    let done = check(&dir, &[]);
+
+    let stderr = said(&done.stderr);
+    assert!(stderr.contains("--> claviger.toml:2:7\n"), "{stderr}");
+    assert!(stderr.contains("members.rego:"), "{stderr}");
+    assert!(stderr.ends_with("error: the configuration has a fault; the policies have a fault\n"), "{stderr}");
+    assert_eq!(said(&done.stdout), "");
+    assert_eq!(done.status.code(), Some(2));
+}
+
+#[test]
+fn faults_of_policies_alone_end_with_1() {
+    let dir = place("[policies]\ndir = \"policies\"\n", Some(BROKEN_POLICY));
+
+    let done = check(&dir, &[]);
+
+    assert_eq!(done.status.code(), Some(1));
+    assert!(said(&done.stderr).contains("members.rego:"));
+}
+
+#[test]
+fn a_directory_of_policies_that_is_not_there_is_a_fault() {
+    let dir = place("[policies]\ndir = \"nowhere\"\n", None);
+
+    let done = check(&dir, &[]);
+
+    assert_eq!(done.status.code(), Some(1));
+    assert!(said(&done.stderr).contains("nowhere"));
+}
+
+#[test]
+fn programs_get_one_object_with_every_fault() {
+    let dir = place("[token]\ntll = \"30s\"\n[policies]\ndir = \"policies\"\n", Some(BROKEN_POLICY));
+
+    let done = check(&dir, &["-o", "json"]);
+
+    let report: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(report["ok"], false);
+    assert_eq!(report["faults"][0]["kind"], "configuration");
+    assert_eq!(report["faults"][0]["file"], "claviger.toml");
+    assert_eq!(report["faults"][0]["line"], 2);
+    assert_eq!(report["faults"][0]["column"], 1);
+    assert_eq!(report["faults"][0]["key"], "token.tll");
+    assert_eq!(report["faults"][0]["suggestion"], "did you mean `ttl`?");
+    assert_eq!(report["faults"][1]["kind"], "policy");
+    assert!(report["faults"][1]["file"].as_str().unwrap().ends_with("members.rego"), "{report}");
+    assert!(report["faults"][1]["line"].as_u64().unwrap() >= 3, "{report}");
+    assert_eq!(done.status.code(), Some(2));
+}
+
+#[test]
+fn a_file_named_by_the_environment_is_checked_with_its_variables() {
+    let dir = place("", None);
+
+    let done = command(dir.path()).env("CLAVIGER_CONFIG", "claviger.toml").env("CLAVIGER_TOKEN__TTL", "1s").output().unwrap();
+
+    assert!(said(&done.stderr).contains("--> environment variable CLAVIGER_TOKEN__TTL\n"), "{}", said(&done.stderr));
+    assert_eq!(done.status.code(), Some(2));
+}
+
+#[test]
+fn a_flag_heals_what_the_file_says() {
+    let dir = place("[token]\nttl = \"1s\"\n", None);
+
+    assert_eq!(check(&dir, &[]).status.code(), Some(2));
+    assert_eq!(check(&dir, &["--set", "token.ttl=30s"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_warning_is_told_and_ends_with_0() {
+    let dir = place("[admin]\nlisten = \"127.0.0.1:8081\"\n", None);
+
+    let done = check(&dir, &[]);
+
+    assert!(said(&done.stderr).starts_with("warning: admin.listen: "), "{}", said(&done.stderr));
+    assert_eq!(done.status.code(), Some(0));
+}
+
+/// Puts a sound policy into a new store, `claviger.db`, by the command line.
+fn store_a_policy(dir: &TempDir, name: &str) {
+    let run = |arguments: &[&str]| {
+        let done = Command::new(env!("CARGO_BIN_EXE_claviger")).current_dir(dir.path()).env_clear().args(arguments).output().unwrap();
+        assert!(done.status.success(), "{arguments:?}: {}", said(&done.stderr));
+    };
+    std::fs::write(dir.path().join("stored.rego"), SOUND_POLICY).unwrap();
+    run(&["policy", "create", name, "--file", "stored.rego", "--store", "sqlite://claviger.db"]);
+}
+
+#[test]
+fn the_stores_policies_are_checked_together_with_the_directorys() {
+    let dir = place("[policies]\ndir = \"policies\"\n", Some(SOUND_POLICY));
+    store_a_policy(&dir, "contractors");
+    assert_eq!(said(&check(&dir, &[]).stdout), "ok: claviger.toml, 2 policies\n");
+
+    store_a_policy(&dir, "members");
+
+    let done = check(&dir, &[]);
+    assert!(said(&done.stderr).contains("members"), "{}", said(&done.stderr));
+    assert_eq!(done.status.code(), Some(1));
+}
+
+#[test]
+fn a_store_that_cannot_be_read_is_told() {
+    let dir = place("", None);
+    std::fs::write(dir.path().join("claviger.db"), "this is no database, whatever its name says").unwrap();
+
+    let done = check(&dir, &["-o", "json"]);
+
+    let report: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(report["faults"][0]["kind"], "store");
+    assert_eq!(done.status.code(), Some(1));
+}

@@ -1,0 +1,658 @@
+//! The real binary, on a store of its own.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use claviger::clock::SystemClock;
+use claviger::config::StoreUrl;
+use claviger::model::{KEY_LENGTH, KeyDigest, KeyRecord, PlainKey, Strategy};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A directory with a store that does not exist yet.
+struct Place {
+    dir: TempDir,
+}
+
+/// What a command has left behind.
+struct Run {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { dir: TempDir::new().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn url(&self) -> String {
+        format!("sqlite://{}", self.path("claviger.db").display())
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// Runs on the store.
+    fn run(&self, line: &[&str]) -> Run {
+        self.run_with(line, &[("CLAVIGER_STORE", &self.url())], "")
+    }
+
+    fn run_with(&self, line: &[&str], environment: &[(&str, &str)], stdin: &str) -> Run {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_claviger"))
+            .args(line)
+            .env_clear()
+            .envs(environment.iter().copied())
+            .current_dir(self.dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A command that does not read its input may be gone before it is written.
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Run {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Runs with `-o json`, which must succeed and leave nothing but JSON on stdout.
+    fn json(&self, line: &[&str]) -> Value {
+        let run = self.run(&[line, &["-o", "json"]].concat());
+        assert_eq!(run.code, 0, "{line:?}: {}", run.err);
+        serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{line:?}: {error}: {}", run.out))
+    }
+
+    /// Runs, which must be refused; the words on stderr.
+    fn refused(&self, line: &[&str]) -> String {
+        let run = self.run(line);
+        assert_eq!((run.code, run.out.as_str()), (1, ""), "{line:?}: {}", run.err);
+        run.err
+    }
+
+    /// Runs, which must not be understood; the words on stderr.
+    fn misunderstood(&self, line: &[&str]) -> String {
+        let run = self.run(line);
+        assert_eq!((run.code, run.out.as_str()), (2, ""), "{line:?}: {}", run.err);
+        run.err
+    }
+
+    fn names(&self, line: &[&str], field: &str) -> Vec<String> {
+        self.json(line).as_array().unwrap().iter().map(|item| item[field].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// What the store itself says of a key's text.
+    fn look_up(&self, text: &str) -> Option<KeyRecord> {
+        let url = StoreUrl::parse(&self.url()).unwrap();
+        let digest = KeyDigest::of(&PlainKey::presented(text.as_bytes()).unwrap());
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+            let store = claviger::store::open(&url, Strategy::default(), Arc::new(SystemClock::start())).await.unwrap();
+            store.find_key(&digest).await.unwrap()
+        })
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+// ---------------------------------------------------------------------------------------------------------------- keys
+
+#[test]
+fn a_generated_key_is_printed_and_nothing_is_stored() {
+    let place = Place::new();
+
+    let plain = place.run(&["key", "generate"]);
+    let both = place.json(&["key", "generate"]);
+
+    assert_eq!((plain.code, plain.err.as_str(), plain.out.trim_end().len()), (0, "", KEY_LENGTH));
+    let key = PlainKey::presented(text(&both["key"]).as_bytes()).unwrap();
+    assert_eq!(key.id().unwrap().to_string(), text(&both["id"]));
+    assert_eq!(text(&both["sha256"]).parse::<KeyDigest>().unwrap(), KeyDigest::of(&key));
+    assert!(!place.path("claviger.db").exists());
+}
+
+#[test]
+fn a_created_key_works_and_its_text_is_shown_this_once() {
+    let place = Place::new();
+    place.json(&["space", "create", "production"]);
+
+    let made = place.json(&[
+        "key",
+        "create",
+        "--name",
+        "ci",
+        "--group",
+        "platform",
+        "--expires",
+        "90d",
+        "--bind",
+        "space-writer@production",
+        "--bind",
+        "space-reader@root",
+    ]);
+
+    let key = place.look_up(text(&made["key"])).unwrap();
+    assert_eq!((key.id.to_string(), key.name.as_str()), (text(&made["id"]).to_owned(), "ci"));
+    assert_eq!((&made["state"], &made["groups"], &made["revision"]), (&json!("active"), &json!(["platform"]), &json!(2)));
+    let bound: Vec<_> = key.bindings.iter().map(|binding| (binding.role.as_str(), binding.space.as_str())).collect();
+    assert!(bound.len() == 2 && bound.contains(&("space-writer", "production")) && bound.contains(&("space-reader", "root")), "{bound:?}");
+    let secret = &text(&made["key"])[31..];
+    let digest = KeyDigest::of(&PlainKey::presented(text(&made["key"]).as_bytes()).unwrap());
+    let hex = digest.as_bytes().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    for line in [&["key", "show", "ci"][..], &["key", "list"], &["key", "show", "ci", "-o", "json"], &["key", "list", "-o", "json"]] {
+        let run = place.run(line);
+        assert!(run.code == 0 && run.out.contains("ci"), "{}", run.err);
+        assert!(!run.out.contains(secret) && !run.out.contains(&hex) && !run.err.contains(secret), "{line:?}");
+    }
+}
+
+#[test]
+fn a_table_of_a_new_key_has_its_text_and_stderr_says_that_it_is_shown_once() {
+    let place = Place::new();
+
+    let run = place.run(&["key", "create", "--name", "ci"]);
+
+    let line = run.out.lines().find(|line| line.starts_with("key ")).unwrap();
+    assert!(place.look_up(line.split_whitespace().nth(1).unwrap()).is_some());
+    assert!(run.err.contains("shown this once"), "{}", run.err);
+    assert!(!run.err.contains("clv_"), "{}", run.err);
+}
+
+#[test]
+fn a_key_is_switched_off_on_and_off_for_good() {
+    let place = Place::new();
+    let made = place.json(&["key", "create", "--name", "ci"]);
+    let id = text(&made["id"]);
+
+    assert_eq!(place.json(&["key", "disable", "ci"])["state"], "disabled");
+    assert_eq!(place.json(&["key", "enable", id])["state"], "active");
+    let revoked = place.json(&["key", "revoke", "ci"]);
+
+    assert_eq!((&revoked["state"], &revoked["revision"]), (&json!("revoked"), &json!(4)));
+    assert!(place.names(&["key", "list"], "id").is_empty());
+    assert_eq!(place.names(&["key", "list", "--all"], "id"), [id]);
+    assert_eq!(place.json(&["key", "show", id])["state"], "revoked");
+    assert!(place.refused(&["key", "show", "ci"]).contains("there is no key ci"));
+    place.refused(&["key", "enable", id]);
+}
+
+#[test]
+fn a_rotated_key_has_two_secrets_for_the_grace_and_one_after_a_cut() {
+    let place = Place::new();
+    let first = place.json(&["key", "create", "--name", "ci"]);
+
+    let second = place.json(&["key", "rotate", "ci", "--grace", "1h"]);
+
+    let secrets = second["secrets"].as_array().unwrap();
+    assert_eq!(secrets.iter().filter(|secret| secret["ends_at"].is_null()).count(), 1);
+    assert!(secrets.iter().all(|secret| secret["last_used_at"].is_null() && secret.get("digest").is_none()));
+    assert_eq!((&first["id"], secrets.len()), (&second["id"], 2));
+    for made in [&first, &second] {
+        assert_eq!(place.look_up(text(&made["key"])).unwrap().id.to_string(), text(&first["id"]));
+    }
+
+    let third = place.run(&["key", "rotate", "ci", "--grace", "0"]);
+    assert!(third.code == 0 && third.err.contains("no longer works"), "{}", third.err);
+    assert!(place.misunderstood(&["key", "rotate", "ci"]).contains("--grace"));
+}
+
+#[test]
+fn a_key_is_renamed_regrouped_and_given_another_end() {
+    let place = Place::new();
+    place.json(&["key", "create", "--name", "ci", "--group", "a", "--group", "b"]);
+
+    let renamed = place.json(&["key", "update", "ci", "--name", "cd", "--description", "deploys"]);
+    let regrouped = place.json(&["key", "update", "cd", "--add-group", "c", "--remove-group", "a"]);
+    let ended = place.json(&["key", "update", "cd", "--expires", "2099-01-01T00:00:00Z"]);
+    let endless = place.json(&["key", "update", "cd", "--expires", "never", "--no-groups"]);
+
+    assert_eq!((&renamed["name"], &renamed["description"]), (&json!("cd"), &json!("deploys")));
+    assert_eq!(regrouped["groups"], json!(["b", "c"]));
+    assert_eq!(ended["expires_at"], "2099-01-01T00:00:00Z");
+    assert_eq!((&endless["expires_at"], &endless["groups"]), (&Value::Null, &json!([])));
+    assert!(place.misunderstood(&["key", "update", "cd"]).contains("nothing to change"));
+    assert!(place.misunderstood(&["key", "update", "cd", "--expires", "2020-01-01T00:00:00Z"]).contains("has passed"));
+}
+
+#[test]
+fn keys_of_other_systems_are_imported_by_digest_file_or_stdin() {
+    let place = Place::new();
+    let file = place.file("old.key", "sk-an-old-key-of-another-system\n");
+    // printf %s sk-by-its-digest | sha256sum
+    let sha256 = "679fcf1995ebfcd00fe0ee18b93a6795cebcf3d41271ccba654e7f4bad907371";
+
+    let by_file = place.json(&["key", "import", "--name", "by-file", "--key-file", &file]);
+    let environment = [("CLAVIGER_STORE", place.url())];
+    let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let by_stdin = place.run_with(&["key", "import", "--name", "by-stdin", "--key-file", "-"], &environment, "sk-from-stdin");
+    let by_digest = place.json(&["key", "import", "--name", "by-digest", "--sha256", sha256]);
+
+    assert_eq!(place.look_up("sk-an-old-key-of-another-system").unwrap().id.to_string(), text(&by_file["id"]));
+    assert_eq!((by_stdin.code, place.look_up("sk-from-stdin").unwrap().name.as_str()), (0, "by-stdin"));
+    assert!(by_digest.get("key").is_none() && !by_file.to_string().contains("sk-an-old"));
+    place.misunderstood(&["key", "import", "--name", "x"]);
+    place.misunderstood(&["key", "import", "--name", "x", "--sha256", sha256, "--key-file", &file]);
+    assert!(place.refused(&["key", "import", "--name", "again", "--sha256", sha256]).contains("error:"));
+}
+
+#[test]
+fn a_key_generated_beforehand_keeps_the_id_in_its_text() {
+    let place = Place::new();
+    let generated = place.json(&["key", "generate"]);
+    let file = place.file("new.key", text(&generated["key"]));
+
+    let imported = place.json(&["key", "import", "--name", "ci", "--key-file", &file]);
+
+    assert_eq!(imported["id"], generated["id"]);
+    assert!(place.look_up(text(&generated["key"])).is_some());
+}
+
+#[test]
+fn a_key_pasted_in_the_wrong_place_is_not_repeated() {
+    let place = Place::new();
+    let key = place.json(&["key", "create", "--name", "ci"]);
+    let pasted = text(&key["key"]);
+
+    for line in [
+        &["key", "show", pasted][..],
+        &["key", "revoke", pasted],
+        &["explain", "--key", pasted],
+        &["binding", "create", "--key", pasted, "--role", "space-reader", "--space", "root"],
+        &["key", "import", "--name", "x", "--sha256", pasted],
+    ] {
+        let said = place.misunderstood(line);
+        assert!(!said.contains(&pasted[31..]), "{said}");
+    }
+    assert!(place.misunderstood(&["key", "show", pasted]).contains(text(&key["id"])));
+}
+
+// ---------------------------------------------------------------------------------------------------------------- spaces, roles, groups, bindings
+
+#[test]
+fn spaces_are_made_relabelled_moved_and_deleted() {
+    let place = Place::new();
+
+    let made = place.json(&["space", "create", "production", "--parent", "root", "--name", "Production", "--label", "b", "--label", "a"]);
+    place.json(&["space", "create", "eu", "--parent", "production"]);
+    place.json(&["space", "create", "staging"]);
+    let moved = place.json(&["space", "update", "eu", "--parent", "staging", "--description", "moved"]);
+    let bare = place.json(&["space", "update", "production", "--no-labels"]);
+
+    assert_eq!(
+        made,
+        json!({"id": "production", "name": "Production", "description": "", "parent": "root", "labels": ["a", "b"], "revision": 1})
+    );
+    assert_eq!((&moved["parent"], &moved["description"], &moved["revision"]), (&json!("staging"), &json!("moved"), &json!(4)));
+    assert_eq!(bare["labels"], json!([]));
+    assert_eq!(place.names(&["space", "list"], "id"), ["eu", "production", "root", "staging"]);
+    place.refused(&["space", "update", "staging", "--parent", "eu"]);
+    place.refused(&["space", "delete", "staging"]);
+    place.refused(&["space", "delete", "root"]);
+    let deleted = place.json(&["space", "delete", "eu"]);
+    assert_eq!((&deleted["id"], &deleted["deleted"], &deleted["revision"]), (&json!("eu"), &json!(true), &json!(6)));
+    assert!(place.misunderstood(&["space", "create", "Not A Slug"]).contains("Not A Slug"));
+}
+
+#[test]
+fn roles_are_made_changed_and_deleted_but_those_of_the_system_stay() {
+    let place = Place::new();
+
+    let made = place.json(&["role", "create", "deployer", "--action", "run:trigger", "--action", "run:read"]);
+    let changed = place.json(&["role", "update", "deployer", "--action", "run:*", "--name", "Deploys"]);
+
+    assert_eq!(
+        (&made["actions"], &made["name"], &made["system"]),
+        (&json!(["run:read", "run:trigger"]), &json!("deployer"), &json!(false))
+    );
+    assert_eq!((&changed["actions"], &changed["name"]), (&json!(["run:*"]), &json!("Deploys")));
+    assert_eq!(place.json(&["role", "show", "deployer"])["actions"], json!(["run:*"]));
+    assert_eq!(place.names(&["role", "list"], "id"), ["deployer", "space-admin", "space-reader", "space-writer"]);
+    place.refused(&["role", "update", "space-reader", "--action", "*:*"]);
+    place.refused(&["role", "delete", "space-admin"]);
+    assert_eq!(place.json(&["role", "delete", "deployer"])["deleted"], true);
+    place.misunderstood(&["role", "create", "deployer"]);
+    place.misunderstood(&["role", "create", "deployer", "--action", "run"]);
+}
+
+#[test]
+fn groups_are_described_and_show_what_they_hold() {
+    let place = Place::new();
+
+    place.json(&["group", "create", "On Call", "--description", "who is woken"]);
+    let binding = place.json(&["binding", "create", "--group", "On Call", "--role", "space-writer", "--space", "root"]);
+    let changed = place.json(&["group", "update", "On Call", "--description", "who wakes"]);
+
+    assert_eq!(changed["description"], "who wakes");
+    assert_eq!(changed["bindings"], json!([{"id": binding["id"], "role": "space-writer", "space": "root"}]));
+    place.refused(&["group", "delete", "On Call"]);
+    place.json(&["binding", "delete", text(&binding["id"])]);
+    assert_eq!(place.json(&["group", "delete", "On Call"])["deleted"], true);
+    assert!(place.names(&["group", "list"], "name").is_empty());
+}
+
+#[test]
+fn bindings_are_made_listed_shown_and_deleted() {
+    let place = Place::new();
+    let key = place.json(&["key", "create", "--name", "ci"]);
+
+    let of_key = place.json(&["binding", "create", "--key", "ci", "--role", "space-reader", "--space", "root"]);
+    let of_group = place.json(&["binding", "create", "--group", "platform", "--role", "space-writer", "--space", "root"]);
+
+    assert_eq!(of_key["subject"], json!({"kind": "key", "id": key["id"], "name": "ci"}));
+    assert_eq!(of_group["subject"], json!({"kind": "group", "name": "platform"}));
+    let ids = |line: &[&str]| place.names(&[&["binding", "list"], line].concat(), "id");
+    assert_eq!(ids(&[]).len(), 2);
+    assert_eq!(ids(&["--key", "ci"]), [text(&of_key["id"])]);
+    assert_eq!(ids(&["--group", "platform"]), [text(&of_group["id"])]);
+    assert_eq!(ids(&["--role", "space-writer"]), [text(&of_group["id"])]);
+    assert!(ids(&["--role", "space-admin"]).is_empty());
+    assert_eq!(place.json(&["binding", "show", text(&of_key["id"])])["role"], "space-reader");
+    place.refused(&["binding", "create", "--key", "ci", "--role", "space-reader", "--space", "root"]);
+    assert_eq!(place.json(&["binding", "delete", text(&of_key["id"])])["deleted"], true);
+    assert!(place.refused(&["binding", "show", text(&of_key["id"])]).contains("there is no binding"));
+    place.misunderstood(&["binding", "create", "--role", "space-reader", "--space", "root"]);
+}
+
+#[test]
+fn what_is_not_there_is_named_with_what_is_nearly_called_so() {
+    let place = Place::new();
+    place.json(&["space", "create", "production"]);
+    place.json(&["role", "create", "deployer", "--action", "run:trigger"]);
+    place.json(&["key", "create", "--name", "backup-service"]);
+
+    for (line, hint) in [
+        (&["space", "show", "prodction"][..], "did you mean production?"),
+        (&["role", "delete", "deploier"], "did you mean deployer?"),
+        (&["key", "revoke", "backup-servce"], "did you mean backup-service?"),
+        (&["binding", "create", "--key", "backup-service", "--role", "deployr", "--space", "production"], "did you mean deployer?"),
+        (&["binding", "create", "--key", "backup-service", "--role", "deployer", "--space", "producton"], "did you mean production?"),
+    ] {
+        let said = place.refused(line);
+        assert!(said.contains(hint), "{line:?}: {said}");
+    }
+    let said = place.refused(&["space", "show", "billing"]);
+    assert!(said.contains("there is no space billing") && !said.contains("did you mean"), "{said}");
+}
+
+// ---------------------------------------------------------------------------------------------------------------- policies, strategy, explain
+
+const NIGHTLY: &str = "package spacelift\n\nimport rego.v1\n\nallow if input.session.login == \"nightly\"\n\n\
+    roles[\"production\"] contains \"space-writer\" if input.session.login == \"nightly\"\n\n\
+    roles[\"nowhere\"] contains \"space-reader\" if input.session.login == \"nightly\"\n\n\
+    deny if input.request.remote_ip == \"203.0.113.9\"\n";
+
+#[test]
+fn a_policy_is_saved_shown_replaced_and_deleted() {
+    let place = Place::new();
+    let file = place.file("nightly.rego", NIGHTLY);
+
+    let made = place.json(&["policy", "create", "nightly", "--file", &file]);
+    let environment = [("CLAVIGER_STORE", place.url())];
+    let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let v0 = "package spacelift\nallow { input.session.member }\n";
+    let replaced = place.run_with(&["policy", "update", "nightly", "--file", "-", "--rego", "v0", "-o", "json"], &environment, v0);
+
+    assert_eq!((&made["name"], &made["source"], &made["rego"]), (&json!("nightly"), &json!(NIGHTLY), &Value::Null));
+    let replaced: Value = serde_json::from_str(&replaced.out).unwrap();
+    assert_eq!((&replaced["source"], &replaced["rego"], &replaced["revision"]), (&json!(v0), &json!("v0"), &json!(2)));
+    assert_eq!(place.json(&["policy", "show", "nightly"])["source"], v0);
+    assert_eq!(place.names(&["policy", "list"], "name"), ["nightly"]);
+    assert_eq!(place.json(&["policy", "delete", "nightly"])["deleted"], true);
+    assert!(place.names(&["policy", "list"], "name").is_empty());
+}
+
+#[test]
+fn a_policy_with_faults_is_not_saved_and_its_faults_are_told() {
+    let place = Place::new();
+    let file = place.file("open.rego", "package spacelift\n\nroles[space][role_id] { input.session.login == \"x\" }\n");
+
+    let told = place.run(&["policy", "create", "open", "--file", &file]);
+    let as_json = place.run(&["policy", "create", "open", "--file", &file, "-o", "json"]);
+
+    assert_eq!((told.code, told.out.as_str(), as_json.code), (1, "", 1));
+    assert!(told.err.contains("3:"), "{}", told.err);
+    let faults: Value = serde_json::from_str(&as_json.out).unwrap();
+    assert_eq!(faults["faults"][0]["line"], 3, "{faults}");
+    assert!(place.names(&["policy", "list"], "name").is_empty());
+    assert!(place.refused(&["policy", "create", "x", "--file", "no-such-file"]).contains("cannot read no-such-file"));
+}
+
+#[test]
+fn the_strategy_is_shown_and_set() {
+    let place = Place::new();
+
+    assert_eq!(place.run(&["strategy"]).out, "combined\n");
+    let set = place.json(&["strategy", "set", "login-policies"]);
+    assert_eq!(set, json!({"strategy": "login-policies", "revision": 1}));
+    assert_eq!(place.json(&["strategy", "show"])["strategy"], "login-policies");
+    place.misunderstood(&["strategy", "set", "none"]);
+}
+
+#[test]
+fn an_explanation_names_the_binding_the_group_and_the_policy_and_what_was_left_out() {
+    let place = Place::new();
+    place.json(&["space", "create", "production"]);
+    place.json(&["key", "create", "--name", "nightly", "--group", "platform", "--bind", "space-reader@production"]);
+    place.json(&["binding", "create", "--group", "platform", "--role", "space-reader", "--space", "root"]);
+    place.json(&["policy", "create", "by-night", "--file", &place.file("nightly.rego", NIGHTLY)]);
+    let binding = place.json(&["binding", "list", "--key", "nightly"])[0]["id"].clone();
+
+    let explained = place.json(&["explain", "--key", "nightly", "--ip", "192.0.2.7", "--at", "2030-01-01T00:00:00Z"]);
+
+    assert_eq!((&explained["decision"], &explained["code"]), (&json!("allow"), &json!("ok")));
+    assert_eq!((&explained["ip"], &explained["at"]), (&json!("192.0.2.7"), &json!("2030-01-01T00:00:00Z")));
+    assert_eq!(
+        explained["grants"],
+        json!([
+            {"space": "production", "role": "space-reader", "via": {"kind": "binding", "name": binding}},
+            {"space": "production", "role": "space-writer", "via": {"kind": "policy", "name": "by-night"}},
+            {"space": "root", "role": "space-reader", "via": {"kind": "group", "name": "platform"}},
+        ])
+    );
+    assert_eq!(
+        explained["ignored"],
+        json!([{"policy": "by-night", "space": "nowhere", "role": "space-reader", "reason": "unknown_space"}])
+    );
+    let table = place.run(&["explain", "--key", "nightly"]);
+    assert!(table.out.contains("policy by-night") && table.out.contains("group platform") && table.out.contains("no such space"));
+    assert!(table.err.contains("127.0.0.1"), "{}", table.err);
+}
+
+#[test]
+fn an_explanation_of_a_refusal_says_why_and_is_no_failure() {
+    let place = Place::new();
+    place.json(&["space", "create", "production"]);
+    place.json(&["key", "create", "--name", "nightly", "--expires", "90d"]);
+    place.json(&["key", "create", "--name", "idle"]);
+    place.json(&["policy", "create", "by-night", "--file", &place.file("nightly.rego", NIGHTLY)]);
+    let explain = |line: &[&str]| {
+        let explained = place.json(&[&["explain", "--ip", "192.0.2.7"], line].concat());
+        assert_eq!(explained["decision"], "refuse");
+        (text(&explained["code"]).to_owned(), text(&explained["reason"]).to_owned())
+    };
+
+    assert_eq!(explain(&["--key", "idle"]).0, "no_roles");
+    assert_eq!(
+        explain(&["--key", "nightly", "--at", "2099-01-01T00:00:00Z"]),
+        ("invalid_key".into(), "the key does not work: expired".into())
+    );
+    let denied = place.json(&["explain", "--key", "nightly", "--ip", "::ffff:203.0.113.9"]);
+    assert_eq!((&denied["code"], &denied["reason"]), (&json!("denied"), &json!("policy by-night says deny")));
+    place.json(&["strategy", "set", "login-policies"]);
+    assert_eq!(explain(&["--key", "idle"]).0, "not_allowed");
+    place.json(&["key", "disable", "idle"]);
+    assert_eq!(explain(&["--key", "idle"]).0, "invalid_key");
+}
+
+#[test]
+fn an_explanation_takes_in_the_policies_of_the_configured_directory() {
+    let place = Place::new();
+    place.file("policies/by_night.rego", NIGHTLY);
+    let config = place.file("claviger.toml", "[policies]\ndir = \"policies\"\n[store]\nurl = \"sqlite://claviger.db\"\n");
+    place.json(&["space", "create", "production", "--config", &config]);
+    place.json(&["key", "create", "--name", "nightly", "--config", &config]);
+
+    let explained = place.json(&["explain", "--key", "nightly", "--ip", "192.0.2.7", "--config", &config]);
+
+    assert_eq!(explained["grants"][0]["via"], json!({"kind": "policy", "name": "by_night"}), "{explained}");
+}
+
+// ---------------------------------------------------------------------------------------------------------------- the frame
+
+#[test]
+fn a_command_without_a_store_says_what_to_give() {
+    let place = Place::new();
+
+    let run = place.run_with(&["key", "list"], &[], "");
+
+    assert_eq!((run.code, run.out.as_str()), (2, ""));
+    for way in ["--store", "--config", "CLAVIGER_STORE", "CLAVIGER_CONFIG"] {
+        assert!(run.err.contains(way), "{}", run.err);
+    }
+}
+
+#[test]
+fn the_store_is_named_by_argument_configuration_or_environment() {
+    let place = Place::new();
+    let config = place.file("etc/claviger.toml", "[store]\nurl = \"sqlite://configured.db\"\n");
+    let named = |line: &[&str], environment: &[(&str, &str)]| {
+        let run = place.run_with(&[&["strategy"], line].concat(), environment, "");
+        assert_eq!((run.code, run.out.as_str()), (0, "combined\n"), "{}", run.err);
+    };
+
+    named(&["--store", "sqlite://one.db"], &[("CLAVIGER_STORE", "sqlite://environment.db")]);
+    named(&["--config", &config], &[("CLAVIGER_STORE", "sqlite://environment.db")]);
+    named(&[], &[("CLAVIGER_STORE", "sqlite://two.db"), ("CLAVIGER_CONFIG", &config)]);
+    named(&[], &[("CLAVIGER_STORE__URL", "sqlite://three.db")]);
+
+    for made in ["one.db", "etc/configured.db", "two.db", "three.db"] {
+        assert!(place.path(made).exists(), "{made}");
+    }
+    assert!(!place.path("environment.db").exists());
+    named(&[], &[("CLAVIGER_CONFIG", &config)]);
+}
+
+#[test]
+fn a_new_store_is_remarked_upon_and_starts_with_the_configured_strategy() {
+    let place = Place::new();
+    let config = place.file("claviger.toml", "[login]\nstrategy = \"user-management\"\n[store]\nurl = \"sqlite://claviger.db\"\n");
+
+    let first = place.run_with(&["strategy", "--config", &config], &[], "");
+    let second = place.run_with(&["strategy", "--config", &config], &[], "");
+
+    assert_eq!((first.code, first.out.as_str()), (0, "user-management\n"), "{}", first.err);
+    assert!(first.err.contains("made a new store") && second.err.is_empty(), "{}{}", first.err, second.err);
+}
+
+#[test]
+fn a_broken_configuration_keeps_nobody_from_revoking_a_key() {
+    let place = Place::new();
+    place.json(&["key", "create", "--name", "leaked"]);
+    let config = place.file("claviger.toml", "[token]\nttl = \"soon\"\n");
+
+    let broken = place.run_with(&["key", "list", "--config", &config], &[], "");
+    let revoked = place.run_with(&["key", "revoke", "leaked", "--store", &place.url()], &[("CLAVIGER_CONFIG", &config)], "");
+
+    assert!(broken.code == 2 && broken.err.contains("ttl"), "{}", broken.err);
+    assert_eq!(revoked.code, 0, "{}", revoked.err);
+}
+
+#[test]
+fn what_people_fill_in_cannot_steer_a_terminal() {
+    let place = Place::new();
+    let hostile = "\u{1b}[2J\u{202e}evil";
+    place.json(&["space", "create", "production", "--name", hostile, "--label", hostile]);
+    place.json(&["key", "create", "--name", "ci", "--description", hostile]);
+
+    for line in [&["space", "list"][..], &["space", "show", "production"], &["key", "show", "ci"]] {
+        let run = place.run(line);
+        assert!(run.out.contains("\\u{1b}[2J\\u{202e}evil"), "{}", run.out);
+        assert!(!run.out.contains(['\u{1b}', '\u{202e}']), "{}", run.out);
+    }
+    assert_eq!(place.json(&["space", "show", "production"])["name"], hostile);
+    let said = place.refused(&["key", "show", hostile]);
+    assert!(!said.contains('\u{1b}'), "{said}");
+}
+
+#[test]
+fn what_is_not_understood_ends_with_two_and_help_with_zero() {
+    let place = Place::new();
+
+    for line in [&["frobnicate"][..], &["key"], &["key", "list", "-o", "xml"], &["key", "create"], &["key", "create", "--name", " x"]] {
+        place.misunderstood(line);
+    }
+    assert!(place.misunderstood(&["key", "list", "--store", "postgres://db/claviger"]).contains("error:"));
+    for line in [&["--help"][..], &["--version"], &["key", "--help"]] {
+        let run = place.run(line);
+        assert!(run.code == 0 && !run.out.is_empty(), "{line:?}: {}", run.err);
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let place = Place::new();
+
+    assert!(place.run(&["version"]).out.starts_with(concat!("claviger ", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(place.json(&["version"])["version"], env!("CARGO_PKG_VERSION"));
+}
+
+/// Answers one request with this status; the request's first line comes back.
+fn answering(status: &'static str) -> (String, std::thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut asked = Vec::new();
+        let mut buffer = [0; 1024];
+        while !asked.ends_with(b"\r\n\r\n") {
+            let read = stream.read(&mut buffer).unwrap();
+            assert_ne!(read, 0, "the request ends early");
+            asked.extend_from_slice(&buffer[..read]);
+        }
+        write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 8\r\nconnection: close\r\n\r\nstore: -").unwrap();
+        String::from_utf8(asked).unwrap().lines().next().unwrap().to_owned()
+    });
+    (address, answering)
+}
+
+#[test]
+fn a_healthcheck_passes_on_what_readyz_says() {
+    let place = Place::new();
+
+    let (address, asked) = answering("200 OK");
+    let ready = place.run(&["healthcheck", "--url", &format!("http://{address}")]);
+    assert_eq!((ready.code, ready.out.as_str()), (0, "ready\n"), "{}", ready.err);
+    assert!(asked.join().unwrap().starts_with("GET /readyz"));
+
+    let (address, asked) = answering("503 Service Unavailable");
+    let unready = place.run_with(&["healthcheck"], &[("CLAVIGER_OPS__LISTEN", &address)], "");
+    assert_eq!((unready.code, unready.out.as_str()), (1, "not ready\n"));
+    assert!(unready.err.contains("store: -"), "{}", unready.err);
+    asked.join().unwrap();
+}
+
+#[test]
+fn a_healthcheck_that_nobody_answers_fails() {
+    let place = Place::new();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+
+    let said = place.refused(&["healthcheck", "--url", &format!("http://{free}")]);
+
+    assert!(said.contains("no answer"), "{said}");
+    assert_eq!(place.run(&["healthcheck", "--url", "https://x"]).code, 2);
+}

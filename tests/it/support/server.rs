@@ -1,0 +1,232 @@
+//! `claviger serve` as a process of its own, an upstream behind it, and the command line beside it as another process.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::echo::Echo;
+use super::http::{self, Answer};
+
+pub(crate) struct Server {
+    process: Child,
+    proxy: SocketAddr,
+    ops: SocketAddr,
+    dir: TempDir,
+    echo: Echo,
+    log: Arc<Mutex<String>>,
+    environment: Vec<(String, String)>,
+}
+
+/// A change by another process is in force within a second; this is far beyond, for a machine that does ten things at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A key as `key create -o json` tells of it.
+pub(crate) struct Key {
+    pub(crate) text: String,
+}
+
+/// How a server is set up before it starts.
+pub(crate) struct Setup {
+    dir: TempDir,
+    echo: Echo,
+    config: String,
+    environment: Vec<(String, String)>,
+}
+
+impl Setup {
+    pub(crate) fn new() -> Self {
+        let (dir, echo) = (tempfile::tempdir().unwrap(), Echo::start());
+        let config = format!(
+            "[proxy]\nlisten = \"127.0.0.1:0\"\nthreads = 1\nclient_ip = \"x-forwarded-for\"\ntrusted_proxies = [\"127.0.0.1/32\"]\n\
+             [upstream]\nurl = \"http://{}\"\n[ops]\nlisten = \"127.0.0.1:0\"\n[token]\nkeys = \"keys\"\n\
+             [store]\nurl = \"sqlite://claviger.db\"\n[log]\nformat = \"json\"\nlevel = \"info\"\naccess = \"all\"\n",
+            echo.address()
+        );
+        Self { dir, echo, config, environment: Vec::new() }
+    }
+
+    /// As if the environment said so.
+    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With these policies in `policies.dir`.
+    pub(crate) fn policies<'a>(self, policies: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let dir = self.dir.path().join("policies");
+        std::fs::create_dir_all(&dir).unwrap();
+        for (name, text) in policies {
+            std::fs::write(dir.join(name), text).unwrap();
+        }
+        self.environment("CLAVIGER_POLICIES__DIR", dir.to_str().unwrap())
+    }
+
+    /// Starts, and returns when the server says that it serves.
+    pub(crate) fn start(self) -> Server {
+        let config = self.dir.path().join("claviger.toml");
+        std::fs::write(&config, &self.config).unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_claviger"))
+            .args(["serve", "--config"])
+            .arg(&config)
+            .envs(self.environment.clone())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let serving = loop {
+            let line = lines.next().unwrap_or_else(|| panic!("the server ended: {}", log.lock().unwrap())).unwrap();
+            log.lock().unwrap().extend([&*line, "\n"]);
+            if line.contains("\"message\":\"serving\"") {
+                break serde_json::from_str::<Value>(&line).unwrap();
+            }
+        };
+        let rest = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                rest.lock().unwrap().extend([&*line, "\n"]);
+            }
+        });
+        let address = |listener: &str| serving[listener].as_str().unwrap().parse().unwrap();
+        Server { environment: self.environment, process, proxy: address("proxy"), ops: address("ops"), dir: self.dir, echo: self.echo, log }
+    }
+}
+
+impl Server {
+    /// With nothing but a root admin key.
+    pub(crate) fn start() -> Self {
+        Setup::new().start()
+    }
+
+    /// With the spaces and roles that most tests want.
+    pub(crate) fn with_spaces() -> Self {
+        let server = Self::start();
+        server.make_spaces();
+        server
+    }
+
+    pub(crate) fn make_spaces(&self) {
+        for space in ["development", "staging", "production"] {
+            self.run(&["space", "create", space, "--parent", "root"]);
+        }
+        self.run(&["role", "create", "deployer", "--action", "run:trigger"]);
+        let last = self.run(&["role", "create", "observer", "--action", "run:read"])["revision"].as_u64().unwrap();
+        self.until("the spaces and roles to be known", |server| server.applied_revision() >= last);
+    }
+
+    /// The last change that is in force in the server, as its metrics tell.
+    pub(crate) fn applied_revision(&self) -> u64 {
+        let metrics = http::get(self.ops, "/metrics", &[]).text();
+        let line = metrics.lines().find(|line| line.starts_with("claviger_applied_revision ")).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// Makes a role with this action, and waits until the server knows it.
+    pub(crate) fn make_role(&self, id: &str, action: &str) {
+        let made = self.run(&["role", "create", id, "--action", action])["revision"].as_u64().unwrap();
+        self.until("the role to be known", |server| server.applied_revision() >= made);
+    }
+
+    pub(crate) fn proxy(&self) -> SocketAddr {
+        self.proxy
+    }
+
+    pub(crate) fn ops(&self) -> SocketAddr {
+        self.ops
+    }
+
+    pub(crate) fn echo(&self) -> &Echo {
+        &self.echo
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.dir().join("claviger.toml")
+    }
+
+    /// What the server has written to stderr so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Asks the proxy with this key.
+    pub(crate) fn get(&self, key: &str) -> Answer {
+        self.get_from(key, "198.51.100.7")
+    }
+
+    /// The same from another address.
+    pub(crate) fn get_from(&self, key: &str, address: &str) -> Answer {
+        http::get(self.proxy, "/", &[("Authorization", &format!("Bearer {key}")), ("X-Forwarded-For", address)])
+    }
+
+    /// The roles that the upstream is told of, as `space` → roles; fails if the request does not pass.
+    pub(crate) fn roles(&self, key: &str) -> Value {
+        let answer = self.get(key);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["claims"]["roles"].clone()
+    }
+
+    /// Runs the command line on the server's store: another process. Fails if it fails.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Value {
+        let output = self.try_run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+    }
+
+    pub(crate) fn try_run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_claviger"))
+            .args(arguments)
+            .args(["-o", "json", "--config"])
+            .arg(self.config())
+            .envs(self.environment.clone())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    /// Makes a key; `more` are further arguments of `key create`.
+    pub(crate) fn key(&self, name: &str, more: &[&str]) -> Key {
+        let made = self.run(&[&["key", "create", "--name", name], more].concat());
+        Key { text: made["key"].as_str().unwrap().to_owned() }
+    }
+
+    /// Asks again and again until the answer is as it should be.
+    #[expect(clippy::disallowed_methods, reason = "a real process is waited for, by a real clock")]
+    pub(crate) fn until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+        let start = std::time::Instant::now();
+        while !holds(self) {
+            assert!(start.elapsed() < PATIENCE, "{what} never came to be; the log:\n{}", self.log());
+        }
+    }
+
+    /// Sends a signal to the process.
+    pub(crate) fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap().success());
+    }
+
+    /// Waits for the process to end.
+    pub(crate) fn wait(&mut self) -> std::process::ExitStatus {
+        self.process.wait().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
