@@ -1,0 +1,49 @@
+//! Fills a store with keys for `benches/compare`: `fill STORE COUNT ROLE SPACE` makes COUNT keys, each with the role in the space, and
+//! prints their texts, one a line. The store must have the role and the space.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use claviger::clock::{Clock, SystemClock};
+use claviger::config::StoreUrl;
+use claviger::model::{Actor, BindingId, KeyDigest, KeyId, Mutation, NewKey, PlainKey, RoleId, SpaceId, Strategy};
+use claviger::store;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [path, count, role, space] = arguments.as_slice() else {
+        anyhow::bail!("usage: fill STORE COUNT ROLE SPACE");
+    };
+    let (role, space): (RoleId, SpaceId) = (role.parse()?, space.parse()?);
+    let clock = Arc::new(SystemClock::start());
+    let store = store::open(&StoreUrl::Sqlite(PathBuf::from(path)), Strategy::Combined, clock.clone()).await?;
+    let mut out = std::io::stdout().lock();
+    for number in 0..count.parse::<u32>().context("COUNT must be a number")? {
+        let made_at = u64::try_from(clock.now().wall.as_millisecond())?;
+        let (id, binding) = (KeyId::new(made_at, random()?), BindingId::new(made_at, random()?));
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret)?;
+        let text = PlainKey::generate(id, &secret);
+        let key = NewKey {
+            id,
+            name: format!("fill-{number}").parse()?,
+            description: String::new(),
+            groups: Vec::new(),
+            expires_at: None,
+            digest: KeyDigest::of(&text),
+            bindings: vec![(binding, role.clone(), space.clone())],
+        };
+        store.apply(Mutation::CreateKey(key), &Actor::Operator).await?;
+        writeln!(out, "{}", text.reveal())?;
+    }
+    Ok(())
+}
+
+fn random() -> anyhow::Result<u128> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(u128::from_ne_bytes(bytes))
+}

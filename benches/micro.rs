@@ -1,0 +1,236 @@
+//! What the steps of an exchange cost, one by one: `cargo bench --bench micro`.
+//!
+//! Under `cargo test` each runs once, so that a bench that no longer works is found by the tests. Compare runs with each other, not
+//! with numbers of another machine.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use claviger::clock::{Clock as _, SystemClock};
+use claviger::config::{Settings, StoreUrl, TokenAlgorithm};
+use claviger::exchange::{Exchange, Origin};
+use claviger::model::{
+    Actor, AdmitWithoutRoles, BindingId, Decision, GroupName, KeyDigest, KeyId, KeyRecord, Mutation, NewKey, PlainKey, Snapshot, Space,
+    Strategy, Subject,
+};
+use claviger::policy::{Evaluator, LoginInput, PolicyLimits, PolicySet, PolicySource, SharedInput};
+use claviger::store::{self, Store};
+use claviger::telemetry::Metrics;
+use claviger::token::{KeyRing, Minter};
+use divan::{Bencher, black_box};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const SECRET: [u8; 32] = [7; 32];
+
+fn main() {
+    divan::main();
+}
+
+fn key_text() -> PlainKey {
+    PlainKey::generate(KeyId::new(1_700_000_000_000, 42), &SECRET)
+}
+
+#[divan::bench]
+fn parse_and_digest_a_key(bencher: Bencher) {
+    let text = key_text().reveal().to_owned();
+    bencher.bench(|| PlainKey::presented(black_box(text.as_bytes())).map(|plain| KeyDigest::of(&plain)));
+}
+
+#[divan::bench]
+fn refuse_a_key_with_a_wrong_checksum(bencher: Bencher) {
+    let mut text = key_text().reveal().to_owned();
+    let last = if text.pop() == Some('0') { '1' } else { '0' };
+    text.push(last);
+    bencher.bench(|| PlainKey::presented(black_box(text.as_bytes())).is_none());
+}
+
+/// A store with spaces, a role, a key in a group, and an exchange over it, as a running server has them.
+struct World {
+    runtime: Runtime,
+    store: Arc<dyn Store>,
+    exchange: Arc<Exchange>,
+    clock: Arc<SystemClock>,
+    digest: KeyDigest,
+    directory: TempDir,
+}
+
+impl World {
+    fn new(policies: Option<&Path>) -> Self {
+        let runtime = Runtime::new().expect("a runtime starts");
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        let clock = Arc::new(SystemClock::start());
+        let mut settings = Settings::default();
+        settings.store.url = StoreUrl::Sqlite(directory.path().join("bench.db"));
+        settings.token.keys = directory.path().join("keys");
+        settings.policies.dir = policies.map(Path::to_owned);
+        let (store, exchange) = runtime.block_on(async {
+            let store = store::open(&settings.store.url, Strategy::Combined, clock.clone()).await.expect("a new store opens");
+            for mutation in mutations() {
+                store.apply(mutation, &Actor::Operator).await.expect("the example data fits");
+            }
+            let metrics = Arc::new(Metrics::new());
+            let exchange = Exchange::start(&settings, store.clone(), clock.clone(), metrics).await.expect("the exchange starts");
+            (store, exchange)
+        });
+        Self { runtime, store, exchange, clock, digest: KeyDigest::of(&key_text()), directory }
+    }
+
+    fn origin(&self) -> Origin {
+        Origin { address: Some(address()), at: self.clock.now() }
+    }
+
+    fn key(&self) -> KeyRecord {
+        self.runtime.block_on(self.store.find_key(&self.digest)).expect("the store answers").expect("the key is there")
+    }
+}
+
+fn address() -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3))
+}
+
+fn mutations() -> Vec<Mutation> {
+    let parsed = "literals of this file are well-formed";
+    let group: GroupName = "platform".parse().expect(parsed);
+    let role = "deployer".parse::<claviger::model::RoleId>().expect(parsed);
+    let space = |id: &str| {
+        let space = Space {
+            id: id.parse().expect(parsed),
+            name: id.to_owned(),
+            description: String::new(),
+            parent: Some("root".parse().expect(parsed)),
+            labels: Vec::new(),
+        };
+        Mutation::CreateSpace(space)
+    };
+    let key = NewKey {
+        id: KeyId::new(1_700_000_000_000, 42),
+        name: "ci-cd-production".parse().expect(parsed),
+        description: String::new(),
+        groups: vec![group.clone()],
+        expires_at: None,
+        digest: KeyDigest::of(&key_text()),
+        bindings: vec![(BindingId::new(1, 1), role.clone(), "production".parse().expect(parsed))],
+    };
+    vec![
+        space("production"),
+        space("staging"),
+        space("development"),
+        Mutation::CreateRole {
+            id: role.clone(),
+            name: "Deployer".to_owned(),
+            description: String::new(),
+            actions: vec!["run:trigger".parse().expect(parsed)],
+        },
+        Mutation::CreateKey(key),
+        Mutation::CreateBinding { id: BindingId::new(1, 2), subject: Subject::Group(group), role, space: "staging".parse().expect(parsed) },
+    ]
+}
+
+static WITHOUT_POLICIES: LazyLock<World> = LazyLock::new(|| World::new(None));
+static WITH_POLICIES: LazyLock<World> = LazyLock::new(|| World::new(Some(&policies_dir())));
+
+fn policies_dir() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("policies")
+}
+
+#[divan::bench]
+fn take_a_credential_from_the_cache(bencher: Bencher) {
+    let world = &*WITHOUT_POLICIES;
+    let origin = world.origin();
+    world.runtime.block_on(world.exchange.credential(&world.digest, &origin)).expect("the key is let in");
+    bencher.bench(|| world.exchange.cached(black_box(&world.digest), black_box(&origin)));
+}
+
+/// The key's record is known, but policies must be asked about another address.
+#[divan::bench]
+fn a_new_address_with_all_example_policies(bencher: Bencher) {
+    let world = &*WITH_POLICIES;
+    let mut last = u32::from(Ipv4Addr::new(10, 0, 0, 0));
+    let next = || {
+        last += 1;
+        Origin { address: Some(Ipv4Addr::from(last).into()), at: world.clock.now() }
+    };
+    bencher.with_inputs(next).bench_local_refs(|origin| {
+        world.runtime.block_on(world.exchange.credential(&world.digest, origin)).expect("the key is let in from 10.0.0.0/8")
+    });
+}
+
+#[divan::bench]
+fn look_up_a_key_in_the_store(bencher: Bencher) {
+    let world = &*WITHOUT_POLICIES;
+    bencher.bench(|| world.runtime.block_on(world.store.find_key(black_box(&world.digest))).expect("the store answers"));
+}
+
+#[divan::bench]
+fn decide_by_bindings_and_groups(bencher: Bencher) {
+    let world = &*WITHOUT_POLICIES;
+    let (key, snapshot): (KeyRecord, Arc<Snapshot>) = (world.key(), world.exchange.snapshot());
+    bencher.bench(|| Decision::make(black_box(&snapshot), black_box(&key), &[], AdmitWithoutRoles::No));
+}
+
+#[divan::bench]
+fn resolve_roles_in_force(bencher: Bencher) {
+    let world = &*WITHOUT_POLICIES;
+    let snapshot = world.exchange.snapshot();
+    let grants = Decision::make(&snapshot, &world.key(), &[], AdmitWithoutRoles::No).grants;
+    bencher.bench(|| black_box(&grants).effective(black_box(&snapshot)));
+}
+
+fn example_policies() -> Vec<String> {
+    claviger::policy::read_dir(&policies_dir()).unwrap_or_default().into_iter().map(|source| source.name.to_string()).collect()
+}
+
+/// One evaluation, the hand-over to the evaluator's thread and back included.
+#[divan::bench(args = example_policies())]
+fn evaluate(bencher: Bencher, name: &str) {
+    let world = &*WITHOUT_POLICIES;
+    let sources: Vec<PolicySource> = claviger::policy::read_dir(&policies_dir())
+        .expect("the example policies can be read")
+        .into_iter()
+        .filter(|source| source.name.as_str() == name)
+        .collect();
+    let limits = PolicyLimits { time: Duration::from_secs(1), memory: 64 << 20 };
+    let set = Arc::new(PolicySet::load(&sources, limits).expect("the example policies load"));
+    let input = LoginInput {
+        shared: Arc::new(SharedInput::of(&world.exchange.snapshot())),
+        key: Arc::new(world.key()),
+        root_admin: false,
+        remote_ip: address(),
+        at: world.clock.now().wall,
+        instance: "bench".into(),
+    };
+    let evaluator = Evaluator::start(1).expect("a thread starts");
+    bencher.bench(|| {
+        world.runtime.block_on(evaluator.ask(set.clone(), input.clone())).expect("the example policies answer within their limits")
+    });
+}
+
+#[divan::bench(args = [TokenAlgorithm::Es256, TokenAlgorithm::EdDsa, TokenAlgorithm::Rs256])]
+fn mint(bencher: Bencher, algorithm: TokenAlgorithm) {
+    let world = &*WITHOUT_POLICIES;
+    let mut settings = Settings::default().token;
+    settings.algorithm = algorithm;
+    let now = world.clock.now().wall;
+    let folder = world.directory.path().join(format!("{algorithm:?}"));
+    let ring = KeyRing::open(&folder, algorithm, settings.ttl, now).expect("a signing key can be made");
+    let (key, snapshot) = (world.key(), world.exchange.snapshot());
+    let decision = Decision::make(&snapshot, &key, &[], AdmitWithoutRoles::No);
+    let (effective, bound) = (decision.grants.effective(&snapshot), decision.grants.bound());
+    let subject = claviger::token::Subject {
+        key: key.id,
+        name: &key.name,
+        groups: &decision.groups,
+        effective: &effective,
+        bound: &bound,
+        revision: snapshot.revision,
+        not_after: None,
+    };
+    let minter = Minter::new(&settings);
+    bencher.bench(|| minter.mint(black_box(&ring), black_box(&subject), now).expect("a small token can be signed"));
+}
