@@ -3,8 +3,10 @@
 //! stdout is data, stderr is talk. Exit codes: 0 done, 1 refused or failed, 2 usage or configuration. Secrets come by file or stdin
 //! and never as an argument, where every user of the machine could read them.
 
+mod audit;
 mod binding;
 mod check;
+mod completion;
 mod configured;
 mod dev;
 mod draw;
@@ -13,6 +15,7 @@ mod failure;
 mod group;
 mod healthcheck;
 mod key;
+mod man;
 mod open_store;
 mod output;
 mod policy;
@@ -66,11 +69,17 @@ enum Command {
     Strategy(strategy::StrategyCommand),
     /// Which binding, group or policy gives a key which role where, and what was left out
     Explain(explain::Explain),
+    /// Who changed what, when
+    Audit(audit::Audit),
     /// Look into a JWT and verify it
     #[command(subcommand)]
     Token(token::TokenCommand),
     /// Ask a running process whether it is ready
     Healthcheck(healthcheck::Healthcheck),
+    /// What makes a shell complete this command line
+    Completion(completion::Completion),
+    /// The manual page
+    Man(man::Man),
     /// Which version this is
     Version(version::Version),
 }
@@ -89,8 +98,11 @@ impl Command {
             Self::Policy(command) => command.run(out).await,
             Self::Strategy(command) => command.run(out).await,
             Self::Explain(command) => command.run(out).await,
+            Self::Audit(command) => command.run(out).await,
             Self::Token(command) => command.run(out).await,
             Self::Healthcheck(command) => command.run(out).await,
+            Self::Completion(command) => command.run(out),
+            Self::Man(command) => command.run(out),
             Self::Version(command) => command.run(out).await,
         }
     }

@@ -12,7 +12,9 @@ use super::output::Output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Colour, Settings, StoreUrl};
 use crate::exchange::{ExchangeError, Explainer};
-use crate::model::{Actor, Binding, BindingId, Change, KEY_PREFIX, KeyId, KeyName, KeyRecord, Mutation, PlainKey, Snapshot, Strategy};
+use crate::model::{
+    Actor, AuditEntry, Binding, BindingId, Change, KEY_PREFIX, KeyId, KeyName, KeyRecord, Mutation, PlainKey, Snapshot, Strategy,
+};
 use crate::store::{self, Page, Store, StoreError};
 
 /// How many rows are read at a time.
@@ -174,6 +176,32 @@ impl OpenStore {
             }
             bindings.extend(page);
         }
+    }
+
+    /// At most `limit` audit entries, newest first, those that `query` stands in, down to the first that is not `wanted`.
+    pub(crate) async fn audit(
+        &self,
+        limit: usize,
+        query: Option<&str>,
+        wanted: impl Fn(&AuditEntry) -> bool,
+    ) -> Result<Vec<AuditEntry>, Failure> {
+        let mut entries: Vec<AuditEntry> = Vec::new();
+        loop {
+            let after = entries.last().map(|entry| entry.revision);
+            let page = self.store.audit(&Page { after, limit: PAGE, query: query.map(str::to_owned) }).await?;
+            let read = page.len();
+            let left = limit.saturating_sub(entries.len());
+            let taken = entries.len();
+            entries.extend(page.into_iter().take(left).take_while(&wanted));
+            if read < PAGE as usize || entries.len() - taken < read {
+                return Ok(entries);
+            }
+        }
+    }
+
+    /// Returns when something may have changed; see [`Store::woken`].
+    pub(crate) async fn woken(&self) {
+        self.store.woken().await;
     }
 
     /// The binding with this id.

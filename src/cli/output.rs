@@ -107,6 +107,19 @@ impl Output {
         }
     }
 
+    /// One of a stream of things, as JSON on one line.
+    #[expect(clippy::unused_self, reason = "beside the other forms of output")]
+    pub(crate) fn json_line(&self, thing: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string(thing).map_err(|error| not_json(&error))?;
+        print(&format!("{text}\n"))
+    }
+
+    /// Bytes that are the data itself, and no terminal's business.
+    #[expect(clippy::unused_self, reason = "beside the other forms of output")]
+    pub(crate) fn raw(&self, text: &[u8]) -> Result<(), Failure> {
+        print(&String::from_utf8_lossy(text))
+    }
+
     /// Several lines that are the data itself.
     #[expect(clippy::unused_self, reason = "beside the other forms of output")]
     pub(crate) fn text(&self, lines: &str) -> Result<(), Failure> {
@@ -148,9 +161,13 @@ impl Output {
 
     #[expect(clippy::unused_self, reason = "beside the other forms of output")]
     fn json(&self, thing: &impl Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(thing).map_err(|error| Failure::refused(format_args!("cannot write JSON: {error}")))?;
+        let text = serde_json::to_string_pretty(thing).map_err(|error| not_json(&error))?;
         print(&format!("{text}\n"))
     }
+}
+
+fn not_json(error: &serde_json::Error) -> Failure {
+    Failure::refused(format_args!("cannot write JSON: {error}"))
 }
 
 /// The columns of a table; cells are escaped here, so that no caller can forget it.

@@ -2,109 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
 
-use claviger::clock::SystemClock;
-use claviger::config::StoreUrl;
-use claviger::model::{KEY_LENGTH, KeyDigest, KeyRecord, PlainKey, Strategy};
+use claviger::model::{KEY_LENGTH, KeyDigest, PlainKey};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-/// A directory with a store that does not exist yet.
-struct Place {
-    dir: TempDir,
-}
-
-/// What a command has left behind.
-struct Run {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self { dir: TempDir::new().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn url(&self) -> String {
-        format!("sqlite://{}", self.path("claviger.db").display())
-    }
-
-    fn file(&self, name: &str, text: &str) -> String {
-        let path = self.path(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    /// Runs on the store.
-    fn run(&self, line: &[&str]) -> Run {
-        self.run_with(line, &[("CLAVIGER_STORE", &self.url())], "")
-    }
-
-    fn run_with(&self, line: &[&str], environment: &[(&str, &str)], stdin: &str) -> Run {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_claviger"))
-            .args(line)
-            .env_clear()
-            .envs(environment.iter().copied())
-            .current_dir(self.dir.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A command that does not read its input may be gone before it is written.
-        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        Run {
-            code: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    /// Runs with `-o json`, which must succeed and leave nothing but JSON on stdout.
-    fn json(&self, line: &[&str]) -> Value {
-        let run = self.run(&[line, &["-o", "json"]].concat());
-        assert_eq!(run.code, 0, "{line:?}: {}", run.err);
-        serde_json::from_str(&run.out).unwrap_or_else(|error| panic!("{line:?}: {error}: {}", run.out))
-    }
-
-    /// Runs, which must be refused; the words on stderr.
-    fn refused(&self, line: &[&str]) -> String {
-        let run = self.run(line);
-        assert_eq!((run.code, run.out.as_str()), (1, ""), "{line:?}: {}", run.err);
-        run.err
-    }
-
-    /// Runs, which must not be understood; the words on stderr.
-    fn misunderstood(&self, line: &[&str]) -> String {
-        let run = self.run(line);
-        assert_eq!((run.code, run.out.as_str()), (2, ""), "{line:?}: {}", run.err);
-        run.err
-    }
-
-    fn names(&self, line: &[&str], field: &str) -> Vec<String> {
-        self.json(line).as_array().unwrap().iter().map(|item| item[field].as_str().unwrap().to_owned()).collect()
-    }
-
-    /// What the store itself says of a key's text.
-    fn look_up(&self, text: &str) -> Option<KeyRecord> {
-        let url = StoreUrl::parse(&self.url()).unwrap();
-        let digest = KeyDigest::of(&PlainKey::presented(text.as_bytes()).unwrap());
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            let store = claviger::store::open(&url, Strategy::default(), Arc::new(SystemClock::start())).await.unwrap();
-            store.find_key(&digest).await.unwrap()
-        })
-    }
-}
+use crate::support::place::Place;
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap()

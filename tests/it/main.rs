@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod audit_trail;
 mod cache_property;
 mod canary;
 mod changes;

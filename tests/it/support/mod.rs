@@ -2,5 +2,6 @@
 
 pub(crate) mod echo;
 pub(crate) mod http;
+pub(crate) mod place;
 pub(crate) mod pyjwt;
 pub(crate) mod server;

@@ -1,0 +1,91 @@
+//! What was done can be read again, by people and by programs.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::support::place::Place;
+
+fn actions(entries: &Value) -> Vec<&str> {
+    entries.as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect()
+}
+
+fn with_a_history() -> Place {
+    let place = Place::new();
+    for line in [
+        &["space", "create", "production", "--parent", "root"] as &[&str],
+        &["key", "create", "--name", "ci"],
+        &["binding", "create", "--key", "ci", "--role", "space-reader", "--space", "production"],
+        &["key", "disable", "ci"],
+    ] {
+        place.json(line);
+    }
+    place
+}
+
+#[test]
+fn every_change_is_listed_newest_first_with_who_when_and_what_changed() {
+    let place = with_a_history();
+
+    let entries = place.json(&["audit"]);
+    let table = place.run(&["audit"]);
+
+    assert_eq!(actions(&entries), ["key.disable", "binding.create", "key.create", "space.create"]);
+    assert_eq!(entries[0]["actor"], "operator");
+    assert!(entries[0]["before"]["disabled_at"].is_null() && entries[0]["after"]["disabled_at"].is_string(), "{entries}");
+    let newest = table.out.lines().nth(1).unwrap();
+    assert!(newest.contains("key.disable") && newest.contains("disabled_at: - → 2"), "{newest}");
+    assert!(!table.out.contains("clv_"), "{}", table.out);
+}
+
+#[test]
+fn the_audit_is_narrowed_by_text_time_and_number() {
+    let place = with_a_history();
+    let id = place.json(&["key", "show", "ci"])["id"].as_str().unwrap().to_owned();
+
+    assert_eq!(actions(&place.json(&["audit", "--query", "key."])), ["key.disable", "key.create"]);
+    assert_eq!(actions(&place.json(&["audit", "--query", &id, "--limit", "1"])), ["key.disable"]);
+    assert_eq!(actions(&place.json(&["audit", "--since", "1h"])).len(), 4);
+    assert_eq!(place.json(&["audit", "--since", "2999-01-01T00:00:00Z"]), Value::Array(vec![]));
+    assert!(place.misunderstood(&["audit", "--since", "yesterday"]).contains("24h"));
+}
+
+#[test]
+fn a_followed_audit_tells_of_a_change_that_another_process_makes() {
+    let place = with_a_history();
+    let mut follower = Command::new(env!("CARGO_BIN_EXE_claviger"))
+        .args(["audit", "--follow", "--limit", "1", "-o", "json"])
+        .env_clear()
+        .env("CLAVIGER_STORE", place.url())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+
+    let last = next();
+    place.json(&["key", "enable", "ci"]);
+    let new = next();
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+
+    assert_eq!((&last["action"], &new["action"]), (&"key.disable".into(), &"key.enable".into()));
+    assert_eq!(new["revision"].as_u64(), last["revision"].as_u64().map(|revision| revision + 1));
+}
+
+#[test]
+fn a_shell_completes_and_the_manual_names_every_command() {
+    let place = Place::new();
+
+    let bash = place.run(&["completion", "bash"]);
+    let page = place.run(&["man"]);
+    let all = place.run(&["man", "--dir", "pages"]);
+
+    assert!(bash.out.contains("_claviger()"), "{}", bash.err);
+    assert!(page.out.contains(".TH claviger 1"), "{}", page.out);
+    assert_eq!((all.code, all.out.as_str()), (0, ""), "{}", all.err);
+    let create = std::fs::read_to_string(place.path("pages").join("claviger-key-create.1")).unwrap();
+    assert!(create.contains("expires"), "{create}");
+    assert!(place.path("pages").join("claviger-audit.1").is_file());
+}
