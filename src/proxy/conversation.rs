@@ -14,7 +14,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::answer::{self, Connection, X_REQUEST_ID};
-use super::body::{AnswerBody, RequestBody};
+use super::body::{AnswerBody, RequestBody, Whence};
 use super::headers::{Sender, Stamp, clean_answer, is_request_id};
 use super::pool::Lease;
 use super::record::Record;
@@ -108,7 +108,7 @@ impl Conversation {
         let answered = match upgrading {
             Some(client) if body.is_end_stream() => self.upgrade(client, parts).await,
             Some(_) => return Err(Outcome::BadRequest("an upgrade has no body")),
-            None => self.forward(parts, body).await,
+            None => self.forward(parts, body, request).await,
         };
         record.upstream_done();
         // 6. The record finishes with the answer's last byte.
@@ -139,9 +139,10 @@ impl Conversation {
         .map_err(Outcome::Refused)
     }
 
-    async fn forward(&self, parts: Parts, body: Incoming) -> Result<Served, Failure> {
+    async fn forward(&self, parts: Parts, body: Incoming, request: u32) -> Result<Served, Failure> {
         let worker = &*self.worker;
-        let (body, sending) = RequestBody::new(body, &worker.hygiene, &worker.ticks, worker.body_patience);
+        let whence = Whence { watch: &self.watch, request };
+        let (body, sending) = RequestBody::new(body, whence, &worker.hygiene, &worker.ticks, worker.body_patience);
         let request = Request::from_parts(parts, body);
         let (mut response, lease) = worker.upstream.forward(request, sending.as_deref()).await?;
         clean_answer(response.status(), response.headers_mut())?;

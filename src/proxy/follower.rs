@@ -55,6 +55,11 @@ impl Faults {
             .or(Some(Fault::Lost))
     }
 
+    /// Whether the body of the request number `index` ended otherwise than hyper thinks: then what follows it is lost.
+    pub(super) fn spoil_body_of(&self, index: u32) -> bool {
+        self.first.load(Ordering::Relaxed) == index.wrapping_add(1) && self.what.load(Ordering::Relaxed) == Fault::Lost as u8
+    }
+
     fn note(&self, index: u32, fault: Fault) {
         if self.first.load(Ordering::Relaxed) == u32::MAX {
             self.what.store(fault as u8, Ordering::Relaxed);

@@ -36,3 +36,4 @@ mod support;
 mod telemetry;
 mod token;
 mod token_cli;
+mod wire_hostile;

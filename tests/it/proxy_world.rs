@@ -164,6 +164,27 @@ impl Client {
         String::from_utf8(self.buffer.drain(..length).collect()).unwrap()
     }
 
+    /// Whether the other end closes within `span` without saying more.
+    pub(crate) async fn is_closed_within(&mut self, span: Duration) -> bool {
+        tokio::time::timeout(span, self.until(|bytes| (!bytes.is_empty()).then_some(0))).await.is_ok_and(|said| said.is_none())
+    }
+
+    /// Whether a head has come within `span`; it stays to be read.
+    pub(crate) async fn has_answer_within(&mut self, span: Duration) -> bool {
+        tokio::time::timeout(span, self.until(|bytes| find(bytes, b"\r\n\r\n"))).await.is_ok()
+    }
+
+    /// Whether the other end takes all of it.
+    pub(crate) async fn sends_whole(&mut self, text: &str) -> bool {
+        self.socket.write_all(text.replace("KEY", &self.key).as_bytes()).await.is_ok()
+    }
+
+    /// A whole answer, or whatever came of it before the other end closed.
+    pub(crate) async fn rest_or_answer(&mut self) -> String {
+        self.until(end_of_sized_answer).await;
+        self.text()
+    }
+
     /// Everything until the other end closes.
     pub(crate) async fn rest(&mut self) -> String {
         assert!(self.until(|_| None).await.is_none());
@@ -185,6 +206,14 @@ impl Client {
             }
         }
     }
+}
+
+/// Where an answer with a Content-Length ends.
+fn end_of_sized_answer(bytes: &[u8]) -> Option<usize> {
+    let head = find(bytes, b"\r\n\r\n")? + 4;
+    let text = std::str::from_utf8(&bytes[..head]).unwrap();
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: "))?.parse::<usize>().unwrap();
+    (bytes.len() >= head + length).then_some(head + length)
 }
 
 impl Answer {
