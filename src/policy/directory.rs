@@ -23,6 +23,18 @@ pub(super) fn read_tests(dir: &Path) -> Result<Vec<PolicySource>, Vec<PolicyFaul
 
 const TEST_ENDING: &str = "_test.rego";
 
+/// The file that a file of tests is about; `None` for the store's policies.
+pub(super) fn policy_of(tests: &PolicySource) -> Option<PathBuf> {
+    tests.file.as_deref().map(|file| siblings(file).0)
+}
+
+/// A policy's file and that of its tests, whichever of the two this is.
+pub(super) fn siblings(file: &Path) -> (PathBuf, PathBuf) {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.strip_suffix(TEST_ENDING).or_else(|| name.strip_suffix(".rego")).unwrap_or(&name);
+    (file.with_file_name(format!("{stem}.rego")), file.with_file_name(format!("{stem}{TEST_ENDING}")))
+}
+
 fn read_files(dir: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PolicySource>, Vec<PolicyFault>> {
     let of_dir =
         |error: std::io::Error| vec![PolicyFault::of(&dir.display().to_string(), format!("the directory cannot be read: {error}"))];
@@ -44,7 +56,8 @@ fn is_module(path: &Path, wanted: impl Fn(&str) -> bool) -> bool {
     path.extension().is_some_and(|extension| extension == "rego") && !name.starts_with('.') && wanted(name) && path.is_file()
 }
 
-fn read(file: &Path) -> Result<PolicySource, PolicyFault> {
+/// Reads one file, whatever its name ends in.
+pub(super) fn read(file: &Path) -> Result<PolicySource, PolicyFault> {
     let place = file.display().to_string();
     let fault = |reason: String| PolicyFault::of(&place, reason);
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();

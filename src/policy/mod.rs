@@ -18,6 +18,7 @@ mod evaluator;
 mod fault;
 mod gate;
 mod input;
+mod mark;
 mod module;
 mod set;
 pub mod testing;

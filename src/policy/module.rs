@@ -26,6 +26,11 @@ pub(super) fn parse(source: &PolicySource, time_limit: Duration) -> Result<Parse
     Ok(Parsed { engine, module })
 }
 
+/// The version that a module was understood as.
+pub(super) fn version(module: &Module) -> RegoVersion {
+    if module.rego_v1 { RegoVersion::V1 } else { RegoVersion::V0 }
+}
+
 /// The same, into an engine that may hold others.
 pub(super) fn parse_into(engine: &mut Engine, source: &PolicySource) -> Result<Ref<Module>, PolicyFault> {
     let place = source.place();

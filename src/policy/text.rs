@@ -73,7 +73,37 @@ pub(super) fn v1_word_without_import(text: &str) -> Option<(usize, &'static str)
     })
 }
 
-enum Token<'a> {
+/// Where the strings of a text stand, quotes included. Regorus leaves a string's quotes out of the place that it says it has, and so out
+/// of the place of all that begins or ends with one.
+pub(super) struct Strings {
+    ranges: Vec<(usize, usize)>,
+}
+
+impl Strings {
+    pub(super) fn of(text: &str) -> Self {
+        let range = |(at, token)| if let Token::Text(found) = token { Some((at, at + found.len())) } else { None };
+        Self { ranges: Tokens::of(text).filter_map(range).collect() }
+    }
+
+    /// The beginning of what regorus says begins here.
+    pub(super) fn start(&self, place: u32) -> usize {
+        let place = usize::try_from(place).unwrap_or(usize::MAX);
+        self.around(place).map_or(place, |range| range.0)
+    }
+
+    /// The end of what regorus says ends here.
+    pub(super) fn end(&self, place: u32) -> usize {
+        let place = usize::try_from(place).unwrap_or(usize::MAX);
+        self.around(place).map_or(place, |range| range.1)
+    }
+
+    fn around(&self, place: usize) -> Option<(usize, usize)> {
+        let next = self.ranges.partition_point(|range| range.1 <= place);
+        self.ranges.get(next).copied().filter(|range| range.0 < place)
+    }
+}
+
+pub(super) enum Token<'a> {
     /// A name with its dots: `future.keywords.if`.
     Word(&'a str),
     /// A string of either kind.
@@ -92,13 +122,13 @@ impl Token<'_> {
 }
 
 /// Splits a text coarsely, comments and blanks left out. Never fails: an unclosed string ends with its line, as it does for the lexer.
-struct Tokens<'a> {
+pub(super) struct Tokens<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Tokens<'a> {
-    fn of(text: &'a str) -> Self {
+    pub(super) fn of(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
 

@@ -21,6 +21,7 @@ mod policy_forms;
 mod policy_hostile;
 mod policy_mutated;
 mod policy_question;
+mod policy_tests;
 mod proxy_http2;
 mod proxy_upstream;
 mod proxy_wire;

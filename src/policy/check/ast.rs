@@ -4,18 +4,18 @@ use regorus::unstable::{Expr, Literal, LiteralStmt, Query};
 
 /// One step of a reference: `.name`, `["name"]`, or `[index]`.
 #[derive(Clone, Copy)]
-pub(super) enum Step<'a> {
+pub(in crate::policy) enum Step<'a> {
     Name(&'a str),
     Index(&'a Expr),
 }
 
 /// A variable's name.
-pub(super) fn var(expr: &Expr) -> Option<&str> {
+pub(in crate::policy) fn var(expr: &Expr) -> Option<&str> {
     if let Expr::Var { span, .. } = expr { Some(span.text()) } else { None }
 }
 
 /// Takes a reference apart: what it begins with, and its steps. Anything else is itself, without steps.
-pub(super) fn unfold(mut expr: &Expr) -> (&Expr, Vec<Step<'_>>) {
+pub(in crate::policy) fn unfold(mut expr: &Expr) -> (&Expr, Vec<Step<'_>>) {
     let mut steps = Vec::new();
     loop {
         match expr {
@@ -85,7 +85,7 @@ pub(super) fn query(expr: &Expr) -> Option<&Query> {
 }
 
 /// The expressions directly in a statement, its modifiers included.
-pub(super) fn statement_parts(statement: &LiteralStmt) -> Vec<&Expr> {
+pub(in crate::policy) fn statement_parts(statement: &LiteralStmt) -> Vec<&Expr> {
     let mut parts: Vec<&Expr> = match &statement.literal {
         Literal::SomeVars { .. } => Vec::new(),
         Literal::SomeIn { key, value, collection, .. } => key.iter().chain([value, collection]).map(AsRef::as_ref).collect(),
@@ -97,12 +97,12 @@ pub(super) fn statement_parts(statement: &LiteralStmt) -> Vec<&Expr> {
 }
 
 /// The query of an `every`.
-pub(super) fn statement_query(statement: &LiteralStmt) -> Option<&Query> {
+pub(in crate::policy) fn statement_query(statement: &LiteralStmt) -> Option<&Query> {
     if let Literal::Every { query, .. } = &statement.literal { Some(query) } else { None }
 }
 
 /// Visits an expression and all within it, queries included.
-pub(super) fn visit<'a>(expr: &'a Expr, see: &mut dyn FnMut(&'a Expr)) {
+pub(in crate::policy) fn visit<'a>(expr: &'a Expr, see: &mut dyn FnMut(&'a Expr)) {
     see(expr);
     if let Some(query) = query(expr) {
         visit_query(query, see);
@@ -113,7 +113,7 @@ pub(super) fn visit<'a>(expr: &'a Expr, see: &mut dyn FnMut(&'a Expr)) {
 }
 
 /// Visits all expressions of a query.
-pub(super) fn visit_query<'a>(query: &'a Query, see: &mut dyn FnMut(&'a Expr)) {
+pub(in crate::policy) fn visit_query<'a>(query: &'a Query, see: &mut dyn FnMut(&'a Expr)) {
     for statement in &query.stmts {
         for part in statement_parts(statement) {
             visit(part, see);
@@ -158,7 +158,7 @@ pub(super) fn pattern_vars<'a>(pattern: &'a Expr, found: &mut Vec<&'a str>) {
 }
 
 /// The variables that a statement declares.
-pub(super) fn declared<'a>(statement: &'a LiteralStmt, found: &mut Vec<&'a str>) {
+pub(in crate::policy) fn declared<'a>(statement: &'a LiteralStmt, found: &mut Vec<&'a str>) {
     match &statement.literal {
         Literal::SomeVars { vars, .. } => found.extend(vars.iter().map(regorus::unstable::Span::text)),
         Literal::SomeIn { key, value, .. } => key.iter().chain([value]).for_each(|pattern| pattern_vars(pattern, found)),

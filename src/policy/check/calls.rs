@@ -50,6 +50,10 @@ fn call(rules: &Rules<'_>, span: &Span, function: &Expr, given: usize, called: &
         return;
     }
     let name = names.join(".");
+    if name == "print" && rules.may_print {
+        called.insert(name);
+        return;
+    }
     match builtins::arity(&name) {
         Ok(wanted) if wanted == given => {
             called.insert(name);

@@ -3,7 +3,7 @@
 //! Regorus parses a module and finds the rest out when a rule is evaluated, or never; OPA checks first. These checks stand in for OPA's,
 //! and add what would be dangerous or different here. All of them look at the syntax tree, and each fault has its place.
 
-mod ast;
+pub(super) mod ast;
 mod calls;
 mod graph;
 mod negation;
@@ -20,6 +20,7 @@ use super::fault::PolicyFault;
 use rules::Rules;
 
 /// What the checks found.
+#[derive(Default)]
 pub(super) struct Findings {
     /// In the order of the text.
     pub(super) faults: Vec<PolicyFault>,
@@ -54,7 +55,8 @@ pub(super) fn tests(place: &str, module: &Module) -> Findings {
     if !faults.list.is_empty() {
         return Findings { faults: faults.sorted(), calls: BTreeSet::new(), rules: BTreeSet::new() };
     }
-    let rules = Rules::of_tests(module);
+    let mut rules = Rules::of_tests(module);
+    rules.may_print = true;
     let calls = calls::check(&rules, &mut faults);
     Findings { faults: faults.sorted(), calls, rules: rules.names().map(str::to_owned).collect() }
 }

@@ -16,6 +16,8 @@ pub(super) struct Rules<'m> {
     imports: BTreeMap<&'m str, Vec<&'m str>>,
     /// A statement changes `input` for itself.
     pub(super) changes_input: bool,
+    /// What is printed is shown to somebody: the module is one of tests.
+    pub(super) may_print: bool,
 }
 
 /// One rule, as it stands in the text.
@@ -106,7 +108,7 @@ impl<'m> Rules<'m> {
         for definition in &definitions {
             definition.visit_statements(&mut |statement| changes_input |= !statement.with_mods.is_empty());
         }
-        Self { kinds, imports: imports.collect(), changes_input, definitions }
+        Self { kinds, imports: imports.collect(), changes_input, may_print: false, definitions }
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &'m str> {

@@ -3,14 +3,17 @@
 //! Nothing is saved that does not load: a policy is checked together with all that it will be in force with, before the store hears
 //! of it.
 
+mod junit;
+mod test;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::failure::Failure;
-use super::open_store::{OpenStore, Place};
-use super::output::{Changed, Output};
+use crate::cli::failure::Failure;
+use crate::cli::open_store::{OpenStore, Place};
+use crate::cli::output::{Changed, Output};
 use crate::model::{LoginPolicy, Mutation, PolicyName, RegoVersion};
 use crate::policy::{self, PolicyLimits, PolicySet, PolicySource};
 
@@ -54,6 +57,8 @@ enum Verb {
         #[arg(value_name = "NAME")]
         name: PolicyName,
     },
+    /// Run the tests of policies in files
+    Test(test::Test),
 }
 
 #[derive(Debug, clap::Args)]
@@ -103,32 +108,39 @@ impl Dialect {
 
 impl PolicyCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
-        let store = self.place.open(out).await?;
+        let place = &self.place;
         match self.verb {
-            Verb::Create { name, module } => {
-                let policy = LoginPolicy { name, source: module.read()?, rego: module.rego.and_then(Dialect::version) };
-                check(&policy, &store, out).await?;
-                show_changed(&policy.name, Mutation::CreatePolicy(policy.clone()), &store, out).await
-            }
-            Verb::List => list(&store, out).await,
+            Verb::Create { name, module } => create(name, &module, &place.open(out).await?, out).await,
+            Verb::List => list(&place.open(out).await?, out).await,
             Verb::Show { name } => {
-                let policy = find(&name, &store).await?;
+                let policy = find(&name, &place.open(out).await?).await?;
                 out.record(&policy, rows(&policy))
             }
-            Verb::Update { name, module } => {
-                let before = find(&name, &store).await?;
-                let policy = LoginPolicy { name, source: module.read()?, rego: module.rego.map_or(before.rego, Dialect::version) };
-                check(&policy, &store, out).await?;
-                let update = Mutation::UpdatePolicy { name: policy.name.clone(), source: policy.source.clone(), rego: policy.rego };
-                show_changed(&policy.name, update, &store, out).await
-            }
-            Verb::Delete { name } => {
-                let policy = find(&name, &store).await?;
-                let change = store.apply(Mutation::DeletePolicy { name }).await?;
-                out.record(&Changed::gone(&policy, change.revision), rows(&policy))
-            }
+            Verb::Update { name, module } => update(name, &module, &place.open(out).await?, out).await,
+            Verb::Delete { name } => delete(name, &place.open(out).await?, out).await,
+            Verb::Test(command) => command.run(place, out),
         }
     }
+}
+
+async fn create(name: PolicyName, module: &Module, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+    let policy = LoginPolicy { name, source: module.read()?, rego: module.rego.and_then(Dialect::version) };
+    check(&policy, store, out).await?;
+    show_changed(&policy.name, Mutation::CreatePolicy(policy.clone()), store, out).await
+}
+
+async fn update(name: PolicyName, module: &Module, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+    let before = find(&name, store).await?;
+    let policy = LoginPolicy { name, source: module.read()?, rego: module.rego.map_or(before.rego, Dialect::version) };
+    check(&policy, store, out).await?;
+    let update = Mutation::UpdatePolicy { name: policy.name.clone(), source: policy.source.clone(), rego: policy.rego };
+    show_changed(&policy.name, update, store, out).await
+}
+
+async fn delete(name: PolicyName, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+    let policy = find(&name, store).await?;
+    let change = store.apply(Mutation::DeletePolicy { name }).await?;
+    out.record(&Changed::gone(&policy, change.revision), rows(&policy))
 }
 
 impl Module {
