@@ -2,16 +2,18 @@
 //!
 //! They are ours because of their stacks (each rule or function that calls another costs some KiB, and an overflow ends the process) and
 //! because a policy may keep one busy past its time: regorus looks at the clock between its steps only. Such a thread is given up and
-//! replaced, and its policy is not asked again until it has come back.
+//! replaced, and its text is not asked again, in this set of policies or another, until the thread has come back. So a text costs one
+//! thread at most, however often it is loaded; and of texts there are as many as somebody has written and put in force.
 
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 use std::{io, thread};
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::set::{Identity, Policy};
 use super::{LoginInput, PolicyError, PolicySet};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{PolicyName, Verdict};
@@ -30,14 +32,57 @@ const STACK: usize = 64 * 1024 * 1024;
 const QUEUE: usize = 1024;
 /// How long a question waits for a thread.
 const QUEUE_WAIT: Duration = Duration::from_secs(1);
-/// What an evaluation may take beyond its policies' time limits before its thread is given up: one long step, or a machine that is busy.
+/// What a policy may take beyond its time limit before its thread is given up: one long step, or a machine that is busy.
 const GRACE: Duration = Duration::from_secs(1);
+/// Threads that may be given up and replaced before those that are lost are not replaced any more.
+const LOST_MAX: usize = 16;
 
 #[derive(Debug)]
 struct Pool {
     questions: mpsc::SyncSender<Question>,
+    works: Works,
+}
+
+/// What the threads share.
+#[derive(Clone, Debug)]
+struct Works {
     waiting: Arc<Mutex<mpsc::Receiver<Question>>>,
+    stuck: Arc<Stuck>,
     clock: SystemClock,
+}
+
+/// The policies that keep a thread busy which was given up.
+#[derive(Debug, Default)]
+struct Stuck {
+    /// Whether there is any, so that a question is not asked under a lock.
+    any: AtomicBool,
+    policies: Mutex<Vec<Identity>>,
+}
+
+impl Stuck {
+    fn holds(&self, policy: &Policy) -> bool {
+        self.any.load(Ordering::Acquire) && self.list().contains(&policy.identity)
+    }
+
+    /// How many there are now.
+    fn add(&self, policy: &Policy) -> usize {
+        let mut list = self.list();
+        list.push(policy.identity);
+        self.any.store(true, Ordering::Release);
+        list.len()
+    }
+
+    fn remove(&self, policy: &Policy) {
+        let mut list = self.list();
+        if let Some(place) = list.iter().position(|stuck| *stuck == policy.identity) {
+            list.swap_remove(place);
+        }
+        self.any.store(!list.is_empty(), Ordering::Release);
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<Identity>> {
+        self.policies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 struct Question {
@@ -54,6 +99,8 @@ struct Course {
     state: AtomicU8,
     /// Index of the policy that is being asked.
     policy: AtomicUsize,
+    /// Since when, in nanoseconds of the monotonic clock.
+    since: AtomicU64,
     /// Index of the policy that was found stuck: the thread may come back between the two, and go on to the next.
     stuck: AtomicUsize,
 }
@@ -62,6 +109,12 @@ impl Course {
     const RUNNING: u8 = 0;
     const DONE: u8 = 1;
     const GIVEN_UP: u8 = 2;
+
+    /// A policy's time begins.
+    fn begin(&self, policy: usize, now: Duration) {
+        self.policy.store(policy, Ordering::Release);
+        self.since.store(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), Ordering::Release);
+    }
 
     /// Whether it came to this end, and not to the other one before.
     fn end(&self, end: u8) -> bool {
@@ -76,11 +129,11 @@ impl Evaluator {
     /// When the machine has no thread to give.
     pub fn start(threads: usize) -> io::Result<Self> {
         let (questions, waiting) = mpsc::sync_channel(QUEUE);
-        let pool = Pool { questions, waiting: Arc::new(Mutex::new(waiting)), clock: SystemClock::start() };
+        let works = Works { waiting: Arc::new(Mutex::new(waiting)), stuck: Arc::default(), clock: SystemClock::start() };
         for _ in 0..threads.max(1) {
-            pool.spawn()?;
+            works.spawn()?;
         }
-        Ok(Self { pool: Arc::new(pool) })
+        Ok(Self { pool: Arc::new(Pool { questions, works }) })
     }
 
     /// Asks every policy of the set, each by itself. Answers in the order of the policies' names. Needs a tokio runtime with a timer.
@@ -88,7 +141,7 @@ impl Evaluator {
     /// # Errors
     /// The first policy that gave no answer; the rest are not asked. The caller must refuse.
     pub async fn ask(&self, set: Arc<PolicySet>, input: LoginInput) -> Answer {
-        if let Some(stuck) = set.policies().iter().find(|policy| policy.is_stuck()) {
+        if let Some(stuck) = set.policies().iter().find(|policy| self.pool.works.stuck.holds(policy)) {
             return Err(PolicyError::TimeLimit(stuck.name.clone()));
         }
         if set.is_empty() {
@@ -115,39 +168,48 @@ async fn watch(
     if !matches!(timeout(QUEUE_WAIT, begun).await, Ok(Ok(()))) {
         return Err(PolicyError::Overloaded);
     }
-    let allowed: Duration = set.policies().iter().map(|policy| policy.limits().time).sum();
-    match timeout(allowed + GRACE, answered).await {
-        Ok(Ok(answer)) => answer,
-        // The thread dropped the question: it found nobody waiting, or is itself gone.
-        Ok(Err(_)) => Err(PolicyError::Overloaded),
-        Err(_) => give_up(&pool, &set, &course),
+    let mut answered = answered;
+    loop {
+        let since = course.since.load(Ordering::Acquire);
+        let limit = set.policies().get(course.policy.load(Ordering::Acquire)).map_or(Duration::ZERO, |policy| policy.limits().time);
+        let over = Duration::from_nanos(since).saturating_add(limit + GRACE);
+        match timeout(over.saturating_sub(pool.works.clock.now().monotonic), &mut answered).await {
+            Ok(Ok(answer)) => return answer,
+            // The thread dropped the question: it found nobody waiting, or is itself gone.
+            Ok(Err(_)) => return Err(PolicyError::Overloaded),
+            // It has gone on to the next policy meanwhile, whose time has just begun.
+            Err(_) if course.since.load(Ordering::Acquire) != since => {}
+            Err(_) => return give_up(&pool.works, &set, &course),
+        }
     }
 }
 
 /// Takes the thread for lost, puts another in its place, and keeps its policy from being asked.
-fn give_up(pool: &Pool, set: &PolicySet, course: &Course) -> Answer {
+fn give_up(works: &Works, set: &PolicySet, course: &Course) -> Answer {
     let index = course.policy.load(Ordering::Acquire);
     let Some(policy) = set.policies().get(index) else { return Err(PolicyError::Overloaded) };
     // Marked before the course ends: the thread takes the mark away when it finds the course ended.
     course.stuck.store(index, Ordering::Release);
-    policy.set_stuck(true);
+    let lost = works.stuck.add(policy);
     if course.end(Course::GIVEN_UP) {
         tracing::error!(policy = %policy.name, "a policy keeps a thread busy long past its time limit; it is refused until the thread comes back");
-        if let Err(error) = pool.spawn() {
+        if lost > LOST_MAX {
+            tracing::error!(lost, "too many threads are lost to policies; this one is not replaced");
+        } else if let Err(error) = works.spawn() {
             tracing::error!(%error, "no thread could be started to ask policies in its place");
         }
     } else {
-        policy.set_stuck(false);
+        works.stuck.remove(policy);
     }
     Err(PolicyError::TimeLimit(policy.name.clone()))
 }
 
-impl Pool {
+impl Works {
     fn spawn(&self) -> io::Result<()> {
-        let (waiting, clock) = (self.waiting.clone(), self.clock);
+        let works = self.clone();
         let work = move || {
-            while let Ok(question) = next(&waiting) {
-                if !answer(question, clock) {
+            while let Ok(question) = next(&works.waiting) {
+                if !answer(question, &works) {
                     break;
                 }
             }
@@ -162,8 +224,10 @@ fn next(waiting: &Mutex<mpsc::Receiver<Question>>) -> Result<Question, mpsc::Rec
 }
 
 /// Answers a question. `false` if the thread has been given up meanwhile and another one is in its place.
-fn answer(question: Question, clock: SystemClock) -> bool {
+fn answer(question: Question, works: &Works) -> bool {
     let Question { set, input, course, begun, answer } = question;
+    let now = || works.clock.now().monotonic;
+    course.begin(0, now());
     if begun.send(()).is_err() {
         return true;
     }
@@ -171,8 +235,8 @@ fn answer(question: Question, clock: SystemClock) -> bool {
     let mut verdicts = Vec::with_capacity(set.policies().len());
     let mut outcome = Ok(());
     for (index, policy) in set.policies().iter().enumerate() {
-        course.policy.store(index, Ordering::Release);
-        match policy.ask(value.clone(), || clock.now().monotonic) {
+        course.begin(index, now());
+        match policy.ask(value.clone(), now) {
             Ok(verdict) => verdicts.push((policy.name.clone(), verdict)),
             Err(error) => {
                 outcome = Err(error);
@@ -181,8 +245,8 @@ fn answer(question: Question, clock: SystemClock) -> bool {
         }
     }
     let in_time = course.end(Course::DONE);
-    if !in_time && let Some(policy) = set.policies().get(course.policy.load(Ordering::Acquire)) {
-        policy.set_stuck(false);
+    if !in_time && let Some(policy) = set.policies().get(course.stuck.load(Ordering::Acquire)) {
+        works.stuck.remove(policy);
     }
     // Nobody may be waiting any more; the answer is then of no use.
     let _ = answer.send(outcome.map(|()| verdicts));

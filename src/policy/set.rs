@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, LimitError, Value};
 
-use super::builtins::{self, budget};
+use super::builtins;
+use super::builtins::budget::{self, Exceeded};
 use super::check::{self, Findings};
 use super::fault::PolicyFault;
 use super::{PolicyError, PolicyLimits, PolicySource, Reads, gate, input, module};
@@ -30,10 +31,24 @@ pub(super) struct Policy {
     /// Prepared, that is: evaluated once. A copy of an engine that is not would analyse its modules anew, each time.
     engine: Engine,
     limits: PolicyLimits,
-    /// An evaluation has passed its deadline and has not come back. Until it does, the policy is not asked: each further question would
-    /// cost a thread.
-    stuck: AtomicBool,
+    /// The same for the same text, in whatever set and under whatever name.
+    pub(super) identity: Identity,
 }
+
+/// Stands for a policy's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity(u64);
+
+impl Identity {
+    fn of(source: &PolicySource) -> Self {
+        let mut hasher = DefaultHasher::new();
+        source.text.hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+/// Texts whose loading went past its time and has not come back: to load one of them again would cost another thread.
+static LOADING: Mutex<Vec<Identity>> = Mutex::new(Vec::new());
 
 /// Stack of the thread that loads: a text of the largest size, parsed into the deepest tree, is taken apart by recursion.
 const LOAD_STACK: usize = 256 * 1024 * 1024;
@@ -106,13 +121,20 @@ fn same_names(sources: &[PolicySource]) -> Vec<PolicyFault> {
 fn load_each(sources: &[PolicySource], limits: PolicyLimits) -> Vec<Result<Policy, Vec<PolicyFault>>> {
     let mut loaded = Vec::with_capacity(sources.len());
     while let Some(rest) = sources.get(loaded.len()..).filter(|rest| !rest.is_empty()) {
+        if let Some(stuck) = rest.first().filter(|source| loading().contains(&Identity::of(source))) {
+            loaded.push(Err(vec![PolicyFault::of(&stuck.place(), TOO_LONG)]));
+            continue;
+        }
         let (answer, answers) = mpsc::channel();
         let work: Vec<PolicySource> = rest.to_vec();
         let spawned = thread::Builder::new().name("policy-load".to_owned()).stack_size(LOAD_STACK).spawn(move || {
             for source in work {
                 let loaded = catch_unwind(AssertUnwindSafe(|| load(&source, limits)))
                     .unwrap_or_else(|_| Err(vec![PolicyFault::of(&source.place(), "the engine fails on it")]));
+                // Under the lock, so that either the answer is found or the mark that nobody waits for it is taken away.
+                let mut marked = loading();
                 if answer.send(loaded).is_err() {
+                    marked.retain(|stuck| *stuck != Identity::of(&source));
                     break;
                 }
             }
@@ -125,14 +147,28 @@ fn load_each(sources: &[PolicySource], limits: PolicyLimits) -> Vec<Result<Polic
             break;
         }
         for source in rest {
-            let Ok(answer) = answers.recv_timeout(LOAD_LIMIT) else {
-                loaded.push(Err(vec![PolicyFault::of(&source.place(), "it takes too long to load")]));
-                break;
-            };
-            loaded.push(answer);
+            if let Ok(answer) = answers.recv_timeout(LOAD_LIMIT) {
+                loaded.push(answer);
+                continue;
+            }
+            let mut marked = loading();
+            if let Ok(answer) = answers.try_recv() {
+                loaded.push(answer);
+                continue;
+            }
+            marked.push(Identity::of(source));
+            drop(answers);
+            loaded.push(Err(vec![PolicyFault::of(&source.place(), TOO_LONG)]));
+            break;
         }
     }
     loaded
+}
+
+const TOO_LONG: &str = "it takes too long to load";
+
+fn loading() -> MutexGuard<'static, Vec<Identity>> {
+    LOADING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn load(source: &PolicySource, limits: PolicyLimits) -> Result<Policy, Vec<PolicyFault>> {
@@ -144,7 +180,7 @@ fn load(source: &PolicySource, limits: PolicyLimits) -> Result<Policy, Vec<Polic
     }
     let mut engine = parsed.engine;
     prepare(&mut engine, &calls, &rules, limits).map_err(|error| vec![PolicyFault::of_engine(&place, &source.text, &error)])?;
-    Ok(Policy { name: source.name.clone(), engine, limits, stuck: AtomicBool::new(false) })
+    Ok(Policy { name: source.name.clone(), engine, limits, identity: Identity::of(source) })
 }
 
 /// Makes the engine ready to be copied: the functions that are called, the gate, and one evaluation.
@@ -159,7 +195,9 @@ fn prepare(engine: &mut Engine, calls: &BTreeSet<String>, rules: &BTreeSet<Strin
     engine.set_input(input::sample());
     budget::start(limits.memory);
     engine.eval_rule(gate::RESULT.to_owned())?;
-    anyhow::ensure!(!budget::was_exceeded(), budget::Exceeded);
+    if let Some(exceeded) = budget::exceeded() {
+        return Err(exceeded.into());
+    }
     engine.set_execution_timer_config(timer);
     Ok(())
 }
@@ -176,8 +214,10 @@ impl Policy {
             engine.eval_rule(gate::RESULT.to_owned())
         }));
         // Looked at before the answer: one that was found although a limit was passed does not count.
-        if budget::was_exceeded() {
-            return Err(PolicyError::MemoryLimit(self.name.clone()));
+        match budget::exceeded() {
+            Some(Exceeded::Memory) => return Err(PolicyError::MemoryLimit(self.name.clone())),
+            Some(Exceeded::Work) => return Err(PolicyError::TimeLimit(self.name.clone())),
+            None => {}
         }
         if now().saturating_sub(begun) > self.limits.time {
             return Err(PolicyError::TimeLimit(self.name.clone()));
@@ -194,14 +234,6 @@ impl Policy {
 
     pub(super) fn limits(&self) -> PolicyLimits {
         self.limits
-    }
-
-    pub(super) fn is_stuck(&self) -> bool {
-        self.stuck.load(Ordering::Acquire)
-    }
-
-    pub(super) fn set_stuck(&self, stuck: bool) {
-        self.stuck.store(stuck, Ordering::Release);
     }
 }
 

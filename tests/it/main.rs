@@ -19,6 +19,7 @@ mod ops;
 mod policy_examples;
 mod policy_forms;
 mod policy_hostile;
+mod policy_hostile_served;
 mod policy_mutated;
 mod policy_question;
 mod policy_tests;

@@ -155,27 +155,47 @@ async fn other_questions_are_answered_beside_a_policy_that_never_ends() {
     assert!(ask(&good).await.unwrap().unwrap()[0].1.allow);
 }
 
-#[tokio::test]
-async fn a_thread_that_does_not_come_back_is_replaced_and_its_policy_is_not_asked_meanwhile() {
-    // Two values that share all their parts: small in memory, compared in one step of the interpreter, without end.
-    let double = |name: &str| (0..29).map(|n| format!("{name}{} := [{name}{n}, {name}{n}]\n", n + 1)).collect::<Vec<_>>().concat();
+/// Two values that share all their parts: small in memory, compared in one step of the interpreter, for the longer the more `doublings`.
+/// Only for the key `x`.
+fn sharing(doublings: usize) -> Arc<PolicySet> {
+    let double = |name: &str| (0..doublings).map(|n| format!("{name}{} := [{name}{n}, {name}{n}]\n", n + 1)).collect::<Vec<_>>().concat();
     let text = format!(
-        "allow if {{ a0 := [input.session.login]\nb0 := [input.session.name]\n{}{}input.session.login != \"\"\na29 == b29 }}",
+        "allow if {{ a0 := [input.session.login]\nb0 := [input.session.name]\n{}{}input.session.login == \"x\"\na{doublings} == b{doublings} }}",
         double("a"),
         double("b")
     );
     let limits = PolicyLimits { time: Duration::from_millis(50), memory: 8 << 20 };
-    let hostile = Arc::new(
-        PolicySet::load(&[source("hostile", &format!("package spacelift\n{text}"), None)], limits)
-            .unwrap_or_else(|faults| panic!("{}", faults[0])),
-    );
+    let loaded = PolicySet::load(&[source("hostile", &format!("package spacelift\n{text}"), None)], limits);
+    Arc::new(loaded.unwrap_or_else(|faults| panic!("{}", faults[0])))
+}
+
+#[tokio::test]
+async fn a_thread_that_does_not_come_back_is_replaced_and_its_policy_is_not_asked_meanwhile() {
+    let hostile = sharing(36);
     let good = load_tight("allow if input.session.member");
     let evaluator = Evaluator::start(1).unwrap();
     let question = Question::by("x");
     let stuck = evaluator.ask(hostile.clone(), question.input().clone()).await;
     assert_eq!(stuck, Err(PolicyError::TimeLimit("hostile".parse().unwrap())));
     assert!(evaluator.ask(good, question.input().clone()).await.unwrap()[0].1.allow);
-    assert_eq!(evaluator.ask(hostile, question.input().clone()).await, stuck);
+    assert_eq!(evaluator.ask(hostile, Question::by("y").input().clone()).await, stuck);
+    // The same text, loaded once more as it is at every change of any policy, would cost another thread.
+    assert_eq!(evaluator.ask(sharing(36), Question::by("y").input().clone()).await, stuck);
+}
+
+#[tokio::test]
+async fn a_policy_whose_thread_has_come_back_is_asked_again() {
+    let hostile = sharing(26);
+    let evaluator = Evaluator::start(1).unwrap();
+    let stuck = evaluator.ask(hostile.clone(), Question::by("x").input().clone()).await;
+    assert_eq!(stuck, Err(PolicyError::TimeLimit("hostile".parse().unwrap())));
+    let harmless = Question::by("y");
+    let back = async {
+        while evaluator.ask(hostile.clone(), harmless.input().clone()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), back).await.unwrap();
 }
 
 #[tokio::test]

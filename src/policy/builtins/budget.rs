@@ -9,26 +9,43 @@ use regorus::Value;
 
 /// A value's own size, as the interpreter holds it in a collection.
 const VALUE: usize = 32;
+/// Values within values, of what is handed to a builtin: they walk through it by recursion.
+const DEPTH_MAX: u32 = 1000;
+/// Bytes of a number that is handed to a builtin: writing one out takes a time that grows with the square of its length.
+const NUMBER_MAX: u64 = 1024;
+/// What a single call may look at, in bytes or in steps as cheap: some fifty milliseconds. The interpreter's clock ticks between calls.
+const WORK_MAX: usize = 64 * 1024 * 1024;
 
 thread_local! {
     static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
-    static EXCEEDED: Cell<bool> = const { Cell::new(false) };
+    static EXCEEDED: Cell<Option<Exceeded>> = const { Cell::new(None) };
 }
 
 /// The evaluation may not take that much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the memory limit is exceeded")]
-pub(in crate::policy) struct Exceeded;
+pub(in crate::policy) enum Exceeded {
+    /// What builtins handed out, or were to hand out, is more than the memory limit.
+    #[error("the memory limit is exceeded")]
+    Memory,
+    /// One call would go on for longer than any evaluation may.
+    #[error("a call would take too long")]
+    Work,
+}
 
 /// A new evaluation begins on this thread.
 pub(in crate::policy) fn start(bytes: usize) {
     LEFT.set(bytes);
-    EXCEEDED.set(false);
+    EXCEEDED.set(None);
 }
 
 /// Whether the evaluation was ever told [`Exceeded`]. Asked for at its end: what the interpreter makes of an error on the way is its
 /// own affair, and an answer that was found after one does not count.
 pub(in crate::policy) fn was_exceeded() -> bool {
+    exceeded().is_some()
+}
+
+/// What the evaluation was told first.
+pub(in crate::policy) fn exceeded() -> Option<Exceeded> {
     EXCEEDED.get()
 }
 
@@ -39,8 +56,13 @@ pub(super) fn charge(bytes: usize) -> Result<(), Exceeded> {
             LEFT.set(left);
             Ok(())
         }
-        None => Err(exceed()),
+        None => Err(exceed(Exceeded::Memory)),
     }
+}
+
+/// Refuses a call that would look at more than this.
+pub(super) fn work(steps: usize) -> Result<(), Exceeded> {
+    if steps > WORK_MAX { Err(exceed(Exceeded::Work)) } else { Ok(()) }
 }
 
 /// Takes a value's size from the budget.
@@ -52,46 +74,57 @@ pub(super) fn charge_value(value: &Value) -> Result<(), Exceeded> {
     }
 }
 
-/// Refuses arguments that are larger than what is left. A value can be small in memory and have no end when it is walked through, since
-/// its parts are shared; so this comes before any builtin walks through it.
+/// Refuses arguments that are larger than what is left, or deeper than a builtin can go. A value can be small in memory and have no end
+/// when it is walked through, since its parts are shared; so this comes before any builtin walks through it.
 pub(super) fn admit(args: &[Value]) -> Result<(), Exceeded> {
-    if size(args, LEFT.get()) > LEFT.get() { Err(exceed()) } else { Ok(()) }
+    if size(args, LEFT.get()) > LEFT.get() { Err(exceed(Exceeded::Memory)) } else { Ok(()) }
 }
 
-/// The size of the values as if nothing in them were shared; stops counting above `most`.
+/// The size of the values as if nothing in them were shared; stops counting above `most`. Without end if they are too deep, or if a
+/// number among them is too long.
 pub(super) fn size(values: &[Value], most: usize) -> usize {
     let mut total = 0_usize;
-    let mut waiting: Vec<&Value> = Vec::new();
+    let mut waiting: Vec<(&Value, u32)> = Vec::new();
     for value in values {
-        total = total.saturating_add(own_size(value, &mut waiting));
+        total = total.saturating_add(own_size(value, 1, &mut waiting));
     }
     while total <= most
-        && let Some(value) = waiting.pop()
+        && let Some((value, depth)) = waiting.pop()
     {
-        let parts: usize = match value {
-            Value::Array(items) => items.iter().map(|item| own_size(item, &mut waiting)).sum(),
-            Value::Set(items) => items.iter().map(|item| own_size(item, &mut waiting)).sum(),
-            Value::Object(items) => items.iter().map(|(key, item)| own_size(key, &mut waiting) + own_size(item, &mut waiting)).sum(),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Undefined => 0,
-        };
-        total = total.saturating_add(parts);
+        let mut add = |part| total = total.saturating_add(own_size(part, depth + 1, &mut waiting));
+        match value {
+            Value::Array(items) => items.iter().for_each(add),
+            Value::Set(items) => items.iter().for_each(add),
+            Value::Object(items) => items.iter().for_each(|(key, item)| {
+                add(key);
+                add(item);
+            }),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Undefined => {}
+        }
     }
     total
 }
 
 /// The size of a value without its parts, which are put with those that wait to be looked at.
-fn own_size<'a>(value: &'a Value, waiting: &mut Vec<&'a Value>) -> usize {
+fn own_size<'a>(value: &'a Value, depth: u32, waiting: &mut Vec<(&'a Value, u32)>) -> usize {
     match value {
         Value::String(text) => return VALUE + text.len(),
-        Value::Array(_) | Value::Set(_) | Value::Object(_) => waiting.push(value),
+        Value::Array(_) | Value::Set(_) | Value::Object(_) if depth > DEPTH_MAX => return usize::MAX,
+        Value::Array(_) | Value::Set(_) | Value::Object(_) => waiting.push((value, depth)),
+        Value::Number(number) if number.as_i64().is_none() && number.is_integer() => {
+            let bytes = number.as_big().map_or(0, |number| number.bits() / 8);
+            return if bytes > NUMBER_MAX { usize::MAX } else { VALUE + usize::try_from(bytes).unwrap_or(usize::MAX) };
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Undefined => {}
     }
     VALUE
 }
 
-fn exceed() -> Exceeded {
-    EXCEEDED.set(true);
-    Exceeded
+fn exceed(what: Exceeded) -> Exceeded {
+    if EXCEEDED.get().is_none() {
+        EXCEEDED.set(Some(what));
+    }
+    what
 }
 
 #[cfg(test)]
@@ -102,7 +135,7 @@ mod tests {
     fn a_budget_is_spent_and_stays_exceeded() {
         start(10);
         assert_eq!(charge(6), Ok(()));
-        assert_eq!(charge(6), Err(Exceeded));
+        assert_eq!(charge(6), Err(Exceeded::Memory));
         assert_eq!(charge(1), Ok(()));
         assert!(was_exceeded());
         start(10);
@@ -116,6 +149,32 @@ mod tests {
             value = Value::from(vec![value.clone(), value]);
         }
         start(1 << 20);
-        assert_eq!(admit(&[value]), Err(Exceeded));
+        assert_eq!(admit(&[value]), Err(Exceeded::Memory));
+    }
+
+    #[test]
+    fn a_value_that_is_too_deep_for_a_builtin_is_not_handed_to_one() {
+        let nested = |depth: u32| (0..depth).fold(Value::from(1), |value, _| Value::from(vec![value]));
+        start(1 << 20);
+        assert_eq!(admit(&[nested(DEPTH_MAX)]), Ok(()));
+        assert_eq!(admit(&[nested(DEPTH_MAX + 1)]), Err(Exceeded::Memory));
+    }
+
+    #[test]
+    fn a_number_that_is_too_long_to_be_written_out_is_not_handed_to_a_builtin() {
+        start(1 << 20);
+        let shifted = |number: Value| super::super::own::theirs("bits.lsh", &[number, Value::from(4000)]).unwrap();
+        let long = shifted(shifted(Value::from(1)));
+        assert_eq!(admit(&[long.clone(), Value::from(-0.5), Value::from(1e300), Value::from(u64::MAX)]), Ok(()));
+        assert_eq!(admit(&[shifted(long)]), Err(Exceeded::Memory));
+    }
+
+    #[test]
+    fn what_was_exceeded_first_is_what_is_told() {
+        start(1 << 20);
+        assert_eq!(work(WORK_MAX), Ok(()));
+        assert_eq!(work(WORK_MAX + 1), Err(Exceeded::Work));
+        assert_eq!(charge(2 << 20), Err(Exceeded::Memory));
+        assert_eq!(exceeded(), Some(Exceeded::Work));
     }
 }

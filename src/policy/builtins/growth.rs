@@ -32,18 +32,21 @@ pub(super) fn check(name: &str, args: &[Value]) -> anyhow::Result<()> {
         "regex.split" | "regex.find_n" => text(1).len().saturating_mul(PIECE),
         "regex.find_all_string_submatch_n" => text(1).len().saturating_mul(PIECE).saturating_mul(1 + text(0).matches('(').count()),
         "regex.template_match" | "glob.match" | "glob.quote_meta" => text(0).len().saturating_mul(8),
-        "json.marshal" | "json.marshal_with_options" | "sprintf" => {
+        "json.marshal" | "sprintf" => {
             if name == "sprintf" {
                 check_format(text(0))?;
-            }
-            if name == "json.marshal_with_options"
-                && args.get(1).is_some_and(|options| budget::size(std::slice::from_ref(options), 512) > 512)
-            {
-                bail!("the options of json.marshal_with_options are too long");
             }
             // Once for the text, once for the pieces that it is put together from; and each verb may pad.
             budget::size(args, usize::MAX).saturating_mul(2).saturating_add(text(0).matches('%').count().saturating_mul(WIDTH_MAX))
         }
+        "json.marshal_with_options" => match args {
+            [value, options] => {
+                let margin = budget::size(std::slice::from_ref(options), usize::MAX);
+                // Each part may stand in a line of its own, indented as deep as it is.
+                budget::size(std::slice::from_ref(value), usize::MAX).saturating_mul(margin.saturating_mul(depth(value)) / PIECE + 2)
+            }
+            _ => 0,
+        },
         "bits.lsh" => match args.get(1).map(Value::as_u64) {
             Some(Ok(shift)) if shift > SHIFT_MAX => bail!("bits.lsh shifts by more than {SHIFT_MAX} bits"),
             Some(_) | None => 0,
@@ -60,6 +63,17 @@ pub(super) fn check(name: &str, args: &[Value]) -> anyhow::Result<()> {
     };
     budget::charge(bytes)?;
     Ok(())
+}
+
+/// How deep a value is, which is not deeper than a builtin may be given.
+fn depth(value: &Value) -> usize {
+    let below = match value {
+        Value::Array(items) => items.iter().map(depth).max(),
+        Value::Set(items) => items.iter().map(depth).max(),
+        Value::Object(items) => items.iter().map(|(key, item)| depth(key).max(depth(item))).max(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Undefined => None,
+    };
+    1 + below.unwrap_or(0)
 }
 
 /// The most that replacing one text in another can give.
@@ -110,6 +124,9 @@ mod tests {
         assert!(call("sprintf", &[Value::from("%\u{b2}d"), Value::from(vec![Value::from(1)])]).is_err());
         assert!(call("bits.lsh", &[Value::from(1), Value::from(1_000_000_000)]).is_err());
         assert!(call("to_number", &[Value::from("1e99999999")]).is_err());
+        let nested = (0..12).fold(Value::from(1), |value, _| Value::from(vec![value.clone(), value]));
+        let options = Value::from(std::collections::BTreeMap::from([(Value::from("indent"), Value::from(" ".repeat(200)))]));
+        assert!(call("json.marshal_with_options", &[nested, options]).is_err());
         assert!(call("split", &[Value::from("a".repeat(1 << 19)), Value::from("")]).is_err());
     }
 
@@ -119,5 +136,7 @@ mod tests {
         assert!(call("sprintf", &[Value::from("%s is %5d%%"), Value::from(vec![Value::from("x"), Value::from(1)])]).is_ok());
         assert!(call("to_number", &[Value::from("-12.5e3")]).is_ok());
         assert!(call("split", &[Value::from("a.b"), Value::from(".")]).is_ok());
+        let options = Value::from(std::collections::BTreeMap::from([(Value::from("indent"), Value::from("  "))]));
+        assert!(call("json.marshal_with_options", &[Value::from(vec![Value::from(1); 100]), options]).is_ok());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Regorus' own builtins are not safe to be called on what a policy's author or a client can choose: some panic, some allocate without a
 //! bound or never come back. So none is called directly. A wrapper looks at the size of the arguments, charges what the result will
-//! take to the evaluation's [`budget`], turns an error of the builtin into `undefined` as OPA does, and replaces those that cannot be
+//! take to the evaluation's [`budget`], refuses what would take too long ([`mod@work`]), turns an error of the builtin into `undefined` as OPA does, and replaces those that cannot be
 //! held in this way ([`mod@own`]) or that OPA has and regorus lacks ([`net`], [`mod@own`]).
 
 pub(super) mod budget;
@@ -10,6 +10,7 @@ mod growth;
 mod net;
 mod own;
 mod pattern;
+mod work;
 
 use std::sync::Arc;
 
@@ -124,6 +125,7 @@ impl Theirs {
     fn call(&self, args: &[Value]) -> anyhow::Result<Value> {
         budget::admit(args)?;
         growth::check(self.name, args)?;
+        work::check(self.name, args)?;
         match (self.function)(&self.span, &self.params, &pattern::translate(self.name, args), false) {
             Ok(value) => {
                 budget::charge_value(&value)?;

@@ -7,14 +7,18 @@ use anyhow::bail;
 use ipnet::IpNet;
 use regorus::Value;
 
-use super::Own;
+use super::{Own, budget};
 
 /// Addresses that `net.cidr_expand` lists at most.
 const EXPAND_MAX: u32 = 16;
+/// What it takes to hold two networks against each other, in steps of the budget's.
+const PAIR_STEPS: usize = 200;
+/// What a pair that was found takes, in bytes.
+const PAIR: usize = 160;
 
 pub(super) static FUNCTIONS: [(&str, u8, Own); 6] = [
     ("net.cidr_contains", 2, Own::Total(cidr_contains)),
-    ("net.cidr_contains_matches", 2, Own::Total(cidr_contains_matches)),
+    ("net.cidr_contains_matches", 2, Own::Partial(cidr_contains_matches)),
     ("net.cidr_expand", 1, Own::Partial(cidr_expand)),
     ("net.cidr_intersects", 2, Own::Total(cidr_intersects)),
     ("net.cidr_is_valid", 1, Own::Total(cidr_is_valid)),
@@ -37,22 +41,24 @@ fn cidr_is_valid(args: &[Value]) -> Value {
 }
 
 /// Every pair of a network and an address or network in it, each named by its index, its key, or itself.
-fn cidr_contains_matches(args: &[Value]) -> Value {
-    let [networks, inner] = args else { return Value::Undefined };
-    let (Some(networks), Some(inner)) = (named(networks), named(inner)) else { return Value::Undefined };
+fn cidr_contains_matches(args: &[Value]) -> anyhow::Result<Value> {
+    let [networks, inner] = args else { return Ok(Value::Undefined) };
+    let (Some(networks), Some(inner)) = (named(networks), named(inner)) else { return Ok(Value::Undefined) };
+    budget::work(networks.len().saturating_mul(inner.len()).saturating_mul(PAIR_STEPS))?;
     let mut pairs = BTreeSet::new();
     for (network_name, network) in &networks {
         for (inner_name, inner) in &inner {
             match contains(network, inner) {
-                None => return Value::Undefined,
+                None => return Ok(Value::Undefined),
                 Some(false) => {}
                 Some(true) => {
+                    budget::charge(PAIR)?;
                     pairs.insert(Value::from(vec![network_name.clone(), inner_name.clone()]));
                 }
             }
         }
     }
-    Value::from(pairs)
+    Ok(Value::from(pairs))
 }
 
 fn cidr_expand(args: &[Value]) -> anyhow::Result<Value> {
@@ -187,10 +193,11 @@ mod tests {
     fn matches_are_told_by_index_key_or_item() {
         let networks = Value::from(vec![Value::from("10.0.0.0/8"), Value::from("192.168.0.0/16")]);
         let pair = |a: Value, b: &str| Value::from(vec![a, Value::from(b)]);
-        let found = cidr_contains_matches(&[networks, set(&["10.1.2.3", "192.168.1.1", "1.1.1.1"])]);
+        budget::start(1 << 20);
+        let found = cidr_contains_matches(&[networks, set(&["10.1.2.3", "192.168.1.1", "1.1.1.1"])]).unwrap();
         assert_eq!(found, Value::from(BTreeSet::from([pair(Value::from(0_u64), "10.1.2.3"), pair(Value::from(1_u64), "192.168.1.1")])));
         assert_eq!(
-            cidr_contains_matches(&[Value::from("10.0.0.0/8"), Value::from("10.1.2.3")]),
+            cidr_contains_matches(&[Value::from("10.0.0.0/8"), Value::from("10.1.2.3")]).unwrap(),
             Value::from(BTreeSet::from([pair(Value::from("10.0.0.0/8"), "10.1.2.3")]))
         );
     }

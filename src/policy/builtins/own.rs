@@ -1,5 +1,7 @@
 //! Builtins that regorus has and that panic, hang or allocate without a bound there, and old ones that it lacks.
 
+use std::collections::BTreeSet;
+
 use anyhow::bail;
 use regorus::Value;
 use regorus::unstable::BUILTINS;
@@ -80,13 +82,41 @@ fn subset(whole: &Value, part: &Value) -> Value {
             },
         })),
         (Value::Set(whole), Value::Set(part)) => Value::Bool(part.is_subset(whole)),
-        (Value::Array(whole), Value::Array(part)) => {
-            let (whole, part) = (whole.as_slice(), part.as_slice());
-            Value::Bool(part.is_empty() || whole.windows(part.len()).any(|run| run == part))
+        (Value::Array(whole), Value::Array(part)) => Value::Bool(has_run(whole.as_slice(), part.as_slice())),
+        (Value::Array(whole), Value::Set(part)) => {
+            let whole: BTreeSet<&Value> = whole.iter().collect();
+            Value::Bool(part.iter().all(|item| whole.contains(item)))
         }
-        (Value::Array(whole), Value::Set(part)) => Value::Bool(part.iter().all(|item| whole.contains(item))),
         _ => Value::Undefined,
     }
+}
+
+/// Whether `part` stands somewhere in `whole`. By Knuth, Morris and Pratt: looking for it at each place anew would take a time that grows
+/// with the product of both lengths, within one call.
+fn has_run(whole: &[Value], part: &[Value]) -> bool {
+    // For each length of a beginning of the part, the longest other beginning that it ends with.
+    let mut borders = vec![0; part.len() + 1];
+    let longer = |borders: &[usize], mut length: usize, next: &Value| {
+        loop {
+            match part.get(length) {
+                Some(wanted) if wanted == next => return length + 1,
+                _ if length == 0 => return 0,
+                _ => length = borders.get(length).copied().unwrap_or(0),
+            }
+        }
+    };
+    for (place, item) in part.iter().enumerate().skip(1) {
+        let border = longer(&borders, borders.get(place).copied().unwrap_or(0), item);
+        if let Some(entry) = borders.get_mut(place + 1) {
+            *entry = border;
+        }
+    }
+    let mut found = 0;
+    part.is_empty()
+        || whole.iter().any(|item| {
+            found = longer(&borders, found, item);
+            found == part.len()
+        })
 }
 
 fn json_unmarshal(args: &[Value]) -> anyhow::Result<Value> {
@@ -186,6 +216,17 @@ mod tests {
         assert_eq!(object_subset(&[numbers(&[1, 2, 3]), numbers(&[])]), Value::Bool(true));
         assert_eq!(object_subset(&[numbers(&[1, 2, 3]), numbers(&[2, 3])]), Value::Bool(true));
         assert_eq!(object_subset(&[numbers(&[1, 2, 3]), numbers(&[1, 3])]), Value::Bool(false));
+    }
+
+    #[test]
+    fn a_run_is_found_wherever_it_begins() {
+        let words = |length: u32| (0..3_i64.pow(length)).map(move |n| (0..length).map(|i| n / 3_i64.pow(i) % 3).collect::<Vec<_>>());
+        for whole in words(6) {
+            for part in (0..=4).flat_map(words) {
+                let expected = part.is_empty() || whole.windows(part.len()).any(|run| run == part);
+                assert_eq!(object_subset(&[numbers(&whole), numbers(&part)]), Value::Bool(expected), "{part:?} in {whole:?}");
+            }
+        }
     }
 
     #[test]

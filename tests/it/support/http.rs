@@ -43,6 +43,11 @@ pub(crate) fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> 
     exchange(address, request.as_bytes())
 }
 
+/// The same; `None` if the connection fails.
+pub(crate) fn try_get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Option<Answer> {
+    std::panic::catch_unwind(|| get(address, path, headers)).ok()
+}
+
 /// Sends these bytes and reads until the server closes.
 pub(crate) fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
     let mut connection = TcpStream::connect(address).unwrap();
