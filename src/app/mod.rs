@@ -3,7 +3,6 @@
 mod watch;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +77,8 @@ impl App {
     /// Listeners are bound last, when everything behind them is loaded: a connection that is accepted can be served.
     pub async fn start_on(settings: &Settings, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
         let metrics = Arc::new(Metrics::new());
+        // Before the policies are read: what changes from here on must be noticed.
+        let policies = settings.policies.dir.clone().map(|dir| (watch::listing(&dir), dir));
         let exchange = Exchange::start(settings, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics)).await?;
 
         let ops_listener = bind("ops", settings.ops.listen).await?;
@@ -87,9 +88,12 @@ impl App {
         let proxy = Proxy::start(settings, &exchange, &clock, &metrics, proxy_listener)?;
         lifecycle.serve();
 
+        // The directory of keys may just have been made, so its beginning is now.
+        let keys = settings.token.keys.clone();
+        let watched = policies.into_iter().chain([(watch::listing(&keys), keys)]).collect();
         let background = vec![
             tokio::spawn(Arc::clone(&exchange).follow()),
-            tokio::spawn(reload_on_change(watched_directories(settings), Arc::clone(&exchange))),
+            tokio::spawn(reload_on_change(Watch::start(watched), Arc::clone(&exchange))),
         ];
         Ok(Self { exchange, store, proxy, ops, metrics, lifecycle, drain_timeout: settings.drain_timeout, background })
     }
@@ -164,13 +168,8 @@ async fn bind(listener: &'static str, address: SocketAddr) -> Result<TcpListener
     TcpListener::bind(address).await.map_err(|error| AppError::Bind { listener, address, error })
 }
 
-fn watched_directories(settings: &Settings) -> Vec<PathBuf> {
-    settings.policies.dir.iter().chain([&settings.token.keys]).cloned().collect()
-}
-
 /// Policies and signing keys are read anew when their directories change. A fault is logged by the exchange and leaves the old ones in force.
-async fn reload_on_change(dirs: Vec<PathBuf>, exchange: Arc<Exchange>) {
-    let mut watch = Watch::start(dirs);
+async fn reload_on_change(mut watch: Watch, exchange: Arc<Exchange>) {
     loop {
         watch.changed().await;
         reload(&exchange).await;

@@ -17,7 +17,7 @@ const DEBOUNCE: Duration = Duration::from_millis(250);
 const POLL: Duration = Duration::from_secs(30);
 
 /// What a directory looks like from outside: each file's size and time.
-type Listing = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
+pub(super) type Listing = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
 /// Watches a few directories.
 pub(super) struct Watch {
@@ -29,14 +29,15 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Begins to watch. Where the system's watch cannot be had, the poll alone remains, and a warning says so.
-    pub(super) fn start(dirs: Vec<PathBuf>) -> Self {
+    /// Begins to watch directories, each with what it looked like when it was read. Where the system's watch cannot be had, the poll alone
+    /// remains, and a warning says so.
+    pub(super) fn start(read: Vec<(Listing, PathBuf)>) -> Self {
+        let (seen, dirs): (Vec<Listing>, Vec<PathBuf>) = read.into_iter().unzip();
         // One slot: a second event before the first is taken tells nothing new.
         let (tell, heard) = mpsc::channel(1);
         let watcher = watch_all(&dirs, tell)
             .inspect_err(|error| tracing::warn!(%error, poll_seconds = POLL.as_secs(), "directories cannot be watched, so they are polled"))
             .ok();
-        let seen = dirs.iter().map(|dir| listing(dir)).collect();
         Self { dirs, seen, heard, _watcher: watcher }
     }
 
@@ -79,7 +80,7 @@ fn watch_all(dirs: &[PathBuf], tell: mpsc::Sender<()>) -> notify::Result<notify:
 }
 
 /// A directory that cannot be read looks empty: the reload that follows tells why.
-fn listing(dir: &Path) -> Listing {
+pub(super) fn listing(dir: &Path) -> Listing {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries
         .filter_map(|entry| {
@@ -97,7 +98,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_put_into_the_directory_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
-        let mut watch = Watch::start(vec![dir.path().to_owned()]);
+        let mut watch = Watch::start(vec![(listing(dir.path()), dir.path().to_owned())]);
 
         std::fs::write(dir.path().join("new.rego"), "package spacelift").unwrap();
 
@@ -114,7 +115,7 @@ mod tests {
         let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, dir.path().join(name)).unwrap();
         link("v1", "..data");
         link("..data/login.rego", "login.rego");
-        let mut watch = Watch::start(vec![dir.path().to_owned()]);
+        let mut watch = Watch::start(vec![(listing(dir.path()), dir.path().to_owned())]);
 
         link("v2", "..data_tmp");
         std::fs::rename(dir.path().join("..data_tmp"), dir.path().join("..data")).unwrap();

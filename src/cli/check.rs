@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use super::configured::{self, Configured};
 use super::failure::Failure;
+use super::open_store::key_names;
 use super::output::{Format, Output};
 use crate::clock::SystemClock;
 use crate::config::{Finding, Settings, StoreUrl, Survey, Weight};
-use crate::policy::{self, PolicyFault, PolicyLimits, PolicySet, PolicySource};
+use crate::policy::{self, PolicyFault, PolicyLimits, PolicySource, Severity, Vocabulary};
 use crate::store::{self, StoreError};
 
 /// Arguments of `claviger check`.
@@ -29,13 +30,21 @@ struct Report {
     /// Policies that were looked at, the store's and the directory's.
     policies: usize,
     faults: Vec<Fault>,
-    warnings: Vec<Finding>,
+    warnings: Vec<Fault>,
 }
 
-/// One fault, of whichever kind.
+/// One fault or warning.
+#[derive(Serialize)]
+struct Fault {
+    severity: Severity,
+    #[serde(flatten)]
+    what: What,
+}
+
+/// What it is about.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-enum Fault {
+enum What {
     Configuration(Finding),
     Policy(FaultyPolicy),
     Store { message: String },
@@ -49,6 +58,8 @@ struct FaultyPolicy {
     /// `None` if the fault has no place.
     line: Option<u32>,
     column: Option<u32>,
+    /// How many characters of the text it is about.
+    width: Option<u32>,
     text: Option<String>,
     message: String,
     suggestion: Option<String>,
@@ -58,7 +69,10 @@ struct FaultyPolicy {
 #[derive(Default)]
 struct Policies {
     sources: Vec<PolicySource>,
-    faults: Vec<PolicyFault>,
+    /// Warnings included.
+    findings: Vec<PolicyFault>,
+    /// What they can speak of, as far as there is a store.
+    vocabulary: Vocabulary,
     /// What messages call those that are files.
     files: BTreeSet<String>,
     /// Why the store's could not be looked at.
@@ -75,13 +89,13 @@ impl Check {
             Format::Table => {
                 configured::show(&survey.warnings, Weight::Warning);
                 configured::show(survey.faults.iter().flatten(), Weight::Fault);
-                out.faults(&policies.faults)?;
+                configured::show_policies(&policies.findings);
                 if report.ok {
                     out.line(&self.summary(&policies), &report)?;
                 }
             }
         }
-        let of_policies = match policies.faults.len() {
+        let of_policies = match policies.faults().count() {
             0 => None,
             1 => Some("the policies have a fault".to_owned()),
             many => Some(format!("the policies have {many} faults")),
@@ -96,16 +110,21 @@ impl Check {
     }
 
     fn report(&self, survey: &Survey, policies: &Policies) -> Report {
-        let configuration = survey.faults.iter().flatten().cloned().map(Fault::Configuration);
-        let of_policies = policies.faults.iter().map(|fault| Fault::Policy(FaultyPolicy::of(fault, &policies.files)));
-        let of_store = policies.store.iter().map(|error| Fault::Store { message: error.to_string() });
-        let faults: Vec<Fault> = configuration.chain(of_policies).chain(of_store).collect();
+        let fault = |what| Fault { severity: Severity::Error, what };
+        let configuration = survey.faults.iter().flatten().cloned().map(What::Configuration);
+        let of_store = policies.store.iter().map(|error| What::Store { message: error.to_string() });
+        let of_policies = policies.faults().map(|fault| What::Policy(FaultyPolicy::of(fault, &policies.files)));
+        let faults: Vec<Fault> = configuration.chain(of_policies).chain(of_store).map(fault).collect();
+        let odd = survey.warnings.iter().cloned().map(|what| Fault { severity: Severity::Warning, what: What::Configuration(what) });
+        let odd_policies = policies
+            .warnings()
+            .map(|warning| Fault { severity: warning.severity, what: What::Policy(FaultyPolicy::of(warning, &policies.files)) });
         Report {
             ok: faults.is_empty(),
             config: self.configured.file().map(|file| file.display().to_string()),
             policies: policies.sources.len(),
             faults,
-            warnings: survey.warnings.clone(),
+            warnings: odd.chain(odd_policies).collect(),
         }
     }
 
@@ -114,10 +133,16 @@ impl Check {
             Some(file) => file.display().to_string(),
             None => "the defaults".to_owned(),
         };
+        let count = |severity, one: &str| match policies.warnings().filter(|warning| warning.severity == severity).count() {
+            0 => String::new(),
+            1 => format!(", 1 {one}"),
+            many => format!(", {many} {one}s"),
+        };
+        let warnings = format!("{}{}", count(Severity::Warning, "warning"), count(Severity::Note, "note"));
         match policies.sources.len() {
             0 => format!("ok: {configuration}, no policies"),
-            1 => format!("ok: {configuration}, 1 policy"),
-            many => format!("ok: {configuration}, {many} policies"),
+            1 => format!("ok: {configuration}, 1 policy{warnings}"),
+            many => format!("ok: {configuration}, {many} policies{warnings}"),
         }
     }
 }
@@ -135,10 +160,17 @@ impl Policies {
             found.read_store(settings).await;
         }
         let limits = PolicyLimits { time: settings.policies.time_limit, memory: settings.policies.memory_limit };
-        if let Err(faults) = PolicySet::load(&found.sources, limits) {
-            found.faults.extend(faults);
-        }
+        let reviewed = policy::review(&found.sources, limits, &found.vocabulary);
+        found.findings.extend(reviewed);
         found
+    }
+
+    fn faults(&self) -> impl Iterator<Item = &PolicyFault> {
+        self.findings.iter().filter(|finding| finding.is_error())
+    }
+
+    fn warnings(&self) -> impl Iterator<Item = &PolicyFault> {
+        self.findings.iter().filter(|finding| !finding.is_error())
     }
 
     fn read_dir(&mut self, settings: &Settings) {
@@ -147,10 +179,11 @@ impl Policies {
                 let names = sources.iter().filter_map(|source| source.file.as_ref()).map(|file| file.display().to_string());
                 self.files.extend(names);
                 self.sources.extend(sources);
+                self.findings.extend(settings.policies.dir.as_deref().map(policy::tests_alone).unwrap_or_default());
             }
             Err(faults) => {
                 self.files.extend(faults.iter().map(|fault| fault.policy.clone()));
-                self.faults.extend(faults);
+                self.findings.extend(faults);
             }
         }
     }
@@ -160,13 +193,17 @@ impl Policies {
         if !path.exists() {
             return;
         }
-        let opened = store::open(&settings.store.url, settings.login.strategy, Arc::new(SystemClock::start())).await;
-        let snapshot = match opened {
-            Ok(store) => store.snapshot().await,
-            Err(error) => Err(error),
+        let read = async {
+            let store = store::open(&settings.store.url, settings.login.strategy, Arc::new(SystemClock::start())).await?;
+            let snapshot = store.snapshot().await?;
+            let names = key_names(&*store).await?;
+            Ok((snapshot, names))
         };
-        match snapshot {
-            Ok(snapshot) => self.sources.extend(snapshot.policies.iter().map(PolicySource::from)),
+        match read.await {
+            Ok((snapshot, names)) => {
+                self.sources.extend(snapshot.policies.iter().map(PolicySource::from));
+                self.vocabulary = Vocabulary::of(&snapshot).with_keys(names);
+            }
             Err(error) => self.store = Some(error),
         }
     }
@@ -185,6 +222,7 @@ impl FaultyPolicy {
             file: files.contains(&fault.policy).then(|| fault.policy.clone()),
             line: has_place.then_some(fault.line),
             column: has_place.then_some(fault.column),
+            width: has_place.then_some(fault.width),
             text: has_place.then(|| fault.text.clone()),
             message: fault.reason.clone(),
             suggestion: fault.hint.clone(),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::failure::Failure;
 use super::output::{Format, Output};
 use crate::config::{Colour, Faults, Finding, Settings, Survey, Weight, environment};
+use crate::policy::PolicyFault;
 
 /// Which configuration.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -68,6 +69,13 @@ pub(crate) fn show<'a>(findings: impl IntoIterator<Item = &'a Finding>, weight: 
     for finding in findings {
         // Nobody is left to be told that stderr is closed.
         let _ = writeln!(stderr, "{}", finding.render(weight, colour));
+    }
+}
+
+/// Shows what is wrong with policies, or odd about them, in the same way.
+pub(crate) fn show_policies(faults: &[PolicyFault]) {
+    for fault in faults {
+        show([&fault.finding()], fault.severity.weight());
     }
 }
 

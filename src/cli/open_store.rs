@@ -15,6 +15,7 @@ use crate::exchange::{ExchangeError, Explainer};
 use crate::model::{
     Actor, AuditEntry, Binding, BindingId, Change, KEY_PREFIX, KeyId, KeyName, KeyRecord, Mutation, PlainKey, Snapshot, Strategy,
 };
+use crate::policy::Vocabulary;
 use crate::store::{self, Page, Store, StoreError};
 
 /// How many rows are read at a time.
@@ -149,6 +150,11 @@ impl OpenStore {
         self.store.key(id).await?.ok_or_else(|| Failure::refused(format_args!("there is no key {id}")))
     }
 
+    /// What policies can speak of.
+    pub(crate) async fn vocabulary(&self, snapshot: &Snapshot) -> Result<Vocabulary, Failure> {
+        Ok(Vocabulary::of(snapshot).with_keys(key_names(&*self.store).await?))
+    }
+
     /// Every key, revoked ones included, by age.
     pub(crate) async fn keys(&self) -> Result<Vec<KeyRecord>, Failure> {
         self.keys_up_to(usize::MAX).await
@@ -251,6 +257,19 @@ impl OpenStore {
             _ => Vec::new(),
         })
     }
+}
+
+/// The names of the keys that are not revoked; of very many keys, of the oldest. For remarks on what policies compare names with.
+pub(crate) async fn key_names(store: &dyn Store) -> Result<Vec<String>, StoreError> {
+    let (mut names, mut seen, mut after) = (Vec::new(), 0, None);
+    while seen < NEIGHBOURS {
+        let page = store.keys(&Page { after, limit: PAGE, query: None }).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        seen += page.len();
+        names.extend(page.iter().filter(|key| key.revoked_at.is_none()).map(|key| key.name.to_string()));
+    }
+    Ok(names)
 }
 
 /// The name most like `wanted`, if one is near enough to have been meant.

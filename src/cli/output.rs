@@ -9,6 +9,7 @@ use std::io::{self, IsTerminal, Write};
 use comfy_table::{LineStyle, Table, TableStyle, presets};
 use serde::Serialize;
 
+use super::configured;
 use super::failure::Failure;
 use crate::model::Revision;
 use crate::policy::PolicyFault;
@@ -139,10 +140,25 @@ impl Output {
         }
     }
 
-    /// Shows the faults of policies; what is left is to refuse.
-    pub(crate) fn refused_for(&self, faults: &[PolicyFault]) -> Result<Failure, Failure> {
-        self.faults(faults)?;
-        Ok(Failure::refused(match faults.len() {
+    /// Shows the faults of policies, and what is odd about them: for programs on stdout as `{"faults": […], "warnings": […]}`, for people
+    /// on stderr.
+    pub(crate) fn policy_findings(&self, findings: &[PolicyFault]) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => {
+                let (faults, warnings): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.is_error());
+                self.json(&serde_json::json!({ "faults": faults, "warnings": warnings }))
+            }
+            Format::Table => {
+                configured::show_policies(findings);
+                Ok(())
+            }
+        }
+    }
+
+    /// The same; what is left is to refuse.
+    pub(crate) fn refused_for(&self, findings: &[PolicyFault]) -> Result<Failure, Failure> {
+        self.policy_findings(findings)?;
+        Ok(Failure::refused(match findings.iter().filter(|finding| finding.is_error()).count() {
             1 => "the policies have a fault".to_owned(),
             many => format!("the policies have {many} faults"),
         }))

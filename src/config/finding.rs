@@ -38,6 +38,8 @@ pub enum Weight {
     Fault,
     /// It is accepted all the same.
     Warning,
+    /// It is accepted, and may well be right.
+    Note,
 }
 
 impl Finding {
@@ -87,11 +89,13 @@ impl Paint {
         let word = match weight {
             Weight::Fault => "error",
             Weight::Warning => "warning",
+            Weight::Note => "note",
         };
         match (colour, weight) {
             (Colour::Never, _) => Self { word, mark: "", strong: "", gutter: "", plain: "" },
             (Colour::Always, Weight::Fault) => Self::coloured(word, "\x1b[1;31m"),
             (Colour::Always, Weight::Warning) => Self::coloured(word, "\x1b[1;33m"),
+            (Colour::Always, Weight::Note) => Self::coloured(word, "\x1b[1;36m"),
         }
     }
 

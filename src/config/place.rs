@@ -56,6 +56,11 @@ impl Source<'_> {
 }
 
 impl Place {
+    /// A stretch of a line of a file that is no configuration, such as a login policy. Line and column count from 1, in characters.
+    pub fn in_line(file: PathBuf, line: usize, column: usize, text: &str, width: usize) -> Self {
+        Self::File { file, line, column, excerpt: Excerpt::new(text, column.saturating_sub(1), width) }
+    }
+
     /// Where a fault of the whole value of an environment variable stands.
     pub(super) fn variable(name: &str, value: &str) -> Self {
         let excerpt = Excerpt::new(&format!("{name}={value}"), name.chars().count() + 1, value.chars().count());

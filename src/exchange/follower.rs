@@ -12,7 +12,7 @@ use super::state::{self, Policies, State};
 use super::{Exchange, ExchangeError, nanos};
 use crate::clock::Moment;
 use crate::model::{Change, Changes, KeyDigest, LoginPolicy, Reach, Revision, Snapshot};
-use crate::policy::{PolicyFault, PolicySet, PolicySource};
+use crate::policy::{PolicyFault, PolicySet, PolicySource, Severity, Vocabulary};
 use crate::store::StoreError;
 use crate::telemetry::CacheKind;
 use crate::token::KeyRing;
@@ -36,6 +36,8 @@ pub(super) struct Feed {
     pub(super) seen: Revision,
     /// The policies of the directory.
     pub(super) files: Vec<PolicySource>,
+    /// What was odd about the policies in force, and has been logged.
+    pub(super) warned: Vec<PolicyFault>,
 }
 
 /// What has been acknowledged.
@@ -219,7 +221,7 @@ impl Exchange {
     async fn take_snapshot(&self, feed: &mut Feed, snapshot: Snapshot, changes: &[Change]) {
         let state = self.state.load_full();
         let unchanged = state.policies.is_ok() && snapshot.policies == state.snapshot.policies;
-        let policies = if unchanged { state.policies.clone() } else { self.policies(&feed.files, &snapshot.policies).await };
+        let policies = if unchanged { state.policies.clone() } else { self.policies(feed, &snapshot).await };
         let revision = snapshot.revision;
         self.put_in_force(|next| next.with_snapshot(snapshot).with_policies(policies));
         self.acknowledge(feed, revision, changes);
@@ -227,9 +229,12 @@ impl Exchange {
 
     /// The policies of files and store together. A store's policy that does not load leaves none in force: an older one of that name
     /// may allow what the new one forbids.
-    async fn policies(&self, files: &[PolicySource], stored: &[LoginPolicy]) -> Policies {
-        match self.compile(files, stored).await {
-            Ok(policies) => Ok(Arc::new(policies)),
+    async fn policies(&self, feed: &mut Feed, snapshot: &Snapshot) -> Policies {
+        match self.compile(&feed.files, &snapshot.policies).await {
+            Ok(policies) => {
+                log_warnings(&policies, snapshot, &mut feed.warned);
+                Ok(Arc::new(policies))
+            }
             Err(faults) => {
                 log_faults(&faults, "login policies have faults; keys that they concern are refused");
                 Err(faults.into())
@@ -251,7 +256,9 @@ impl Exchange {
         let policies = if same_policies {
             state.policies.clone()
         } else {
-            Ok(Arc::new(self.compile(&files, &state.snapshot.policies).await.map_err(ExchangeError::Policies)?))
+            let policies = self.compile(&files, &state.snapshot.policies).await.map_err(ExchangeError::Policies)?;
+            log_warnings(&policies, &state.snapshot, &mut feed.warned);
+            Ok(Arc::new(policies))
         };
         feed.files = files;
         let same_ring = !state.ring_differs(&ring);
@@ -335,8 +342,22 @@ fn log_faults(faults: &[PolicyFault], message: &'static str) {
     }
 }
 
+/// Logs what is odd about policies that are put in force. What was told of those before them is not told again.
+pub(super) fn log_warnings(policies: &PolicySet, snapshot: &Snapshot, warned: &mut Vec<PolicyFault>) {
+    let warnings = policies.warnings(&Vocabulary::of(snapshot));
+    for PolicyFault { policy, line, column, reason, severity, .. } in warnings.iter().filter(|warning| !warned.contains(warning)) {
+        match severity {
+            Severity::Note => tracing::info!(policy, line, column, reason, "a login policy may do something else than it seems to"),
+            Severity::Warning | Severity::Error => {
+                tracing::warn!(policy, line, column, reason, "a login policy does not do what it seems to");
+            }
+        }
+    }
+    *warned = warnings;
+}
+
 fn unreadable(reason: String) -> PolicyFault {
-    PolicyFault { policy: String::new(), line: 0, column: 0, text: String::new(), reason, hint: None }
+    PolicyFault::of("", reason)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the pace of a loop that nobody waits for; what it does is asked for directly in tests")]

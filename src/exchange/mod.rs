@@ -124,6 +124,8 @@ impl Exchange {
         let snapshot = patience.wait("snapshot", store.snapshot()).await?;
         let files = state::policy_files(settings.policies.dir.as_deref()).map_err(ExchangeError::Policies)?;
         let policies = state::compile(&files, &snapshot.policies, state::limits(settings)).map_err(ExchangeError::Policies)?;
+        let mut warned = Vec::new();
+        follower::log_warnings(&policies, &snapshot, &mut warned);
         let ring = KeyRing::open(&settings.token.keys, settings.token.algorithm, settings.token.ttl, began.wall)?;
         let evaluator = Evaluator::start(std::thread::available_parallelism().map_or(1, usize::from).min(4))?;
         metrics.signing_keys(ring.states());
@@ -138,7 +140,7 @@ impl Exchange {
             flights: Flights::new(MOST_FLIGHTS, MOST_WAITING),
             records: Flights::new(MOST_FLIGHTS, MOST_FLIGHTS),
             uses: Uses::default(),
-            feed: tokio::sync::Mutex::new(Feed { seen: revision, files }),
+            feed: tokio::sync::Mutex::new(Feed { seen: revision, files, warned }),
             in_force: watch::Sender::new(InForce { revision, epoch: 0 }),
             contact: AtomicU64::new(nanos(began.monotonic)),
             failure: AtomicU64::new(NEVER),

@@ -104,13 +104,6 @@ pub(super) fn compile(files: &[PolicySource], stored: &[LoginPolicy], limits: Po
 }
 
 fn same_name(file: &PolicySource) -> PolicyFault {
-    let place = file.file.as_ref().map_or_else(|| file.name.to_string(), |path| path.display().to_string());
-    PolicyFault {
-        policy: place,
-        line: 0,
-        column: 0,
-        text: String::new(),
-        reason: format!("the store has a policy named {} as well", file.name),
-        hint: Some("rename the file, or delete the store's policy".to_owned()),
-    }
+    PolicyFault::of(&file.place(), format!("the store has a policy named {} as well", file.name))
+        .hint("rename the file, or delete the store's policy")
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::fault::PolicyFault;
+use super::fault::{PolicyFault, Severity};
 use super::{PolicySource, text};
 use crate::model::PolicyName;
 
@@ -19,6 +19,21 @@ pub fn read_dir(dir: &Path) -> Result<Vec<PolicySource>, Vec<PolicyFault>> {
 /// Reads `*_test.rego` of a directory in the same way.
 pub(super) fn read_tests(dir: &Path) -> Result<Vec<PolicySource>, Vec<PolicyFault>> {
     read_files(dir, |name| name.ends_with(TEST_ENDING))
+}
+
+/// Tells of every `NAME_test.rego` of a directory that has no `NAME.rego` beside it. What cannot be read is told of by [`read_dir`].
+#[must_use]
+pub fn tests_alone(dir: &Path) -> Vec<PolicyFault> {
+    let policies = read_dir(dir).unwrap_or_default();
+    let tests = read_tests(dir).unwrap_or_default();
+    let about = |tests: &PolicySource| tests.name.as_str().strip_suffix("_test").unwrap_or_default().to_owned();
+    let alone = tests.iter().filter(|tests| !policies.iter().any(|policy| policy.name.as_str() == about(tests)));
+    let warning = |tests: &PolicySource| {
+        PolicyFault::of(&tests.place(), format!("there is no {}.rego that these would be tests of", about(tests)))
+            .hint("a file whose name ends in `_test.rego` is never a policy: rename it if it should be one")
+            .weighing(Severity::Warning)
+    };
+    alone.map(warning).collect()
 }
 
 const TEST_ENDING: &str = "_test.rego";
@@ -94,6 +109,17 @@ mod tests {
         let faults = read_dir(dir.path()).unwrap_err();
         assert_eq!(faults.len(), 2);
         assert!(faults[0].policy.ends_with("binary.rego") && faults[1].reason.contains("at most"));
+    }
+
+    #[test]
+    fn tests_without_their_policy_are_told_of() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a.rego", "a_test.rego", "b_test.rego"] {
+            fs::write(dir.path().join(name), "package spacelift\n").unwrap();
+        }
+        let told = tests_alone(dir.path());
+        assert_eq!(told.len(), 1);
+        assert!(told[0].policy.ends_with("b_test.rego") && told[0].reason.contains("no b.rego") && !told[0].is_error(), "{told:?}");
     }
 
     #[test]

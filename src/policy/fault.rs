@@ -1,19 +1,27 @@
-//! What is wrong with a policy, and where.
+//! What is wrong with a policy, or odd about it, and where.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use regorus::unstable::Span;
 use serde::Serialize;
 
-/// What is wrong with a policy. `Display` renders `file:line:column: reason`, the line and a caret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+use crate::config::{Colour, Finding, Place, Weight};
+
+/// What is wrong with a policy, or odd about it. `Display` renders it as the faults of a configuration are: the reason, the place, the line
+/// with carets, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct PolicyFault {
     /// The policy's file, or its name.
     pub policy: String,
+    /// Whether the policy is refused for it.
+    pub severity: Severity,
     /// 1-based; 0 if the fault has no place.
     pub line: u32,
     /// 1-based, in characters.
     pub column: u32,
+    /// How many characters of the line it is about; 0 if the fault has no place.
+    pub width: u32,
     /// The offending line's text.
     pub text: String,
     /// What is wrong, a sentence without capital and full stop.
@@ -22,20 +30,42 @@ pub struct PolicyFault {
     pub hint: Option<String>,
 }
 
-/// Lines longer than this are cut in messages.
-const SHOWN: usize = 200;
+/// How much it weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The policy is never put in force.
+    Error,
+    /// It is put in force, and does not do what somebody seems to expect.
+    Warning,
+    /// It is put in force and may well be right; worth a second look.
+    Note,
+}
+
+/// Lines longer than this are cut.
+const SHOWN: usize = 4096;
 
 impl PolicyFault {
     /// A fault of the whole policy.
-    pub(super) fn of(policy: &str, reason: impl Into<String>) -> Self {
-        Self { policy: policy.to_owned(), line: 0, column: 0, text: String::new(), reason: reason.into(), hint: None }
+    #[must_use]
+    pub fn of(policy: &str, reason: impl Into<String>) -> Self {
+        Self {
+            policy: policy.to_owned(),
+            severity: Severity::Error,
+            line: 0,
+            column: 0,
+            width: 0,
+            text: String::new(),
+            reason: reason.into(),
+            hint: None,
+        }
     }
 
     /// A fault at a line and column, both 1-based.
     pub(super) fn at(policy: &str, text: &str, line: u32, column: u32, reason: impl Into<String>) -> Self {
         let index = usize::try_from(line).unwrap_or(usize::MAX).saturating_sub(1);
         let shown = text.lines().nth(index).unwrap_or_default().chars().take(SHOWN).collect();
-        Self { line, column, text: shown, ..Self::of(policy, reason) }
+        Self { line, column, width: 1, text: shown, ..Self::of(policy, reason) }
     }
 
     /// A fault at a byte of the text.
@@ -43,17 +73,53 @@ impl PolicyFault {
         let before = text.get(..byte).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Self::at(policy, text, u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX), reason)
+        Self::at(policy, text, narrow(line), narrow(column), reason)
     }
 
-    /// A fault at a piece of a parsed module.
+    /// A fault at a piece of a parsed module. Of a piece of several lines the first is marked.
     pub(super) fn at_span(policy: &str, span: &Span, reason: impl Into<String>) -> Self {
-        Self::at_byte(policy, span.source.get_contents(), usize::try_from(span.start).unwrap_or(0), reason)
+        let text = span.source.get_contents();
+        let (start, end) = with_quotes(text, span.start as usize, span.end as usize);
+        let end = with_bracket(text, start, end);
+        let marked = text.get(start..end).unwrap_or_default().lines().next().unwrap_or_default().trim_end();
+        let width = narrow(marked.chars().count().max(1));
+        Self { width, ..Self::at_byte(policy, text, start, reason) }
     }
 
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+    /// The same with what to write instead.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The same with another weight.
+    pub(super) fn weighing(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    /// Whether the policy is refused for it.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
+    /// In one line: the place and the reason.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        if self.line == 0 { self.reason.clone() } else { format!("line {}, column {}: {}", self.line, self.column, self.reason) }
+    }
+
+    /// The same as a finding, to be shown as those of a configuration are.
+    #[must_use]
+    pub fn finding(&self) -> Finding {
+        let file = PathBuf::from(&self.policy);
+        let place = match self.line {
+            0 => Place::WholeFile(file),
+            line => Place::in_line(file, line as usize, self.column as usize, &self.text, self.width as usize),
+        };
+        Finding { place, key: None, message: self.reason.clone(), suggestion: self.hint.clone() }
     }
 
     /// Reads the place and the reason out of an error of regorus, which come as text:
@@ -74,23 +140,48 @@ impl PolicyFault {
     }
 }
 
-impl fmt::Display for PolicyFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.line == 0 {
-            write!(f, "{}: {}", self.policy, self.reason)?;
-        } else {
-            write!(f, "{}:{}:{}: {}", self.policy, self.line, self.column, self.reason)?;
-            let number = self.line.to_string();
-            // A tab stays a tab below itself, so that the caret stands under its character whatever a tab's width is.
-            let left: String =
-                self.text.chars().take(self.column.saturating_sub(1) as usize).map(|c| if c == '\t' { c } else { ' ' }).collect();
-            write!(f, "\n  {number} | {}\n  {:width$} | {left}^", self.text, "", width = number.len())?;
-        }
-        match &self.hint {
-            Some(hint) => write!(f, "\n  hint: {hint}"),
-            None => Ok(()),
+impl Severity {
+    /// As the configuration's findings have it.
+    #[must_use]
+    pub fn weight(self) -> Weight {
+        match self {
+            Self::Error => Weight::Fault,
+            Self::Warning => Weight::Warning,
+            Self::Note => Weight::Note,
         }
     }
+}
+
+impl fmt::Display for PolicyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.finding().render(self.severity.weight(), Colour::Never).trim_end())
+    }
+}
+
+/// A stretch with the quotes that belong to it: the engine's place of a string is what stands between them, and what begins or ends with
+/// a string begins behind its quote or ends before it.
+fn with_quotes(text: &str, start: usize, end: usize) -> (usize, usize) {
+    let is_quote = |byte: Option<&u8>| matches!(byte, Some(b'"' | b'`'));
+    let before = start.checked_sub(1).filter(|before| is_quote(text.as_bytes().get(*before)));
+    let after = Some(end + 1).filter(|_| is_quote(text.as_bytes().get(end)));
+    let within = text.get(start..end).unwrap_or_default().bytes().filter(|byte| is_quote(Some(byte))).count();
+    // Quotes come in pairs: whichever of the two outside makes the number even belongs to the stretch.
+    match (before, after, within % 2) {
+        (Some(before), Some(after), 0) => (before, after),
+        (Some(before), _, 1) => (before, end),
+        (_, Some(after), 1) => (start, after),
+        _ => (start, end),
+    }
+}
+
+/// The engine's place of a reference ends before its last bracket.
+fn with_bracket(text: &str, start: usize, end: usize) -> usize {
+    let count = |wanted: char| text.get(start..end).unwrap_or_default().matches(wanted).count();
+    if text.as_bytes().get(end) == Some(&b']') && count('[') > count(']') { end + 1 } else { end }
+}
+
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -100,12 +191,12 @@ mod tests {
     #[test]
     fn a_fault_shows_its_line_and_a_caret_below_the_place() {
         let fault = PolicyFault::at_byte("p.rego", "package spacelift\n\tällow = x\n", 28, "x is unsafe").hint("bind x");
-        assert_eq!(fault.to_string(), "p.rego:2:10: x is unsafe\n  2 | \tällow = x\n    | \t        ^\n  hint: bind x");
+        assert_eq!(fault.to_string(), "error: x is unsafe\n  --> p.rego:2:10\n   |\n 2 |  ällow = x\n   |          ^\n   = help: bind x");
     }
 
     #[test]
-    fn a_fault_without_a_place_is_one_line() {
-        assert_eq!(PolicyFault::of("p", "it is too long").to_string(), "p: it is too long");
+    fn a_fault_without_a_place_names_its_policy() {
+        assert_eq!(PolicyFault::of("p", "it is too long").to_string(), "error: it is too long\n  --> p");
     }
 
     #[test]
@@ -113,5 +204,13 @@ mod tests {
         let error = anyhow::anyhow!("\n--> policy:2:3\n  |\n2 | x y\n  |   ^\nerror: expecting error: what");
         let fault = PolicyFault::of_engine("p.rego", "one\nx y\n", &error);
         assert_eq!((fault.line, fault.column, fault.text.as_str(), fault.reason.as_str()), (2, 3, "x y", "what"));
+        assert_eq!(fault.summary(), "line 2, column 3: what");
+    }
+
+    #[test]
+    fn what_is_no_error_says_what_it_is() {
+        let fault = PolicyFault::of("p", "host bits are set");
+        assert!(fault.clone().weighing(Severity::Warning).to_string().starts_with("warning: host"));
+        assert!(fault.weighing(Severity::Note).to_string().starts_with("note: host"));
     }
 }

@@ -66,8 +66,12 @@ impl LoginInput {
 
 /// An `input` that nobody asks about, with every field, for the first evaluation of a policy.
 pub(super) fn sample() -> Value {
-    let shared = SharedInput { spaces: Value::new_array(), roles: Value::new_array() };
-    document(&shared, "", "", Vec::new(), false, IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), Timestamp::UNIX_EPOCH, "")
+    sample_with(&SharedInput { spaces: Value::new_array(), roles: Value::new_array() })
+}
+
+/// The same with these spaces and roles.
+pub(super) fn sample_with(shared: &SharedInput) -> Value {
+    document(shared, "", "", Vec::new(), false, IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), Timestamp::UNIX_EPOCH, "")
 }
 
 #[expect(clippy::too_many_arguments, reason = "one for each thing that `input` tells of")]

@@ -23,17 +23,19 @@ mod module;
 mod set;
 pub mod testing;
 mod text;
+mod vocabulary;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{LoginPolicy, PolicyName, RegoVersion};
 
-pub use directory::read_dir;
+pub use directory::{read_dir, tests_alone};
 pub use evaluator::Evaluator;
-pub use fault::PolicyFault;
+pub use fault::{PolicyFault, Severity};
 pub use input::{LoginInput, SharedInput};
-pub use set::PolicySet;
+pub use set::{PolicySet, review};
+pub use vocabulary::Vocabulary;
 
 /// A module to load: one of the store's, or a file of `policies.dir`.
 #[derive(Clone, Debug, PartialEq, Eq)]

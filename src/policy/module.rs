@@ -80,11 +80,31 @@ fn add(engine: &mut Engine, place: &str, text: &str, rego: RegoVersion) -> Resul
         RegoVersion::V1 => engine.set_rego_v0(false),
         RegoVersion::V0 => {
             if let Some((at, word)) = text::v1_word_without_import(text) {
-                return Err(PolicyFault::at_byte(place, text, at, format!("`{word}` is a keyword of Rego v1"))
+                let fault = PolicyFault::at_byte(place, text, at, format!("`{word}` is a keyword of Rego v1"));
+                return Err(PolicyFault { width: u32::try_from(word.len()).unwrap_or(1), ..fault }
                     .hint("add `import rego.v1`, or leave the version of the policy unstated"));
             }
             engine.set_rego_v0(true);
         }
     }
-    engine.add_policy(place.to_owned(), text.to_owned()).map(drop).map_err(|error| PolicyFault::of_engine(place, text, &error))
+    engine.add_policy(place.to_owned(), text.to_owned()).map(drop).map_err(|error| syntax(place, text, &error))
 }
+
+/// A text that cannot be parsed: the word that the parser stopped at, and what most often helps.
+fn syntax(place: &str, text: &str, error: &anyhow::Error) -> PolicyFault {
+    let fault = PolicyFault::of_engine(place, text, error);
+    let word = fault.text.chars().skip(fault.column.saturating_sub(1) as usize).take_while(|c| c.is_alphanumeric() || *c == '_').count();
+    let width = if fault.line == 0 { 0 } else { u32::try_from(word.max(1)).unwrap_or(1) };
+    let fault = PolicyFault { width, ..fault };
+    let hint = HELP.iter().find(|(part, _)| fault.reason.contains(part)).map(|(_, help)| (*help).to_owned());
+    PolicyFault { hint, ..fault }
+}
+
+/// By a part of what the parser says.
+const HELP: [(&str, &str); 5] = [
+    ("`if` keyword is required", "in Rego v1 a body stands after `if`: `allow if { … }`"),
+    ("`contains` keyword is required", "in Rego v1 an item is put into a set by `contains`: `team contains \"name\" if { … }`"),
+    ("expecting `}`", "a `{` above is not closed"),
+    ("expecting `]`", "a `[` before this is not closed"),
+    ("expecting `)`", "a `(` before this is not closed"),
+];

@@ -8,13 +8,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use regorus::unstable::{Module, Ref};
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, LimitError, Value};
 
 use super::builtins;
 use super::builtins::budget::{self, Exceeded};
-use super::check::{self, Findings};
+use super::check::{self, Findings, Whole};
 use super::fault::PolicyFault;
+use super::vocabulary::Vocabulary;
 use super::{PolicyError, PolicyLimits, PolicySource, Reads, gate, input, module};
 use crate::model::{PolicyName, Verdict};
 
@@ -28,6 +30,10 @@ pub struct PolicySet {
 /// One policy, ready to be asked.
 pub(super) struct Policy {
     pub(super) name: PolicyName,
+    /// What messages call it.
+    place: String,
+    /// For what is told of it; the engine has it, too.
+    module: Ref<Module>,
     /// Prepared, that is: evaluated once. A copy of an engine that is not would analyse its modules anew, each time.
     engine: Engine,
     limits: PolicyLimits,
@@ -69,6 +75,12 @@ impl PolicySet {
     /// # Errors
     /// Every fault of every policy at once, in the order of the sources.
     pub fn load(sources: &[PolicySource], limits: PolicyLimits) -> Result<Self, Vec<PolicyFault>> {
+        let (set, faults) = Self::load_what_can_be(sources, limits);
+        if faults.is_empty() { Ok(set) } else { Err(faults) }
+    }
+
+    /// The policies that have no faults, and the faults of the others.
+    fn load_what_can_be(sources: &[PolicySource], limits: PolicyLimits) -> (Self, Vec<PolicyFault>) {
         let mut faults = same_names(sources);
         let mut policies = Vec::with_capacity(sources.len());
         for (source, loaded) in sources.iter().zip(load_each(sources, limits)) {
@@ -78,11 +90,19 @@ impl PolicySet {
                 Err(found) => faults.extend(found),
             }
         }
-        if !faults.is_empty() {
-            return Err(faults);
-        }
         policies.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(Self { policies })
+        (Self { policies }, faults)
+    }
+
+    /// What is odd about the policies although they are in force: warnings and notes, by policy, in the order of the text.
+    #[must_use]
+    pub fn warnings(&self, vocabulary: &Vocabulary) -> Vec<PolicyFault> {
+        self.told(Whole::Yes, vocabulary)
+    }
+
+    fn told(&self, whole: Whole, vocabulary: &Vocabulary) -> Vec<PolicyFault> {
+        let modules = self.policies.iter().map(|policy| (policy.place.as_str(), policy.module.as_ref()));
+        check::warnings(modules, whole, vocabulary)
     }
 
     /// Whether there is none.
@@ -102,6 +122,18 @@ impl PolicySet {
     pub(super) fn policies(&self) -> &[Policy] {
         &self.policies
     }
+}
+
+/// Everything that is to be told of policies before they are put in force: the faults of those that cannot be, and what is odd about the
+/// others. If there is no [error](PolicyFault::is_error) among it, [`PolicySet::load`] takes them.
+#[must_use]
+pub fn review(sources: &[PolicySource], limits: PolicyLimits, vocabulary: &Vocabulary) -> Vec<PolicyFault> {
+    let (set, mut faults) = PolicySet::load_what_can_be(sources, limits);
+    let whole = if faults.is_empty() { Whole::Yes } else { Whole::No };
+    faults.extend(set.told(whole, vocabulary));
+    let order = |fault: &PolicyFault| sources.iter().position(|source| source.place() == fault.policy);
+    faults.sort_by_key(order);
+    faults
 }
 
 impl fmt::Debug for PolicySet {
@@ -180,7 +212,7 @@ fn load(source: &PolicySource, limits: PolicyLimits) -> Result<Policy, Vec<Polic
     }
     let mut engine = parsed.engine;
     prepare(&mut engine, &calls, &rules, limits).map_err(|error| vec![PolicyFault::of_engine(&place, &source.text, &error)])?;
-    Ok(Policy { name: source.name.clone(), engine, limits, identity: Identity::of(source) })
+    Ok(Policy { name: source.name.clone(), place, module: parsed.module, engine, limits, identity: Identity::of(source) })
 }
 
 /// Makes the engine ready to be copied: the functions that are called, the gate, and one evaluation.
@@ -239,7 +271,5 @@ impl Policy {
 
 /// An error of the engine in one line: its last reason, with the place in the policy.
 fn reason(error: &anyhow::Error) -> String {
-    let fault = PolicyFault::of_engine("", "", error);
-    let short: String = fault.reason.chars().take(300).collect();
-    if fault.line == 0 { short } else { format!("line {}, column {}: {short}", fault.line, fault.column) }
+    PolicyFault::of_engine("", "", error).summary().chars().take(300).collect()
 }

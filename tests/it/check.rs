@@ -172,3 +172,38 @@ fn a_store_that_cannot_be_read_is_told() {
     assert_eq!(report["faults"][0]["kind"], "store");
     assert_eq!(done.status.code(), Some(1));
 }
+
+#[test]
+fn what_is_odd_about_a_policy_is_told_and_ends_with_0() {
+    let odd = "package spacelift\n\nallow if input.session.logn == \"ci\"\n\ndeny if not net.cidr_contains(\"10.1.2.3/8\", input.request.remote_ip)\n";
+    let dir = place("[policies]\ndir = \"policies\"\n", Some(odd));
+    std::fs::write(dir.path().join("policies/nobody_test.rego"), "package spacelift_test\n").unwrap();
+
+    let done = check(&dir, &[]);
+
+    let stderr = said(&done.stderr);
+    assert!(
+        stderr.contains("warning: there is no `input.session.logn`, so this never holds\n  --> policies/members.rego:3:24\n"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("\n 3 | allow if input.session.logn == \"ci\"\n   |                        ^^^^\n"), "{stderr}");
+    assert!(stderr.contains("= help: did you mean `input.session.login`?\n"), "{stderr}");
+    assert!(stderr.contains("note: `10.1.2.3/8` has bits set behind its prefix"), "{stderr}");
+    assert!(stderr.contains("there is no nobody.rego that these would be tests of"), "{stderr}");
+    assert_eq!(said(&done.stdout), "ok: claviger.toml, 1 policy, 2 warnings, 1 note\n");
+    assert_eq!(done.status.code(), Some(0));
+}
+
+#[test]
+fn programs_get_warnings_with_their_severity_and_place() {
+    let dir = place("[policies]\ndir = \"policies\"\n", Some("package spacelift\n\nallow if input.session.logn == \"ci\"\n"));
+
+    let report: Value = serde_json::from_slice(&check(&dir, &["-o", "json"]).stdout).unwrap();
+
+    assert_eq!(report["ok"], true);
+    assert_eq!(report["faults"], serde_json::json!([]));
+    let warning = &report["warnings"][0];
+    assert_eq!((&warning["severity"], &warning["kind"]), (&"warning".into(), &"policy".into()));
+    assert_eq!((&warning["line"], &warning["column"], &warning["width"]), (&3.into(), &24.into(), &4.into()));
+    assert_eq!(warning["suggestion"], "did you mean `input.session.login`?");
+}

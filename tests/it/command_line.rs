@@ -319,6 +319,29 @@ fn a_policy_is_saved_shown_replaced_and_deleted() {
 }
 
 #[test]
+fn what_is_odd_about_a_saved_policy_is_told_and_about_others_is_not() {
+    let place = Place::new();
+    place.json(&["space", "create", "production", "--parent", "root"]);
+    let odd = place.file("odd.rego", "package spacelift\n\nroles[\"prodction\"][\"space-reader\"] if input.session.admin\n");
+    let sound = place.file("sound.rego", "package spacelift\n\nallow if input.session.admin\n");
+
+    let saved = place.run(&["policy", "create", "odd", "--file", &odd]);
+    let unallowed = place.json(&["policy", "update", "odd", "--file", &odd]);
+    let other = place.run(&["policy", "create", "sound", "--file", &sound]);
+    let allowed = place.json(&["policy", "update", "odd", "--file", &odd]);
+
+    assert_eq!(saved.code, 0);
+    assert!(saved.err.contains("warning: there is no space `prodction`"), "{}", saved.err);
+    assert!(saved.err.contains("  --> odd:3:7\n") && saved.err.contains("= help: did you mean `production`?"), "{}", saved.err);
+    let reasons = |saved: &Value| saved["warnings"].as_array().unwrap().iter().map(|warning| warning["reason"].clone()).collect::<Vec<_>>();
+    assert!(reasons(&unallowed)[0].as_str().unwrap().starts_with("`roles` counts only where a policy says `allow`"), "{unallowed}");
+    assert_eq!((other.err.as_str(), other.code), ("", 0));
+    // Now that another policy allows, the roles count.
+    assert_eq!(reasons(&allowed), ["there is no space `prodction`: what is given with it is left out"]);
+    assert_eq!(allowed["warnings"][0]["severity"], "warning");
+}
+
+#[test]
 fn a_policy_with_faults_is_not_saved_and_its_faults_are_told() {
     let place = Place::new();
     let file = place.file("open.rego", "package spacelift\n\nroles[space][role_id] { input.session.login == \"x\" }\n");

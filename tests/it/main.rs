@@ -16,6 +16,7 @@ mod exchange_world;
 mod loom_generation;
 mod model_properties;
 mod ops;
+mod policy_check_docs;
 mod policy_examples;
 mod policy_forms;
 mod policy_hostile;

@@ -187,11 +187,11 @@ fn every_fault_of_every_file_is_told_and_no_test_is_run() {
     std::fs::remove_file(place.path("policies/alone_test.rego")).unwrap();
     let run = place.misunderstood(&["policy", "test", "policies"]);
 
-    assert!(orphan.contains("policies/alone_test.rego: there is no alone.rego that these would be tests of"), "{orphan}");
+    assert!(orphan.contains("there is no alone.rego that these would be tests of\n  --> policies/alone_test.rego\n"), "{orphan}");
     for expected in [
-        "broken.rego:3:10: variable `x` is unsafe",
-        "broken_test.rego:3:11: there is no function",
-        "broken_test.rego:5:11: `http.send` may not",
+        "variable `x` is unsafe: nothing binds it\n  --> policies/broken.rego:3:10\n",
+        "there is no function `nothing_like_it`\n  --> policies/broken_test.rego:3:11\n",
+        "a policy may not use the network\n  --> policies/broken_test.rego:5:11\n",
     ] {
         assert!(run.contains(expected), "{expected}: {run}");
     }

@@ -81,3 +81,32 @@ fn a_broken_policy_file_leaves_the_old_policies_in_force_and_is_told() {
     std::fs::write(server.dir().join("policies/deny.rego"), "package spacelift\n\ndeny if input.session.login == \"other\"\n").unwrap();
     server.until("the new policy", |server| server.get(&key.text).status == 200);
 }
+
+#[test]
+fn policies_of_a_config_map_are_read_anew_when_its_link_is_swapped() {
+    let server = Setup::new().policies([]).start();
+    server.make_spaces();
+    let key = server.key("ci", &["--bind", "deployer@production"]);
+    let dir = server.dir().join("policies");
+    // As the kubelet does it: each version in a directory of its own, `..data` leading to one of them, and each file through `..data`.
+    let publish = |version: &str, text: &str| {
+        std::fs::create_dir(dir.join(version)).unwrap();
+        std::fs::write(dir.join(version).join("login.rego"), text).unwrap();
+        std::os::unix::fs::symlink(version, dir.join("..data_tmp")).unwrap();
+        std::fs::rename(dir.join("..data_tmp"), dir.join("..data")).unwrap();
+    };
+    let metric = |server: &Server, line: &str| http::get(server.ops(), "/metrics", &[]).text().lines().any(|found| found == line);
+    publish("..v1", "package spacelift\n\ndeny if input.session.login == \"ci\"\n");
+    std::os::unix::fs::symlink("..data/login.rego", dir.join("login.rego")).unwrap();
+    server.until("the first version", |server| server.get(&key.text).code() == "denied");
+
+    publish("..v2", "package spacelift\n\ndeny if inputs.session.login == \"other\"\n");
+    server.until("the complaint", |server| metric(server, "claviger_config_last_reload_success 0"));
+    assert!(server.log().contains("variable `inputs` is unsafe"), "{}", server.log());
+    assert_eq!(server.get(&key.text).code(), "denied");
+
+    publish("..v3", "package spacelift\n\ndeny if input.session.logn == \"other\"\n");
+    server.until("the third version", |server| server.get(&key.text).status == 200);
+    assert!(metric(&server, "claviger_config_last_reload_success 1"));
+    server.until("the warning", |server| server.log().contains("there is no `input.session.logn`"));
+}

@@ -11,11 +11,12 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use crate::cli::configured;
 use crate::cli::failure::Failure;
 use crate::cli::open_store::{OpenStore, Place};
-use crate::cli::output::{Changed, Output};
+use crate::cli::output::{Changed, Format, Output};
 use crate::model::{LoginPolicy, Mutation, PolicyName, RegoVersion};
-use crate::policy::{self, PolicyLimits, PolicySet, PolicySource};
+use crate::policy::{self, PolicyFault, PolicyLimits, PolicySource};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct PolicyCommand {
@@ -78,6 +79,14 @@ enum Dialect {
     Is(RegoVersion),
 }
 
+/// A policy that is in force now, and what is odd about it.
+#[derive(Serialize)]
+struct Saved<'a> {
+    #[serde(flatten)]
+    changed: Changed<'a, LoginPolicy>,
+    warnings: Vec<PolicyFault>,
+}
+
 /// A policy without its text, for lists.
 #[derive(Serialize)]
 struct Listed<'a> {
@@ -125,16 +134,16 @@ impl PolicyCommand {
 
 async fn create(name: PolicyName, module: &Module, store: &OpenStore, out: &Output) -> Result<(), Failure> {
     let policy = LoginPolicy { name, source: module.read()?, rego: module.rego.and_then(Dialect::version) };
-    check(&policy, store, out).await?;
-    show_changed(&policy.name, Mutation::CreatePolicy(policy.clone()), store, out).await
+    let warnings = check(&policy, store, out).await?;
+    show_changed(&policy.name, Mutation::CreatePolicy(policy.clone()), warnings, store, out).await
 }
 
 async fn update(name: PolicyName, module: &Module, store: &OpenStore, out: &Output) -> Result<(), Failure> {
     let before = find(&name, store).await?;
     let policy = LoginPolicy { name, source: module.read()?, rego: module.rego.map_or(before.rego, Dialect::version) };
-    check(&policy, store, out).await?;
+    let warnings = check(&policy, store, out).await?;
     let update = Mutation::UpdatePolicy { name: policy.name.clone(), source: policy.source.clone(), rego: policy.rego };
-    show_changed(&policy.name, update, store, out).await
+    show_changed(&policy.name, update, warnings, store, out).await
 }
 
 async fn delete(name: PolicyName, store: &OpenStore, out: &Output) -> Result<(), Failure> {
@@ -154,21 +163,25 @@ impl Module {
     }
 }
 
-/// Loads everything that would be in force, the configured directory's policies too, with `new` in the place of a policy of that name.
-async fn check(new: &LoginPolicy, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+/// Reviews everything that would be in force, the configured directory's policies too, with `new` in the place of a policy of that name.
+/// Answers with what is odd about `new`; what is odd about the others was told when they were saved.
+async fn check(new: &LoginPolicy, store: &OpenStore, out: &Output) -> Result<Vec<PolicyFault>, Failure> {
     let snapshot = store.snapshot().await?;
     let others = snapshot.policies.iter().filter(|policy| policy.name != new.name);
     let settings = store.settings(out)?.policies;
-    let of_dir = settings.dir.as_deref().map_or_else(|| Ok(Vec::new()), policy::read_dir);
+    let of_dir = match settings.dir.as_deref().map_or_else(|| Ok(Vec::new()), policy::read_dir) {
+        Ok(of_dir) => of_dir,
+        Err(faults) => return Err(out.refused_for(&faults)?),
+    };
     let limits = PolicyLimits { time: settings.time_limit, memory: settings.memory_limit };
-    let loaded = of_dir.and_then(|of_dir| {
-        let sources: Vec<PolicySource> = others.chain([new]).map(PolicySource::from).chain(of_dir).collect();
-        PolicySet::load(&sources, limits)
-    });
-    match loaded {
-        Ok(_) => Ok(()),
-        Err(faults) => Err(out.refused_for(&faults)?),
+    let sources: Vec<PolicySource> = others.chain([new]).map(PolicySource::from).chain(of_dir).collect();
+    let vocabulary = store.vocabulary(&snapshot).await?;
+    let mut findings = policy::review(&sources, limits, &vocabulary);
+    findings.retain(|finding| finding.is_error() || finding.policy == new.name.as_str());
+    if findings.iter().any(PolicyFault::is_error) {
+        return Err(out.refused_for(&findings)?);
     }
+    Ok(findings)
 }
 
 async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
@@ -182,10 +195,19 @@ async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
     out.list(&["NAME", "REGO", "LINES"], listed.iter().map(row), &listed)
 }
 
-async fn show_changed(name: &PolicyName, mutation: Mutation, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+async fn show_changed(
+    name: &PolicyName,
+    mutation: Mutation,
+    warnings: Vec<PolicyFault>,
+    store: &OpenStore,
+    out: &Output,
+) -> Result<(), Failure> {
     let change = store.apply(mutation).await?;
     let policy = find(name, store).await?;
-    out.record(&Changed::now(&policy, change.revision), rows(&policy))
+    if out.format() == Format::Table {
+        configured::show_policies(&warnings);
+    }
+    out.record(&Saved { changed: Changed::now(&policy, change.revision), warnings }, rows(&policy))
 }
 
 async fn find(name: &PolicyName, store: &OpenStore) -> Result<LoginPolicy, Failure> {

@@ -79,7 +79,7 @@ impl Test {
         let run = match testing::run_all(&self.places, limits, &selection) {
             Ok(run) => run,
             Err(faults) => {
-                out.faults(&faults)?;
+                out.policy_findings(&faults)?;
                 return Err(Failure::usage(match faults.len() {
                     1 => "a file has a fault, and no test was run".to_owned(),
                     many => format!("files have {many} faults, and no test was run"),

@@ -100,6 +100,20 @@ pub(super) fn add(engine: &mut Engine, name: &str) -> anyhow::Result<()> {
     engine.add_extension((*name).to_owned(), *arity, Box::new(move |args: Vec<Value>| theirs.call(&args)))
 }
 
+/// Whether a builtin has an answer to these arguments.
+pub(super) fn has_answer(name: &str, args: &[Value]) -> bool {
+    budget::start(ONE_ANSWER);
+    let answer = match (own(name), BUILTINS.get_key_value(name)) {
+        (Some((_, _, function)), _) => function.call(args),
+        (None, Some((name, (function, arity)))) => Theirs::new(name, *function, *arity).and_then(|theirs| theirs.call(args)),
+        (None, None) => return false,
+    };
+    answer.is_ok_and(|answer| answer != Value::Undefined)
+}
+
+/// Bytes that one answer may take that is asked for outside of an evaluation.
+const ONE_ANSWER: usize = 1024 * 1024;
+
 fn own(name: &str) -> Option<(&'static str, u8, Own)> {
     own::FUNCTIONS.iter().chain(&net::FUNCTIONS).find(|(own, _, _)| *own == name).copied()
 }

@@ -1,6 +1,6 @@
 //! Ways through regorus' syntax tree.
 
-use regorus::unstable::{Expr, Literal, LiteralStmt, Query};
+use regorus::unstable::{Expr, Literal, LiteralStmt, Query, Span};
 
 /// One step of a reference: `.name`, `["name"]`, or `[index]`.
 #[derive(Clone, Copy)]
@@ -30,6 +30,67 @@ pub(in crate::policy) fn unfold(mut expr: &Expr) -> (&Expr, Vec<Step<'_>>) {
             other => {
                 steps.reverse();
                 return (other, steps);
+            }
+        }
+    }
+}
+
+/// Where the steps of a reference stand.
+pub(super) fn step_spans(mut expr: &Expr) -> Vec<&Span> {
+    let mut spans = Vec::new();
+    loop {
+        match expr {
+            Expr::RefDot { refr, field, .. } => {
+                spans.push(&field.0);
+                expr = refr;
+            }
+            Expr::RefBrack { refr, index, .. } => {
+                spans.push(index.span());
+                expr = refr;
+            }
+            _ => {
+                spans.reverse();
+                return spans;
+            }
+        }
+    }
+}
+
+/// One step of a rule's head.
+#[derive(Clone, Copy)]
+pub(super) enum HeadStep<'a> {
+    /// `.name`
+    Field(&'a Span),
+    /// `["name"]`, `[index]`, or the key that is put into a set.
+    Expr(&'a Expr),
+}
+
+impl HeadStep<'_> {
+    /// Whether it is written out.
+    pub(super) fn is_fixed(&self) -> bool {
+        match self {
+            Self::Field(_) => true,
+            Self::Expr(expr) => literal_text(expr).is_some(),
+        }
+    }
+}
+
+/// The steps of a rule's head.
+pub(super) fn head_steps(mut refr: &Expr) -> Vec<HeadStep<'_>> {
+    let mut steps = Vec::new();
+    loop {
+        match refr {
+            Expr::RefDot { refr: inner, field, .. } => {
+                steps.push(HeadStep::Field(&field.0));
+                refr = inner;
+            }
+            Expr::RefBrack { refr: inner, index, .. } => {
+                steps.push(HeadStep::Expr(index));
+                refr = inner;
+            }
+            _ => {
+                steps.reverse();
+                return steps;
             }
         }
     }
@@ -160,9 +221,9 @@ pub(super) fn pattern_vars<'a>(pattern: &'a Expr, found: &mut Vec<&'a str>) {
 /// The variables that a statement declares.
 pub(in crate::policy) fn declared<'a>(statement: &'a LiteralStmt, found: &mut Vec<&'a str>) {
     match &statement.literal {
-        Literal::SomeVars { vars, .. } => found.extend(vars.iter().map(regorus::unstable::Span::text)),
+        Literal::SomeVars { vars, .. } => found.extend(vars.iter().map(Span::text)),
         Literal::SomeIn { key, value, .. } => key.iter().chain([value]).for_each(|pattern| pattern_vars(pattern, found)),
-        Literal::Every { key, value, .. } => found.extend(key.iter().chain([value]).map(regorus::unstable::Span::text)),
+        Literal::Every { key, value, .. } => found.extend(key.iter().chain([value]).map(Span::text)),
         Literal::Expr { expr, .. } => {
             if let Expr::AssignExpr { op: regorus::unstable::AssignOp::ColEq, lhs, .. } = expr.as_ref() {
                 pattern_vars(lhs, found);

@@ -45,7 +45,9 @@ fn call(rules: &Rules<'_>, span: &Span, function: &Expr, given: usize, called: &
         match kind {
             Kind::Function(wanted) if wanted == given => {}
             Kind::Function(wanted) => faults.push(span, format!("`{name}` takes {}, and is given {given}", arguments(wanted))),
-            Kind::Complete | Kind::Set | Kind::Object => faults.push(span, format!("`{name}` is a rule and not a function")),
+            Kind::Complete | Kind::Set | Kind::Object => {
+                faults.push_with_hint(function.span(), format!("`{name}` is a rule and not a function"), format!("write `{name}` alone"));
+            }
         }
         return;
     }
@@ -66,16 +68,29 @@ fn call(rules: &Rules<'_>, span: &Span, function: &Expr, given: usize, called: &
             );
         }
         Ok(wanted) => faults.push(span, format!("`{name}` takes {}, and is given {given}", arguments(wanted))),
-        Err(Refused::Impure(why)) => faults.push(span, format!("`{name}` may not be called in a login policy: {why}")),
+        Err(Refused::Impure(why)) => {
+            faults.push_maybe(span, format!("`{name}` may not be called in a login policy: {why}"), instead(&name).map(str::to_owned));
+        }
         Err(Refused::Unknown) => {
-            let reason = format!("there is no function `{name}`");
             let known: Vec<String> = rules.names().map(str::to_owned).chain(builtins::names().map(str::to_owned)).collect();
-            match did_you_mean(&name, known.iter().map(String::as_str)) {
-                Some(hint) => faults.push_with_hint(span, reason, hint),
-                None => faults.push(span, reason),
-            }
+            let hint = did_you_mean(&name, known.iter().map(String::as_str));
+            faults.push_maybe(function.span(), format!("there is no function `{name}`"), hint);
         }
     }
+}
+
+/// What to use in the place of a function that may not be called.
+fn instead(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "time.now_ns" => "write `input.request.timestamp_ns`: the time of the request, which can be simulated",
+        "http.send" => "let the identity provider assert it as a group, and look for it by `\"name\" in input.session.teams`",
+        "net.lookup_ip_addr" => "compare addresses: `net.cidr_contains(\"10.0.0.0/8\", input.request.remote_ip)`",
+        "opa.runtime" => "write the value into the policy; `input.session.account_name` says which instance it is",
+        "rand.intn" | "uuid.rfc4122" => "tell keys apart by `input.session.api_key_id`, which no two keys share",
+        "print" | "trace" => "take it out; `claviger explain` shows what each policy answers",
+        "rego.parse_module" | "rego.metadata.rule" => "take it out; a rule's text is not something to decide by",
+        _ => return None,
+    })
 }
 
 fn arguments(count: usize) -> String {

@@ -6,12 +6,13 @@ use regorus::unstable::{Expr, Span};
 
 use super::ast::{self, Step};
 use super::rules::{Definition, Rules};
-use super::{Faults, calls};
+use super::{Faults, calls, did_you_mean};
 use crate::policy::gate;
 
 /// The longest chain of rules and functions, each using the next.
 const CHAIN_MAX: usize = 64;
 const WHOLE: &str = "a policy can use its rules by their names only";
+const USE_NAMES: &str = "write the rule's own name, such as `allow`";
 
 pub(super) fn check(rules: &Rules<'_>, faults: &mut Faults<'_>) {
     let mut uses: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -27,7 +28,11 @@ pub(super) fn check(rules: &Rules<'_>, faults: &mut Faults<'_>) {
     for circle in &walk.circles {
         if let Some(place) = circle.first().and_then(|name| places.get(name)) {
             let first = circle.first().copied().unwrap_or_default();
-            faults.push(place, format!("rule `{first}` is recursive: {} → {first}", circle.join(" → ")));
+            faults.push_with_hint(
+                place,
+                format!("rule `{first}` is recursive: {} → {first}", circle.join(" → ")),
+                "a rule cannot need its own answer: take what both need out into a rule of its own, or go through a collection by `some … in`",
+            );
         }
     }
     for (name, length) in &walk.chains {
@@ -58,9 +63,16 @@ fn used_by<'a>(definition: &Definition<'a>, rules: &Rules<'a>, faults: &mut Faul
             let leading = steps.iter().map_while(|step| if let Step::Name(name) = step { Some(*name) } else { None });
             let names: Vec<&str> = std::iter::once(root_name).chain(leading).collect();
             match rules.resolve(&names).as_slice() {
-                ["data"] => faults.push(expr.span(), WHOLE),
-                ["data", package] if *package == gate::PACKAGE => faults.push(expr.span(), WHOLE),
-                ["data", other, ..] => faults.push(expr.span(), format!("there is nothing at `data.{other}`")),
+                ["data"] => faults.push_with_hint(expr.span(), WHOLE, USE_NAMES),
+                ["data", package] if *package == gate::PACKAGE => faults.push_with_hint(expr.span(), WHOLE, USE_NAMES),
+                ["data", other, ..] => faults.push_with_hint(
+                    expr.span(),
+                    format!("there is nothing at `data.{other}`"),
+                    "write what is needed into the policy, or let the identity provider assert it as a group",
+                ),
+                [name, ..] if root_name == "data" && own(name).is_none() => {
+                    faults.push_maybe(expr.span(), format!("the policy has no rule `{name}`"), did_you_mean(name, rules.names()));
+                }
                 [name, ..] => used.extend(own(name)),
                 [] => {}
             }

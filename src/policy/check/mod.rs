@@ -1,22 +1,35 @@
-//! What is refused before a policy is ever asked.
+//! What is refused before a policy is ever asked, and what its author is told of although it is not.
 //!
 //! Regorus parses a module and finds the rest out when a rule is evaluated, or never; OPA checks first. These checks stand in for OPA's,
 //! and add what would be dangerous or different here. All of them look at the syntax tree, and each fault has its place.
 
 pub(super) mod ast;
 mod calls;
+mod comparison;
+mod conflicts;
+mod counting;
 mod graph;
+mod matching;
+mod meaning;
+mod names;
 mod negation;
+mod networks;
+mod paths;
 mod patterns;
 mod rules;
 mod safety;
+mod schema;
 mod size;
+mod times;
+mod types;
 
 use std::collections::BTreeSet;
 
 use regorus::unstable::{Module, Span};
 
-use super::fault::PolicyFault;
+use super::fault::{PolicyFault, Severity};
+use super::vocabulary::Vocabulary;
+use meaning::Scope;
 use rules::Rules;
 
 /// What the checks found.
@@ -40,12 +53,54 @@ pub(super) fn policy(place: &str, module: &Module) -> Findings {
     }
     let rules = Rules::of(module, &mut faults);
     rules.check_shapes(&mut faults);
+    conflicts::check(&rules, &mut faults);
     let calls = calls::check(&rules, &mut faults);
     safety::check(&rules, &mut faults);
     negation::check(&rules, &mut faults);
     patterns::check(&rules, &mut faults);
     graph::check(&rules, &mut faults);
     Findings { faults: faults.sorted(), calls, rules: rules.names().map(str::to_owned).collect() }
+}
+
+/// Whether a list of policies is all that would be in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whole {
+    Yes,
+    /// Others could not be loaded.
+    No,
+}
+
+/// What is odd about policies that have no faults, each with its place's name; in their order, and in the order of the text.
+///
+/// Only what cannot be meant is told: who is warned of what is right stops reading.
+pub(super) fn warnings<'m>(
+    policies: impl Iterator<Item = (&'m str, &'m Module)>,
+    whole: Whole,
+    vocabulary: &Vocabulary,
+) -> Vec<PolicyFault> {
+    let policies: Vec<(&str, Rules<'_>)> = policies.map(|(place, module)| (place, Rules::of_tests(module))).collect();
+    let nobody_allowed = whole == Whole::Yes && !policies.iter().any(|(_, rules)| counting::may_allow(rules));
+    let of_policy = |(place, rules): &(&str, Rules<'_>)| {
+        let mut faults = Faults::new(place);
+        if nobody_allowed {
+            counting::check_unallowed(rules, policies.len() == 1, &mut faults);
+        }
+        conflicts::warn(rules, &mut faults);
+        networks::check_literals(rules, &mut faults);
+        for definition in &rules.definitions {
+            let scope = Scope::of(rules, definition);
+            let comparisons = comparison::all(&scope, definition);
+            counting::check(rules, definition, &comparisons, &mut faults);
+            matching::check(&scope, definition, &mut faults);
+            names::check(&scope, definition, &comparisons, vocabulary, &mut faults);
+            networks::check(&scope, definition, &comparisons, &mut faults);
+            paths::check(rules, &scope, definition, &mut faults);
+            times::check(&scope, definition, &comparisons, &mut faults);
+            types::check(&scope, definition, &comparisons, &mut faults);
+        }
+        faults.sorted()
+    };
+    policies.iter().flat_map(of_policy).collect()
 }
 
 /// Checks a module of tests: only what it calls, and that it can be walked through.
@@ -80,6 +135,19 @@ impl<'a> Faults<'a> {
         self.list.push(PolicyFault::at_span(self.place, span, reason).hint(hint));
     }
 
+    fn warn(&mut self, span: &Span, reason: impl Into<String>, hint: impl Into<String>) {
+        self.list.push(PolicyFault::at_span(self.place, span, reason).hint(hint).weighing(Severity::Warning));
+    }
+
+    fn note(&mut self, span: &Span, reason: impl Into<String>, hint: impl Into<String>) {
+        self.list.push(PolicyFault::at_span(self.place, span, reason).hint(hint).weighing(Severity::Note));
+    }
+
+    fn push_maybe(&mut self, span: &Span, reason: impl Into<String>, hint: Option<String>) {
+        let fault = PolicyFault::at_span(self.place, span, reason);
+        self.list.push(PolicyFault { hint, ..fault });
+    }
+
     fn sorted(mut self) -> Vec<PolicyFault> {
         self.list.sort_by(|one, other| (one.line, one.column, &one.reason).cmp(&(other.line, other.column, &other.reason)));
         self.list.dedup();
@@ -87,244 +155,19 @@ impl<'a> Faults<'a> {
     }
 }
 
-/// The name that was probably meant, as a hint.
+/// The name that was probably meant.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let distance = |known: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &known.to_lowercase());
+    let near = known.filter(|known| *known != name).map(|known| (distance(known), known)).min()?;
+    (near.0 <= 2 && near.0 * 3 <= name.chars().count()).then_some(near.1)
+}
+
+/// The same as a hint.
 fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let near = known.map(|known| (strsim::damerau_levenshtein(name, known), known)).min()?;
-    let close = near.0 > 0 && near.0 <= 2 && near.0 * 3 <= name.chars().count();
-    close.then(|| format!("did you mean `{}`?", near.1))
+    nearest(name, known).map(|near| format!("did you mean `{near}`?"))
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::model::RegoVersion;
-    use crate::policy::{PolicyFault, PolicyLimits, PolicySet, PolicySource};
-    use std::time::Duration;
-
-    fn faults(text: &str, rego: Option<RegoVersion>) -> Vec<PolicyFault> {
-        let limits = PolicyLimits { time: Duration::from_secs(5), memory: 64 << 20 };
-        let source = PolicySource { name: "p".parse().unwrap(), file: None, text: format!("package spacelift\n{text}\n").into(), rego };
-        PolicySet::load(&[source], limits).err().unwrap_or_default()
-    }
-
-    /// `(what is wrong, the text, and for each fault its line, column, and a part of its reason)`
-    type Case = (&'static str, &'static str, &'static [(u32, u32, &'static str)]);
-
-    fn expect(cases: &[Case], rego: Option<RegoVersion>) {
-        for (what, text, expected) in cases {
-            let found = faults(text, rego);
-            let places: Vec<(u32, u32)> = found.iter().map(|fault| (fault.line, fault.column)).collect();
-            let wanted: Vec<(u32, u32)> = expected.iter().map(|(line, column, _)| (*line, *column)).collect();
-            assert_eq!(places, wanted, "{what}: {found:#?}");
-            for (fault, (_, _, reason)) in found.iter().zip(*expected) {
-                assert!(fault.reason.contains(reason), "{what}: {}", fault.reason);
-            }
-        }
-    }
-
-    #[test]
-    fn good_policies_have_no_faults() {
-        expect(
-            &[
-                ("a name", "allow if input.session.login == \"x\"", &[]),
-                ("a pattern", "roles[\"production\"][\"deployer\"] if startswith(input.session.login, \"ci-\")", &[]),
-                ("some in", "roles[space][\"r\"] if { some space in {\"a\", \"b\"}; input.session.member }", &[]),
-                ("an index that binds", "roles[s][\"r\"] if { spaces := {\"a\", \"b\"}; spaces[s] }", &[]),
-                ("order does not count", "allow if { x > 3; x = count(input.session.teams) }", &[]),
-                ("unification of arrays", "allow if { [x, \"b\"] = [input.session.login, y]; y == x }", &[]),
-                ("unification either way", "allow if { input.session.login = x; x != \"\" }", &[]),
-                ("a reference as a head's value", "team contains input.session.teams[_]", &[]),
-                ("every", "allow if every team in input.session.teams { team != \"x\" }", &[]),
-                (
-                    "a comprehension using its surroundings",
-                    "allow if { n := 3; count([x | x := input.session.teams[_]; count(x) > n]) > 0 }",
-                    &[],
-                ),
-                (
-                    "a comprehension with variables of its own",
-                    "allow if { count([x | some x in input.session.teams]) > 0; some x in [1]; x == 1 }",
-                    &[],
-                ),
-                ("functions", "f(x) := y if { y := lower(x) }\nallow if f(input.session.login) == \"x\"", &[]),
-                ("a pattern as an argument", "f([a, b]) := a if b\nallow if f([true, true])", &[]),
-                ("else", "allow := true if { input.session.admin } else := x if { x := input.session.member }", &[]),
-                ("defaults", "default allow := false\nallow if input.session.member", &[]),
-                ("imports of input", "import input.session as who\nallow if who.login == \"x\"", &[]),
-                ("own rules by their full name", "f(x) := x\nallow if data.spacelift.f(data.spacelift.me)\nme := true", &[]),
-                (
-                    "not around what is always there",
-                    "allow if not input.session.login in {\"x\"}\ndeny if not net.cidr_contains(\"10.0.0.0/8\", input.request.remote_ip)",
-                    &[],
-                ),
-                (
-                    "not around sets and bound variables",
-                    "bad contains \"x\"\ndeny if { not bad[input.session.login]; x := input.session.teams[0]; not startswith(x, \"a\") }",
-                    &[],
-                ),
-                ("not around a count", "deny if not count([t | some t in input.session.teams; t == \"x\"]) > 0", &[]),
-                ("roles as an object", "roles := {\"a\": {\"r\": true}}", &[]),
-                ("roles as a comprehension", "roles := {s: {\"r\"} | some s in [\"a\"]}", &[]),
-            ],
-            None,
-        );
-    }
-
-    #[test]
-    fn variables_that_nothing_binds_are_refused() {
-        expect(
-            &[
-                (
-                    "in a head",
-                    "roles[space][role_id] if { input.session.login == \"x\" }",
-                    &[(2, 7, "`space` is unsafe"), (2, 14, "`role_id` is unsafe")],
-                ),
-                ("in a comparison", "allow if x > 3", &[(2, 10, "`x` is unsafe")]),
-                ("a misspelt rule", "members := {\"a\"}\nallow if member[input.session.login]", &[(3, 10, "`member` is unsafe")]),
-                ("under not", "allow if not x == 1", &[(2, 14, "`x` is unsafe")]),
-                ("an index under not", "allow if not input.session.teams[i] == \"x\"", &[(2, 34, "`i` is unsafe")]),
-                ("a wildcard under not", "allow if not input.session.teams[_] == \"x\"", &[(2, 34, "`_` is unsafe")]),
-                ("as an argument", "allow if startswith(x, \"a\")", &[(2, 21, "`x` is unsafe")]),
-                ("only what is at the root of it", "allow if { y := x + 1; y > 2 }", &[(2, 17, "`x` is unsafe")]),
-                ("in a circle", "allow if { x := y; y := x }", &[(2, 17, "`y` is unsafe"), (2, 25, "`x` is unsafe")]),
-                ("in a comprehension", "allow if count([1 | x > 1]) > 0", &[(2, 21, "`x` is unsafe")]),
-                (
-                    "bound only inside of a comprehension",
-                    "allow if { count([x | some x in [1]]) > 0; x == 1 }",
-                    &[(2, 44, "`x` is unsafe")],
-                ),
-                ("declared and never bound", "allow if { some x; x > 1 }", &[(2, 20, "`x` is unsafe")]),
-                ("used above its declaration", "allow if { x > 3; x := 4 }", &[(2, 12, "`x` used before definition")]),
-                ("in the value of an else", "allow := true if { input.session.admin } else := x", &[(2, 50, "`x` is unsafe")]),
-                ("in a function", "f(x) := y\nallow if f(1)", &[(2, 9, "`y` is unsafe")]),
-                ("in every", "allow if every t in input.session.teams { t == x }", &[(2, 48, "`x` is unsafe")]),
-            ],
-            None,
-        );
-    }
-
-    #[test]
-    fn calls_that_cannot_be_made_are_refused() {
-        expect(
-            &[
-                ("unknown", "allow if startwith(input.session.login, \"a\")", &[(2, 10, "no function `startwith`")]),
-                ("impure", "allow if time.now_ns() > 0", &[(2, 10, "the time is `input.request.timestamp_ns`")]),
-                ("network", "allow if http.send({}).status_code == 200", &[(2, 10, "may not use the network")]),
-                ("printing", "allow if { print(1) }", &[(2, 12, "`print` may not be called")]),
-                ("arity", "allow if startswith(input.session.login)", &[(2, 10, "takes 2 arguments, and is given 1")]),
-                (
-                    "the result as an argument",
-                    "allow if { count([], n); n == 0 }",
-                    &[(2, 12, "takes 1 argument, and is given 2"), (2, 26, "`n` is unsafe")],
-                ),
-                ("arity of a function", "f(x) := x\nallow if f(1, 2)", &[(3, 10, "`f` takes 1 argument")]),
-                ("a rule is no function", "f := 1\nallow if f(1)", &[(3, 10, "is a rule and not a function")]),
-                ("minus", "allow if { x := 1; -x < 0 }", &[(2, 20, "minus sign")]),
-            ],
-            None,
-        );
-    }
-
-    #[test]
-    fn rules_that_use_themselves_are_refused() {
-        expect(
-            &[
-                ("a function", "f(x) := f(x + 1)\nallow if f(1)", &[(2, 1, "rule `f` is recursive: f → f")]),
-                ("two rules", "a if b\nb if a\nallow if a", &[(2, 1, "a → b → a")]),
-                ("by the full name", "allow if data.spacelift.allow", &[(2, 1, "`allow` is recursive")]),
-                ("as a whole", "allow if data.spacelift", &[(2, 10, "by their names only")]),
-                ("of all", "allow if data[x].allow", &[(2, 10, "by their names only")]),
-                ("nothing there", "allow if data.users[input.session.login]", &[(2, 10, "nothing at `data.users`")]),
-            ],
-            None,
-        );
-    }
-
-    #[test]
-    fn a_chain_of_rules_may_be_long_but_not_without_end() {
-        let chain = |length: usize| {
-            (0..length).map(|n| format!("a{n} if a{}\n", n + 1)).collect::<Vec<_>>().concat() + &format!("a{length} if true\nallow if a0")
-        };
-        assert_eq!(faults(&chain(50), None), []);
-        assert!(faults(&chain(500), None)[0].reason.contains("chain"));
-    }
-
-    #[test]
-    fn rules_that_count_must_be_what_they_are_read_as() {
-        expect(
-            &[
-                ("deny as a set", "deny contains \"no\" if input.session.admin", &[(2, 1, "`deny` must be true or false")]),
-                ("allow as a text", "allow := \"yes\"", &[(2, 1, "`allow` must be true or false")]),
-                ("allow as a function", "allow(x) if x", &[(2, 1, "`allow` must be true or false")]),
-                ("roles as a set", "roles contains \"x\"", &[(2, 1, "`roles` must be roles by space")]),
-                ("team as a text", "team := \"x\"", &[(2, 1, "`team` must be a set of names")]),
-                ("two things at once", "x := 1\nx contains 2\nallow if x", &[(3, 1, "a set here and a single value before")]),
-                ("two defaults", "default allow := false\ndefault allow := true", &[(3, 1, "has a default already")]),
-                ("a default that varies", "default allow := input.session.admin", &[(2, 1, "must be a constant")]),
-                ("nothing that counts", "alow if input.session.admin", &[(2, 1, "no rule of the policy counts")]),
-                ("neither body nor value", "allow", &[(2, 1, "neither a body nor a value")]),
-            ],
-            None,
-        );
-    }
-
-    #[test]
-    fn not_around_what_may_be_undefined_is_refused() {
-        expect(
-            &[
-                ("a field that is not there", "allow if not startswith(input.session.nick, \"a\")", &[(2, 25, "may be undefined")]),
-                ("an item", "allow if not startswith(input.session.teams[0], \"a\")", &[(2, 25, "may be undefined")]),
-                ("a comparison", "allow if not input.session.age > 5", &[(2, 14, "may be undefined")]),
-                ("membership", "allow if not input.team in {\"x\"}", &[(2, 14, "may be undefined")]),
-                ("an index", "bad := {\"x\"}\nallow if not bad[input.team]", &[(3, 18, "may be undefined")]),
-                ("a rule that may not hold", "x := 1 if input.session.admin\nallow if not x > 5", &[(3, 14, "may be undefined")]),
-                ("a call within", "allow if not to_number(input.session.login) > 5", &[(2, 14, "may be undefined")]),
-            ],
-            None,
-        );
-    }
-
-    #[test]
-    fn objects_as_patterns_are_refused() {
-        expect(
-            &[
-                ("declared", "allow if { {\"admin\": x} := input.session; x }", &[(2, 12, "more fields")]),
-                ("unified", "allow if { input.session = {\"admin\": x}; x }", &[(2, 28, "more fields")]),
-                ("within an array", "allow if { [{\"admin\": x}] := [input.session]; x }", &[(2, 13, "more fields")]),
-                ("as an argument", "f({\"admin\": x}) := x\nallow if f(input.session)", &[(2, 3, "more fields")]),
-                ("after some", "allow if { some {\"admin\": x} in [input.session]; x }", &[(2, 17, "more fields")]),
-                ("made and not matched", "allow if { x := {\"a\": input.session.login}; y = {\"a\": \"b\"}; x == y }", &[]),
-            ],
-            None,
-        );
-    }
-
-    #[test]
-    fn a_policy_in_another_package_is_refused() {
-        let limits = PolicyLimits { time: Duration::from_secs(5), memory: 64 << 20 };
-        let source = PolicySource { name: "p".parse().unwrap(), file: None, text: "package login\nallow := true".into(), rego: None };
-        let faults = PolicySet::load(&[source], limits).unwrap_err();
-        assert!(faults[0].reason.contains("must be `spacelift`") && faults[0].line == 1, "{faults:?}");
-    }
-
-    #[test]
-    fn v1_syntax_never_loads_as_v0() {
-        for text in ["allow if { input.session.admin }", "roles[\"a\"][\"b\"] if { input.session.admin }", "allow if\ndeny"] {
-            let found = faults(text, Some(RegoVersion::V0));
-            assert!(found[0].reason.contains("`if` is a keyword of Rego v1"), "{found:?}");
-        }
-    }
-
-    #[test]
-    fn all_faults_of_all_policies_are_told_at_once() {
-        let limits = PolicyLimits { time: Duration::from_secs(5), memory: 64 << 20 };
-        let source = |name: &str, text: &str| PolicySource { name: name.parse().unwrap(), file: None, text: text.into(), rego: None };
-        let sources = [
-            source("a", "package spacelift\nallow if x\ndeny if { trace(\"\") }"),
-            source("b", "package spacelift\nallow if {"),
-            source("c", "package spacelift\nallow := true"),
-            source("a", "package spacelift\nallow := true"),
-        ];
-        let faults = PolicySet::load(&sources, limits).unwrap_err();
-        let told: Vec<(&str, u32)> = faults.iter().map(|fault| (fault.policy.as_str(), fault.line)).collect();
-        assert_eq!(told, [("a", 0), ("a", 2), ("a", 3), ("b", 2)]);
-    }
-}
+mod tests;
+#[cfg(test)]
+mod warnings_tests;

@@ -23,16 +23,18 @@ pub(super) struct Rules<'m> {
 /// One rule, as it stands in the text.
 pub(super) struct Definition<'m> {
     pub(super) name: &'m str,
+    /// The name with its indices: what carets stand under when the whole rule is meant.
     pub(super) span: &'m Span,
+    pub(super) refr: &'m Expr,
+    /// The item that it puts into a set.
+    pub(super) key: Option<&'m Expr>,
     /// Indices in the head, the key, and the value, but for a value that a body has of its own.
     pub(super) head: Vec<&'m Expr>,
     pub(super) value: Option<&'m Expr>,
     pub(super) args: Vec<&'m Expr>,
     pub(super) bodies: Vec<Body<'m>>,
     pub(super) default: bool,
-    /// An item of a set, and thus something without a value or a body.
-    is_item: bool,
-    kind: Kind,
+    pub(super) kind: Kind,
 }
 
 /// A body, and the value that an `else` gives.
@@ -40,6 +42,8 @@ pub(super) struct Definition<'m> {
 pub(super) struct Body<'m> {
     pub(super) query: &'m Query,
     pub(super) value: Option<&'m Expr>,
+    /// Looked at only if those before it do not hold.
+    pub(super) is_else: bool,
 }
 
 /// What a rule makes.
@@ -85,6 +89,9 @@ impl<'m> Rules<'m> {
             let path = ast::path(&import.refr).unwrap_or_default();
             match path.as_slice() {
                 ["rego", "v1"] | ["future", "keywords", ..] | ["input", ..] => {}
+                ["data", package, name, ..] if *package == gate::PACKAGE && !rules.kinds.contains_key(name) => {
+                    faults.push_maybe(import.refr.span(), format!("the policy has no rule `{name}`"), did_you_mean(name, rules.names()));
+                }
                 ["data", package, ..] if *package == gate::PACKAGE => {}
                 _ => faults.push(import.refr.span(), format!("there is no `{}` to import", path.join("."))),
             }
@@ -126,7 +133,10 @@ impl<'m> Rules<'m> {
 
     /// The path that a reference's names stand for, imports followed and this package's own name left out: `["input", "session"]`, or
     /// `["rule", …]`.
-    pub(super) fn resolve<'a>(&'a self, names: &[&'a str]) -> Vec<&'a str> {
+    pub(super) fn resolve<'a>(&self, names: &[&'a str]) -> Vec<&'a str>
+    where
+        'm: 'a,
+    {
         let full: Vec<&str> = match names.split_first() {
             Some((first, rest)) if !self.kinds.contains_key(first) => match self.imports.get(first) {
                 Some(path) => path.iter().chain(rest).copied().collect(),
@@ -173,14 +183,22 @@ impl<'m> Rules<'m> {
                 );
             }
             if let Some(kind) = self.kind(name).filter(|kind| *kind != definition.kind) {
-                faults.push(definition.span, format!("`{name}` is {} here and {} before", definition.kind_noun(), kind.noun()));
+                faults.push_with_hint(
+                    definition.span,
+                    format!("`{name}` is {} here and {} before", definition.kind.noun(), kind.noun()),
+                    "rules of one name make one thing together: rename one of them",
+                );
             }
             if definition.default {
                 if !defaults.insert(name) {
-                    faults.push(definition.span, format!("`{name}` has a default already"));
+                    faults.push_with_hint(definition.span, format!("`{name}` has a default already"), "leave one of the two");
                 }
-                if definition.value.is_some_and(|value| !is_constant(value)) {
-                    faults.push(definition.span, format!("the default of `{name}` must be a constant"));
+                if let Some(value) = definition.value.filter(|value| !is_constant(value)) {
+                    faults.push_with_hint(
+                        value.span(),
+                        format!("the default of `{name}` must be a constant"),
+                        format!("write `{name} := {} if {{ … }}` for a value that depends on something", value.span().text()),
+                    );
                 }
             }
             definition.check_shape(faults);
@@ -189,7 +207,12 @@ impl<'m> Rules<'m> {
             && let Some(definition) = self.definitions.first()
         {
             let near = self.names().find_map(|name| did_you_mean(name, gate::RULES.iter().map(|(name, _)| *name)));
-            let hint = near.unwrap_or_else(|| "define one of allow, deny, roles, team, admin".to_owned());
+            let is_test = |name: &str| name.starts_with("test_") || name.starts_with("todo_test_");
+            let hint = match near {
+                Some(near) => near,
+                None if self.names().any(is_test) => "tests stand beside the policy, in a file whose name ends in `_test.rego`".to_owned(),
+                None => "define one of allow, deny, roles, team, admin".to_owned(),
+            };
             faults.push_with_hint(definition.span, "no rule of the policy counts", hint);
         }
     }
@@ -198,25 +221,30 @@ impl<'m> Rules<'m> {
 impl<'m> Definition<'m> {
     fn of(rule: &'m Rule) -> Self {
         match rule {
-            Rule::Default { span, refr, args, value, .. } => {
+            Rule::Default { refr, args, value, .. } => {
                 let (name, _) = head(refr);
                 let kind = if args.is_empty() { Kind::Complete } else { Kind::Function(args.len()) };
                 Self {
                     name,
-                    span,
+                    span: refr.span(),
+                    refr,
+                    key: None,
                     head: Vec::new(),
                     value: Some(value),
                     args: args.iter().map(AsRef::as_ref).collect(),
                     bodies: Vec::new(),
                     default: true,
-                    is_item: false,
                     kind,
                 }
             }
-            Rule::Spec { span, head: rule_head, bodies } => {
+            Rule::Spec { head: rule_head, bodies, .. } => {
                 let bodies = bodies
                     .iter()
-                    .map(|body| Body { query: &body.query, value: body.assign.as_ref().map(|assign| assign.value.as_ref()) })
+                    .map(|body| Body {
+                        query: &body.query,
+                        value: body.assign.as_ref().map(|assign| assign.value.as_ref()),
+                        is_else: body.is_else,
+                    })
                     .collect();
                 let (refr, key, value, args, kind) = match rule_head {
                     RuleHead::Compr { refr, assign, .. } => {
@@ -239,18 +267,15 @@ impl<'m> Definition<'m> {
                     None => Kind::Complete,
                 };
                 let indices = steps.iter().filter_map(|step| if let Step::Index(index) = step { Some(*index) } else { None });
-                Self { name, span, head: indices.chain(key).collect(), value, args, bodies, default: false, is_item: key.is_some(), kind }
+                let head = indices.chain(key).collect();
+                Self { name, span: refr.span(), refr, key, head, value, args, bodies, default: false, kind }
             }
         }
     }
 
-    fn kind_noun(&self) -> &'static str {
-        self.kind.noun()
-    }
-
     /// Neither a body, nor a value, nor a key.
     fn is_nothing(&self) -> bool {
-        self.bodies.is_empty() && self.value.is_none() && !self.is_item
+        self.bodies.is_empty() && self.value.is_none() && self.key.is_none()
     }
 
     /// If the rule counts: whether it can be what it must be.
@@ -263,13 +288,15 @@ impl<'m> Definition<'m> {
             }
             Shape::Roles => ("roles by space", "write `roles[\"space\"][\"role\"] if { … }`".to_owned()),
         };
-        let fits = match (shape, self.kind) {
-            (_, Kind::Complete) => self.values().all(|value| could_be(value, shape)),
-            (Shape::Flag, Kind::Set | Kind::Object) | (_, Kind::Function(_)) | (Shape::Roles, Kind::Set) => false,
-            (Shape::Names, Kind::Set | Kind::Object) | (Shape::Roles, Kind::Object) => true,
+        let misfit = match (shape, self.kind) {
+            (_, Kind::Complete) => self.values().find(|value| !could_be(value, shape)).map(|value| (value.span(), noun(value))),
+            (Shape::Flag, Kind::Set | Kind::Object) | (_, Kind::Function(_)) | (Shape::Roles, Kind::Set) => {
+                Some((self.span, self.kind.noun()))
+            }
+            (Shape::Names, Kind::Set | Kind::Object) | (Shape::Roles, Kind::Object) => None,
         };
-        if !fits {
-            faults.push_with_hint(self.span, format!("`{}` must be {wanted}", self.name), hint);
+        if let Some((span, found)) = misfit {
+            faults.push_with_hint(span, format!("`{}` must be {wanted}, and is {found}", self.name), hint);
         }
     }
 
@@ -307,7 +334,21 @@ fn could_be(expr: &Expr, shape: Shape) -> bool {
     }
 }
 
-fn is_constant(expr: &Expr) -> bool {
+/// What an expression that cannot be what it must be is instead.
+fn noun(expr: &Expr) -> &'static str {
+    match expr {
+        Expr::String { .. } | Expr::RawString { .. } => "a string",
+        Expr::Number { .. } | Expr::ArithExpr { .. } | Expr::UnaryExpr { .. } => "a number",
+        Expr::Null { .. } => "null",
+        Expr::Bool { .. } | Expr::BoolExpr { .. } | Expr::Membership { .. } => "a boolean",
+        Expr::Array { .. } | Expr::ArrayCompr { .. } => "an array",
+        Expr::Set { .. } | Expr::SetCompr { .. } | Expr::BinExpr { .. } => "a set",
+        Expr::Object { .. } | Expr::ObjectCompr { .. } => "an object",
+        Expr::Var { .. } | Expr::Call { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } | Expr::AssignExpr { .. } => "something else",
+    }
+}
+
+pub(super) fn is_constant(expr: &Expr) -> bool {
     match expr {
         Expr::ArrayCompr { .. } | Expr::SetCompr { .. } | Expr::ObjectCompr { .. } => true,
         Expr::Var { .. } | Expr::Call { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => false,
