@@ -158,6 +158,35 @@ fn trimmed(text: &str, longest: usize) -> Result<(), &'static str> {
     if text.trim() == text { Ok(()) } else { Err("it may not begin or end with a blank") }
 }
 
+/// What each character of Crockford's base 32 stands for, in the one spelling that counts here; `NO_DIGIT`: it is none.
+const CROCKFORD: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let digits = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let mut value = 0;
+    while value < 32 {
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            values[digits[value as usize] as usize] = value;
+        }
+        value += 1;
+    }
+    values
+};
+const NO_DIGIT: u8 = 0x80;
+
+/// Crockford's alphabet reads several spellings alike (`i`, `l` and `1`; `o` and `0`; both cases), and 26 characters hold two bits more
+/// than a ULID has: only the canonical spelling in lower case is an id. Read in one pass, as every request comes by.
+fn canonical_ulid(text: &str) -> Option<Ulid> {
+    let digits: &[u8; 26] = text.as_bytes().try_into().ok()?;
+    let (mut number, mut seen) = (0_u128, 0);
+    for digit in digits {
+        let value = CROCKFORD.get(usize::from(*digit)).copied().unwrap_or(NO_DIGIT);
+        seen |= value;
+        number = (number << 5) | u128::from(value);
+    }
+    (seen < NO_DIGIT && digits.first() <= Some(&b'7')).then(|| Ulid::from(number))
+}
+
 /// A ULID newtype, written in lower case.
 macro_rules! ulid_id {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
@@ -181,14 +210,7 @@ macro_rules! ulid_id {
                 if text.len() != 26 || text.bytes().any(|byte| byte.is_ascii_uppercase()) {
                     return Err(Invalid::new($what, text, "an id has 26 lower-case characters"));
                 }
-                // Crockford's alphabet reads several spellings alike (`i`, `l` and `1`; `o` and `0`), and 26 characters hold two bits
-                // more than a ULID has: only the canonical spelling is an id. Checked without formatting, as every request comes by.
-                let canonical = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'h' | b'j' | b'k' | b'm' | b'n' | b'p'..=b't' | b'v'..=b'z');
-                let in_range = text.bytes().next().is_some_and(|first| first <= b'7');
-                match Ulid::from_string(text) {
-                    Ok(id) if in_range && text.bytes().all(canonical) => Ok(Self(id)),
-                    _ => Err(Invalid::new($what, text, "it is not a ULID")),
-                }
+                canonical_ulid(text).map(Self).ok_or_else(|| Invalid::new($what, text, "it is not a ULID"))
             }
         }
 
