@@ -6,6 +6,7 @@
 //!
 //! Nothing lives longer for being used. Memory is bounded: an entry weighs as many answers as it holds.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -100,9 +101,45 @@ struct Absence {
 /// Everything that is remembered between requests.
 pub(super) struct CredentialCache {
     generation: Generation,
-    entries: moka::sync::Cache<KeyDigest, Arc<Entry>>,
+    entries: moka::sync::Cache<KeyDigest, Arc<Entry>, Seeded>,
     /// Apart, so that a flood of made-up keys drives out no real one.
-    absences: moka::sync::Cache<KeyDigest, Absence>,
+    absences: moka::sync::Cache<KeyDigest, Absence, Seeded>,
+}
+
+/// Hashes digests. They are as good as random already, to everybody but whoever chooses the keys: so a few of their bytes are mixed
+/// with a number that nobody knows, and that is all.
+#[derive(Clone, Copy)]
+struct Seeded(u64);
+
+impl Seeded {
+    fn anew() -> Self {
+        Self(RandomState::new().hash_one(0))
+    }
+}
+
+impl BuildHasher for Seeded {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        *self
+    }
+}
+
+impl Hasher for Seeded {
+    fn write(&mut self, bytes: &[u8]) {
+        let Some(first) = bytes.first_chunk() else { return };
+        // The last steps of SplitMix64: every bit of the product reaches every bit that is looked at.
+        let mixed = (self.0 ^ u64::from_ne_bytes(*first)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        self.0 = mixed ^ (mixed >> 31);
+    }
+
+    /// The length of a digest tells nothing.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Entry {
@@ -175,10 +212,12 @@ impl Entry {
 impl CredentialCache {
     /// Empty, for at most `most` answers.
     pub(super) fn new(most: u64) -> Self {
+        let entries = moka::sync::Cache::builder().max_capacity(most).weigher(|_, entry: &Arc<Entry>| entry.weight());
+        let absences = moka::sync::Cache::builder().max_capacity(most.min(MOST_ABSENCES));
         Self {
             generation: Generation::new(STRIPES),
-            entries: moka::sync::Cache::builder().max_capacity(most).weigher(|_, entry: &Arc<Entry>| entry.weight()).build(),
-            absences: moka::sync::Cache::new(most.min(MOST_ABSENCES)),
+            entries: entries.build_with_hasher(Seeded::anew()),
+            absences: absences.build_with_hasher(Seeded::anew()),
         }
     }
 
@@ -306,6 +345,14 @@ mod tests {
     fn answer(quantum: i64, until: u64) -> Answer {
         let facet = Facet { address: None, quantum: Some(Timestamp::from_second(quantum).unwrap()) };
         Answer { facet, from: Timestamp::UNIX_EPOCH, until: origin(until).at, outcome: Err(Refusal::NoRoles) }
+    }
+
+    #[test]
+    fn digests_are_told_apart_by_a_hash_that_nobody_can_foresee() {
+        let (one, other) = (Seeded::anew(), Seeded::anew());
+        let hashes: std::collections::HashSet<u64> = (0..=255).map(|byte| one.hash_one(digest(byte))).collect();
+        assert_eq!(hashes.len(), 256);
+        assert_ne!(one.hash_one(digest(1)), other.hash_one(digest(1)));
     }
 
     /// Evicting frees memory. Here it does not even that, and what is left behind is dead all the same.

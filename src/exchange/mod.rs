@@ -256,7 +256,7 @@ impl Exchange {
             Err(refusal @ (Refusal::Unavailable(_) | Refusal::Overloaded)) => (AuthResult::Error, refusal.reason()),
         };
         self.metrics.auth_decision(result, reason);
-        self.metrics.auth_duration(cache, self.clock.now().monotonic.saturating_sub(origin.at.monotonic));
+        self.metrics.auth_duration(cache, self.clock.monotonic().saturating_sub(origin.at.monotonic));
     }
 
     /// Whether what is loaded may be older than allowed.
