@@ -58,8 +58,9 @@ impl Sending {
 }
 
 /// A client's body on its way to the upstream.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) enum RequestBody {
+    #[default]
     Empty,
     Streamed(Box<Streamed>),
 }
@@ -227,11 +228,12 @@ impl Body for RequestBody {
 #[derive(Debug)]
 pub(super) struct AnswerBody {
     content: Content,
-    record: Record,
+    record: Box<Record>,
 }
 
+/// What the body is, and where it comes from.
 #[derive(Debug)]
-enum Content {
+pub(super) enum Content {
     Whole(Bytes),
     Streamed {
         incoming: Incoming,
@@ -241,17 +243,20 @@ enum Content {
     Broken,
 }
 
-impl AnswerBody {
-    pub(super) fn whole(bytes: Bytes, record: Record) -> Self {
-        Self { content: Content::Whole(bytes), record }
-    }
-
-    pub(super) fn streamed(incoming: Incoming, mut lease: Lease, record: Record) -> Self {
+impl Content {
+    /// What comes through this line, which is given back at once if that is nothing.
+    pub(super) fn streamed(incoming: Incoming, mut lease: Lease) -> Self {
         if incoming.is_end_stream() {
             lease.give_back();
-            return Self::whole(Bytes::new(), record);
+            return Self::Whole(Bytes::new());
         }
-        Self { content: Content::Streamed { incoming, lease }, record }
+        Self::Streamed { incoming, lease }
+    }
+}
+
+impl AnswerBody {
+    pub(super) fn new(content: Content, record: Box<Record>) -> Self {
+        Self { content, record }
     }
 }
 

@@ -7,14 +7,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderValue, UPGRADE};
-use http::request::Parts;
+use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
 use http::{Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 
 use super::answer::{self, Connection, X_REQUEST_ID};
-use super::body::{AnswerBody, RequestBody, Whence};
+use super::body::{AnswerBody, Content, RequestBody, Sending, Whence};
 use super::headers::{Sender, Stamp, clean_answer, is_request_id};
 use super::pool::Lease;
 use super::record::Record;
@@ -45,12 +45,24 @@ impl Conversation {
 
     /// Answers one request.
     pub(super) async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
-        let (parts, body) = request.into_parts();
-        let http2 = parts.version == Version::HTTP_2;
-        let unread = !body.is_end_stream();
-        let mut record = self.record(&parts);
-        let outcome = match self.serve(parts, body, &mut record).await {
-            Ok(served) => return Ok(served.into_response(record)),
+        let worker = &self.worker;
+        let number = self.requests.replace(self.requests.get().wrapping_add(1));
+        let http2 = request.version() == Version::HTTP_2;
+        let unread = !request.body().is_end_stream();
+        let mut sending = None;
+        // From here on it is lent from step to step: it is large, and whoever takes it over has it copied.
+        let mut request = request.map(|incoming| {
+            let whence = Whence { watch: &self.watch, request: number };
+            let (body, progress) = RequestBody::new(incoming, whence, &worker.hygiene, &worker.ticks, worker.body_patience);
+            sending = progress;
+            body
+        });
+        let mut record = self.record(&request);
+        let outcome = match self.serve(number, &mut request, sending.as_deref(), &mut record).await {
+            Ok(response) => {
+                record.forwards(response.status());
+                return Ok(response.map(|content| AnswerBody::new(content, record)));
+            }
             Err(outcome) => outcome,
         };
         // A body that nobody reads would be taken for the next request, or be waited for in vain.
@@ -60,32 +72,36 @@ impl Conversation {
         }
         let response = answer::refuse(&outcome, record.id.value(), if close { Connection::Close } else { Connection::Keep });
         record.refuses(outcome);
-        Ok(response.map(|bytes| AnswerBody::whole(bytes, record)))
+        Ok(response.map(|bytes| AnswerBody::new(Content::Whole(bytes), record)))
     }
 
-    fn record(&self, parts: &Parts) -> Record {
-        let worker = &self.worker;
+    fn record(&self, request: &Request<RequestBody>) -> Box<Record> {
         let given = if self.sender.trusted {
-            parts.headers.get(X_REQUEST_ID).filter(|id| is_request_id(id)).cloned().map(RequestId::Given)
+            request.headers().get(X_REQUEST_ID).filter(|id| is_request_id(id)).cloned().map(RequestId::Given)
         } else {
             None
         };
-        Record::open(worker, &self.watch, &parts.method, parts.uri.path_and_query(), given)
+        Box::new(Record::open(&self.worker, &self.watch, request.method(), request.uri().path_and_query(), given))
     }
 
     /// The way of a request. Each step either hands on what the next one needs or says how the request ends.
-    async fn serve(&self, mut parts: Parts, body: Incoming, record: &mut Record) -> Result<Served, Outcome> {
+    async fn serve(
+        &self,
+        number: u32,
+        request: &mut Request<RequestBody>,
+        sending: Option<&Sending>,
+        record: &mut Record,
+    ) -> Result<Response<Content>, Outcome> {
         let worker = &*self.worker;
         // 0. Only what can be read in one way is looked at.
-        let request = self.requests.replace(self.requests.get().wrapping_add(1));
-        if let Some(fault) = self.watch.faults.of(request) {
+        if let Some(fault) = self.watch.faults.of(number) {
             return Err(Outcome::BadRequest(fault.detail()));
         }
-        let host = target::check(&mut parts, !body.is_end_stream())?;
-        let origin = Origin { address: worker.trust.client(self.peer, self.sender.trusted, &parts.headers), at: record.started };
+        let host = target::check(request, sending.is_some())?;
+        let origin = Origin { address: worker.trust.client(self.peer, self.sender.trusted, request.headers()), at: record.started };
         record.comes_from(origin.address);
         // 1. The presented key leaves the request.
-        let key = self.presented(&mut parts)?;
+        let key = self.presented(request.headers_mut())?;
         // 2. From here on only its digest is known.
         let digest = KeyDigest::of(&key);
         drop(key);
@@ -93,22 +109,22 @@ impl Conversation {
         let credential = self.credential(&digest, &origin).await?;
         record.belongs_to(credential.key());
         // 4. Identity headers: ours or none.
-        let upgrading = upgrade::asked(&mut parts);
+        let upgrading = upgrade::asked(request);
         let stamp = Stamp {
             sender: &self.sender,
-            version: parts.version,
+            version: request.version(),
             host: host.as_ref(),
             request_id: record.id.value(),
             credential: credential.header(),
         };
-        worker.hygiene.identify(&mut parts.headers, stamp);
+        worker.hygiene.identify(request.headers_mut(), stamp);
         drop(credential);
         // 5. To the upstream and back.
         record.asks_upstream();
         let answered = match upgrading {
-            Some(client) if body.is_end_stream() => self.upgrade(client, parts).await,
+            Some(client) if sending.is_none() => Box::pin(self.upgrade(client, std::mem::take(request))).await,
             Some(_) => return Err(Outcome::BadRequest("an upgrade has no body")),
-            None => self.forward(parts, body, request).await,
+            None => self.forward(request, sending).await,
         };
         record.upstream_done();
         // 6. The record finishes with the answer's last byte.
@@ -122,8 +138,8 @@ impl Conversation {
     }
 
     /// Counts what the exchange never sees.
-    fn presented(&self, parts: &mut Parts) -> Result<PlainKey, Outcome> {
-        present::take(&mut parts.headers, &self.worker.credentials).inspect_err(|outcome| match outcome {
+    fn presented(&self, headers: &mut HeaderMap) -> Result<PlainKey, Outcome> {
+        present::take(headers, &self.worker.credentials).inspect_err(|outcome| match outcome {
             Outcome::MissingKey => self.worker.metrics.auth_decision(AuthResult::Refuse, "missing_key"),
             Outcome::Refused(refusal) => self.worker.metrics.auth_decision(AuthResult::Refuse, refusal.reason()),
             _ => {}
@@ -134,57 +150,34 @@ impl Conversation {
         let exchange = &self.worker.exchange;
         match exchange.cached(digest, origin) {
             Some(known) => known,
-            None => exchange.credential(digest, origin).await,
+            // What is seldom needed is boxed here and below, so that the room for it is not made, and moved, for every request.
+            None => Box::pin(exchange.credential(digest, origin)).await,
         }
         .map_err(Outcome::Refused)
     }
 
-    async fn forward(&self, parts: Parts, body: Incoming, request: u32) -> Result<Served, Failure> {
-        let worker = &*self.worker;
-        let whence = Whence { watch: &self.watch, request };
-        let (body, sending) = RequestBody::new(body, whence, &worker.hygiene, &worker.ticks, worker.body_patience);
-        let request = Request::from_parts(parts, body);
-        let (mut response, lease) = worker.upstream.forward(request, sending.as_deref()).await?;
+    async fn forward(&self, request: &mut Request<RequestBody>, sending: Option<&Sending>) -> Result<Response<Content>, Failure> {
+        let (mut response, lease) = self.worker.upstream.forward(request, sending).await?;
         clean_answer(response.status(), response.headers_mut())?;
         *response.version_mut() = Version::HTTP_11;
-        Ok(Served::Streamed(response, lease))
+        Ok(response.map(|incoming| Content::streamed(incoming, lease)))
     }
 
-    async fn upgrade(&self, client: hyper::upgrade::OnUpgrade, parts: Parts) -> Result<Served, Failure> {
+    async fn upgrade(&self, client: OnUpgrade, request: Request<RequestBody>) -> Result<Response<Content>, Failure> {
         let upstream = &self.worker.upstream;
-        match upgrade::ask(upstream, parts).await? {
+        match upgrade::ask(upstream, request).await? {
             Answered::Switched(mut response, line) => {
                 // The status is known to be asked for; the rest is cleaned like any answer.
                 clean_answer(StatusCode::OK, response.headers_mut())?;
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
                 response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
                 upgrade::tunnel(client, line);
-                Ok(Served::Switched(response))
+                Ok(response.map(|()| Content::Whole(Bytes::new())))
             }
             Answered::Declined(mut response) => {
                 clean_answer(response.status(), response.headers_mut())?;
-                Ok(Served::Streamed(response, Lease::none(&upstream.pool, &upstream.ticks)))
-            }
-        }
-    }
-}
-
-/// What a request that passed gets.
-enum Served {
-    Streamed(Response<Incoming>, Lease),
-    Switched(Response<()>),
-}
-
-impl Served {
-    fn into_response(self, mut record: Record) -> Response<AnswerBody> {
-        match self {
-            Self::Streamed(response, lease) => {
-                record.forwards(response.status());
-                response.map(|incoming| AnswerBody::streamed(incoming, lease, record))
-            }
-            Self::Switched(response) => {
-                record.forwards(response.status());
-                response.map(|()| AnswerBody::whole(Bytes::new(), record))
+                let lease = Lease::none(&upstream.pool, &upstream.ticks);
+                Ok(response.map(|incoming| Content::streamed(incoming, lease)))
             }
         }
     }

@@ -87,21 +87,19 @@ impl Hygiene {
     pub(super) fn identify(&self, headers: &mut HeaderMap, stamp: Stamp<'_>) {
         let trusted = stamp.sender.trusted;
         let mut doomed = Vec::new();
-        let (mut named, mut te, mut trace, mut cookie) = (false, false, false, false);
-        for name in headers.keys() {
+        let (mut connection, mut te, mut trace, mut cookie) = (Connection::default(), false, false, false);
+        for (name, value) in headers.iter() {
             match self.fate(name) {
                 Fate::Keep => {}
                 Fate::KeepFromTrusted if trusted => {}
                 Fate::KeepFromTrusted | Fate::Drop => doomed.push(name.clone()),
-                Fate::Connection => named = true,
+                Fate::Connection => connection.says(value),
                 Fate::Te => te = true,
                 Fate::Trace => trace = true,
                 Fate::Cookie => cookie = true,
             }
         }
-        if named {
-            drop_named(headers);
-        }
+        connection.drop_from(headers);
         for name in &doomed {
             headers.remove(name);
         }
@@ -211,12 +209,12 @@ pub(super) fn clean_answer(status: StatusCode, headers: &mut HeaderMap) -> Resul
         return Err(Unfit::Switched);
     }
     let mut doomed = Vec::new();
-    let (mut named, mut coded, mut sized) = (false, false, false);
-    for name in headers.keys() {
+    let (mut connection, mut coded, mut lengths) = (Connection::default(), false, 0);
+    for (name, value) in headers.iter() {
         match name.as_str() {
-            "connection" => named = true,
+            "connection" => connection.says(value),
             "transfer-encoding" => coded = true,
-            "content-length" => sized = true,
+            "content-length" => lengths += 1,
             "keep-alive" | "proxy-connection" | "proxy-authenticate" | "proxy-authentication-info" | "te" | "upgrade" => {
                 doomed.push(name.clone());
             }
@@ -231,32 +229,51 @@ pub(super) fn clean_answer(status: StatusCode, headers: &mut HeaderMap) -> Resul
         }
         // The encoding is what framed the body; a length beside it says something else to whoever looks at it first.
         doomed.extend([TRANSFER_ENCODING, CONTENT_LENGTH]);
-    } else if sized
-        && headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some()
+    } else if lengths > 1
         && let Some(length) = headers.get(CONTENT_LENGTH).cloned()
     {
         // hyper has seen to it that they are all equal.
         headers.insert(CONTENT_LENGTH, length);
     }
-    if named {
-        drop_named(headers);
-    }
+    connection.drop_from(headers);
     for name in &doomed {
         headers.remove(name);
     }
     Ok(())
 }
 
-/// Removes `Connection` and what it names; most often that is nothing that is there.
-fn drop_named(headers: &mut HeaderMap) {
-    let usual =
-        |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"keep-alive") || value.as_bytes().eq_ignore_ascii_case(b"close");
-    if !headers.get_all(CONNECTION).iter().all(usual) {
-        for name in named_by_connection(headers) {
-            headers.remove(name);
-        }
+/// What was seen of the `Connection` header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Connection {
+    #[default]
+    Absent,
+    /// It names nothing but itself.
+    Usual,
+    /// It names headers that end here as well.
+    Naming,
+}
+
+impl Connection {
+    /// Takes note of one of its lines.
+    fn says(&mut self, value: &HeaderValue) {
+        let value = value.as_bytes();
+        let usual = value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close");
+        *self = if usual && *self != Self::Naming { Self::Usual } else { Self::Naming };
     }
-    headers.remove(CONNECTION);
+
+    /// Removes it, and what it names.
+    fn drop_from(self, headers: &mut HeaderMap) {
+        match self {
+            Self::Absent => return,
+            Self::Usual => {}
+            Self::Naming => {
+                for name in named_by_connection(headers) {
+                    headers.remove(name);
+                }
+            }
+        }
+        headers.remove(CONNECTION);
+    }
 }
 
 /// Whether a `Connection` header has this token.

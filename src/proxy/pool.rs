@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::future::Future as _;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -33,11 +33,10 @@ pub(super) struct Line {
     driver: Option<Driver>,
 }
 
-/// What became of a request that was put on a line.
-pub(super) enum Sent {
-    Answered(Response<Incoming>),
+/// Why a request that was put on a line has no answer.
+pub(super) enum Unanswered {
     /// The line was dead before it took the request.
-    Returned(Box<Request<RequestBody>>, hyper::Error),
+    Returned(hyper::Error),
     Failed(hyper::Error),
 }
 
@@ -46,22 +45,22 @@ impl Line {
         Box::new(Self { sender, driver: Some(driver) })
     }
 
-    /// Sends a request and waits for the head of its answer.
-    pub(super) async fn send(&mut self, request: Request<RequestBody>) -> Sent {
-        let mut answer = std::pin::pin!(self.sender.try_send_request(request));
+    /// Sends a request and waits for the head of its answer. A request that is returned lies where it was before.
+    pub(super) async fn send(&mut self, request: &mut Request<RequestBody>) -> Result<Response<Incoming>, Unanswered> {
+        let mut answer = pin!(self.sender.try_send_request(std::mem::take(request)));
         let sent = std::future::poll_fn(|cx| {
             drive(&mut self.driver, cx);
             // Nobody but the driver resolves it, and that has just been polled.
             answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
         })
         .await;
-        match sent {
-            Ok(response) => Sent::Answered(response),
-            Err(mut failed) => match failed.take_message() {
-                Some(request) => Sent::Returned(Box::new(request), failed.into_error()),
-                None => Sent::Failed(failed.into_error()),
-            },
-        }
+        sent.map_err(|mut failed| match failed.take_message() {
+            Some(returned) => {
+                *request = returned;
+                Unanswered::Returned(failed.into_error())
+            }
+            None => Unanswered::Failed(failed.into_error()),
+        })
     }
 }
 

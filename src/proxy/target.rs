@@ -4,9 +4,8 @@
 //! byte.
 
 use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
-use http::request::Parts;
 use http::uri::{PathAndQuery, Scheme, Uri};
-use http::{Method, Version};
+use http::{Method, Request, Version};
 
 use crate::model::{Outcome, TooLarge};
 
@@ -15,35 +14,35 @@ const METHOD_MAX: usize = 32;
 /// The longest target, in bytes. RFC 9110 asks for at least 8,000.
 const TARGET_MAX: usize = 16 * 1024;
 
-/// Checks the head, reduces its target to path and query, and leaves the authority in `Host` alone. Returns the authority that the client means: what `Host` says or would
-/// say; `None` in HTTP/1.0 without one.
+/// Checks the head, reduces its target to path and query, and leaves the authority in `Host` alone. Returns the authority that the
+/// client means: what `Host` says or would say; `None` in HTTP/1.0 without one.
 ///
 /// `has_body`: whether hyper has found one, without which there is no framing to look at.
-pub(super) fn check(parts: &mut Parts, has_body: bool) -> Result<Option<HeaderValue>, Outcome> {
-    let host = match parts.version {
-        Version::HTTP_11 | Version::HTTP_10 => check_http1(parts, has_body)?,
-        Version::HTTP_2 => check_http2(parts)?,
+pub(super) fn check<B>(request: &mut Request<B>, has_body: bool) -> Result<Option<HeaderValue>, Outcome> {
+    let host = match request.version() {
+        Version::HTTP_11 | Version::HTTP_10 => check_http1(request, has_body)?,
+        Version::HTTP_2 => check_http2(request)?,
         _ => return Err(Outcome::BadRequest("this version of HTTP is not spoken here")),
     };
-    if parts.version == Version::HTTP_2
+    if request.version() == Version::HTTP_2
         && let Some(host) = &host
     {
-        parts.headers.insert(HOST, host.clone());
+        request.headers_mut().insert(HOST, host.clone());
     }
-    if parts.method.as_str().len() > METHOD_MAX {
+    if request.method().as_str().len() > METHOD_MAX {
         return Err(Outcome::BadRequest("the method is too long"));
     }
-    if parts.method == Method::CONNECT || parts.method == Method::TRACE {
+    if *request.method() == Method::CONNECT || *request.method() == Method::TRACE {
         return Err(Outcome::BadRequest("this method is not forwarded"));
     }
-    let Some(target) = parts.uri.path_and_query() else {
+    let Some(target) = request.uri().path_and_query() else {
         return Err(Outcome::BadRequest("the target has no path"));
     };
     if target.as_str().len() > TARGET_MAX {
         return Err(Outcome::TooLarge(TooLarge::Target));
     }
-    if parts.uri.authority().is_some() {
-        parts.uri = origin_form(target)?;
+    if request.uri().authority().is_some() {
+        *request.uri_mut() = origin_form(target)?;
     } else if !target.as_str().starts_with('/') {
         return Err(Outcome::BadRequest("the target has no path"));
     }
@@ -63,16 +62,16 @@ fn origin_form(target: &PathAndQuery) -> Result<Uri, Outcome> {
     Uri::from_parts(parts).map_err(|_| no_path())
 }
 
-fn check_http1(parts: &Parts, has_body: bool) -> Result<Option<HeaderValue>, Outcome> {
-    let mut hosts = parts.headers.get_all(HOST).iter();
+fn check_http1<B>(request: &Request<B>, has_body: bool) -> Result<Option<HeaderValue>, Outcome> {
+    let mut hosts = request.headers().get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(host), None) if is_host(host.as_bytes()) => Some(host.clone()),
         (Some(_), None) => return Err(Outcome::BadRequest("the Host is malformed")),
-        (None, _) if parts.version == Version::HTTP_10 => None,
+        (None, _) if request.version() == Version::HTTP_10 => None,
         (None, _) => return Err(Outcome::BadRequest("there is no Host")),
         (Some(_), Some(_)) => return Err(Outcome::BadRequest("there is more than one Host")),
     };
-    match (parts.uri.scheme(), parts.uri.authority(), &host) {
+    match (request.uri().scheme(), request.uri().authority(), &host) {
         (None, None, _) => {}
         (Some(scheme), Some(authority), Some(host)) if is_http(scheme) => {
             if !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()) {
@@ -82,7 +81,7 @@ fn check_http1(parts: &Parts, has_body: bool) -> Result<Option<HeaderValue>, Out
         _ => return Err(Outcome::BadRequest("the target has a form that is not forwarded")),
     }
     if has_body {
-        check_framing(&parts.headers)?;
+        check_framing(request.headers())?;
     }
     Ok(host)
 }
@@ -102,16 +101,16 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Outcome> {
     Ok(())
 }
 
-fn check_http2(parts: &Parts) -> Result<Option<HeaderValue>, Outcome> {
-    let mut hosts = parts.headers.get_all(HOST).iter();
+fn check_http2<B>(request: &Request<B>) -> Result<Option<HeaderValue>, Outcome> {
+    let mut hosts = request.headers().get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (_, Some(_)) => return Err(Outcome::BadRequest("there is more than one Host")),
         (host, None) => host,
     };
-    if !parts.uri.scheme().is_some_and(is_http) {
+    if !request.uri().scheme().is_some_and(is_http) {
         return Err(Outcome::BadRequest("the scheme is neither http nor https"));
     }
-    let authority = match (parts.uri.authority(), host) {
+    let authority = match (request.uri().authority(), host) {
         (Some(authority), Some(host)) if !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()) => {
             return Err(Outcome::BadRequest("the authority and the Host differ"));
         }
@@ -169,8 +168,6 @@ fn is_host(text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::Request;
-
     use super::*;
 
     fn checked(version: Version, method: &str, uri: &str, headers: &[(&str, &str)]) -> Result<(Option<String>, String), Outcome> {
@@ -178,9 +175,9 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let (mut parts, ()) = request.body(()).unwrap().into_parts();
-        let host = check(&mut parts, true)?;
-        Ok((host.map(|host| host.to_str().unwrap().to_owned()), parts.uri.to_string()))
+        let mut request = request.body(()).unwrap();
+        let host = check(&mut request, true)?;
+        Ok((host.map(|host| host.to_str().unwrap().to_owned()), request.uri().to_string()))
     }
 
     fn http1(method: &str, uri: &str, headers: &[(&str, &str)]) -> Result<(Option<String>, String), Outcome> {

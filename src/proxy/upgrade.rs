@@ -3,8 +3,9 @@
 //! The upgrade has a line of its own that is never pooled. Nothing that the client sends behind its request leaves before the upstream
 //! has switched: until then it stays in the buffer of the client's connection, and is the next request if the upstream refuses.
 
+use std::pin::pin;
+
 use bytes::Bytes;
-use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::Empty;
 use hyper::body::Incoming;
@@ -16,12 +17,14 @@ use super::upstream::{Failure, Upstream};
 
 /// Takes the client's half if it asks for WebSocket as RFC 6455, section 4.1, has it. Any other `Upgrade` is not passed on, and the
 /// request goes its way without (RFC 9110, section 7.8: a server may ignore it).
-pub(super) fn asked(parts: &mut Parts) -> Option<OnUpgrade> {
+pub(super) fn asked<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
     // hyper leaves it only where there is an Upgrade header.
-    let client = parts.extensions.remove::<OnUpgrade>()?;
-    let mut protocols = parts.headers.get_all(header::UPGRADE).iter();
+    let client = request.extensions_mut().remove::<OnUpgrade>()?;
+    let headers = request.headers();
+    let mut protocols = headers.get_all(header::UPGRADE).iter();
     let websocket = matches!((protocols.next(), protocols.next()), (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    let asked = websocket && parts.version == Version::HTTP_11 && parts.method == Method::GET && connection_has(&parts.headers, "upgrade");
+    let asked =
+        websocket && request.version() == Version::HTTP_11 && *request.method() == Method::GET && connection_has(headers, "upgrade");
     asked.then_some(client)
 }
 
@@ -33,15 +36,15 @@ pub(super) enum Answered {
     Declined(Response<Incoming>),
 }
 
-/// Asks the upstream. The headers of `parts` are ready but for the upgrade itself.
-pub(super) async fn ask(upstream: &Upstream, parts: Parts) -> Result<Answered, Failure> {
-    let mut request = Request::from_parts(parts, Empty::<Bytes>::new());
+/// Asks the upstream. The request's headers are ready but for the upgrade itself; it has no body.
+pub(super) async fn ask<B>(upstream: &Upstream, request: Request<B>) -> Result<Answered, Failure> {
+    let mut request = request.map(|_| Empty::<Bytes>::new());
     upstream.speak_http1(&mut request);
     insert_websocket(request.headers_mut());
     let socket = upstream.connect().await?;
     let (mut sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await.map_err(Failure::Protocol)?;
     tokio::task::spawn_local(driver.with_upgrades());
-    let mut response = upstream.in_time(sender.send_request(request)).await?.map_err(Failure::Protocol)?;
+    let mut response = upstream.in_time(pin!(sender.send_request(request))).await?.map_err(Failure::Protocol)?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         if !switched_to_websocket(response.headers()) {
             return Err(Failure::Unfit(super::headers::Unfit::Switched));

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
 use super::body::{Broken, RequestBody, Sending};
-use super::pool::{Lease, Line, Pool, Sent};
+use super::pool::{Lease, Line, Pool, Unanswered};
 use super::ticks::Ticks;
 use crate::config::UpstreamSettings;
 use crate::model::Outcome;
@@ -110,16 +111,16 @@ impl Upstream {
         })
     }
 
-    /// Sends a request in origin form and waits for the head of the answer.
+    /// Sends a request in origin form and waits for the head of the answer. Nothing is left of the request afterwards.
     pub(super) async fn forward(
         &self,
-        mut request: Request<RequestBody>,
+        request: &mut Request<RequestBody>,
         sending: Option<&Sending>,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
         if self.http2 {
-            self.forward_http2(request, sending).await
+            Box::pin(self.forward_http2(std::mem::take(request), sending)).await
         } else {
-            self.speak_http1(&mut request);
+            self.speak_http1(request);
             self.forward_http1(request, sending).await
         }
     }
@@ -140,40 +141,37 @@ impl Upstream {
 
     async fn forward_http1(
         &self,
-        request: Request<RequestBody>,
+        request: &mut Request<RequestBody>,
         sending: Option<&Sending>,
     ) -> Result<(Response<Incoming>, Lease), Failure> {
-        let mut request = request;
-        if let Some(mut line) = self.pool.take() {
-            match self.in_time(line.send(request)).await? {
+        let mut rested = self.pool.take();
+        loop {
+            let (mut line, has_rested) = match rested.take() {
+                Some(line) => (line, true),
+                None => (Box::pin(self.connect_http1()).await?, false),
+            };
+            let sent = self.in_time(pin!(line.send(request))).await?;
+            match sent {
+                Ok(response) => return Ok((response, self.lease(line, sending))),
                 // It was closed while it rested. Nothing of the request has left, so a new line may try.
-                Sent::Returned(returned, _) => request = *returned,
-                sent => return self.answered(sent, line, sending),
+                Err(Unanswered::Returned(_)) if has_rested => {}
+                Err(Unanswered::Returned(error) | Unanswered::Failed(error)) => return Err(failed(error, sending)),
             }
-        }
-        let mut line = self.connect_http1().await?;
-        let sent = self.in_time(line.send(request)).await?;
-        self.answered(sent, line, sending)
-    }
-
-    fn answered(&self, sent: Sent, line: Box<Line>, sending: Option<&Sending>) -> Result<(Response<Incoming>, Lease), Failure> {
-        match sent {
-            Sent::Answered(response) => {
-                let mut lease = Lease::of(line, &self.pool, &self.ticks);
-                if let Some(sending) = sending {
-                    sending.answered();
-                    if !sending.is_done() {
-                        lease.release();
-                    }
-                }
-                Ok((response, lease))
-            }
-            Sent::Returned(_, error) | Sent::Failed(error) => Err(failed(error, sending)),
         }
     }
 
-    pub(super) async fn in_time<T>(&self, sent: impl Future<Output = T>) -> Result<T, Failure> {
-        let mut sent = std::pin::pin!(sent);
+    fn lease(&self, line: Box<Line>, sending: Option<&Sending>) -> Lease {
+        let mut lease = Lease::of(line, &self.pool, &self.ticks);
+        if let Some(sending) = sending {
+            sending.answered();
+            if !sending.is_done() {
+                lease.release();
+            }
+        }
+        lease
+    }
+
+    pub(super) async fn in_time<T>(&self, mut sent: Pin<&mut impl Future<Output = T>>) -> Result<T, Failure> {
         let mut alarm = self.ticks.alarm(self.response_timeout);
         std::future::poll_fn(|cx| match sent.as_mut().poll(cx) {
             std::task::Poll::Pending if alarm.is_up(cx) => std::task::Poll::Ready(Err(Failure::ResponseTimeout)),
@@ -206,7 +204,7 @@ impl Upstream {
         let mut request = request;
         let open = self.shared.borrow().clone().filter(|sender| !sender.is_closed());
         if let Some(mut sender) = open {
-            match self.in_time(sender.try_send_request(request)).await? {
+            match self.in_time(pin!(sender.try_send_request(request))).await? {
                 Ok(response) => return Ok(self.shared_answer(response, sending)),
                 Err(mut failed) => match failed.take_message() {
                     Some(returned) => request = returned,
@@ -215,7 +213,7 @@ impl Upstream {
             }
         }
         let mut sender = self.connect_http2().await?;
-        let response = self.in_time(sender.send_request(request)).await?.map_err(|error| failed(error, sending))?;
+        let response = self.in_time(pin!(sender.send_request(request))).await?.map_err(|error| failed(error, sending))?;
         Ok(self.shared_answer(response, sending))
     }
 
