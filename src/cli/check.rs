@@ -19,6 +19,9 @@ use crate::store::{self, StoreError};
 pub(crate) struct Check {
     #[command(flatten)]
     configured: Configured,
+    /// Warnings about policies count as faults, for pipelines that put policies in force; notes never do
+    #[arg(long)]
+    strict: bool,
 }
 
 /// What was found.
@@ -101,7 +104,13 @@ impl Check {
             many => Some(format!("the policies have {many} faults")),
         };
         let of_store = policies.store.as_ref().map(StoreError::to_string);
-        let others: Vec<String> = of_policies.into_iter().chain(of_store).collect();
+        let warnings = policies.warnings().filter(|warning| self.strict && warning.severity == Severity::Warning).count();
+        let of_warnings = match warnings {
+            0 => None,
+            1 => Some("there is a warning about the policies".to_owned()),
+            many => Some(format!("there are {many} warnings about the policies")),
+        };
+        let others: Vec<String> = of_policies.into_iter().chain(of_warnings).chain(of_store).collect();
         match &survey.faults {
             Some(faults) => Err(Failure::usage([vec![configured::sentence(faults)], others].concat().join("; "))),
             None if others.is_empty() => Ok(()),

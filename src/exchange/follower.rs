@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::state::{self, Policies, State};
 use super::{Exchange, ExchangeError, nanos};
 use crate::clock::Moment;
-use crate::model::{Change, Changes, KeyDigest, LoginPolicy, Reach, Revision, Snapshot};
+use crate::model::{Change, Changes, KeyDigest, Reach, Revision, Snapshot};
 use crate::policy::{PolicyFault, PolicySet, PolicySource, Severity, Vocabulary};
 use crate::store::StoreError;
 use crate::telemetry::CacheKind;
@@ -230,9 +230,9 @@ impl Exchange {
     /// The policies of files and store together. A store's policy that does not load leaves none in force: an older one of that name
     /// may allow what the new one forbids.
     async fn policies(&self, feed: &mut Feed, snapshot: &Snapshot) -> Policies {
-        match self.compile(&feed.files, &snapshot.policies).await {
-            Ok(policies) => {
-                log_warnings(&policies, snapshot, &mut feed.warned);
+        match self.compile(&feed.files, snapshot).await {
+            Ok((policies, warnings)) => {
+                log_warnings(warnings, &mut feed.warned);
                 Ok(Arc::new(policies))
             }
             Err(faults) => {
@@ -242,9 +242,16 @@ impl Exchange {
         }
     }
 
-    async fn compile(&self, files: &[PolicySource], stored: &[LoginPolicy]) -> Result<PolicySet, Vec<PolicyFault>> {
-        let (files, stored, limits) = (files.to_vec(), stored.to_vec(), state::limits(&self.settings));
-        off_runtime(move || state::compile(&files, &stored, limits)).await.unwrap_or_else(|crash| Err(vec![unreadable(crash.to_string())]))
+    /// The policies, and what is odd about them.
+    async fn compile(&self, files: &[PolicySource], snapshot: &Snapshot) -> Result<(PolicySet, Vec<PolicyFault>), Vec<PolicyFault>> {
+        let (files, stored, limits) = (files.to_vec(), snapshot.policies.clone(), state::limits(&self.settings));
+        let vocabulary = Vocabulary::of(snapshot);
+        let work = move || {
+            let policies = state::compile(&files, &stored, limits)?;
+            let warnings = policies.warnings(&vocabulary);
+            Ok((policies, warnings))
+        };
+        off_runtime(work).await.unwrap_or_else(|crash| Err(vec![unreadable(crash.to_string())]))
     }
 
     async fn reload_files(&self, feed: &mut Feed) -> Result<(), ExchangeError> {
@@ -256,8 +263,8 @@ impl Exchange {
         let policies = if same_policies {
             state.policies.clone()
         } else {
-            let policies = self.compile(&files, &state.snapshot.policies).await.map_err(ExchangeError::Policies)?;
-            log_warnings(&policies, &state.snapshot, &mut feed.warned);
+            let (policies, warnings) = self.compile(&files, &state.snapshot).await.map_err(ExchangeError::Policies)?;
+            log_warnings(warnings, &mut feed.warned);
             Ok(Arc::new(policies))
         };
         feed.files = files;
@@ -343,8 +350,7 @@ fn log_faults(faults: &[PolicyFault], message: &'static str) {
 }
 
 /// Logs what is odd about policies that are put in force. What was told of those before them is not told again.
-pub(super) fn log_warnings(policies: &PolicySet, snapshot: &Snapshot, warned: &mut Vec<PolicyFault>) {
-    let warnings = policies.warnings(&Vocabulary::of(snapshot));
+pub(super) fn log_warnings(warnings: Vec<PolicyFault>, warned: &mut Vec<PolicyFault>) {
     for PolicyFault { policy, line, column, reason, severity, .. } in warnings.iter().filter(|warning| !warned.contains(warning)) {
         match severity {
             Severity::Note => tracing::info!(policy, line, column, reason, "a login policy may do something else than it seems to"),

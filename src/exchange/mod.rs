@@ -39,7 +39,7 @@ use self::uses::Uses;
 use crate::clock::{Clock, Moment};
 use crate::config::Settings;
 use crate::model::{KeyDigest, KeyRecord, Refusal, Revision, Snapshot, WhyInvalid};
-use crate::policy::{Evaluator, PolicyFault};
+use crate::policy::{Evaluator, PolicyFault, Vocabulary};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{AuthResult, CacheKind, CacheResult, Metrics};
 use crate::token::{KeyRing, Minter, TokenError};
@@ -125,7 +125,7 @@ impl Exchange {
         let files = state::policy_files(settings.policies.dir.as_deref()).map_err(ExchangeError::Policies)?;
         let policies = state::compile(&files, &snapshot.policies, state::limits(settings)).map_err(ExchangeError::Policies)?;
         let mut warned = Vec::new();
-        follower::log_warnings(&policies, &snapshot, &mut warned);
+        follower::log_warnings(policies.warnings(&Vocabulary::of(&snapshot)), &mut warned);
         let ring = KeyRing::open(&settings.token.keys, settings.token.algorithm, settings.token.ttl, began.wall)?;
         let evaluator = Evaluator::start(std::thread::available_parallelism().map_or(1, usize::from).min(4))?;
         metrics.signing_keys(ring.states());

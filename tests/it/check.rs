@@ -207,3 +207,27 @@ fn programs_get_warnings_with_their_severity_and_place() {
     assert_eq!((&warning["line"], &warning["column"], &warning["width"]), (&3.into(), &24.into(), &4.into()));
     assert_eq!(warning["suggestion"], "did you mean `input.session.login`?");
 }
+
+#[test]
+fn warnings_end_with_1_where_that_is_asked_for_and_notes_never_do() {
+    let dir = place("[policies]\ndir = \"policies\"\n", Some("package spacelift\n\nallow if input.session.logn == \"ci\"\n"));
+
+    let strict = check(&dir, &["--strict"]);
+    std::fs::write(dir.path().join("policies/members.rego"), "package spacelift\n\nallow := true\n").unwrap();
+    let noted = check(&dir, &["--strict"]);
+
+    assert!(said(&strict.stderr).ends_with("error: there is a warning about the policies\n"), "{}", said(&strict.stderr));
+    assert_eq!(strict.status.code(), Some(1));
+    assert!(said(&noted.stderr).starts_with("note: "), "{}", said(&noted.stderr));
+    assert_eq!(noted.status.code(), Some(0));
+}
+
+#[test]
+fn nothing_is_odd_about_the_example_policies() {
+    let dir = place(&format!("[policies]\ndir = \"{}/policies\"\n", env!("CARGO_MANIFEST_DIR")), None);
+
+    let done = check(&dir, &["--strict"]);
+
+    assert_eq!(said(&done.stderr), "");
+    assert!(said(&done.stdout).ends_with(" policies\n"), "{}", said(&done.stdout));
+}

@@ -160,6 +160,7 @@ fn spelled<'m>(meaning: &Meaning<'m>) -> Vec<&'m Expr> {
     match meaning {
         Meaning::Written(literal) if is_literal(literal) => vec![literal],
         Meaning::ItemOf(Expr::Array { items, .. } | Expr::Set { items, .. }) => literals(items.iter().map(AsRef::as_ref).collect()),
+        Meaning::OneOf(literals) => literals.clone(),
         _ => Vec::new(),
     }
 }

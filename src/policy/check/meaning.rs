@@ -22,6 +22,8 @@ pub(super) enum Meaning<'m> {
     Written(&'m Expr),
     /// Any one item of an array or a set that is written out.
     ItemOf(&'m Expr),
+    /// Any one of these literals: what a function is called with.
+    OneOf(Vec<&'m Expr>),
     Unknown,
 }
 
@@ -50,16 +52,29 @@ enum Local<'m> {
     Part(&'m Expr, usize),
     /// Any item.
     ItemOf(&'m Expr),
+    /// What a function is called with: its name, and which argument.
+    Argument(&'m str, usize),
 }
 
 /// How many names are followed.
 const FAR: usize = 8;
+/// How many of these an argument counts for: each of its function's calls is looked at.
+const ARGUMENT: usize = 4;
+/// The most calls that are looked at.
+const CALLS: usize = 12;
 
 impl<'r, 'm> Scope<'r, 'm> {
     pub(super) fn of(rules: &'r Rules<'m>, definition: &Definition<'m>) -> Self {
-        let mut arguments = Vec::new();
-        definition.args.iter().for_each(|arg| ast::pattern_vars(arg, &mut arguments));
-        let mut scope = Self { rules, locals: BTreeMap::new(), unknown: arguments.into_iter().collect() };
+        let mut scope = Self { rules, locals: BTreeMap::new(), unknown: BTreeSet::new() };
+        for (index, argument) in definition.args.iter().enumerate() {
+            if let Some(name) = ast::var(argument) {
+                scope.bind(name, Local::Argument(definition.name, index));
+            } else {
+                let mut others = Vec::new();
+                ast::pattern_vars(argument, &mut others);
+                scope.unknown.extend(others);
+            }
+        }
         definition.visit_statements(&mut |statement| match &statement.literal {
             Literal::SomeIn { key, value, collection, .. } => {
                 let mut others = Vec::new();
@@ -159,6 +174,7 @@ impl<'r, 'm> Scope<'r, 'm> {
                 Local::Is(value) => self.follow(value, far),
                 Local::Part(value, index) => item(self.follow(value, far), Some(index)),
                 Local::ItemOf(collection) => item(self.follow(collection, far), None),
+                Local::Argument(function, index) => self.argument(function, index, far),
             };
             return steps.iter().fold(value, step);
         }
@@ -179,9 +195,39 @@ impl<'r, 'm> Scope<'r, 'm> {
         rest.iter().fold(value, step)
     }
 
+    /// What a function's argument stands for: what its only call gives it, or any one of the literals that its calls do.
+    fn argument(&self, function: &str, index: usize, far: usize) -> Meaning<'m> {
+        let Some(far) = far.checked_sub(ARGUMENT) else { return Meaning::Unknown };
+        let mut given = Vec::new();
+        for definition in &self.rules.definitions {
+            let mut here = Vec::new();
+            calls::visit(definition, &mut |expr| {
+                if let Expr::Call { fcn, params, .. } = expr
+                    && let Some(names) = ast::path(fcn)
+                    && self.rules.resolve(&names) == [function]
+                {
+                    here.extend(params.get(index));
+                }
+            });
+            if given.len() + here.len() > CALLS {
+                return Meaning::Unknown;
+            }
+            if !here.is_empty() {
+                let scope = Self::of(self.rules, definition);
+                given.extend(here.into_iter().map(|argument| scope.follow(argument, far)));
+            }
+        }
+        let literals: Option<Vec<&'m Expr>> = given.iter().map(|meaning| literal(meaning)).collect();
+        match (literals, given.pop()) {
+            (_, Some(only)) if given.is_empty() => only,
+            (Some(literals), Some(_)) => Meaning::OneOf(literals),
+            _ => Meaning::Unknown,
+        }
+    }
+
     /// What a rule stands for: what its only definition gives it.
     fn rule(&self, name: &'m str, far: usize) -> Meaning<'m> {
-        let mut definitions = self.rules.definitions.iter().filter(|definition| definition.name == name && !definition.default);
+        let mut definitions = self.rules.named(name).filter(|definition| !definition.default);
         let (Some(definition), None) = (definitions.next(), definitions.next()) else { return Meaning::Unknown };
         let value = match definition.bodies.as_slice() {
             [] => definition.value,
@@ -192,6 +238,16 @@ impl<'r, 'm> Scope<'r, 'm> {
             Some(value) if definition.kind == Kind::Complete => Scope::of(self.rules, definition).follow(value, far),
             Some(_) | None => Meaning::Unknown,
         }
+    }
+}
+
+/// The literal that something stands for.
+fn literal<'m>(meaning: &Meaning<'m>) -> Option<&'m Expr> {
+    match meaning {
+        Meaning::Written(
+            literal @ (Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. }),
+        ) => Some(literal),
+        _ => None,
     }
 }
 
@@ -227,6 +283,6 @@ fn item(of: Meaning<'_>, index: Option<usize>) -> Meaning<'_> {
         }
         Meaning::Answer(Call { name, arguments, item: None }) if index.is_some() => Meaning::Answer(Call { name, arguments, item: index }),
         Meaning::Written(collection @ (Expr::Array { .. } | Expr::Set { .. })) => Meaning::ItemOf(collection),
-        Meaning::Answer(_) | Meaning::Written(_) | Meaning::ItemOf(_) | Meaning::Unknown => Meaning::Unknown,
+        Meaning::Answer(_) | Meaning::Written(_) | Meaning::ItemOf(_) | Meaning::OneOf(_) | Meaning::Unknown => Meaning::Unknown,
     }
 }

@@ -102,6 +102,7 @@ fn texts<'m>(meaning: &Meaning<'m>) -> Vec<Name<'m>> {
     match meaning {
         Meaning::Written(expr) => name(expr).into_iter().collect(),
         Meaning::ItemOf(Expr::Array { items, .. } | Expr::Set { items, .. }) => items.iter().filter_map(|item| name(item)).collect(),
+        Meaning::OneOf(literals) => literals.iter().filter_map(|literal| name(literal)).collect(),
         Meaning::ItemOf(_) | Meaning::Input(_) | Meaning::Answer(_) | Meaning::Unknown => Vec::new(),
     }
 }

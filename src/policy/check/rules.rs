@@ -12,6 +12,8 @@ use crate::policy::gate::{self, Shape};
 pub(super) struct Rules<'m> {
     pub(super) definitions: Vec<Definition<'m>>,
     kinds: BTreeMap<&'m str, Kind>,
+    /// Where the definitions of a name are.
+    places: BTreeMap<&'m str, Vec<usize>>,
     /// By the name that the module uses: the path that it stands for.
     imports: BTreeMap<&'m str, Vec<&'m str>>,
     /// A statement changes `input` for itself.
@@ -103,8 +105,10 @@ impl<'m> Rules<'m> {
     pub(super) fn of_tests(module: &'m Module) -> Self {
         let definitions: Vec<Definition<'m>> = module.policy.iter().map(|rule| Definition::of(rule)).collect();
         let mut kinds = BTreeMap::new();
-        for definition in &definitions {
+        let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (place, definition) in definitions.iter().enumerate() {
             kinds.entry(definition.name).or_insert(definition.kind);
+            places.entry(definition.name).or_default().push(place);
         }
         let imports = module.imports.iter().filter_map(|import| {
             let path = ast::path(&import.refr)?;
@@ -115,11 +119,16 @@ impl<'m> Rules<'m> {
         for definition in &definitions {
             definition.visit_statements(&mut |statement| changes_input |= !statement.with_mods.is_empty());
         }
-        Self { kinds, imports: imports.collect(), changes_input, may_print: false, definitions }
+        Self { kinds, places, imports: imports.collect(), changes_input, may_print: false, definitions }
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &'m str> {
         self.kinds.keys().copied()
+    }
+
+    /// The definitions of a name.
+    pub(super) fn named(&self, name: &str) -> impl Iterator<Item = &Definition<'m>> {
+        self.places.get(name).into_iter().flatten().filter_map(|place| self.definitions.get(*place))
     }
 
     pub(super) fn kind(&self, name: &str) -> Option<Kind> {

@@ -149,7 +149,7 @@ pub(super) fn sort(meaning: &Meaning<'_>) -> Option<Sort> {
         },
         Meaning::Answer(call) => answer(call),
         Meaning::Written(expr) => literal_sort(expr),
-        Meaning::ItemOf(_) | Meaning::Unknown => None,
+        Meaning::ItemOf(_) | Meaning::OneOf(_) | Meaning::Unknown => None,
     }
 }
 

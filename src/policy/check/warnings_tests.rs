@@ -146,6 +146,10 @@ fn hours_days_and_zones() {
             &[(Warning, 2, 52, 15, "did you mean `\"Europe/Berlin\"`?")],
         ),
         (
+            "is_in(hour, from, to) if { hour >= from; hour < to }\nallow if is_in(time.clock(input.request.timestamp_ns)[0], 22, 6)",
+            &[(Warning, 2, 42, 9, "no hour is both from 22:00 on and before 06:00")],
+        ),
+        (
             "zone := \"Berlin\"\nallow if time.clock([input.request.timestamp_ns, zone])[0] == 9",
             &[(Warning, 2, 9, 8, "there is no time zone `\"Berlin\"`")],
         ),
@@ -193,6 +197,10 @@ fn names_that_nothing_has() {
     expect("space_read contains \"roots\"", &[(21, "`root`")]);
     expect("deny if \"dev  ops\" in input.session.teams", &[(9, "did you mean `\"Dev Ops\"`?")]);
     expect("deny if { some group in input.session.teams; group in {\"DEV OPS\"} }", &[(56, "case and blanks included")]);
+    expect(
+        "member(group) if group in input.session.teams\ndeny if member(\"dev ops\")\nadmin if member(\"Dev Ops\")",
+        &[(16, "did you mean `\"Dev Ops\"`?")],
+    );
     expect("deny if input.session.login in {\"CI\", \"other\"}", &[(33, "did you mean `\"ci\"`?")]);
     expect("deny if {\"release\": 1}[input.session.name]", &[(10, "did you mean `\"Release\"`?")]);
     assert_eq!(told_of_all(&[&format!("roles[\"x\"][\"y\"] if true\n{tail}")], &Vocabulary::unknown()), []);
@@ -227,5 +235,26 @@ fn rules_that_hold_for_everybody_or_have_two_values() {
         ("allow if regex.match(\"ci|cd\", input.session.login)", &[(Note, 2, 22, 7, "write `^(ci|cd)$`")]),
         ("allow if regex.match(\"(?i)ci\", input.session.login)", &[(Note, 2, 22, 8, "write `(?i)^ci$`")]),
         ("allow if regex.match(\"^ci-\", input.session.login)", &[]),
+    ]);
+}
+
+#[test]
+fn the_older_syntax_is_read_as_closely() {
+    expect(&[
+        (
+            "roles[\"prodction\"][\"deployr\"] { input.session.logn == \"x\" }\nallow { input.session.member }",
+            &[
+                (Warning, 2, 7, 11, "did you mean `production`?"),
+                (Warning, 2, 20, 9, "did you mean `deployer`?"),
+                (Warning, 2, 47, 4, "did you mean `input.session.login`?"),
+            ],
+        ),
+        ("space_read[\"stagin\"] { input.session.member }\nallow { true }", &[(Warning, 2, 12, 8, "did you mean `staging`?")]),
+        ("allow { input.session.teams[_] = \"dev ops\" }", &[(Warning, 2, 34, 9, "did you mean `\"Dev Ops\"`?")]),
+        (
+            "allow { [hour, _, _] := time.clock(input.request.timestamp_ns); hour <= 17 }",
+            &[(Warning, 2, 65, 10, "it holds until 17:59:59")],
+        ),
+        ("default allow = true", &[(Warning, 2, 9, 5, "lets everybody in")]),
     ]);
 }
