@@ -9,9 +9,10 @@ use super::configured::Configured;
 use super::draw;
 use super::failure::Failure;
 use super::output::Output;
-use crate::app::App;
+use crate::app::{App, AppError};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Settings;
+use crate::exchange::ExchangeError;
 use crate::model::{Actor, KeyDigest, Mutation, NewKey, PlainKey, SpaceId, SystemRole};
 use crate::store::{self, Page, Store, StoreError};
 use crate::telemetry;
@@ -41,7 +42,7 @@ impl Serve {
             out.note("this store is new: here is its first key, a root admin; it is shown this once");
             out.line(plain.reveal(), &serde_json::json!({ "name": ROOT_ADMIN, "key": plain.reveal() }))?;
         }
-        let app = start(&settings, store, clock).await?;
+        let app = start(&settings, store, clock, out).await?;
         while let Signal::Reload = signals.next().await {
             self.reload(&app, out).await;
         }
@@ -59,8 +60,12 @@ impl Serve {
 }
 
 /// Starts, and says where it listens.
-pub(super) async fn start(settings: &Settings, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Result<App, Failure> {
-    let app = App::start_on(settings, store, clock).await.map_err(|error| Failure::Refused(error.into()))?;
+pub(super) async fn start(settings: &Settings, store: Arc<dyn Store>, clock: Arc<dyn Clock>, out: &Output) -> Result<App, Failure> {
+    let app = match App::start_on(settings, store, clock).await {
+        Ok(app) => app,
+        Err(AppError::Exchange(ExchangeError::Policies(faults))) => return Err(out.refused_for(&faults)?),
+        Err(error) => return Err(Failure::Refused(error.into())),
+    };
     tracing::info!(
         proxy = %app.proxy_address(),
         ops = %app.ops_address(),

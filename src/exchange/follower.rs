@@ -345,17 +345,18 @@ async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
 
 fn log_faults(faults: &[PolicyFault], message: &'static str) {
     for fault in faults {
-        tracing::error!(policy = fault.policy, line = fault.line, column = fault.column, reason = fault.reason, "{message}");
+        let PolicyFault { policy, line, column, reason, hint, .. } = fault;
+        tracing::error!(policy, line, column, reason, hint, "{message}");
     }
 }
 
 /// Logs what is odd about policies that are put in force. What was told of those before them is not told again.
 pub(super) fn log_warnings(warnings: Vec<PolicyFault>, warned: &mut Vec<PolicyFault>) {
-    for PolicyFault { policy, line, column, reason, severity, .. } in warnings.iter().filter(|warning| !warned.contains(warning)) {
+    for PolicyFault { policy, line, column, reason, hint, severity, .. } in warnings.iter().filter(|warning| !warned.contains(warning)) {
         match severity {
-            Severity::Note => tracing::info!(policy, line, column, reason, "a login policy may do something else than it seems to"),
+            Severity::Note => tracing::info!(policy, line, column, reason, hint, "a login policy may do something else than it seems to"),
             Severity::Warning | Severity::Error => {
-                tracing::warn!(policy, line, column, reason, "a login policy does not do what it seems to");
+                tracing::warn!(policy, line, column, reason, hint, "a login policy does not do what it seems to");
             }
         }
     }

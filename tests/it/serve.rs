@@ -110,3 +110,25 @@ fn policies_of_a_config_map_are_read_anew_when_its_link_is_swapped() {
     assert!(metric(&server, "claviger_config_last_reload_success 1"));
     server.until("the warning", |server| server.log().contains("there is no `input.session.logn`"));
 }
+
+#[test]
+fn a_start_with_a_broken_policy_is_refused_and_says_where_and_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = "[proxy]\nlisten = \"127.0.0.1:0\"\n[ops]\nlisten = \"127.0.0.1:0\"\n[policies]\ndir = \"policies\"\n";
+    std::fs::write(dir.path().join("claviger.toml"), settings).unwrap();
+    std::fs::create_dir(dir.path().join("policies")).unwrap();
+    std::fs::write(dir.path().join("policies/login.rego"), "package spacelift\n\nallow if startwith(input.session.login, \"ci-\")\n")
+        .unwrap();
+
+    let ended = std::process::Command::new(env!("CARGO_BIN_EXE_claviger"))
+        .args(["serve", "--config", "claviger.toml"])
+        .current_dir(dir.path())
+        .env_clear()
+        .output()
+        .unwrap();
+
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.contains("error: there is no function `startwith`\n  --> policies/login.rego:3:10\n"), "{said}");
+    assert!(said.contains("= help: did you mean `startswith`?\n") && said.ends_with("error: the policies have a fault\n"), "{said}");
+    assert_eq!(ended.status.code(), Some(1));
+}

@@ -48,7 +48,7 @@ impl Dev {
         let clock = Arc::new(SystemClock::start());
         let store = store::open(&settings.store.url, settings.login.strategy, clock.clone()).await?;
         let keys = example::prepare(&self.dir, &store, clock.as_ref()).await?;
-        let app = serve::start(&settings, store, clock).await?;
+        let app = serve::start(&settings, store, clock, out).await?;
         show(out, &self.dir, &app, &keys)?;
 
         while let Signal::Reload = signals.next().await {
