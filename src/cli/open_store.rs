@@ -145,6 +145,16 @@ impl OpenStore {
         }
     }
 
+    /// The key with this id, or else the one with this name, if there is one.
+    pub(crate) async fn key_like(&self, id: Option<KeyId>, name: &KeyName) -> Result<Option<KeyRecord>, Failure> {
+        if let Some(id) = id
+            && let Some(key) = self.store.key(id).await?
+        {
+            return Ok(Some(key));
+        }
+        Ok(self.store.key_named(name).await?)
+    }
+
     /// The key with this id, which is there because it has just been changed.
     pub(crate) async fn key_by_id(&self, id: KeyId) -> Result<KeyRecord, Failure> {
         self.store.key(id).await?.ok_or_else(|| Failure::refused(format_args!("there is no key {id}")))
@@ -158,6 +168,11 @@ impl OpenStore {
     /// Every key, revoked ones included, by age.
     pub(crate) async fn keys(&self) -> Result<Vec<KeyRecord>, Failure> {
         self.keys_up_to(usize::MAX).await
+    }
+
+    /// The oldest keys, revoked ones included: as many as a courtesy is worth.
+    pub(crate) async fn some_keys(&self) -> Result<Vec<KeyRecord>, Failure> {
+        self.keys_up_to(NEIGHBOURS).await
     }
 
     async fn keys_up_to(&self, most: usize) -> Result<Vec<KeyRecord>, Failure> {
@@ -273,7 +288,7 @@ pub(crate) async fn key_names(store: &dyn Store) -> Result<Vec<String>, StoreErr
 }
 
 /// The name most like `wanted`, if one is near enough to have been meant.
-fn nearest(wanted: &str, names: impl IntoIterator<Item = String>) -> Option<String> {
+pub(crate) fn nearest(wanted: &str, names: impl IntoIterator<Item = String>) -> Option<String> {
     let likeness = |name: &String| strsim::jaro_winkler(&wanted.to_lowercase(), &name.to_lowercase());
     names
         .into_iter()

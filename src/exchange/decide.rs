@@ -80,26 +80,29 @@ impl Procedure {
         Ok(decision)
     }
 
+    /// What the policies see.
+    pub(super) fn input(&self, question: &Question<'_>) -> LoginInput {
+        LoginInput {
+            shared: Arc::clone(question.shared),
+            key: Arc::clone(question.key),
+            root_admin: question.snapshot.is_root_admin(question.key),
+            // If it is not known, no policy can see it; the field must have some value all the same.
+            remote_ip: question.origin.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            at: truncated(question.origin.at.wall, self.quantum),
+            instance: Arc::clone(&self.instance),
+        }
+    }
+
     async fn ask(&self, question: &Question<'_>) -> Result<Vec<(PolicyName, Verdict)>, Refusal> {
         // What is wrong with them was logged when they were loaded.
         let policies: &Arc<PolicySet> = question.policies.as_ref().map_err(|_| Refusal::Unavailable(WhyUnavailable::Policy))?;
         if policies.is_empty() {
             return Ok(Vec::new());
         }
-        let remote_ip = match question.origin.address {
-            Some(address) => address,
-            None if policies.reads().address => return Err(Refusal::Unavailable(WhyUnavailable::Address)),
-            // No policy can see it; the field must have some value all the same.
-            None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        };
-        let input = LoginInput {
-            shared: Arc::clone(question.shared),
-            key: Arc::clone(question.key),
-            root_admin: question.snapshot.is_root_admin(question.key),
-            remote_ip,
-            at: truncated(question.origin.at.wall, self.quantum),
-            instance: Arc::clone(&self.instance),
-        };
+        if question.origin.address.is_none() && policies.reads().address {
+            return Err(Refusal::Unavailable(WhyUnavailable::Address));
+        }
+        let input = self.input(question);
         let asked_at = self.observer.as_ref().map(|(_, clock)| clock.now().monotonic);
         let answer = self.evaluator.ask(Arc::clone(policies), input).await;
         if let (Some((metrics, clock)), Some(asked_at)) = (&self.observer, asked_at) {

@@ -6,8 +6,8 @@ use super::decide::{Procedure, Question};
 use super::state::{self, Policies};
 use super::{ExchangeError, Origin};
 use crate::config::Settings;
-use crate::model::{Decision, KeyRecord, KeyState, Refusal, Snapshot, WhyInvalid};
-use crate::policy::{Evaluator, SharedInput};
+use crate::model::{Decision, KeyRecord, KeyState, PolicyName, Refusal, Snapshot, Strategy, WhyInvalid};
+use crate::policy::{Evaluator, PolicyFault, PolicySet, PolicySource, SharedInput, Trace, Tracer};
 use crate::store::Store;
 
 /// Everything for `explain`: what was decided and from what.
@@ -23,10 +23,25 @@ pub struct Explanation {
 
 /// Explains from a store alone, outside a server: it needs no signing keys and remembers nothing.
 pub struct Explainer {
+    settings: Settings,
+    evaluator: Evaluator,
     snapshot: Snapshot,
     shared: Arc<SharedInput>,
+    /// Of the store and of the directory.
+    sources: Vec<PolicySource>,
     policies: Policies,
     procedure: Procedure,
+}
+
+/// A change to think through before it is made.
+#[derive(Clone, Debug)]
+pub enum WhatIf {
+    /// This policy is in force, in the place of the one of its name if there is one.
+    Put(PolicySource),
+    /// No policy of this name is in force.
+    Delete(PolicyName),
+    /// Another strategy is in force.
+    Strategy(Strategy),
 }
 
 impl Explainer {
@@ -35,12 +50,39 @@ impl Explainer {
         let snapshot = store.snapshot().await?;
         let files = state::policy_files(settings.policies.dir.as_deref()).map_err(ExchangeError::Policies)?;
         let policies = state::compile(&files, &snapshot.policies, state::limits(settings)).map_err(ExchangeError::Policies)?;
-        Ok(Self {
+        let sources = files.into_iter().chain(snapshot.policies.iter().map(PolicySource::from)).collect();
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+        Ok(Self::new(settings.clone(), Evaluator::start(threads)?, snapshot, sources, policies))
+    }
+
+    fn new(settings: Settings, evaluator: Evaluator, snapshot: Snapshot, sources: Vec<PolicySource>, policies: PolicySet) -> Self {
+        Self {
             shared: Arc::new(SharedInput::of(&snapshot)),
-            snapshot,
+            procedure: Procedure::new(&settings, evaluator.clone(), None),
             policies: Ok(Arc::new(policies)),
-            procedure: Procedure::new(settings, Evaluator::start(1)?, None),
-        })
+            settings,
+            evaluator,
+            snapshot,
+            sources,
+        }
+    }
+
+    /// As if a change had been made.
+    ///
+    /// # Errors
+    /// The faults of the policies that would be in force.
+    pub fn what_if(&self, change: &WhatIf) -> Result<Self, Vec<PolicyFault>> {
+        let (mut snapshot, mut sources) = (self.snapshot.clone(), self.sources.clone());
+        match change {
+            WhatIf::Put(source) => {
+                sources.retain(|other| other.name != source.name);
+                sources.push(source.clone());
+            }
+            WhatIf::Delete(name) => sources.retain(|other| other.name != *name),
+            WhatIf::Strategy(strategy) => snapshot.strategy = *strategy,
+        }
+        let policies = PolicySet::load(&sources, state::limits(&self.settings))?;
+        Ok(Self::new(self.settings.clone(), self.evaluator.clone(), snapshot, sources, policies))
     }
 
     /// What would be decided for this key and origin.
@@ -48,9 +90,39 @@ impl Explainer {
         explain(&self.procedure, &self.snapshot, &self.shared, &self.policies, key, origin).await
     }
 
+    /// Which rules of each policy give what to this key and origin, by the policies' names; nothing if policies are not asked about it.
+    pub fn trace(&self, key: &KeyRecord, origin: &Origin) -> Vec<(Tracer, Trace)> {
+        if !Decision::asks_policies(&self.snapshot, key) {
+            return Vec::new();
+        }
+        let mut traces: Vec<(Tracer, Trace)> = self.sources.iter().filter_map(|source| self.traced(source, key, origin)).collect();
+        traces.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
+        traces
+    }
+
+    /// Which rules of one policy give what, whether it is asked about this key or not.
+    pub fn trace_of(&self, policy: &PolicyName, key: &KeyRecord, origin: &Origin) -> Option<Trace> {
+        let source = self.sources.iter().find(|source| source.name == *policy)?;
+        self.traced(source, key, origin).map(|(_, trace)| trace)
+    }
+
+    fn traced(&self, source: &PolicySource, key: &KeyRecord, origin: &Origin) -> Option<(Tracer, Trace)> {
+        let (key, origin) = (Arc::new(key.clone()), origin.canonical());
+        let (snapshot, shared, policies) = (&self.snapshot, &self.shared, &self.policies);
+        let input = self.procedure.input(&Question { snapshot, shared, policies, key: &key, origin: &origin });
+        let tracer = Tracer::load(source, state::limits(&self.settings)).ok()?;
+        let trace = tracer.ask(&input);
+        Some((tracer, trace))
+    }
+
     /// What it explains by.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// The policies in force.
+    pub fn sources(&self) -> &[PolicySource] {
+        &self.sources
     }
 }
 

@@ -9,6 +9,7 @@
 mod cache;
 mod credential;
 mod decide;
+mod difference;
 mod explain;
 mod flight;
 mod follower;
@@ -45,7 +46,8 @@ use crate::telemetry::{AuthResult, CacheKind, CacheResult, Metrics};
 use crate::token::{KeyRing, Minter, TokenError};
 
 pub use self::credential::Credential;
-pub use self::explain::{Explainer, Explanation};
+pub use self::difference::{Difference, Held};
+pub use self::explain::{Explainer, Explanation, WhatIf};
 
 type SharedClock = Arc<dyn Clock>;
 

@@ -230,6 +230,23 @@ impl KeyState {
 }
 
 impl KeyRecord {
+    /// A key that nobody has made, to think things through with: it works, and has neither secrets nor bindings.
+    #[must_use]
+    pub fn unbound(id: KeyId, name: KeyName, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            name,
+            description: String::new(),
+            groups: Vec::new(),
+            created_at,
+            expires_at: None,
+            disabled_at: None,
+            revoked_at: None,
+            secrets: Vec::new(),
+            bindings: Vec::new(),
+        }
+    }
+
     /// The key's state at `now`; what is final comes before what can be undone. A key works until its expiry, not at it.
     #[must_use]
     pub fn state_at(&self, now: Timestamp) -> KeyState {

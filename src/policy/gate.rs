@@ -2,7 +2,7 @@
 //!
 //! A rule that counts and has a value of the wrong type is an error, never `false`: a `deny` that nobody can read must not let pass.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::Value;
 
@@ -95,6 +95,16 @@ pub(super) fn read(result: &Value) -> Result<Verdict, String> {
         }
     }
     Ok(verdict)
+}
+
+/// Reads what one rule gives by itself: its value, or the item that it puts into a set, at the steps behind the rule's name.
+///
+/// # Errors
+/// As of [`read`].
+pub(super) fn read_one(rule: &str, path: &[Value], value: &Value, is_item: bool) -> Result<Verdict, String> {
+    let innermost = if is_item { Value::from(BTreeSet::from([value.clone()])) } else { value.clone() };
+    let whole = path.iter().rev().fold(innermost, |value, step| Value::from(BTreeMap::from([(step.clone(), value)])));
+    read(&Value::from(BTreeMap::from([(Value::from(rule), Value::from(vec![whole]))])))
 }
 
 /// The names in a set, an array, or an object of booleans (those that are true): which of them `r["x"] { … }` makes depends on the

@@ -27,6 +27,8 @@ pub(super) struct Mark {
     pub(super) line: u32,
     /// A function: what it is given, and so how it is spoken of, is not the rule's own doing.
     pub(super) is_function: bool,
+    /// The value is an item of a set.
+    pub(super) is_item: bool,
 }
 
 /// A module's text with marks.
@@ -125,6 +127,9 @@ impl Pen<'_> {
                     None => (self.strings.end(refr.span().end) + 1, end - 1),
                 };
                 let number = self.number(rule, span.line, false);
+                if let Some(mark) = self.marks.last_mut() {
+                    mark.is_item = true;
+                }
                 let path = self.steps(refr, range.0.min(self.strings.start(key.span().start)));
                 self.wrap(number, &path, range);
                 Some(path)
@@ -135,7 +140,7 @@ impl Pen<'_> {
     }
 
     fn number(&mut self, rule: String, line: u32, is_function: bool) -> usize {
-        self.marks.push(Mark { rule, line, is_function });
+        self.marks.push(Mark { rule, line, is_function, is_item: false });
         self.marks.len() - 1
     }
 

@@ -20,9 +20,11 @@ mod gate;
 mod input;
 mod mark;
 mod module;
+mod networks;
 mod set;
 pub mod testing;
 mod text;
+mod trace;
 mod vocabulary;
 
 use std::path::PathBuf;
@@ -34,7 +36,9 @@ pub use directory::{read_dir, tests_alone};
 pub use evaluator::Evaluator;
 pub use fault::{PolicyFault, Severity};
 pub use input::{LoginInput, SharedInput};
+pub use networks::networks;
 pub use set::{PolicySet, review};
+pub use trace::{Step, Trace, Tracer};
 pub use vocabulary::Vocabulary;
 
 /// A module to load: one of the store's, or a file of `policies.dir`.

@@ -203,7 +203,8 @@ fn loading() -> MutexGuard<'static, Vec<Identity>> {
     LOADING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn load(source: &PolicySource, limits: PolicyLimits) -> Result<Policy, Vec<PolicyFault>> {
+/// Loads one policy on this thread, which should have a large stack.
+pub(super) fn load(source: &PolicySource, limits: PolicyLimits) -> Result<Policy, Vec<PolicyFault>> {
     let place = source.place();
     let parsed = module::parse(source, limits.time).map_err(|fault| vec![fault])?;
     let Findings { faults, calls, rules } = check::policy(&place, &parsed.module);

@@ -4,6 +4,9 @@
 //! of it.
 
 mod junit;
+mod question;
+pub(crate) mod shown;
+mod simulate;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -58,6 +61,8 @@ enum Verb {
         #[arg(value_name = "NAME")]
         name: PolicyName,
     },
+    /// What a policy in a file would say, and what it would change; nothing is saved
+    Simulate(simulate::Simulate),
     /// Run the tests of policies in files
     Test(test::Test),
 }
@@ -127,6 +132,7 @@ impl PolicyCommand {
             }
             Verb::Update { name, module } => update(name, &module, &place.open(out).await?, out).await,
             Verb::Delete { name } => delete(name, &place.open(out).await?, out).await,
+            Verb::Simulate(command) => command.run(&place.open(out).await?, out).await,
             Verb::Test(command) => command.run(place, out),
         }
     }
@@ -154,13 +160,14 @@ async fn delete(name: PolicyName, store: &OpenStore, out: &Output) -> Result<(),
 
 impl Module {
     fn read(&self) -> Result<Box<str>, Failure> {
-        let read = if self.file == Path::new("-") {
-            std::io::read_to_string(std::io::stdin().lock())
-        } else {
-            std::fs::read_to_string(&self.file)
-        };
-        read.map(String::into_boxed_str).map_err(|error| Failure::refused(format_args!("cannot read {}: {error}", self.file.display())))
+        read(&self.file).map(String::into_boxed_str)
     }
+}
+
+/// The text of a file, or of stdin for `-`.
+fn read(file: &Path) -> Result<String, Failure> {
+    let read = if file == Path::new("-") { std::io::read_to_string(std::io::stdin().lock()) } else { std::fs::read_to_string(file) };
+    read.map_err(|error| Failure::refused(format_args!("cannot read {}: {error}", file.display())))
 }
 
 /// Reviews everything that would be in force, the configured directory's policies too, with `new` in the place of a policy of that name.

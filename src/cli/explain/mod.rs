@@ -2,6 +2,9 @@
 //!
 //! It decides by the data plane's own procedure, without its cache and without a token.
 
+mod chain;
+mod near;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -9,15 +12,16 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tracing::level_filters::LevelFilter;
 
-use super::failure::Failure;
-use super::open_store::Place;
-use super::output::{Format, Output};
-use super::value::{joined, shown, time};
+use self::chain::{Heard, Link};
+use crate::cli::failure::Failure;
+use crate::cli::open_store::Place;
+use crate::cli::output::{Format, Output};
+use crate::cli::value::{joined, shown, time};
 use crate::clock::Moment;
 use crate::config::{AccessLog, LogFormat, LogSettings};
 use crate::exchange::{self, Origin};
 use crate::model::{
-    Decision, Grants, Ignored, IgnoredReason, KeyId, KeyName, KeyRecord, KeyState, Outcome, Refusal, Revision, Snapshot, Strategy, Via,
+    Decision, Grants, Ignored, IgnoredReason, KeyId, KeyName, KeyRecord, KeyState, Outcome, Refusal, Revision, Snapshot, Strategy,
 };
 use crate::telemetry;
 
@@ -51,6 +55,12 @@ struct Explanation {
     groups: Vec<String>,
     grants: Grants,
     ignored: Vec<Ignored>,
+    /// Each grant with what it rests on, in words.
+    chain: Vec<Link>,
+    /// What each policy said, and which of its lines.
+    policies: Vec<Heard>,
+    /// What would have been needed, as far as it can be guessed.
+    near: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -81,9 +91,21 @@ impl Explain {
         }
 
         let origin = Origin { address: Some(ip), at: Moment { wall: at, monotonic: Duration::ZERO } };
-        let exchange::Explanation { decision, outcome, .. } = explainer.explain(&key, &origin).await;
+        let told = explainer.explain(&key, &origin).await;
+        let heard: Vec<Heard> = explainer.trace(&key, &origin).iter().map(|(tracer, trace)| Heard::of(tracer, trace)).collect();
+        let near = near::misses(&key, &origin, &told, &heard, &explainer, &store).await?;
+        let exchange::Explanation { decision, outcome, .. } = told;
         let decision = decision.unwrap_or_else(|| undecided(&key, &outcome));
-        Explanation::of(decision, &key, at, ip, explainer.snapshot()).show(out)
+        let mut explanation = Explanation::of(decision, &key, at, ip, explainer.snapshot());
+        explanation.chain = explanation.grants.iter().map(|grant| Link::of(grant, explainer.snapshot(), &heard)).collect();
+        if explanation.code == "unavailable"
+            && let Some(error) = heard.iter().find_map(Heard::error)
+        {
+            explanation.reason = format!("no decision can be made: {error}");
+        }
+        explanation.policies = heard;
+        explanation.near = near;
+        explanation.show(out)
     }
 }
 
@@ -111,6 +133,9 @@ impl Explanation {
             groups: decision.groups,
             grants: decision.grants,
             ignored: decision.ignored,
+            chain: Vec::new(),
+            policies: Vec::new(),
+            near: Vec::new(),
         }
     }
 
@@ -130,7 +155,9 @@ impl Explanation {
                     ("strategy", self.strategy.to_string()),
                     ("groups", joined(&self.groups)),
                 ];
-                out.record(self, head)?;
+                let said = self.policies.iter().map(|heard| ("said", heard.told()));
+                let near = self.near.iter().map(|near| ("near", near.clone()));
+                out.record(self, head.into_iter().chain(said).chain(near))?;
                 out.list(&["SPACE", "ROLE", "BECAUSE OF"], self.rows(), self)
             }
         }
@@ -138,14 +165,7 @@ impl Explanation {
 
     /// What was granted, then what was left out.
     fn rows(&self) -> Vec<Vec<String>> {
-        let granted = self.grants.iter().map(|grant| {
-            let because = match &grant.via {
-                Via::Binding(id) => format!("binding {id}"),
-                Via::Group(group) => format!("group {group}"),
-                Via::Policy(policy) => format!("policy {policy}"),
-            };
-            vec![grant.space.to_string(), grant.role.to_string(), because]
-        });
+        let granted = self.chain.iter().map(|link| vec![link.grant.space.to_string(), link.grant.role.to_string(), link.because.clone()]);
         let ignored = self.ignored.iter().map(|ignored| {
             let why = match ignored.reason {
                 IgnoredReason::UnknownSpace => "no such space",

@@ -1,0 +1,187 @@
+//! What would have been needed: the mistakes that people make, looked for one by one.
+//!
+//! All of it is guessing, so each is a sentence of facts ("group `Platform` is bound") that the reader may draw the conclusion from.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::chain::Heard;
+use crate::cli::failure::Failure;
+use crate::cli::open_store::{OpenStore, nearest};
+use crate::cli::policy::shown::Said;
+use crate::clock::{Moment, later};
+use crate::exchange::{Difference, Explainer, Explanation, Origin};
+use crate::model::{Decision, IgnoredReason, KeyRecord, KeyState, Refusal, Snapshot};
+use crate::policy;
+
+/// Other networks and times that are told.
+const MOST: usize = 3;
+/// Networks that are tried.
+const NETWORKS: usize = 32;
+/// Hours that are tried: a week.
+const HOURS: u64 = 7 * 24;
+
+pub(super) async fn misses(
+    key: &KeyRecord,
+    origin: &Origin,
+    told: &Explanation,
+    heard: &[Heard],
+    explainer: &Explainer,
+    store: &OpenStore,
+) -> Result<Vec<String>, Failure> {
+    let snapshot = explainer.snapshot();
+    let mut near: Vec<String> = Vec::new();
+    near.extend(state(key, origin.at.wall));
+    near.extend(strategy(key, snapshot, explainer));
+    near.extend(groups(key, snapshot));
+    near.extend(unallowed(told, heard));
+    near.extend(misspelt(told, snapshot));
+    if told.outcome == Err(Refusal::NoRoles) && key.bindings.is_empty() {
+        near.extend(namesake(key, store).await?);
+    }
+    if Decision::asks_policies(snapshot, key) && !explainer.sources().is_empty() && told.decision.is_some() {
+        near.extend(networks(key, origin, told, explainer).await);
+        near.extend(hours(key, origin, told, explainer).await);
+    }
+    Ok(near)
+}
+
+fn state(key: &KeyRecord, at: Timestamp) -> Option<String> {
+    let since = |word: &str, time: Option<Timestamp>| {
+        time.map(|time| format!("the key {word} at {time:.0}, {} before", span(at.duration_since(time))))
+    };
+    match key.state_at(at) {
+        KeyState::Active => None,
+        KeyState::Disabled => since("was disabled", key.disabled_at),
+        KeyState::Expired => since("expired", key.expires_at),
+        KeyState::Revoked => since("was revoked", key.revoked_at),
+    }
+}
+
+/// In its largest unit.
+fn span(span: jiff::SignedDuration) -> String {
+    let (days, hours, minutes) = (span.as_hours() / 24, span.as_hours(), span.as_mins());
+    let counted = |number: i64, one: &str| if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") };
+    match (days, hours, minutes) {
+        (1.., _, _) => counted(days, "day"),
+        (_, 1.., _) => counted(hours, "hour"),
+        _ => counted(minutes.max(0), "minute"),
+    }
+}
+
+fn strategy(key: &KeyRecord, snapshot: &Snapshot, explainer: &Explainer) -> Vec<String> {
+    let mut near = Vec::new();
+    if !snapshot.strategy.counts_bindings() && !snapshot.is_root_admin_directly(key) {
+        let bound: Vec<String> = snapshot.bound_grants(key).map(|grant| format!("{}@{}", grant.role, grant.space)).collect();
+        if !bound.is_empty() {
+            near.push(format!("{} by bindings would count under another strategy than {}", bound.join(", "), snapshot.strategy));
+        }
+    }
+    if !snapshot.strategy.asks_policies() && !explainer.sources().is_empty() {
+        near.push(format!("policies are not asked: the strategy is {}", snapshot.strategy));
+    }
+    near
+}
+
+/// Groups that are bound and spelled nearly like one of the key's that is not.
+fn groups(key: &KeyRecord, snapshot: &Snapshot) -> Vec<String> {
+    let unbound = key.groups.iter().filter(|group| !snapshot.group_bindings.contains_key(*group));
+    let near = unbound.filter_map(|group| {
+        let bound = nearest(group.as_str(), snapshot.group_bindings.keys().map(ToString::to_string))?;
+        Some(format!("group `{bound}` is bound; the key has `{group}`"))
+    });
+    near.collect()
+}
+
+/// Roles that a policy gives, and that wait for somebody to say `allow`.
+fn unallowed(told: &Explanation, heard: &[Heard]) -> Vec<String> {
+    let allowed = heard.iter().any(|heard| matches!(&heard.says, Said::Verdict { allow, admin, .. } if allow.value || admin.value));
+    let is_open = !matches!(told.outcome, Err(Refusal::Denied(_)));
+    let waiting = heard.iter().filter(|_| !allowed && is_open).filter_map(|heard| match &heard.says {
+        Said::Verdict { roles, .. } if !roles.is_empty() => {
+            Some(format!("policy {} gives roles, but no policy says `allow`, and without that they do not count", heard.name()))
+        }
+        Said::Verdict { .. } | Said::Failed { .. } => None,
+    });
+    waiting.collect()
+}
+
+/// Spaces and roles that a policy gives and that are not there.
+fn misspelt(told: &Explanation, snapshot: &Snapshot) -> Vec<String> {
+    let ignored = told.decision.iter().flat_map(|decision| &decision.ignored);
+    let near = ignored.filter_map(|ignored| match ignored.reason {
+        IgnoredReason::UnknownSpace => {
+            let space = nearest(&ignored.space, snapshot.spaces.iter().map(|space| space.id.to_string()))?;
+            Some(format!("policy {} gives a role in `{}`; there is a space {space}", ignored.policy, ignored.space))
+        }
+        IgnoredReason::UnknownRole => {
+            let role = nearest(&ignored.role, snapshot.roles.keys().map(ToString::to_string))?;
+            Some(format!("policy {} gives the role `{}`; there is a role {role}", ignored.policy, ignored.role))
+        }
+    });
+    near.collect()
+}
+
+/// A key of nearly the same name that has what this one has not.
+async fn namesake(key: &KeyRecord, store: &OpenStore) -> Result<Option<String>, Failure> {
+    let others = store.some_keys().await?;
+    let bound = others.iter().filter(|other| other.id != key.id && other.revoked_at.is_none() && !other.bindings.is_empty());
+    let Some(name) = nearest(key.name.as_str(), bound.map(|other| other.name.to_string())) else { return Ok(None) };
+    let roles = others.iter().filter(|other| other.name.as_str() == name).flat_map(|other| &other.bindings);
+    let roles: Vec<String> = roles.map(|binding| format!("{}@{}", binding.role, binding.space)).collect();
+    Ok(Some(format!("key {name} is bound to {}; this one is {}", roles.join(", "), key.name)))
+}
+
+/// Networks that stand in the policies and from which the key would hold more.
+async fn networks(key: &KeyRecord, origin: &Origin, told: &Explanation, explainer: &Explainer) -> Vec<String> {
+    let mut near = Vec::new();
+    for network in explainer.sources().iter().flat_map(policy::networks).take(NETWORKS) {
+        let address: IpAddr = network.hosts().next().unwrap_or_else(|| network.addr());
+        let there = explainer.explain(key, &Origin { address: Some(address), ..*origin }).await;
+        if let Some(gained) = gained(told, &there)
+            && near.len() < MOST
+        {
+            near.push(format!("from {network} the key would gain {gained}"));
+        }
+    }
+    near
+}
+
+/// The first hour of the next week at which the key would hold more.
+async fn hours(key: &KeyRecord, origin: &Origin, told: &Explanation, explainer: &Explainer) -> Option<String> {
+    let hour = Duration::from_hours(1);
+    let seconds = origin.at.wall.as_second();
+    let start = Timestamp::from_second(seconds - seconds.rem_euclid(3600)).ok()?;
+    for number in 1..=HOURS {
+        let wall = later(start, hour * u32::try_from(number).ok()?);
+        let then = explainer.explain(key, &Origin { at: Moment { wall, ..origin.at }, ..*origin }).await;
+        // A policy that fails, or a key that has expired by then, would do so for every hour that follows.
+        then.decision.as_ref()?;
+        if let Some(gained) = gained(told, &then) {
+            return Some(format!("at {wall:.0} the key would gain {gained}"));
+        }
+    }
+    None
+}
+
+fn gained(now: &Explanation, other: &Explanation) -> Option<String> {
+    let gained = Difference::between(now, other).gained;
+    let gained: Vec<String> = gained.iter().map(|held| format!("{}@{}", held.role, held.space)).collect();
+    (!gained.is_empty()).then(|| gained.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_told_in_its_largest_unit() {
+        let minutes = |minutes| span(jiff::SignedDuration::from_mins(minutes));
+        assert_eq!(
+            [minutes(0), minutes(1), minutes(119), minutes(24 * 60), minutes(48 * 60)],
+            ["0 minutes", "1 minute", "1 hour", "1 day", "2 days"]
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! Whom a simulation is about: a key as it is, or an `input` that somebody has written down.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::cli::failure::Failure;
+use crate::cli::open_store::OpenStore;
+use crate::cli::output::Output;
+use crate::cli::value::time;
+use crate::clock::Moment;
+use crate::exchange::Origin;
+use crate::model::{GroupName, KeyId, KeyName, KeyRecord};
+
+/// Which of them.
+#[derive(Debug, clap::Args)]
+pub(super) struct Asked {
+    #[command(flatten)]
+    who: Who,
+    /// With --key: the client's address that policies see; else 127.0.0.1
+    #[arg(long, value_name = "ADDR", requires = "key")]
+    ip: Option<IpAddr>,
+    /// With --key: the time that expiries and policies are held against, RFC 3339; else now
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "key")]
+    at: Option<Timestamp>,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Who {
+    /// A key of the store
+    #[arg(long, value_name = "NAME_OR_ID")]
+    key: Option<String>,
+    /// A file with an `input` document, `-` for stdin; of the key that it names, bindings are taken from the store
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+}
+
+/// A key, where it comes from, and when.
+pub(super) struct Question {
+    pub(super) key: KeyRecord,
+    pub(super) address: IpAddr,
+    pub(super) at: Timestamp,
+}
+
+/// The address of whoever is asked about without one.
+pub(super) const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+impl Question {
+    pub(super) fn origin(&self) -> Origin {
+        Origin { address: Some(self.address), at: Moment { wall: self.at, monotonic: Duration::ZERO } }
+    }
+}
+
+impl Asked {
+    pub(super) async fn questions(&self, store: &OpenStore, out: &Output) -> Result<Vec<Question>, Failure> {
+        if let Some(called) = &self.who.key {
+            let address = self.ip.map_or(NOWHERE, |ip| ip.to_canonical());
+            if self.ip.is_none() {
+                out.note(format_args!("without --ip: simulated for a client at {address}"));
+            }
+            let key = store.key(called).await?;
+            return Ok(vec![Question { key, address, at: self.at.unwrap_or_else(|| store.now()) }]);
+        }
+        if let Some(file) = &self.who.input {
+            return Ok(vec![written(file, store, out).await?]);
+        }
+        Err(Failure::usage("whom is it about?"))
+    }
+}
+
+/// Reads an `input` document.
+async fn written(file: &Path, store: &OpenStore, out: &Output) -> Result<Question, Failure> {
+    let wrong = |why: String| Failure::usage(format_args!("{}: {why}", file.display()));
+    let document: Value = serde_json::from_str(&super::read(file)?).map_err(|error| wrong(format!("it is not JSON: {error}")))?;
+    let unknown = unknown(&document);
+    if !unknown.is_empty() {
+        out.note(format_args!("policies never see {}: passed over", unknown.join(", ")));
+    }
+    let text = |pointer: &str| match document.pointer(pointer) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str())),
+        Some(_) => Err(wrong(format!("input{} must be a string", pointer.replace('/', ".")))),
+    };
+    let named = text("/session/login")?.or(text("/session/name")?).ok_or_else(|| wrong("input.session.login is missing".to_owned()))?;
+    let name: KeyName = named.parse().map_err(|error| wrong(format!("{error}")))?;
+    let id: Option<KeyId> = match text("/session/api_key_id")?.filter(|id| !id.is_empty()) {
+        Some(id) => Some(id.parse().map_err(|error| wrong(format!("{error}")))?),
+        None => None,
+    };
+    let address = match text("/request/remote_ip")? {
+        Some(address) => address.parse::<IpAddr>().map_err(|_| wrong(format!("{address:?} is not an address")))?.to_canonical(),
+        None => NOWHERE,
+    };
+    let at = match document.pointer("/request/timestamp_ns") {
+        None | Some(Value::Null) => store.now(),
+        Some(number) => {
+            let nanoseconds = number.as_i64().ok_or_else(|| wrong("input.request.timestamp_ns must be an integer".to_owned()))?;
+            Timestamp::from_nanosecond(nanoseconds.into()).map_err(|error| wrong(error.to_string()))?
+        }
+    };
+    let key = if let Some(key) = store.key_like(id, &name).await? {
+        key
+    } else {
+        out.note(format_args!("the store has no key {name}: simulated for one without bindings"));
+        KeyRecord::unbound(id.unwrap_or(KeyId::new(0, 0)), name.clone(), at)
+    };
+    let groups = match document.pointer("/session/teams") {
+        None | Some(Value::Null) => key.groups.clone(),
+        Some(teams) => groups(teams).map_err(wrong)?,
+    };
+    Ok(Question { key: KeyRecord { name, groups, ..key }, address, at })
+}
+
+fn groups(teams: &Value) -> Result<Vec<GroupName>, String> {
+    let wrong = || "input.session.teams must be an array of strings".to_owned();
+    let texts = teams.as_array().ok_or_else(wrong)?.iter().map(|team| team.as_str().ok_or_else(wrong));
+    let mut groups: Vec<GroupName> =
+        texts.map(|text| text.and_then(|text| text.parse().map_err(|error| format!("{error}")))).collect::<Result<_, _>>()?;
+    groups.sort_unstable();
+    groups.dedup();
+    Ok(groups)
+}
+
+/// Paths of the document that no `input` has.
+fn unknown(document: &Value) -> Vec<String> {
+    const SESSION: [&str; 11] =
+        ["account_name", "actor", "admin", "api_key_id", "creator_ip", "login", "machine", "member", "name", "stack_id", "teams"];
+    let fields = |pointer: &str, known: &[&str]| -> Vec<String> {
+        let object = document.pointer(pointer).and_then(Value::as_object);
+        let strange = object.into_iter().flat_map(|object| object.keys()).filter(|name| !known.contains(&name.as_str()));
+        strange.map(|name| format!("input{}.{name}", pointer.replace('/', "."))).collect()
+    };
+    [
+        fields("", &["attachment", "request", "roles", "session", "spaces"]),
+        fields("/request", &["remote_ip", "timestamp_ns"]),
+        fields("/session", &SESSION),
+    ]
+    .concat()
+}

@@ -1,0 +1,141 @@
+//! What `claviger explain` says beyond the decision: lines, the policies' own words, and what would have been needed.
+
+use serde_json::{Value, json};
+
+use crate::support::place::Place;
+
+fn place() -> Place {
+    let place = Place::new();
+    for space in ["production", "staging"] {
+        place.json(&["space", "create", space]);
+    }
+    place
+}
+
+fn near(explained: &Value) -> Vec<&str> {
+    explained["near"].as_array().unwrap().iter().map(|near| near.as_str().unwrap()).collect()
+}
+
+fn explain(place: &Place, line: &[&str]) -> Value {
+    place.json(&[&["explain", "--ip", "192.0.2.7"], line].concat())
+}
+
+#[test]
+fn each_role_is_followed_back_to_its_line_binding_or_group() {
+    let place = place();
+    place.json(&["key", "create", "--name", "ada", "--group", "platform"]);
+    let binding = place.json(&["binding", "create", "--group", "platform", "--role", "space-reader", "--space", "root"])["id"].clone();
+    let text = "package spacelift\n\nallow if true\n\nroles[\"production\"][\"space-writer\"] if input.session.login == \"ada\"\n";
+    place.file("policies/night.rego", text);
+    let config = place.file("claviger.toml", "[policies]\ndir = \"policies\"\n[store]\nurl = \"sqlite://claviger.db\"\n");
+
+    let explained = explain(&place, &["--key", "ada", "--config", &config]);
+    let table = place.run(&["explain", "--key", "ada", "--ip", "192.0.2.7", "--config", &config]);
+
+    let chain = explained["chain"].as_array().unwrap();
+    let because: Vec<&str> = chain.iter().map(|link| link["because"].as_str().unwrap()).collect();
+    assert!(because[0].starts_with("policy night (") && because[0].ends_with("policies/night.rego:5)"), "{because:?}");
+    assert_eq!(because[1], format!("group platform, binding {}", binding.as_str().unwrap()));
+    assert_eq!(chain[0]["lines"], json!([5]));
+    assert_eq!(explained["policies"][0]["says"]["allow"], json!({"value": true, "lines": [3]}));
+    assert!(table.out.contains("policies/night.rego:5)"), "{}", table.out);
+    assert!(table.out.contains("policy night: allow (line 3); space-writer@production (line 5)"), "{}", table.out);
+}
+
+#[test]
+fn a_policy_that_fails_is_named_with_its_error() {
+    let place = place();
+    place.json(&["key", "create", "--name", "ada"]);
+    let torn =
+        "package spacelift\n\nallow := true if input.session.member\n\nallow := input.session.admin if input.session.login == \"ada\"\n";
+    place.json(&["policy", "create", "torn", "--file", &place.file("torn.rego", torn)]);
+
+    let explained = explain(&place, &["--key", "ada"]);
+
+    assert_eq!(explained["code"], "unavailable");
+    let reason = explained["reason"].as_str().unwrap();
+    assert!(reason.starts_with("no decision can be made: policy torn failed: line 5"), "{reason}");
+}
+
+#[test]
+fn a_group_that_is_spelled_otherwise_is_pointed_out() {
+    let place = place();
+    place.json(&["key", "create", "--name", "ada", "--group", "platform"]);
+    place.json(&["binding", "create", "--group", "Platform", "--role", "space-reader", "--space", "root"]);
+
+    assert_eq!(near(&explain(&place, &["--key", "ada"])), ["group `Platform` is bound; the key has `platform`"]);
+}
+
+#[test]
+fn a_key_that_has_ended_says_since_when() {
+    let place = place();
+    place.json(&["key", "create", "--name", "ada", "--expires", "2099-01-01T00:00:00Z"]);
+    place.json(&["key", "create", "--name", "ben"]);
+    place.json(&["key", "disable", "ben"]);
+
+    let expired = explain(&place, &["--key", "ada", "--at", "2099-01-02T12:00:00Z"]);
+    let disabled = explain(&place, &["--key", "ben"]);
+
+    assert_eq!(near(&expired), ["the key expired at 2099-01-01T00:00:00Z, 1 day before"]);
+    assert!(near(&disabled)[0].starts_with("the key was disabled at "), "{disabled}");
+}
+
+#[test]
+fn a_key_of_nearly_the_same_name_is_pointed_out_to_one_without_roles() {
+    let place = place();
+    place.json(&["key", "create", "--name", "ci-production", "--bind", "space-writer@production"]);
+    place.json(&["key", "create", "--name", "ci-prodcution"]);
+
+    let explained = explain(&place, &["--key", "ci-prodcution"]);
+
+    assert_eq!(near(&explained), ["key ci-production is bound to space-writer@production; this one is ci-prodcution"]);
+}
+
+#[test]
+fn roles_that_wait_for_an_allow_are_pointed_out_and_so_are_misspelt_spaces() {
+    let place = place();
+    place.json(&["key", "create", "--name", "ada"]);
+    let text = "package spacelift\n\nallow if input.session.login == \"ben\"\n\nroles[\"production\"][\"space-writer\"] if true\n\n\
+                roles[\"prodution\"][\"space-reder\"] if true\n";
+    place.json(&["policy", "create", "writers", "--file", &place.file("writers.rego", text)]);
+
+    let unallowed = explain(&place, &["--key", "ada"]);
+    place.json(&["policy", "update", "writers", "--file", &place.file("writers.rego", &text.replace("ben", "ada"))]);
+    let misspelt = explain(&place, &["--key", "ada"]);
+
+    assert_eq!(near(&unallowed), ["policy writers gives roles, but no policy says `allow`, and without that they do not count"]);
+    assert_eq!(near(&misspelt), ["policy writers gives a role in `prodution`; there is a space production"]);
+}
+
+#[test]
+fn networks_and_hours_in_which_a_policy_would_give_more_are_told() {
+    let place = place();
+    place.json(&["key", "create", "--name", "ada"]);
+    let text = "package spacelift\n\nallow if true\n\n\
+                roles[\"production\"][\"space-writer\"] if net.cidr_contains(\"10.0.0.0/8\", input.request.remote_ip)\n\n\
+                roles[\"staging\"][\"space-writer\"] if {\n\t[hour, _, _] := time.clock(input.request.timestamp_ns)\n\thour >= 9\n\thour < 17\n}\n";
+    place.json(&["policy", "create", "office", "--file", &place.file("office.rego", text)]);
+
+    let explained = explain(&place, &["--key", "ada", "--at", "2030-01-01T20:15:00Z"]);
+
+    assert_eq!(explained["code"], "no_roles");
+    assert_eq!(
+        near(&explained),
+        ["from 10.0.0.0/8 the key would gain space-writer@production", "at 2030-01-02T09:00:00Z the key would gain space-writer@staging"]
+    );
+}
+
+#[test]
+fn a_strategy_that_leaves_bindings_or_policies_out_is_named() {
+    let place = place();
+    place.json(&["key", "create", "--name", "ada", "--bind", "space-writer@production"]);
+    place.json(&["policy", "create", "all", "--file", &place.file("all.rego", "package spacelift\n\nallow if false\n")]);
+
+    place.json(&["strategy", "set", "login-policies"]);
+    let policies_alone = explain(&place, &["--key", "ada"]);
+    place.json(&["strategy", "set", "user-management"]);
+    let bindings_alone = explain(&place, &["--key", "ada"]);
+
+    assert_eq!(near(&policies_alone), ["space-writer@production by bindings would count under another strategy than login-policies"]);
+    assert_eq!(near(&bindings_alone), ["policies are not asked: the strategy is user-management"]);
+}
