@@ -170,6 +170,11 @@ impl OpenStore {
         self.keys_up_to(usize::MAX).await
     }
 
+    /// The keys after this one, or the first ones: a page, empty after the last.
+    pub(crate) async fn keys_after(&self, after: Option<KeyId>) -> Result<Vec<KeyRecord>, Failure> {
+        Ok(self.store.keys(&Page { after, limit: PAGE, query: None }).await?)
+    }
+
     /// The oldest keys, revoked ones included: as many as a courtesy is worth.
     pub(crate) async fn some_keys(&self) -> Result<Vec<KeyRecord>, Failure> {
         self.keys_up_to(NEIGHBOURS).await

@@ -5,6 +5,8 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::open_store::Place;
 use super::output::{Changed, Output};
+use super::policy::impact::{Verdict, Weighed, Weighing};
+use crate::exchange::WhatIf;
 use crate::model::{Mutation, Strategy};
 
 #[derive(Debug, clap::Args)]
@@ -24,6 +26,8 @@ enum Verb {
         /// combined (bindings, groups and policies), user-management (bindings and groups), or login-policies (policies alone)
         #[arg(value_name = "NAME")]
         strategy: Strategy,
+        #[command(flatten)]
+        weighing: Weighing,
     },
 }
 
@@ -40,9 +44,15 @@ impl StrategyCommand {
                 let strategy = store.snapshot().await?.strategy;
                 out.line(strategy.as_str(), &StrategyView { strategy })
             }
-            Verb::Set { strategy } => {
+            Verb::Set { strategy, weighing } => {
+                let impact = match weighing.weigh(&WhatIf::Strategy(strategy), &store, out).await? {
+                    Verdict::Make(impact) => impact,
+                    Verdict::Leave => return Ok(()),
+                };
                 let change = store.apply(Mutation::SetStrategy(strategy)).await?;
-                out.line(strategy.as_str(), &Changed::now(&StrategyView { strategy }, change.revision))
+                let view = StrategyView { strategy };
+                let changed = Changed::now(&view, change.revision);
+                out.line(strategy.as_str(), &Weighed { changed, impact: impact.as_ref() })
             }
         }
     }

@@ -22,6 +22,7 @@ mod policy_examples;
 mod policy_forms;
 mod policy_hostile;
 mod policy_hostile_served;
+mod policy_impact;
 mod policy_mutated;
 mod policy_question;
 mod policy_simulate;

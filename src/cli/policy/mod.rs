@@ -3,6 +3,7 @@
 //! Nothing is saved that does not load: a policy is checked together with all that it will be in force with, before the store hears
 //! of it.
 
+pub(crate) mod impact;
 mod junit;
 mod question;
 pub(crate) mod shown;
@@ -14,10 +15,12 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use self::impact::{Verdict, Weighed, Weighing};
 use crate::cli::configured;
 use crate::cli::failure::Failure;
 use crate::cli::open_store::{OpenStore, Place};
 use crate::cli::output::{Changed, Format, Output};
+use crate::exchange::WhatIf;
 use crate::model::{LoginPolicy, Mutation, PolicyName, RegoVersion};
 use crate::policy::{self, PolicyFault, PolicyLimits, PolicySource};
 
@@ -38,6 +41,8 @@ enum Verb {
         name: PolicyName,
         #[command(flatten)]
         module: Module,
+        #[command(flatten)]
+        weighing: Weighing,
     },
     /// Every login policy of the store
     List,
@@ -54,12 +59,16 @@ enum Verb {
         name: PolicyName,
         #[command(flatten)]
         module: Module,
+        #[command(flatten)]
+        weighing: Weighing,
     },
     /// Take a login policy out of force
     Delete {
         /// The policy
         #[arg(value_name = "NAME")]
         name: PolicyName,
+        #[command(flatten)]
+        weighing: Weighing,
     },
     /// What a policy in a file would say, and what it would change; nothing is saved
     Simulate(simulate::Simulate),
@@ -124,38 +133,44 @@ impl PolicyCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         let place = &self.place;
         match self.verb {
-            Verb::Create { name, module } => create(name, &module, &place.open(out).await?, out).await,
+            Verb::Create { name, module, weighing } => create(name, &module, &weighing, &place.open(out).await?, out).await,
             Verb::List => list(&place.open(out).await?, out).await,
             Verb::Show { name } => {
                 let policy = find(&name, &place.open(out).await?).await?;
                 out.record(&policy, rows(&policy))
             }
-            Verb::Update { name, module } => update(name, &module, &place.open(out).await?, out).await,
-            Verb::Delete { name } => delete(name, &place.open(out).await?, out).await,
+            Verb::Update { name, module, weighing } => update(name, &module, &weighing, &place.open(out).await?, out).await,
+            Verb::Delete { name, weighing } => delete(name, &weighing, &place.open(out).await?, out).await,
             Verb::Simulate(command) => command.run(&place.open(out).await?, out).await,
             Verb::Test(command) => command.run(place, out),
         }
     }
 }
 
-async fn create(name: PolicyName, module: &Module, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+async fn create(name: PolicyName, module: &Module, weighing: &Weighing, store: &OpenStore, out: &Output) -> Result<(), Failure> {
     let policy = LoginPolicy { name, source: module.read()?, rego: module.rego.and_then(Dialect::version) };
     let warnings = check(&policy, store, out).await?;
-    show_changed(&policy.name, Mutation::CreatePolicy(policy.clone()), warnings, store, out).await
+    let change = WhatIf::Put(PolicySource::from(&policy));
+    show_changed(&policy.name, Mutation::CreatePolicy(policy.clone()), &change, warnings, weighing, store, out).await
 }
 
-async fn update(name: PolicyName, module: &Module, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+async fn update(name: PolicyName, module: &Module, weighing: &Weighing, store: &OpenStore, out: &Output) -> Result<(), Failure> {
     let before = find(&name, store).await?;
     let policy = LoginPolicy { name, source: module.read()?, rego: module.rego.map_or(before.rego, Dialect::version) };
     let warnings = check(&policy, store, out).await?;
+    let change = WhatIf::Put(PolicySource::from(&policy));
     let update = Mutation::UpdatePolicy { name: policy.name.clone(), source: policy.source.clone(), rego: policy.rego };
-    show_changed(&policy.name, update, warnings, store, out).await
+    show_changed(&policy.name, update, &change, warnings, weighing, store, out).await
 }
 
-async fn delete(name: PolicyName, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+async fn delete(name: PolicyName, weighing: &Weighing, store: &OpenStore, out: &Output) -> Result<(), Failure> {
     let policy = find(&name, store).await?;
+    let impact = match weighing.weigh(&WhatIf::Delete(name.clone()), store, out).await? {
+        Verdict::Make(impact) => impact,
+        Verdict::Leave => return Ok(()),
+    };
     let change = store.apply(Mutation::DeletePolicy { name }).await?;
-    out.record(&Changed::gone(&policy, change.revision), rows(&policy))
+    out.record(&Weighed { changed: Changed::gone(&policy, change.revision), impact: impact.as_ref() }, rows(&policy))
 }
 
 impl Module {
@@ -205,16 +220,23 @@ async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
 async fn show_changed(
     name: &PolicyName,
     mutation: Mutation,
+    change: &WhatIf,
     warnings: Vec<PolicyFault>,
+    weighing: &Weighing,
     store: &OpenStore,
     out: &Output,
 ) -> Result<(), Failure> {
-    let change = store.apply(mutation).await?;
-    let policy = find(name, store).await?;
     if out.format() == Format::Table {
         configured::show_policies(&warnings);
     }
-    out.record(&Saved { changed: Changed::now(&policy, change.revision), warnings }, rows(&policy))
+    let impact = match weighing.weigh(change, store, out).await? {
+        Verdict::Make(impact) => impact,
+        Verdict::Leave => return Ok(()),
+    };
+    let change = store.apply(mutation).await?;
+    let policy = find(name, store).await?;
+    let changed = Saved { changed: Changed::now(&policy, change.revision), warnings };
+    out.record(&Weighed { changed, impact: impact.as_ref() }, rows(&policy))
 }
 
 async fn find(name: &PolicyName, store: &OpenStore) -> Result<LoginPolicy, Failure> {
