@@ -193,7 +193,8 @@ impl Exchange {
             tracing::debug!(%error, "a key could not be looked up");
             STORE
         })?;
-        Ok(found.map(|key| {
+        Ok(found.map(|mut key| {
+            standing.state.snapshot.lend_names(&mut key);
             let reads = Procedure::reads(&standing.state.snapshot, &standing.state.policies, &key);
             let entry = Arc::new(Entry::new(standing.stamp, digest, key, reads));
             self.cache.fill_entry(digest, &entry);

@@ -56,6 +56,23 @@ impl Snapshot {
         }
     }
 
+    /// Lets a key's record use the snapshot's own copies of ids and names: one text each for all keys that are remembered.
+    pub fn lend_names(&self, key: &mut KeyRecord) {
+        for binding in &mut key.bindings {
+            if let Some((role, _)) = self.roles.get_key_value(&binding.role) {
+                binding.role = role.clone();
+            }
+            if let Some(space) = self.spaces.find(&binding.space) {
+                binding.space = space.id.clone();
+            }
+        }
+        for group in &mut key.groups {
+            if let Some((name, _)) = self.groups.get_key_value(group) {
+                *group = name.clone();
+            }
+        }
+    }
+
     /// What the key's own bindings and its groups' bindings give it, whatever the strategy.
     pub fn bound_grants<'a>(&'a self, key: &'a KeyRecord) -> impl Iterator<Item = Grant> + 'a {
         self.direct_grants(key).chain(self.group_grants(key))
@@ -113,4 +130,41 @@ impl Snapshot {
 
 fn is_root_admin(role: &RoleId, space: &SpaceId) -> bool {
     role.as_str() == SystemRole::SpaceAdmin.slug() && space.is_root()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::model::{BindingId, KeyId};
+
+    #[test]
+    fn a_record_that_is_lent_names_says_the_same_as_before() {
+        let mut snapshot = Snapshot::empty(Strategy::Combined);
+        let team: GroupName = "platform".parse().unwrap();
+        snapshot.groups.insert(team.clone(), Group { name: team.clone(), description: String::new() });
+        let binding =
+            |role: &str, space: &str| KeyBinding { id: BindingId::new(1, 1), role: role.parse().unwrap(), space: space.parse().unwrap() };
+        let mut key = KeyRecord {
+            id: KeyId::new(0, 1),
+            name: "ci".parse().unwrap(),
+            description: String::new(),
+            groups: vec!["nobody".parse().unwrap(), "platform".parse().unwrap()],
+            created_at: Timestamp::UNIX_EPOCH,
+            expires_at: None,
+            disabled_at: None,
+            revoked_at: None,
+            secrets: Vec::new(),
+            bindings: vec![binding("space-admin", "root"), binding("unknown", "elsewhere")],
+        };
+        let before = key.clone();
+
+        snapshot.lend_names(&mut key);
+
+        assert_eq!(key, before);
+        let (role, _) = snapshot.roles.get_key_value(&key.bindings[0].role).unwrap();
+        assert!(std::ptr::eq(key.bindings[0].role.as_str(), role.as_str()));
+        assert!(std::ptr::eq(key.groups[1].as_str(), team.as_str()));
+    }
 }

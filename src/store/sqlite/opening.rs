@@ -59,9 +59,9 @@ fn options(path: &Path, busy: Duration) -> SqliteConnectOptions {
         // Sorts stay in memory: there may be no other place to write to.
         .pragma("temp_store", "MEMORY")
         .pragma("trusted_schema", "OFF")
-        // 1 MiB for each connection: the upper levels of the indices of a million keys, nearly; what is missing comes from the system's
-        // cache for some microseconds. 16 MiB for a log that has been checkpointed.
-        .pragma("cache_size", "-1024")
+        // 256 KiB for each connection: the upper levels of the indices. What is missing comes from the system's cache for some
+        // microseconds, and what is asked for often is remembered above the store. 16 MiB for a log that has been checkpointed.
+        .pragma("cache_size", "-256")
         .pragma("journal_size_limit", "16777216")
         .thread_name(|number| format!("store-{number}"))
         .disable_statement_logging()
