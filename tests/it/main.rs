@@ -24,6 +24,7 @@ mod policy_hostile;
 mod policy_hostile_served;
 mod policy_impact;
 mod policy_mutated;
+mod policy_opa;
 mod policy_question;
 mod policy_simulate;
 mod policy_tests;

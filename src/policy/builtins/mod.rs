@@ -6,10 +6,21 @@
 //! held in this way ([`mod@own`]) or that OPA has and regorus lacks ([`net`], [`mod@own`]).
 
 pub(super) mod budget;
+mod encoding;
+pub(super) mod format;
+pub(super) mod glob;
 mod growth;
+mod json;
+pub(super) mod layout;
 mod net;
+mod number;
 mod own;
-mod pattern;
+mod parse_time;
+pub(super) mod pattern;
+mod regex;
+mod text;
+mod time;
+mod version;
 mod work;
 
 use std::sync::Arc;
@@ -34,6 +45,9 @@ impl Own {
         }
     }
 }
+
+/// A function's name, how many arguments it takes, and what it does.
+type Function = (&'static str, u8, Own);
 
 /// A builtin of regorus: where it is called and what its arguments are, for messages; the arguments; whether errors are errors.
 type Builtin = fn(&Span, &[ExprRef], &[Value], bool) -> anyhow::Result<Value>;
@@ -61,8 +75,12 @@ const IMPURE: [(&str, &str); 10] = [
     ("rego.metadata.rule", "a policy may not read modules"),
 ];
 
-/// Builtins of regorus that do not end, or not in time, on arguments that nobody can tell from good ones.
-const UNSOUND: [&str; 3] = ["units.parse", "units.parse_bytes", "__builtin_host_await"];
+/// Builtins of regorus that do not end, or not in time, on arguments that nobody can tell from good ones, or that say other things than
+/// OPA's.
+const UNSOUND: [&str; 4] = ["units.parse", "units.parse_bytes", "regex.template_match", "__builtin_host_await"];
+
+/// Builtins of Rego v0 that v1 has no more.
+pub(super) const OLD: [&str; 8] = ["all", "any", "cast_array", "cast_boolean", "cast_null", "cast_number", "re_match", "set_diff"];
 
 /// How many arguments a function takes.
 pub(super) fn arity(name: &str) -> Result<usize, Refused> {
@@ -81,14 +99,25 @@ pub(super) fn arity(name: &str) -> Result<usize, Refused> {
 /// Every name that a policy may call, for "did you mean".
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     let theirs = BUILTINS.keys().copied().filter(|name| arity(name).is_ok());
-    theirs.chain(own::FUNCTIONS.iter().chain(&net::FUNCTIONS).map(|(name, _, _)| *name))
+    theirs.chain(functions().map(|(name, _, _)| *name))
+}
+
+/// Every function of ours.
+fn functions() -> impl Iterator<Item = &'static Function> {
+    let of_texts =
+        encoding::FUNCTIONS.iter().chain(&glob::FUNCTIONS).chain(&json::FUNCTIONS).chain(&regex::FUNCTIONS).chain(&text::FUNCTIONS);
+    let of_others =
+        net::FUNCTIONS.iter().chain(&number::FUNCTIONS).chain(&own::FUNCTIONS).chain(&time::FUNCTIONS).chain(&version::FUNCTIONS);
+    of_texts.chain(of_others)
 }
 
 /// Makes a function callable. Only those that a policy calls are added: an engine's copy costs more with each.
 pub(super) fn add(engine: &mut Engine, name: &str) -> anyhow::Result<()> {
-    if let Some((_, arity, function)) = own(name) {
+    if let Some((name, arity, function)) = own(name) {
         let call = move |args: Vec<Value>| {
             budget::admit(&args)?;
+            growth::check(name, &args)?;
+            work::check(name, &args)?;
             let value = function.call(&args)?;
             budget::charge_value(&value)?;
             Ok(value)
@@ -114,8 +143,8 @@ pub(super) fn has_answer(name: &str, args: &[Value]) -> bool {
 /// Bytes that one answer may take that is asked for outside of an evaluation.
 const ONE_ANSWER: usize = 1024 * 1024;
 
-fn own(name: &str) -> Option<(&'static str, u8, Own)> {
-    own::FUNCTIONS.iter().chain(&net::FUNCTIONS).find(|(own, _, _)| *own == name).copied()
+fn own(name: &str) -> Option<Function> {
+    functions().find(|(own, _, _)| *own == name).copied()
 }
 
 /// A builtin of regorus, with the places that it wants for its messages, which nobody sees.
@@ -140,7 +169,7 @@ impl Theirs {
         budget::admit(args)?;
         growth::check(self.name, args)?;
         work::check(self.name, args)?;
-        match (self.function)(&self.span, &self.params, &pattern::translate(self.name, args), false) {
+        match (self.function)(&self.span, &self.params, args, false) {
             Ok(value) => {
                 budget::charge_value(&value)?;
                 Ok(value)

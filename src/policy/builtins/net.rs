@@ -7,7 +7,7 @@ use anyhow::bail;
 use ipnet::IpNet;
 use regorus::Value;
 
-use super::{Own, budget};
+use super::{Function, Own, budget};
 
 /// Addresses that `net.cidr_expand` lists at most.
 const EXPAND_MAX: u32 = 16;
@@ -16,7 +16,7 @@ const PAIR_STEPS: usize = 200;
 /// What a pair that was found takes, in bytes.
 const PAIR: usize = 160;
 
-pub(super) static FUNCTIONS: [(&str, u8, Own); 6] = [
+pub(super) static FUNCTIONS: [Function; 6] = [
     ("net.cidr_contains", 2, Own::Total(cidr_contains)),
     ("net.cidr_contains_matches", 2, Own::Partial(cidr_contains_matches)),
     ("net.cidr_expand", 1, Own::Partial(cidr_expand)),

@@ -6,22 +6,24 @@ use anyhow::bail;
 use regorus::Value;
 use regorus::unstable::BUILTINS;
 
-use super::{Own, Theirs, budget};
+use super::{Function, Own, Theirs, format};
 
 /// Elements that `numbers.range` makes at most.
 const RANGE_MAX: u64 = 100_000;
 
-pub(super) static FUNCTIONS: [(&str, u8, Own); 11] = [
+pub(super) static FUNCTIONS: [Function; 13] = [
+    ("count", 1, Own::Partial(count)),
     ("numbers.range", 2, Own::Partial(|args| range(args, 1))),
     ("numbers.range_step", 3, Own::Partial(range_step)),
     ("strings.count", 2, Own::Total(strings_count)),
     ("object.subset", 2, Own::Total(object_subset)),
-    ("json.unmarshal", 1, Own::Partial(json_unmarshal)),
-    ("json.is_valid", 1, Own::Total(json_is_valid)),
-    ("time.parse_ns", 2, Own::Partial(time_parse_ns)),
+    ("sprintf", 2, Own::Partial(format::sprintf)),
+    ("array.flatten", 1, Own::Total(flatten)),
+    ("cast_array", 1, Own::Total(cast_array)),
+    ("cast_boolean", 1, Own::Total(|args| only(args, |value| matches!(value, Value::Bool(_))))),
+    ("cast_null", 1, Own::Total(|args| only(args, |value| matches!(value, Value::Null)))),
     ("any", 1, Own::Total(any)),
     ("all", 1, Own::Total(all)),
-    ("re_match", 2, Own::Partial(|args| theirs("regex.match", args))),
     ("set_diff", 2, Own::Total(set_diff)),
 ];
 
@@ -29,6 +31,14 @@ pub(super) static FUNCTIONS: [(&str, u8, Own); 11] = [
 pub(super) fn theirs(name: &'static str, args: &[Value]) -> anyhow::Result<Value> {
     let Some((function, arity)) = BUILTINS.get(name) else { bail!("there is no function {name}") };
     Theirs::new(name, *function, *arity)?.call(args)
+}
+
+/// Of a text: its characters, and not its pieces of 16 bits.
+fn count(args: &[Value]) -> anyhow::Result<Value> {
+    match args {
+        [Value::String(text)] => Ok(Value::from(text.chars().count())),
+        _ => theirs("count", args),
+    }
 }
 
 fn range_step(args: &[Value]) -> anyhow::Result<Value> {
@@ -67,6 +77,11 @@ fn strings_count(args: &[Value]) -> Value {
 /// or a set's items in an array.
 fn object_subset(args: &[Value]) -> Value {
     match args {
+        // Only as the arguments themselves: within them a set is no part of an array.
+        [Value::Array(whole), Value::Set(part)] => {
+            let whole: BTreeSet<&Value> = whole.iter().collect();
+            Value::Bool(part.iter().all(|item| whole.contains(item)))
+        }
         [whole, part] => subset(whole, part),
         _ => Value::Undefined,
     }
@@ -83,10 +98,6 @@ fn subset(whole: &Value, part: &Value) -> Value {
         })),
         (Value::Set(whole), Value::Set(part)) => Value::Bool(part.is_subset(whole)),
         (Value::Array(whole), Value::Array(part)) => Value::Bool(has_run(whole.as_slice(), part.as_slice())),
-        (Value::Array(whole), Value::Set(part)) => {
-            let whole: BTreeSet<&Value> = whole.iter().collect();
-            Value::Bool(part.iter().all(|item| whole.contains(item)))
-        }
         _ => Value::Undefined,
     }
 }
@@ -119,43 +130,30 @@ fn has_run(whole: &[Value], part: &[Value]) -> bool {
         })
 }
 
-fn json_unmarshal(args: &[Value]) -> anyhow::Result<Value> {
-    let [Value::String(text)] = args else { return Ok(Value::Undefined) };
-    budget::charge(text.len().saturating_mul(16))?;
-    Ok(serde_json::from_str(text).map_or(Value::Undefined, |json| of_json(&json)))
+/// Arrays in the array become their items; not those within these.
+fn flatten(args: &[Value]) -> Value {
+    let [Value::Array(items)] = args else { return Value::Undefined };
+    let mut flat = Vec::with_capacity(items.len());
+    for item in items.iter() {
+        match item {
+            Value::Array(items) => flat.extend(items.iter().cloned()),
+            other => flat.push(other.clone()),
+        }
+    }
+    Value::from(flat)
 }
 
-fn json_is_valid(args: &[Value]) -> Value {
-    let [Value::String(text)] = args else { return Value::Bool(false) };
-    Value::Bool(serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok())
-}
-
-/// The depth is `serde_json`'s affair: it reads at most 128 levels.
-fn of_json(json: &serde_json::Value) -> Value {
-    use serde_json::Value as Json;
-    match json {
-        Json::Null => Value::Null,
-        Json::Bool(flag) => Value::Bool(*flag),
-        Json::String(text) => Value::String(text.as_str().into()),
-        Json::Number(number) => match (number.as_u64(), number.as_i64()) {
-            (Some(number), _) => Value::from(number),
-            (None, Some(number)) => Value::from(number),
-            (None, None) => number.as_f64().map_or(Value::Undefined, Value::from),
-        },
-        Json::Array(items) => Value::from(items.iter().map(of_json).collect::<Vec<_>>()),
-        Json::Object(fields) => Value::from(
-            fields
-                .iter()
-                .map(|(name, value)| (Value::String(name.as_str().into()), of_json(value)))
-                .collect::<std::collections::BTreeMap<_, _>>(),
-        ),
+fn cast_array(args: &[Value]) -> Value {
+    match args {
+        [Value::Array(_)] => args.first().cloned().unwrap_or(Value::Undefined),
+        [Value::Set(items)] => Value::from(items.iter().cloned().collect::<Vec<_>>()),
+        _ => Value::Undefined,
     }
 }
 
-/// Regorus cuts texts at byte offsets here; that is right for ASCII alone.
-fn time_parse_ns(args: &[Value]) -> anyhow::Result<Value> {
-    let ascii = |value: &Value| value.as_string().is_ok_and(|text| text.is_ascii());
-    if args.iter().all(ascii) { theirs("time.parse_ns", args) } else { Ok(Value::Undefined) }
+/// The argument, if it is of that kind.
+fn only(args: &[Value], wanted: fn(&Value) -> bool) -> Value {
+    args.first().filter(|value| wanted(value)).cloned().unwrap_or(Value::Undefined)
 }
 
 fn any(args: &[Value]) -> Value {
@@ -212,6 +210,12 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_as_long_as_it_has_characters() {
+        assert_eq!(count(&[Value::from("🔑ß")]).unwrap(), Value::from(2_u64));
+        assert_eq!(count(&[numbers(&[1, 2, 3])]).unwrap(), Value::from(3_u64));
+    }
+
+    #[test]
     fn subsets_of_empty_collections_hold() {
         assert_eq!(object_subset(&[numbers(&[1, 2, 3]), numbers(&[])]), Value::Bool(true));
         assert_eq!(object_subset(&[numbers(&[1, 2, 3]), numbers(&[2, 3])]), Value::Bool(true));
@@ -227,20 +231,6 @@ mod tests {
                 assert_eq!(object_subset(&[numbers(&whole), numbers(&part)]), Value::Bool(expected), "{part:?} in {whole:?}");
             }
         }
-    }
-
-    #[test]
-    fn json_is_read_without_the_door_for_numbers_of_any_size() {
-        let read = |text: &str| json_unmarshal(&[Value::from(text)]).unwrap();
-        assert_eq!(read("[1, -2, 1.5]"), Value::from(vec![Value::from(1_u64), Value::from(-2_i64), Value::from(1.5)]));
-        assert!(read(r#"{"x":{"$serde_json::private::Number":"1e99999999"}}"#).as_object().is_ok());
-        assert_eq!(read("{"), Value::Undefined);
-    }
-
-    #[test]
-    fn a_time_that_is_not_ascii_is_no_time() {
-        assert_eq!(time_parse_ns(&[Value::from("é"), Value::from("2006-01-02")]).unwrap(), Value::Undefined);
-        assert_eq!(time_parse_ns(&[Value::from("2006-01-02"), Value::from("1970-01-02")]).unwrap(), Value::from(86_400_000_000_000_i64));
     }
 
     #[test]

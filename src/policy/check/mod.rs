@@ -3,17 +3,21 @@
 //! Regorus parses a module and finds the rest out when a rule is evaluated, or never; OPA checks first. These checks stand in for OPA's,
 //! and add what would be dangerous or different here. All of them look at the syntax tree, and each fault has its place.
 
+mod arguments;
 pub(super) mod ast;
 mod calls;
 mod comparison;
 mod conflicts;
 mod counting;
 mod graph;
+mod leftovers;
+mod literals;
 mod matching;
 mod meaning;
 mod names;
 mod negation;
 mod networks;
+mod numbers;
 mod paths;
 mod patterns;
 mod rules;
@@ -58,6 +62,10 @@ pub(super) fn policy(place: &str, module: &Module) -> Findings {
     safety::check(&rules, &mut faults);
     negation::check(&rules, &mut faults);
     patterns::check(&rules, &mut faults);
+    arguments::check(&rules, &mut faults);
+    leftovers::check(module, &rules, &mut faults);
+    literals::check(&rules, &mut faults);
+    numbers::check(&rules, &mut faults);
     graph::check(&rules, &mut faults);
     Findings { faults: faults.sorted(), calls, rules: rules.names().map(str::to_owned).collect() }
 }

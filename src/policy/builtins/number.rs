@@ -1,0 +1,105 @@
+//! Numbers that a policy computes with are whole.
+//!
+//! OPA computes with decimal fractions of 64 bits, `0.1 + 0.2 == 0.3`, and keeps a number as it is written, `1.0`; here there is neither. The
+//! checks refuse such numbers where a policy writes them, and the builtins that could make them of other values end the evaluation.
+
+use anyhow::bail;
+use regorus::Value;
+
+use super::{Function, Own, own::theirs};
+
+pub(super) static FUNCTIONS: [Function; 9] = [
+    ("to_number", 1, Own::Partial(to_number)),
+    ("cast_number", 1, Own::Partial(to_number)),
+    ("format_int", 2, Own::Partial(format_int)),
+    ("sum", 1, Own::Partial(|args| of_whole("sum", args))),
+    ("product", 1, Own::Partial(|args| of_whole("product", args))),
+    ("bits.and", 2, Own::Partial(|args| of_bits("bits.and", args))),
+    ("bits.or", 2, Own::Partial(|args| of_bits("bits.or", args))),
+    ("bits.xor", 2, Own::Partial(|args| of_bits("bits.xor", args))),
+    ("bits.lsh", 2, Own::Partial(|args| of_bits("bits.lsh", args))),
+];
+
+fn to_number(args: &[Value]) -> anyhow::Result<Value> {
+    match args {
+        [Value::String(text)] => parse(text),
+        [Value::Null] => Ok(Value::from(0)),
+        [Value::Bool(flag)] => Ok(Value::from(u64::from(*flag))),
+        [Value::Number(_)] => Ok(args.first().cloned().unwrap_or(Value::Undefined)),
+        _ => Ok(Value::Undefined),
+    }
+}
+
+/// A whole number, `Undefined` for what is no number at all.
+pub(super) fn parse(text: &str) -> anyhow::Result<Value> {
+    if !is_number(text) {
+        return Ok(Value::Undefined);
+    }
+    match (text.parse::<u64>(), text.parse::<i64>()) {
+        (Ok(number), _) if text != "-0" => Ok(Value::from(number)),
+        (_, Ok(number)) if text != "-0" => Ok(Value::from(number)),
+        _ => bail!("a number in a text must be whole, and written out: {}", text.chars().take(40).collect::<String>()),
+    }
+}
+
+/// Whether JSON has such a number.
+fn is_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let text = text.strip_prefix('-').unwrap_or(text);
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))),
+        None => (text, None),
+    };
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    digits(whole) && (whole == "0" || !whole.starts_with('0')) && fraction.is_none_or(digits) && exponent.is_none_or(digits)
+}
+
+/// Without its fraction; there is no minus before a zero.
+fn format_int(args: &[Value]) -> anyhow::Result<Value> {
+    match theirs("format_int", args)? {
+        Value::String(text) if text.as_ref() == "-0" => Ok(Value::from("0")),
+        other => Ok(other),
+    }
+}
+
+fn of_whole(name: &'static str, args: &[Value]) -> anyhow::Result<Value> {
+    let fraction = |item: &Value| matches!(item, Value::Number(number) if !number.is_integer());
+    let fractions = match args {
+        [Value::Array(items)] => items.iter().any(fraction),
+        [Value::Set(items)] => items.iter().any(fraction),
+        _ => false,
+    };
+    if fractions {
+        bail!("{name} takes whole numbers");
+    }
+    theirs(name, args)
+}
+
+/// Regorus loses the last digits of what does not fit into 64 bits.
+fn of_bits(name: &'static str, args: &[Value]) -> anyhow::Result<Value> {
+    let result = theirs(name, args)?;
+    match &result {
+        Value::Number(number) if number.as_i64().is_none() && number.as_u64().is_none() => bail!("{name} gives more than 64 bits"),
+        _ => Ok(result),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_texts_are_whole_or_end_the_evaluation() {
+        assert_eq!(parse("18446744073709551615").unwrap(), Value::from(u64::MAX));
+        assert_eq!(parse("-3").unwrap(), Value::from(-3));
+        for text in ["1.5", "1.0", "1e3", "-0", "18446744073709551616", "1e99999999"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        for text in ["", " 1", "1 ", "+1", "01", ".5", "5.", "0x10", "Inf", "1e", "-", "1_000", "٣"] {
+            assert_eq!(parse(text).unwrap(), Value::Undefined, "{text}");
+        }
+    }
+}
