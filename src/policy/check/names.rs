@@ -79,7 +79,7 @@ fn given<'m>(scope: &Scope<'_, 'm>, definition: &Definition<'m>, vocabulary: &Vo
         let Some(known) = known else { continue };
         for (span, name) in names.into_iter().filter(|(_, name)| !known.contains(*name)) {
             let hint = nearest(name, known.iter().map(String::as_str)).map_or_else(
-                || format!("there are {}; make the {what} with `claviger {what} create`, or leave it out", listed(known)),
+                || format!("{}; make the {what} with `claviger {what} create`, or leave it out", listed(known)),
                 |near| format!("did you mean `{near}`?"),
             );
             faults.warn(span, format!("there is no {what} `{name}`: what is given with it is left out"), hint);
@@ -138,5 +138,5 @@ fn listed(known: &BTreeSet<String>) -> String {
     if known.len() > SHOWN {
         names.push(format!("{} more", known.len() - SHOWN));
     }
-    names.join(", ")
+    format!("there {} {}", if known.len() == 1 { "is only" } else { "are" }, names.join(", "))
 }

@@ -16,6 +16,9 @@ pub(super) fn check<'m>(scope: &Scope<'_, 'm>, definition: &Definition<'m>, comp
         if is_hour(comparison) {
             hour(comparison, faults);
         }
+        if comparison.path() == [Some("request"), Some("timestamp_ns")] {
+            moment(comparison, faults);
+        }
         if let Meaning::Answer(Call { name, item: None, .. }) = &comparison.meaning
             && name == "time.weekday"
         {
@@ -36,6 +39,24 @@ pub(super) fn check<'m>(scope: &Scope<'_, 'm>, definition: &Definition<'m>, comp
             zone(place, faults);
         }
     });
+}
+
+/// Moments before this one, in nanoseconds, are 1973 and earlier: seconds, milliseconds or microseconds of our days.
+const LONG_AGO: u64 = 100_000_000_000_000_000;
+
+/// A moment in another unit.
+fn moment(comparison: &Comparison<'_>, faults: &mut Faults<'_>) {
+    for literal in &comparison.with {
+        if let Expr::Number { span, value, .. } = literal
+            && value.as_u64().is_ok_and(|moment| (1..LONG_AGO).contains(&moment))
+        {
+            faults.warn(
+                span,
+                format!("`{}` is long past: the time of a request is in nanoseconds since 1970", span.text()),
+                "write the moment as `time.parse_rfc3339_ns(\"2026-12-31T00:00:00Z\")`",
+            );
+        }
+    }
 }
 
 fn is_hour(comparison: &Comparison<'_>) -> bool {

@@ -149,6 +149,8 @@ fn hours_days_and_zones() {
             "is_in(hour, from, to) if { hour >= from; hour < to }\nallow if is_in(time.clock(input.request.timestamp_ns)[0], 22, 6)",
             &[(Warning, 2, 42, 9, "no hour is both from 22:00 on and before 06:00")],
         ),
+        ("allow if input.request.timestamp_ns < 1798675200", &[(Warning, 2, 39, 10, "in nanoseconds since 1970")]),
+        ("allow if input.request.timestamp_ns < 1798675200000000000", &[]),
         (
             "zone := \"Berlin\"\nallow if time.clock([input.request.timestamp_ns, zone])[0] == 9",
             &[(Warning, 2, 9, 8, "there is no time zone `\"Berlin\"`")],
