@@ -4,6 +4,8 @@
 ARG BUILD_IMAGE=rust:1.95-bookworm
 
 FROM ${BUILD_IMAGE} AS build
+# What `claviger version` and the metric `build_info` call this build: --build-arg CLAVIGER_REVISION="$(git rev-parse --short HEAD)"
+ARG CLAVIGER_REVISION
 WORKDIR /src
 COPY . .
 # With an explicit target, build scripts and macros keep the C library that they are loaded with; only the program is static.

@@ -27,6 +27,8 @@ use tokio::runtime::Runtime;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SECRET: [u8; 32] = [7; 32];
+/// A key's name that most of the example policies have something for.
+const LOGIN: &str = "ci-cd-production";
 
 fn main() {
     divan::main();
@@ -161,6 +163,20 @@ fn a_new_address_with_all_example_policies(bencher: Bencher) {
     });
 }
 
+/// The same for another second.
+#[divan::bench]
+fn a_new_quantum_with_all_example_policies(bencher: Bencher) {
+    let world = &*WITH_POLICIES;
+    let mut seconds = 0;
+    let next = || {
+        seconds += 1;
+        Origin { address: Some(address()), at: world.clock.now().plus(Duration::from_secs(seconds)) }
+    };
+    bencher.with_inputs(next).bench_local_refs(|origin| {
+        world.runtime.block_on(world.exchange.credential(&world.digest, origin)).expect("the key is let in at any time")
+    });
+}
+
 #[divan::bench]
 fn look_up_a_key_in_the_store(bencher: Bencher) {
     let world = &*WITHOUT_POLICIES;
@@ -182,33 +198,68 @@ fn resolve_roles_in_force(bencher: Bencher) {
     bencher.bench(|| black_box(&grants).effective(black_box(&snapshot)));
 }
 
-fn example_policies() -> Vec<String> {
-    claviger::policy::read_dir(&policies_dir()).unwrap_or_default().into_iter().map(|source| source.name.to_string()).collect()
+fn example_sources() -> Vec<PolicySource> {
+    claviger::policy::read_dir(&policies_dir()).expect("the example policies can be read")
 }
 
-/// One evaluation, the hand-over to the evaluator's thread and back included.
-#[divan::bench(args = example_policies())]
-fn evaluate(bencher: Bencher, name: &str) {
-    let world = &*WITHOUT_POLICIES;
-    let sources: Vec<PolicySource> = claviger::policy::read_dir(&policies_dir())
-        .expect("the example policies can be read")
-        .into_iter()
-        .filter(|source| source.name.as_str() == name)
-        .collect();
-    let limits = PolicyLimits { time: Duration::from_secs(1), memory: 64 << 20 };
-    let set = Arc::new(PolicySet::load(&sources, limits).expect("the example policies load"));
-    let input = LoginInput {
+fn example_policies() -> Vec<String> {
+    example_sources().into_iter().map(|source| source.name.to_string()).collect()
+}
+
+/// A key's question, as the exchange asks it.
+fn question(world: &World, login: &str) -> LoginInput {
+    let mut key = world.key();
+    key.name = login.parse().expect("names of this file are well-formed");
+    LoginInput {
         shared: Arc::new(SharedInput::of(&world.exchange.snapshot())),
-        key: Arc::new(world.key()),
+        key: Arc::new(key),
         root_admin: false,
         remote_ip: address(),
-        at: world.clock.now().wall,
+        at: "2026-07-01T12:00:00Z".parse().expect("a time of this file is well-formed"),
         instance: "bench".into(),
-    };
-    let evaluator = Evaluator::start(1).expect("a thread starts");
-    bencher.bench(|| {
-        world.runtime.block_on(evaluator.ask(set.clone(), input.clone())).expect("the example policies answer within their limits")
-    });
+    }
+}
+
+/// Asks a set of policies again and again, on a thread of the evaluator's.
+fn ask(bencher: Bencher, sources: &[PolicySource], login: &str) {
+    let world = &*WITHOUT_POLICIES;
+    let limits = PolicyLimits { time: Duration::from_secs(1), memory: 64 << 20 };
+    let set = Arc::new(PolicySet::load(sources, limits).expect("the policies load"));
+    let (evaluator, asked) = (Evaluator::start(1).expect("a thread starts"), question(world, login));
+    // A record of its own each time, or else what was said of it before would be said again.
+    let next = || LoginInput { key: Arc::new(KeyRecord::clone(&asked.key)), ..asked.clone() };
+    bencher
+        .with_inputs(next)
+        .bench_values(|input| world.runtime.block_on(evaluator.ask(set.clone(), input)).expect("the policies answer within their limits"));
+}
+
+fn source(name: &str, text: String) -> PolicySource {
+    PolicySource { name: name.parse().expect("names of this file are well-formed"), file: None, text: text.into(), rego: None }
+}
+
+/// What is not evaluation: the hand-over to the evaluator's thread and back. To be taken off the figures below.
+#[divan::bench]
+fn evaluate_a_rule_without_a_body(bencher: Bencher) {
+    ask(bencher, &[source("trivial", "package spacelift\nallow := true\n".to_owned())], LOGIN);
+}
+
+/// A key that the policy has something for.
+#[divan::bench(args = example_policies())]
+fn evaluate(bencher: Bencher, name: &str) {
+    let sources: Vec<PolicySource> = example_sources().into_iter().filter(|source| source.name.as_str() == name).collect();
+    ask(bencher, &sources, LOGIN);
+}
+
+#[divan::bench]
+fn evaluate_all_example_policies(bencher: Bencher) {
+    ask(bencher, &example_sources(), LOGIN);
+}
+
+#[divan::bench(args = ["key-7", "somebody-else"])]
+fn evaluate_a_thousand_rules(bencher: Bencher, login: &str) {
+    let rule = |n| format!("roles[\"space-{n}\"][\"deployer\"] if input.session.login == \"key-{n}\"\n");
+    let text = (0..1000).map(rule).fold("package spacelift\nallow if input.session.member\n".to_owned(), |text, rule| text + &rule);
+    ask(bencher, &[source("thousand", text)], login);
 }
 
 #[divan::bench(args = [TokenAlgorithm::Es256, TokenAlgorithm::EdDsa, TokenAlgorithm::Rs256])]

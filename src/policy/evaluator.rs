@@ -5,6 +5,7 @@
 //! replaced, and its text is not asked again, in this set of policies or another, until the thread has come back. So a text costs one
 //! thread at most, however often it is loaded; and of texts there are as many as somebody has written and put in force.
 
+use std::cell::OnceCell;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
@@ -231,13 +232,20 @@ fn answer(question: Question, works: &Works) -> bool {
     if begun.send(()).is_err() {
         return true;
     }
-    let value = input.value();
+    let value = OnceCell::new();
     let mut verdicts = Vec::with_capacity(set.policies().len());
     let mut outcome = Ok(());
     for (index, policy) in set.policies().iter().enumerate() {
+        if let Some(verdict) = policy.remembered.as_ref().and_then(|remembered| remembered.verdict(&input)) {
+            verdicts.push((policy.name.clone(), verdict));
+            continue;
+        }
         course.begin(index, now());
-        match policy.ask(value.clone(), now) {
-            Ok(verdict) => verdicts.push((policy.name.clone(), verdict)),
+        match policy.ask(value.get_or_init(|| input.value()).clone(), now) {
+            Ok(verdict) => {
+                policy.remembered.iter().for_each(|remembered| remembered.keep(&input, &verdict));
+                verdicts.push((policy.name.clone(), verdict));
+            }
             Err(error) => {
                 outcome = Err(error);
                 break;
@@ -301,5 +309,34 @@ mod tests {
         assert_eq!(answer[0].1.roles.iter().collect::<Vec<_>>(), [&("production".to_owned(), "deployer".to_owned())]);
         let answer = evaluator.ask(set, question("x")).await.unwrap();
         assert_eq!(answer[0].1, Verdict::default());
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_of_a_key_is_not_said_of_it_when_it_has_changed() {
+        let set = load("team", "package spacelift\nallow if \"ops\" in input.session.teams\nadmin if input.session.admin\n");
+        let evaluator = Evaluator::start(1).unwrap();
+        let mut asked = question("x");
+        let verdict = async |asked: &LoginInput| {
+            let first = evaluator.ask(set.clone(), asked.clone()).await.unwrap();
+            assert_eq!(evaluator.ask(set.clone(), asked.clone()).await.unwrap(), first);
+            (first[0].1.allow, first[0].1.admin)
+        };
+        assert_eq!(verdict(&asked).await, (false, false));
+        let mut key = KeyRecord::clone(&asked.key);
+        key.groups.push("ops".parse().unwrap());
+        asked.key = Arc::new(key);
+        assert_eq!(verdict(&asked).await, (true, false));
+        asked.root_admin = true;
+        assert_eq!(verdict(&asked).await, (true, true));
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_of_a_key_is_not_said_of_another_address_if_the_policy_sees_it() {
+        let set = load("office", "package spacelift\nallow if net.cidr_contains(\"10.0.0.0/8\", input.request.remote_ip)\n");
+        let evaluator = Evaluator::start(1).unwrap();
+        let inside = question("x");
+        let outside = LoginInput { remote_ip: "192.0.2.1".parse().unwrap(), ..inside.clone() };
+        assert!(evaluator.ask(set.clone(), inside).await.unwrap()[0].1.allow);
+        assert!(!evaluator.ask(set, outside).await.unwrap()[0].1.allow);
     }
 }

@@ -16,6 +16,7 @@ use super::builtins;
 use super::builtins::budget::{self, Exceeded};
 use super::check::{self, Findings, Whole};
 use super::fault::PolicyFault;
+use super::remembered::{self, Remembered};
 use super::vocabulary::Vocabulary;
 use super::{PolicyError, PolicyLimits, PolicySource, Reads, gate, input, module};
 use crate::model::{PolicyName, Verdict};
@@ -39,6 +40,8 @@ pub(super) struct Policy {
     limits: PolicyLimits,
     /// The same for the same text, in whatever set and under whatever name.
     pub(super) identity: Identity,
+    /// What it has said of keys, if it sees nothing else.
+    pub(super) remembered: Option<Remembered>,
 }
 
 /// Stands for a policy's text.
@@ -211,9 +214,10 @@ pub(super) fn load(source: &PolicySource, limits: PolicyLimits) -> Result<Policy
     if !faults.is_empty() {
         return Err(faults);
     }
+    let remembered = remembered::sees_the_key_alone(&parsed.module).then(Remembered::default);
     let mut engine = parsed.engine;
     prepare(&mut engine, &calls, &rules, limits).map_err(|error| vec![PolicyFault::of_engine(&place, &source.text, &error)])?;
-    Ok(Policy { name: source.name.clone(), place, module: parsed.module, engine, limits, identity: Identity::of(source) })
+    Ok(Policy { name: source.name.clone(), place, module: parsed.module, engine, limits, identity: Identity::of(source), remembered })
 }
 
 /// Makes the engine ready to be copied: the functions that are called, the gate, and one evaluation.

@@ -2,8 +2,8 @@
 //!
 //! Regorus' own builtins are not safe to be called on what a policy's author or a client can choose: some panic, some allocate without a
 //! bound or never come back. So none is called directly. A wrapper looks at the size of the arguments, charges what the result will
-//! take to the evaluation's [`budget`], refuses what would take too long ([`mod@work`]), turns an error of the builtin into `undefined` as OPA does, and replaces those that cannot be
-//! held in this way ([`mod@own`]) or that OPA has and regorus lacks ([`net`], [`mod@own`]).
+//! take to the evaluation's [`budget`], refuses what would take too long ([`mod@work`]), turns an error of the builtin into `undefined` as
+//! OPA does, and replaces those that cannot be held in this way ([`mod@own`]) or that OPA has and regorus lacks ([`net`], [`mod@own`]).
 
 pub(super) mod budget;
 mod encoding;

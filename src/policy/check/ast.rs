@@ -105,7 +105,7 @@ pub(super) fn literal_text(expr: &Expr) -> Option<&str> {
 }
 
 /// The names of a reference that has no other steps: `input.session.login`.
-pub(super) fn path(expr: &Expr) -> Option<Vec<&str>> {
+pub(in crate::policy) fn path(expr: &Expr) -> Option<Vec<&str>> {
     let (root, steps) = unfold(expr);
     let names = steps.into_iter().map(|step| if let Step::Name(name) = step { Some(name) } else { None });
     std::iter::once(var(root)).chain(names).collect()

@@ -1,0 +1,168 @@
+//! Verdicts of policies that can tell two requests of one key apart by nothing.
+//!
+//! A new address or a new second asks every policy, and most of them look at neither: their verdict is a function of the key's record
+//! and of what all keys share. Such a policy keeps what it has said last of a key, and is asked again only when either is another one.
+
+use std::ptr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use regorus::unstable::{Module, Rule, RuleHead};
+
+use super::check::ast::{self, Step};
+use super::{LoginInput, SharedInput};
+use crate::model::{KeyRecord, Verdict};
+
+/// Keys whose last verdict is kept, for each policy.
+const PLACES: usize = 1024;
+
+/// The last verdicts of one policy.
+#[derive(Default)]
+pub(super) struct Remembered {
+    /// Each key has one place, which it may have to leave to another.
+    places: Mutex<Vec<Option<Said>>>,
+}
+
+/// What was said, and all that it depends on.
+///
+/// Weak, so that a key that is not asked about any more keeps no old state in memory. The address of what a weak reference leads to is
+/// given to nothing else as long as the reference is there.
+struct Said {
+    shared: Weak<SharedInput>,
+    key: Weak<KeyRecord>,
+    instance: Weak<str>,
+    root_admin: bool,
+    verdict: Verdict,
+}
+
+impl Remembered {
+    /// What was said of this key when all that the policy can see was the same.
+    pub(super) fn verdict(&self, input: &LoginInput) -> Option<Verdict> {
+        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = places.get(place(input)?)?.as_ref()?;
+        // By identity: neither is ever changed in its place.
+        let same = ptr::eq(said.shared.as_ptr(), Arc::as_ptr(&input.shared))
+            && ptr::eq(said.key.as_ptr(), Arc::as_ptr(&input.key))
+            && ptr::addr_eq(said.instance.as_ptr(), Arc::as_ptr(&input.instance))
+            && said.root_admin == input.root_admin;
+        same.then(|| said.verdict.clone())
+    }
+
+    /// Keeps what was said.
+    pub(super) fn keep(&self, input: &LoginInput, verdict: &Verdict) {
+        let said = Said {
+            shared: Arc::downgrade(&input.shared),
+            key: Arc::downgrade(&input.key),
+            instance: Arc::downgrade(&input.instance),
+            root_admin: input.root_admin,
+            verdict: verdict.clone(),
+        };
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if places.is_empty() {
+            places.resize_with(PLACES, || None);
+        }
+        if let Some(place) = place(input).and_then(|place| places.get_mut(place)) {
+            *place = Some(said);
+        }
+    }
+}
+
+fn place(input: &LoginInput) -> Option<usize> {
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(input.key.id);
+    usize::try_from(hash % u64::try_from(PLACES).ok()?).ok()
+}
+
+/// Whether a policy sees nothing of a request but whose key it is: each mention of `input` goes on to something that is the same for all
+/// requests of a key. What reads `input` in another way, as a whole or under another name, counts as seeing everything.
+pub(super) fn sees_the_key_alone(module: &Module) -> bool {
+    if module.imports.iter().any(|import| ast::path(&import.refr).is_none_or(|path| path.first() == Some(&"input"))) {
+        return false;
+    }
+    let mut alone = true;
+    let mut see = |expr: &_| {
+        let (root, steps) = ast::unfold(expr);
+        if ast::var(root) == Some("input") {
+            alone &= match steps.as_slice() {
+                [Step::Name("session"), Step::Name(field), ..] => *field != "creator_ip",
+                [Step::Name("spaces" | "roles" | "attachment"), ..] => true,
+                _ => false,
+            };
+        }
+    };
+    for rule in &module.policy {
+        match rule.as_ref() {
+            Rule::Default { refr, args, value, .. } => {
+                std::iter::once(refr).chain(args).chain([value]).for_each(|expr| ast::visit(expr, &mut see));
+            }
+            Rule::Spec { head, bodies, .. } => {
+                match head {
+                    RuleHead::Compr { refr, assign, .. } => {
+                        std::iter::once(refr).chain(assign.iter().map(|assign| &assign.value)).for_each(|expr| ast::visit(expr, &mut see));
+                    }
+                    RuleHead::Set { refr, key, .. } => std::iter::once(refr).chain(key).for_each(|expr| ast::visit(expr, &mut see)),
+                    RuleHead::Func { refr, args, assign, .. } => std::iter::once(refr)
+                        .chain(args)
+                        .chain(assign.iter().map(|assign| &assign.value))
+                        .for_each(|expr| ast::visit(expr, &mut see)),
+                }
+                for body in bodies {
+                    body.assign.iter().for_each(|assign| ast::visit(&assign.value, &mut see));
+                    ast::visit_query(&body.query, &mut see);
+                }
+            }
+        }
+    }
+    alone
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{PolicySource, module};
+    use std::time::Duration;
+
+    fn alone(text: &str) -> bool {
+        let text = format!("package spacelift\n{text}\n");
+        let source = PolicySource { name: "p".parse().unwrap(), file: None, text: text.into(), rego: None };
+        sees_the_key_alone(&module::parse(&source, Duration::from_secs(1)).unwrap_or_else(|fault| panic!("{fault}")).module)
+    }
+
+    #[test]
+    fn names_groups_and_spaces_belong_to_the_key_and_to_all_keys() {
+        for text in [
+            "allow if input.session.login == \"x\"",
+            "allow if input[\"session\"][\"teams\"][_] == \"x\"",
+            "allow if { some space in input.spaces; space.id == input.session.login }",
+            "roles[space.id][\"r\"] if some space in input.spaces",
+            "f(x) := x\nallow if f(input.session.teams)[0] == \"x\"",
+            "allow if true",
+        ] {
+            assert!(alone(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn whoever_may_see_the_address_or_the_time_does_not_see_the_key_alone() {
+        for text in [
+            "allow if input.request.remote_ip == \"x\"",
+            "allow if input.session.creator_ip == \"x\"",
+            "allow if input[\"request\"].timestamp_ns > 0",
+            "allow if input[x] == 1",
+            "allow if input.session[input.session.login] == \"x\"",
+            "allow if { s := input.session; s.creator_ip == \"x\" }",
+            "allow if { some x in [input]; x.request.remote_ip == \"x\" }",
+            "allow if count([v | some v in input]) == 1",
+            "import input.request as r\nallow if r.remote_ip == \"x\"",
+            "import input\nallow if input.session.login == \"x\"",
+            "allow if every x in [1] { input.request.timestamp_ns > x }",
+            "f(x) := input.request.remote_ip if x\nallow if f(1) == \"x\"",
+            "allow := false if { input.session.admin } else := input.request.timestamp_ns > 1",
+            "allow if object.get(input, [\"request\", \"remote_ip\"], \"\") == \"x\"",
+            "team contains input.request.remote_ip if input.session.admin",
+            "roles[input.request.remote_ip][\"r\"] if true",
+            "allow if input.session.login == \"x\" with input.session.login as input.request.remote_ip",
+        ] {
+            assert!(!alone(text), "{text}");
+        }
+    }
+}
