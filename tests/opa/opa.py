@@ -137,6 +137,17 @@ def answers(opa, path):
     return f'{{"opa": "{WORLD["opa"]}", "inputs": [\n{parts[0]}\n], "answers": [\n{parts[1]}\n]}}\n'
 
 
+def settled(answers):
+    """Answers without what is different each time: in which order OPA tells of faults, and what comes of clocks and dice."""
+    for answer in answers["answers"]:
+        if re.match(r"time\.now_ns|rand\.|uuid\.rfc4122|opa\.runtime", answer["case"]):
+            answer["policies"] = None
+        for policy in answer["policies"] or []:
+            if "refused" in policy:
+                policy["refused"] = True
+    return answers
+
+
 def make_answers(opa, check):
     different = []
     (CORPUS / "answers").mkdir(exist_ok=True)
@@ -146,7 +157,7 @@ def make_answers(opa, check):
         text, target = answers(opa, path), CORPUS / "answers" / f"{path.stem}.json"
         count = sum(len(case["askers"]) for case in cases(tomllib.loads(path.read_text())))
         print(f"{path.stem}: {count} cases")
-        if check and (not target.exists() or target.read_text() != text):
+        if check and not (target.exists() and settled(json.loads(target.read_text())) == settled(json.loads(text))):
             different.append(path.stem)
         elif not check:
             target.write_text(text)
