@@ -110,6 +110,14 @@ fn check_http2<B>(request: &Request<B>) -> Result<Option<HeaderValue>, Outcome> 
     if !request.uri().scheme().is_some_and(is_http) {
         return Err(Outcome::BadRequest("the scheme is neither http nor https"));
     }
+    // h2 holds the first to what comes, takes an empty one for none, and lets all pass.
+    let mut lengths = request.headers().get_all(CONTENT_LENGTH).iter();
+    match (lengths.next(), lengths.next()) {
+        (None, _) => {}
+        (Some(length), None) if !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit) => {}
+        (Some(_), None) => return Err(Outcome::BadRequest("the Content-Length is malformed")),
+        (Some(_), Some(_)) => return Err(Outcome::BadRequest("there is more than one Content-Length")),
+    }
     let authority = match (request.uri().authority(), host) {
         (Some(authority), Some(host)) if !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()) => {
             return Err(Outcome::BadRequest("the authority and the Host differ"));
@@ -248,6 +256,9 @@ mod tests {
         assert!(http2("http://a/", &[("host", "b")]).is_err());
         assert!(http2("http://a/", &[("host", "a"), ("host", "a")]).is_err());
         assert!(http2("ftp://a/", &[]).is_err());
+        assert!(http2("http://a/", &[("content-length", "0"), ("content-length", "0")]).is_err());
+        assert!(http2("http://a/", &[("content-length", "")]).is_err());
+        assert!(http2("http://a/", &[("content-length", "7")]).is_ok());
         assert!(http2("/", &[("host", "a")]).is_err());
     }
 }

@@ -43,4 +43,6 @@ mod support;
 mod telemetry;
 mod token;
 mod token_cli;
+mod wire_frames;
 mod wire_hostile;
+mod wire_http2_hostile;

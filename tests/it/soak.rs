@@ -123,7 +123,7 @@ async fn soak(requests: usize, keys: usize) {
         while left.load(Ordering::Relaxed) > requests * quarter / 4 && clients.iter().any(|client| !client.is_finished()) {
             tick.tick().await;
         }
-        memory.push(rss_kib(server.pid()));
+        memory.push(server.memory_kib());
     }
     for client in clients {
         client.await.unwrap();
@@ -309,12 +309,6 @@ fn payload<B>(request: &Request<B>) -> Option<Bytes> {
     let token = request.headers().get("authorization")?.to_str().ok()?.strip_prefix("Bearer ")?;
     let payload = token.split('.').nth(1)?;
     URL_SAFE_NO_PAD.decode(payload).ok().map(Bytes::from)
-}
-
-fn rss_kib(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// `SplitMix64`: the same requests and changes in every run.

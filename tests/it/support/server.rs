@@ -163,6 +163,13 @@ impl Server {
         self.process.id()
     }
 
+    /// How much of its memory is resident.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Asks the proxy with this key.
     pub(crate) fn get(&self, key: &str) -> Answer {
         self.get_from(key, "198.51.100.7")
