@@ -14,9 +14,9 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Connection, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use super::body::RequestBody;
+use super::line_socket::{LineSocket, Memory};
 use super::ticks::Ticks;
 
 /// How long a line may rest. Node closes after five seconds, and a request that meets the close is lost.
@@ -24,13 +24,14 @@ const IDLE: Duration = Duration::from_secs(4);
 /// How many lines may rest, for each thread.
 const IDLE_MAX: usize = 512;
 
-type Driver = Connection<TokioIo<TcpStream>, RequestBody>;
+type Driver = Connection<TokioIo<LineSocket>, RequestBody>;
 
 /// A connection to the upstream, HTTP/1.
 pub(super) struct Line {
     sender: SendRequest<RequestBody>,
     /// Moves the bytes. `None`: it has come to its end.
     driver: Option<Driver>,
+    memory: Rc<Memory>,
 }
 
 /// Why a request that was put on a line has no answer.
@@ -41,8 +42,8 @@ pub(super) enum Unanswered {
 }
 
 impl Line {
-    pub(super) fn new(sender: SendRequest<RequestBody>, driver: Driver) -> Box<Self> {
-        Box::new(Self { sender, driver: Some(driver) })
+    pub(super) fn new(sender: SendRequest<RequestBody>, driver: Driver, memory: Rc<Memory>) -> Box<Self> {
+        Box::new(Self { sender, driver: Some(driver), memory })
     }
 
     /// Sends a request and waits for the head of its answer. A request that is returned lies where it was before.
@@ -61,6 +62,16 @@ impl Line {
             }
             None => Unanswered::Failed(failed.into_error()),
         })
+    }
+
+    /// The next request is sent after a rest, and the upstream may be closing at this moment.
+    pub(super) fn remember(&self, request: &Request<RequestBody>) {
+        self.memory.begin(request);
+    }
+
+    /// The request that was remembered, if it is lost and may be sent again.
+    pub(super) fn lost(&self) -> Option<Request<RequestBody>> {
+        self.memory.lost()
     }
 }
 

@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
 use super::body::{Broken, RequestBody, Sending};
+use super::line_socket::LineSocket;
 use super::pool::{Lease, Line, Pool, Unanswered};
 use super::ticks::Ticks;
 use crate::config::UpstreamSettings;
@@ -150,12 +151,20 @@ impl Upstream {
                 Some(line) => (line, true),
                 None => (Box::pin(self.connect_http1()).await?, false),
             };
+            if has_rested {
+                line.remember(request);
+            }
             let sent = self.in_time(pin!(line.send(request))).await?;
             match sent {
                 Ok(response) => return Ok((response, self.lease(line, sending))),
                 // It was closed while it rested. Nothing of the request has left, so a new line may try.
                 Err(Unanswered::Returned(_)) if has_rested => {}
-                Err(Unanswered::Returned(error) | Unanswered::Failed(error)) => return Err(failed(error, sending)),
+                Err(Unanswered::Returned(error)) => return Err(failed(error, sending)),
+                Err(Unanswered::Failed(error)) => match line.lost() {
+                    // The same, a moment later. The new line remembers nothing, so this happens once.
+                    Some(lost) if has_rested => *request = lost,
+                    _ => return Err(failed(error, sending)),
+                },
             }
         }
     }
@@ -182,8 +191,9 @@ impl Upstream {
 
     async fn connect_http1(&self) -> Result<Box<Line>, Failure> {
         let socket = self.connect().await?;
+        let (socket, memory) = LineSocket::new(socket);
         let (sender, driver) = http1::Builder::new().writev(false).handshake(TokioIo::new(socket)).await.map_err(Failure::Protocol)?;
-        Ok(Line::new(sender, driver))
+        Ok(Line::new(sender, driver, memory))
     }
 
     /// A fresh connection.

@@ -46,3 +46,4 @@ mod token_cli;
 mod wire_frames;
 mod wire_hostile;
 mod wire_http2_hostile;
+mod wire_lines;
