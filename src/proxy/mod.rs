@@ -26,6 +26,7 @@ mod record;
 mod request_id;
 mod target;
 mod ticks;
+mod unread;
 mod upgrade;
 mod upstream;
 mod wire;

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::follower::{Faults, Follower};
+use super::unread::Unread;
 
 /// How much of a refused request is read and thrown away before the connection is closed, in bytes.
 const LINGER_BYTES: usize = 256 * 1024;
@@ -29,6 +30,8 @@ pub(super) enum Phase {
     Idle,
     /// The last answer is out; what the client still sends is thrown away.
     Closing,
+    /// It is no HTTP any more.
+    Tunnel,
 }
 
 /// How many ticks a connection may spend in what it does.
@@ -60,6 +63,8 @@ pub(super) struct Watch {
     /// Since when the client has not taken what was written; 0: it takes.
     stuck: AtomicU64,
     linger: AtomicBool,
+    /// No request is being answered, and everything that was said has left.
+    quiet: AtomicBool,
     pub(super) faults: Faults,
 }
 
@@ -73,6 +78,7 @@ impl Watch {
             active: AtomicU32::new(0),
             stuck: AtomicU64::new(0),
             linger: AtomicBool::new(false),
+            quiet: AtomicBool::new(true),
             faults: Faults::none(),
         })
     }
@@ -80,6 +86,7 @@ impl Watch {
     /// A request has begun.
     pub(super) fn begin(&self) {
         self.active.store(self.active.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+        self.quiet.store(false, Ordering::Relaxed);
         self.enter(Phase::Busy);
     }
 
@@ -90,6 +97,11 @@ impl Watch {
         if active == 0 && self.is(Phase::Busy) {
             self.enter(Phase::Idle);
         }
+    }
+
+    /// The protocol is being switched; whoever switches it looks after the connection from here on.
+    pub(super) fn tunnel(&self) {
+        self.enter(Phase::Tunnel);
     }
 
     /// The client is going to send what nobody will read: it must have its answer all the same.
@@ -105,7 +117,7 @@ impl Watch {
             return Verdict::Cut;
         }
         let in_phase = passed(&self.since);
-        if self.is(Phase::Busy) {
+        if self.is(Phase::Busy) || self.is(Phase::Tunnel) {
             Verdict::Carry
         } else if self.is(Phase::Idle) {
             // A connection that is told to finish and does not is cut as late as one that never began.
@@ -136,23 +148,32 @@ pub(super) struct Wire<G> {
     socket: TcpStream,
     watch: Arc<Watch>,
     /// Of HTTP/1 only.
-    follower: Option<Follower>,
+    follower: Option<(Follower, Arc<Unread>)>,
+    /// Our answer in the place of hyper's, and how much of it is out.
+    instead: Option<(Vec<u8>, usize)>,
     shut: bool,
     lingered: usize,
     _counted: G,
 }
 
 impl<G> Wire<G> {
-    pub(super) fn http1(socket: TcpStream, watch: Arc<Watch>, counted: G) -> Self {
-        Self { socket, watch, follower: Some(Follower::new()), shut: false, lingered: 0, _counted: counted }
+    pub(super) fn http1(socket: TcpStream, watch: Arc<Watch>, unread: Arc<Unread>, counted: G) -> Self {
+        Self { follower: Some((Follower::new(), unread)), ..Self::http2(socket, watch, counted) }
     }
 
     pub(super) fn http2(socket: TcpStream, watch: Arc<Watch>, counted: G) -> Self {
-        Self { socket, watch, follower: None, shut: false, lingered: 0, _counted: counted }
+        Self { socket, watch, follower: None, instead: None, shut: false, lingered: 0, _counted: counted }
+    }
+
+    /// Our answer if these bytes are one of hyper's own.
+    fn ours_instead(&self, said: &[u8]) -> Option<Vec<u8>> {
+        let (_, unread) = self.follower.as_ref()?;
+        let own = self.watch.quiet.load(Ordering::Relaxed) && !self.watch.is(Phase::Tunnel);
+        if own { unread.answer(said) } else { None }
     }
 
     fn must_linger(&self) -> bool {
-        let amid = self.follower.as_ref().is_some_and(|follower| follower.is_amid() && !self.watch.is(Phase::Busy));
+        let amid = self.follower.as_ref().is_some_and(|(follower, _)| follower.is_amid() && !self.watch.is(Phase::Busy));
         amid || self.watch.linger.load(Ordering::Relaxed)
     }
 }
@@ -164,7 +185,7 @@ impl<G: Unpin> AsyncRead for Wire<G> {
         ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
         let read = buf.filled().get(before..).unwrap_or_default();
         if !read.is_empty()
-            && let Some(follower) = &mut this.follower
+            && let Some((follower, _)) = &mut this.follower
         {
             if this.watch.is(Phase::Idle) {
                 this.watch.enter(Phase::Head);
@@ -178,7 +199,13 @@ impl<G: Unpin> AsyncRead for Wire<G> {
 impl<G: Unpin> AsyncWrite for Wire<G> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = Pin::new(&mut this.socket).poll_write(cx, bytes);
+        if this.instead.is_none() {
+            this.instead = this.ours_instead(bytes).map(|ours| (ours, 0));
+        }
+        let written = match &mut this.instead {
+            None => Pin::new(&mut this.socket).poll_write(cx, bytes),
+            Some((ours, out)) => write_all(&mut this.socket, cx, ours, out).map_ok(|()| bytes.len()),
+        };
         let stuck = &this.watch.stuck;
         match written {
             Poll::Pending if stuck.load(Ordering::Relaxed) == 0 => {
@@ -191,7 +218,12 @@ impl<G: Unpin> AsyncWrite for Wire<G> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().socket).poll_flush(cx)
+        // hyper flushes when it has written all it has.
+        let this = self.get_mut();
+        if !this.watch.is(Phase::Busy) {
+            this.watch.quiet.store(true, Ordering::Relaxed);
+        }
+        Pin::new(&mut this.socket).poll_flush(cx)
     }
 
     /// Bytes that arrive at a closed socket make the kernel reset the connection, and the reset can take an answer away that the
@@ -216,4 +248,14 @@ impl<G: Unpin> AsyncWrite for Wire<G> {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+fn write_all(socket: &mut TcpStream, cx: &mut Context<'_>, bytes: &[u8], out: &mut usize) -> Poll<io::Result<()>> {
+    while let Some(rest) = bytes.get(*out..).filter(|rest| !rest.is_empty()) {
+        match ready!(Pin::new(&mut *socket).poll_write(cx, rest))? {
+            0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            written => *out += written,
+        }
+    }
+    Poll::Ready(Ok(()))
 }

@@ -21,6 +21,7 @@ use super::headers::{Hygiene, Sender};
 use super::listener::ProxyError;
 use super::request_id::RequestIds;
 use super::ticks::Ticks;
+use super::unread::Unread;
 use super::upstream::{OnThisThread, Upstream};
 use super::wire::{Patience, Verdict, Watch, Wire};
 use crate::clock::Clock;
@@ -101,6 +102,7 @@ pub(super) struct Worker {
     pub(super) ticks: Rc<Ticks>,
     pub(super) ids: RequestIds,
     pub(super) body_patience: BodyPatience,
+    unread: Arc<Unread>,
     shared: Arc<Shared>,
     patience: Patience,
     http1: http1::Builder,
@@ -133,6 +135,7 @@ impl Worker {
             .max_send_buf_size(64 * 1024)
             .keep_alive_interval(limits.idle_timeout)
             .keep_alive_timeout(limits.header_timeout);
+        let unread = Unread::new(Arc::clone(&clock), Arc::clone(&metrics), settings.log.access).map_err(std::io::Error::from)?;
         Ok(Rc::new(Self {
             exchange,
             clock,
@@ -144,6 +147,7 @@ impl Worker {
             upstream: Upstream::new(&settings.upstream, Rc::clone(&ticks)).ok_or(ProxyError::NoUpstream)?,
             ids: RequestIds::seeded().map_err(std::io::Error::from)?,
             body_patience: BodyPatience { stall: limits.idle_timeout, grace: limits.header_timeout },
+            unread,
             shared,
             patience: Patience {
                 head: ticks.spanning(limits.header_timeout),
@@ -218,7 +222,7 @@ impl Worker {
             None | Some(Err(_) | Ok(First::Nothing)) => {}
             Some(Ok(First::Http1)) => {
                 let service = service_fn(move |request| Conversation::answer(Rc::clone(&conversation), request));
-                let wire = TokioIo::new(Wire::http1(socket, watch, counted));
+                let wire = TokioIo::new(Wire::http1(socket, watch, Arc::clone(&self.unread), counted));
                 let mut connection = pin!(self.http1.serve_connection(wire, service).with_upgrades());
                 entry.carry(connection.as_mut(), http1::UpgradeableConnection::graceful_shutdown).await;
             }

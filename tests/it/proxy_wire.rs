@@ -115,7 +115,7 @@ async fn framing_that_could_be_read_two_ways_is_refused() {
     ] {
         assert_eq!(world.refused(&post(headers, chunked)).await, bad_request(), "{headers:?}");
     }
-    // hyper answers these itself, without a document.
+    // hyper refuses these by itself; the answer is ours all the same.
     for headers in [
         "Content-Length: 5\r\nContent-Length: 6\r\n",
         "Content-Length: +5\r\n",
@@ -128,9 +128,9 @@ async fn framing_that_could_be_read_two_ways_is_refused() {
         "X: a\rb\r\n",
         "X: a\0b\r\n",
     ] {
-        assert_eq!(world.refused(&post(headers, chunked)).await.0, 400, "{headers:?}");
+        assert_eq!(world.refused(&post(headers, chunked)).await, bad_request(), "{headers:?}");
     }
-    assert_eq!(world.refused("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n").await.0, 400);
+    assert_eq!(world.refused("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n").await, bad_request());
     assert_eq!(world.refused("GET / HTTP/1.1\nHost: api\nAuthorization: Bearer KEY\n\n").await, bad_request());
     assert_eq!(world.upstream.bytes(), "");
 }
@@ -165,9 +165,10 @@ async fn heads_have_limits() {
     assert_eq!(world.refused(&format!("{} / HTTP/1.1\r\nHost: a\r\n\r\n", "A".repeat(33))).await, bad_request());
     let target = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(17_000));
     assert_eq!(world.refused(&target).await, (414, "too_large".to_owned()));
-    assert_eq!(world.refused(&get(&format!("X: {}\r\n", "a".repeat(400_000)))).await.0, 431);
-    assert_eq!(world.refused(&get(&"X: a\r\n".repeat(200))).await.0, 431);
-    assert_eq!(world.refused(&"A".repeat(400_000)).await.0, 431);
+    let too_large = (431, "too_large".to_owned());
+    assert_eq!(world.refused(&get(&format!("X: {}\r\n", "a".repeat(400_000)))).await, too_large);
+    assert_eq!(world.refused(&get(&"X: a\r\n".repeat(200))).await, too_large);
+    assert_eq!(world.refused(&"A".repeat(400_000)).await, too_large);
 }
 
 #[tokio::test]
@@ -179,7 +180,11 @@ async fn what_is_not_for_an_origin_is_refused() {
         assert_eq!(world.refused(&request).await, bad_request(), "{line}");
     }
     for line in ["GET api", "GET  /", "GET / /"] {
-        assert_eq!(world.refused(&format!("{line} HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer KEY\r\n\r\n")).await.0, 400, "{line}");
+        assert_eq!(
+            world.refused(&format!("{line} HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer KEY\r\n\r\n")).await,
+            bad_request(),
+            "{line}"
+        );
     }
 }
 

@@ -92,6 +92,16 @@ impl World {
         self.upstream.requests().pop().expect("the upstream was asked")
     }
 
+    /// Asks again and again until it holds.
+    pub(crate) async fn until(&self, holds: impl Fn(&Self) -> bool) {
+        let held = async {
+            while !holds(self) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, held).await.expect("what is waited for never comes to be");
+    }
+
     /// The value of a series.
     pub(crate) fn series(&self, name: &str) -> u64 {
         let text = self.metrics.render();

@@ -25,8 +25,8 @@ fn chunked(body: &str) -> String {
 async fn all_refused(requests: impl IntoIterator<Item = String>) {
     let world = World::start(ok).await;
     for request in requests {
-        let (status, _) = world.refused(&(request.clone() + BEHIND)).await;
-        assert_eq!(status, 400, "{request:?}");
+        let refused = world.refused(&(request.clone() + BEHIND)).await;
+        assert_eq!(refused, (400, "bad_request".to_owned()), "{request:?}");
     }
     assert_eq!(world.upstream.bytes(), "");
 }
@@ -295,9 +295,7 @@ async fn a_client_that_leaves_amid_its_body_takes_the_upstreams_connection_with_
         assert_eq!(world.ask(BEHIND).await.body, "ok");
         let mut client = world.client().await;
         client.send(begun).await;
-        while !world.upstream.bytes().contains("abc") {
-            tokio::task::yield_now().await;
-        }
+        world.until(|world| world.upstream.bytes().contains("abc")).await;
         drop(client);
         world.upstream.until_closed(cut + 1).await;
         assert_eq!(world.last().body, "(cut off)", "{begun:?}");
@@ -439,4 +437,55 @@ async fn pipelined_answers_do_not_wait_for_acknowledgements() {
     };
     // A socket that waits for acknowledgements takes 40 ms for each batch.
     tokio::time::timeout(Duration::from_secs(7), batches).await.expect("answers wait for acknowledgements");
+}
+
+#[tokio::test]
+async fn what_cannot_even_be_read_is_answered_counted_and_named_like_any_refusal() {
+    let world = World::start(ok).await;
+    for (request, status, code) in [
+        ("G@T / HTTP/1.1\r\nHost: api\r\n\r\n".to_owned(), 400, "bad_request"),
+        (get(&format!("X: {}\r\n", "a".repeat(40_000))), 431, "too_large"),
+        (format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(70_000)), 431, "too_large"),
+    ] {
+        let method = if status == 400 { "other" } else { "-" };
+        let series = format!("claviger_http_requests_total{{route=\"-\",method=\"{method}\",code=\"{status}\"}}");
+        let before = world.series(&series);
+        let mut client = world.client().await;
+        client.send(&(get("") + &request)).await;
+        assert_eq!(client.answer().await.body, "ok");
+        let answer = client.answer().await;
+        assert_eq!((answer.status, &*answer.code()), (status, code));
+        assert_eq!(answer.header("content-type"), ["application/problem+json"]);
+        assert_eq!(answer.header("connection"), ["close"]);
+        let problem: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(answer.header("x-request-id"), [problem["request_id"].as_str().unwrap()]);
+        assert_eq!((answer.header("date").len(), answer.header("cache-control")), (1, vec!["no-store"]));
+        assert!(client.is_closed().await);
+        assert_eq!(world.series(&series), before + 1, "{series}");
+    }
+}
+
+#[tokio::test]
+async fn an_upstreams_answer_that_looks_like_one_of_our_own_making_passes_as_it_is() {
+    for bare in [
+        "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        let world = World::start(move |_| Reply::with(bare)).await;
+        let mut client = world.client().await;
+        for _ in 0..3 {
+            client.send(&get("")).await;
+            assert_eq!(client.answer().await.header("content-length"), ["0"]);
+        }
+    }
+    // Nor is what a tunnel carries looked at.
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let world = World::start(move |_| Reply::Echo(switch.into())).await;
+    let mut client = world.client().await;
+    client.send(&get("Connection: upgrade\r\nUpgrade: websocket\r\n")).await;
+    assert_eq!(client.answer().await.status, 101);
+    for text in ["HTTP/1.1 400 Bad Request\r\n\r\n"; 2] {
+        client.send(text).await;
+        assert_eq!(client.text_of(text.len()).await, text);
+    }
 }

@@ -247,9 +247,7 @@ async fn a_client_that_leaves_amid_its_body_takes_the_upstreams_connection_with_
     for cut in 1..=2 {
         let mut client = Frames::connect(world.address).await;
         client.send(&begin).await;
-        while world.upstream.bytes().matches("abc").count() < cut {
-            tokio::task::yield_now().await;
-        }
+        world.until(|world| world.upstream.bytes().matches("abc").count() == cut).await;
         if cut == 1 {
             client.send(&frame(RST_STREAM, 0, 1, &8_u32.to_be_bytes())).await;
         } else {
@@ -454,14 +452,12 @@ async fn a_client_that_makes_the_server_answer_and_takes_no_answer_is_cut() {
 
 #[tokio::test]
 async fn streams_over_the_limit_are_refused_and_the_others_go_on() {
-    let world = World::start(|_| Reply::Silence).await;
+    let world = World::with(|_| Reply::Silence, |settings| settings.upstream.connect_timeout = PATIENCE).await;
     let mut client = Frames::connect(world.address).await;
     let streams: Vec<u32> = (0..=200).map(|number| 2 * number + 1).collect();
     client.send(&streams.iter().flat_map(|stream| request(&world, *stream, &[])).collect::<Vec<u8>>()).await;
     assert_eq!(client.end_of(streams[200]).await, End::Reset(REFUSED_STREAM));
-    while world.upstream.connections() < 200 {
-        tokio::task::yield_now().await;
-    }
+    world.until(|world| world.upstream.connections() == 200).await;
 }
 
 #[tokio::test]
