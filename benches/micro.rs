@@ -88,7 +88,7 @@ impl World {
     }
 
     fn key(&self) -> KeyRecord {
-        self.runtime.block_on(self.store.find_key(&self.digest)).expect("the store answers").expect("the key is there")
+        self.runtime.block_on(self.store.find_key(&self.digest)).expect("the store answers").expect("the key is there").key
     }
 }
 

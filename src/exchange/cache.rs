@@ -19,8 +19,9 @@ use super::credential::{Credential, Says, SignedToken};
 use super::generation::{Generation, Stamp};
 use super::{Origin, uses};
 use crate::clock::Moment;
-use crate::model::{KeyDigest, KeyRecord, KeyState, Refusal, WhyInvalid};
+use crate::model::{KeyDigest, KeyRecord, KeyState, Refusal, Revision, WhyInvalid};
 use crate::policy::Reads;
+use crate::store::FoundKey;
 
 /// How many answers one key can have at a time. A key that is used from more addresses than this has its policies asked more often.
 const MOST_ANSWERS: usize = 64;
@@ -64,6 +65,8 @@ pub(super) struct Entry {
     stamp: Stamp,
     /// The key that the digest is of, without what no decision reads: its secrets and its description.
     pub(super) key: Arc<KeyRecord>,
+    /// The last change that the store showed when the key was read.
+    pub(super) as_of: Revision,
     /// What the policies in force can read of this key's requests.
     pub(super) reads: Reads,
     secret_ends_at: Option<Timestamp>,
@@ -144,14 +147,22 @@ impl Hasher for Seeded {
 
 impl Entry {
     /// The record as it was read under `stamp`. The digest must be one of its secrets'.
-    pub(super) fn new(stamp: Stamp, digest: &KeyDigest, mut key: KeyRecord, reads: Reads) -> Self {
+    pub(super) fn new(stamp: Stamp, digest: &KeyDigest, found: FoundKey, reads: Reads) -> Self {
+        let FoundKey { mut key, as_of } = found;
         // A record without the secret that it was found by is not to be trusted: as if it had ended at the beginning of time.
         let secret_ends_at = key.secret(digest).map_or(Some(Timestamp::MIN), |secret| secret.ends_at);
         // What is kept is kept for every key: it takes no more room than it needs.
         (key.secrets, key.description) = (Vec::new(), String::new());
         key.groups.shrink_to_fit();
         key.bindings.shrink_to_fit();
-        Self { stamp, key: Arc::new(key), reads, secret_ends_at, answers: ArcSwap::default(), last_noted: AtomicI64::new(i64::MIN) }
+        let (answers, last_noted) = (ArcSwap::default(), AtomicI64::new(i64::MIN));
+        Self { stamp, key: Arc::new(key), as_of, reads, secret_ends_at, answers, last_noted }
+    }
+
+    /// The same key where the policies in force read something else of its requests.
+    pub(super) fn read_for(&self, reads: Reads) -> Self {
+        let (answers, last_noted) = (ArcSwap::default(), AtomicI64::new(i64::MIN));
+        Self { key: Arc::clone(&self.key), reads, answers, last_noted, ..*self }
     }
 
     /// Why the key works for nobody at `now`, if so.
@@ -339,7 +350,7 @@ mod tests {
             secrets: vec![secret],
             bindings: Vec::new(),
         };
-        Arc::new(Entry::new(stamp, &digest, key, Reads::default()))
+        Arc::new(Entry::new(stamp, &digest, FoundKey { key, as_of: Revision(0) }, Reads::default()))
     }
 
     fn answer(quantum: i64, until: u64) -> Answer {
@@ -422,7 +433,8 @@ mod tests {
     #[test]
     fn a_record_without_the_secret_that_it_was_found_by_is_no_key() {
         let stamp = CredentialCache::new(8).stamp(&digest(1));
-        let found = Entry::new(stamp, &digest(2), (*entry(stamp, digest(1)).key).clone(), Reads::default());
+        let found = FoundKey { key: (*entry(stamp, digest(1)).key).clone(), as_of: Revision(0) };
+        let found = Entry::new(stamp, &digest(2), found, Reads::default());
         assert_eq!(found.why_invalid(origin(1).at.wall), Some(WhyInvalid::RotatedOut));
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::state::{self, Policies, State};
 use super::{Exchange, ExchangeError, nanos};
 use crate::clock::Moment;
-use crate::model::{Change, Changes, KeyDigest, Reach, Revision, Snapshot};
+use crate::model::{Change, Changes, KeyDigest, Reach, Refusal, Revision, Snapshot, WhyUnavailable};
 use crate::policy::{PolicyFault, PolicySet, PolicySource, Severity, Vocabulary};
 use crate::store::StoreError;
 use crate::telemetry::CacheKind;
@@ -125,6 +125,26 @@ impl Exchange {
         }
         let Ok(mut feed) = tokio::time::timeout(CONTACT_PATIENCE, self.feed.lock()).await else { return false };
         !self.is_stale(at) || self.take_changes(&mut feed).await.is_ok()
+    }
+
+    /// Returns when everything up to `revision`, which the store shows, is in force.
+    pub(super) async fn catch_up_with(&self, revision: Revision) -> Result<(), Refusal> {
+        if self.applied_revision() >= revision {
+            return Ok(());
+        }
+        let caught_up = async {
+            // Whoever has had the feed meanwhile may have put it in force.
+            let mut feed = self.feed.lock().await;
+            if feed.seen < revision { self.take_changes(&mut feed).await } else { Ok(()) }
+        };
+        match tokio::time::timeout(CONTACT_PATIENCE, caught_up).await {
+            Ok(Ok(())) if self.applied_revision() >= revision => Ok(()),
+            Ok(Ok(())) | Err(_) => Err(Refusal::Unavailable(WhyUnavailable::Contention)),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the store has shown a key and does not show its feed");
+                Err(Refusal::Unavailable(WhyUnavailable::Store))
+            }
+        }
     }
 
     pub(super) fn show_revision(&self, revision: Revision) {

@@ -17,6 +17,8 @@ use crate::token::Subject;
 
 /// How often a decision is made anew because something has changed meanwhile.
 const ATTEMPTS: usize = 3;
+/// How often a key and a state are read until they belong together.
+const PAIRINGS: usize = 16;
 /// How often a request that waited for others tries again when their answer turns out not to be its own.
 const ROUNDS: usize = 4;
 
@@ -100,14 +102,19 @@ impl Exchange {
         }
         // What an attempt has decided was right when it read the key, and that was after the request had come. So the last one may be
         // served though it was not kept.
-        let mut landing = Landing::Refused(CONTENTION);
-        for _ in 0..ATTEMPTS {
+        let (mut landing, mut moved) = (Landing::Refused(CONTENTION), 0);
+        for _ in 0..PAIRINGS {
             match self.attempt(digest, origin).await {
                 Ok(Some((decided, Fill::Kept))) => {
                     landing = decided;
                     break;
                 }
-                Ok(Some((decided, Fill::Moved))) => landing = decided,
+                Ok(Some((decided, Fill::Moved))) => {
+                    (landing, moved) = (decided, moved + 1);
+                    if moved == ATTEMPTS {
+                        break;
+                    }
+                }
                 Ok(None) => {}
                 Err(refusal) => return Landing::Refused(refusal),
             }
@@ -122,18 +129,14 @@ impl Exchange {
     async fn attempt(&self, digest: &KeyDigest, origin: &Origin) -> Result<Option<(Landing, Fill)>, Refusal> {
         // 1  What is current, before anything is looked up.
         let standing = self.standing(digest).await?;
-        let Standing { stamp, state, .. } = &standing;
 
-        // 2  The key, from its entry or the store.
-        let looked_up = self.entry(digest, &standing).await?;
-        if self.cache.stamp(digest).epoch() != stamp.epoch() {
-            // The key may have been read after a change that the state does not know: together they may never have been in force.
-            return Ok(None);
-        }
-        let Some(entry) = looked_up else {
-            let fill = self.cache.fill_absence(digest, *stamp, origin.at.plus(self.settings.cache.negative_ttl));
+        // 2  The key, from its entry or the store, and the state that it belongs with.
+        let Some(entry) = self.entry(digest, &standing).await? else {
+            let fill = self.cache.fill_absence(digest, standing.stamp, origin.at.plus(self.settings.cache.negative_ttl));
             return Ok(Some((Landing::Refused(Refusal::InvalidKey(WhyInvalid::Unknown)), fill)));
         };
+        let Some((standing, entry)) = self.paired(digest, standing, entry).await? else { return Ok(None) };
+        let Standing { state, .. } = &standing;
 
         // 3  Whether it works at all.
         if let Some(why) = entry.why_invalid(origin.at.wall) {
@@ -171,6 +174,28 @@ impl Exchange {
         }
     }
 
+    /// Key and state as they were in force together, at the change that the key was read as of. `None`: they never may have been.
+    ///
+    /// The key is read from the store, which is ahead of the state while another process's changes are on their way: the key may stand in
+    /// a group that the state still gives a role which was taken away before. So the state is brought up to the key's revision first.
+    async fn paired(&self, digest: &KeyDigest, standing: Standing, entry: Arc<Entry>) -> Result<Option<(Standing, Arc<Entry>)>, Refusal> {
+        self.catch_up_with(entry.as_of).await?;
+        let now = self.standing(digest).await?;
+        let revision = standing.revision.max(entry.as_of);
+        if now.stamp.epoch() == standing.stamp.epoch() {
+            // The state was read before the key, and no change up to the key's revision has touched it.
+            return Ok(Some((Standing { revision, ..standing }, entry)));
+        }
+        if now.state.snapshot.revision > entry.as_of {
+            // The key may have changed before the state became what it is.
+            return Ok(None);
+        }
+        // Nothing has touched this state up to the key's revision. What comes of it is not kept: the old stamp is not current any more.
+        let reads = Procedure::reads(&now.state.snapshot, &now.state.policies, &entry.key);
+        let entry = Arc::new(entry.read_for(reads));
+        Ok(Some((Standing { revision, stamp: standing.stamp, state: now.state }, entry)))
+    }
+
     /// The key's entry under this stamp; one reading of the store serves all who want it now.
     async fn entry(&self, digest: &KeyDigest, standing: &Standing) -> LookedUp {
         if let Some(entry) = self.cache.entry(digest, standing.stamp) {
@@ -193,10 +218,10 @@ impl Exchange {
             tracing::debug!(%error, "a key could not be looked up");
             STORE
         })?;
-        Ok(found.map(|mut key| {
-            standing.state.snapshot.lend_names(&mut key);
-            let reads = Procedure::reads(&standing.state.snapshot, &standing.state.policies, &key);
-            let entry = Arc::new(Entry::new(standing.stamp, digest, key, reads));
+        Ok(found.map(|mut found| {
+            standing.state.snapshot.lend_names(&mut found.key);
+            let reads = Procedure::reads(&standing.state.snapshot, &standing.state.policies, &found.key);
+            let entry = Arc::new(Entry::new(standing.stamp, digest, found, reads));
             self.cache.fill_entry(digest, &entry);
             entry
         }))

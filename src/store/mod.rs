@@ -45,14 +45,23 @@ pub struct Page<A> {
     pub query: Option<String>,
 }
 
+/// A key that was looked up, and the last change that the store showed at that moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundKey {
+    /// The key, its own bindings with it.
+    pub key: KeyRecord,
+    /// Read together with it: the key is as this change and all before it have left it.
+    pub as_of: Revision,
+}
+
 /// Where keys, roles, spaces, groups, bindings and policies live.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// The key with this secret, its own bindings with it: one consistent, indexed read. `None`: no key has or had it.
+    /// The key with this secret, and as of which change: one consistent, indexed read. `None`: no key has or had it.
     ///
     /// The key comes in whatever state it is, and though the secret may have ended. A secret that was replaced more than once is not even
     /// among the key's any more ([`KeyRecord::secret`] is `None`): it has ended, too.
-    async fn find_key(&self, digest: &KeyDigest) -> Result<Option<KeyRecord>, StoreError>;
+    async fn find_key(&self, digest: &KeyDigest) -> Result<Option<FoundKey>, StoreError>;
     /// Everything but the keys, as of one revision.
     async fn snapshot(&self) -> Result<Snapshot, StoreError>;
     /// Checks and makes a change: rows, revision, change, audit in one transaction. Durable when it returns.

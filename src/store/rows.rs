@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::StoreError;
+use super::{FoundKey, StoreError};
 use crate::model::{
     ActionPattern, AuditEntry, Binding, BindingId, Change, Group, GroupName, KeyBinding, KeyDigest, KeyId, KeyRecord, LoginPolicy, Reach,
     Revision, Role, RoleId, SecretRecord, Space, SpaceId, Strategy, Subject, SystemRole,
@@ -12,6 +12,8 @@ use crate::model::{
 
 /// id, name, description, created, expires, disabled, revoked; groups, newest two secrets, bindings: JSON arrays in any order.
 pub(super) type KeyRow = (String, String, String, i64, Option<i64>, Option<i64>, Option<i64>, String, String, String);
+/// The same, and the store's revision.
+pub(super) type FoundRow = (String, String, String, i64, Option<i64>, Option<i64>, Option<i64>, String, String, String, i64);
 /// ordinal, digest in hexadecimal, created, ends, last used.
 type SecretItem = (u32, String, i64, Option<i64>, Option<i64>);
 /// revision, strategy.
@@ -75,6 +77,12 @@ pub(super) fn revision(number: i64) -> Result<Revision, StoreError> {
 /// A revision as a number of the database; those that it cannot count to are all alike to it.
 pub(super) fn number(revision: Revision) -> i64 {
     i64::try_from(revision.0).unwrap_or(i64::MAX)
+}
+
+pub(super) fn found(row: FoundRow) -> Result<FoundKey, StoreError> {
+    let (id, name, description, created_at, expires_at, disabled_at, revoked_at, groups, secrets, bindings, revision_now) = row;
+    let key = key((id, name, description, created_at, expires_at, disabled_at, revoked_at, groups, secrets, bindings))?;
+    Ok(FoundKey { key, as_of: revision(revision_now)? })
 }
 
 pub(super) fn key(row: KeyRow) -> Result<KeyRecord, StoreError> {

@@ -171,7 +171,7 @@ impl History {
             Some(answer) => answer,
             None => self.world.exchange.credential(&digest, &origin).await,
         };
-        let found = self.world.sluice.find_key(&digest).await.unwrap();
+        let found = self.world.sluice.find_key(&digest).await.unwrap().map(|found| found.key);
         let fresh = match &found {
             Some(record) => self.decide(record, &digest, &origin).await,
             None => Err(Refusal::InvalidKey(WhyInvalid::Unknown)),

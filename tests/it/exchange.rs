@@ -1,10 +1,12 @@
 //! What is cached is never wrong: every way in which an answer can become another one, each right after the answer was cached.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use claviger::exchange::{ExchangeError, Explainer, Origin};
-use claviger::model::{BindingId, Expiry, Mutation, NewKey, PolicyName, Refusal, Strategy, Subject, WhyInvalid, WhyUnavailable};
+use claviger::model::{Actor, BindingId, Expiry, Mutation, NewKey, PolicyName, Refusal, Strategy, Subject, WhyInvalid, WhyUnavailable};
 use claviger::store::Store;
 use claviger::token::KeyDirectory;
 
@@ -459,7 +461,7 @@ async fn a_key_and_a_state_that_never_were_in_force_together_decide_nothing() {
     let mut before = world.sluice.hold_next_before_reading();
     let (exchange, origin) = (world.exchange.clone(), world.origin(HOME));
     let asking = tokio::spawn(async move { exchange.credential(&key.digest, &origin).await.map(drop) });
-    for _ in 0..3 {
+    for _ in 0..16 {
         before.reached().await;
         world.change(Mutation::DeleteBinding { id: binding }).await;
         world.change(groups(&["platform"])).await;
@@ -474,6 +476,56 @@ async fn a_key_and_a_state_that_never_were_in_force_together_decide_nothing() {
     assert_eq!(asking.await.unwrap(), Err(Refusal::Unavailable(WhyUnavailable::Contention)));
     before.release();
     assert_eq!(world.ask(key.digest).await.map(drop), Err(Refusal::NoRoles));
+}
+
+/// Another process takes a role from a group, then puts a key into the group. Nothing of it has been noticed here when the key is asked
+/// for: it must not get the role, and it must get what it holds.
+#[tokio::test]
+async fn a_key_that_is_read_ahead_of_the_feed_waits_for_the_state_that_it_belongs_with() {
+    let world = World::new().await;
+    let elsewhere = world.store_elsewhere().await;
+    let binding = world.bind_group("platform", "deployer", "production").await;
+    let key = world.key("ci", &["reader@staging"], &[]).await;
+    let groups = Some(vec!["platform".parse().unwrap()]);
+    let join = Mutation::UpdateKey { id: key.id, name: None, description: None, groups, expiry: None };
+    elsewhere.apply(Mutation::DeleteBinding { id: binding }, &Actor::Operator).await.unwrap();
+    let last = elsewhere.apply(join, &Actor::Operator).await.unwrap().revision;
+
+    let credential = world.ask(key.digest).await.unwrap();
+
+    let claims = world.claims(&credential);
+    assert_eq!((roles_of(&claims), &claims["groups"]), (vec!["reader@staging".to_owned()], &serde_json::json!(["platform"])));
+    assert_eq!((claims["rev"].as_u64(), world.exchange.applied_revision()), (Some(last.0), last));
+    assert!(world.cached(key).is_some_and(|answer| answer.is_ok()), "what belongs together is remembered");
+}
+
+/// The key is always ahead of what is in force, and what is in force always new: no request is refused for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_that_never_stop_refuse_nobody() {
+    let world = World::new().await;
+    let elsewhere = world.store_elsewhere().await;
+    let keys = [world.key("a", &["reader@staging"], &["platform"]).await, world.key("b", &["reader@staging"], &["platform"]).await];
+    let (binding, stop) = (BindingId::new(0, world.draw()), Arc::new(AtomicBool::new(false)));
+    let changes = tokio::spawn({
+        let stop = Arc::clone(&stop);
+        async move {
+            while !stop.load(Ordering::Relaxed) {
+                let subject = Subject::Group("platform".parse().unwrap());
+                let bind = Mutation::CreateBinding { id: binding, subject, role: role("deployer"), space: "production".parse().unwrap() };
+                elsewhere.apply(bind, &Actor::Operator).await.unwrap();
+                elsewhere.apply(Mutation::DeleteBinding { id: binding }, &Actor::Operator).await.unwrap();
+            }
+        }
+    });
+    for _ in 0..300 {
+        for key in keys {
+            // Nobody follows the feed here: what is in force is what requests bring up.
+            world.exchange.catch_up().await.unwrap();
+            assert_eq!(world.ask(key.digest).await.map(drop), Ok(()));
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    changes.await.unwrap();
 }
 
 /// Between its changes, one task sees what it has changed, while others keep the cache busy with the same key.
@@ -548,7 +600,7 @@ async fn a_process_that_slept_looks_at_the_feed_before_it_serves() {
     let world = World::new().await;
     let key = deployer(&world).await;
     let elsewhere = world.store_elsewhere().await;
-    elsewhere.apply(Mutation::RevokeKey { id: key.id }, &claviger::model::Actor::Operator).await.unwrap();
+    elsewhere.apply(Mutation::RevokeKey { id: key.id }, &Actor::Operator).await.unwrap();
     world.clock.advance(Duration::from_secs(61));
     assert_eq!(world.ask(key.digest).await.map(drop), invalid(WhyInvalid::Revoked));
 }
@@ -557,7 +609,7 @@ async fn a_process_that_slept_looks_at_the_feed_before_it_serves() {
 async fn a_change_to_a_key_is_in_force_though_the_feed_cannot_be_read() {
     let world = World::new().await;
     let key = deployer(&world).await;
-    let change = world.sluice.apply(Mutation::RevokeKey { id: key.id }, &claviger::model::Actor::Operator).await.unwrap();
+    let change = world.sluice.apply(Mutation::RevokeKey { id: key.id }, &Actor::Operator).await.unwrap();
     world.sluice.break_down();
     world.exchange.applied(&change).await.unwrap();
     assert_eq!(refused(world.ask(key.digest).await), store_unavailable(), "its record is not known any more");
@@ -787,7 +839,7 @@ async fn a_change_to_one_key_reads_no_snapshot_and_costs_no_other_key_its_creden
 #[tokio::test]
 async fn an_older_acknowledgement_does_not_turn_back_what_is_in_force() {
     let world = World::new().await;
-    let operator = claviger::model::Actor::Operator;
+    let operator = Actor::Operator;
     let first = world.sluice.apply(Mutation::CreateSpace(new_space("eu", "root")), &operator).await.unwrap();
     let second = world.sluice.apply(Mutation::CreateSpace(new_space("us", "root")), &operator).await.unwrap();
     world.exchange.applied(&second).await.unwrap();

@@ -14,7 +14,7 @@ use claviger::model::{
     Actor, AuditEntry, Binding, BindingId, Change, Changes, KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Mutation, NewKey, PlainKey,
     Refusal, RegoVersion, Revision, RoleId, Snapshot, Space, SpaceId, Strategy,
 };
-use claviger::store::{self, Page, Store, StoreError};
+use claviger::store::{self, FoundKey, Page, Store, StoreError};
 use claviger::telemetry::Metrics;
 use claviger::token;
 use jiff::Timestamp;
@@ -325,7 +325,7 @@ async fn pass(place: &Mutex<Option<Arc<Hold>>>) {
 
 #[async_trait]
 impl Store for Sluice {
-    async fn find_key(&self, digest: &KeyDigest) -> Result<Option<KeyRecord>, StoreError> {
+    async fn find_key(&self, digest: &KeyDigest) -> Result<Option<FoundKey>, StoreError> {
         self.look_ups.fetch_add(1, Ordering::SeqCst);
         assert!(!self.crashes.swap(false, Ordering::SeqCst), "as the test wants it");
         self.check()?;

@@ -206,6 +206,50 @@ fn a_key_is_never_seen_with_a_state_from_before_it() {
     });
 }
 
+/// The same by another process, whose changes the store shows before they are in force here.
+#[test]
+fn a_key_that_is_read_ahead_of_the_feed_is_not_seen_with_an_older_state() {
+    ahead_of_the_feed(|in_force, as_of| in_force >= as_of);
+}
+
+#[test]
+#[should_panic(expected = "a key and a state that never were in force together")]
+fn not_to_wait_for_the_keys_revision_would_pair_it_with_an_older_state() {
+    ahead_of_the_feed(|_, _| true);
+}
+
+/// Revision 1 takes a role from a group, revision 2 puts the key into it. `may_go_on`: from what is in force and the key's revision.
+fn ahead_of_the_feed(may_go_on: fn(u64, u64) -> bool) {
+    loom::model(move || {
+        let (world, in_force) = (World::new(), Arc::new(AtomicU64::new(0)));
+        // Committed elsewhere before anything of it is noticed: what the store shows of the key is as of revision 2.
+        world.commit();
+        let as_of = 2;
+        let follower = thread::spawn({
+            let (world, in_force) = (Arc::clone(&world), Arc::clone(&in_force));
+            move || {
+                change_everybody(&world);
+                in_force.store(1, Ordering::Release);
+                world.generation.change_keys([&DIGEST].into_iter(), || world.evict());
+                in_force.store(2, Ordering::Release);
+            }
+        });
+        let stamp = world.stamp();
+        let state = world.read_published();
+        let mut pair = None;
+        if state == stamp.epoch() {
+            let key = world.read_stored();
+            if may_go_on(in_force.load(Ordering::Acquire), as_of) && world.stamp().epoch() == stamp.epoch() {
+                pair = Some((state, key));
+            }
+        }
+        follower.join().unwrap();
+        // What is left of the model cannot be dropped while a panic unwinds.
+        drop((world, in_force));
+        assert_ne!(pair, Some((OLD, NEW)), "a key and a state that never were in force together");
+    });
+}
+
 /// A key is taken out of a group; then that group is given a role. What is remembered of the key must not get it.
 #[test]
 fn a_state_is_never_seen_with_a_key_from_before_it() {

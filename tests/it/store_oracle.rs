@@ -554,7 +554,7 @@ async fn agree(store: &Arc<dyn Store>, oracle: &Oracle) {
     assert_eq!(store.bindings(&all()).await.unwrap(), oracle.bindings());
     assert_eq!(store.changes_after(Revision(0)).await.unwrap(), Changes::Since(oracle.changes.clone()));
     for number in 1..10 {
-        assert_eq!(store.find_key(&digest(number)).await.unwrap(), oracle.key_with(&digest(number)));
+        assert_eq!(store.find_key(&digest(number)).await.unwrap().map(|found| found.key), oracle.key_with(&digest(number)));
     }
     let entries = store.audit(&all()).await.unwrap();
     let audit: Vec<(&str, String)> = entries.iter().rev().map(|entry| (entry.action.as_str(), entry.resource.clone())).collect();

@@ -153,6 +153,6 @@ async fn intact(path: &Path, acknowledged: u64) {
     assert_eq!(store.keys(&all()).await.unwrap().len() as u64, revision.0);
     assert_eq!(store.audit(&all()).await.unwrap().len() as u64, revision.0);
     for number in 1..=revision.0 {
-        assert_eq!(store.find_key(&digest(number)).await.unwrap().unwrap().id, key_id(number));
+        assert_eq!(store.find_key(&digest(number)).await.unwrap().unwrap().key.id, key_id(number));
     }
 }

@@ -25,8 +25,8 @@ use self::slot::{Readers, Slot};
 pub(super) use self::tables::{AuditedChange, Tables};
 use self::watch::Watch;
 use super::apply::apply;
-use super::rows::{self, AuditRow, BindingRow, GroupRow, KeyRow, PolicyRow, RoleRow, SpaceRow, StateRow};
-use super::{Page, Store, StoreError};
+use super::rows::{self, AuditRow, BindingRow, FoundRow, GroupRow, KeyRow, PolicyRow, RoleRow, SpaceRow, StateRow};
+use super::{FoundKey, Page, Store, StoreError};
 use crate::clock::Clock;
 use crate::model::{
     Actor, AuditEntry, Binding, BindingId, Change, Changes, KeyDigest, KeyId, KeyName, KeyRecord, Mutation, Revision, Snapshot, SpaceTree,
@@ -83,8 +83,12 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn find_key(&self, digest: &KeyDigest) -> Result<Option<KeyRecord>, StoreError> {
-        self.one_key(query_as(sql::KEY_BY_DIGEST).bind(digest.as_bytes().to_vec())).await
+    async fn find_key(&self, digest: &KeyDigest) -> Result<Option<FoundKey>, StoreError> {
+        let mut lease = self.readers.lease().await?;
+        let question = query_as(sql::KEY_BY_DIGEST).bind(digest.as_bytes().to_vec());
+        let row: Option<FoundRow> = question.fetch_optional(lease.connection()).await?;
+        lease.give_back();
+        row.map(rows::found).transpose()
     }
 
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {

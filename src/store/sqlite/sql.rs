@@ -3,7 +3,7 @@
 //! A key comes as one row whatever belongs to it: its groups, newest secrets and bindings stand in it as JSON arrays. That is one statement,
 //! so one consistent read without a transaction, and one hand-over between threads instead of a dozen.
 
-/// The columns of [`KeyRow`](crate::store::rows::KeyRow), of a `keys` row named `k`; `$rest` says which.
+/// The columns of [`KeyRow`](crate::store::rows::KeyRow), of a `keys` row named `k`; `$rest` says which, and may begin with more.
 macro_rules! key_rows {
     ($rest:literal) => {
         concat!(
@@ -19,8 +19,9 @@ macro_rules! key_rows {
 
 // Reads.
 
-pub(super) const KEY_BY_DIGEST: &str =
-    key_rows!("FROM secrets presented CROSS JOIN keys k ON k.id = presented.key_id WHERE presented.digest = $1");
+pub(super) const KEY_BY_DIGEST: &str = key_rows!(
+    ", (SELECT revision FROM state) FROM secrets presented CROSS JOIN keys k ON k.id = presented.key_id WHERE presented.digest = $1"
+);
 pub(super) const KEY_BY_ID: &str = key_rows!("FROM keys k WHERE k.id = $1");
 pub(super) const KEY_BY_NAME: &str = key_rows!("FROM keys k WHERE k.name = $1 AND k.revoked_at IS NULL");
 pub(super) const KEYS: &str = key_rows!("FROM keys k WHERE k.id > $1 AND ($2 IS NULL OR instr(k.name, $2) > 0) ORDER BY k.id LIMIT $3");

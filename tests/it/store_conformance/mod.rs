@@ -188,7 +188,7 @@ async fn unknown(store: &Arc<dyn Store>, mutation: Mutation) -> String {
 }
 
 async fn found(store: &Arc<dyn Store>, number: u64) -> KeyRecord {
-    store.find_key(&digest(number)).await.unwrap().expect("the key is there")
+    store.find_key(&digest(number)).await.unwrap().expect("the key is there").key
 }
 
 async fn audited(store: &Arc<dyn Store>) -> AuditEntry {

@@ -100,7 +100,7 @@ impl Place {
         let digest = KeyDigest::of(&PlainKey::presented(text.as_bytes()).unwrap());
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
             let store = claviger::store::open(&url, Strategy::default(), Arc::new(SystemClock::start())).await.unwrap();
-            store.find_key(&digest).await.unwrap()
+            store.find_key(&digest).await.unwrap().map(|found| found.key)
         })
     }
 }
