@@ -28,6 +28,7 @@ mod policy_opa;
 mod policy_question;
 mod policy_simulate;
 mod policy_tests;
+mod policy_workbench_docs;
 mod proxy_http2;
 mod proxy_upstream;
 mod proxy_wire;

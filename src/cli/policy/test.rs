@@ -24,7 +24,7 @@ pub(crate) struct Test {
     #[arg(long, short)]
     verbose: bool,
     /// Only tests whose full name (`package.test_name`) has a match
-    #[arg(long, value_name = "REGEX")]
+    #[arg(long, value_name = "REGEX", value_parser = pattern)]
     run: Option<Regex>,
     /// Also tell which rules never hold in any test
     #[arg(long)]
@@ -206,6 +206,11 @@ fn milliseconds(took: Duration) -> String {
     format!("{:.1} ms", took.as_secs_f64() * 1000.0)
 }
 
+/// Names of rules are ASCII, and so are the digits and letters that a pattern for them means.
+fn pattern(text: &str) -> Result<Regex, regex::Error> {
+    Regex::new(&text.replace(r"\d", "[0-9]").replace(r"\w", "[0-9A-Za-z_]"))
+}
+
 fn percent(text: &str) -> Result<f64, String> {
     let number: f64 = text.trim_end_matches('%').trim().parse().map_err(|_| "it is not a number".to_owned())?;
     if (0.0..=100.0).contains(&number) { Ok(number) } else { Err("it is not between 0 and 100".to_owned()) }
@@ -249,6 +254,12 @@ mod tests {
     fn lines_that_follow_each_other_are_told_as_one() {
         assert_eq!(ranges(&[3, 7, 8, 9, 12]), "3, 7-9, 12");
         assert_eq!(ranges(&[]), "");
+    }
+
+    #[test]
+    fn digits_and_letters_of_a_pattern_are_those_of_ascii() {
+        assert!(pattern(r"test_\w+_[\d]$").unwrap().is_match("t.test_ada_7"));
+        assert!(pattern("(").is_err());
     }
 
     #[test]
