@@ -7,9 +7,9 @@
 //! Nothing lives longer for being used. Memory is bounded: an entry weighs as many answers as it holds.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ use super::generation::{Generation, Stamp};
 use super::{Origin, uses};
 use crate::clock::Moment;
 use crate::model::{KeyDigest, KeyRecord, KeyState, Refusal, Revision, WhyInvalid};
-use crate::policy::Reads;
+use crate::policy::{Facet, Reads};
 use crate::store::FoundKey;
 
 /// How many answers one key can have at a time. A key that is used from more addresses than this has its policies asked more often.
@@ -29,15 +29,6 @@ const MOST_ANSWERS: usize = 64;
 const MOST_ABSENCES: u64 = 16_384;
 /// How many groups of keys a change to one key tells apart.
 const STRIPES: u16 = 1024;
-
-/// The part of a request that an answer was made for. What the policies cannot read is `None`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Facet {
-    /// The client's address.
-    pub(super) address: Option<IpAddr>,
-    /// The beginning of the quantum of time.
-    pub(super) quantum: Option<Timestamp>,
-}
 
 /// A decision that may be given again: to whom, and for how long.
 #[derive(Clone, Debug)]
@@ -53,10 +44,9 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Whether it is the answer to a request of this origin.
-    pub(super) fn fits(&self, origin: &Origin) -> bool {
-        let address_fits = self.facet.address.is_none_or(|address| origin.address == Some(address));
-        address_fits && origin.at.wall >= self.from && !origin.at.reached(self.until)
+    /// Whether it is the answer to a request with this facet at this moment.
+    pub(super) fn fits(&self, facet: &Facet, at: Moment) -> bool {
+        self.facet == *facet && at.wall >= self.from && !at.reached(self.until)
     }
 }
 
@@ -68,7 +58,7 @@ pub(super) struct Entry {
     /// The last change that the store showed when the key was read.
     pub(super) as_of: Revision,
     /// What the policies in force can read of this key's requests.
-    pub(super) reads: Reads,
+    pub(super) reads: Arc<Reads>,
     secret_ends_at: Option<Timestamp>,
     answers: ArcSwap<Vec<Answer>>,
     last_noted: AtomicI64,
@@ -104,6 +94,7 @@ struct Absence {
 /// Everything that is remembered between requests.
 pub(super) struct CredentialCache {
     generation: Generation,
+    quantum: Duration,
     entries: moka::sync::Cache<KeyDigest, Arc<Entry>, Seeded>,
     /// Apart, so that a flood of made-up keys drives out no real one.
     absences: moka::sync::Cache<KeyDigest, Absence, Seeded>,
@@ -147,7 +138,7 @@ impl Hasher for Seeded {
 
 impl Entry {
     /// The record as it was read under `stamp`. The digest must be one of its secrets'.
-    pub(super) fn new(stamp: Stamp, digest: &KeyDigest, found: FoundKey, reads: Reads) -> Self {
+    pub(super) fn new(stamp: Stamp, digest: &KeyDigest, found: FoundKey, reads: Arc<Reads>) -> Self {
         let FoundKey { mut key, as_of } = found;
         // A record without the secret that it was found by is not to be trusted: as if it had ended at the beginning of time.
         let secret_ends_at = key.secret(digest).map_or(Some(Timestamp::MIN), |secret| secret.ends_at);
@@ -160,7 +151,7 @@ impl Entry {
     }
 
     /// The same key where the policies in force read something else of its requests.
-    pub(super) fn read_for(&self, reads: Reads) -> Self {
+    pub(super) fn read_for(&self, reads: Arc<Reads>) -> Self {
         let (answers, last_noted) = (ArcSwap::default(), AtomicI64::new(i64::MIN));
         Self { key: Arc::clone(&self.key), reads, answers, last_noted, ..*self }
     }
@@ -181,11 +172,12 @@ impl Entry {
     }
 
     /// What the key's record, or an answer that fits, says to a request.
-    pub(super) fn answer(&self, origin: &Origin) -> Option<Result<Arc<Credential>, Refusal>> {
+    pub(super) fn answer(&self, origin: &Origin, quantum: Duration) -> Option<Result<Arc<Credential>, Refusal>> {
         if let Some(why) = self.why_invalid(origin.at.wall) {
             return Some(Err(Refusal::InvalidKey(why)));
         }
-        self.answers.load().iter().find(|answer| answer.fits(origin)).map(|answer| answer.outcome.clone())
+        let facet = origin.facet(&self.reads, quantum);
+        self.answers.load().iter().find(|answer| answer.fits(&facet, origin.at)).map(|answer| answer.outcome.clone())
     }
 
     /// A token that was signed for this key, says `says`, and is young enough to be used for another facet.
@@ -221,12 +213,13 @@ impl Entry {
 }
 
 impl CredentialCache {
-    /// Empty, for at most `most` answers.
-    pub(super) fn new(most: u64) -> Self {
+    /// Empty, for at most `most` answers. `quantum`: how finely policies see the time.
+    pub(super) fn new(most: u64, quantum: Duration) -> Self {
         let entries = moka::sync::Cache::builder().max_capacity(most).weigher(|_, entry: &Arc<Entry>| entry.weight());
         let absences = moka::sync::Cache::builder().max_capacity(most.min(MOST_ABSENCES));
         Self {
             generation: Generation::new(STRIPES),
+            quantum,
             entries: entries.build_with_hasher(Seeded::anew()),
             absences: absences.build_with_hasher(Seeded::anew()),
         }
@@ -245,7 +238,7 @@ impl CredentialCache {
     /// What there is for a request whose stamp was read just before.
     pub(super) fn find(&self, digest: &KeyDigest, stamp: Stamp, origin: &Origin) -> Found {
         match self.entries.get(digest) {
-            Some(entry) if entry.stamp == stamp => match entry.answer(origin) {
+            Some(entry) if entry.stamp == stamp => match entry.answer(origin, self.quantum) {
                 Some(answer) => Found::Answer(entry, answer),
                 None => Found::Stale,
             },
@@ -314,18 +307,38 @@ impl CredentialCache {
         });
     }
 
-    /// How many credentials and refusals, and how many absences, are remembered, roughly.
+    /// How many credentials and refusals, and how many absences, are remembered. Does the caches' housekeeping first.
     pub(super) fn sizes(&self) -> (u64, u64) {
+        self.entries.run_pending_tasks();
+        self.absences.run_pending_tasks();
         (self.entries.weighted_size(), self.absences.entry_count())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::LazyLock;
 
     use super::*;
     use crate::model::SecretRecord;
+    use crate::policy::{PolicyLimits, PolicySet, PolicySource};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn cache(most: u64) -> CredentialCache {
+        CredentialCache::new(most, SECOND)
+    }
+
+    /// Of policies that tell one second from another.
+    fn every_second() -> Arc<Reads> {
+        static EVERY_SECOND: LazyLock<Arc<Reads>> = LazyLock::new(|| {
+            let text = "package spacelift\nallow if input.request.timestamp_ns % 2 == 0\n";
+            let policy = PolicySource { name: "seconds".parse().unwrap(), file: None, text: text.into(), rego: None };
+            let limits = PolicyLimits { time: SECOND * 5, memory: 64 << 20 };
+            Arc::clone(PolicySet::load(&[policy], limits).unwrap().reads())
+        });
+        Arc::clone(&EVERY_SECOND)
+    }
 
     fn digest(byte: u8) -> KeyDigest {
         KeyDigest::from_bytes([byte; 32])
@@ -350,11 +363,11 @@ mod tests {
             secrets: vec![secret],
             bindings: Vec::new(),
         };
-        Arc::new(Entry::new(stamp, &digest, FoundKey { key, as_of: Revision(0) }, Reads::default()))
+        Arc::new(Entry::new(stamp, &digest, FoundKey { key, as_of: Revision(0) }, every_second()))
     }
 
     fn answer(quantum: i64, until: u64) -> Answer {
-        let facet = Facet { address: None, quantum: Some(Timestamp::from_second(quantum).unwrap()) };
+        let facet = every_second().facet(None, Timestamp::from_second(quantum).unwrap(), SECOND);
         Answer { facet, from: Timestamp::UNIX_EPOCH, until: origin(until).at, outcome: Err(Refusal::NoRoles) }
     }
 
@@ -369,7 +382,7 @@ mod tests {
     /// Evicting frees memory. Here it does not even that, and what is left behind is dead all the same.
     #[test]
     fn what_no_eviction_has_reached_is_dead_when_its_stamp_has_moved() {
-        let (cache, known, nobody, now) = (CredentialCache::new(8), digest(1), digest(2), origin(1));
+        let (cache, known, nobody, now) = (cache(8), digest(1), digest(2), origin(1));
         let remember = || {
             let entry = entry(cache.stamp(&known), known);
             assert_eq!(cache.fill(&known, &entry, &answer(1, 60), now.at), Fill::Kept);
@@ -393,7 +406,7 @@ mod tests {
 
     #[test]
     fn what_was_looked_up_before_a_change_is_not_kept() {
-        let (cache, known, now) = (CredentialCache::new(8), digest(1), origin(1));
+        let (cache, known, now) = (cache(8), digest(1), origin(1));
         let before = cache.stamp(&known);
         cache.change_keys(&[known]);
         assert_eq!(cache.fill(&known, &entry(before, known), &answer(1, 60), now.at), Fill::Moved);
@@ -404,7 +417,7 @@ mod tests {
 
     #[test]
     fn an_entry_drops_what_is_over_and_then_the_oldest() {
-        let entry = entry(CredentialCache::new(8).stamp(&digest(1)), digest(1));
+        let entry = entry(cache(8).stamp(&digest(1)), digest(1));
         entry.keep(&answer(0, 5), origin(0).at);
         for quantum in 1..=i64::try_from(MOST_ANSWERS).unwrap() {
             entry.keep(&answer(quantum, 60), origin(5).at);
@@ -413,28 +426,27 @@ mod tests {
         entry.keep(&answer(100, 60), origin(5).at);
         entry.keep(&answer(100, 60), origin(5).at);
         assert_eq!(entry.weight(), 64);
-        let kept: Vec<_> = entry.answers.load().iter().map(|answer| answer.facet.quantum.unwrap().as_second()).collect();
+        let kept: Vec<_> = entry.answers.load().iter().map(|answer| answer.facet.quantum().unwrap().as_second()).collect();
         assert_eq!((kept.first(), kept.last()), (Some(&2), Some(&100)));
     }
 
     #[test]
     fn memory_is_bounded_by_answers_not_by_keys() {
-        let (cache, now) = (CredentialCache::new(16), origin(1));
+        let (cache, now) = (cache(16), origin(1));
         for byte in 0..100 {
             let entry = entry(cache.stamp(&digest(byte)), digest(byte));
             for quantum in 0..4 {
                 cache.fill(&digest(byte), &entry, &answer(quantum, 60), now.at);
             }
         }
-        cache.entries.run_pending_tasks();
         assert!((1..=16).contains(&cache.sizes().0), "{:?}", cache.sizes());
     }
 
     #[test]
     fn a_record_without_the_secret_that_it_was_found_by_is_no_key() {
-        let stamp = CredentialCache::new(8).stamp(&digest(1));
+        let stamp = cache(8).stamp(&digest(1));
         let found = FoundKey { key: (*entry(stamp, digest(1)).key).clone(), as_of: Revision(0) };
-        let found = Entry::new(stamp, &digest(2), found, Reads::default());
+        let found = Entry::new(stamp, &digest(2), found, Reads::nothing());
         assert_eq!(found.why_invalid(origin(1).at.wall), Some(WhyInvalid::RotatedOut));
     }
 }

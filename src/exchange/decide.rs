@@ -5,14 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use super::cache::Facet;
 use super::state::Policies;
 use super::{Origin, SharedClock};
 use crate::config::Settings;
 use crate::model::{AdmitWithoutRoles, Decision, KeyRecord, PolicyName, Refusal, Snapshot, Verdict, WhyUnavailable};
-use crate::policy::{Evaluator, LoginInput, PolicyError, PolicySet, Reads, SharedInput};
+use crate::policy::{Evaluator, LoginInput, PolicyError, PolicySet, Reads, SharedInput, truncated};
 use crate::telemetry::{Metrics, PolicyResult};
 
 /// What decisions need besides what they are about.
@@ -47,24 +44,11 @@ impl Procedure {
     }
 
     /// What the policies in force can read of this key's requests.
-    pub(super) fn reads(snapshot: &Snapshot, policies: &Policies, key: &KeyRecord) -> Reads {
+    pub(super) fn reads(snapshot: &Snapshot, policies: &Policies, key: &KeyRecord) -> Arc<Reads> {
         match policies {
-            Ok(policies) if Decision::asks_policies(snapshot, key) => policies.reads(),
-            Ok(_) | Err(_) => Reads::default(),
+            Ok(policies) if Decision::asks_policies(snapshot, key) => Arc::clone(policies.reads()),
+            Ok(_) | Err(_) => Reads::nothing(),
         }
-    }
-
-    /// The part of a request that `reads` names.
-    pub(super) fn facet(&self, reads: Reads, origin: &Origin) -> Facet {
-        Facet {
-            address: reads.address.then_some(origin.address).flatten(),
-            quantum: reads.time.then(|| truncated(origin.at.wall, self.quantum)),
-        }
-    }
-
-    /// When the quantum that begins at `beginning` is over.
-    pub(super) fn end_of_quantum(&self, beginning: Timestamp) -> Timestamp {
-        crate::clock::later(beginning, self.quantum)
     }
 
     /// Decides. `Err`: no decision could be made; a decision to refuse is an `Ok`.
@@ -99,7 +83,7 @@ impl Procedure {
         if policies.is_empty() {
             return Ok(Vec::new());
         }
-        if question.origin.address.is_none() && policies.reads().address {
+        if question.origin.address.is_none() && policies.reads().reads_address() {
             return Err(Refusal::Unavailable(WhyUnavailable::Address));
         }
         let input = self.input(question);
@@ -127,28 +111,5 @@ fn result_of(answer: &Result<Vec<(PolicyName, Verdict)>, PolicyError>) -> Policy
         Err(PolicyError::MemoryLimit(_)) => PolicyResult::MemoryLimit,
         Err(PolicyError::Failed(..)) => PolicyResult::Failed,
         Err(PolicyError::Overloaded) => PolicyResult::Overloaded,
-    }
-}
-
-/// The beginning of the quantum that `at` is in, counted from the Unix epoch.
-fn truncated(at: Timestamp, quantum: Duration) -> Timestamp {
-    let quantum = i128::try_from(quantum.as_nanos()).unwrap_or(i128::MAX).max(1);
-    let nanos = at.as_nanosecond();
-    Timestamp::from_nanosecond(nanos - nanos.rem_euclid(quantum)).unwrap_or(Timestamp::MIN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn time_is_cut_to_its_quantum_before_the_epoch_too() {
-        let at = |nanos| Timestamp::from_nanosecond(nanos).unwrap();
-        let second = Duration::from_secs(1);
-        assert_eq!(truncated(at(1_999_999_999), second), at(1_000_000_000));
-        assert_eq!(truncated(at(2_000_000_000), second), at(2_000_000_000));
-        assert_eq!(truncated(at(-1), second), at(-1_000_000_000));
-        assert_eq!(truncated(at(1_234_567), Duration::from_millis(1)), at(1_000_000));
-        assert_eq!(truncated(at(17), Duration::ZERO), at(17), "no quantum: every instant is its own");
     }
 }

@@ -40,7 +40,7 @@ use self::uses::Uses;
 use crate::clock::{Clock, Moment};
 use crate::config::Settings;
 use crate::model::{KeyDigest, KeyRecord, Refusal, Revision, Snapshot, WhyInvalid};
-use crate::policy::{Evaluator, PolicyFault, Vocabulary};
+use crate::policy::{Evaluator, Facet, PolicyFault, Reads, Vocabulary};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{AuthResult, CacheKind, CacheResult, Metrics};
 use crate::token::{KeyRing, Minter, TokenError};
@@ -68,6 +68,11 @@ impl Origin {
     /// The same with an IPv4-mapped address unmapped, should the caller have left one.
     fn canonical(self) -> Self {
         Self { address: self.address.map(|address| address.to_canonical()), ..self }
+    }
+
+    /// What policies that read so much can tell of it.
+    fn facet(&self, reads: &Reads, quantum: Duration) -> Facet {
+        reads.facet(self.address, self.at.wall, quantum)
     }
 }
 
@@ -137,7 +142,7 @@ impl Exchange {
             control: Handle::current(),
             procedure: Procedure::new(settings, evaluator, Some((Arc::clone(&metrics), Arc::clone(&clock)))),
             minter: Minter::new(&settings.token),
-            cache: CredentialCache::new(settings.cache.max_entries),
+            cache: CredentialCache::new(settings.cache.max_entries, settings.cache.time_quantum),
             state: ArcSwap::from_pointee(State::new(snapshot, policies, ring)),
             flights: Flights::new(MOST_FLIGHTS, MOST_WAITING),
             records: Flights::new(MOST_FLIGHTS, MOST_FLIGHTS),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cache::{Answer, Entry, Facet, Fill};
+use super::cache::{Answer, Entry, Fill};
 use super::credential::{Credential, Says, SignedToken, when};
 use super::decide::{Procedure, Question};
 use super::flight::Boarding;
@@ -13,6 +13,7 @@ use super::state::State;
 use super::{Exchange, Origin, uses};
 use crate::clock::Moment;
 use crate::model::{Decision, KeyDigest, Refusal, Revision, WhyInvalid, WhyUnavailable};
+use crate::policy::{Facet, Reads};
 use crate::token::Subject;
 
 /// How often a decision is made anew because something has changed meanwhile.
@@ -43,8 +44,8 @@ pub(super) type LookedUp = Result<Option<Arc<Entry>>, Refusal>;
 /// How a resolution ends.
 #[derive(Clone)]
 pub(super) enum Landing {
-    /// With a decision, for the requests that it fits.
-    Decided(Answer),
+    /// With a decision, for the requests that it fits, and what tells these.
+    Decided(Answer, Arc<Reads>),
     /// With a refusal that does not depend on where the request came from.
     Refused(Refusal),
 }
@@ -62,7 +63,7 @@ impl Exchange {
     pub(super) async fn resolved(&self, digest: &KeyDigest, origin: &Origin) -> Result<Arc<Credential>, Refusal> {
         for _ in 0..ROUNDS {
             let stamp = self.cache.stamp(digest);
-            let facet = self.procedure.facet(self.state.load().reads(), origin);
+            let facet = origin.facet(&self.state.load().reads(), self.settings.cache.time_quantum);
             let (first, seat) = match self.flights.board(Course { digest: *digest, stamp, facet }) {
                 Boarding::First(pilot, seat) => {
                     let (me, digest, origin) = (self.me(), *digest, *origin);
@@ -77,8 +78,12 @@ impl Exchange {
                 Boarding::Full => return Err(Refusal::Overloaded),
             };
             match seat.answer().await {
-                Some(Landing::Decided(answer)) if first || answer.fits(origin) => return answer.outcome,
-                Some(Landing::Decided(_)) => {}
+                Some(Landing::Decided(answer, reads)) => {
+                    let facet = origin.facet(&reads, self.settings.cache.time_quantum);
+                    if first || answer.fits(&facet, origin.at) {
+                        return answer.outcome;
+                    }
+                }
                 Some(Landing::Refused(refusal)) => return Err(refusal),
                 None => {
                     if first {
@@ -119,7 +124,7 @@ impl Exchange {
                 Err(refusal) => return Landing::Refused(refusal),
             }
         }
-        if let Landing::Decided(Answer { outcome: Ok(_), .. }) = &landing {
+        if let Landing::Decided(Answer { outcome: Ok(_), .. }, _) = &landing {
             self.uses.note(digest, uses::minute_of(origin.at.wall));
         }
         landing
@@ -152,7 +157,7 @@ impl Exchange {
 
         // 7  Kept only if nothing has changed meanwhile.
         let fill = self.cache.fill(digest, &entry, &answer, origin.at);
-        Ok(Some((Landing::Decided(answer), fill)))
+        Ok(Some((Landing::Decided(answer, Arc::clone(&entry.reads)), fill)))
     }
 
     /// Reads what an attempt rests on.
@@ -229,10 +234,11 @@ impl Exchange {
 
     /// What the decision comes to, and for which requests and how long it may be given again.
     fn answer(&self, standing: &Standing, entry: &Entry, decision: &Decision, origin: &Origin) -> Result<Answer, Refusal> {
-        let facet = self.procedure.facet(entry.reads, origin);
+        let quantum = self.settings.cache.time_quantum;
+        let facet = origin.facet(&entry.reads, quantum);
         let forever = Moment { wall: jiff::Timestamp::MAX, monotonic: Duration::MAX };
-        let quantum_ends = facet.quantum.map_or(forever, |beginning| when(origin.at, self.procedure.end_of_quantum(beginning)));
-        let begins = facet.quantum.unwrap_or(jiff::Timestamp::MIN);
+        let quantum_ends = facet.quantum().map_or(forever, |beginning| when(origin.at, crate::clock::later(beginning, quantum)));
+        let begins = facet.quantum().unwrap_or(jiff::Timestamp::MIN);
         match &decision.outcome {
             Ok(()) => {
                 let token = self.token(standing, entry, decision, origin.at)?;

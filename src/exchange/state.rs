@@ -73,10 +73,10 @@ impl State {
     }
 
     /// What an answer to anybody can depend on. A key may depend on less.
-    pub(super) fn reads(&self) -> Reads {
+    pub(super) fn reads(&self) -> Arc<Reads> {
         match &self.policies {
-            Ok(policies) if self.snapshot.strategy.asks_policies() => policies.reads(),
-            Ok(_) | Err(_) => Reads::default(),
+            Ok(policies) if self.snapshot.strategy.asks_policies() => Arc::clone(policies.reads()),
+            Ok(_) | Err(_) => Reads::nothing(),
         }
     }
 }

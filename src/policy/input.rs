@@ -159,7 +159,7 @@ fn text(text: &str) -> Value {
 }
 
 /// Exact, before 1970 and after 2262 too.
-fn nanoseconds(at: Timestamp) -> Value {
+pub(super) fn nanoseconds(at: Timestamp) -> Value {
     let nanoseconds = at.as_nanosecond();
     i64::try_from(nanoseconds).map_or_else(|_| Value::from(nanoseconds), Value::from)
 }

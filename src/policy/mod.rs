@@ -7,6 +7,7 @@
 //!   It runs on a thread of its own, so that a hostile text costs a fault and not the process.
 //! - [`Evaluator::ask`] answers with a verdict of every policy or with a [`PolicyError`]; there is no third thing. Policies run on
 //!   threads with large stacks, each evaluation on a throw-away clone of a prepared engine, bounded in time and memory.
+//! - [`PolicySet::reads`] says which requests get the same answer; the `analysis` behind it says why.
 //!
 //! What holds the memory limit: every builtin is called through a wrapper that looks at the size of its arguments first and charges its
 //! result to the evaluation. What the interpreter itself allocates in between (comprehensions, unions of sets, long numbers) is bounded
@@ -15,6 +16,7 @@
 //! and with it `unsafe`; and what counts them without is for whole processes, which says nothing of one evaluation. One thing is held by
 //! nobody: an author who adds a number to a collection that holds the same parts a billion times gets an error that spells it out.
 
+mod analysis;
 mod builtins;
 mod check;
 mod directory;
@@ -37,6 +39,7 @@ use std::time::Duration;
 
 use crate::model::{LoginPolicy, PolicyName, RegoVersion};
 
+pub use analysis::{Facet, Reads, truncated};
 pub use directory::{read_dir, tests_alone};
 pub use evaluator::Evaluator;
 pub use fault::{PolicyFault, Severity};
@@ -80,15 +83,6 @@ pub struct PolicyLimits {
     pub time: Duration,
     /// Bytes.
     pub memory: usize,
-}
-
-/// What the policies in force can read of a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reads {
-    /// `input.request.remote_ip`.
-    pub address: bool,
-    /// `input.request.timestamp_ns`.
-    pub time: bool,
 }
 
 /// Why policies gave no answer. Always refuses.

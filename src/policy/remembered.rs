@@ -6,9 +6,6 @@
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use regorus::unstable::{Module, Rule, RuleHead};
-
-use super::check::ast::{self, Step};
 use super::{LoginInput, SharedInput};
 use crate::model::{KeyRecord, Verdict};
 
@@ -72,59 +69,17 @@ fn place(input: &LoginInput) -> Option<usize> {
     usize::try_from(hash % u64::try_from(PLACES).ok()?).ok()
 }
 
-/// Whether a policy sees nothing of a request but whose key it is: each mention of `input` goes on to something that is the same for all
-/// requests of a key. What reads `input` in another way, as a whole or under another name, counts as seeing everything.
-pub(super) fn sees_the_key_alone(module: &Module) -> bool {
-    if module.imports.iter().any(|import| ast::path(&import.refr).is_none_or(|path| path.first() == Some(&"input"))) {
-        return false;
-    }
-    let mut alone = true;
-    let mut see = |expr: &_| {
-        let (root, steps) = ast::unfold(expr);
-        if ast::var(root) == Some("input") {
-            alone &= match steps.as_slice() {
-                [Step::Name("session"), Step::Name(field), ..] => *field != "creator_ip",
-                [Step::Name("spaces" | "roles" | "attachment"), ..] => true,
-                _ => false,
-            };
-        }
-    };
-    for rule in &module.policy {
-        match rule.as_ref() {
-            Rule::Default { refr, args, value, .. } => {
-                std::iter::once(refr).chain(args).chain([value]).for_each(|expr| ast::visit(expr, &mut see));
-            }
-            Rule::Spec { head, bodies, .. } => {
-                match head {
-                    RuleHead::Compr { refr, assign, .. } => {
-                        std::iter::once(refr).chain(assign.iter().map(|assign| &assign.value)).for_each(|expr| ast::visit(expr, &mut see));
-                    }
-                    RuleHead::Set { refr, key, .. } => std::iter::once(refr).chain(key).for_each(|expr| ast::visit(expr, &mut see)),
-                    RuleHead::Func { refr, args, assign, .. } => std::iter::once(refr)
-                        .chain(args)
-                        .chain(assign.iter().map(|assign| &assign.value))
-                        .for_each(|expr| ast::visit(expr, &mut see)),
-                }
-                for body in bodies {
-                    body.assign.iter().for_each(|assign| ast::visit(&assign.value, &mut see));
-                    ast::visit_query(&body.query, &mut see);
-                }
-            }
-        }
-    }
-    alone
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::policy::{PolicySource, module};
     use std::time::Duration;
+
+    use crate::policy::{PolicySource, analysis, module};
 
     fn alone(text: &str) -> bool {
         let text = format!("package spacelift\n{text}\n");
         let source = PolicySource { name: "p".parse().unwrap(), file: None, text: text.into(), rego: None };
-        sees_the_key_alone(&module::parse(&source, Duration::from_secs(1)).unwrap_or_else(|fault| panic!("{fault}")).module)
+        let parsed = module::parse(&source, Duration::from_secs(1)).unwrap_or_else(|fault| panic!("{fault}"));
+        analysis::depends(&parsed.module).on_the_key_alone()
     }
 
     #[test]
@@ -135,6 +90,7 @@ mod tests {
             "allow if { some space in input.spaces; space.id == input.session.login }",
             "roles[space.id][\"r\"] if some space in input.spaces",
             "f(x) := x\nallow if f(input.session.teams)[0] == \"x\"",
+            "import input\nallow if input.session.login == \"x\"",
             "allow if true",
         ] {
             assert!(alone(text), "{text}");
@@ -144,23 +100,22 @@ mod tests {
     #[test]
     fn whoever_may_see_the_address_or_the_time_does_not_see_the_key_alone() {
         for text in [
-            "allow if input.request.remote_ip == \"x\"",
-            "allow if input.session.creator_ip == \"x\"",
+            "allow if input.request.remote_ip == \"192.0.2.1\"",
+            "allow if input.session.creator_ip == \"192.0.2.1\"",
             "allow if input[\"request\"].timestamp_ns > 0",
             "allow if input[x] == 1",
-            "allow if input.session[input.session.login] == \"x\"",
-            "allow if { s := input.session; s.creator_ip == \"x\" }",
-            "allow if { some x in [input]; x.request.remote_ip == \"x\" }",
+            "allow if input.session[input.session.login] == \"192.0.2.1\"",
+            "allow if { s := input.session; s.creator_ip == \"192.0.2.1\" }",
+            "allow if { some x in [input]; x.request.remote_ip == \"192.0.2.1\" }",
             "allow if count([v | some v in input]) == 1",
-            "import input.request as r\nallow if r.remote_ip == \"x\"",
-            "import input\nallow if input.session.login == \"x\"",
+            "import input.request as r\nallow if r.remote_ip == \"192.0.2.1\"",
             "allow if every x in [1] { input.request.timestamp_ns > x }",
-            "f(x) := input.request.remote_ip if x\nallow if f(1) == \"x\"",
+            "f(x) := input.request.remote_ip if x\nallow if f(1) == \"192.0.2.1\"",
             "allow := false if { input.session.admin } else := input.request.timestamp_ns > 1",
-            "allow if object.get(input, [\"request\", \"remote_ip\"], \"\") == \"x\"",
+            "allow if object.get(input, [\"request\", \"remote_ip\"], \"\") == \"192.0.2.1\"",
             "team contains input.request.remote_ip if input.session.admin",
             "roles[input.request.remote_ip][\"r\"] if true",
-            "allow if input.session.login == \"x\" with input.session.login as input.request.remote_ip",
+            "allow if input.session.login == \"192.0.2.1\" with input.session.login as input.request.remote_ip",
         ] {
             assert!(!alone(text), "{text}");
         }

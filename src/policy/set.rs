@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -12,11 +12,12 @@ use regorus::unstable::{Module, Ref};
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, LimitError, Value};
 
+use super::analysis::{self, Depends};
 use super::builtins;
 use super::builtins::budget::{self, Exceeded};
 use super::check::{self, Findings, Whole};
 use super::fault::PolicyFault;
-use super::remembered::{self, Remembered};
+use super::remembered::Remembered;
 use super::vocabulary::Vocabulary;
 use super::{PolicyError, PolicyLimits, PolicySource, Reads, gate, input, module};
 use crate::model::{PolicyName, Verdict};
@@ -26,6 +27,7 @@ use crate::model::{PolicyName, Verdict};
 pub struct PolicySet {
     /// By name.
     policies: Vec<Policy>,
+    reads: Arc<Reads>,
 }
 
 /// One policy, ready to be asked.
@@ -40,7 +42,9 @@ pub(super) struct Policy {
     limits: PolicyLimits,
     /// The same for the same text, in whatever set and under whatever name.
     pub(super) identity: Identity,
-    /// What it has said of keys, if it sees nothing else.
+    /// What its answers depend on.
+    depends: Depends,
+    /// What it has said of keys, if they depend on nothing else.
     pub(super) remembered: Option<Remembered>,
 }
 
@@ -94,7 +98,8 @@ impl PolicySet {
             }
         }
         policies.sort_by(|one, other| one.name.cmp(&other.name));
-        (Self { policies }, faults)
+        let reads = Arc::new(Reads::of(policies.iter().map(|policy| &policy.depends)));
+        (Self { policies, reads }, faults)
     }
 
     /// What is odd about the policies although they are in force: warnings and notes, by policy, in the order of the text.
@@ -114,11 +119,10 @@ impl PolicySet {
         self.policies.is_empty()
     }
 
-    /// What the policies can read of a request. For now whatever there is: nothing is known of a policy but that it may read `input`.
+    /// What the policies can read of a request.
     #[must_use]
-    pub fn reads(&self) -> Reads {
-        let any = !self.is_empty();
-        Reads { address: any, time: any }
+    pub fn reads(&self) -> &Arc<Reads> {
+        &self.reads
     }
 
     /// Every policy, by name.
@@ -214,10 +218,12 @@ pub(super) fn load(source: &PolicySource, limits: PolicyLimits) -> Result<Policy
     if !faults.is_empty() {
         return Err(faults);
     }
-    let remembered = remembered::sees_the_key_alone(&parsed.module).then(Remembered::default);
+    let depends = analysis::depends(&parsed.module);
+    let remembered = depends.on_the_key_alone().then(Remembered::default);
     let mut engine = parsed.engine;
     prepare(&mut engine, &calls, &rules, limits).map_err(|error| vec![PolicyFault::of_engine(&place, &source.text, &error)])?;
-    Ok(Policy { name: source.name.clone(), place, module: parsed.module, engine, limits, identity: Identity::of(source), remembered })
+    let identity = Identity::of(source);
+    Ok(Policy { name: source.name.clone(), place, module: parsed.module, engine, limits, identity, depends, remembered })
 }
 
 /// Makes the engine ready to be copied: the functions that are called, the gate, and one evaluation.

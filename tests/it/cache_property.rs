@@ -1,53 +1,61 @@
 //! A cached answer is what evaluation now would give: whatever happens to keys, groups, spaces, policies, the strategy and the clock, a
 //! request gets what a decision without any cache, made from the store alone, gives at that moment and for that address.
 //!
-//! `PROPTEST_CASES` says how many histories are tried.
+//! The policies are random ones of [`policy_grammar`](crate::policy_grammar), which do with address and time whatever policies can. A case
+//! is one request whose answer was compared; `CLAVIGER_CACHE_CASES` says how many there are.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use claviger::clock::Clock;
 use claviger::exchange::{Credential, ExchangeError, Explainer, Origin};
 use claviger::model::{
-    Actor, AdmitWithoutRoles, BindingId, Decision, Expiry, KeyDigest, KeyRecord, LoginPolicy, Mutation, NewKey, Refusal, Revision,
-    RolesBySpace, Snapshot, Strategy as RoleStrategy, Subject, WhyInvalid, WhyUnavailable,
+    Actor, AdmitWithoutRoles, BindingId, Decision, Expiry, KeyDigest, KeyRecord, LoginPolicy, Mutation, NewKey, Refusal, RolesBySpace,
+    Snapshot, Strategy as RoleStrategy, Subject, WhyInvalid, WhyUnavailable,
 };
 use claviger::store::{Store, StoreError};
 use claviger::token;
 use jiff::SignedDuration;
 use proptest::collection::vec;
-use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::prelude::{Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::exchange_world::{World, new_space, policy, role};
+use crate::policy_grammar::{ADDRESSES, Draw, GROUPS, LOGINS};
 
-/// How many histories are tried by default, each of so many steps.
-const HISTORIES: u32 = 60;
-const STEPS: usize = 160;
+/// How many requests are compared by default: in histories of so many rounds, in each of which so many requests come.
+const CASES: u32 = 100_000;
+const ROUNDS: usize = 8;
+const REQUESTS: u32 = 125;
 
-const KEYS: usize = 4;
-const GROUPS: [&str; 2] = ["platform", "night shift"];
+const KEYS: usize = LOGINS.len();
 const ROLES: [&str; 2] = ["deployer", "reader"];
 const SPACES: [&str; 4] = ["root", "production", "staging", "eu"];
-const ADDRESSES: [Option<&str>; 4] = [Some("10.1.2.3"), Some("192.0.2.1"), Some("::ffff:10.1.2.3"), None];
+const POLICIES: [&str; 3] = ["first", "second", "third"];
 
 /// Each reads something else of a request; the last one does not load.
-const POLICIES: [(&str, &str); 7] = [
-    ("window", "allow if { [hour, _, _] := time.clock([input.request.timestamp_ns, \"UTC\"]); hour == 12 }\nroles.staging.reader if true"),
-    ("office", "deny if not net.cidr_contains(\"10.0.0.0/8\", input.request.remote_ip)"),
-    ("odd", "allow if true\nroles.production.reader if floor(input.request.timestamp_ns / 1000000000) % 2 == 1"),
-    ("teams", "allow if true\nteam contains \"night\" if { [hour, _, _] := time.clock([input.request.timestamp_ns, \"UTC\"]); hour > 12 }"),
-    ("admins", "admin if input.session.login == \"key-0\"\ndeny_admin if input.request.remote_ip == \"192.0.2.1\""),
-    ("members", "allow if \"platform\" in input.session.teams\nroles.eu.deployer if true\nroles.nowhere.deployer if true"),
-    ("broken", "allow if {"),
+const KNOWN: [&str; 7] = [
+    "allow if { [hour, _, _] := time.clock([input.request.timestamp_ns, \"UTC\"]); hour == 12 }\nroles.staging.reader if true",
+    "deny if not net.cidr_contains(\"10.0.0.0/8\", input.request.remote_ip)",
+    "allow if true\nroles.production.reader if input.request.timestamp_ns % 2000000000 >= 1000000000",
+    "allow if true\nteam contains \"night\" if { [hour, _, _] := time.clock([input.request.timestamp_ns, \"UTC\"]); hour > 12 }",
+    "admin if input.session.login == \"key-0\"\ndeny_admin if input.request.remote_ip == \"192.0.2.1\"",
+    "allow if \"platform\" in input.session.teams\nroles.eu.deployer if true\nroles.nowhere.deployer if true",
+    "allow if {",
 ];
 
+/// What happens between requests, and what the requests are drawn from.
 #[derive(Clone, Debug)]
-enum Step {
-    Ask { key: usize, old_secret: bool, address: usize },
-    Advance { millis: u64 },
-    SetClock { seconds: i64 },
-    Change { what: What, here: bool },
+struct Round {
+    changes: Vec<Change>,
+    requests: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Change {
+    what: What,
+    here: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -63,9 +71,15 @@ enum What {
     BindGroup { group: usize, role: usize, space: usize },
     Unbind(usize),
     Move { space: usize, parent: usize },
-    PutPolicy { name: usize, rules: usize },
+    PutPolicy { name: usize, rules: Rules },
     DropPolicy(usize),
     SetStrategy(usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Rules {
+    Known(usize),
+    Drawn(u64),
 }
 
 fn key() -> impl Strategy<Value = usize> {
@@ -85,20 +99,21 @@ fn what() -> impl Strategy<Value = What> {
         3 => (0..GROUPS.len(), 0..ROLES.len(), 0..SPACES.len()).prop_map(|(group, role, space)| What::BindGroup { group, role, space }),
         2 => (0_usize..100).prop_map(What::Unbind),
         1 => (1..SPACES.len(), 0..SPACES.len()).prop_map(|(space, parent)| What::Move { space, parent }),
-        4 => (0..POLICIES.len() - 1, 0..POLICIES.len()).prop_map(|(name, rules)| What::PutPolicy { name, rules }),
-        3 => (0..POLICIES.len() - 1).prop_map(What::DropPolicy),
-        2 => (0..RoleStrategy::ALL.len()).prop_map(What::SetStrategy),
+        1 => put_policy(),
+        1 => (0..POLICIES.len()).prop_map(What::DropPolicy),
+        1 => (0..RoleStrategy::ALL.len()).prop_map(What::SetStrategy),
     ]
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        8 => (key(), prop_oneof![4 => Just(false), 1 => Just(true)], 0..ADDRESSES.len())
-            .prop_map(|(key, old_secret, address)| Step::Ask { key, old_secret, address }),
-        2 => prop_oneof![0_u64..1500, 10_000_u64..70_000].prop_map(|millis| Step::Advance { millis }),
-        1 => prop_oneof![-120_i64..120, -7200_i64..7200].prop_map(|seconds| Step::SetClock { seconds }),
-        2 => (what(), any::<bool>()).prop_map(|(what, here)| Step::Change { what, here }),
-    ]
+fn put_policy() -> impl Strategy<Value = What> {
+    let rules = prop_oneof![1 => (0..KNOWN.len()).prop_map(Rules::Known), 9 => any::<u64>().prop_map(Rules::Drawn)];
+    (0..POLICIES.len(), rules).prop_map(|(name, rules)| What::PutPolicy { name, rules })
+}
+
+fn round() -> impl Strategy<Value = Round> {
+    let change = |what| (what, any::<bool>()).prop_map(|(what, here)| Change { what, here });
+    let changes = (change(put_policy().boxed()), vec(change(what().boxed()), 0..3));
+    (changes, any::<u64>()).prop_map(|((first, rest), requests)| Round { changes: [first].into_iter().chain(rest).collect(), requests })
 }
 
 /// A key as the test knows it: the secret that it has and the one before.
@@ -113,55 +128,86 @@ struct History {
     world: World,
     keys: Vec<Known>,
     bindings: Vec<BindingId>,
-    /// What decides without a cache, as of a revision: the same policies need not be compiled for each request.
-    oracle: Option<(Revision, Result<Explainer, Snapshot>)>,
+    /// What decides without a cache, until something changes: the same policies need not be compiled for each request.
+    oracle: Option<(Snapshot, Option<Explainer>)>,
+    /// What the store has, until something changes.
+    records: HashMap<KeyDigest, Option<KeyRecord>>,
+    /// What tokens say whose signature was looked at.
+    tokens: HashMap<String, serde_json::Value>,
 }
 
 #[test]
 fn a_cached_answer_is_what_evaluation_now_would_give() {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(HISTORIES);
-    let config = Config { cases, max_shrink_iters: 400, failure_persistence: None, ..Config::default() };
+    let wanted = std::env::var("CLAVIGER_CACHE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
+    let histories = wanted.div_ceil(REQUESTS * u32::try_from(ROUNDS).unwrap());
+    let config = Config { cases: histories, max_shrink_iters: 400, failure_persistence: None, ..Config::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let history = vec(step(), STEPS / 2..STEPS);
-    let told = TestRunner::new(config).run(&history, |steps| {
-        runtime.block_on(live_through(&steps));
+    let (requests, hits) = (Cell::new(0_u64), Cell::new(0_u64));
+    let told = TestRunner::new(config).run(&vec(round(), ROUNDS..=ROUNDS), |rounds| {
+        let hit = runtime.block_on(live_through(&rounds));
+        requests.set(requests.get() + u64::from(REQUESTS) * rounds.len() as u64);
+        hits.set(hits.get() + hit);
         Ok(())
     });
     told.unwrap_or_else(|failure| panic!("{failure}"));
+    let (requests, hits) = (requests.get(), hits.get());
+    assert!(requests >= u64::from(wanted), "{requests} requests were compared");
+    // Answers that are never given again cannot be wrong.
+    assert!(hits * 4 > requests, "{hits} of {requests} answers came from the cache");
+    tell(&format!("{requests} answers in {histories} histories are what a decision gives, {hits} of them from the cache"));
 }
 
-async fn live_through(steps: &[Step]) {
+#[expect(clippy::print_stdout, reason = "shown on request only: how much was tried is what the test is worth")]
+fn tell(told: &str) {
+    println!("{told}");
+}
+
+/// How many answers came from the cache.
+async fn live_through(rounds: &[Round]) -> u64 {
     let mut history = History::begin().await;
-    for step in steps {
-        match step {
-            Step::Ask { key, old_secret, address } => {
-                let key = &history.keys[*key];
-                let digest = if *old_secret { key.old_digest } else { key.digest };
-                history.compare(digest, ADDRESSES[*address]).await;
-            }
-            Step::Advance { millis } => history.world.clock.advance(Duration::from_millis(*millis)),
-            Step::SetClock { seconds } => {
-                let wall = history.world.clock.now().wall + SignedDuration::from_secs(*seconds);
-                history.world.clock.set_wall(wall);
-            }
-            Step::Change { what, here } => history.change(what, *here).await,
+    for round in rounds {
+        for Change { what, here } in &round.changes {
+            history.change(what, *here).await;
         }
+        history.take_requests(&mut Draw::new(round.requests)).await;
     }
+    let text = history.world.metrics.render();
+    let hits = text.lines().find_map(|line| line.strip_prefix("claviger_cache_requests_total{cache=\"credential\",result=\"hit\"} "));
+    hits.map_or(0, |hits| hits.parse().unwrap())
 }
 
 impl History {
     async fn begin() -> Self {
-        let world = World::new().await;
+        // Nobody follows the store here: what is loaded may be as old as it likes.
+        let world = World::with(|settings| settings.store.max_staleness = Duration::from_hours(24)).await;
         world.change(Mutation::CreateSpace(new_space("eu", "production"))).await;
         let mut keys = Vec::new();
         for number in 0..KEYS {
             let roles: &[&str] = if number == 3 { &["space-admin@root"] } else { &["deployer@production"] };
-            let new: NewKey = world.new_key(&format!("key-{number}"), roles, &GROUPS[..number.min(1)]);
+            let new: NewKey = world.new_key(LOGINS[number], roles, &GROUPS[..number.min(2)]);
             let known = Known { name: new.name.to_string(), id: new.id, digest: new.digest, old_digest: world.draw_digest() };
             keys.push(known);
             world.make(new).await;
         }
-        Self { world, keys, bindings: Vec::new(), oracle: None }
+        Self { world, keys, bindings: Vec::new(), oracle: None, records: HashMap::new(), tokens: HashMap::new() }
+    }
+
+    /// Requests of a few clients at a few times, in any order, so that most of them have been answered before.
+    async fn take_requests(&mut self, draw: &mut Draw) {
+        let addresses: Vec<Option<&str>> = (0..6).map(|_| if draw.below(16) == 0 { None } else { Some(draw.pick(&ADDRESSES)) }).collect();
+        let times: Vec<_> = (0..4).map(|_| draw.time_of_tokens()).collect();
+        self.world.clock.set_wall(draw.pick(&times));
+        for _ in 0..REQUESTS {
+            match draw.below(40) {
+                0..=2 => self.world.clock.set_wall(draw.pick(&times)),
+                3 | 4 => self.world.clock.advance(Duration::from_millis(draw.below(1500))),
+                5 => self.world.clock.advance(Duration::from_millis(10_000 + draw.below(60_000))),
+                _ => {}
+            }
+            let key = &self.keys[usize::try_from(draw.below(KEYS as u64)).unwrap()];
+            let digest = if draw.below(8) == 0 { key.old_digest } else { key.digest };
+            self.compare(digest, draw.pick(&addresses)).await;
+        }
     }
 
     /// A request for one digest, with the cache and without.
@@ -171,7 +217,11 @@ impl History {
             Some(answer) => answer,
             None => self.world.exchange.credential(&digest, &origin).await,
         };
-        let found = self.world.sluice.find_key(&digest).await.unwrap().map(|found| found.key);
+        if !self.records.contains_key(&digest) {
+            let found = self.world.sluice.find_key(&digest).await.unwrap().map(|found| found.key);
+            self.records.insert(digest, found);
+        }
+        let found = self.records.get(&digest).cloned().flatten();
         let fresh = match &found {
             Some(record) => self.decide(record, &digest, &origin).await,
             None => Err(Refusal::InvalidKey(WhyInvalid::Unknown)),
@@ -182,7 +232,12 @@ impl History {
                 let ends = record.secret(&digest).and_then(|secret| record.usable_until(secret));
                 // Tokens count in whole seconds, keys do not: in the last part of a second that a key lives for, its token is over already.
                 let last_second = ends.is_some_and(|end| end.as_second() <= origin.at.wall.as_second());
-                let claims = if last_second { claims_unverified(&credential) } else { self.world.claims(&credential) };
+                let claims = self.claims(&credential, last_second);
+                let now = origin.at.wall.as_second();
+                assert!(
+                    claims["iat"].as_i64().unwrap() <= now && (last_second || now < claims["exp"].as_i64().unwrap()),
+                    "{claims} at {now}"
+                );
                 let said: BTreeMap<String, Vec<String>> = serde_json::from_value(claims["roles"].clone()).unwrap();
                 let wanted: BTreeMap<String, Vec<String>> =
                     roles.iter().map(|(space, roles)| (space.to_string(), roles.iter().map(ToString::to_string).collect())).collect();
@@ -198,22 +253,22 @@ impl History {
 
     /// What the store alone says: the roles in force and the groups.
     async fn decide(&mut self, key: &KeyRecord, digest: &KeyDigest, origin: &Origin) -> Result<(RolesBySpace, Vec<String>), Refusal> {
-        let now = self.world.sluice.snapshot().await.unwrap();
-        if self.oracle.as_ref().is_none_or(|(revision, _)| *revision != now.revision) {
+        if self.oracle.is_none() {
+            let now = self.world.sluice.snapshot().await.unwrap();
             let explainer = match Explainer::load(&self.world.settings, &*self.world.sluice).await {
-                Ok(explainer) => Ok(explainer),
-                Err(ExchangeError::Policies(_)) => Err(now.clone()),
+                Ok(explainer) => Some(explainer),
+                Err(ExchangeError::Policies(_)) => None,
                 Err(other) => panic!("{other}"),
             };
-            self.oracle = Some((now.revision, explainer));
+            self.oracle = Some((now, explainer));
         }
-        let (_, oracle) = self.oracle.as_ref().expect("just made");
-        let (decision, outcome) = match oracle {
-            Ok(explainer) => {
+        let (now, explainer) = self.oracle.as_ref().expect("just made");
+        let (decision, outcome) = match explainer {
+            Some(explainer) => {
                 let explanation = explainer.explain(key, origin).await;
                 (explanation.decision, explanation.outcome)
             }
-            Err(snapshot) => without_policies(snapshot, key, origin),
+            None => without_policies(now, key, origin),
         };
         if let Err(refusal @ Refusal::InvalidKey(_)) = outcome {
             return Err(refusal);
@@ -223,7 +278,7 @@ impl History {
         }
         outcome?;
         let decision = decision.expect("an outcome that lets in is a decision's");
-        Ok((decision.grants.effective(&now), decision.groups))
+        Ok((decision.grants.effective(now), decision.groups))
     }
 
     async fn change(&mut self, what: &What, here: bool) {
@@ -237,6 +292,7 @@ impl History {
             Err(StoreError::Conflict(_) | StoreError::NotFound(_)) => return,
             Err(error @ StoreError::Unavailable(_)) => panic!("{error}"),
         }
+        (self.oracle, self.records) = (None, HashMap::new());
         if let What::Rotate { key, .. } = what {
             let known = &mut self.keys[*key];
             std::mem::swap(&mut known.digest, &mut known.old_digest);
@@ -283,7 +339,11 @@ impl History {
                 Mutation::UpdateSpace { id, name: None, description: None, labels: None, parent }
             }
             What::PutPolicy { name, rules } => {
-                let LoginPolicy { name, source, rego } = policy(POLICIES[*name].0, POLICIES[*rules].1);
+                let rules = match rules {
+                    Rules::Known(number) => KNOWN[*number].to_owned(),
+                    Rules::Drawn(seed) => Draw::new(*seed).policy(),
+                };
+                let LoginPolicy { name, source, rego } = policy(POLICIES[*name], &rules);
                 let exists = self.world.exchange.snapshot().policies.iter().any(|policy| policy.name == name);
                 if exists {
                     Mutation::UpdatePolicy { name, source, rego }
@@ -291,9 +351,18 @@ impl History {
                     Mutation::CreatePolicy(LoginPolicy { name, source, rego })
                 }
             }
-            What::DropPolicy(name) => Mutation::DeletePolicy { name: POLICIES[*name].0.parse().unwrap() },
+            What::DropPolicy(name) => Mutation::DeletePolicy { name: POLICIES[*name].parse().unwrap() },
             What::SetStrategy(number) => Mutation::SetStrategy(RoleStrategy::ALL[*number]),
         }
+    }
+
+    /// The signature is looked at once.
+    fn claims(&mut self, credential: &Credential, last_second: bool) -> serde_json::Value {
+        if last_second {
+            return claims_unverified(credential);
+        }
+        let header = credential.header().to_str().unwrap();
+        self.tokens.entry(header.to_owned()).or_insert_with(|| self.world.claims(credential)).clone()
     }
 
     fn bind(&mut self, subject: Subject, number: usize, space: usize) -> Mutation {

@@ -272,7 +272,7 @@ async fn an_error_of_a_builtin_is_undefined_as_in_opa() {
 #[tokio::test]
 async fn no_policies_give_no_verdicts() {
     let set = Arc::new(PolicySet::none());
-    assert!(set.is_empty() && !set.reads().address && !set.reads().time);
+    assert!(set.is_empty() && !set.reads().reads_address() && !set.reads().reads_time());
     assert_eq!(Question::by("x").ask(&set).await, Ok(Vec::new()));
 }
 

@@ -28,6 +28,8 @@ use std::sync::Arc;
 use regorus::unstable::{BUILTINS, Expr, ExprRef, Ref, Source, Span};
 use regorus::{Engine, LimitError, Value};
 
+pub(super) use net::network;
+
 /// A function of ours.
 #[derive(Clone, Copy)]
 enum Own {
@@ -129,15 +131,20 @@ pub(super) fn add(engine: &mut Engine, name: &str) -> anyhow::Result<()> {
     engine.add_extension((*name).to_owned(), *arity, Box::new(move |args: Vec<Value>| theirs.call(&args)))
 }
 
-/// Whether a builtin has an answer to these arguments.
-pub(super) fn has_answer(name: &str, args: &[Value]) -> bool {
+/// Calls a function outside of any evaluation; undefined where it fails.
+pub(super) fn call_alone(name: &str, args: &[Value]) -> Value {
     budget::start(ONE_ANSWER);
     let answer = match (own(name), BUILTINS.get_key_value(name)) {
         (Some((_, _, function)), _) => function.call(args),
         (None, Some((name, (function, arity)))) => Theirs::new(name, *function, *arity).and_then(|theirs| theirs.call(args)),
-        (None, None) => return false,
+        (None, None) => return Value::Undefined,
     };
-    answer.is_ok_and(|answer| answer != Value::Undefined)
+    answer.unwrap_or(Value::Undefined)
+}
+
+/// Whether a builtin has an answer to these arguments.
+pub(super) fn has_answer(name: &str, args: &[Value]) -> bool {
+    call_alone(name, args) != Value::Undefined
 }
 
 /// Bytes that one answer may take that is asked for outside of an evaluation.

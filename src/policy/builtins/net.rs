@@ -106,7 +106,7 @@ fn contains(outer: &str, inner: &str) -> Option<bool> {
 }
 
 /// Reads a network as Go's `net.ParseCIDR` does: digits only in the prefix, no zeros in front of an octet, host bits cleared.
-fn network(text: &str) -> Option<IpNet> {
+pub(in crate::policy) fn network(text: &str) -> Option<IpNet> {
     let (address, prefix) = text.split_once('/')?;
     if prefix.is_empty() || prefix.len() > 3 || !prefix.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

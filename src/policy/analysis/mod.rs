@@ -1,0 +1,90 @@
+//! What an answer depends on: how much of a request's address and time the policies can tell.
+//!
+//! Whatever else stands in `input` tells of the key and the snapshot, and an answer is remembered for these as they were. Address and
+//! time differ from request to request, so what policies read of them decides how many answers one key has. This room finds that out
+//! from a policy's text, when it is loaded, and puts requests into classes by it: two requests of one class get the same answer from
+//! every policy. A policy that only tests the address against networks makes a class for each network, and not one for each client; one
+//! that only asks for the hour makes a class for each hour, and not one for each second.
+//!
+//! Why that is right:
+//!
+//! 1. The rules that count can use the address in these ways and no others, or else all of it counts as read: as what
+//!    `net.cidr_contains` and `net.cidr_intersects` look for, and in comparisons for equality; and in both cases only with texts that
+//!    stand in the policy. A text that a builtin makes, or that comes from `input`, is none that stands there.
+//! 2. All those texts are known. Which networks among them hold the address ([`networks`]) decides every such test, the address alone
+//!    being a network of one address. So an evaluation takes the same steps for all addresses of one class.
+//! 3. In the same way the time is used by `time.clock`, `time.weekday` and `time.date` in zones that stand in the policy, or compared
+//!    with times that do, or else all of it counts as read. What these functions answer, and between which of the times it lies, is the
+//!    class ([`calendar`]). The functions themselves are asked, so that no knowledge of zones is needed here that could be another than
+//!    theirs.
+//! 4. What an evaluation does is decided by its input alone: policies cannot ask for time, randomness or anything else.
+//!
+//! What cannot be analysed reads everything: another rule in the place of one (`with data…`), a function that is no name, a variable that
+//! nothing seen here binds. A mistake in this room would be a wrong hit, which is a breach; `tests/it/cache_property.rs` and
+//! `tests/it/policy_classes.rs` look for one.
+
+mod calendar;
+mod calls;
+mod definition;
+mod networks;
+mod pattern;
+mod reads;
+mod source;
+#[cfg(test)]
+mod tests;
+mod uses;
+mod walk;
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+
+use self::calendar::Calendar;
+
+pub use self::reads::{Facet, Reads, truncated};
+pub(super) use self::walk::depends;
+
+/// What the answers of one policy depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Depends {
+    address: Extent<BTreeSet<IpNet>>,
+    time: Extent<Calendar>,
+}
+
+impl Depends {
+    /// Whether two requests of one key are the same to the policy, as long as the key and what all keys share are the same.
+    pub(super) fn on_the_key_alone(&self) -> bool {
+        self.address == Extent::Nothing && self.time == Extent::Nothing
+    }
+}
+
+/// How much of something is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Extent<T> {
+    #[default]
+    Nothing,
+    /// Which class it is in.
+    Classes(T),
+    Everything,
+}
+
+impl<T: Clone> Extent<T> {
+    /// As much as either.
+    fn merge(&mut self, other: &Self, merge: impl FnOnce(&mut T, &T)) {
+        match (&mut *self, other) {
+            (Self::Everything, _) | (_, Self::Nothing) => {}
+            (Self::Classes(classes), Self::Classes(more)) => merge(classes, more),
+            (Self::Nothing | Self::Classes(_), _) => *self = other.clone(),
+        }
+    }
+}
+
+impl<T> Extent<T> {
+    fn map<U>(self, map: impl FnOnce(T) -> U) -> Extent<U> {
+        match self {
+            Self::Nothing => Extent::Nothing,
+            Self::Classes(classes) => Extent::Classes(map(classes)),
+            Self::Everything => Extent::Everything,
+        }
+    }
+}
