@@ -33,7 +33,8 @@ pub(super) enum Boarding<K: Eq + Hash + Clone, V> {
 /// The duty to answer.
 pub(super) struct Pilot<K: Eq + Hash + Clone, V> {
     flights: Arc<Flights<K, V>>,
-    key: K,
+    /// Until it has landed.
+    key: Option<K>,
     answer: watch::Sender<Option<V>>,
 }
 
@@ -66,7 +67,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Flights<K, V> {
             }
             Entry::Vacant(place) => {
                 let (sender, receiver) = watch::channel(None);
-                let pilot = Pilot { flights: Arc::clone(self), key: place.key().clone(), answer: sender };
+                let pilot = Pilot { flights: Arc::clone(self), key: Some(place.key().clone()), answer: sender };
                 place.insert(receiver.clone());
                 Boarding::First(pilot, Seat { flights: Arc::clone(self), answer: receiver })
             }
@@ -82,14 +83,22 @@ impl<K: Eq + Hash + Clone, V> Flights<K, V> {
 
 impl<K: Eq + Hash + Clone, V> Pilot<K, V> {
     /// Answers everybody who waits. Whoever asks from now on begins anew, or finds what was remembered.
-    pub(super) fn land(self, answer: V) {
+    pub(super) fn land(mut self, answer: V) {
+        // In this order, or else whoever has got the answer and asks again at once would join what has landed.
+        self.leave();
         self.answer.send_replace(Some(answer));
+    }
+
+    fn leave(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.flights.running().remove(&key);
+        }
     }
 }
 
 impl<K: Eq + Hash + Clone, V> Drop for Pilot<K, V> {
     fn drop(&mut self) {
-        self.flights.running().remove(&self.key);
+        self.leave();
     }
 }
 
