@@ -241,7 +241,7 @@ fn answer(question: Question, works: &Works) -> bool {
             continue;
         }
         course.begin(index, now());
-        match policy.ask(value.get_or_init(|| input.value()).clone(), now) {
+        match policy.ask(value.get_or_init(|| input.value()), now) {
             Ok(verdict) => {
                 policy.remembered.iter().for_each(|remembered| remembered.keep(&input, &verdict));
                 verdicts.push((policy.name.clone(), verdict));

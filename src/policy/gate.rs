@@ -61,40 +61,50 @@ pub(super) fn read(result: &Value) -> Result<Verdict, String> {
     let mut verdict = Verdict::default();
     for (name, values) in collected.iter() {
         let name: &str = name.as_string().map_err(|_| "it gave no answer".to_owned())?;
-        let Some(value) = values.as_array().ok().and_then(|values| values.first()) else { continue };
-        let Some(shape) = shape(name) else { continue };
-        match shape {
-            Shape::Flag => {
-                let Value::Bool(flag) = value else { return Err(wrong(name, "true or false", value)) };
-                match name {
-                    "allow" => verdict.allow = *flag,
-                    "deny" => verdict.deny = *flag,
-                    "admin" => verdict.admin = *flag,
-                    "deny_admin" => verdict.deny_admin = *flag,
-                    "sample" => verdict.sample = *flag,
-                    other => return Err(format!("`{other}` is read by nobody")),
-                }
-            }
-            Shape::Names => {
-                let names = names(name, value)?;
-                match name {
-                    "space_admin" => verdict.space_roles.extend(names.map(|space| (space, SystemRoleClaim::Admin))),
-                    "space_write" => verdict.space_roles.extend(names.map(|space| (space, SystemRoleClaim::Write))),
-                    "space_read" => verdict.space_roles.extend(names.map(|space| (space, SystemRoleClaim::Read))),
-                    "team" => verdict.teams.extend(names),
-                    other => return Err(format!("`{other}` is read by nobody")),
-                }
-            }
-            Shape::Roles => {
-                let Value::Object(spaces) = value else { return Err(wrong(name, "an object of spaces", value)) };
-                for (space, roles) in spaces.iter() {
-                    let space = space.as_string().map_err(|_| wrong(name, "an object whose keys are the names of spaces", space))?;
-                    verdict.roles.extend(names(name, roles)?.map(|role| (space.to_string(), role)));
-                }
-            }
+        if let Some(value) = values.as_array().ok().and_then(|values| values.first()) {
+            read_rule(&mut verdict, name, value)?;
         }
     }
     Ok(verdict)
+}
+
+/// Adds what a rule's value says, if the rule counts.
+///
+/// # Errors
+/// As of [`read`].
+pub(super) fn read_rule(verdict: &mut Verdict, name: &str, value: &Value) -> Result<(), String> {
+    match shape(name) {
+        None => {}
+        Some(Shape::Flag) => {
+            let Value::Bool(flag) = value else { return Err(wrong(name, "true or false", value)) };
+            match name {
+                "allow" => verdict.allow = *flag,
+                "deny" => verdict.deny = *flag,
+                "admin" => verdict.admin = *flag,
+                "deny_admin" => verdict.deny_admin = *flag,
+                "sample" => verdict.sample = *flag,
+                other => return Err(format!("`{other}` is read by nobody")),
+            }
+        }
+        Some(Shape::Names) => {
+            let names = names(name, value)?;
+            match name {
+                "space_admin" => verdict.space_roles.extend(names.map(|space| (space, SystemRoleClaim::Admin))),
+                "space_write" => verdict.space_roles.extend(names.map(|space| (space, SystemRoleClaim::Write))),
+                "space_read" => verdict.space_roles.extend(names.map(|space| (space, SystemRoleClaim::Read))),
+                "team" => verdict.teams.extend(names),
+                other => return Err(format!("`{other}` is read by nobody")),
+            }
+        }
+        Some(Shape::Roles) => {
+            let Value::Object(spaces) = value else { return Err(wrong(name, "an object of spaces", value)) };
+            for (space, roles) in spaces.iter() {
+                let space = space.as_string().map_err(|_| wrong(name, "an object whose keys are the names of spaces", space))?;
+                verdict.roles.extend(names(name, roles)?.map(|role| (space.to_string(), role)));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Reads what one rule gives by itself: its value, or the item that it puts into a set, at the steps behind the rule's name.

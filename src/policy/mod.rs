@@ -27,6 +27,7 @@ mod input;
 mod mark;
 mod module;
 mod networks;
+mod plain;
 mod remembered;
 mod set;
 pub mod testing;

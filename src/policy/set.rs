@@ -17,6 +17,7 @@ use super::builtins;
 use super::builtins::budget::{self, Exceeded};
 use super::check::{self, Findings, Whole};
 use super::fault::PolicyFault;
+use super::plain::{self, Plain};
 use super::remembered::Remembered;
 use super::vocabulary::Vocabulary;
 use super::{PolicyError, PolicyLimits, PolicySource, Reads, gate, input, module};
@@ -39,6 +40,8 @@ pub(super) struct Policy {
     module: Ref<Module>,
     /// Prepared, that is: evaluated once. A copy of an engine that is not would analyse its modules anew, each time.
     engine: Engine,
+    /// The short way to a verdict, if there is one.
+    plain: Option<Plain>,
     limits: PolicyLimits,
     /// The same for the same text, in whatever set and under whatever name.
     pub(super) identity: Identity,
@@ -223,7 +226,8 @@ pub(super) fn load(source: &PolicySource, limits: PolicyLimits) -> Result<Policy
     let mut engine = parsed.engine;
     prepare(&mut engine, &calls, &rules, limits).map_err(|error| vec![PolicyFault::of_engine(&place, &source.text, &error)])?;
     let identity = Identity::of(source);
-    Ok(Policy { name: source.name.clone(), place, module: parsed.module, engine, limits, identity, depends, remembered })
+    let plain = Plain::of(&parsed.module);
+    Ok(Policy { name: source.name.clone(), place, module: parsed.module, engine, plain, limits, identity, depends, remembered })
 }
 
 /// Makes the engine ready to be copied: the functions that are called, the gate, and one evaluation.
@@ -247,7 +251,31 @@ fn prepare(engine: &mut Engine, calls: &BTreeSet<String>, rules: &BTreeSet<Strin
 
 impl Policy {
     /// Evaluates the policy on this thread, which should have a large stack.
-    pub(super) fn ask(&self, input: Value, now: impl Fn() -> Duration) -> Result<Verdict, PolicyError> {
+    pub(super) fn ask(&self, input: &Value, now: impl Fn() -> Duration) -> Result<Verdict, PolicyError> {
+        let plainly = self.ask_plainly(input, &now);
+        match plainly {
+            Some(verdict) if !cfg!(debug_assertions) => Ok(verdict),
+            Some(verdict) => self.ask_engine(input.clone(), now).and_then(|other| {
+                if other == verdict {
+                    Ok(other)
+                } else {
+                    Err(PolicyError::Failed(self.name.clone(), "the short way gives another verdict".to_owned()))
+                }
+            }),
+            None => self.ask_engine(input.clone(), now),
+        }
+    }
+
+    /// The short way; `None`: it is not for this policy, or not for this input.
+    fn ask_plainly(&self, input: &Value, now: &impl Fn() -> Duration) -> Option<Verdict> {
+        let plain = self.plain.as_ref()?;
+        budget::start(self.limits.memory);
+        let time_is_up = plain::until(self.limits.time, now);
+        let verdict = catch_unwind(AssertUnwindSafe(|| plain.ask(input, &time_is_up))).ok().flatten()?;
+        if budget::exceeded().is_some() || time_is_up() { None } else { Some(verdict) }
+    }
+
+    fn ask_engine(&self, input: Value, now: impl Fn() -> Duration) -> Result<Verdict, PolicyError> {
         let begun = now();
         budget::start(self.limits.memory);
         // The copy is thrown away whatever happens, so a panic leaves nothing broken behind.

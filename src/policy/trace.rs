@@ -85,7 +85,7 @@ impl Tracer {
         on_thread(|| {
             let (value, clock) = (input.value(), SystemClock::start());
             let steps = self.marked.steps(value.clone());
-            Trace { verdict: self.policy.ask(value, || clock.now().monotonic), steps }
+            Trace { verdict: self.policy.ask(&value, || clock.now().monotonic), steps }
         })
         .unwrap_or_else(failed)
     }

@@ -82,7 +82,7 @@ pub(super) fn admit(args: &[Value]) -> Result<(), Exceeded> {
 
 /// The size of the values as if nothing in them were shared; stops counting above `most`. Without end if they are too deep, or if a
 /// number among them is too long.
-pub(super) fn size(values: &[Value], most: usize) -> usize {
+pub(in crate::policy) fn size(values: &[Value], most: usize) -> usize {
     let mut total = 0_usize;
     let mut waiting: Vec<(&Value, u32)> = Vec::new();
     for value in values {

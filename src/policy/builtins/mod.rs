@@ -115,20 +115,55 @@ fn functions() -> impl Iterator<Item = &'static Function> {
 
 /// Makes a function callable. Only those that a policy calls are added: an engine's copy costs more with each.
 pub(super) fn add(engine: &mut Engine, name: &str) -> anyhow::Result<()> {
-    if let Some((name, arity, function)) = own(name) {
-        let call = move |args: Vec<Value>| {
-            budget::admit(&args)?;
-            growth::check(name, &args)?;
-            work::check(name, &args)?;
-            let value = function.call(&args)?;
-            budget::charge_value(&value)?;
-            Ok(value)
-        };
-        return engine.add_extension(name.to_owned(), arity, Box::new(call));
+    let Some(function) = Callable::of(name) else { anyhow::bail!("there is no function {name}") };
+    engine.add_extension(name.to_owned(), function.arity, Box::new(move |args: Vec<Value>| function.call(&args)))
+}
+
+/// A function that a policy may call, with all that is looked at before and after it is.
+#[derive(Clone)]
+pub(super) struct Callable {
+    arity: u8,
+    function: Either,
+}
+
+#[derive(Clone)]
+enum Either {
+    Ours(&'static str, Own),
+    Theirs(Theirs),
+}
+
+impl Callable {
+    /// `None`: there is none of that name.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        if let Some((name, arity, function)) = own(name) {
+            return Some(Self { arity, function: Either::Ours(name, function) });
+        }
+        let (name, (function, arity)) = BUILTINS.get_key_value(name)?;
+        Some(Self { arity: *arity, function: Either::Theirs(Theirs::new(name, *function, *arity).ok()?) })
     }
-    let Some((name, (function, arity))) = BUILTINS.get_key_value(name) else { anyhow::bail!("there is no function {name}") };
-    let theirs = Theirs::new(name, *function, *arity)?;
-    engine.add_extension((*name).to_owned(), *arity, Box::new(move |args: Vec<Value>| theirs.call(&args)))
+
+    /// How many arguments it takes.
+    pub(super) fn arity(&self) -> usize {
+        usize::from(self.arity)
+    }
+
+    /// Calls it.
+    ///
+    /// # Errors
+    /// When the evaluation must not go on.
+    pub(super) fn call(&self, args: &[Value]) -> anyhow::Result<Value> {
+        match &self.function {
+            Either::Ours(name, function) => {
+                budget::admit(args)?;
+                growth::check(name, args)?;
+                work::check(name, args)?;
+                let value = function.call(args)?;
+                budget::charge_value(&value)?;
+                Ok(value)
+            }
+            Either::Theirs(theirs) => theirs.call(args),
+        }
+    }
 }
 
 /// Calls a function outside of any evaluation; undefined where it fails.

@@ -113,7 +113,7 @@ pub(in crate::policy) fn path(expr: &Expr) -> Option<Vec<&str>> {
 
 /// The expressions directly in one, those of its query left out. Of a call: its arguments. Of a reference: its indices, and what it
 /// begins with if that is not a variable, so that a reference is seen once and as a whole.
-pub(super) fn parts(expr: &Expr) -> Vec<&Expr> {
+pub(in crate::policy) fn parts(expr: &Expr) -> Vec<&Expr> {
     match expr {
         Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. } | Expr::Var { .. } => {
             Vec::new()
@@ -138,7 +138,7 @@ pub(super) fn parts(expr: &Expr) -> Vec<&Expr> {
 }
 
 /// The query of a comprehension.
-pub(super) fn query(expr: &Expr) -> Option<&Query> {
+pub(in crate::policy) fn query(expr: &Expr) -> Option<&Query> {
     match expr {
         Expr::ArrayCompr { query, .. } | Expr::SetCompr { query, .. } | Expr::ObjectCompr { query, .. } => Some(query),
         _ => None,
