@@ -35,7 +35,7 @@ pub enum Via {
 }
 
 /// Everything that a key holds; sorted, each fact once.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Grants(BTreeSet<Grant>);
 

@@ -9,6 +9,7 @@ mod rows;
 mod sqlite;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -17,7 +18,8 @@ use self::sqlite::SqliteStore;
 use crate::clock::Clock;
 use crate::config::StoreUrl;
 use crate::model::{
-    Actor, AuditEntry, Binding, BindingId, Change, Changes, KeyDigest, KeyId, KeyName, KeyRecord, Mutation, Revision, Snapshot, Strategy,
+    Actor, AuditEntry, Binding, BindingId, Change, Changes, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord, Mutation, Revision, Sample,
+    SampleId, Snapshot, Strategy,
 };
 
 /// What can go wrong with a store.
@@ -54,6 +56,11 @@ pub struct FoundKey {
     pub as_of: Revision,
 }
 
+/// How many samples a store keeps: the newest.
+pub const SAMPLES_MAX: u32 = 100;
+/// How long it keeps one.
+pub const SAMPLES_KEPT_FOR: Duration = Duration::from_hours(7 * 24);
+
 /// Where keys, roles, spaces, groups, bindings and policies live.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -75,6 +82,15 @@ pub trait Store: Send + Sync + 'static {
     async fn woken(&self);
     /// Notes that secrets were presented with success at about these times. Not a change: no revision, no audit.
     async fn record_use(&self, uses: &[(KeyDigest, Timestamp)]) -> Result<(), StoreError>;
+    /// Keeps samples, in this order, and gives up those that are too old or too many, though none is new. Not a change: no revision,
+    /// nothing in the feed, no audit.
+    async fn keep_samples(&self, samples: &[Sample]) -> Result<(), StoreError>;
+    /// The samples that are not too old, newest first.
+    async fn samples(&self) -> Result<Vec<KeptSample>, StoreError>;
+    /// The sample with this number, if it is not too old.
+    async fn sample(&self, id: SampleId) -> Result<Option<KeptSample>, StoreError>;
+    /// Gives up every sample; how many there were. Not a change either.
+    async fn clear_samples(&self) -> Result<u64, StoreError>;
     /// The key with this id.
     async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>, StoreError>;
     /// The key with this name that is not revoked.

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::{FoundKey, StoreError};
 use crate::model::{
-    ActionPattern, AuditEntry, Binding, BindingId, Change, Group, GroupName, KeyBinding, KeyDigest, KeyId, KeyRecord, LoginPolicy, Reach,
-    Revision, Role, RoleId, SecretRecord, Space, SpaceId, Strategy, Subject, SystemRole,
+    ActionPattern, AuditEntry, Binding, BindingId, Change, Group, GroupName, KeptSample, KeyBinding, KeyDigest, KeyId, KeyRecord,
+    LoginPolicy, Reach, Revision, Role, RoleId, Sample, SampleId, SampledKey, SecretRecord, Space, SpaceId, Strategy, Subject, SystemRole,
 };
 
 /// id, name, description, created, expires, disabled, revoked; groups, newest two secrets, bindings: JSON arrays in any order.
@@ -32,6 +32,8 @@ pub(super) type PolicyRow = (String, String, Option<String>);
 pub(super) type ChangeRow = (i64, i64, Option<String>, Option<Vec<u8>>);
 /// revision, at, actor, remote address, action, resource, before, after, request.
 pub(super) type AuditRow = (i64, i64, String, Option<String>, String, String, Option<String>, Option<String>, Option<String>);
+/// number, at, key, the key's name, answer and input as JSON.
+pub(super) type SampleRow = (i64, i64, String, String, String, String);
 
 /// The store holds what it cannot hold.
 pub(super) fn nonsense(what: &str, why: impl std::fmt::Display) -> StoreError {
@@ -187,6 +189,13 @@ pub(super) fn audit(
         after: value(after)?,
         request_id,
     })
+}
+
+pub(super) fn sample((number, at, key, name, answer, input): SampleRow) -> Result<KeptSample, StoreError> {
+    let id = u64::try_from(number).map(SampleId).map_err(|error| nonsense("a sample", error))?;
+    let key = SampledKey { id: parsed("a sample", &key)?, name: parsed("a sample", &name)? };
+    let sample = Sample { at: time(at)?, key, answer: json("a sample's answer", &answer)?, input: json("a sample's input", &input)? };
+    Ok(KeptSample { id, sample })
 }
 
 /// A list as a JSON array.

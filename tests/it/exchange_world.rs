@@ -11,8 +11,8 @@ use claviger::clock::{Clock, ManualClock};
 use claviger::config::{Settings, StoreUrl};
 use claviger::exchange::{Credential, Exchange, Origin};
 use claviger::model::{
-    Actor, AuditEntry, Binding, BindingId, Change, Changes, KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Mutation, NewKey, PlainKey,
-    Refusal, RegoVersion, Revision, RoleId, Snapshot, Space, SpaceId, Strategy,
+    Actor, AuditEntry, Binding, BindingId, Change, Changes, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Mutation,
+    NewKey, PlainKey, Refusal, RegoVersion, Revision, RoleId, Sample, SampleId, Snapshot, Space, SpaceId, Strategy,
 };
 use claviger::store::{self, FoundKey, Page, Store, StoreError};
 use claviger::telemetry::Metrics;
@@ -357,6 +357,22 @@ impl Store for Sluice {
     async fn record_use(&self, uses: &[(KeyDigest, Timestamp)]) -> Result<(), StoreError> {
         self.check()?;
         self.store.record_use(uses).await
+    }
+
+    async fn keep_samples(&self, samples: &[Sample]) -> Result<(), StoreError> {
+        self.store.keep_samples(samples).await
+    }
+
+    async fn samples(&self) -> Result<Vec<KeptSample>, StoreError> {
+        self.store.samples().await
+    }
+
+    async fn sample(&self, id: SampleId) -> Result<Option<KeptSample>, StoreError> {
+        self.store.sample(id).await
+    }
+
+    async fn clear_samples(&self) -> Result<u64, StoreError> {
+        self.store.clear_samples().await
     }
 
     async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>, StoreError> {

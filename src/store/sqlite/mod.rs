@@ -5,6 +5,7 @@
 //! own; a query costs two hand-overs to it, which is why a key is read by one statement that answers with one row.
 
 mod opening;
+mod samples;
 mod slot;
 mod sql;
 mod tables;
@@ -29,8 +30,8 @@ use super::rows::{self, AuditRow, BindingRow, FoundRow, GroupRow, KeyRow, Policy
 use super::{FoundKey, Page, Store, StoreError};
 use crate::clock::Clock;
 use crate::model::{
-    Actor, AuditEntry, Binding, BindingId, Change, Changes, KeyDigest, KeyId, KeyName, KeyRecord, Mutation, Revision, Snapshot, SpaceTree,
-    Strategy,
+    Actor, AuditEntry, Binding, BindingId, Change, Changes, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord, Mutation, Revision, Sample,
+    SampleId, Snapshot, SpaceTree, Strategy,
 };
 
 /// How long a change waits for another process's, and a reader for a recovery after a crash.
@@ -183,6 +184,22 @@ impl Store for SqliteStore {
         transaction.commit().await?;
         lease.give_back();
         Ok(())
+    }
+
+    async fn keep_samples(&self, samples: &[Sample]) -> Result<(), StoreError> {
+        self.keep(samples).await
+    }
+
+    async fn samples(&self) -> Result<Vec<KeptSample>, StoreError> {
+        self.kept().await
+    }
+
+    async fn sample(&self, id: SampleId) -> Result<Option<KeptSample>, StoreError> {
+        self.kept_one(id).await
+    }
+
+    async fn clear_samples(&self) -> Result<u64, StoreError> {
+        self.clear().await
     }
 
     async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>, StoreError> {

@@ -136,6 +136,16 @@ pub(super) const UPDATE_POLICY: &str = "UPDATE policies SET source = $2, rego = 
 pub(super) const DELETE_POLICY: &str = "DELETE FROM policies WHERE name = $1";
 pub(super) const SET_STRATEGY: &str = "UPDATE state SET strategy = $1";
 
+// Samples.
+
+pub(super) const KEEP_SAMPLE: &str = "INSERT INTO samples (at, key_id, key_name, answer, input) VALUES ($1, $2, $3, $4, $5)";
+pub(super) const SAMPLES: &str = "SELECT id, at, key_id, key_name, answer, input FROM samples WHERE at > $1 ORDER BY id DESC";
+pub(super) const SAMPLE: &str = "SELECT id, at, key_id, key_name, answer, input FROM samples WHERE at > $1 AND id = $2";
+pub(super) const DROP_OLD_SAMPLES: &str = "DELETE FROM samples WHERE at <= $1";
+/// All but the newest `$1`.
+pub(super) const DROP_MORE_SAMPLES: &str = "DELETE FROM samples WHERE id <= (SELECT id FROM samples ORDER BY id DESC LIMIT 1 OFFSET $1)";
+pub(super) const CLEAR_SAMPLES: &str = "DELETE FROM samples";
+
 // What every change leaves behind.
 
 pub(super) const TAKE_REVISION: &str = "UPDATE state SET revision = revision + 1 RETURNING revision";

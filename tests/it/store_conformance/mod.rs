@@ -20,6 +20,7 @@ mod feed;
 mod keys;
 mod listings;
 mod root_admin;
+mod samples;
 mod shared;
 
 use std::sync::Arc;
