@@ -46,6 +46,9 @@ pub enum AppError {
     Io(#[from] std::io::Error),
 }
 
+/// How long the end waits for samples to be written.
+const LAST_SAMPLES: Duration = Duration::from_secs(2);
+
 /// Claviger, running.
 pub struct App {
     exchange: Arc<Exchange>,
@@ -57,6 +60,8 @@ pub struct App {
     drain_timeout: Duration,
     /// Follower and reloader; they end when they are aborted.
     background: Vec<JoinHandle<()>>,
+    /// Writes what policies want kept; ends by itself when it is told that there is no more.
+    sampler: JoinHandle<()>,
 }
 
 struct Ops {
@@ -95,7 +100,8 @@ impl App {
             tokio::spawn(Arc::clone(&exchange).follow()),
             tokio::spawn(reload_on_change(Watch::start(watched), Arc::clone(&exchange))),
         ];
-        Ok(Self { exchange, store, proxy, ops, metrics, lifecycle, drain_timeout: settings.drain_timeout, background })
+        let sampler = tokio::spawn(Arc::clone(&exchange).keep_samples());
+        Ok(Self { exchange, store, proxy, ops, metrics, lifecycle, drain_timeout: settings.drain_timeout, background, sampler })
     }
 
     /// Where the data plane listens.
@@ -132,9 +138,13 @@ impl App {
     /// Not ready, no new connections, what runs is finished within `drain_timeout`; then everything ends.
     ///
     /// The ops listener stays to the end: a probe must see `draining`, not a refused connection.
-    pub async fn drain(self) {
+    pub async fn drain(mut self) {
         self.lifecycle.drain();
         self.proxy.drain(self.drain_timeout).await;
+        self.exchange.close_samples();
+        if tokio::time::timeout(LAST_SAMPLES, &mut self.sampler).await.is_err() {
+            self.sampler.abort();
+        }
         for task in &self.background {
             task.abort();
         }

@@ -31,6 +31,12 @@ pub(super) struct Question<'a> {
     pub(super) origin: &'a Origin,
 }
 
+/// What was decided, and from what verdicts.
+pub(super) struct Decided {
+    pub(super) decision: Decision,
+    pub(super) verdicts: Vec<(PolicyName, Verdict)>,
+}
+
 impl Procedure {
     /// By the settings; `observer` counts evaluations.
     pub(super) fn new(settings: &Settings, evaluator: Evaluator, observer: Option<(Arc<Metrics>, SharedClock)>) -> Self {
@@ -52,16 +58,16 @@ impl Procedure {
     }
 
     /// Decides. `Err`: no decision could be made; a decision to refuse is an `Ok`.
-    pub(super) async fn decide(&self, question: Question<'_>) -> Result<Decision, Refusal> {
+    pub(super) async fn decide(&self, question: &Question<'_>) -> Result<Decided, Refusal> {
         let Question { snapshot, key, .. } = question;
-        let verdicts = if Decision::asks_policies(snapshot, key) { self.ask(&question).await? } else { Vec::new() };
+        let verdicts = if Decision::asks_policies(snapshot, key) { self.ask(question).await? } else { Vec::new() };
         let decision = Decision::make(snapshot, key, &verdicts, self.admit);
         if let Some((metrics, _)) = &self.observer {
             for ignored in &decision.ignored {
                 metrics.policy_ignored_grant(ignored.reason.label());
             }
         }
-        Ok(decision)
+        Ok(Decided { decision, verdicts })
     }
 
     /// What the policies see.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::decide::{Procedure, Question};
+use super::decide::{Decided, Procedure, Question};
 use super::state::{self, Policies};
 use super::{ExchangeError, Origin};
 use crate::config::Settings;
@@ -145,8 +145,8 @@ pub(super) async fn explain(
         return explanation(None, Err(Refusal::InvalidKey(why)));
     }
     let question = Question { snapshot, shared, policies, key: &Arc::new(key.clone()), origin: &origin.canonical() };
-    match procedure.decide(question).await {
-        Ok(decision) => {
+    match procedure.decide(&question).await {
+        Ok(Decided { decision, .. }) => {
             let outcome = decision.outcome.clone();
             explanation(Some(decision), outcome)
         }

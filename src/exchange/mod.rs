@@ -16,6 +16,7 @@ mod follower;
 mod generation;
 mod patience;
 mod resolve;
+mod samples;
 mod state;
 mod sync;
 mod uses;
@@ -35,6 +36,7 @@ use self::flight::Flights;
 use self::follower::{Feed, InForce};
 use self::patience::{PATIENCE, Patience};
 use self::resolve::{Course, Landing, LookedUp, RecordCourse};
+use self::samples::Samples;
 use self::state::State;
 use self::uses::Uses;
 use crate::clock::{Clock, Moment};
@@ -109,6 +111,7 @@ pub struct Exchange {
     flights: Arc<Flights<Course, Landing>>,
     records: Arc<Flights<RecordCourse, LookedUp>>,
     uses: Uses,
+    samples: Samples,
     /// Who holds it, and nobody else, puts changes in force.
     feed: tokio::sync::Mutex<Feed>,
     in_force: watch::Sender<InForce>,
@@ -147,6 +150,7 @@ impl Exchange {
             flights: Flights::new(MOST_FLIGHTS, MOST_WAITING),
             records: Flights::new(MOST_FLIGHTS, MOST_FLIGHTS),
             uses: Uses::default(),
+            samples: Samples::new(Arc::clone(&metrics)),
             feed: tokio::sync::Mutex::new(Feed { seen: revision, files, warned }),
             in_force: watch::Sender::new(InForce { revision, epoch: 0 }),
             contact: AtomicU64::new(nanos(began.monotonic)),

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::cache::{Answer, Entry, Fill};
 use super::credential::{Credential, Says, SignedToken, when};
-use super::decide::{Procedure, Question};
+use super::decide::{Decided, Procedure, Question};
 use super::flight::Boarding;
 use super::generation::Stamp;
 use super::patience::PATIENCE;
+use super::samples::Taken;
 use super::state::State;
 use super::{Exchange, Origin, uses};
 use crate::clock::Moment;
@@ -48,6 +49,14 @@ pub(super) enum Landing {
     Decided(Answer, Arc<Reads>),
     /// With a refusal that does not depend on where the request came from.
     Refused(Refusal),
+}
+
+/// What an attempt comes to.
+struct Attempt {
+    landing: Landing,
+    fill: Fill,
+    /// What a policy wants kept of it.
+    sample: Option<Taken>,
 }
 
 /// What an attempt rests on: read in this order, and all of one epoch.
@@ -107,15 +116,15 @@ impl Exchange {
         }
         // What an attempt has decided was right when it read the key, and that was after the request had come. So the last one may be
         // served though it was not kept.
-        let (mut landing, mut moved) = (Landing::Refused(CONTENTION), 0);
+        let (mut landing, mut sample, mut moved) = (Landing::Refused(CONTENTION), None, 0);
         for _ in 0..PAIRINGS {
             match self.attempt(digest, origin).await {
-                Ok(Some((decided, Fill::Kept))) => {
-                    landing = decided;
-                    break;
-                }
-                Ok(Some((decided, Fill::Moved))) => {
-                    (landing, moved) = (decided, moved + 1);
+                Ok(Some(Attempt { landing: decided, fill, sample: taken })) => {
+                    (landing, sample) = (decided, taken);
+                    match fill {
+                        Fill::Kept => break,
+                        Fill::Moved => moved += 1,
+                    }
                     if moved == ATTEMPTS {
                         break;
                     }
@@ -127,18 +136,21 @@ impl Exchange {
         if let Landing::Decided(Answer { outcome: Ok(_), .. }, _) = &landing {
             self.uses.note(digest, uses::minute_of(origin.at.wall));
         }
+        if let Some(taken) = sample {
+            self.samples.offer(taken, origin.at.monotonic);
+        }
         landing
     }
 
     /// `None`: what was read does not belong together.
-    async fn attempt(&self, digest: &KeyDigest, origin: &Origin) -> Result<Option<(Landing, Fill)>, Refusal> {
+    async fn attempt(&self, digest: &KeyDigest, origin: &Origin) -> Result<Option<Attempt>, Refusal> {
         // 1  What is current, before anything is looked up.
         let standing = self.standing(digest).await?;
 
         // 2  The key, from its entry or the store, and the state that it belongs with.
         let Some(entry) = self.entry(digest, &standing).await? else {
             let fill = self.cache.fill_absence(digest, standing.stamp, origin.at.plus(self.settings.cache.negative_ttl));
-            return Ok(Some((Landing::Refused(Refusal::InvalidKey(WhyInvalid::Unknown)), fill)));
+            return Ok(Some(Attempt { landing: Landing::Refused(Refusal::InvalidKey(WhyInvalid::Unknown)), fill, sample: None }));
         };
         let Some((standing, entry)) = self.paired(digest, standing, entry).await? else { return Ok(None) };
         let Standing { state, .. } = &standing;
@@ -150,14 +162,16 @@ impl Exchange {
 
         // 4, 5  Grants, and what the policies say.
         let question = Question { snapshot: &state.snapshot, shared: &state.shared, policies: &state.policies, key: &entry.key, origin };
-        let decision = self.procedure.decide(question).await?;
+        let Decided { decision, verdicts } = self.procedure.decide(&question).await?;
 
         // 6  The token.
         let answer = self.answer(&standing, &entry, &decision, origin)?;
 
         // 7  Kept only if nothing has changed meanwhile.
         let fill = self.cache.fill(digest, &entry, &answer, origin.at);
-        Ok(Some((Landing::Decided(answer, Arc::clone(&entry.reads)), fill)))
+        let input = decision.sample.then(|| self.procedure.input(&question));
+        let sample = input.map(|input| Taken { at: origin.at.wall, input, decision, verdicts });
+        Ok(Some(Attempt { landing: Landing::Decided(answer, Arc::clone(&entry.reads)), fill, sample }))
     }
 
     /// Reads what an attempt rests on.

@@ -48,6 +48,12 @@ impl SharedInput {
 }
 
 impl LoginInput {
+    /// The same as JSON, for whoever keeps or shows it.
+    #[must_use]
+    pub fn document(&self) -> serde_json::Value {
+        serde_json::to_value(self.value()).unwrap_or_default()
+    }
+
     /// The `input` document. Every field is always there.
     pub(super) fn value(&self) -> Value {
         let teams = self.key.groups.iter().map(|group| text(group.as_str())).collect();
@@ -212,6 +218,7 @@ mod tests {
         });
         let written: serde_json::Value = serde_json::from_str(&question.value().to_json_str().unwrap()).unwrap();
         assert_eq!(written, expected);
+        assert_eq!(question.document(), expected);
     }
 
     #[test]

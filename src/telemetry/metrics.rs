@@ -7,7 +7,7 @@
 //! | `http_requests_total`: 8 methods × 13 codes, and 3 for requests that were too large | 107 |
 //! | the three HTTP histograms, 8 bounds each | 33 |
 //! | `store_operation_duration_seconds`: 5 operations, 4 bounds | 35 |
-//! | everything else | about 105 |
+//! | everything else | about 110 |
 //!
 //! As long as there are no routes, the label `route` is `-`. A full set of method, code and bounds for each of 20 routes is out of
 //! reach within 300 lines: a route that is told apart can have a counter for each class of status and a histogram without inner bounds
@@ -149,6 +149,19 @@ pub enum PolicyResult {
     Overloaded,
 }
 
+/// What became of a request that a login policy wanted kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SampleResult {
+    /// It is in the store.
+    Kept,
+    /// There were too many in that second.
+    TooMany,
+    /// It was larger than a sample may be.
+    TooLarge,
+    /// The store was too slow, or did not take it.
+    Failed,
+}
+
 /// Every series of the process. Where the hot path counts, the place of a member is arithmetic on enums.
 pub struct Metrics {
     /// Requests between their head and the end of their answer.
@@ -176,6 +189,7 @@ pub struct Metrics {
     policy_evaluations: Counters,
     policy_durations: Histograms,
     ignored_grants: Counters,
+    samples: Counters,
     store_operations: Counters,
     store_durations: Histograms,
     propagation: Histograms,
@@ -280,6 +294,12 @@ impl Metrics {
                 ["reason"],
                 IGNORED.map(|reason| [reason]),
             ),
+            samples: Counters::new(
+                "claviger_policy_samples_total",
+                "Requests that login policies wanted kept, and what became of them.",
+                ["result"],
+                ["kept", "too_many", "too_large", "failed"].map(|result| [result]),
+            ),
             store_operations: Counters::new(
                 "claviger_store_operations_total",
                 "Questions and changes to the store.",
@@ -327,6 +347,7 @@ impl Metrics {
             self.policy_evaluations.family(),
             self.policy_durations.family(),
             self.ignored_grants.family(),
+            self.samples.family(),
             self.store_operations.family(),
             self.store_durations.family(),
             self.propagation.family(),
@@ -444,6 +465,17 @@ impl Metrics {
     /// A policy gave a role that was left out; `reason` is `IgnoredReason::label()`.
     pub fn policy_ignored_grant(&self, reason: &'static str) {
         self.ignored_grants.increment(place_or_last(IGNORED.into_iter(), reason));
+    }
+
+    /// Login policies wanted so many requests kept.
+    pub fn policy_sample(&self, result: SampleResult, samples: usize) {
+        let member = match result {
+            SampleResult::Kept => 0,
+            SampleResult::TooMany => 1,
+            SampleResult::TooLarge => 2,
+            SampleResult::Failed => 3,
+        };
+        self.samples.increment_by(member, u64::try_from(samples).unwrap_or(u64::MAX));
     }
 
     /// `op`: the name of a method of `Store`.

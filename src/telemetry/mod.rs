@@ -11,5 +11,5 @@ mod series;
 
 pub use access::Access;
 pub use log::init;
-pub use metrics::{AuthResult, CacheKind, CacheResult, Listener, Metrics, PolicyResult, UpstreamError};
+pub use metrics::{AuthResult, CacheKind, CacheResult, Listener, Metrics, PolicyResult, SampleResult, UpstreamError};
 pub use series::Gauge;

@@ -166,6 +166,11 @@ impl Counters {
         self.cells.add(member, 1);
     }
 
+    /// So many more of it.
+    pub(super) fn increment_by(&self, member: usize, more: u64) {
+        self.cells.add(member, more);
+    }
+
     pub(super) fn family(&self) -> MetricFamily {
         let metric = |(member, labels): (usize, &Vec<LabelPair>)| {
             let mut counter = proto::Counter::default();

@@ -241,6 +241,7 @@ pub(crate) struct Sluice {
     crashes: AtomicBool,
     held_before: Mutex<Option<Arc<Hold>>>,
     held_after: Mutex<Option<Arc<Hold>>>,
+    held_samples: Mutex<Option<Arc<Hold>>>,
 }
 
 /// A look-up that is kept from reading the store, or from answering when it has read it.
@@ -265,8 +266,8 @@ impl Sluice {
     fn before(store: Arc<dyn Store>) -> Self {
         let (look_ups, snapshots) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let (broken, crashes) = (AtomicBool::new(false), AtomicBool::new(false));
-        let (held_before, held_after) = (Mutex::new(None), Mutex::new(None));
-        Self { store, look_ups, snapshots, broken, crashes, held_before, held_after }
+        let (held_before, held_after, held_samples) = (Mutex::new(None), Mutex::new(None), Mutex::new(None));
+        Self { store, look_ups, snapshots, broken, crashes, held_before, held_after, held_samples }
     }
 
     /// How often keys were looked up.
@@ -287,6 +288,11 @@ impl Sluice {
     /// The next look-up of a key reads the store when it is let.
     pub(crate) fn hold_next_before_reading(&self) -> Arc<Hold> {
         hold(&self.held_before)
+    }
+
+    /// The next samples are kept when they are let.
+    pub(crate) fn hold_next_samples(&self) -> Arc<Hold> {
+        hold(&self.held_samples)
     }
 
     /// From now on nothing can be read.
@@ -360,6 +366,8 @@ impl Store for Sluice {
     }
 
     async fn keep_samples(&self, samples: &[Sample]) -> Result<(), StoreError> {
+        self.check()?;
+        pass(&self.held_samples).await;
         self.store.keep_samples(samples).await
     }
 

@@ -13,6 +13,7 @@ mod dev;
 mod example_policies;
 mod exchange;
 mod exchange_classes;
+mod exchange_samples;
 mod exchange_world;
 mod explain;
 mod loom_generation;

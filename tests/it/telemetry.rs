@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use claviger::telemetry::{AuthResult, CacheKind, CacheResult, Listener, Metrics, PolicyResult, UpstreamError};
+use claviger::telemetry::{AuthResult, CacheKind, CacheResult, Listener, Metrics, PolicyResult, SampleResult, UpstreamError};
 use http::{Method, StatusCode};
 
 /// Name and labels of every line that is a sample.
@@ -62,6 +62,9 @@ fn count_everything(metrics: &Metrics) {
     metrics.connections(Listener::Ops).inc();
     metrics.policy_ignored_grant("unknown_space");
     metrics.policy_ignored_grant("never heard of");
+    for result in [SampleResult::Kept, SampleResult::TooMany, SampleResult::TooLarge, SampleResult::Failed] {
+        metrics.policy_sample(result, 7);
+    }
     metrics.token_issued("ES256");
     metrics.token_issued("never heard of");
     metrics.signing_keys([("current", 1), ("next", 1), ("never heard of", 2)]);
@@ -106,6 +109,7 @@ fn every_family_of_the_contract_is_there() {
         "policy_evaluations_total counter",
         "policy_evaluation_duration_seconds histogram",
         "policy_ignored_grants_total counter",
+        "policy_samples_total counter",
         "store_operations_total counter",
         "store_operation_duration_seconds histogram",
         "store_revision gauge",
