@@ -13,7 +13,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Colour, Settings, StoreUrl};
 use crate::exchange::{ExchangeError, Explainer};
 use crate::model::{
-    Actor, AuditEntry, Binding, BindingId, Change, KEY_PREFIX, KeyId, KeyName, KeyRecord, Mutation, PlainKey, Snapshot, Strategy,
+    Actor, AuditEntry, Binding, BindingId, Change, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord, Mutation, PlainKey, SampleId,
+    Snapshot, Strategy,
 };
 use crate::policy::Vocabulary;
 use crate::store::{self, Page, Store, StoreError};
@@ -223,6 +224,22 @@ impl OpenStore {
                 return Ok(entries);
             }
         }
+    }
+
+    /// Every sample that is kept, newest first.
+    pub(crate) async fn samples(&self) -> Result<Vec<KeptSample>, Failure> {
+        Ok(self.store.samples().await?)
+    }
+
+    /// The sample with this number.
+    pub(crate) async fn sample(&self, id: SampleId) -> Result<KeptSample, Failure> {
+        let found = self.store.sample(id).await?;
+        found.ok_or_else(|| Failure::refused(format_args!("there is no sample {id}; `policy sample list` shows those that are kept")))
+    }
+
+    /// Gives up every sample; how many there were.
+    pub(crate) async fn clear_samples(&self) -> Result<u64, Failure> {
+        Ok(self.store.clear_samples().await?)
     }
 
     /// Returns when something may have changed; see [`Store::woken`].

@@ -27,6 +27,6 @@ pub use mutation::{Actor, AuditEntry, Change, Changes, Expiry, Mutation, NewKey,
 pub use outcome::{Outcome, Refusal, TooLarge, WhyInvalid, WhyUnavailable};
 pub use policy::{LoginPolicy, RegoVersion, Strategy};
 pub use role::{Role, SystemRole};
-pub use sample::{KeptSample, Sample, SampleId, SampledAnswer, SampledKey, SampledRole, SampledVerdict};
+pub use sample::{KeptSample, Sample, SampleId, SampledAnswer, SampledDecision, SampledKey, SampledRole, SampledVerdict};
 pub use snapshot::{Group, Snapshot};
 pub use space::{Space, SpaceFault, SpaceTree};

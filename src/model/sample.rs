@@ -62,9 +62,21 @@ pub struct SampledKey {
     pub name: KeyName,
 }
 
+/// Which way it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SampledDecision {
+    /// The request might pass.
+    Allow,
+    /// It might not.
+    Refuse,
+}
+
 /// A decision, and what each policy said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampledAnswer {
+    /// Which way it went.
+    pub decision: SampledDecision,
     /// `ok`, or the refusal's code.
     pub code: String,
     /// The groups that the token names.
@@ -143,8 +155,13 @@ impl SampledAnswer {
     /// What of a decision, and of the verdicts that it was made from, a sample keeps.
     #[must_use]
     pub fn of(decision: &Decision, verdicts: &[(PolicyName, Verdict)]) -> Self {
+        let (went, code) = match &decision.outcome {
+            Ok(()) => (SampledDecision::Allow, "ok"),
+            Err(refusal) => (SampledDecision::Refuse, refusal.code()),
+        };
         Self {
-            code: decision.outcome.as_ref().map_or_else(|refusal| refusal.code(), |()| "ok").to_owned(),
+            decision: went,
+            code: code.to_owned(),
             groups: decision.groups.clone(),
             grants: decision.grants.clone(),
             verdicts: verdicts.iter().map(|(policy, verdict)| SampledVerdict::of(policy, verdict)).collect(),
@@ -177,7 +194,8 @@ mod tests {
     use super::*;
 
     fn sample(input: Value) -> Sample {
-        let answer = SampledAnswer { code: "ok".to_owned(), groups: Vec::new(), grants: Grants::default(), verdicts: Vec::new() };
+        let (decision, code) = (SampledDecision::Allow, "ok".to_owned());
+        let answer = SampledAnswer { decision, code, groups: Vec::new(), grants: Grants::default(), verdicts: Vec::new() };
         let key = SampledKey { id: KeyId::new(1, 2), name: "ci".parse().unwrap() };
         Sample { at: Timestamp::UNIX_EPOCH, key, answer, input }
     }

@@ -1,7 +1,7 @@
 //! A key is presented in every way that comes to mind; its secret must be found nowhere but in the client's hands.
 
 use crate::support::http::{self, Answer};
-use crate::support::server::Setup;
+use crate::support::server::{Server, Setup};
 
 /// The part of a key's text that nobody may see: all after the id.
 fn secret(key: &str) -> &str {
@@ -12,7 +12,7 @@ fn secret(key: &str) -> &str {
 fn a_presented_key_is_found_in_no_log_no_metric_no_answer_no_file_and_not_at_the_upstream() {
     let server = Setup::new()
         .environment("CLAVIGER_LOG__LEVEL", "trace")
-        .policies([("deny.rego", "package spacelift\n\nallow if true\n\ndeny if input.session.login == \"denied\"\n")])
+        .policies([("deny.rego", "package spacelift\n\nallow if true\n\ndeny if input.session.login == \"denied\"\n\nsample if true\n")])
         .start();
     server.make_spaces();
     let good = server.key("good", &["--bind", "deployer@production"]).text;
@@ -60,11 +60,18 @@ fn a_presented_key_is_found_in_no_log_no_metric_no_answer_no_file_and_not_at_the
     ));
     answers.push(http::exchange(server.proxy(), format!("{good} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes()));
     assert!(answers.iter().any(|answer| answer.status == 200));
+    // Every decision above is kept, so that samples are among the files.
+    let samples = |server: &Server| server.run(&["policy", "sample", "list"]).to_string();
+    server.until("samples of a key that passed and of one that did not", |server| {
+        let kept = samples(server);
+        ["good", "denied", "poor"].iter().all(|name| kept.contains(&format!("\"name\":\"{name}\"")))
+    });
 
     let mut places: Vec<(String, Vec<u8>)> = vec![
         ("the log".to_owned(), server.log().into_bytes()),
         ("the metrics".to_owned(), http::get(server.ops(), "/metrics", &[]).body),
         ("what the upstream got".to_owned(), server.echo().received()),
+        ("the samples".to_owned(), samples(&server).into_bytes()),
         ("readiness".to_owned(), http::get(server.ops(), "/readyz?verbose", &[]).body),
     ];
     for (number, answer) in answers.iter().enumerate() {

@@ -105,3 +105,25 @@ fn a_policy_that_mends_what_does_not_load_can_be_saved() {
     assert_eq!(run.code, 0, "{}", run.err);
     assert!(run.err.contains("what it changes cannot be told"), "{}", run.err);
 }
+
+#[test]
+fn a_change_is_weighed_against_the_requests_that_are_kept_too() {
+    let place = place(1);
+    place.keep_request("key-01", "192.0.2.7");
+    place.keep_request("key-01", "10.1.2.3");
+    place.file("inside.rego", &format!("{OPEN}\ndeny if not net.cidr_contains(\"10.0.0.0/8\", input.request.remote_ip)\n"));
+
+    let run = place.run(&["policy", "update", "readers", "--file", "inside.rego", "--ip", "10.1.2.3"]);
+
+    assert_eq!(run.code, 0, "{}", run.err);
+    for expected in [
+        "touches 0 of 1 keys that work: 0 cut off,",
+        "\nanswers 1 of 2 kept requests otherwise: 1 cut off, 0 let in, 0 gain roles, 1 lose roles\n  sample 1, key-01 from 192.0.2.7, ",
+        ": cut off: denied; loses space-reader@production\n",
+    ] {
+        assert!(run.err.contains(expected), "{expected}{}", run.err);
+    }
+    let undone = place.json(&["policy", "update", "readers", "--file", "open.rego", "--dry-run", "--ip", "10.1.2.3"]);
+    assert_eq!((&undone["impact"]["keys"], &undone["impact"]["samples"]["let_in"]), (&json!([]), &json!(1)));
+    assert_eq!(undone["impact"]["samples"]["requests"][0]["ip"], "192.0.2.7");
+}

@@ -37,6 +37,10 @@ fn every_output_on_the_page_is_what_the_program_prints() {
     place.json(&["key", "create", "--name", "ci-production", "--group", "Platform Team"]);
     place.json(&["key", "create", "--name", "ci-staging"]);
 
+    for address in ["10.1.2.3", "192.0.2.1"] {
+        place.keep_request("ci-production", address);
+    }
+
     let mut commands = 0;
     for (kind, text) in blocks(&page) {
         if let Some(file) = kind.strip_prefix("rego ") {
@@ -50,5 +54,5 @@ fn every_output_on_the_page_is_what_the_program_prints() {
             }
         }
     }
-    assert!(commands >= 9, "only {commands} commands were found");
+    assert!(commands >= 12, "only {commands} commands were found");
 }

@@ -1,7 +1,8 @@
 //! Who would feel a change of the policies or of the strategy, told before it is made.
 //!
 //! Every key that works is asked about twice, as it is and as it would be. Where a key comes from is not known, so all are asked about at one
-//! address and at this moment, and both are said: a difference that shows elsewhere, or at another hour, is `policy simulate`'s to find.
+//! address and at this moment, and both are said. The requests that policies wanted kept are asked about too, each at its own address and
+//! time. A difference that shows elsewhere still, or at another hour, is `policy simulate`'s to find.
 
 use std::io::{self, IsTerminal, Write as _};
 use std::net::IpAddr;
@@ -10,8 +11,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::kept::OfSamples;
 use super::question::NOWHERE;
 use super::shown;
+use super::tally::Tally;
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::Output;
@@ -54,11 +57,11 @@ pub(crate) struct Impact {
     complete: bool,
     ip: IpAddr,
     at: Timestamp,
-    cut_off: usize,
-    let_in: usize,
-    gain: usize,
-    lose: usize,
+    #[serde(flatten)]
+    tally: Tally,
     keys: Vec<Touched>,
+    /// The same for the requests that are kept.
+    samples: OfSamples,
 }
 
 /// A key for which something would be different.
@@ -110,11 +113,11 @@ impl Weighing {
             out.line("nothing was changed", &DryRun { dry_run: true, impact: &impact })?;
             return Ok(Verdict::Leave);
         }
-        if impact.keys.is_empty() && impact.complete {
+        if impact.keys.is_empty() && impact.samples.requests.is_empty() && impact.complete {
             return Ok(Verdict::Make(None));
         }
         self.tell(&impact, out);
-        if impact.cut_off > 0 && !self.yes && io::stdin().is_terminal() && io::stderr().is_terminal() && !agreed()? {
+        if impact.cuts_off() && !self.yes && io::stdin().is_terminal() && io::stderr().is_terminal() && !agreed()? {
             return Err(Failure::refused("nothing was changed"));
         }
         Ok(Verdict::Make(Some(impact)))
@@ -124,7 +127,8 @@ impl Weighing {
         let (clock, at) = (SystemClock::start(), store.now());
         let ip = self.ip.map_or(NOWHERE, |ip| ip.to_canonical());
         let origin = Origin { address: Some(ip), at: Moment { wall: at, monotonic: Duration::ZERO } };
-        let mut impact = Impact { looked_at: 0, complete: true, ip, at, cut_off: 0, let_in: 0, gain: 0, lose: 0, keys: Vec::new() };
+        let samples = OfSamples::compare(before, after, store, out, || clock.monotonic() <= self.look_for).await?;
+        let mut impact = Impact { looked_at: 0, complete: true, ip, at, tally: Tally::default(), keys: Vec::new(), samples };
         let mut last = None;
         'pages: loop {
             let page = store.keys_after(last).await?;
@@ -146,12 +150,12 @@ impl Weighing {
 
     /// On stderr: what is written to stdout is the change itself.
     fn tell(&self, impact: &Impact, out: &Output) {
-        let Impact { looked_at, ip, at, cut_off, let_in, gain, lose, keys, complete } = impact;
+        let Impact { looked_at, ip, at, tally, keys, complete, samples } = impact;
         let rest = if *complete { "" } else { ", and there was no time for the rest" };
         out.note(format_args!(
-            "touches {} of {looked_at} keys that work: {cut_off} cut off, {let_in} let in, {gain} gain roles, {lose} lose roles \
-             (asked about at {ip}, {at:.0}{rest})",
-            keys.len()
+            "touches {} of {looked_at} keys that work: {} (asked about at {ip}, {at:.0}{rest})",
+            keys.len(),
+            tally.told()
         ));
         let most = if self.verbose { usize::MAX } else { NAMED };
         for key in keys.iter().take(most) {
@@ -160,10 +164,15 @@ impl Weighing {
         if keys.len() > most {
             out.note(format_args!("  and {} more; -v names them", keys.len() - most));
         }
+        samples.tell(most, out);
     }
 }
 
 impl Impact {
+    fn cuts_off(&self) -> bool {
+        self.tally.cut_off > 0 || self.samples.tally.cut_off > 0
+    }
+
     async fn take_in(&mut self, key: &KeyRecord, before: &Explainer, after: &Explainer, origin: &Origin) {
         let (was, would) = tokio::join!(before.explain(key, origin), after.explain(key, origin));
         let difference = Difference::between(&was, &would);
@@ -171,10 +180,7 @@ impl Impact {
         if difference.is_none() {
             return;
         }
-        self.cut_off += usize::from(difference.cut_off);
-        self.let_in += usize::from(difference.let_in);
-        self.gain += usize::from(!difference.gained.is_empty());
-        self.lose += usize::from(!difference.lost.is_empty());
+        self.tally.take_in(&difference);
         self.keys.push(Touched { id: key.id, name: key.name.clone(), difference });
     }
 }

@@ -5,9 +5,12 @@
 
 pub(crate) mod impact;
 mod junit;
+mod kept;
 mod question;
+mod sample;
 pub(crate) mod shown;
 mod simulate;
+mod tally;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -72,6 +75,8 @@ enum Verb {
     },
     /// What a policy in a file would say, and what it would change; nothing is saved
     Simulate(simulate::Simulate),
+    /// Requests that policies wanted kept: `sample` held for them
+    Sample(sample::SampleCommand),
     /// Run the tests of policies in files
     Test(test::Test),
 }
@@ -142,6 +147,7 @@ impl PolicyCommand {
             Verb::Update { name, module, weighing } => update(name, &module, &weighing, &place.open(out).await?, out).await,
             Verb::Delete { name, weighing } => delete(name, &weighing, &place.open(out).await?, out).await,
             Verb::Simulate(command) => command.run(&place.open(out).await?, out).await,
+            Verb::Sample(command) => command.run(&place.open(out).await?, out).await,
             Verb::Test(command) => command.run(place, out),
         }
     }

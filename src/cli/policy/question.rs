@@ -1,4 +1,4 @@
-//! Whom a simulation is about: a key as it is, or an `input` that somebody has written down.
+//! Whom a simulation is about: a key as it is, an `input` that somebody has written down, or requests that policies wanted kept.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,10 @@ use crate::cli::output::Output;
 use crate::cli::value::time;
 use crate::clock::Moment;
 use crate::exchange::Origin;
-use crate::model::{GroupName, KeyId, KeyName, KeyRecord};
+use crate::model::{GroupName, KeptSample, KeyId, KeyName, KeyRecord, SampleId};
+
+/// What says itself where a request came from, and when. (That `--ip` requires a key is not looked at where there may be none.)
+const NOT_A_KEY: [&str; 3] = ["input", "sample", "all_samples"];
 
 /// Which of them.
 #[derive(Debug, clap::Args)]
@@ -21,10 +24,10 @@ pub(super) struct Asked {
     #[command(flatten)]
     who: Who,
     /// With --key: the client's address that policies see; else 127.0.0.1
-    #[arg(long, value_name = "ADDR", requires = "key")]
+    #[arg(long, value_name = "ADDR", requires = "key", conflicts_with_all = NOT_A_KEY)]
     ip: Option<IpAddr>,
     /// With --key: the time that expiries and policies are held against, RFC 3339; else now
-    #[arg(long, value_name = "TIME", value_parser = time, requires = "key")]
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "key", conflicts_with_all = NOT_A_KEY)]
     at: Option<Timestamp>,
 }
 
@@ -37,6 +40,12 @@ struct Who {
     /// A file with an `input` document, `-` for stdin; of the key that it names, bindings are taken from the store
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
+    /// A request that a policy wanted kept, by its number: `policy sample list` has them
+    #[arg(long, value_name = "ID")]
+    sample: Option<SampleId>,
+    /// Every request that is kept; those that would be answered otherwise are listed
+    #[arg(long)]
+    all_samples: bool,
 }
 
 /// A key, where it comes from, and when.
@@ -44,6 +53,8 @@ pub(super) struct Question {
     pub(super) key: KeyRecord,
     pub(super) address: IpAddr,
     pub(super) at: Timestamp,
+    /// The sample that it is made from.
+    pub(super) sample: Option<KeptSample>,
 }
 
 /// The address of whoever is asked about without one.
@@ -52,6 +63,13 @@ pub(super) const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 impl Question {
     pub(super) fn origin(&self) -> Origin {
         Origin { address: Some(self.address), at: Moment { wall: self.at, monotonic: Duration::ZERO } }
+    }
+
+    /// The request as it was, of the key as it is: its name and groups are those of the sample, its state and bindings those of the store.
+    pub(super) async fn of(kept: &KeptSample, store: &OpenStore, out: &Output) -> Result<Self, Failure> {
+        let wrong = |why: String| Failure::refused(format_args!("sample {}: {why}", kept.id));
+        let question = of_document(&kept.sample.input, &wrong, store, out).await?;
+        Ok(Self { sample: Some(kept.clone()), ..question })
     }
 }
 
@@ -63,12 +81,28 @@ impl Asked {
                 out.note(format_args!("without --ip: simulated for a client at {address}"));
             }
             let key = store.key(called).await?;
-            return Ok(vec![Question { key, address, at: self.at.unwrap_or_else(|| store.now()) }]);
+            return Ok(vec![Question { key, address, at: self.at.unwrap_or_else(|| store.now()), sample: None }]);
         }
         if let Some(file) = &self.who.input {
             return Ok(vec![written(file, store, out).await?]);
         }
-        Err(Failure::usage("whom is it about?"))
+        let kept = match self.who.sample {
+            Some(id) => vec![store.sample(id).await?],
+            None => store.samples().await?,
+        };
+        if kept.is_empty() {
+            out.note("no request is kept: a policy in force asks for that by `sample`");
+        }
+        let mut questions = Vec::with_capacity(kept.len());
+        for sample in &kept {
+            questions.push(Question::of(sample, store, out).await?);
+        }
+        Ok(questions)
+    }
+
+    /// Whether it is about whatever has been kept.
+    pub(super) fn is_of_all_samples(&self) -> bool {
+        self.who.all_samples
     }
 }
 
@@ -80,6 +114,11 @@ async fn written(file: &Path, store: &OpenStore, out: &Output) -> Result<Questio
     if !unknown.is_empty() {
         out.note(format_args!("policies never see {}: passed over", unknown.join(", ")));
     }
+    of_document(&document, &wrong, store, out).await
+}
+
+/// What an `input` says, and the store's key that it is about. Spaces and roles are those of the store.
+async fn of_document(document: &Value, wrong: &impl Fn(String) -> Failure, store: &OpenStore, out: &Output) -> Result<Question, Failure> {
     let text = |pointer: &str| match document.pointer(pointer) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str())),
@@ -112,7 +151,7 @@ async fn written(file: &Path, store: &OpenStore, out: &Output) -> Result<Questio
         None | Some(Value::Null) => key.groups.clone(),
         Some(teams) => groups(teams).map_err(wrong)?,
     };
-    Ok(Question { key: KeyRecord { name, groups, ..key }, address, at })
+    Ok(Question { key: KeyRecord { name, groups, ..key }, address, at, sample: None })
 }
 
 fn groups(teams: &Value) -> Result<Vec<GroupName>, String> {

@@ -2,20 +2,22 @@
 //!
 //! Nothing is saved. The policies in force are those of the store and of the configured directory.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Dialect;
 use super::question::{Asked, Question};
 use super::shown::{self, Decided, Said};
+use super::tally::Tally;
+use super::{Dialect, sample};
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::{Format, Output};
 use crate::cli::value::{joined, shown as shown_time};
 use crate::exchange::{Difference, Explainer, WhatIf};
-use crate::model::{KeyId, KeyName, PolicyName};
+use crate::model::{KeyId, KeyName, PolicyName, SampleId};
 use crate::policy::{PolicySource, Step};
 
 #[derive(Debug, clap::Args)]
@@ -39,11 +41,29 @@ struct Report {
     policy: PolicyName,
     /// Whether a policy of this name is in force.
     replaces: bool,
+    /// Of everything that was kept, if it was asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<Summary>,
     simulations: Vec<Simulation>,
 }
 
 #[derive(Serialize)]
+struct Summary {
+    samples: usize,
+    keys: usize,
+    /// Samples that would be answered otherwise.
+    changed: usize,
+    #[serde(flatten)]
+    tally: Tally,
+}
+
+#[derive(Serialize)]
 struct Simulation {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample: Option<SampleId>,
+    /// How the sample was answered when it was taken.
+    #[serde(skip)]
+    answered: Option<String>,
     key: Key,
     groups: Vec<String>,
     ip: std::net::IpAddr,
@@ -73,10 +93,14 @@ impl Simulate {
         let mut report = Report {
             replaces: before.sources().iter().any(|other| other.name == source.name),
             policy: source.name.clone(),
+            summary: None,
             simulations: Vec::new(),
         };
         for question in self.asked.questions(store, out).await? {
             report.simulations.push(simulated(&question, &before, &after, &source.name).await?);
+        }
+        if self.asked.is_of_all_samples() {
+            report.summary = Some(Summary::of(&report.simulations));
         }
         report.show(out)
     }
@@ -99,6 +123,8 @@ async fn simulated(question: &Question, before: &Explainer, after: &Explainer, p
     let (was, would) = (before.explain(key, &origin).await, after.explain(key, &origin).await);
     let trace = after.trace_of(policy, key, &origin).ok_or_else(|| Failure::refused("the policy cannot be evaluated"))?;
     Ok(Simulation {
+        sample: question.sample.as_ref().map(|kept| kept.id),
+        answered: question.sample.as_ref().map(|kept| sample::told(&kept.sample.answer)),
         key: Key { id: key.id, name: key.name.clone() },
         groups: key.groups.iter().map(ToString::to_string).collect(),
         ip: question.address,
@@ -111,32 +137,63 @@ async fn simulated(question: &Question, before: &Explainer, after: &Explainer, p
     })
 }
 
+impl Summary {
+    fn of(simulations: &[Simulation]) -> Self {
+        let keys: BTreeSet<KeyId> = simulations.iter().map(|simulation| simulation.key.id).collect();
+        let mut summary = Self { samples: simulations.len(), keys: keys.len(), changed: 0, tally: Tally::default() };
+        for simulation in simulations.iter().filter(|simulation| simulation.changes()) {
+            summary.changed += 1;
+            summary.tally.take_in(&simulation.difference);
+        }
+        summary
+    }
+}
+
+impl Simulation {
+    fn changes(&self) -> bool {
+        !self.difference.is_none()
+    }
+}
+
 impl Report {
     fn show(&self, out: &Output) -> Result<(), Failure> {
-        match (out.format(), self.simulations.as_slice()) {
+        match (out.format(), &self.summary) {
             (Format::Json, _) => out.line("", self),
-            (Format::Table, [one]) => self.show_one(one, out),
-            (Format::Table, many) => {
-                let row = |simulation: &Simulation| {
-                    vec![
-                        simulation.key.name.to_string(),
-                        simulation.ip.to_string(),
-                        shown_time(Some(simulation.at)),
-                        simulation.before.told(),
-                        simulation.after.told(),
-                        shown::told(&simulation.difference),
-                    ]
-                };
-                out.list(&["KEY", "FROM", "AT", "NOW", "THEN", "DIFFERENCE"], many.iter().map(row), self)
-            }
+            (Format::Table, Some(summary)) => self.show_changed(summary, out),
+            (Format::Table, None) => self.simulations.iter().try_for_each(|one| self.show_one(one, out)),
         }
     }
 
-    fn show_one(&self, one: &Simulation, out: &Output) -> Result<(), Failure> {
-        let policy =
-            if self.replaces { format!("{} (instead of the one in force)", self.policy) } else { format!("{} (new)", self.policy) };
+    fn policy(&self) -> String {
+        if self.replaces { format!("{} (instead of the one in force)", self.policy) } else { format!("{} (new)", self.policy) }
+    }
+
+    fn show_changed(&self, summary: &Summary, out: &Output) -> Result<(), Failure> {
+        let Summary { samples, keys, changed, tally } = summary;
         let head = [
-            ("policy", policy),
+            ("policy", self.policy()),
+            ("samples", format!("{samples}, of {keys} {}", if *keys == 1 { "key" } else { "keys" })),
+            ("changed", format!("{changed}: {}", tally.told())),
+        ];
+        out.record(self, head)?;
+        let row = |simulation: &Simulation| {
+            vec![
+                simulation.sample.as_ref().map(ToString::to_string).unwrap_or_default(),
+                simulation.key.name.to_string(),
+                simulation.ip.to_string(),
+                shown_time(Some(simulation.at)),
+                simulation.before.told(),
+                simulation.after.told(),
+                shown::told(&simulation.difference),
+            ]
+        };
+        let changed = self.simulations.iter().filter(|simulation| simulation.changes());
+        out.list(&["SAMPLE", "KEY", "FROM", "AT", "NOW", "THEN", "DIFFERENCE"], changed.map(row), self)
+    }
+
+    fn show_one(&self, one: &Simulation, out: &Output) -> Result<(), Failure> {
+        let sample = one.sample.iter().zip(&one.answered).map(|(id, answered)| ("sample", format!("{id} (it was answered: {answered})")));
+        let head = [
             ("key", format!("{} ({})", one.key.name, one.key.id)),
             ("groups", joined(&one.groups)),
             ("from", one.ip.to_string()),
@@ -144,7 +201,7 @@ impl Report {
         ];
         let says = one.result.told().into_iter().enumerate().map(|(number, said)| (if number == 0 { "says" } else { "" }, said));
         let end = [("now", one.before.told()), ("then", one.after.told()), ("difference", shown::told(&one.difference))];
-        out.record(self, head.into_iter().chain(says).chain(end))?;
+        out.record(self, [("policy", self.policy())].into_iter().chain(sample).chain(head).chain(says).chain(end))?;
         let row = |step: &Step| vec![step.line.to_string(), shown::head(step), shown::short(&step.value)];
         out.list(&["LINE", "RULE THAT HOLDS", "VALUE"], one.trace.iter().map(row), self)
     }

@@ -1,6 +1,6 @@
 //! Samples: kept in order, bounded in number and age, and no change of anything.
 
-use claviger::model::{Grants, KeptSample, Sample, SampleId, SampledAnswer, SampledKey};
+use claviger::model::{Grants, KeptSample, Sample, SampleId, SampledAnswer, SampledDecision, SampledKey};
 use serde_json::json;
 
 use super::*;
@@ -18,7 +18,8 @@ for_every_backend! {
 const DAY: Duration = Duration::from_hours(24);
 
 fn sample(backend: &Backend, number: u64) -> Sample {
-    let answer = SampledAnswer { code: "denied".to_owned(), groups: Vec::new(), grants: Grants::default(), verdicts: Vec::new() };
+    let (decision, code) = (SampledDecision::Refuse, "denied".to_owned());
+    let answer = SampledAnswer { decision, code, groups: Vec::new(), grants: Grants::default(), verdicts: Vec::new() };
     let key = SampledKey { id: key_id(number), name: name(&format!("ci-{number}")) };
     let input =
         json!({ "request": { "remote_ip": "192.0.2.1", "timestamp_ns": 1_782_907_200_123_456_789_i64 }, "session": { "login": "ü\"\n" } });
@@ -65,7 +66,7 @@ async fn a_sample_goes_after_seven_days(backend: Backend) {
     let first = store.samples().await.unwrap().remove(0).id;
     backend.clock.advance(DAY * 3);
     keep(&store, &backend, [2]).await;
-    backend.clock.advance(DAY * 4 - Duration::from_micros(1));
+    backend.clock.advance((DAY * 4).saturating_sub(Duration::from_micros(1)));
     assert_eq!(kept(&store).await, [key_id(2), key_id(1)]);
 
     backend.clock.advance(Duration::from_micros(1));

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use claviger::clock::SystemClock;
+use claviger::clock::{Clock as _, SystemClock};
 use claviger::config::StoreUrl;
-use claviger::model::{KeyDigest, KeyRecord, PlainKey, Strategy};
-use serde_json::Value;
+use claviger::model::{
+    Grants, KeyDigest, KeyRecord, PlainKey, Sample, SampledAnswer, SampledDecision, SampledKey, SampledVerdict, Strategy,
+};
+use claviger::store::Store;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A directory with a store that does not exist yet.
@@ -94,13 +97,43 @@ impl Place {
         self.json(line).as_array().unwrap().iter().map(|item| item[field].as_str().unwrap().to_owned()).collect()
     }
 
+    /// Keeps a request of this key, as a server does it for a policy that says `sample`.
+    pub(crate) fn keep_request(&self, name: &str, address: &str) {
+        let key = self.json(&["key", "show", name]);
+        let at = SystemClock::start().now().wall;
+        let input = json!({
+            "attachment": null,
+            "request": { "remote_ip": address, "timestamp_ns": i64::try_from(at.as_nanosecond()).unwrap() },
+            "session": { "login": name, "name": name, "api_key_id": key["id"], "teams": key["groups"] },
+        });
+        let (decision, code) = (SampledDecision::Refuse, "no_roles".to_owned());
+        let verdict = SampledVerdict {
+            policy: "watch".parse().unwrap(),
+            allow: false,
+            deny: false,
+            admin: false,
+            deny_admin: false,
+            sample: true,
+            roles: Vec::new(),
+            teams: Vec::new(),
+        };
+        let answer = SampledAnswer { decision, code, groups: Vec::new(), grants: Grants::default(), verdicts: vec![verdict] };
+        let key = SampledKey { id: key["id"].as_str().unwrap().parse().unwrap(), name: name.parse().unwrap() };
+        self.in_store(async |store| store.keep_samples(&[Sample { at, key, answer, input }]).await.unwrap());
+    }
+
     /// What the store itself says of a key's text.
     pub(crate) fn look_up(&self, text: &str) -> Option<KeyRecord> {
-        let url = StoreUrl::parse(&self.url()).unwrap();
         let digest = KeyDigest::of(&PlainKey::presented(text.as_bytes()).unwrap());
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-            let store = claviger::store::open(&url, Strategy::default(), Arc::new(SystemClock::start())).await.unwrap();
-            store.find_key(&digest).await.unwrap().map(|found| found.key)
-        })
+        self.in_store(async |store| store.find_key(&digest).await.unwrap().map(|found| found.key))
+    }
+
+    fn in_store<T>(&self, work: impl AsyncFnOnce(Arc<dyn Store>) -> T) -> T {
+        let url = StoreUrl::parse(&self.url()).unwrap();
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(async { work(claviger::store::open(&url, Strategy::default(), Arc::new(SystemClock::start())).await.unwrap()).await })
     }
 }
