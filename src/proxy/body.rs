@@ -1,6 +1,6 @@
 //! Bodies on their way through: nothing is gathered, everything is watched to its end.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use super::headers::Hygiene;
 use super::pool::Lease;
 use super::record::Record;
+use super::taking::{PIECE, Taking};
 use super::ticks::{Alarm, Ticks};
 use super::wire::Watch;
 
@@ -36,8 +37,22 @@ pub(super) enum Broken {
 pub(super) struct Sending {
     done: Cell<bool>,
     broken: Cell<Option<Broken>>,
+    answer: Cell<Answer>,
+    /// Who sends the body on, while nothing but the answer's end can make it give up.
+    waker: RefCell<Option<Waker>>,
+}
+
+/// How far the answer to a request has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Answer {
+    #[default]
+    Awaited,
     /// The upstream has begun to answer.
-    answered: Cell<bool>,
+    Begun,
+    /// All of it is on its way to the client, or the client is gone.
+    Over,
+    /// The client does not take it.
+    GivenUp,
 }
 
 impl Sending {
@@ -53,7 +68,14 @@ impl Sending {
 
     /// From here on a pause is between client and upstream.
     pub(super) fn answered(&self) {
-        self.answered.set(true);
+        self.answer.set(Answer::Begun);
+    }
+
+    fn ends(&self, answer: Answer) {
+        self.answer.set(answer);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
     }
 }
 
@@ -129,7 +151,7 @@ impl RequestBody {
 impl Streamed {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Pending if self.has_stalled(cx) => self.fail(Broken::Stalled),
+            Poll::Pending if self.sending.answer.get() == Answer::GivenUp || self.has_stalled(cx) => self.fail(Broken::Stalled),
             Poll::Pending => Poll::Pending,
             Poll::Ready(frame) => {
                 if let Some((since, _)) = self.waiting.take() {
@@ -170,11 +192,12 @@ impl Streamed {
         }
     }
 
-    /// Whether the client has been waited for long enough. A stream of unknown length may pause as long as it likes once the upstream
-    /// has begun to answer: the two are talking.
+    /// Whether the client has been waited for long enough. A stream of unknown length may pause as long as it likes while the upstream
+    /// is answering: the two are talking.
     fn has_stalled(&mut self, cx: &Context<'_>) -> bool {
         let length = self.incoming.size_hint().exact();
-        if length.is_none() && self.sending.answered.get() {
+        self.sending.waker.replace(Some(cx.waker().clone()));
+        if length.is_none() && self.sending.answer.get() == Answer::Begun {
             self.waiting = None;
             return false;
         }
@@ -228,7 +251,11 @@ impl Body for RequestBody {
 #[derive(Debug)]
 pub(super) struct AnswerBody {
     content: Content,
+    /// What has come but is more than one piece over HTTP/2.
+    rest: Bytes,
     record: Box<Record>,
+    sending: Option<Rc<Sending>>,
+    stream: Option<Rc<Taking>>,
 }
 
 /// What the body is, and where it comes from.
@@ -255,17 +282,22 @@ impl Content {
 }
 
 impl AnswerBody {
-    pub(super) fn new(content: Content, record: Box<Record>) -> Self {
-        Self { content, record }
+    /// `sending` is the request's body, `stream` is there over HTTP/2.
+    pub(super) fn new(content: Content, record: Box<Record>, sending: Option<Rc<Sending>>, stream: Option<Rc<Taking>>) -> Self {
+        Self { content, rest: Bytes::new(), record, sending, stream }
     }
-}
 
-impl Body for AnswerBody {
-    type Data = Bytes;
-    type Error = Broken;
+    /// As much of it as may be given away at once.
+    fn piece(&mut self, mut bytes: Bytes) -> Bytes {
+        if bytes.len() <= PIECE {
+            return bytes;
+        }
+        self.rest = bytes.split_off(PIECE);
+        bytes
+    }
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let Self { content, record } = self.get_mut();
+    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let Self { content, record, .. } = self;
         let (incoming, lease) = match content {
             Content::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
             Content::Whole(bytes) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
@@ -309,20 +341,56 @@ impl Body for AnswerBody {
             }
         }
     }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let this = self.get_mut();
+        let frame =
+            if this.rest.is_empty() { this.poll_content(cx) } else { Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.rest))))) };
+        let Some(stream) = &this.stream else { return frame };
+        match &frame {
+            Poll::Pending => stream.waits(),
+            Poll::Ready(_) => stream.offers(),
+        }
+        frame.map_ok(|frame| match frame.into_data() {
+            Ok(bytes) => Frame::data(this.piece(bytes)),
+            Err(frame) => frame,
+        })
+    }
 
     fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Whole(bytes) => bytes.is_empty(),
-            Content::Streamed { incoming, .. } => incoming.is_end_stream(),
-            Content::Broken => false,
-        }
+        self.rest.is_empty()
+            && match &self.content {
+                Content::Whole(bytes) => bytes.is_empty(),
+                Content::Streamed { incoming, .. } => incoming.is_end_stream(),
+                Content::Broken => false,
+            }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.content {
+        let mut hint = match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Streamed { incoming, .. } => incoming.size_hint(),
             Content::Broken => SizeHint::default(),
+        };
+        let rest = self.rest.len() as u64;
+        if let Some(most) = hint.upper() {
+            hint.set_upper(most.saturating_add(rest));
+        }
+        hint.set_lower(hint.lower().saturating_add(rest));
+        hint
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        if let Some(sending) = &self.sending {
+            let given_up = self.stream.as_ref().is_some_and(|stream| stream.is_given_up());
+            sending.ends(if given_up { Answer::GivenUp } else { Answer::Over });
         }
     }
 }

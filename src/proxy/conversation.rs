@@ -19,6 +19,7 @@ use super::headers::{Sender, Stamp, clean_answer, is_request_id};
 use super::pool::Lease;
 use super::record::Record;
 use super::request_id::RequestId;
+use super::taking::Taking;
 use super::upgrade::{self, Answered};
 use super::upstream::Failure;
 use super::wire::Watch;
@@ -43,8 +44,12 @@ impl Conversation {
         Self { worker: Rc::clone(worker), sender, peer, watch, requests: Cell::new(0) }
     }
 
-    /// Answers one request.
-    pub(super) async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
+    /// Answers one request; over HTTP/2 the stream tells how its answer is taken.
+    pub(super) async fn answer(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        stream: Option<Rc<Taking>>,
+    ) -> Result<Response<AnswerBody>, Infallible> {
         let worker = &self.worker;
         let number = self.requests.replace(self.requests.get().wrapping_add(1));
         let http2 = request.version() == Version::HTTP_2;
@@ -61,7 +66,7 @@ impl Conversation {
         let outcome = match self.serve(number, &mut request, sending.as_deref(), &mut record).await {
             Ok(response) => {
                 record.forwards(response.status());
-                return Ok(response.map(|content| AnswerBody::new(content, record)));
+                return Ok(response.map(|content| AnswerBody::new(content, record, sending, stream)));
             }
             Err(outcome) => outcome,
         };
@@ -72,7 +77,7 @@ impl Conversation {
         }
         let response = answer::refuse(&outcome, record.id.value(), if close { Connection::Close } else { Connection::Keep });
         record.refuses(outcome);
-        Ok(response.map(|bytes| AnswerBody::new(Content::Whole(bytes), record)))
+        Ok(response.map(|bytes| AnswerBody::new(Content::Whole(bytes), record, sending, stream)))
     }
 
     fn record(&self, request: &Request<RequestBody>) -> Box<Record> {

@@ -24,6 +24,7 @@ mod pool;
 mod present;
 mod record;
 mod request_id;
+mod taking;
 mod target;
 mod ticks;
 mod unread;

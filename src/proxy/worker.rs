@@ -20,9 +20,10 @@ use super::conversation::Conversation;
 use super::headers::{Hygiene, Sender};
 use super::listener::ProxyError;
 use super::request_id::RequestIds;
+use super::taking::Streams;
 use super::ticks::Ticks;
 use super::unread::Unread;
-use super::upstream::{OnThisThread, Upstream};
+use super::upstream::Upstream;
 use super::wire::{Patience, Verdict, Watch, Wire};
 use crate::clock::Clock;
 use crate::config::{AccessLog, Settings};
@@ -106,7 +107,8 @@ pub(super) struct Worker {
     shared: Arc<Shared>,
     patience: Patience,
     http1: http1::Builder,
-    http2: http2::Builder<OnThisThread>,
+    http2: http2::Builder<Streams>,
+    streams: Streams,
     book: RefCell<Vec<Rc<Entry>>>,
     draining: Cell<bool>,
 }
@@ -125,7 +127,8 @@ impl Worker {
         let mut http1 = http1::Builder::new();
         // Time-outs are the thread's own. One flat buffer is written faster than two pieces.
         http1.writev(false).header_read_timeout(None).max_buf_size(head_max).max_header_size(limits.max_header_bytes);
-        let mut http2 = http2::Builder::new(OnThisThread);
+        let streams = Streams::new(&ticks, limits.idle_timeout);
+        let mut http2 = http2::Builder::new(streams.clone());
         http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS_MAX)
@@ -156,6 +159,7 @@ impl Worker {
             },
             http1,
             http2,
+            streams,
             book: RefCell::default(),
             draining: Cell::new(false),
             ticks,
@@ -221,13 +225,14 @@ impl Worker {
         match first {
             None | Some(Err(_) | Ok(First::Nothing)) => {}
             Some(Ok(First::Http1)) => {
-                let service = service_fn(move |request| Conversation::answer(Rc::clone(&conversation), request));
+                let service = service_fn(move |request| Conversation::answer(Rc::clone(&conversation), request, None));
                 let wire = TokioIo::new(Wire::http1(socket, watch, Arc::clone(&self.unread), counted));
                 let mut connection = pin!(self.http1.serve_connection(wire, service).with_upgrades());
                 entry.carry(connection.as_mut(), http1::UpgradeableConnection::graceful_shutdown).await;
             }
             Some(Ok(First::Http2)) => {
-                let service = service_fn(move |request| Conversation::answer(Rc::clone(&conversation), request));
+                let streams = self.streams.clone();
+                let service = service_fn(move |request| Conversation::answer(Rc::clone(&conversation), request, Some(streams.begin())));
                 let wire = TokioIo::new(Wire::http2(socket, watch, counted));
                 let mut connection = pin!(self.http2.serve_connection(wire, service));
                 entry.carry(connection.as_mut(), http2::Connection::graceful_shutdown).await;

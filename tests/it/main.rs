@@ -53,3 +53,4 @@ mod wire_frames;
 mod wire_hostile;
 mod wire_http2_hostile;
 mod wire_lines;
+mod wire_stalled;
