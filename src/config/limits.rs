@@ -17,11 +17,19 @@ pub struct LimitSettings {
     pub header_timeout: Duration,
     /// How long a connection may say nothing.
     pub idle_timeout: Duration,
+    /// How long nothing may pass through a WebSocket.
+    pub websocket_idle_timeout: Duration,
 }
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        Self { max_header_bytes: 32 << 10, max_connections: 10_000, header_timeout: secs(10), idle_timeout: secs(75) }
+        Self {
+            max_header_bytes: 32 << 10,
+            max_connections: 10_000,
+            header_timeout: secs(10),
+            idle_timeout: secs(75),
+            websocket_idle_timeout: hours(1),
+        }
     }
 }
 
@@ -36,6 +44,7 @@ impl LimitSettings {
             max_connections: section.read("max_connections", max_connections, number(1..=1_000_000)) as usize,
             header_timeout: section.read("header_timeout", default.header_timeout, duration(millis(100)..=secs(300))),
             idle_timeout: section.read("idle_timeout", default.idle_timeout, duration(secs(1)..=hours(24))),
+            websocket_idle_timeout: section.read("websocket_idle_timeout", default.websocket_idle_timeout, duration(secs(1)..=hours(24))),
         }
     }
 }

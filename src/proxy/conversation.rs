@@ -176,8 +176,7 @@ impl Conversation {
                 clean_answer(StatusCode::OK, response.headers_mut())?;
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
                 response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
-                self.watch.tunnel();
-                upgrade::tunnel(client, line);
+                upgrade::tunnel(&self.worker, &self.watch, client, line);
                 Ok(response.map(|()| Content::Whole(Bytes::new())))
             }
             Answered::Declined(mut response) => {

@@ -4,6 +4,8 @@
 //! has switched: until then it stays in the buffer of the client's connection, and is the next request if the upstream refuses.
 
 use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
@@ -14,6 +16,8 @@ use hyper_util::rt::TokioIo;
 
 use super::headers::{connection_has, insert_websocket};
 use super::upstream::{Failure, Upstream};
+use super::wire::Watch;
+use super::worker::Worker;
 
 /// Takes the client's half if it asks for WebSocket as RFC 6455, section 4.1, has it. Any other `Upgrade` is not passed on, and the
 /// request goes its way without (RFC 9110, section 7.8: a server may ignore it).
@@ -60,12 +64,14 @@ fn switched_to_websocket(headers: &HeaderMap) -> bool {
     matches!((protocols.next(), protocols.next()), (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-/// Carries bytes both ways until both ends are done.
-pub(super) fn tunnel(client: OnUpgrade, upstream: OnUpgrade) {
-    tokio::task::spawn_local(async move {
+/// Carries bytes both ways until both ends are done, or until nothing has passed for too long.
+pub(super) fn tunnel(worker: &Rc<Worker>, watch: &Arc<Watch>, client: OnUpgrade, upstream: OnUpgrade) {
+    watch.tunnel();
+    let carried = async move {
         let Ok(client) = client.await else { return };
         let Ok(upstream) = upstream.await else { return };
         // Whichever end breaks, both are closed; there is nobody to tell.
         let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await;
-    });
+    };
+    tokio::task::spawn_local(Rc::clone(worker).look_after(Arc::clone(watch), carried));
 }

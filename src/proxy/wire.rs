@@ -40,6 +40,7 @@ pub(super) struct Patience {
     pub(super) head: u64,
     pub(super) idle: u64,
     pub(super) closing: u64,
+    pub(super) tunnel: u64,
 }
 
 /// What is to become of a connection.
@@ -117,8 +118,10 @@ impl Watch {
             return Verdict::Cut;
         }
         let in_phase = passed(&self.since);
-        if self.is(Phase::Busy) || self.is(Phase::Tunnel) {
+        if self.is(Phase::Busy) {
             Verdict::Carry
+        } else if self.is(Phase::Tunnel) {
+            if in_phase > patience.tunnel { Verdict::Cut } else { Verdict::Carry }
         } else if self.is(Phase::Idle) {
             // A connection that is told to finish and does not is cut as late as one that never began.
             match in_phase {
@@ -139,6 +142,13 @@ impl Watch {
     fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
         self.since.store(self.tick.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Something has passed. It counts where nothing else tells that the two still talk.
+    fn moved(&self) {
+        if self.is(Phase::Tunnel) {
+            self.enter(Phase::Tunnel);
+        }
     }
 }
 
@@ -184,7 +194,10 @@ impl<G: Unpin> AsyncRead for Wire<G> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
         let read = buf.filled().get(before..).unwrap_or_default();
-        if !read.is_empty()
+        if this.watch.is(Phase::Tunnel) {
+            // What passes has no lines whose ends could be waited for.
+            this.watch.moved();
+        } else if !read.is_empty()
             && let Some((follower, _)) = &mut this.follower
         {
             if this.watch.is(Phase::Idle) {
@@ -212,7 +225,10 @@ impl<G: Unpin> AsyncWrite for Wire<G> {
                 stuck.store(this.watch.tick.load(Ordering::Relaxed), Ordering::Relaxed);
             }
             Poll::Pending => {}
-            Poll::Ready(_) => stuck.store(0, Ordering::Relaxed),
+            Poll::Ready(_) => {
+                stuck.store(0, Ordering::Relaxed);
+                this.watch.moved();
+            }
         }
         written
     }

@@ -34,6 +34,8 @@ use crate::telemetry::{Listener, Metrics};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long the rest of a refused request is read, so that the client gets its answer.
 const CLOSING: Duration = Duration::from_secs(2);
+/// For how long nothing passes through a WebSocket before it is closed while the process drains: the two are hardly amid a message.
+const TUNNEL_CLOSING: Duration = Duration::from_secs(1);
 /// Requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 200;
 
@@ -156,6 +158,7 @@ impl Worker {
                 head: ticks.spanning(limits.header_timeout),
                 idle: ticks.spanning(limits.idle_timeout),
                 closing: ticks.spanning(CLOSING),
+                tunnel: ticks.spanning(limits.websocket_idle_timeout),
             },
             http1,
             http2,
@@ -201,6 +204,9 @@ impl Worker {
         if self.shared.full.load(Ordering::Relaxed) {
             patience.idle = 0;
         }
+        if self.draining.get() {
+            patience.tunnel = patience.tunnel.min(self.ticks.spanning(TUNNEL_CLOSING));
+        }
         for entry in self.book.borrow().iter() {
             match entry.watch.verdict(&patience) {
                 Verdict::Carry => {}
@@ -213,12 +219,8 @@ impl Worker {
         let Arrival { socket, peer, counted } = arrival;
         let Ok(socket) = TcpStream::from_std(socket) else { return };
         let watch = Watch::new(self.ticks.counter());
-        let entry = Rc::new(Entry { watch: Arc::clone(&watch), waker: RefCell::default(), order: Cell::new(Verdict::Carry) });
-        self.book.borrow_mut().push(Rc::clone(&entry));
+        let entry = self.enter(&watch);
         let _left = Leave { worker: &self, entry: &entry };
-        if self.draining.get() {
-            entry.order.set(Verdict::Finish);
-        }
         let first = entry.unless_told(first_bytes(&socket)).await;
         let peer = peer.ip().to_canonical();
         let conversation = Rc::new(Conversation::new(&self, self.sender(peer), peer, Arc::clone(&watch)));
@@ -238,6 +240,20 @@ impl Worker {
                 entry.carry(connection.as_mut(), http2::Connection::graceful_shutdown).await;
             }
         }
+    }
+
+    /// Carries what has come out of a connection to its end, or cuts it when nothing has moved on its socket for too long.
+    pub(super) async fn look_after(self: Rc<Self>, watch: Arc<Watch>, carried: impl Future) {
+        let entry = self.enter(&watch);
+        let _left = Leave { worker: &self, entry: &entry };
+        entry.carry(pin!(carried), |_| {}).await;
+    }
+
+    fn enter(&self, watch: &Arc<Watch>) -> Rc<Entry> {
+        let order = if self.draining.get() { Verdict::Finish } else { Verdict::Carry };
+        let entry = Rc::new(Entry { watch: Arc::clone(watch), waker: RefCell::default(), order: Cell::new(order) });
+        self.book.borrow_mut().push(Rc::clone(&entry));
+        entry
     }
 
     fn sender(&self, peer: IpAddr) -> Sender {

@@ -54,3 +54,4 @@ mod wire_hostile;
 mod wire_http2_hostile;
 mod wire_lines;
 mod wire_stalled;
+mod wire_websocket;
