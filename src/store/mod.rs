@@ -103,6 +103,21 @@ pub trait Store: Send + Sync + 'static {
     async fn audit(&self, page: &Page<Revision>) -> Result<Vec<AuditEntry>, StoreError>;
 }
 
+/// A store that is only looked at.
+pub enum Inspected {
+    /// It can be read, and refuses every change.
+    Open(Arc<dyn Store>),
+    /// It needs migration; a sentence about it.
+    Outdated(String),
+}
+
+/// Opens a store that exists for reading alone; neither makes nor migrates anything.
+pub async fn inspect(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Inspected, StoreError> {
+    match url {
+        StoreUrl::Sqlite(path) => SqliteStore::inspect(path, clock).await,
+    }
+}
+
 /// Opens the store, making and migrating it as needed. `initial` is the strategy that a new store starts with.
 pub async fn open(url: &StoreUrl, initial: Strategy, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError> {
     match url {

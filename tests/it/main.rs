@@ -43,6 +43,7 @@ mod serve;
 mod signing_key_roll;
 mod soak;
 mod store_conformance;
+mod store_moved;
 mod store_oracle;
 mod store_sqlite;
 mod support;

@@ -4,6 +4,7 @@
 //! acknowledged. One connection writes, a few read, one watches for other processes' commits. sqlx gives each connection a thread of its
 //! own; a query costs two hand-overs to it, which is why a key is read by one statement that answers with one row.
 
+mod home;
 mod opening;
 mod samples;
 mod slot;
@@ -14,6 +15,7 @@ mod watch;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,12 +24,14 @@ use sqlx::query::QueryAs;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Connection, FromRow, Sqlite, query, query_as};
 
+use self::home::{FileId, Found, Home};
+use self::opening::Looked;
 use self::slot::{Readers, Slot};
 pub(super) use self::tables::{AuditedChange, Tables};
 use self::watch::Watch;
 use super::apply::apply;
 use super::rows::{self, AuditRow, BindingRow, FoundRow, GroupRow, KeyRow, PolicyRow, RoleRow, SpaceRow, StateRow};
-use super::{FoundKey, Page, Store, StoreError};
+use super::{FoundKey, Inspected, Page, Store, StoreError};
 use crate::clock::Clock;
 use crate::model::{
     Actor, AuditEntry, Binding, BindingId, Change, Changes, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord, Mutation, Revision, Sample,
@@ -41,10 +45,13 @@ const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 
 /// One opened store.
 pub(super) struct SqliteStore {
+    home: Arc<Home>,
     writer: Slot,
     readers: Readers,
     watch: Watch,
     clock: Arc<dyn Clock>,
+    /// As of which file everything has been read; another one has a feed of its own.
+    read: AtomicU64,
 }
 
 impl SqliteStore {
@@ -55,9 +62,61 @@ impl SqliteStore {
 
     async fn open_with(path: &Path, initial: Strategy, clock: Arc<dyn Clock>, busy: Duration) -> Result<Self, StoreError> {
         let (options, connection) = opening::open(path, initial, busy).await?;
-        let watch = Watch::start(options.clone().pragma("query_only", "ON")).await?;
-        let readers = Readers::new(&options.clone().pragma("query_only", "ON"));
-        Ok(Self { writer: Slot::holding(options, connection), readers, watch, clock })
+        let home = Arc::new(Home::new(options.get_filename().to_owned())?);
+        let reading = options.clone().pragma("query_only", "ON");
+        let watch = Watch::start(reading.clone(), &home).await?;
+        let readers = Readers::new(&reading, &home);
+        let writer = Slot::holding(options, Some(connection), &home);
+        Ok(Self { home, writer, readers, watch, clock, read: AtomicU64::new(0) })
+    }
+
+    /// Opens the file for reading alone; neither makes nor migrates anything.
+    pub(super) async fn inspect(path: &Path, clock: Arc<dyn Clock>) -> Result<Inspected, StoreError> {
+        let (options, connection) = match opening::look(path, BUSY_TIMEOUT).await? {
+            Looked::Sound(options, connection) => (*options, connection),
+            Looked::Outdated(why) => return Ok(Inspected::Outdated(why)),
+        };
+        let home = Arc::new(Home::new(options.get_filename().to_owned())?);
+        let watch = Watch::start(options.clone(), &home).await?;
+        let readers = Readers::new(&options, &home);
+        let writer = Slot::holding(options, Some(connection), &home);
+        Ok(Inspected::Open(Arc::new(Self { home, writer, readers, watch, clock, read: AtomicU64::new(0) })))
+    }
+
+    /// Sees to it that the file at the path is the one that is open. One of the same origin that is put in its place, such as a backup, is
+    /// taken over: the way in which an operator brings a store back. Any other is refused until the process is started again: an empty
+    /// store that somebody has made there by mistake would turn every key away.
+    async fn keep_to_file(&self) -> Result<(), StoreError> {
+        match self.home.look().await? {
+            Found::Other(file) => self.take_over(file).await,
+            Found::Same if self.home.origin().is_none() => {
+                let mut lease = self.readers.lease().await?;
+                let origin = query_as(sql::ORIGIN).fetch_optional(lease.connection()).await?;
+                lease.give_back();
+                self.home.note_origin(origin);
+                Ok(())
+            }
+            Found::Same => Ok(()),
+        }
+    }
+
+    async fn take_over(&self, file: FileId) -> Result<(), StoreError> {
+        let mut connection = match opening::look(self.home.path(), BUSY_TIMEOUT).await {
+            Ok(Looked::Sound(_, connection)) => connection,
+            Ok(Looked::Outdated(why)) => return Err(self.home.refuse(&why)),
+            Err(error) => return Err(self.home.refuse(&error.to_string())),
+        };
+        let origin = query_as(sql::ORIGIN).fetch_optional(&mut connection).await?;
+        let known = self.home.origin();
+        if known.is_some() && known != origin {
+            return Err(self.home.refuse("it is another store: put the first one back, or restart to use this one"));
+        }
+        self.writer.clear().await;
+        self.readers.clear().await;
+        self.watch.clear().await;
+        self.home.settle(file, origin);
+        tracing::warn!(file = %self.home.path().display(), "the store's file has been replaced; all of it is read anew");
+        Ok(())
     }
 
     async fn one_key(&self, question: QueryAs<'_, Sqlite, KeyRow, SqliteArguments>) -> Result<Option<KeyRecord>, StoreError> {
@@ -93,6 +152,7 @@ impl Store for SqliteStore {
     }
 
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let moves = self.home.moves();
         let mut lease = self.readers.lease().await?;
         let mut reading = lease.connection().begin().await?;
         let (revision, strategy): StateRow = query_as(sql::STATE).fetch_one(&mut *reading).await?;
@@ -120,10 +180,12 @@ impl Store for SqliteStore {
             snapshot.bind_group(rows::binding(row)?);
         }
         snapshot.group_bindings.values_mut().for_each(|bindings| bindings.sort_unstable_by_key(|binding| binding.id));
+        self.read.store(moves, Ordering::Release);
         Ok(snapshot)
     }
 
     async fn apply(&self, mutation: Mutation, by: &Actor) -> Result<Change, StoreError> {
+        self.keep_to_file().await?;
         let mut lease = self.writer.lease().await?;
         let mut transaction = lease.connection().begin_with(BEGIN_WRITE).await?;
         // Read under the lock, so that later revisions have later times as far as the clock allows.
@@ -132,6 +194,8 @@ impl Store for SqliteStore {
             Ok(change) => {
                 transaction.commit().await?;
                 lease.give_back();
+                // A change in a file that nobody else sees is not acknowledged.
+                self.home.is_here().await?;
                 self.watch.committed();
                 Ok(change)
             }
@@ -146,6 +210,10 @@ impl Store for SqliteStore {
     }
 
     async fn changes_after(&self, seen: Revision) -> Result<Changes, StoreError> {
+        self.keep_to_file().await?;
+        if self.read.load(Ordering::Acquire) != self.home.moves() {
+            return Ok(Changes::TooOld);
+        }
         let mut lease = self.readers.lease().await?;
         let question = query_as(sql::CHANGES_AFTER).bind(rows::number(seen));
         let rows: Vec<(i64, Option<i64>, Option<i64>, Option<String>, Option<Vec<u8>>)> = question.fetch_all(lease.connection()).await?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sqlx::error::DatabaseError;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection, query, query_scalar};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, query, query_as, query_scalar};
 
 use super::{BEGIN_WRITE, Tables, sql};
 use crate::model::{SpaceTree, Strategy, SystemRole};
@@ -19,6 +19,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
 /// `clvr` in ASCII, as [`sql::SET_APPLICATION_ID`] writes it.
 const APPLICATION_ID: i64 = 0x636c_7672;
+const FOREIGN: &str = "it is the database of another program";
 
 /// The options of every connection, and a first one.
 pub(super) async fn open(path: &Path, initial: Strategy, busy: Duration) -> Result<(SqliteConnectOptions, SqliteConnection), StoreError> {
@@ -30,6 +31,49 @@ pub(super) async fn open(path: &Path, initial: Strategy, busy: Duration) -> Resu
     let mut connection = options.connect().await.map_err(|error| named(sentence(&error)))?;
     prepare(&mut connection, initial).await.map_err(named)?;
     Ok((options, connection))
+}
+
+/// What a file is that is only looked at.
+pub(super) enum Looked {
+    /// A store of this version's schema.
+    Sound(Box<SqliteConnectOptions>, SqliteConnection),
+    /// One of an earlier schema, or one that has only been begun. The next start makes of it what it should be.
+    Outdated(String),
+}
+
+/// Looks at a file without making, migrating or otherwise changing anything.
+pub(super) async fn look(path: &Path, busy: Duration) -> Result<Looked, StoreError> {
+    let named = |why: String| StoreError::Unavailable(format!("{}: {why}", path.display()));
+    let absolute = std::path::absolute(path).map_err(|error| named(error.to_string()))?;
+    let options = looking(&absolute, busy);
+    let mut connection = options.connect().await.map_err(|error| named(sentence(&error)))?;
+    match behind(&mut connection).await.map_err(named)? {
+        None => Ok(Looked::Sound(Box::new(options), connection)),
+        Some(why) => Ok(Looked::Outdated(format!("{}: {why}", path.display()))),
+    }
+}
+
+/// In what the file is behind this program, if it is a store.
+async fn behind(connection: &mut SqliteConnection) -> Result<Option<String>, String> {
+    let failed = |error: sqlx::Error| sentence(&error);
+    let application: i64 = query_scalar(sql::APPLICATION_ID).fetch_one(&mut *connection).await.map_err(failed)?;
+    let tables: i64 = query_scalar(sql::TABLE_COUNT).fetch_one(&mut *connection).await.map_err(failed)?;
+    match (application, tables) {
+        (0, 0) => return Ok(Some("it is empty and needs migration: the next start makes a store of it".to_owned())),
+        (APPLICATION_ID, _) => {}
+        _ => return Err(FOREIGN.to_owned()),
+    }
+    let made: Vec<(i64, Vec<u8>)> = query_as(sql::MIGRATED).fetch_all(&mut *connection).await.map_err(failed)?;
+    for (version, checksum) in &made {
+        match MIGRATIONS.iter().find(|known| known.version == *version) {
+            None => return Err(migration_sentence(&MigrateError::VersionMissing(*version))),
+            Some(known) if *known.checksum != **checksum => return Err(migration_sentence(&MigrateError::VersionMismatch(*version))),
+            Some(_) => {}
+        }
+    }
+    let (found, known) = (made.len(), MIGRATIONS.iter().count());
+    let why = format!("it needs migration (it has {found} of {known} steps): the next start, or any command that changes it, does that");
+    Ok((found < known).then_some(why))
 }
 
 /// Makes an empty file that only its owner may read, if there is none; SQLite gives the files beside it the same mode.
@@ -48,21 +92,31 @@ fn make_file(path: &Path) -> Result<(), String> {
 }
 
 fn options(path: &Path, busy: Duration) -> SqliteConnectOptions {
+    common(path, busy)
+        .journal_mode(SqliteJournalMode::Wal)
+        // In this mode NORMAL would be consistent too, but might forget the last commits when the power fails. A revocation is not forgotten.
+        .synchronous(SqliteSynchronous::Full)
+        // 16 MiB for a log that has been checkpointed.
+        .pragma("journal_size_limit", "16777216")
+}
+
+/// Not opened as read-only: then SQLite could not take away the files that it needs beside a store that nobody else has open.
+fn looking(path: &Path, busy: Duration) -> SqliteConnectOptions {
+    common(path, busy).pragma("query_only", "ON")
+}
+
+fn common(path: &Path, busy: Duration) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
         .busy_timeout(busy)
-        .journal_mode(SqliteJournalMode::Wal)
-        // In this mode NORMAL would be consistent too, but might forget the last commits when the power fails. A revocation is not forgotten.
-        .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         // Sorts stay in memory: there may be no other place to write to.
         .pragma("temp_store", "MEMORY")
         .pragma("trusted_schema", "OFF")
         // 256 KiB for each connection: the upper levels of the indices. What is missing comes from the system's cache for some
-        // microseconds, and what is asked for often is remembered above the store. 16 MiB for a log that has been checkpointed.
+        // microseconds, and what is asked for often is remembered above the store.
         .pragma("cache_size", "-256")
-        .pragma("journal_size_limit", "16777216")
         .thread_name(|number| format!("store-{number}"))
         .disable_statement_logging()
 }
@@ -75,7 +129,7 @@ async fn prepare(connection: &mut SqliteConnection, initial: Strategy) -> Result
     let tables: i64 = query_scalar(sql::TABLE_COUNT).fetch_one(&mut *transaction).await.map_err(failed)?;
     if application != APPLICATION_ID {
         if (application, tables) != (0, 0) {
-            return Err("it is the database of another program".to_owned());
+            return Err(FOREIGN.to_owned());
         }
         query(sql::SET_APPLICATION_ID).execute(&mut *transaction).await.map_err(failed)?;
     }
@@ -119,6 +173,7 @@ fn sentence(error: &sqlx::Error) -> String {
     match code.map(|code| code & 0xff) {
         Some(5 | 6) => "another process has locked it for too long".to_owned(),
         Some(8) => "it cannot be written: the file or its directory is read-only".to_owned(),
+        Some(10) => "it cannot be read or written: its disk is full, broken, or over a limit of this process".to_owned(),
         Some(13) => "there is no room left on its disk".to_owned(),
         Some(14) => "it cannot be opened: the file or its directory may not be read and written by this user".to_owned(),
         Some(26) => "it is not a SQLite database".to_owned(),

@@ -4,12 +4,14 @@
 //! hand-overs between threads than the one query of a cold key costs. A file needs none of that; it needs that a connection which failed, or
 //! whose user was dropped half-way, is never used again: its transaction may be in any state.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, SqliteConnection};
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::home::Home;
 use crate::store::StoreError;
 
 /// Enough that a slow listing does not stand in the way of a cold key; each costs a thread and a page cache.
@@ -18,6 +20,7 @@ const READERS: usize = 2;
 /// A place for one connection.
 pub(super) struct Slot {
     options: SqliteConnectOptions,
+    home: Arc<Home>,
     connection: Mutex<Option<SqliteConnection>>,
 }
 
@@ -28,12 +31,12 @@ pub(super) struct Lease<'s> {
 }
 
 impl Slot {
-    fn empty(options: SqliteConnectOptions) -> Self {
-        Self { options, connection: Mutex::new(None) }
+    fn empty(options: SqliteConnectOptions, home: &Arc<Home>) -> Self {
+        Self { options, home: Arc::clone(home), connection: Mutex::new(None) }
     }
 
-    pub(super) fn holding(options: SqliteConnectOptions, connection: SqliteConnection) -> Self {
-        Self { options, connection: Mutex::new(Some(connection)) }
+    pub(super) fn holding(options: SqliteConnectOptions, connection: Option<SqliteConnection>, home: &Arc<Home>) -> Self {
+        Self { connection: Mutex::new(connection), ..Self::empty(options, home) }
     }
 
     /// Waits for its turn.
@@ -41,13 +44,26 @@ impl Slot {
         self.lease_of(self.connection.lock().await).await
     }
 
+    /// Closes the connection as soon as nobody uses it: it leads to a file that is not the store any more.
+    pub(super) async fn clear(&self) {
+        self.connection.lock().await.take();
+    }
+
     async fn lease_of<'s>(&'s self, mut place: MutexGuard<'s, Option<SqliteConnection>>) -> Result<Lease<'s>, StoreError> {
+        self.home.kept()?;
         let connection = match place.take() {
             Some(connection) => connection,
-            None => self.options.connect().await?,
+            None => connect(&self.options, &self.home).await?,
         };
         Ok(Lease { place, connection })
     }
+}
+
+/// A new connection to the file that is open, and to no other.
+pub(super) async fn connect(options: &SqliteConnectOptions, home: &Arc<Home>) -> Result<SqliteConnection, StoreError> {
+    let connection = options.connect().await?;
+    home.is_here().await?;
+    Ok(connection)
 }
 
 impl Lease<'_> {
@@ -69,8 +85,14 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn new(options: &SqliteConnectOptions) -> Self {
-        Self { slots: (0..READERS).map(|_| Slot::empty(options.clone())).collect(), turn: AtomicUsize::new(0) }
+    pub(super) fn new(options: &SqliteConnectOptions, home: &Arc<Home>) -> Self {
+        Self { slots: (0..READERS).map(|_| Slot::empty(options.clone(), home)).collect(), turn: AtomicUsize::new(0) }
+    }
+
+    pub(super) async fn clear(&self) {
+        for slot in &self.slots {
+            slot.clear().await;
+        }
     }
 
     /// The first that is free, or else a place in one of the queues.

@@ -58,6 +58,10 @@ pub(super) const APPLICATION_ID: &str = "PRAGMA application_id";
 /// `clvr` in ASCII.
 pub(super) const SET_APPLICATION_ID: &str = "PRAGMA application_id = 0x636c7672";
 pub(super) const TABLE_COUNT: &str = "SELECT count(*) FROM sqlite_schema";
+/// The migrations that have been made, and whether as this program has them.
+pub(super) const MIGRATED: &str = "SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version";
+/// What tells one store from another: its first change.
+pub(super) const ORIGIN: &str = "SELECT revision, at, action, resource, after FROM audit ORDER BY revision LIMIT 1";
 pub(super) const SEEDED: &str = "SELECT EXISTS (SELECT 1 FROM state)";
 pub(super) const SEED_STATE: &str = "INSERT INTO state (one, revision, strategy) VALUES (1, 0, $1)";
 

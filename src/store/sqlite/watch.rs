@@ -3,13 +3,15 @@
 //! SQLite tells nobody of a commit; it only shows a connection, when asked, a number that changes with every commit of another one. Asking
 //! five times a second costs about a thousandth of a core, and only while somebody waits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, SqliteConnection, query_scalar};
+use sqlx::{SqliteConnection, query_scalar};
 use tokio::sync::{Mutex, Notify};
 
-use super::sql;
+use super::home::Home;
+use super::{slot, sql};
 use crate::store::StoreError;
 
 /// Between two looks at other processes' commits.
@@ -17,6 +19,7 @@ const INTERVAL: Duration = Duration::from_millis(200);
 
 pub(super) struct Watch {
     options: SqliteConnectOptions,
+    home: Arc<Home>,
     own: Notify,
     /// The connection and the number that it showed last. Numbers of two connections cannot be compared, so they go together.
     seen: Mutex<Option<(SqliteConnection, i64)>>,
@@ -24,10 +27,15 @@ pub(super) struct Watch {
 
 impl Watch {
     /// From now on commits are noticed.
-    pub(super) async fn start(options: SqliteConnectOptions) -> Result<Self, StoreError> {
-        let watch = Self { options, own: Notify::new(), seen: Mutex::new(None) };
+    pub(super) async fn start(options: SqliteConnectOptions, home: &Arc<Home>) -> Result<Self, StoreError> {
+        let watch = Self { options, home: Arc::clone(home), own: Notify::new(), seen: Mutex::new(None) };
         watch.changed().await?;
         Ok(watch)
+    }
+
+    /// Another file is the store now.
+    pub(super) async fn clear(&self) {
+        self.seen.lock().await.take();
     }
 
     /// This process has committed.
@@ -57,10 +65,11 @@ impl Watch {
 
     /// Whether another connection may have committed since this was last asked.
     async fn changed(&self) -> Result<bool, StoreError> {
+        self.home.kept()?;
         let mut seen = self.seen.lock().await;
         let (mut connection, before) = match seen.take() {
             Some((connection, number)) => (connection, Some(number)),
-            None => (self.options.connect().await?, None),
+            None => (slot::connect(&self.options, &self.home).await?, None),
         };
         let now: i64 = query_scalar(sql::DATA_VERSION).fetch_one(&mut connection).await?;
         *seen = Some((connection, now));
