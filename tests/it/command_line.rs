@@ -319,6 +319,35 @@ fn a_policy_is_saved_shown_replaced_and_deleted() {
 }
 
 #[test]
+fn policies_of_store_and_directory_are_listed_with_where_they_live() {
+    let place = Place::new();
+    let file = place.file("policies/by-day.rego", NIGHTLY);
+    place.file("policies/by-day_test.rego", "package spacelift\n");
+    place.json(&["policy", "create", "by-night", "--file", &file, "--rego", "v1"]);
+    let config = place.file("claviger.toml", &format!("[store]\nurl = \"{}\"\n[policies]\ndir = \"policies\"\n", place.url()));
+    let lines = NIGHTLY.lines().count();
+
+    let listed = place.run_with(&["policy", "list", "-o", "json", "--config", &config], &[], "");
+    let table = place.run_with(&["policy", "list", "--config", &config], &[], "");
+
+    assert_eq!(
+        serde_json::from_str::<Value>(&listed.out).unwrap(),
+        json!([
+            {"name": "by-night", "from": "store", "file": null, "rego": "v1", "lines": lines},
+            {"name": "by-day", "from": "file", "file": file, "rego": null, "lines": lines}
+        ])
+    );
+    let rows: Vec<Vec<&str>> = table.out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["NAME", "FROM", "REGO", "LINES"], "{}", table.out);
+    assert_eq!((rows[1][1], rows[2][1]), ("store", &*file), "{}", table.out);
+
+    place.file("policies/broken.rego", &"#".repeat(2 << 20));
+    let broken = place.run_with(&["policy", "list", "--config", &config], &[], "");
+    assert_eq!(broken.code, 1, "{}", broken.err);
+    assert!(broken.err.contains("broken.rego"), "{}", broken.err);
+}
+
+#[test]
 fn what_is_odd_about_a_saved_policy_is_told_and_about_others_is_not() {
     let place = Place::new();
     place.json(&["space", "create", "production", "--parent", "root"]);

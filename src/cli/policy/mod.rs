@@ -23,6 +23,7 @@ use crate::cli::configured;
 use crate::cli::failure::Failure;
 use crate::cli::open_store::{OpenStore, Place};
 use crate::cli::output::{Changed, Format, Output};
+use crate::config::PolicySettings;
 use crate::exchange::WhatIf;
 use crate::model::{LoginPolicy, Mutation, PolicyName, RegoVersion};
 use crate::policy::{self, PolicyFault, PolicyLimits, PolicySource};
@@ -47,7 +48,7 @@ enum Verb {
         #[command(flatten)]
         weighing: Weighing,
     },
-    /// Every login policy of the store
+    /// Every login policy: those of the store, and those of the configured directory
     List,
     /// One login policy, with its text
     Show {
@@ -110,8 +111,19 @@ struct Saved<'a> {
 #[derive(Serialize)]
 struct Listed<'a> {
     name: &'a PolicyName,
+    from: Origin,
+    /// `None`: it is the store's.
+    file: Option<&'a Path>,
     rego: Option<RegoVersion>,
     lines: usize,
+}
+
+/// Where a policy lives.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Origin {
+    Store,
+    File,
 }
 
 impl FromStr for Dialect {
@@ -197,10 +209,7 @@ async fn check(new: &LoginPolicy, store: &OpenStore, out: &Output) -> Result<Vec
     let snapshot = store.snapshot().await?;
     let others = snapshot.policies.iter().filter(|policy| policy.name != new.name);
     let settings = store.settings(out)?.policies;
-    let of_dir = match settings.dir.as_deref().map_or_else(|| Ok(Vec::new()), policy::read_dir) {
-        Ok(of_dir) => of_dir,
-        Err(faults) => return Err(out.refused_for(&faults)?),
-    };
+    let of_dir = of_dir(&settings, out)?;
     let limits = PolicyLimits { time: settings.time_limit, memory: settings.memory_limit };
     let sources: Vec<PolicySource> = others.chain([new]).map(PolicySource::from).chain(of_dir).collect();
     let vocabulary = store.vocabulary(&snapshot).await?;
@@ -212,15 +221,32 @@ async fn check(new: &LoginPolicy, store: &OpenStore, out: &Output) -> Result<Vec
     Ok(findings)
 }
 
+/// The policies of the configured directory.
+fn of_dir(settings: &PolicySettings, out: &Output) -> Result<Vec<PolicySource>, Failure> {
+    match settings.dir.as_deref().map_or_else(|| Ok(Vec::new()), policy::read_dir) {
+        Ok(of_dir) => Ok(of_dir),
+        Err(faults) => Err(out.refused_for(&faults)?),
+    }
+}
+
 async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
     let snapshot = store.snapshot().await?;
-    let listed: Vec<Listed> = snapshot
-        .policies
-        .iter()
-        .map(|policy| Listed { name: &policy.name, rego: policy.rego, lines: policy.source.lines().count() })
-        .collect();
-    let row = |policy: &Listed| vec![policy.name.to_string(), spelled(policy.rego).to_owned(), policy.lines.to_string()];
-    out.list(&["NAME", "REGO", "LINES"], listed.iter().map(row), &listed)
+    let of_dir = of_dir(&store.settings(out)?.policies, out)?;
+    let sources: Vec<PolicySource> = snapshot.policies.iter().map(PolicySource::from).chain(of_dir).collect();
+    let listed: Vec<Listed> = sources.iter().map(Listed::of).collect();
+    let row = |policy: &Listed| {
+        let from = policy.file.map_or_else(|| "store".to_owned(), |file| file.display().to_string());
+        vec![policy.name.to_string(), from, spelled(policy.rego).to_owned(), policy.lines.to_string()]
+    };
+    out.list(&["NAME", "FROM", "REGO", "LINES"], listed.iter().map(row), &listed)
+}
+
+impl<'a> Listed<'a> {
+    fn of(policy: &'a PolicySource) -> Self {
+        let file = policy.file.as_deref();
+        let from = if file.is_some() { Origin::File } else { Origin::Store };
+        Self { name: &policy.name, from, file, rego: policy.rego, lines: policy.text.lines().count() }
+    }
 }
 
 async fn show_changed(
