@@ -7,12 +7,11 @@ use serde::Serialize;
 
 use super::configured::{self, Configured};
 use super::failure::Failure;
-use super::open_store::key_names;
 use super::output::{Format, Output};
 use crate::clock::SystemClock;
 use crate::config::{Finding, Settings, StoreUrl, Survey, Weight};
 use crate::policy::{self, PolicyFault, PolicyLimits, PolicySource, Severity, Vocabulary};
-use crate::store::{self, StoreError};
+use crate::store::{self, Inspected, NAMED_KEYS_MAX, StoreError};
 
 /// Arguments of `claviger check`.
 #[derive(Debug, clap::Args)]
@@ -80,6 +79,8 @@ struct Policies {
     files: BTreeSet<String>,
     /// Why the store's could not be looked at.
     store: Option<StoreError>,
+    /// What the next start will do to the store; until then its policies cannot be read.
+    outdated: Option<String>,
 }
 
 impl Check {
@@ -93,6 +94,9 @@ impl Check {
                 configured::show(&survey.warnings, Weight::Warning);
                 configured::show(survey.faults.iter().flatten(), Weight::Fault);
                 configured::show_policies(&policies.findings);
+                if let Some(why) = &policies.outdated {
+                    out.note(format_args!("warning: {why}"));
+                }
                 if report.ok {
                     out.line(&self.summary(&policies), &report)?;
                 }
@@ -128,12 +132,14 @@ impl Check {
         let odd_policies = policies
             .warnings()
             .map(|warning| Fault { severity: warning.severity, what: What::Policy(FaultyPolicy::of(warning, &policies.files)) });
+        let outdated = policies.outdated.iter().cloned();
+        let of_outdated = outdated.map(|message| Fault { severity: Severity::Warning, what: What::Store { message } });
         Report {
             ok: faults.is_empty(),
             config: self.configured.file().map(|file| file.display().to_string()),
             policies: policies.sources.len(),
             faults,
-            warnings: odd.chain(odd_policies).collect(),
+            warnings: odd.chain(odd_policies).chain(of_outdated).collect(),
         }
     }
 
@@ -157,7 +163,7 @@ impl Check {
 }
 
 impl Policies {
-    /// Those of the directory and those of the store, if there is a store already: a check makes none. What cannot be known because
+    /// Those of the directory and those of the store, if there is a store already: a check makes and migrates none. What cannot be known because
     /// the configuration is wrong about it is left out.
     async fn of(survey: &Survey) -> Self {
         let mut found = Self::default();
@@ -203,16 +209,20 @@ impl Policies {
             return;
         }
         let read = async {
-            let store = store::open(&settings.store.url, settings.login.strategy, Arc::new(SystemClock::start())).await?;
+            let store = match store::inspect(&settings.store.url, Arc::new(SystemClock::start())).await? {
+                Inspected::Open(store) => store,
+                Inspected::Outdated(why) => return Ok(Err(why)),
+            };
             let snapshot = store.snapshot().await?;
-            let names = key_names(&*store).await?;
-            Ok((snapshot, names))
+            let names = store::key_names(&*store, NAMED_KEYS_MAX).await?;
+            Ok(Ok((snapshot, names)))
         };
         match read.await {
-            Ok((snapshot, names)) => {
+            Ok(Ok((snapshot, names))) => {
                 self.sources.extend(snapshot.policies.iter().map(PolicySource::from));
                 self.vocabulary = Vocabulary::of(&snapshot).with_keys(names);
             }
+            Ok(Err(why)) => self.outdated = Some(why),
             Err(error) => self.store = Some(error),
         }
     }

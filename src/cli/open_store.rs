@@ -17,7 +17,7 @@ use crate::model::{
     Snapshot, Strategy,
 };
 use crate::policy::Vocabulary;
-use crate::store::{self, Page, Store, StoreError};
+use crate::store::{self, NAMED_KEYS_MAX, Page, Store, StoreError};
 
 /// How many rows are read at a time.
 const PAGE: u32 = 500;
@@ -163,7 +163,7 @@ impl OpenStore {
 
     /// What policies can speak of.
     pub(crate) async fn vocabulary(&self, snapshot: &Snapshot) -> Result<Vocabulary, Failure> {
-        Ok(Vocabulary::of(snapshot).with_keys(key_names(&*self.store).await?))
+        Ok(Vocabulary::of(snapshot).with_keys(store::key_names(&*self.store, NAMED_KEYS_MAX).await?))
     }
 
     /// Every key, revoked ones included, by age.
@@ -294,19 +294,6 @@ impl OpenStore {
             _ => Vec::new(),
         })
     }
-}
-
-/// The names of the keys that are not revoked; of very many keys, of the oldest. For remarks on what policies compare names with.
-pub(crate) async fn key_names(store: &dyn Store) -> Result<Vec<String>, StoreError> {
-    let (mut names, mut seen, mut after) = (Vec::new(), 0, None);
-    while seen < NEIGHBOURS {
-        let page = store.keys(&Page { after, limit: PAGE, query: None }).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.id);
-        seen += page.len();
-        names.extend(page.iter().filter(|key| key.revoked_at.is_none()).map(|key| key.name.to_string()));
-    }
-    Ok(names)
 }
 
 /// The name most like `wanted`, if one is near enough to have been meant.

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::patience::Patience;
 use super::state::{self, Policies, State};
 use super::{Exchange, ExchangeError, nanos};
 use crate::clock::Moment;
 use crate::model::{Change, Changes, KeyDigest, Reach, Refusal, Revision, Snapshot, WhyUnavailable};
 use crate::policy::{PolicyFault, PolicySet, PolicySource, Severity, Vocabulary};
-use crate::store::StoreError;
+use crate::store::{self, NAMED_KEYS_MAX, Store, StoreError};
 use crate::telemetry::CacheKind;
 use crate::token::KeyRing;
 
@@ -265,7 +266,7 @@ impl Exchange {
     /// The policies, and what is odd about them.
     async fn compile(&self, files: &[PolicySource], snapshot: &Snapshot) -> Result<(PolicySet, Vec<PolicyFault>), Vec<PolicyFault>> {
         let (files, stored, limits) = (files.to_vec(), snapshot.policies.clone(), state::limits(&self.settings));
-        let vocabulary = Vocabulary::of(snapshot);
+        let vocabulary = Vocabulary::of(snapshot).with_keys(known_keys(&self.patience, &*self.store).await);
         let work = move || {
             let policies = state::compile(&files, &stored, limits)?;
             let warnings = policies.warnings(&vocabulary);
@@ -361,6 +362,12 @@ fn touched(changes: &[Change]) -> Touched {
 /// Work that reads files or compiles: not on the threads that requests wait for.
 async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> std::io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)
+}
+
+/// The names of all keys, for remarks on policies, which are made without them if they cannot be had.
+pub(super) async fn known_keys(patience: &Patience, store: &dyn Store) -> Option<Vec<String>> {
+    let read = patience.wait("keys", store::key_names(store, NAMED_KEYS_MAX)).await;
+    read.inspect_err(|error| tracing::debug!(%error, "the names of keys are not known to the remarks on policies")).ok().flatten()
 }
 
 fn log_faults(faults: &[PolicyFault], message: &'static str) {

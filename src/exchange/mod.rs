@@ -135,7 +135,8 @@ impl Exchange {
         let files = state::policy_files(settings.policies.dir.as_deref()).map_err(ExchangeError::Policies)?;
         let policies = state::compile(&files, &snapshot.policies, state::limits(settings)).map_err(ExchangeError::Policies)?;
         let mut warned = Vec::new();
-        follower::log_warnings(policies.warnings(&Vocabulary::of(&snapshot)), &mut warned);
+        let keys = follower::known_keys(&patience, &*store).await;
+        follower::log_warnings(policies.warnings(&Vocabulary::of(&snapshot).with_keys(keys)), &mut warned);
         let ring = KeyRing::open(&settings.token.keys, settings.token.algorithm, settings.token.ttl, began.wall)?;
         let evaluator = Evaluator::start(std::thread::available_parallelism().map_or(1, usize::from).min(4))?;
         metrics.signing_keys(ring.states());

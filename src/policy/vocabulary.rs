@@ -35,9 +35,9 @@ impl Vocabulary {
         }
     }
 
-    /// The same with the names of all keys.
+    /// The same with the names of all keys, if they are known.
     #[must_use]
-    pub fn with_keys(self, keys: impl IntoIterator<Item = String>) -> Self {
-        Self { keys: Some(keys.into_iter().collect()), ..self }
+    pub fn with_keys(self, keys: Option<Vec<String>>) -> Self {
+        Self { keys: keys.map(|keys| keys.into_iter().collect()), ..self }
     }
 }

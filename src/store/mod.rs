@@ -103,6 +103,24 @@ pub trait Store: Send + Sync + 'static {
     async fn audit(&self, page: &Page<Revision>) -> Result<Vec<AuditEntry>, StoreError>;
 }
 
+/// Of how many keys the names are read for remarks on what policies compare them with: a remark is not worth a million rows.
+pub const NAMED_KEYS_MAX: usize = 10_000;
+
+/// The names of all keys that are not revoked; `None` if there are more than `most` keys, revoked ones included.
+pub async fn key_names(store: &dyn Store, most: usize) -> Result<Option<Vec<String>>, StoreError> {
+    let (mut names, mut seen, mut after) = (Vec::new(), 0, None);
+    loop {
+        let page = store.keys(&Page { after, limit: 500, query: None }).await?;
+        let Some(last) = page.last() else { return Ok(Some(names)) };
+        after = Some(last.id);
+        seen += page.len();
+        if seen > most {
+            return Ok(None);
+        }
+        names.extend(page.iter().filter(|key| key.revoked_at.is_none()).map(|key| key.name.to_string()));
+    }
+}
+
 /// A store that is only looked at.
 pub enum Inspected {
     /// It can be read, and refuses every change.

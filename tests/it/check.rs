@@ -173,6 +173,43 @@ fn a_store_that_cannot_be_read_is_told() {
     assert_eq!(done.status.code(), Some(1));
 }
 
+/// Every file in the directory, and what is in it.
+fn contents(dir: &TempDir) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let files = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let mut files: Vec<_> = files.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_check_leaves_a_store_as_it_is() {
+    let dir = place("", None);
+    store_a_policy(&dir, "contractors");
+    let before = contents(&dir);
+
+    assert_eq!(said(&check(&dir, &[]).stdout), "ok: claviger.toml, 1 policy\n");
+
+    assert_eq!(contents(&dir), before);
+}
+
+#[test]
+fn a_store_that_needs_migration_is_told_and_not_migrated() {
+    let dir = place("", None);
+    std::fs::write(dir.path().join("claviger.db"), "").unwrap();
+    let before = contents(&dir);
+
+    let (table, json) = (check(&dir, &["--strict"]), check(&dir, &["-o", "json"]));
+
+    assert_eq!(contents(&dir), before);
+    let stderr = said(&table.stderr);
+    assert!(stderr.starts_with("warning: ") && stderr.contains("claviger.db: it is empty and needs migration"), "{stderr}");
+    assert_eq!((said(&table.stdout), table.status.code()), ("ok: claviger.toml, no policies\n".to_owned(), Some(0)));
+    let report: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let warning = &report["warnings"][0];
+    assert_eq!((&warning["severity"], &warning["kind"], &report["ok"]), (&"warning".into(), &"store".into(), &true.into()));
+    assert!(warning["message"].as_str().unwrap().contains("needs migration"), "{report}");
+}
+
 #[test]
 fn what_is_odd_about_a_policy_is_told_and_ends_with_0() {
     let odd = "package spacelift\n\nallow if input.session.logn == \"ci\"\n\ndeny if not net.cidr_contains(\"10.1.2.3/8\", input.request.remote_ip)\n";

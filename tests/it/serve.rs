@@ -83,6 +83,20 @@ fn a_broken_policy_file_leaves_the_old_policies_in_force_and_is_told() {
 }
 
 #[test]
+fn a_policy_that_names_a_key_in_the_wrong_case_is_told_at_the_start_and_at_a_reload() {
+    let policy = |login: &str| format!("package spacelift\n\nallow if input.session.login == \"{login}\"\n");
+    let server = Setup::new().policies([("login.rego", &*policy("Root-Admin"))]).start();
+    let log = server.log();
+    assert!(log.contains("`Root-Admin` is not one of them") && log.contains("root-admin\\\"`?"), "{log}");
+    server.key("ci-production", &[]);
+
+    std::fs::write(server.dir().join("policies/login.rego"), policy("CI-Production")).unwrap();
+    server.signal("HUP");
+
+    server.until("the warning", |server| server.log().contains("ci-production\\\"`?"));
+}
+
+#[test]
 fn policies_of_a_config_map_are_read_anew_when_its_link_is_swapped() {
     let server = Setup::new().policies([]).start();
     server.make_spaces();

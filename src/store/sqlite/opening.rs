@@ -214,6 +214,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_older_schema_is_told_and_left_as_it_is_by_a_look() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("claviger.db");
+        let mut connection = opened(&path).await.unwrap();
+        let looked = async |path| match look(path, Duration::from_secs(5)).await.unwrap() {
+            Looked::Sound(..) => None,
+            Looked::Outdated(why) => Some(why),
+        };
+        assert_eq!(looked(&path).await, None);
+
+        query("DELETE FROM _sqlx_migrations").execute(&mut connection).await.unwrap();
+
+        let why = looked(&path).await.unwrap();
+        assert!(why.contains("it needs migration (it has 0 of 1 steps)"), "{why}");
+        let made: i64 = query_scalar("SELECT count(*) FROM _sqlx_migrations").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(made, 0);
+    }
+
+    #[tokio::test]
     async fn the_database_of_another_program_is_refused_and_left_as_it_is() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("claviger.db");
