@@ -8,10 +8,10 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use regorus::unstable::{Expr, Module, Rule, RuleAssign, RuleHead, Span};
+use regorus::unstable::{Module, Rule, RuleAssign, RuleHead, Span};
 use regorus::{Engine, Value};
 
-use super::text::{Strings, Token, Tokens};
+use super::edits::Edits;
 
 /// What the function is called.
 const FUNCTION: &str = "claviger_mark";
@@ -70,8 +70,7 @@ impl Recorder {
 
 /// Marks every head of a module but those of defaults, which hold for want of others.
 pub(super) fn mark(module: &Module) -> Marked {
-    let text: &str = module.package.refr.span().source.get_contents();
-    let mut pen = Pen { text, strings: Strings::of(text), edits: Vec::new(), marks: Vec::new() };
+    let mut pen = Pen { edits: Edits::of(module), marks: Vec::new() };
     for rule in &module.policy {
         if let Rule::Spec { span, head, bodies } = rule.as_ref() {
             let Some(path) = pen.head(span, head) else { continue };
@@ -80,19 +79,16 @@ pub(super) fn mark(module: &Module) -> Marked {
                 let number = pen.number(rule, body.span.line, matches!(head, RuleHead::Func { .. }));
                 match &body.assign {
                     Some(assign) => pen.wrap_value(number, &path, assign),
-                    None => pen.give(number, &path, pen.strings.start(body.span.start) + "else".len()),
+                    None => pen.give(number, &path, pen.edits.start(&body.span) + "else".len()),
                 }
             }
         }
     }
-    pen.finish()
+    Marked { text: pen.edits.text(), marks: pen.marks }
 }
 
 struct Pen<'t> {
-    text: &'t str,
-    strings: Strings,
-    /// Where in the text, and what is put there.
-    edits: Vec<(usize, String)>,
+    edits: Edits<'t>,
     marks: Vec<Mark>,
 }
 
@@ -103,10 +99,10 @@ impl Pen<'_> {
         match head {
             RuleHead::Compr { span: head_span, refr, assign } => {
                 let number = self.number(rule, span.line, false);
-                let path = self.steps(refr, self.strings.end(head_span.end));
+                let path = self.edits.steps(refr, self.edits.end(head_span));
                 match assign {
                     Some(assign) => self.wrap_value(number, &path, assign),
-                    None => self.give(number, &path, self.strings.end(head_span.end)),
+                    None => self.give(number, &path, self.edits.end(head_span)),
                 }
                 Some(path)
             }
@@ -114,23 +110,17 @@ impl Pen<'_> {
                 let (number, path) = (self.number(rule, span.line, true), "[]".to_owned());
                 match assign {
                     Some(assign) => self.wrap_value(number, &path, assign),
-                    None => self.give(number, &path, self.strings.end(head_span.end)),
+                    None => self.give(number, &path, self.edits.end(head_span)),
                 }
                 Some(path)
             }
             RuleHead::Set { span: head_span, refr, key: Some(key) } => {
-                let end = self.strings.end(head_span.end);
-                let range = match self.word_before("contains", self.strings.start(refr.span().start), self.strings.start(key.span().start))
-                {
-                    Some(contains) => (contains + "contains".len(), end),
-                    // `name[key]`, as v0 has it.
-                    None => (self.strings.end(refr.span().end) + 1, end - 1),
-                };
+                let range = self.edits.key(head_span, refr, key);
                 let number = self.number(rule, span.line, false);
                 if let Some(mark) = self.marks.last_mut() {
                     mark.is_item = true;
                 }
-                let path = self.steps(refr, range.0.min(self.strings.start(key.span().start)));
+                let path = self.edits.steps(refr, range.0.min(self.edits.start(key.span())));
                 self.wrap(number, &path, range);
                 Some(path)
             }
@@ -145,71 +135,18 @@ impl Pen<'_> {
     }
 
     /// Puts the value into a call.
-    fn wrap(&mut self, number: usize, path: &str, (start, end): (usize, usize)) {
-        self.edits.push((start, format!(" {FUNCTION}({number}, {path}, ")));
-        self.edits.push((end, ")".to_owned()));
+    fn wrap(&mut self, number: usize, path: &str, range: (usize, usize)) {
+        self.edits.wrap(range, format!(" {FUNCTION}({number}, {path}, "), ")");
     }
 
     /// The same for `:= value` or `= value`.
     fn wrap_value(&mut self, number: usize, path: &str, assign: &RuleAssign) {
-        let operator = if assign.span.text().starts_with(':') { 2 } else { 1 };
-        let range = (self.strings.start(assign.span.start) + operator, self.strings.end(assign.span.end));
-        self.wrap(number, path, range);
+        self.wrap(number, path, self.edits.value(assign));
     }
 
     /// Says the value that goes without saying.
     fn give(&mut self, number: usize, path: &str, place: usize) {
-        self.edits.push((place, format!(" = {FUNCTION}({number}, {path}, true)")));
-    }
-
-    /// Where the last such word begins between two places.
-    fn word_before(&self, word: &str, from: usize, to: usize) -> Option<usize> {
-        let part = self.text.get(from..to)?;
-        let words = Tokens::of(part).filter(|(_, token)| matches!(token, Token::Word(found) if *found == word));
-        words.last().map(|(place, _)| from + place)
-    }
-
-    /// The steps of a head: `["production", role]` of `roles.production[role]`. Taken from the text, as the tree does not tell where a
-    /// bracket ends.
-    fn steps(&self, refr: &Expr, end: usize) -> String {
-        let start = self.strings.start(refr.span().start);
-        let part = self.text.get(start..end).unwrap_or_default();
-        let (mut steps, mut depth, mut opened, mut is_first) = (Vec::new(), 0_usize, 0, true);
-        for (place, token) in Tokens::of(part) {
-            match token {
-                Token::Mark(b'[') if depth == 0 => (depth, opened) = (1, place + 1),
-                Token::Mark(b'[' | b'{' | b'(') => depth += 1,
-                Token::Mark(b']') if depth == 1 => {
-                    depth = 0;
-                    steps.push(part.get(opened..place).unwrap_or_default().to_owned());
-                }
-                Token::Mark(b']' | b'}' | b')') => depth = depth.saturating_sub(1),
-                Token::Word(names) if depth == 0 => {
-                    if !is_first && !names.starts_with('.') && !part.get(..place).is_some_and(|before| before.ends_with('.')) {
-                        break;
-                    }
-                    steps.extend(names.split('.').skip(usize::from(is_first)).filter(|name| !name.is_empty()).map(quoted));
-                }
-                Token::Mark(b'.') if depth == 0 => {}
-                Token::Mark(_) | Token::Text(_) if depth == 0 => break,
-                Token::Mark(_) | Token::Word(_) | Token::Text(_) => {}
-            }
-            is_first = false;
-        }
-        format!("[{}]", steps.join(", "))
-    }
-
-    fn finish(mut self) -> Marked {
-        self.edits.sort_by_key(|(place, _)| *place);
-        let mut text = String::with_capacity(self.text.len() + self.edits.len() * 40);
-        let mut done = 0;
-        for (place, edit) in &self.edits {
-            text.push_str(self.text.get(done..*place).unwrap_or_default());
-            text.push_str(edit);
-            done = *place;
-        }
-        text.push_str(self.text.get(done..).unwrap_or_default());
-        Marked { text, marks: self.marks }
+        self.edits.insert(place, format!(" = {FUNCTION}({number}, {path}, true)"));
     }
 }
 
@@ -217,10 +154,6 @@ fn name(head: &RuleHead) -> &str {
     let (RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. } | RuleHead::Func { refr, .. }) = head;
     let text = refr.span().text();
     text.split(['.', '[']).next().unwrap_or(text)
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{name}\"")
 }
 
 #[cfg(test)]

@@ -10,16 +10,17 @@
 //! - [`PolicySet::reads`] says which requests get the same answer; the `analysis` behind it says why.
 //!
 //! What holds the memory limit: every builtin is called through a wrapper that looks at the size of its arguments first and charges its
-//! result to the evaluation. What the interpreter itself allocates in between (comprehensions, unions of sets, long numbers) is bounded
-//! by the time limit alone, and is given back at the evaluation's end: memory is filled at a gigabyte a second at best, so some 50 MiB
-//! for each evaluation under way at the default limit. Counting allocations by thread was rejected: it takes an allocator of our own,
-//! and with it `unsafe`; and what counts them without is for whole processes, which says nothing of one evaluation. One thing is held by
-//! nobody: an author who adds a number to a collection that holds the same parts a billion times gets an error that spells it out.
+//! result to the evaluation; and what a policy puts into its own values is charged as if nothing were shared, so that no value is larger
+//! for whoever walks through it than the limit says. What the interpreter itself allocates in between (comprehensions, unions of sets,
+//! long numbers) is bounded by the time limit alone, and is given back at the evaluation's end: memory is filled at a gigabyte a second
+//! at best, so some 50 MiB for each evaluation under way at the default limit. Counting allocations by thread was rejected: it takes an allocator of our own,
+//! and with it `unsafe`; and what counts them without is for whole processes, which says nothing of one evaluation.
 
 mod analysis;
 mod builtins;
 mod check;
 mod directory;
+mod edits;
 mod evaluator;
 mod fault;
 mod gate;
@@ -34,6 +35,7 @@ pub mod testing;
 mod text;
 mod trace;
 mod vocabulary;
+mod weigh;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -50,6 +50,14 @@ pub(super) fn parse_into(engine: &mut Engine, source: &PolicySource) -> Result<R
     engine.get_modules().last().cloned().ok_or_else(|| PolicyFault::of(&place, "there is no module in it"))
 }
 
+/// A text of ours, made of a module's by putting something into it: it may be longer than one that somebody writes.
+pub(super) fn rewritten(place: &str, text: &str, rego: RegoVersion, time_limit: Duration) -> Result<Parsed, PolicyFault> {
+    let mut engine = engine(time_limit);
+    add(&mut engine, place, text, rego)?;
+    let module = engine.get_modules().last().cloned().ok_or_else(|| PolicyFault::of(place, "there is no module in it"))?;
+    Ok(Parsed { engine, module })
+}
+
 /// An engine without modules, set as all of ours are.
 fn engine(time_limit: Duration) -> Engine {
     let mut engine = Engine::new();
@@ -70,9 +78,10 @@ pub(super) fn timer(limit: Duration) -> ExecutionTimerConfig {
 
 /// Steps of the interpreter between two looks at the clock.
 const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::new(16).expect("16 is not zero");
-/// The engine's own limits are out of the way: `text::check` has looked before, with better words.
+/// The engine's own limits are out of the way: `text::check` has looked before, with better words, and what we put in makes a text
+/// longer.
 const MAX_COLUMN: NonZeroU32 = NonZeroU32::new(text::LINE_MAX * 8).expect("a line may have characters");
-const MAX_BYTES: NonZeroUsize = NonZeroUsize::new(text::TEXT_MAX + 1).expect("a text may have bytes");
+const MAX_BYTES: NonZeroUsize = NonZeroUsize::new(text::TEXT_MAX * 8).expect("a text may have bytes");
 const MAX_LINES: NonZeroUsize = NonZeroUsize::new(text::TEXT_MAX + 1).expect("a text may have lines");
 
 fn add(engine: &mut Engine, place: &str, text: &str, rego: RegoVersion) -> Result<(), PolicyFault> {

@@ -16,11 +16,12 @@ use super::analysis::{self, Depends};
 use super::builtins;
 use super::builtins::budget::{self, Exceeded};
 use super::check::{self, Findings, Whole};
+use super::edits::Moved;
 use super::fault::PolicyFault;
 use super::plain::{self, Plain};
 use super::remembered::Remembered;
 use super::vocabulary::Vocabulary;
-use super::{PolicyError, PolicyLimits, PolicySource, Reads, gate, input, module};
+use super::{PolicyError, PolicyLimits, PolicySource, Reads, gate, input, module, weigh};
 use crate::model::{PolicyName, Verdict};
 
 /// Checked, compiled policies, ready to be asked. Immutable; swapped as a whole.
@@ -42,6 +43,8 @@ pub(super) struct Policy {
     engine: Engine,
     /// The short way to a verdict, if there is one.
     plain: Option<Plain>,
+    /// What of the engine's columns is not the author's.
+    moved: Moved,
     limits: PolicyLimits,
     /// The same for the same text, in whatever set and under whatever name.
     pub(super) identity: Identity,
@@ -223,11 +226,21 @@ pub(super) fn load(source: &PolicySource, limits: PolicyLimits) -> Result<Policy
     }
     let depends = analysis::depends(&parsed.module);
     let remembered = depends.on_the_key_alone().then(Remembered::default);
-    let mut engine = parsed.engine;
-    prepare(&mut engine, &calls, &rules, limits).map_err(|error| vec![PolicyFault::of_engine(&place, &source.text, &error)])?;
+    let (weighed, moved) = weigh::module(&place, &parsed.module, limits.time).map_err(|fault| vec![fault])?;
+    let mut engine = match weighed {
+        Some(mut weighed) => {
+            weigh::add(&mut weighed.engine).map_err(|error| vec![PolicyFault::of(&place, error.to_string())])?;
+            weighed.engine
+        }
+        None => parsed.engine,
+    };
+    prepare(&mut engine, &calls, &rules, limits).map_err(|error| {
+        let fault = PolicyFault::of_engine(&place, &source.text, &error);
+        vec![PolicyFault { column: moved.column(fault.line, fault.column), ..fault }]
+    })?;
     let identity = Identity::of(source);
     let plain = Plain::of(&parsed.module);
-    Ok(Policy { name: source.name.clone(), place, module: parsed.module, engine, plain, limits, identity, depends, remembered })
+    Ok(Policy { name: source.name.clone(), place, module: parsed.module, engine, plain, moved, limits, identity, depends, remembered })
 }
 
 /// Makes the engine ready to be copied: the functions that are called, the gate, and one evaluation.
@@ -298,7 +311,7 @@ impl Policy {
             Ok(Err(error)) if matches!(error.downcast_ref(), Some(LimitError::TimeLimitExceeded { .. })) => {
                 Err(PolicyError::TimeLimit(self.name.clone()))
             }
-            Ok(Err(error)) => Err(PolicyError::Failed(self.name.clone(), reason(&error))),
+            Ok(Err(error)) => Err(PolicyError::Failed(self.name.clone(), self.reason(&error))),
             Ok(Ok(result)) => gate::read(&result).map_err(|reason| PolicyError::Failed(self.name.clone(), reason)),
         }
     }
@@ -306,9 +319,11 @@ impl Policy {
     pub(super) fn limits(&self) -> PolicyLimits {
         self.limits
     }
-}
 
-/// An error of the engine in one line: its last reason, with the place in the policy.
-fn reason(error: &anyhow::Error) -> String {
-    PolicyFault::of_engine("", "", error).summary().chars().take(300).collect()
+    /// An error of the engine in one line: its last reason, with the place in the policy.
+    fn reason(&self, error: &anyhow::Error) -> String {
+        let fault = PolicyFault::of_engine("", "", error);
+        let fault = PolicyFault { column: self.moved.column(fault.line, fault.column), ..fault };
+        fault.summary().chars().take(300).collect()
+    }
 }

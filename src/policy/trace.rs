@@ -13,7 +13,7 @@ use super::builtins::{self, budget};
 use super::fault::PolicyFault;
 use super::mark::{self, Held, Mark, Recorder};
 use super::set::Policy;
-use super::{LoginInput, PolicyError, PolicyLimits, PolicySource, check, gate, module};
+use super::{LoginInput, PolicyError, PolicyLimits, PolicySource, check, gate, module, weigh};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{PolicyName, Verdict};
 
@@ -96,9 +96,10 @@ impl Marked {
         let fault = |fault: PolicyFault| anyhow::anyhow!("{}", fault.reason);
         let module = module::parse(source, limits.time).map_err(fault)?.module;
         let findings = check::policy(&source.place(), &module);
-        let marked = mark::mark(&module);
-        let text = PolicySource { text: marked.text.into(), rego: Some(module::version(&module)), ..source.clone() };
-        let mut engine = module::parse(&text, limits.time).map_err(fault)?.engine;
+        let (weighed, _) = weigh::module(&source.place(), &module, limits.time).map_err(fault)?;
+        let marked = mark::mark(weighed.as_ref().map_or(&module, |weighed| &weighed.module));
+        let mut engine = module::rewritten(&source.place(), &marked.text, module::version(&module), limits.time).map_err(fault)?.engine;
+        weigh::add(&mut engine)?;
         for name in &findings.calls {
             builtins::add(&mut engine, name)?;
         }

@@ -31,6 +31,7 @@ mod policy_mutated;
 mod policy_opa;
 mod policy_question;
 mod policy_samples;
+mod policy_shared;
 mod policy_simulate;
 mod policy_tests;
 mod policy_workbench_docs;

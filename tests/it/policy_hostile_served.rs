@@ -163,6 +163,21 @@ fn traps() -> Vec<Trap> {
         trap("set-union", Ended, "s := net.cidr_expand(\"10.0.0.0/17\")\ncount([u | some i in numbers.range(1, 50000); u := s | {i}]) > 0"),
         trap("shared", Ended, tower(60, "[input.session.login]", |x| format!("[{x}, {x}]")) + "count(json.marshal(x60)) > 0"),
         trap("shared-keys", Ended, tower(60, "[input.session.login]", |x| format!("[{x}, {x}]")) + "object.get({}, x60, 1) == 2"),
+        // Small in memory, and without end for whoever walks through it.
+        trap("shared-sum", Ended, shared("x") + "x40 + 1 == 2"),
+        trap("shared-union", Ended, shared("x") + "x40 | {1} == {1}"),
+        trap("shared-equal", Ended, shared("x") + &shared("y").replace("{1}", "{input.session.login}") + "x40 == y40"),
+        trap("shared-member", Ended, shared("x") + &shared("y").replace("{1}", "{input.session.login}") + "x40 in {y40}"),
+        trap(
+            "shared-often",
+            Ended,
+            tower(3, "numbers.range(1, 5000)", |x| format!("[{x} | some i in numbers.range(1, 5000)]")) + "x3 + 1 == 2",
+        ),
+        trap("shared-roles", Ended, "true").with(format!(
+            "roles[x40][y40] if {{\ninput.session.login == \"shared-roles\"\n{}{}}}",
+            shared("x"),
+            shared("y").replace("{1}", "{input.session.login}")
+        )),
         // Depth.
         trap("deep-path", Ended, format!("{megabyte}p := replace(x16, \"a\", \"/\")\njson.filter({{\"a\": 1}}, [p]) == {{}}")),
         trap("deep-removal", Ended, format!("{megabyte}p := replace(x16, \"a\", \"/\")\njson.remove({{\"a\": 1}}, [p]) == {{}}")),
@@ -182,6 +197,11 @@ fn traps() -> Vec<Trap> {
         ),
         trap("statements", Either, "true\n".repeat(480)),
     ]
+}
+
+/// A value that holds one other two to the power of forty times.
+fn shared(name: &str) -> String {
+    tower(40, "{1}", |x| format!("[{x}, {x}]")).replace('x', name)
 }
 
 /// Functions that nest their argument 2 to the power of `times` times.

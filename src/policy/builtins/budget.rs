@@ -74,6 +74,11 @@ pub(super) fn charge_value(value: &Value) -> Result<(), Exceeded> {
     }
 }
 
+/// Takes from the budget what values take that are put into others, as if nothing in them were shared.
+pub(in crate::policy) fn weigh(values: &[Value]) -> Result<(), Exceeded> {
+    charge(size(values, LEFT.get()))
+}
+
 /// Refuses arguments that are larger than what is left, or deeper than a builtin can go. A value can be small in memory and have no end
 /// when it is walked through, since its parts are shared; so this comes before any builtin walks through it.
 pub(super) fn admit(args: &[Value]) -> Result<(), Exceeded> {

@@ -23,6 +23,7 @@ mod patterns;
 mod rules;
 mod safety;
 mod schema;
+pub(super) mod sharing;
 mod size;
 mod times;
 mod types;
