@@ -51,6 +51,7 @@ mod support;
 mod telemetry;
 mod token;
 mod token_cli;
+mod wire_address;
 mod wire_frames;
 mod wire_hostile;
 mod wire_http2_hostile;
