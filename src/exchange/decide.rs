@@ -99,9 +99,12 @@ impl Procedure {
             metrics.policy_evaluation(result_of(&answer), clock.now().monotonic.saturating_sub(asked_at));
         }
         answer.map_err(|error| {
-            tracing::error!(key = %question.key.id, %error, "login policies gave no answer; the request is refused");
+            // The beginning of a pause is told; how often somebody asks within it is up to them.
+            if !matches!(error, PolicyError::Paused(_)) {
+                tracing::error!(key = %question.key.id, %error, "login policies gave no answer; the request is refused");
+            }
             match error {
-                PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_) | PolicyError::Failed(..) => {
+                PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_) | PolicyError::Paused(_) | PolicyError::Failed(..) => {
                     Refusal::Unavailable(WhyUnavailable::Policy)
                 }
                 PolicyError::Overloaded => Refusal::Overloaded,
@@ -113,7 +116,8 @@ impl Procedure {
 fn result_of(answer: &Result<Vec<(PolicyName, Verdict)>, PolicyError>) -> PolicyResult {
     match answer {
         Ok(_) => PolicyResult::Answered,
-        Err(PolicyError::TimeLimit(_)) => PolicyResult::TimeLimit,
+        // A pause is what passing a limit has come to.
+        Err(PolicyError::TimeLimit(_) | PolicyError::Paused(_)) => PolicyResult::TimeLimit,
         Err(PolicyError::MemoryLimit(_)) => PolicyResult::MemoryLimit,
         Err(PolicyError::Failed(..)) => PolicyResult::Failed,
         Err(PolicyError::Overloaded) => PolicyResult::Overloaded,

@@ -3,7 +3,8 @@
 //! They are ours because of their stacks (each rule or function that calls another costs some KiB, and an overflow ends the process) and
 //! because a policy may keep one busy past its time: regorus looks at the clock between its steps only. Such a thread is given up and
 //! replaced, and its text is not asked again, in this set of policies or another, until the thread has come back. So a text costs one
-//! thread at most, however often it is loaded; and of texts there are as many as somebody has written and put in force.
+//! thread at most, however often it is loaded; and of texts there are as many as somebody has written and put in force. One that comes
+//! back costs its time limit each time: who asks for that again and again is [made to wait](super::pauses).
 
 use std::cell::OnceCell;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -14,6 +15,7 @@ use std::{io, thread};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::pauses::Pauses;
 use super::set::{Identity, Policy};
 use super::{LoginInput, PolicyError, PolicySet};
 use crate::clock::{Clock, SystemClock};
@@ -25,7 +27,7 @@ pub struct Evaluator {
     pool: Arc<Pool>,
 }
 
-type Answer = Result<Vec<(PolicyName, Verdict)>, PolicyError>;
+pub(super) type Answer = Result<Vec<(PolicyName, Verdict)>, PolicyError>;
 
 /// Stack of each thread, in bytes. Reserved, not used, until something goes deep.
 const STACK: usize = 64 * 1024 * 1024;
@@ -42,6 +44,7 @@ const LOST_MAX: usize = 16;
 struct Pool {
     questions: mpsc::SyncSender<Question>,
     works: Works,
+    pauses: Pauses,
 }
 
 /// What the threads share.
@@ -134,7 +137,7 @@ impl Evaluator {
         for _ in 0..threads.max(1) {
             works.spawn()?;
         }
-        Ok(Self { pool: Arc::new(Pool { questions, works }) })
+        Ok(Self { pool: Arc::new(Pool { questions, works, pauses: Pauses::default() }) })
     }
 
     /// Asks every policy of the set, each by itself. Answers in the order of the policies' names. Needs a tokio runtime with a timer.
@@ -148,14 +151,21 @@ impl Evaluator {
         if set.is_empty() {
             return Ok(Vec::new());
         }
+        let key = input.key.id;
+        let begins = self.pool.works.clock.now().monotonic;
+        if let Some(paused) = set.policies().iter().find(|policy| self.pool.pauses.holds(policy, key, begins)) {
+            return Err(PolicyError::Paused(paused.name.clone()));
+        }
         let (begun, has_begun) = oneshot::channel();
         let (answer, answered) = oneshot::channel();
         let course = Arc::new(Course::default());
         let question = Question { set: set.clone(), input, course: course.clone(), begun, answer };
         self.pool.questions.try_send(question).map_err(|_| PolicyError::Overloaded)?;
         // A task of its own, because a stuck thread must be noticed even if the caller has gone away.
-        let watch = tokio::spawn(watch(self.pool.clone(), set, course, has_begun, answered));
-        watch.await.unwrap_or(Err(PolicyError::Overloaded))
+        let watch = tokio::spawn(watch(self.pool.clone(), set.clone(), course, has_begun, answered));
+        let answer = watch.await.unwrap_or(Err(PolicyError::Overloaded));
+        self.pool.pauses.note(&set, key, &answer, self.pool.works.clock.now().monotonic);
+        answer
     }
 }
 

@@ -28,6 +28,7 @@ mod input;
 mod mark;
 mod module;
 mod networks;
+mod pauses;
 mod plain;
 mod remembered;
 mod set;
@@ -100,6 +101,9 @@ pub enum PolicyError {
     /// Anything else: a conflict, a wrong type, a panic of the engine.
     #[error("policy {0} failed: {1}")]
     Failed(PolicyName, String),
+    /// It passed a limit for this key again and again, and is not asked about it for a while.
+    #[error("policy {0} took more than it may again and again, and is not asked for a while")]
+    Paused(PolicyName),
     /// No thread was free in time.
     #[error("too many evaluations are waiting")]
     Overloaded,

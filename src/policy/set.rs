@@ -55,7 +55,7 @@ pub(super) struct Policy {
 }
 
 /// Stands for a policy's text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Identity(u64);
 
 impl Identity {

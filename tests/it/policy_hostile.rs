@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use claviger::model::KeyId;
 use claviger::policy::{Evaluator, PolicyError, PolicyLimits, PolicySet};
 
 use crate::policy_question::{Question, load, source};
@@ -153,6 +154,31 @@ async fn other_questions_are_answered_beside_a_policy_that_never_ends() {
     }
     assert!(matches!(stuck.await.unwrap(), Err(PolicyError::TimeLimit(_))));
     assert!(ask(&good).await.unwrap().unwrap()[0].1.allow);
+}
+
+const ENDLESS: &str =
+    "allow if { r := numbers.range(1, count(input.session.login) * 3000); count([1 | some a in r; some b in r; a + b < 0]) > 0 }";
+
+#[tokio::test]
+async fn a_policy_that_never_ends_for_a_key_is_not_asked_about_it_all_the_time() {
+    let (hostile, evaluator) = (load_tight(ENDLESS), Evaluator::start(1).unwrap());
+    let question = Question::by("ten-letter");
+    let (time_limit, paused) = (PolicyError::TimeLimit("hostile".parse().unwrap()), PolicyError::Paused("hostile".parse().unwrap()));
+    let mut told = Vec::new();
+    while told.last() != Some(&paused) {
+        told.push(evaluator.ask(hostile.clone(), question.input().clone()).await.unwrap_err());
+    }
+    assert_eq!(told, [time_limit.clone(), time_limit.clone(), time_limit.clone(), time_limit.clone(), paused.clone()]);
+    // The same text, loaded once more as it is at every change of any policy, is no other policy.
+    assert_eq!(evaluator.ask(load_tight(ENDLESS), question.input().clone()).await, Err(paused.clone()));
+
+    assert!(evaluator.ask(load_tight("allow if input.session.member"), question.input().clone()).await.unwrap()[0].1.allow);
+    let mut another = question.input().clone();
+    Arc::make_mut(&mut another.key).id = KeyId::new(3, 4);
+    assert_eq!(evaluator.ask(hostile.clone(), another).await, Err(time_limit.clone()), "another key");
+
+    let asked_again = async { while evaluator.ask(hostile.clone(), question.input().clone()).await == Err(paused.clone()) {} };
+    tokio::time::timeout(Duration::from_mins(1), asked_again).await.unwrap();
 }
 
 /// A value that holds another `times` times, which has a million parts: small in memory, walked through in one step. Only for the key
