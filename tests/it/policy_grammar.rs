@@ -160,7 +160,7 @@ impl Draw {
 
     /// The rules of a policy in Rego v1, without its package line.
     pub(crate) fn policy(&mut self) -> String {
-        let mut policy = String::from("import input.request as request\n");
+        let mut policy = String::from("import input.request as request\nimport input.request as asked\nimport input.session as who\n");
         let nets = self.networks();
         let table: Vec<String> = LOGINS.iter().map(|login| format!("\"{login}\": {}", self.network())).collect();
         let zones: Vec<String> = LOGINS.iter().map(|login| format!("\"{login}\": \"{}\"", self.pick(&ZONES))).collect();
@@ -259,7 +259,8 @@ impl Draw {
                 self.pick(&COMPARISONS),
                 self.below(3)
             ),
-            14 => format!("net.cidr_intersects({address}, {network})"),
+            14 if self.chance(2) => format!("net.cidr_intersects({address}, {network})"),
+            14 => format!("net.cidr_intersects({network}, {address})"),
             15 => format!("some n{i}, _ in {{{network}: 1, {}: 2}}; net.cidr_contains(n{i}, {address})", self.network()),
             16 => format!("some o{i} in [{{\"net\": {network}}}, {{\"net\": {}}}]; net.cidr_contains(o{i}.net, {address})", self.network()),
             17 => format!("[n{i}, a2{i}] = [{network}, {address}]; net.cidr_contains(n{i}, a2{i})"),
@@ -322,13 +323,15 @@ impl Draw {
             "input.session.creator_ip",
             "ip",
             "request.remote_ip",
+            "asked.remote_ip",
+            "who.creator_ip",
             "data.spacelift.ip",
             "input[\"request\"].remote_ip",
         ])
     }
 
     fn now(&mut self) -> &'static str {
-        self.pick(&["input.request.timestamp_ns", "input.request.timestamp_ns", "now", "request.timestamp_ns"])
+        self.pick(&["input.request.timestamp_ns", "input.request.timestamp_ns", "now", "request.timestamp_ns", "asked.timestamp_ns"])
     }
 
     fn zone(&mut self) -> String {
