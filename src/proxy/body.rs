@@ -12,10 +12,10 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::headers::Hygiene;
-use super::pool::Lease;
 use super::record::Record;
 use super::taking::{PIECE, Taking};
 use super::ticks::{Alarm, Ticks};
+use super::upstream::Source;
 use super::wire::Watch;
 
 /// The least that a client with a known length to send must send on average, in bytes a second.
@@ -35,7 +35,6 @@ pub(super) enum Broken {
 /// How far a request's body has come; shared by the body, which is out of sight in hyper's hands, and the request.
 #[derive(Debug, Default)]
 pub(super) struct Sending {
-    done: Cell<bool>,
     broken: Cell<Option<Broken>>,
     answer: Cell<Answer>,
     /// Who sends the body on, while nothing but the answer's end can make it give up.
@@ -56,11 +55,6 @@ enum Answer {
 }
 
 impl Sending {
-    /// Whether the upstream has been given the last of it.
-    pub(super) fn is_done(&self) -> bool {
-        self.done.get()
-    }
-
     /// What the client did wrong.
     pub(super) fn broken(&self) -> Option<Broken> {
         self.broken.get()
@@ -177,9 +171,7 @@ impl Streamed {
     /// The body is all there. Not if its framing could be read in another way: hyper takes a bare LF among the trailers for a line's end,
     /// and what stands behind them for more of them.
     fn ends_well(&self) -> bool {
-        let well = !self.watch.faults.spoil_body_of(self.request);
-        self.sending.done.set(well);
-        well
+        !self.watch.faults.spoil_body_of(self.request)
     }
 
     fn passed(&self, frame: Frame<Bytes>) -> Frame<Bytes> {
@@ -262,22 +254,19 @@ pub(super) struct AnswerBody {
 #[derive(Debug)]
 pub(super) enum Content {
     Whole(Bytes),
-    Streamed {
-        incoming: Incoming,
-        lease: Lease,
-    },
+    Streamed(Source),
     /// The upstream broke off. What came before goes out first: hyper drops what it has not written when a body fails.
     Broken,
 }
 
 impl Content {
-    /// What comes through this line, which is given back at once if that is nothing.
-    pub(super) fn streamed(incoming: Incoming, mut lease: Lease) -> Self {
-        if incoming.is_end_stream() {
-            lease.give_back();
-            return Self::Whole(Bytes::new());
+    /// What comes from there; in one piece if it is there already.
+    pub(super) fn of(source: Source) -> Self {
+        match source {
+            Source::Line(mut inflow) => inflow.whole().map_or_else(|| Self::Streamed(Source::Line(inflow)), Self::Whole),
+            Source::Http2(incoming) if incoming.is_end_stream() => Self::Whole(Bytes::new()),
+            Source::Http2(incoming) => Self::Streamed(Source::Http2(incoming)),
         }
-        Self::Streamed { incoming, lease }
     }
 }
 
@@ -298,41 +287,26 @@ impl AnswerBody {
 
     fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let Self { content, record, .. } = self;
-        let (incoming, lease) = match content {
+        let frame = match content {
             Content::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
             Content::Whole(bytes) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::Streamed { incoming, lease } => (incoming, lease),
+            Content::Streamed(Source::Line(inflow)) => inflow.poll_frame(cx).map_err(|_| Broken::Upstream),
+            Content::Streamed(Source::Http2(incoming)) => Pin::new(incoming).poll_frame(cx).map_err(|_| Broken::Upstream),
             Content::Broken => return Poll::Ready(Some(Err(Broken::Upstream))),
         };
-        let mut frame = if lease.is_driven_here() {
-            // Only the line that is polled below can bring anything, so nobody else has to wake this task for it.
-            Pin::new(&mut *incoming).poll_frame(&mut Context::from_waker(Waker::noop()))
-        } else {
-            Pin::new(&mut *incoming).poll_frame(cx)
-        };
-        if frame.is_pending() && lease.is_driven_here() {
-            record.pauses();
-            lease.drive(cx);
-            frame = Pin::new(&mut *incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
-        }
         match frame {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(Ok(frame))) => {
-                if incoming.is_end_stream() {
-                    lease.give_back();
+            Poll::Pending => {
+                record.pauses();
+                Poll::Pending
+            }
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(match frame.into_trailers() {
+                Ok(mut trailers) => {
+                    record.hygiene().clean_trailers(&mut trailers);
+                    Frame::trailers(trailers)
                 }
-                Poll::Ready(Some(Ok(match frame.into_trailers() {
-                    Ok(mut trailers) => {
-                        record.hygiene().clean_trailers(&mut trailers);
-                        Frame::trailers(trailers)
-                    }
-                    Err(frame) => frame,
-                })))
-            }
-            Poll::Ready(None) => {
-                lease.give_back();
-                Poll::Ready(None)
-            }
+                Err(frame) => frame,
+            }))),
+            Poll::Ready(None) => Poll::Ready(None),
             Poll::Ready(Some(Err(_))) => {
                 record.cut_off();
                 *content = Content::Broken;
@@ -366,7 +340,8 @@ impl Body for AnswerBody {
         self.rest.is_empty()
             && match &self.content {
                 Content::Whole(bytes) => bytes.is_empty(),
-                Content::Streamed { incoming, .. } => incoming.is_end_stream(),
+                Content::Streamed(Source::Line(inflow)) => inflow.is_end_stream(),
+                Content::Streamed(Source::Http2(incoming)) => incoming.is_end_stream(),
                 Content::Broken => false,
             }
     }
@@ -374,7 +349,8 @@ impl Body for AnswerBody {
     fn size_hint(&self) -> SizeHint {
         let mut hint = match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Streamed { incoming, .. } => incoming.size_hint(),
+            Content::Streamed(Source::Line(inflow)) => inflow.size_hint(),
+            Content::Streamed(Source::Http2(incoming)) => incoming.size_hint(),
             Content::Broken => SizeHint::default(),
         };
         let rest = self.rest.len() as u64;

@@ -16,12 +16,11 @@ use hyper::upgrade::OnUpgrade;
 use super::answer::{self, Connection, X_REQUEST_ID};
 use super::body::{AnswerBody, Content, RequestBody, Sending, Whence};
 use super::headers::{Sender, Stamp, clean_answer, is_request_id};
-use super::pool::Lease;
 use super::record::Record;
 use super::request_id::RequestId;
 use super::taking::Taking;
 use super::upgrade::{self, Answered};
-use super::upstream::Failure;
+use super::upstream::{Failure, Source};
 use super::wire::Watch;
 use super::worker::Worker;
 use super::{present, target};
@@ -162,27 +161,25 @@ impl Conversation {
     }
 
     async fn forward(&self, request: &mut Request<RequestBody>, sending: Option<&Sending>) -> Result<Response<Content>, Failure> {
-        let (mut response, lease) = self.worker.upstream.forward(request, sending).await?;
+        let mut response = self.worker.upstream.forward(request, sending).await?;
         clean_answer(response.status(), response.headers_mut())?;
         *response.version_mut() = Version::HTTP_11;
-        Ok(response.map(|incoming| Content::streamed(incoming, lease)))
+        Ok(response.map(Content::of))
     }
 
     async fn upgrade(&self, client: OnUpgrade, request: Request<RequestBody>) -> Result<Response<Content>, Failure> {
-        let upstream = &self.worker.upstream;
-        match upgrade::ask(upstream, request).await? {
-            Answered::Switched(mut response, line) => {
+        match upgrade::ask(&self.worker.upstream, request).await? {
+            Answered::Switched(mut response, tunnel) => {
                 // The status is known to be asked for; the rest is cleaned like any answer.
                 clean_answer(StatusCode::OK, response.headers_mut())?;
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
                 response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
-                upgrade::tunnel(&self.worker, &self.watch, client, line);
+                upgrade::tunnel(&self.worker, &self.watch, client, tunnel);
                 Ok(response.map(|()| Content::Whole(Bytes::new())))
             }
             Answered::Declined(mut response) => {
                 clean_answer(response.status(), response.headers_mut())?;
-                let lease = Lease::none(&upstream.pool, &upstream.ticks);
-                Ok(response.map(|incoming| Content::streamed(incoming, lease)))
+                Ok(response.map(|inflow| Content::of(Source::Line(inflow))))
             }
         }
     }

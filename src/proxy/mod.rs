@@ -18,7 +18,7 @@ mod client_addr;
 mod conversation;
 mod follower;
 mod headers;
-mod line_socket;
+mod line;
 mod listener;
 mod pool;
 mod present;

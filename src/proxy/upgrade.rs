@@ -3,18 +3,19 @@
 //! The upgrade has a line of its own that is never pooled. Nothing that the client sends behind its request leaves before the upstream
 //! has switched: until then it stays in the buffer of the client's connection, and is the next request if the upstream refuses.
 
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
-use http_body_util::Empty;
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
+use super::body::RequestBody;
 use super::headers::{connection_has, insert_websocket};
+use super::line::Inflow;
 use super::upstream::{Failure, Upstream};
 use super::wire::Watch;
 use super::worker::Worker;
@@ -34,29 +35,27 @@ pub(super) fn asked<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
 
 /// What the upstream said to the upgrade.
 pub(super) enum Answered {
-    /// It has switched: the answer's head, and the upstream's half.
-    Switched(Response<()>, OnUpgrade),
+    /// It has switched: the answer's head, and the connection.
+    Switched(Response<()>, Tunnel),
     /// It answered like any other request.
-    Declined(Response<Incoming>),
+    Declined(Response<Inflow>),
 }
 
+/// A connection that has switched, and what came on it behind the head.
+pub(super) type Tunnel = (TcpStream, Bytes);
+
 /// Asks the upstream. The request's headers are ready but for the upgrade itself; it has no body.
-pub(super) async fn ask<B>(upstream: &Upstream, request: Request<B>) -> Result<Answered, Failure> {
-    let mut request = request.map(|_| Empty::<Bytes>::new());
-    upstream.speak_http1(&mut request);
+pub(super) async fn ask(upstream: &Upstream, mut request: Request<RequestBody>) -> Result<Answered, Failure> {
     insert_websocket(request.headers_mut());
-    let socket = upstream.connect().await?;
-    let (mut sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await.map_err(Failure::Protocol)?;
-    tokio::task::spawn_local(driver.with_upgrades());
-    let mut response = upstream.in_time(pin!(sender.send_request(request))).await?.map_err(Failure::Protocol)?;
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        if !switched_to_websocket(response.headers()) {
-            return Err(Failure::Unfit(super::headers::Unfit::Switched));
-        }
-        let upgraded = hyper::upgrade::on(&mut response);
-        return Ok(Answered::Switched(response.map(drop), upgraded));
+    let response = upstream.upgrade(&mut request).await?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(Answered::Declined(response));
     }
-    Ok(Answered::Declined(response))
+    let (head, inflow) = response.into_parts();
+    match inflow.into_parts() {
+        Some(tunnel) if switched_to_websocket(&head.headers) => Ok(Answered::Switched(Response::from_parts(head, ()), tunnel)),
+        _ => Err(Failure::Unfit(super::headers::Unfit::Switched)),
+    }
 }
 
 fn switched_to_websocket(headers: &HeaderMap) -> bool {
@@ -65,13 +64,15 @@ fn switched_to_websocket(headers: &HeaderMap) -> bool {
 }
 
 /// Carries bytes both ways until both ends are done, or until nothing has passed for too long.
-pub(super) fn tunnel(worker: &Rc<Worker>, watch: &Arc<Watch>, client: OnUpgrade, upstream: OnUpgrade) {
+pub(super) fn tunnel(worker: &Rc<Worker>, watch: &Arc<Watch>, client: OnUpgrade, (mut upstream, first): Tunnel) {
     watch.tunnel();
     let carried = async move {
         let Ok(client) = client.await else { return };
-        let Ok(upstream) = upstream.await else { return };
-        // Whichever end breaks, both are closed; there is nobody to tell.
-        let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await;
+        let mut client = TokioIo::new(client);
+        if client.write_all(&first).await.is_ok() {
+            // Whichever end breaks, both are closed; there is nobody to tell.
+            let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
+        }
     };
     tokio::task::spawn_local(Rc::clone(worker).look_after(Arc::clone(watch), carried));
 }

@@ -6,18 +6,18 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::header::{HOST, HeaderValue};
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
 use super::body::{Broken, RequestBody, Sending};
-use super::line_socket::LineSocket;
-use super::pool::{Lease, Line, Pool, Unanswered};
+use super::line::{Fault, Inflow, Line};
+use super::pool::Pool;
 use super::ticks::Ticks;
 use crate::config::UpstreamSettings;
 use crate::model::Outcome;
@@ -33,7 +33,9 @@ pub(super) enum Failure {
     #[error("no answer in time")]
     ResponseTimeout,
     #[error("the connection failed: {0}")]
-    Protocol(#[source] hyper::Error),
+    Http1(#[source] Fault),
+    #[error("the connection failed: {0}")]
+    Http2(#[source] hyper::Error),
     #[error("the request cannot be said to the upstream")]
     Unsayable,
     #[error(transparent)]
@@ -47,7 +49,7 @@ impl Failure {
     /// How the request ends.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
-            Self::Connect(_) | Self::Protocol(_) | Self::Unfit(_) => Outcome::UpstreamFailed,
+            Self::Connect(_) | Self::Http1(_) | Self::Http2(_) | Self::Unfit(_) => Outcome::UpstreamFailed,
             Self::ConnectTimeout | Self::ResponseTimeout => Outcome::UpstreamTimeout,
             Self::Unsayable => Outcome::BadRequest("the authority is malformed"),
             Self::Body(Broken::Stalled) => Outcome::BadRequest("the body did not come"),
@@ -61,12 +63,28 @@ impl Failure {
             Self::Connect(_) => Some(UpstreamError::Connect),
             Self::ConnectTimeout => Some(UpstreamError::ConnectTimeout),
             Self::ResponseTimeout => Some(UpstreamError::ResponseTimeout),
-            Self::Protocol(error) if error.is_parse() => Some(UpstreamError::Protocol),
-            Self::Protocol(_) => Some(UpstreamError::Reset),
-            Self::Unfit(_) => Some(UpstreamError::Protocol),
+            Self::Http1(Fault::Malformed(_)) | Self::Unfit(_) => Some(UpstreamError::Protocol),
+            Self::Http2(error) if error.is_parse() => Some(UpstreamError::Protocol),
+            Self::Http1(Fault::Closed | Fault::Io(_) | Fault::Body(_)) | Self::Http2(_) => Some(UpstreamError::Reset),
             Self::Unsayable | Self::Body(_) => None,
         }
     }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Body(broken) => Self::Body(broken),
+            fault => Self::Http1(fault),
+        }
+    }
+}
+
+/// Where the body of an answer comes from.
+#[derive(Debug)]
+pub(super) enum Source {
+    Line(Inflow),
+    Http2(Incoming),
 }
 
 /// Spawns on the thread that asks.
@@ -89,7 +107,7 @@ pub(super) struct Upstream {
     http2: bool,
     connect_timeout: Duration,
     response_timeout: Duration,
-    pub(super) ticks: Rc<Ticks>,
+    ticks: Rc<Ticks>,
     pub(super) pool: Rc<Pool>,
     /// One connection carries everything over HTTP/2.
     shared: RefCell<Option<Http2Sender>>,
@@ -106,81 +124,61 @@ impl Upstream {
             http2: settings.http2,
             connect_timeout: settings.connect_timeout,
             response_timeout: settings.response_timeout,
+            pool: Pool::new(&ticks),
             ticks,
-            pool: Rc::default(),
             shared: RefCell::default(),
         })
     }
 
     /// Sends a request in origin form and waits for the head of the answer. Nothing is left of the request afterwards.
-    pub(super) async fn forward(
-        &self,
-        request: &mut Request<RequestBody>,
-        sending: Option<&Sending>,
-    ) -> Result<(Response<Incoming>, Lease), Failure> {
+    pub(super) async fn forward(&self, request: &mut Request<RequestBody>, sending: Option<&Sending>) -> Result<Response<Source>, Failure> {
         if self.http2 {
             Box::pin(self.forward_http2(std::mem::take(request), sending)).await
         } else {
-            self.speak_http1(request);
             self.forward_http1(request, sending).await
         }
     }
 
-    /// Puts on what HTTP/1 needs: a Host, and the framing of a body of unknown length.
-    pub(super) fn speak_http1<B: http_body::Body>(&self, request: &mut Request<B>) {
-        *request.version_mut() = Version::HTTP_11;
-        let unframed = !request.body().is_end_stream();
-        let headers = request.headers_mut();
-        if !headers.contains_key(HOST) {
-            headers.insert(HOST, self.authority.clone());
-        }
-        if unframed && !headers.contains_key(CONTENT_LENGTH) {
-            // hyper would leave the body of a GET away if it were not told.
-            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
-    }
-
-    async fn forward_http1(
-        &self,
-        request: &mut Request<RequestBody>,
-        sending: Option<&Sending>,
-    ) -> Result<(Response<Incoming>, Lease), Failure> {
-        let mut rested = self.pool.take();
-        loop {
-            let (mut line, has_rested) = match rested.take() {
-                Some(line) => (line, true),
-                None => (Box::pin(self.connect_http1()).await?, false),
-            };
-            if has_rested {
-                line.remember(request);
+    async fn forward_http1(&self, request: &mut Request<RequestBody>, sending: Option<&Sending>) -> Result<Response<Source>, Failure> {
+        let rested = std::future::poll_fn(|cx| self.pool.poll_take(cx)).await;
+        let mut line = match rested {
+            Some(line) => line,
+            None => Box::pin(self.connect_http1()).await?,
+        };
+        line.begin(request, &self.authority)?;
+        let head = loop {
+            match self.in_time(pin!(std::future::poll_fn(|cx| line.poll_head(cx, request.body_mut())))).await? {
+                Ok(head) => break head,
+                // It was closed while it rested. The fresh line has not rested, so this happens once.
+                Err(fault) if line.was_stale(&fault) => {
+                    let stale = std::mem::replace(&mut line, Box::pin(self.connect_http1()).await?);
+                    line.repeat(*stale);
+                }
+                Err(fault) => return Err(fault.into()),
             }
-            let sent = self.in_time(pin!(line.send(request))).await?;
-            match sent {
-                Ok(response) => return Ok((response, self.lease(line, sending))),
-                // It was closed while it rested. Nothing of the request has left, so a new line may try.
-                Err(Unanswered::Returned(_)) if has_rested => {}
-                Err(Unanswered::Returned(error)) => return Err(failed(error, sending)),
-                Err(Unanswered::Failed(error)) => match line.lost() {
-                    // The same, a moment later. The new line remembers nothing, so this happens once.
-                    Some(lost) if has_rested => *request = lost,
-                    _ => return Err(failed(error, sending)),
-                },
-            }
-        }
-    }
-
-    fn lease(&self, line: Box<Line>, sending: Option<&Sending>) -> Lease {
-        let mut lease = Lease::of(line, &self.pool, &self.ticks);
+        };
+        let mut response = Inflow::answer(line, head, &self.pool);
         if let Some(sending) = sending {
             sending.answered();
-            if !sending.is_done() {
-                lease.release();
+            let inflow = response.body_mut();
+            if inflow.is_early() {
+                inflow.send_aside(std::mem::take(request.body_mut()), &self.ticks, self.response_timeout);
             }
         }
-        lease
+        Ok(response.map(Source::Line))
     }
 
-    pub(super) async fn in_time<T>(&self, mut sent: Pin<&mut impl Future<Output = T>>) -> Result<T, Failure> {
+    /// Asks for an upgrade, on a line of its own that is never pooled. The request has no body.
+    pub(super) async fn upgrade(&self, request: &mut Request<RequestBody>) -> Result<Response<Inflow>, Failure> {
+        let mut line = self.connect_http1().await?;
+        line.begin(request, &self.authority)?;
+        let head = self.in_time(pin!(std::future::poll_fn(|cx| line.poll_head(cx, request.body_mut())))).await??;
+        let mut response = Inflow::answer(line, head, &self.pool);
+        response.body_mut().closes_after();
+        Ok(response)
+    }
+
+    async fn in_time<T>(&self, mut sent: Pin<&mut impl Future<Output = T>>) -> Result<T, Failure> {
         let mut alarm = self.ticks.alarm(self.response_timeout);
         std::future::poll_fn(|cx| match sent.as_mut().poll(cx) {
             std::task::Poll::Pending if alarm.is_up(cx) => std::task::Poll::Ready(Err(Failure::ResponseTimeout)),
@@ -190,14 +188,11 @@ impl Upstream {
     }
 
     async fn connect_http1(&self) -> Result<Box<Line>, Failure> {
-        let socket = self.connect().await?;
-        let (socket, memory) = LineSocket::new(socket);
-        let (sender, driver) = http1::Builder::new().writev(false).handshake(TokioIo::new(socket)).await.map_err(Failure::Protocol)?;
-        Ok(Line::new(sender, driver, memory))
+        Ok(Line::new(self.connect().await?))
     }
 
     /// A fresh connection.
-    pub(super) async fn connect(&self) -> Result<TcpStream, Failure> {
+    async fn connect(&self) -> Result<TcpStream, Failure> {
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
         let socket =
             tokio::time::timeout(self.connect_timeout, connecting).await.map_err(|_| Failure::ConnectTimeout)?.map_err(Failure::Connect)?;
@@ -205,17 +200,12 @@ impl Upstream {
         Ok(socket)
     }
 
-    async fn forward_http2(
-        &self,
-        request: Request<RequestBody>,
-        sending: Option<&Sending>,
-    ) -> Result<(Response<Incoming>, Lease), Failure> {
-        let request = self.speak_http2(request)?;
-        let mut request = request;
+    async fn forward_http2(&self, request: Request<RequestBody>, sending: Option<&Sending>) -> Result<Response<Source>, Failure> {
+        let mut request = self.speak_http2(request)?;
         let open = self.shared.borrow().clone().filter(|sender| !sender.is_closed());
         if let Some(mut sender) = open {
             match self.in_time(pin!(sender.try_send_request(request))).await? {
-                Ok(response) => return Ok(self.shared_answer(response, sending)),
+                Ok(response) => return Ok(shared_answer(response, sending)),
                 Err(mut failed) => match failed.take_message() {
                     Some(returned) => request = returned,
                     None => return Err(self::failed(failed.into_error(), sending)),
@@ -224,14 +214,7 @@ impl Upstream {
         }
         let mut sender = self.connect_http2().await?;
         let response = self.in_time(pin!(sender.send_request(request))).await?.map_err(|error| failed(error, sending))?;
-        Ok(self.shared_answer(response, sending))
-    }
-
-    fn shared_answer(&self, response: Response<Incoming>, sending: Option<&Sending>) -> (Response<Incoming>, Lease) {
-        if let Some(sending) = sending {
-            sending.answered();
-        }
-        (response, Lease::none(&self.pool, &self.ticks))
+        Ok(shared_answer(response, sending))
     }
 
     /// Moves the authority from Host to where HTTP/2 has it.
@@ -255,14 +238,21 @@ impl Upstream {
             .keep_alive_timeout(Duration::from_secs(10))
             .handshake(TokioIo::new(socket))
             .await
-            .map_err(Failure::Protocol)?;
+            .map_err(Failure::Http2)?;
         tokio::task::spawn_local(driver);
         *self.shared.borrow_mut() = Some(sender.clone());
         Ok(sender)
     }
 }
 
+fn shared_answer(response: Response<Incoming>, sending: Option<&Sending>) -> Response<Source> {
+    if let Some(sending) = sending {
+        sending.answered();
+    }
+    response.map(Source::Http2)
+}
+
 /// Whose fault it is that a request failed.
 fn failed(error: hyper::Error, sending: Option<&Sending>) -> Failure {
-    sending.and_then(Sending::broken).map_or(Failure::Protocol(error), Failure::Body)
+    sending.and_then(Sending::broken).map_or(Failure::Http2(error), Failure::Body)
 }

@@ -52,6 +52,7 @@ mod telemetry;
 mod token;
 mod token_cli;
 mod wire_address;
+mod wire_answers;
 mod wire_frames;
 mod wire_hostile;
 mod wire_http2_hostile;

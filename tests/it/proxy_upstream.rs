@@ -41,6 +41,12 @@ pub(crate) enum Reply {
     Silence,
     /// Say this, then send back whatever comes.
     Echo(Vec<u8>),
+    /// Read the body, then say this, a piece at a time.
+    Pieces(Vec<Vec<u8>>),
+    /// Say this while whatever comes is read.
+    Meanwhile(Vec<u8>),
+    /// Read the body and say the first; the second when the test asks for it.
+    Later(Vec<u8>, Vec<u8>),
 }
 
 impl Reply {
@@ -65,16 +71,20 @@ pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
     moved: Arc<tokio::sync::Notify>,
+    late: Arc<tokio::sync::Notify>,
+    said_late: Arc<tokio::sync::Notify>,
 }
 
 impl Upstream {
     pub(crate) async fn start(script: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let upstream = Self { address: listener.local_addr().unwrap(), seen: Arc::default(), moved: Arc::default() };
+        let address = listener.local_addr().unwrap();
+        let upstream = Self { address, seen: Arc::default(), moved: Arc::default(), late: Arc::default(), said_late: Arc::default() };
         let (script, serving) = (Arc::new(script), upstream.clone());
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let (script, serving) = (Arc::clone(&script), serving.clone());
+                socket.set_nodelay(true).unwrap();
                 tokio::spawn(async move {
                     let connection = {
                         let mut seen = serving.seen.lock().unwrap();
@@ -99,8 +109,23 @@ impl Upstream {
         String::from_utf8_lossy(&self.seen.lock().unwrap().bytes).into_owned()
     }
 
+    /// How many bytes ever came.
+    pub(crate) fn length(&self) -> usize {
+        self.seen.lock().unwrap().bytes.len()
+    }
+
     pub(crate) fn connections(&self) -> usize {
         self.seen.lock().unwrap().connections
+    }
+
+    pub(crate) fn closed(&self) -> usize {
+        self.seen.lock().unwrap().closed
+    }
+
+    /// Has the upstream say what it has for later.
+    pub(crate) async fn say_late(&self) {
+        self.late.notify_one();
+        self.said_late.notified().await;
     }
 
     /// Waits until so many connections have been closed by the proxy.
@@ -142,7 +167,20 @@ impl Upstream {
                     }
                     return;
                 }
-                Reply::With(answer) | Reply::Last(answer) => answer,
+                Reply::Meanwhile(answer) => {
+                    self.note(&received);
+                    let (mut reading, mut writing) = socket.split();
+                    let read = async {
+                        let mut bytes = vec![0; 64 * 1024];
+                        while let Ok(read @ 1..) = reading.read(&mut bytes).await {
+                            self.seen.lock().unwrap().bytes.extend_from_slice(&bytes[..read]);
+                        }
+                    };
+                    tokio::join!(read, writing.write_all(answer)).1.ok();
+                    return;
+                }
+                Reply::With(answer) | Reply::Last(answer) | Reply::Later(answer, _) => vec![answer.clone()],
+                Reply::Pieces(pieces) => pieces.clone(),
             };
             let length = received.header("content-length").first().map(|length| length.parse::<usize>().unwrap());
             let body = if received.header("transfer-encoding") == ["chunked"] {
@@ -159,8 +197,20 @@ impl Upstream {
             received.body = String::from_utf8_lossy(&buffer[..body]).into_owned();
             buffer.drain(..body);
             self.note(&received);
-            if socket.write_all(answer).await.is_err() || matches!(reply, Reply::Last(_)) {
-                return;
+            for piece in answer {
+                if socket.write_all(&piece).await.is_err() {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+            match reply {
+                Reply::Last(_) => return,
+                Reply::Later(_, late) => {
+                    self.late.notified().await;
+                    socket.write_all(&late).await.unwrap();
+                    self.said_late.notify_one();
+                }
+                _ => {}
             }
         }
     }

@@ -306,10 +306,8 @@ async fn pipelined_requests_are_answered_in_their_order() {
 
 #[tokio::test]
 async fn bodies_stream_through_with_their_framing() {
-    let world = World::start(|_| {
-        Reply::with("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
-    })
-    .await;
+    let world =
+        World::start(|_| Reply::with("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")).await;
     let answer = world.ask(&post("Transfer-Encoding: chunked\r\n", "2\r\nab\r\n3;x=y\r\ncde\r\n0\r\n\r\n")).await;
     assert_eq!(answer.header("content-length"), [""; 0]);
     assert_eq!(answer.header("transfer-encoding"), ["chunked"]);

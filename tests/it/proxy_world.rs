@@ -189,6 +189,20 @@ impl Client {
         self.socket.write_all(text.replace("KEY", &self.key).as_bytes()).await.is_ok()
     }
 
+    /// Sends all of it, and reads until so many bytes have come behind the head that is read first.
+    pub(crate) async fn sends_and_reads(&mut self, text: &str, length: usize) -> String {
+        let (mut reading, mut writing) = self.socket.split();
+        let buffer = &mut self.buffer;
+        let read = async {
+            while find(buffer, b"\r\n\r\n").is_none_or(|end| buffer.len() < end + 4 + length) {
+                assert!(reading.read_buf(buffer).await.unwrap() > 0, "closed amid the answer");
+            }
+        };
+        let both = async { tokio::join!(writing.write_all(text.as_bytes()), read) };
+        tokio::time::timeout(PATIENCE, both).await.expect("nothing comes").0.unwrap();
+        String::from_utf8_lossy(&buffer[buffer.len() - length..]).into_owned()
+    }
+
     /// A whole answer, or whatever came of it before the other end closed.
     pub(crate) async fn rest_or_answer(&mut self) -> String {
         self.until(end_of_sized_answer).await;

@@ -1,0 +1,197 @@
+//! What is said to the upstream: a request's head, and its body as it comes.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRAILER};
+use http::{Method, Request};
+use http_body::{Body as _, Frame};
+use tokio::io::AsyncWrite;
+
+use super::Fault;
+use crate::proxy::body::{Broken, RequestBody};
+
+/// How much is gathered before it is written, in bytes.
+const GATHERED: usize = 16 * 1024;
+/// More room than this is given back between requests, in bytes.
+const KEPT: usize = 16 * 1024;
+
+/// How the body is framed, and what of it is still to be sent.
+#[derive(Debug, Default)]
+enum Rest {
+    #[default]
+    Nothing,
+    Length(u64),
+    /// With the names of the trailers that were announced.
+    Chunked(Vec<HeaderName>),
+}
+
+/// Bytes on their way out.
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    bytes: Vec<u8>,
+    /// How many of `bytes` have left.
+    sent: usize,
+    rest: Rest,
+    /// How many of the whole request have left.
+    written: u64,
+    /// It asks for no change and has no body: it may be sent twice (RFC 9110, section 9.2.2).
+    harmless: bool,
+}
+
+impl Outgoing {
+    /// Takes the next request, whose headers are ready but for `Host`, if it has none, and the framing of a body of unknown length.
+    pub(super) fn begin(&mut self, request: &Request<RequestBody>, authority: &HeaderValue) -> Result<(), Fault> {
+        let out = &mut self.bytes;
+        out.clear();
+        out.shrink_to(KEPT);
+        out.extend_from_slice(request.method().as_str().as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(request.uri().path_and_query().map_or("/", |target| target.as_str()).as_bytes());
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        let empty = request.body().is_end_stream();
+        let (mut has_host, mut length) = (false, None);
+        for (name, value) in request.headers() {
+            has_host |= *name == HOST;
+            if *name == CONTENT_LENGTH {
+                length = Some(value);
+            }
+            push_line(out, name, value);
+        }
+        if !has_host {
+            push_line(out, &HOST, authority);
+        }
+        self.rest = match length {
+            // The upstream would wait for what never comes, or take the next request for it.
+            Some(length) if empty && length.as_bytes() != b"0" => return Err(Fault::Body(Broken::Client)),
+            _ if empty => Rest::Nothing,
+            Some(length) => Rest::Length(length.to_str().ok().and_then(|digits| digits.parse().ok()).ok_or(Fault::Body(Broken::Client))?),
+            None => {
+                out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+                Rest::Chunked(announced(request.headers()))
+            }
+        };
+        out.extend_from_slice(b"\r\n");
+        self.harmless = empty && matches!(*request.method(), Method::GET | Method::HEAD);
+        (self.sent, self.written) = (0, 0);
+        Ok(())
+    }
+
+    /// Sends what there is, and what more there comes of `body`. Ready when all of it has left.
+    pub(super) fn poll<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        socket: &mut W,
+        body: &mut RequestBody,
+    ) -> Poll<Result<(), Fault>> {
+        loop {
+            while !matches!(self.rest, Rest::Nothing) && self.bytes.len() - self.sent < GATHERED {
+                match Pin::new(&mut *body).poll_frame(cx) {
+                    Poll::Ready(frame) => self.take(frame.transpose().map_err(Fault::Body)?, body)?,
+                    Poll::Pending => break,
+                }
+            }
+            let waiting = self.bytes.get(self.sent..).unwrap_or_default();
+            if waiting.is_empty() {
+                return if self.is_done() { Poll::Ready(Ok(())) } else { Poll::Pending };
+            }
+            match ready!(Pin::new(&mut *socket).poll_write(cx, waiting)) {
+                Ok(0) => return Poll::Ready(Err(Fault::Closed)),
+                Ok(written) => {
+                    self.sent += written;
+                    self.written += written as u64;
+                }
+                Err(error) => return Poll::Ready(Err(Fault::Io(error))),
+            }
+            // What may be sent again is kept until it is answered.
+            if !self.harmless && self.sent == self.bytes.len() {
+                self.bytes.clear();
+                self.sent = 0;
+            }
+        }
+    }
+
+    /// Frames a piece of the body.
+    fn take(&mut self, frame: Option<Frame<Bytes>>, body: &RequestBody) -> Result<(), Fault> {
+        let out = &mut self.bytes;
+        let frame = match frame.map(Frame::into_data) {
+            None => None,
+            Some(Ok(data)) => Some(data),
+            Some(Err(frame)) => {
+                if let Rest::Chunked(announced) = &self.rest {
+                    out.extend_from_slice(b"0\r\n");
+                    for (name, value) in frame.trailers_ref().into_iter().flatten() {
+                        if announced.contains(name) {
+                            push_line(out, name, value);
+                        }
+                    }
+                    out.extend_from_slice(b"\r\n");
+                    self.rest = Rest::Nothing;
+                    return Ok(());
+                }
+                None
+            }
+        };
+        match (&mut self.rest, frame) {
+            (Rest::Length(left), Some(data)) => {
+                *left = left.checked_sub(data.len() as u64).ok_or(Fault::Body(Broken::Client))?;
+                out.extend_from_slice(&data);
+                if *left == 0 {
+                    self.rest = Rest::Nothing;
+                }
+            }
+            (Rest::Chunked(_), Some(data)) => {
+                // No chunk is empty but the last one.
+                if !data.is_empty() {
+                    out.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
+                    out.extend_from_slice(&data);
+                    out.extend_from_slice(b"\r\n");
+                }
+                if body.is_end_stream() {
+                    out.extend_from_slice(b"0\r\n\r\n");
+                    self.rest = Rest::Nothing;
+                }
+            }
+            (Rest::Chunked(_), None) => {
+                out.extend_from_slice(b"0\r\n\r\n");
+                self.rest = Rest::Nothing;
+            }
+            (Rest::Length(0) | Rest::Nothing, _) => self.rest = Rest::Nothing,
+            (Rest::Length(_), None) => return Err(Fault::Body(Broken::Client)),
+        }
+        Ok(())
+    }
+
+    /// Whether the whole request has left.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.rest, Rest::Nothing) && self.sent == self.bytes.len()
+    }
+
+    /// How many bytes have left, and whether some are waiting for the upstream to take them.
+    pub(super) fn progress(&self) -> (u64, bool) {
+        (self.written, self.sent < self.bytes.len())
+    }
+
+    /// Whether the request, for which there was no answer, may be sent once more: nothing of it has left, or it asks for no change.
+    pub(super) fn may_be_repeated(&self) -> bool {
+        self.written == 0 || self.harmless
+    }
+
+    /// Takes over, from its beginning, what another connection failed to bring to its end.
+    pub(super) fn repeat(&mut self, lost: Self) {
+        *self = Self { sent: 0, written: 0, ..lost };
+    }
+}
+
+fn push_line(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
+    out.extend_from_slice(name.as_str().as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+fn announced(headers: &HeaderMap) -> Vec<HeaderName> {
+    let lines = headers.get_all(TRAILER).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok()).collect()
+}
