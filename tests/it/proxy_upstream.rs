@@ -45,6 +45,8 @@ pub(crate) enum Reply {
     Pieces(Vec<Vec<u8>>),
     /// Say this while whatever comes is read.
     Meanwhile(Vec<u8>),
+    /// Say this, and then more and more of anything, without reading a byte.
+    Deaf(Vec<u8>),
     /// Read the body and say the first; the second when the test asks for it.
     Later(Vec<u8>, Vec<u8>),
 }
@@ -165,6 +167,12 @@ impl Upstream {
                     while !buffer.is_empty() || self.more(&mut socket, &mut buffer).await {
                         socket.write_all(&std::mem::take(&mut buffer)).await.ok();
                     }
+                    return;
+                }
+                Reply::Deaf(answer) => {
+                    self.note(&received);
+                    socket.write_all(answer).await.ok();
+                    while socket.write_all(&[b'a'; 4096]).await.is_ok() {}
                     return;
                 }
                 Reply::Meanwhile(answer) => {

@@ -203,6 +203,15 @@ impl Client {
         String::from_utf8_lossy(&buffer[buffer.len() - length..]).into_owned()
     }
 
+    /// Sends until nothing more is taken for a moment.
+    pub(crate) async fn sends_what_is_taken(&mut self, text: &str) {
+        let mut rest = text.as_bytes();
+        while let Ok(Ok(written @ 1..)) = tokio::time::timeout(Duration::from_millis(300), self.socket.write(rest)).await {
+            rest = &rest[written..];
+        }
+        assert!(!rest.is_empty(), "everything was taken");
+    }
+
     /// A whole answer, or whatever came of it before the other end closed.
     pub(crate) async fn rest_or_answer(&mut self) -> String {
         self.until(end_of_sized_answer).await;

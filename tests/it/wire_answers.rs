@@ -110,6 +110,18 @@ async fn a_request_goes_on_even_if_the_client_does_not_take_the_early_answer_to_
     world.until(|world| world.upstream.connections() == 1 && world.upstream.length() > 20_000_000).await;
 }
 
+#[tokio::test]
+async fn a_client_that_leaves_amid_an_early_answer_ends_the_request_even_if_the_upstream_takes_nothing_of_it() {
+    let world = World::start(|_| Reply::Deaf(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n".to_vec())).await;
+    let mut client = world.client().await;
+    client.send(&post("/", "Content-Length: 100000000\r\n\r\n")).await;
+    // Far more than the kernel keeps for a reader that does not read.
+    client.sends_and_reads(&"b".repeat(1_000_000), 1_000_000).await;
+    client.sends_what_is_taken(&"b".repeat(50_000_000)).await;
+    drop(client);
+    world.upstream.until_closed(1).await;
+}
+
 /// Answers with the target, so that it can be told whose answer it is, unless the target says otherwise.
 fn named(request: &Received) -> Reply {
     let target = request.target();

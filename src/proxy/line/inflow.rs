@@ -67,15 +67,19 @@ impl Inflow {
     /// Lets somebody else go on sending the request: that must not wait until the client takes the answer. Such a line is not used again.
     pub(crate) fn send_aside(&mut self, body: RequestBody, ticks: &Rc<Ticks>, patience: Duration) {
         self.keeps = false;
-        let Some(mut line) = self.line.take() else { return };
-        let (reading, socket) = match line.socket {
-            Socket::Whole(socket) => socket.into_split(),
-            Socket::Half(_) => return,
-        };
-        line.socket = Socket::Half(reading);
-        let sender = Sender { socket, outgoing: std::mem::take(&mut line.outgoing), body, ticks: Rc::clone(ticks), patience };
-        self.line = Some(line);
-        self.sender = Some(tokio::task::spawn_local(sender.run()).abort_handle());
+        self.line = self.line.take().map(|mut line| {
+            line.socket = match line.socket {
+                Socket::Whole(socket) => {
+                    let (reading, socket) = socket.into_split();
+                    let outgoing = std::mem::take(&mut line.outgoing);
+                    let sender = Sender { socket, outgoing, body, ticks: Rc::clone(ticks), patience };
+                    self.sender = Some(tokio::task::spawn_local(sender.run()).abort_handle());
+                    Socket::Half(reading)
+                }
+                half @ Socket::Half(_) => half,
+            };
+            line
+        });
     }
 
     /// The whole body, if it has come already: then the line is free at once.
@@ -89,7 +93,9 @@ impl Inflow {
 
     /// The next piece.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        let Some(line) = &mut self.line else { return Poll::Ready(None) };
+        let Some(line) = &mut self.line else {
+            return Poll::Ready(if self.rest.is_at_end() { None } else { Some(Err(Fault::Closed)) });
+        };
         let frame = loop {
             match self.rest.next(line) {
                 Ok(Piece::Data(data)) => break Some(Frame::data(data)),

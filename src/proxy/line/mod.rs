@@ -4,7 +4,7 @@
 //! channel and no wake-up between the two. A request's head, and what is there of its body, leaves in one write; an answer that comes in
 //! one piece takes one read.
 //!
-//! Two clients' answers must never be mixed up. So a line goes back to its [`Pool`] from one place alone, [`Inflow::end`], and only if
+//! Two clients' answers must never be mixed up. So a line goes back to its pool from one place alone, `Inflow::end`, and only if
 //! the answer came to its end as its framing says, the whole request has left, and there is not one byte behind the answer. Whoever
 //! drops a line at any other time closes it.
 
@@ -113,7 +113,8 @@ impl Line {
     /// Whether a line that has rested may be used: it is open, and nobody has said anything on it meanwhile. If so, the task that asks
     /// is woken by the next byte. What has not been seen by the event loop costs no look at the socket.
     pub(super) fn is_quiet(&mut self, cx: &mut Context<'_>) -> bool {
-        self.listens = self.input.is_empty() && self.poll_fill(cx).is_pending();
+        debug_assert!(self.input.is_empty(), "a line with something left on it was put to rest");
+        self.listens = self.poll_fill(cx).is_pending();
         self.listens
     }
 

@@ -64,7 +64,7 @@ impl Outgoing {
         }
         self.rest = match length {
             // The upstream would wait for what never comes, or take the next request for it.
-            Some(length) if empty && length.as_bytes() != b"0" => return Err(Fault::Body(Broken::Client)),
+            Some(length) if empty && length.as_bytes().iter().any(|digit| *digit != b'0') => return Err(Fault::Body(Broken::Client)),
             _ if empty => Rest::Nothing,
             Some(length) => Rest::Length(length.to_str().ok().and_then(|digits| digits.parse().ok()).ok_or(Fault::Body(Broken::Client))?),
             None => {
@@ -194,4 +194,50 @@ fn push_line(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
 fn announced(headers: &HeaderMap) -> Vec<HeaderName> {
     let lines = headers.get_all(TRAILER).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun(request: http::request::Builder) -> Result<Outgoing, Fault> {
+        let mut outgoing = Outgoing::default();
+        outgoing.begin(&request.body(RequestBody::Empty).unwrap(), &HeaderValue::from_static("upstream:80"))?;
+        Ok(outgoing)
+    }
+
+    fn written(request: http::request::Builder) -> Vec<u8> {
+        begun(request).unwrap().bytes
+    }
+
+    #[test]
+    fn a_head_is_written_line_by_line_and_has_a_host() {
+        let value = HeaderValue::from_bytes(b"\xe9").unwrap();
+        let request = Request::post("/a?b=%20").header("x-two", "a: b").header("x-two", value).header("x-empty", "").header("host", "api");
+        let head = &b"POST /a?b=%20 HTTP/1.1\r\nx-two: a: b\r\nx-two: \xe9\r\nx-empty: \r\nhost: api\r\n\r\n"[..];
+        assert_eq!(written(request), head);
+        assert_eq!(written(Request::get("/")), b"GET / HTTP/1.1\r\nhost: upstream:80\r\n\r\n");
+    }
+
+    #[test]
+    fn a_length_that_no_body_has_is_not_said() {
+        for length in ["5", "05", "x"] {
+            let begun = begun(Request::post("/").header("content-length", length));
+            assert!(matches!(begun, Err(Fault::Body(Broken::Client))), "{length:?}");
+        }
+        assert!(written(Request::post("/").header("content-length", "0")).ends_with(b"content-length: 0\r\nhost: upstream:80\r\n\r\n"));
+    }
+
+    #[test]
+    fn only_what_asks_for_no_change_is_sent_again_once_it_has_left() {
+        for (method, harmless) in [("GET", true), ("HEAD", true), ("POST", false), ("PUT", false), ("DELETE", false), ("OPTIONS", false)] {
+            let mut outgoing = begun(Request::builder().method(method).uri("/")).unwrap();
+            assert!(outgoing.may_be_repeated(), "{method} has not left");
+            (outgoing.written, outgoing.sent) = (5, 5);
+            assert_eq!(outgoing.may_be_repeated(), harmless, "{method}");
+            let mut again = Outgoing::default();
+            again.repeat(outgoing);
+            assert!(again.bytes.starts_with(method.as_bytes()) && !again.is_done() && again.sent == 0, "{method}");
+        }
+    }
 }
