@@ -148,6 +148,8 @@ impl App {
         for task in &self.background {
             task.abort();
         }
+        // Bounded by the store's own patience.
+        self.exchange.record_uses().await;
         let _ = self.ops.stop.send(());
         let _ = self.ops.task.await;
     }

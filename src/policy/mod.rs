@@ -6,7 +6,8 @@
 //! - [`PolicySet::load`] refuses what OPA would refuse, and what regorus would answer differently from OPA, with the place and a hint.
 //!   It runs on a thread of its own, so that a hostile text costs a fault and not the process.
 //! - [`Evaluator::ask`] answers with a verdict of every policy or with a [`PolicyError`]; there is no third thing. Policies run on
-//!   threads with large stacks, each evaluation on a throw-away clone of a prepared engine, bounded in time and memory.
+//!   threads with large stacks: plain ones by what they were translated into, the others each time on a throw-away clone of a prepared
+//!   engine, bounded in time and memory.
 //! - [`PolicySet::reads`] says which requests get the same answer; the `analysis` behind it says why.
 //!
 //! What holds the memory limit: every builtin is called through a wrapper that looks at the size of its arguments first and charges its

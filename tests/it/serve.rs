@@ -116,7 +116,7 @@ fn policies_of_a_config_map_are_read_anew_when_its_link_is_swapped() {
 
     publish("..v2", "package spacelift\n\ndeny if inputs.session.login == \"other\"\n");
     server.until("the complaint", |server| metric(server, "claviger_config_last_reload_success 0"));
-    assert!(server.log().contains("variable `inputs` is unsafe"), "{}", server.log());
+    server.until("the reason", |server| server.log().contains("variable `inputs` is unsafe"));
     assert_eq!(server.get(&key.text).code(), "denied");
 
     publish("..v3", "package spacelift\n\ndeny if input.session.logn == \"other\"\n");
