@@ -14,7 +14,7 @@ use super::{Exchange, ExchangeError, nanos};
 use crate::clock::Moment;
 use crate::model::{Change, Changes, KeyDigest, Reach, Refusal, Revision, Snapshot, WhyUnavailable};
 use crate::policy::{PolicyFault, PolicySet, PolicySource, Severity, Vocabulary};
-use crate::store::{self, NAMED_KEYS_MAX, Store, StoreError};
+use crate::store::{self, Store, StoreError};
 use crate::telemetry::CacheKind;
 use crate::token::KeyRing;
 
@@ -364,7 +364,10 @@ async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)
 }
 
-/// The names of all keys, for remarks on policies, which are made without them if they cannot be had.
+/// Of how many keys a server reads the names for its remarks: as many as make a start no slower. `claviger check` reads more.
+const NAMED_KEYS_MAX: usize = 500;
+
+/// The names of all keys, for remarks on policies, which are made without them if they cannot be had, or if there are many.
 pub(super) async fn known_keys(patience: &Patience, store: &dyn Store) -> Option<Vec<String>> {
     let read = patience.wait("keys", store::key_names(store, NAMED_KEYS_MAX)).await;
     read.inspect_err(|error| tracing::debug!(%error, "the names of keys are not known to the remarks on policies")).ok().flatten()
