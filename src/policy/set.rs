@@ -320,6 +320,18 @@ impl Policy {
         self.limits
     }
 
+    /// Whether there is a short way.
+    #[cfg(test)]
+    pub(super) fn is_plain(&self) -> bool {
+        self.plain.is_some()
+    }
+
+    /// What the short way says, and what the engine does.
+    #[cfg(test)]
+    pub(super) fn ask_both(&self, input: &Value, now: impl Fn() -> Duration) -> (Option<Verdict>, Result<Verdict, PolicyError>) {
+        (self.ask_plainly(input, &now), self.ask_engine(input.clone(), &now))
+    }
+
     /// An error of the engine in one line: its last reason, with the place in the policy.
     fn reason(&self, error: &anyhow::Error) -> String {
         let fault = PolicyFault::of_engine("", "", error);

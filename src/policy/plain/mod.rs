@@ -18,6 +18,10 @@
 mod body;
 mod compile;
 mod expr;
+#[cfg(test)]
+mod grammar;
+#[cfg(test)]
+mod random;
 mod run;
 mod term;
 #[cfg(test)]
