@@ -238,6 +238,7 @@ fn branch(scopes: &mut Scopes<'_, '_>, head: &Head<'_>, body: Option<&RuleBody>,
         Some(body) => scopes.query(&body.query)?,
         None => Vec::new(),
     };
+    let in_body = statements.len();
     let mut step = |step: &Step<'_>| match step {
         Step::Name(name) => Ok(Term::Const(Value::from(*name))),
         Step::Index(index) => scopes.term(index, &mut statements),
@@ -249,6 +250,10 @@ fn branch(scopes: &mut Scopes<'_, '_>, head: &Head<'_>, body: Option<&RuleBody>,
         (None, Some(value)) => scopes.term(value, &mut statements)?,
         (None, None) => Term::Const(Value::Bool(true)),
     };
+    // A loop in the value that finds nothing is not a body that fails: whether the next branch counts is left to the engine.
+    if statements.len() > in_body && head.bodies.len() > 1 {
+        return Err(Halt::NotPlain);
+    }
     scopes.unbind(before);
     Ok(Branch { body: statements, steps, value })
 }

@@ -397,6 +397,9 @@ impl Writer {
                 .collect();
             return format!("{name}({})", args.join(", "));
         }
+        if self.draw.one_in(30) {
+            return format!("{}[_]", self.reference());
+        }
         if depth == 0 || self.draw.one_in(4) {
             return if self.draw.one_in(2) { self.input(sort) } else { self.literal(sort, 1) };
         }

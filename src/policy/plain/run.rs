@@ -107,7 +107,7 @@ impl<'r> Run<'r> {
         };
         for definition in &rule.definitions {
             let mut frame = Vec::new();
-            self.definition(definition, &mut frame, &mut |steps, item| match rule.kind {
+            self.definition(definition, rule.kind, &mut frame, &mut |steps, item| match rule.kind {
                 Kind::Complete => agree(&mut value, item),
                 Kind::Set(_) => put_into_set(&mut value, steps, item).ok_or(GiveUp),
                 Kind::Object(_) => put(&mut value, steps, item).ok_or(GiveUp),
@@ -123,14 +123,15 @@ impl<'r> Run<'r> {
     fn definition(
         &self,
         definition: &Definition,
+        kind: Kind,
         frame: &mut Vec<Value>,
         give: &mut dyn FnMut(&[Value], Value) -> Plainly<()>,
     ) -> Plainly<()> {
         frame.resize(definition.slots, Value::Undefined);
         for branch in &definition.branches {
             let (mut solutions, mut undefined) = (0_u32, 0_u32);
-            // What is written out is the same in every solution.
-            let one_is_enough = matches!(branch.value, Term::Const(_)) && branch.steps.iter().all(|step| matches!(step, Term::Const(_)));
+            // What is written out is the same in every solution. Of collections all are looked for, as OPA does: one may be an error.
+            let one_is_enough = kind == Kind::Complete && matches!(branch.value, Term::Const(_));
             self.solve(&branch.body, frame, Mood::Plain, &mut |frame| {
                 solutions += 1;
                 let Some(steps) = self.all(&branch.steps, frame, Mood::Plain)? else {
@@ -307,7 +308,7 @@ impl<'r> Run<'r> {
                 for step in steps {
                     let key = self.eval(step, frame, mood)?;
                     if *key == Value::Undefined {
-                        return Ok(UNDEFINED);
+                        return if mood == Mood::Negated { Err(GiveUp) } else { Ok(UNDEFINED) };
                     }
                     value = match value {
                         Cow::Borrowed(value) => Cow::Borrowed(at(value, &key)),
@@ -329,7 +330,7 @@ impl<'r> Run<'r> {
                 let mut value = Value::Undefined;
                 for definition in &function.definitions {
                     frame.truncate(arguments);
-                    self.within(|| self.definition(definition, &mut frame, &mut |_, result| agree(&mut value, result)))?;
+                    self.within(|| self.definition(definition, Kind::Complete, &mut frame, &mut |_, result| agree(&mut value, result)))?;
                 }
                 Cow::Owned(value)
             }

@@ -75,6 +75,9 @@ fn what_is_not_plain_is_left_to_the_engine_when_it_is_loaded() {
         "allow if walk(input, [_, _])",
         "roles[\"x\"][\"y\"] if true\nroles[\"x\"] contains \"z\" if true",
         "roles[\"x\"][\"y\"] if true\nallow if roles",
+        // A loop in a value before an `else`, and what holds although its argument is undefined.
+        "x := input.session.teams[_] if true else := \"none\"\nallow if x == \"none\"",
+        "allow if print(input.nothing)",
         "roles[\"x\"][\"y\"] if true\nallow if count(roles[\"x\"]) == 1",
     ] {
         assert!(plain(&format!("package spacelift\n{body}\n")).is_none(), "{body}");
@@ -92,6 +95,9 @@ fn what_is_not_plain_is_left_to_the_engine_when_it_comes_up() {
         "allow if not startswith(input.nothing, \"x\")",
         "allow if not input.nothing == 1",
         "allow if not input.nothing in [1]",
+        "allow if not {\"a\": 1}[input.nothing]",
+        // Two values that only a later item of a set comes to.
+        "f(x) := 1 if x > 0\nf(x) := 2 if x > 1\nteam contains \"ops\" if { some x in [1, 2]; f(x) == 1 }",
         // Wrong types.
         "allow := 1",
         "allow if { x := 1 + \"a\"; x }",
