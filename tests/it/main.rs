@@ -34,6 +34,7 @@ mod policy_samples;
 mod policy_shared;
 mod policy_simulate;
 mod policy_tests;
+mod policy_tried_docs;
 mod policy_workbench_docs;
 mod proxy_http2;
 mod proxy_upstream;
