@@ -1,5 +1,6 @@
 //! Small things that OPA refuses and regorus passes over: builtins that the version has no more, names that hide `input` and `data`,
-//! variables that nobody looks at, fields that a table does not have, and `with` on a name that is no path.
+//! variables that nobody looks at, fields that a table does not have, `with` on a name that is no path, and items beside a key that may be
+//! missing.
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,7 @@ pub(super) fn check(module: &Module, rules: &Rules<'_>, faults: &mut Faults<'_>)
                 old(rules, expr, faults);
             }
             missing_field(rules, definition, expr, faults);
+            item_beside_a_key(rules, expr, faults);
         });
         definition.visit_statements(&mut |statement| {
             unused(statement, faults);
@@ -50,6 +52,19 @@ fn old(rules: &Rules<'_>, expr: &Expr, faults: &mut Faults<'_>) {
             _ => "state the policy's version, v0",
         };
         faults.push_with_hint(span, format!("Rego v1 has no `{name}` any more"), hint);
+    }
+}
+
+/// `key, item in object`: where both are missing, one in the object and one at all, regorus takes them for the same.
+fn item_beside_a_key(rules: &Rules<'_>, expr: &Expr, faults: &mut Faults<'_>) {
+    let Expr::Membership { key: Some(_), value, .. } = expr else { return };
+    let is_there = match value.as_ref() {
+        Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. } => true,
+        other => ast::var(other).is_some_and(|name| !matches!(name, "input" | "data") && rules.kind(name).is_none()),
+    };
+    if !is_there {
+        let reason = "where the item is undefined, `in` with a key would hold here and fail in OPA";
+        faults.push_with_hint(value.span(), reason, "give it a name first: `item := …`");
     }
 }
 
