@@ -8,7 +8,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -16,8 +16,9 @@ use jiff::Timestamp;
 use moka::ops::compute::Op;
 
 use super::credential::{Credential, Says, SignedToken};
+use super::decide::POLICY;
 use super::generation::{Generation, Stamp};
-use super::{Origin, uses};
+use super::{Origin, nanos, uses};
 use crate::clock::Moment;
 use crate::model::{KeyDigest, KeyRecord, KeyState, Refusal, Revision, WhyInvalid};
 use crate::policy::{Facet, Reads};
@@ -39,14 +40,22 @@ pub(super) struct Answer {
     pub(super) from: Timestamp,
     /// Not from this moment on.
     pub(super) until: Moment,
-    /// What was decided.
-    pub(super) outcome: Result<Arc<Credential>, Refusal>,
+    /// What was decided: a token that is used no longer than `until`, or a refusal.
+    pub(super) outcome: Result<Arc<SignedToken>, Refusal>,
 }
 
 impl Answer {
     /// Whether it is the answer to a request with this facet at this moment.
     pub(super) fn fits(&self, facet: &Facet, at: Moment) -> bool {
         self.facet == *facet && at.wall >= self.from && !at.reached(self.until)
+    }
+
+    /// What a request that it fits is told.
+    pub(super) fn told(&self) -> Result<Credential, Refusal> {
+        match &self.outcome {
+            Ok(token) => Ok(Credential::new(Arc::clone(token), self.until)),
+            Err(refusal) => Err(refusal.clone()),
+        }
     }
 }
 
@@ -62,12 +71,14 @@ pub(super) struct Entry {
     secret_ends_at: Option<Timestamp>,
     answers: ArcSwap<Vec<Answer>>,
     last_noted: AtomicI64,
+    /// Nanoseconds of the monotonic clock until which the policies are not asked about the key.
+    paused_until: AtomicU64,
 }
 
 /// What there is for a request.
 pub(super) enum Found {
     /// The answer, and the entry that it stands in.
-    Answer(Arc<Entry>, Result<Arc<Credential>, Refusal>),
+    Answer(Arc<Entry>, Result<Credential, Refusal>),
     /// Something, but not for such a request, or not any more.
     Stale,
     /// No key has this digest.
@@ -146,14 +157,18 @@ impl Entry {
         (key.secrets, key.description) = (Vec::new(), String::new());
         key.groups.shrink_to_fit();
         key.bindings.shrink_to_fit();
-        let (answers, last_noted) = (ArcSwap::default(), AtomicI64::new(i64::MIN));
-        Self { stamp, key: Arc::new(key), as_of, reads, secret_ends_at, answers, last_noted }
+        let (answers, last_noted, paused_until) = Self::unused();
+        Self { stamp, key: Arc::new(key), as_of, reads, secret_ends_at, answers, last_noted, paused_until }
     }
 
     /// The same key where the policies in force read something else of its requests.
     pub(super) fn read_for(&self, reads: Arc<Reads>) -> Self {
-        let (answers, last_noted) = (ArcSwap::default(), AtomicI64::new(i64::MIN));
-        Self { key: Arc::clone(&self.key), reads, answers, last_noted, ..*self }
+        let (answers, last_noted, paused_until) = Self::unused();
+        Self { key: Arc::clone(&self.key), reads, answers, last_noted, paused_until, ..*self }
+    }
+
+    fn unused() -> (ArcSwap<Vec<Answer>>, AtomicI64, AtomicU64) {
+        (ArcSwap::default(), AtomicI64::new(i64::MIN), AtomicU64::new(0))
     }
 
     /// Why the key works for nobody at `now`, if so.
@@ -172,19 +187,22 @@ impl Entry {
     }
 
     /// What the key's record, or an answer that fits, says to a request.
-    pub(super) fn answer(&self, origin: &Origin, quantum: Duration) -> Option<Result<Arc<Credential>, Refusal>> {
+    pub(super) fn answer(&self, origin: &Origin, quantum: Duration) -> Option<Result<Credential, Refusal>> {
         if let Some(why) = self.why_invalid(origin.at.wall) {
             return Some(Err(Refusal::InvalidKey(why)));
         }
+        if nanos(origin.at.monotonic) < self.paused_until.load(Ordering::Relaxed) {
+            return Some(Err(POLICY));
+        }
         let facet = origin.facet(&self.reads, quantum);
-        self.answers.load().iter().find(|answer| answer.fits(&facet, origin.at)).map(|answer| answer.outcome.clone())
+        self.answers.load().iter().find(|answer| answer.fits(&facet, origin.at)).map(Answer::told)
     }
 
     /// A token that was signed for this key, says `says`, and is young enough to be used for another facet.
     pub(super) fn young_token(&self, says: &Says, kid: &str, now: Moment) -> Option<Arc<SignedToken>> {
         let answers = self.answers.load();
-        let credentials = answers.iter().rev().filter_map(|answer| answer.outcome.as_ref().ok());
-        credentials.map(|credential| credential.token()).find(|token| token.serves_again(says, kid, now)).cloned()
+        let mut tokens = answers.iter().rev().filter_map(|answer| answer.outcome.as_ref().ok());
+        tokens.find(|token| token.serves_again(says, kid, now)).cloned()
     }
 
     /// Whether this minute's use of the secret has not been noted yet; it counts as noted from now on.
@@ -193,6 +211,11 @@ impl Entry {
         let noted = self.last_noted.load(Ordering::Relaxed);
         let first = noted != minute && self.last_noted.compare_exchange(noted, minute, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         first.then_some(minute)
+    }
+
+    /// The policies are not asked about the key until then, whatever the request: it is refused here, without troubling anybody.
+    pub(super) fn pause(&self, until: Moment) {
+        self.paused_until.fetch_max(nanos(until.monotonic), Ordering::Relaxed);
     }
 
     /// Keeps an answer in the place of the one for the same facet; those whose time is over by `now` go, then the oldest.

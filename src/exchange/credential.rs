@@ -10,19 +10,18 @@ use crate::clock::Moment;
 use crate::model::{Decision, KeyId, RoleId, SpaceId};
 use crate::token::Minted;
 
-/// What a key is exchanged for. Only this room makes one: holding it is the right to pass.
-#[derive(Debug)]
+/// What a key is exchanged for. Only this room makes one: holding it is the right to pass. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Credential {
     token: Arc<SignedToken>,
-    key: KeyId,
     until: Moment,
 }
 
 impl Credential {
     /// The token, to be used no longer than `until`.
-    pub(super) fn new(key: KeyId, token: Arc<SignedToken>, until: Moment) -> Self {
+    pub(super) fn new(token: Arc<SignedToken>, until: Moment) -> Self {
         let until = earlier(until, token.until);
-        Self { token, key, until }
+        Self { token, until }
     }
 
     /// `Bearer <jwt>`, sensitive.
@@ -32,22 +31,19 @@ impl Credential {
 
     /// Whose it is; may be logged.
     pub fn key(&self) -> KeyId {
-        self.key
+        self.token.key
     }
 
     /// From when on it must not be put on a request any more, whichever clock gets there first.
     pub fn until(&self) -> Moment {
         self.until
     }
-
-    pub(super) fn token(&self) -> &Arc<SignedToken> {
-        &self.token
-    }
 }
 
 /// A signed token and what it says, so that a later decision for the same key that says the same need not be signed again.
 #[derive(Debug)]
 pub(super) struct SignedToken {
+    key: KeyId,
     header: HeaderValue,
     kid: Arc<str>,
     issued_at: Timestamp,
@@ -73,12 +69,13 @@ impl Says {
 }
 
 impl SignedToken {
-    /// Takes over what was minted at `now` for tokens of this lifetime.
-    pub(super) fn new(minted: Minted, says: Says, ttl: Duration, now: Moment) -> Self {
+    /// Takes over what was minted for a key at `now`, for tokens of this lifetime.
+    pub(super) fn new(key: KeyId, minted: Minted, says: Says, ttl: Duration, now: Moment) -> Self {
         // A token must have some life left when it reaches the upstream. One that the key's own end cuts short may be used to that end.
         let end = crate::clock::later(minted.issued_at, ttl.saturating_sub(leeway(ttl))).min(minted.expires_at);
         let half = crate::clock::later(minted.issued_at, ttl / 2).min(minted.expires_at);
         Self {
+            key,
             header: minted.header,
             kid: minted.kid,
             issued_at: minted.issued_at,
@@ -86,6 +83,11 @@ impl SignedToken {
             until: when(now, end),
             half_life: when(now, half),
         }
+    }
+
+    /// From when on it must not be put on requests any more.
+    pub(super) fn until(&self) -> Moment {
+        self.until
     }
 
     /// When it was signed. Before that time, on a clock that was set back, no verifier takes it.
@@ -136,7 +138,7 @@ mod tests {
             expires_at: at(1_000 + expires_at),
             kid: "kid".into(),
         };
-        SignedToken::new(minted, says("deployer"), TTL, now(0))
+        SignedToken::new(KeyId::new(0, 1), minted, says("deployer"), TTL, now(0))
     }
 
     fn says(role: &str) -> Says {

@@ -37,6 +37,22 @@ pub(super) struct Decided {
     pub(super) verdicts: Vec<(PolicyName, Verdict)>,
 }
 
+/// Why there is no decision.
+pub(super) struct Undecided {
+    pub(super) refusal: Refusal,
+    /// How long every other question about the key would end like this one, if that is known.
+    pub(super) for_the_next: Option<Duration>,
+}
+
+impl From<Refusal> for Undecided {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, for_the_next: None }
+    }
+}
+
+/// Policies gave no answer.
+pub(super) const POLICY: Refusal = Refusal::Unavailable(WhyUnavailable::Policy);
+
 impl Procedure {
     /// By the settings; `observer` counts evaluations.
     pub(super) fn new(settings: &Settings, evaluator: Evaluator, observer: Option<(Arc<Metrics>, SharedClock)>) -> Self {
@@ -58,7 +74,7 @@ impl Procedure {
     }
 
     /// Decides. `Err`: no decision could be made; a decision to refuse is an `Ok`.
-    pub(super) async fn decide(&self, question: &Question<'_>) -> Result<Decided, Refusal> {
+    pub(super) async fn decide(&self, question: &Question<'_>) -> Result<Decided, Undecided> {
         let Question { snapshot, key, .. } = question;
         let verdicts = if Decision::asks_policies(snapshot, key) { self.ask(question).await? } else { Vec::new() };
         let decision = Decision::make(snapshot, key, &verdicts, self.admit);
@@ -83,14 +99,14 @@ impl Procedure {
         }
     }
 
-    async fn ask(&self, question: &Question<'_>) -> Result<Vec<(PolicyName, Verdict)>, Refusal> {
+    async fn ask(&self, question: &Question<'_>) -> Result<Vec<(PolicyName, Verdict)>, Undecided> {
         // What is wrong with them was logged when they were loaded.
-        let policies: &Arc<PolicySet> = question.policies.as_ref().map_err(|_| Refusal::Unavailable(WhyUnavailable::Policy))?;
+        let policies: &Arc<PolicySet> = question.policies.as_ref().map_err(|_| POLICY)?;
         if policies.is_empty() {
             return Ok(Vec::new());
         }
         if question.origin.address.is_none() && policies.reads().reads_address() {
-            return Err(Refusal::Unavailable(WhyUnavailable::Address));
+            return Err(Refusal::Unavailable(WhyUnavailable::Address).into());
         }
         let input = self.input(question);
         let asked_at = self.observer.as_ref().map(|(_, clock)| clock.now().monotonic);
@@ -100,14 +116,13 @@ impl Procedure {
         }
         answer.map_err(|error| {
             // The beginning of a pause is told; how often somebody asks within it is up to them.
-            if !matches!(error, PolicyError::Paused(_)) {
+            if !matches!(error, PolicyError::Paused(..)) {
                 tracing::error!(key = %question.key.id, %error, "login policies gave no answer; the request is refused");
             }
             match error {
-                PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_) | PolicyError::Paused(_) | PolicyError::Failed(..) => {
-                    Refusal::Unavailable(WhyUnavailable::Policy)
-                }
-                PolicyError::Overloaded => Refusal::Overloaded,
+                PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_) | PolicyError::Failed(..) => POLICY.into(),
+                PolicyError::Paused(_, left) => Undecided { refusal: POLICY, for_the_next: Some(left) },
+                PolicyError::Overloaded => Refusal::Overloaded.into(),
             }
         })
     }
@@ -117,7 +132,7 @@ fn result_of(answer: &Result<Vec<(PolicyName, Verdict)>, PolicyError>) -> Policy
     match answer {
         Ok(_) => PolicyResult::Answered,
         // A pause is what passing a limit has come to.
-        Err(PolicyError::TimeLimit(_) | PolicyError::Paused(_)) => PolicyResult::TimeLimit,
+        Err(PolicyError::TimeLimit(_) | PolicyError::Paused(..)) => PolicyResult::TimeLimit,
         Err(PolicyError::MemoryLimit(_)) => PolicyResult::MemoryLimit,
         Err(PolicyError::Failed(..)) => PolicyResult::Failed,
         Err(PolicyError::Overloaded) => PolicyResult::Overloaded,

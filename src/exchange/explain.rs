@@ -150,6 +150,6 @@ pub(super) async fn explain(
             let outcome = decision.outcome.clone();
             explanation(Some(decision), outcome)
         }
-        Err(refusal) => explanation(None, Err(refusal)),
+        Err(undecided) => explanation(None, Err(undecided.refusal)),
     }
 }

@@ -169,14 +169,14 @@ impl Exchange {
     /// The hot look-up: no await, no store, no Rego, no signature. `None`: ask [`credential`](Self::credential).
     ///
     /// A hit is counted here, a miss there, so that a request is counted once.
-    pub fn cached(&self, digest: &KeyDigest, origin: &Origin) -> Option<Result<Arc<Credential>, Refusal>> {
+    pub fn cached(&self, digest: &KeyDigest, origin: &Origin) -> Option<Result<Credential, Refusal>> {
         let origin = origin.canonical();
         self.hit(self.look_up(digest, &origin), digest, &origin).ok()
     }
 
     /// The whole exchange: cache, then one resolution shared by all that wait for the same answer, on the control runtime.
     /// May be awaited on any runtime.
-    pub async fn credential(&self, digest: &KeyDigest, origin: &Origin) -> Result<Arc<Credential>, Refusal> {
+    pub async fn credential(&self, digest: &KeyDigest, origin: &Origin) -> Result<Credential, Refusal> {
         let origin = origin.canonical();
         let missed = match self.hit(self.look_up(digest, &origin), digest, &origin) {
             Ok(answer) => return answer,
@@ -238,7 +238,7 @@ impl Exchange {
     }
 
     /// The answer that was found, counted; or what was found instead.
-    fn hit(&self, found: Found, digest: &KeyDigest, origin: &Origin) -> Result<Result<Arc<Credential>, Refusal>, Found> {
+    fn hit(&self, found: Found, digest: &KeyDigest, origin: &Origin) -> Result<Result<Credential, Refusal>, Found> {
         let answer = match found {
             Found::Answer(entry, answer) => {
                 if answer.is_ok()
@@ -259,7 +259,7 @@ impl Exchange {
         Ok(answer)
     }
 
-    fn count(&self, cache: CacheResult, origin: &Origin, answer: &Result<Arc<Credential>, Refusal>) {
+    fn count(&self, cache: CacheResult, origin: &Origin, answer: &Result<Credential, Refusal>) {
         let (result, reason) = match answer {
             Ok(_) => (AuthResult::Allow, "ok"),
             Err(refusal @ (Refusal::InvalidKey(_) | Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles)) => {

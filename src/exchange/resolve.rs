@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cache::{Answer, Entry, Fill};
-use super::credential::{Credential, Says, SignedToken, when};
-use super::decide::{Decided, Procedure, Question};
+use super::credential::{Credential, Says, SignedToken, earlier, when};
+use super::decide::{Decided, Procedure, Question, Undecided};
 use super::flight::Boarding;
 use super::generation::Stamp;
 use super::patience::PATIENCE;
@@ -69,7 +69,7 @@ struct Standing {
 
 impl Exchange {
     /// Joins the resolution that answers this request, or begins it.
-    pub(super) async fn resolved(&self, digest: &KeyDigest, origin: &Origin) -> Result<Arc<Credential>, Refusal> {
+    pub(super) async fn resolved(&self, digest: &KeyDigest, origin: &Origin) -> Result<Credential, Refusal> {
         for _ in 0..ROUNDS {
             let stamp = self.cache.stamp(digest);
             let facet = origin.facet(&self.state.load().reads(), self.settings.cache.time_quantum);
@@ -90,7 +90,7 @@ impl Exchange {
                 Some(Landing::Decided(answer, reads)) => {
                     let facet = origin.facet(&reads, self.settings.cache.time_quantum);
                     if first || answer.fits(&facet, origin.at) {
-                        return answer.outcome;
+                        return answer.told();
                     }
                 }
                 Some(Landing::Refused(refusal)) => return Err(refusal),
@@ -105,7 +105,7 @@ impl Exchange {
         Err(CONTENTION)
     }
 
-    fn me(&self) -> Arc<Self> {
+    pub(super) fn me(&self) -> Arc<Self> {
         self.me.upgrade().expect("whoever borrows an exchange borrows it from an Arc: `start` makes no other")
     }
 
@@ -162,7 +162,11 @@ impl Exchange {
 
         // 4, 5  Grants, and what the policies say.
         let question = Question { snapshot: &state.snapshot, shared: &state.shared, policies: &state.policies, key: &entry.key, origin };
-        let Decided { decision, verdicts } = self.procedure.decide(&question).await?;
+        let Decided { decision, verdicts } = self.procedure.decide(&question).await.map_err(|undecided| {
+            let Undecided { refusal, for_the_next } = undecided;
+            for_the_next.into_iter().for_each(|pause| entry.pause(origin.at.plus(pause)));
+            refusal
+        })?;
 
         // 6  The token.
         let answer = self.answer(&standing, &entry, &decision, origin)?;
@@ -257,11 +261,10 @@ impl Exchange {
             Ok(()) => {
                 let token = self.token(standing, entry, decision, origin.at)?;
                 let from = begins.max(token.issued_at());
-                let credential = Credential::new(entry.key.id, token, quantum_ends);
-                Ok(Answer { facet, from, until: credential.until(), outcome: Ok(Arc::new(credential)) })
+                Ok(Answer { facet, from, until: earlier(quantum_ends, token.until()), outcome: Ok(token) })
             }
             Err(refusal) => {
-                let until = super::credential::earlier(quantum_ends, origin.at.plus(self.settings.token.ttl));
+                let until = earlier(quantum_ends, origin.at.plus(self.settings.token.ttl));
                 Ok(Answer { facet, from: begins, until, outcome: Err(refusal.clone()) })
             }
         }
@@ -288,6 +291,6 @@ impl Exchange {
             Refusal::Unavailable(WhyUnavailable::Signing)
         })?;
         self.metrics.token_issued(state.ring.algorithm());
-        Ok(Arc::new(SignedToken::new(minted, says, self.settings.token.ttl, now)))
+        Ok(Arc::new(SignedToken::new(entry.key.id, minted, says, self.settings.token.ttl, now)))
     }
 }

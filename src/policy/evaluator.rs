@@ -4,14 +4,16 @@
 //! because a policy may keep one busy past its time: regorus looks at the clock between its steps only. Such a thread is given up and
 //! replaced, and its text is not asked again, in this set of policies or another, until the thread has come back. So a text costs one
 //! thread at most, however often it is loaded; and of texts there are as many as somebody has written and put in force. One that comes
-//! back costs its time limit each time: who asks for that again and again is [made to wait](super::pauses).
+//! back costs its time limit each time: who asks for that again and again is [made to wait](super::pauses). And a thread that takes long
+//! [steps back](Rank): others on the machine, the data plane first of all, go before it.
 
 use std::cell::OnceCell;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
-use std::{io, thread};
+use std::{io, mem, thread};
 
+use rustix::process::Pid;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -37,6 +39,10 @@ const QUEUE: usize = 1024;
 const QUEUE_WAIT: Duration = Duration::from_secs(1);
 /// What a policy may take beyond its time limit before its thread is given up: one long step, or a machine that is busy.
 const GRACE: Duration = Duration::from_secs(1);
+/// How much of its time limit a policy has before its thread steps back: some ten times what asking all of them takes.
+const UNHURRIED_AFTER: u32 = 8;
+/// The priority of a thread that has stepped back, as `nice` counts it: a tenth of another's share where there is not enough for both.
+const UNHURRIED: i32 = 10;
 /// Threads that may be given up and replaced before those that are lost are not replaced any more.
 const LOST_MAX: usize = 16;
 
@@ -107,6 +113,20 @@ struct Course {
     since: AtomicU64,
     /// Index of the policy that was found stuck: the thread may come back between the two, and go on to the next.
     stuck: AtomicUsize,
+    rank: Mutex<Rank>,
+}
+
+/// How the thread that works on a question stands to all others on the machine.
+///
+/// Priority can be given up, and not taken back without privilege. So a thread that has stepped back ends with the question that it did
+/// it for, and another one takes its place.
+#[derive(Debug, Default)]
+enum Rank {
+    /// Not begun, or at an end: there is no thread that could step back.
+    #[default]
+    None,
+    Equal(Pid),
+    SteppedBack,
 }
 
 impl Course {
@@ -118,6 +138,32 @@ impl Course {
     fn begin(&self, policy: usize, now: Duration) {
         self.policy.store(policy, Ordering::Release);
         self.since.store(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), Ordering::Release);
+    }
+
+    /// This thread works on it from now on.
+    fn take(&self) {
+        *self.rank() = Rank::Equal(rustix::thread::gettid());
+    }
+
+    /// Lets the thread that works on it step back behind others.
+    fn step_back(&self) {
+        // Under the lock, so that the thread does not end meanwhile, and its number become another's.
+        let mut rank = self.rank();
+        let Rank::Equal(thread) = *rank else { return };
+        // In Linux this is about one thread, whatever it is called.
+        match rustix::process::setpriority_process(Some(thread), UNHURRIED) {
+            Ok(()) => *rank = Rank::SteppedBack,
+            Err(error) => tracing::debug!(%error, "a thread that asks policies keeps its priority"),
+        }
+    }
+
+    /// This thread works on it no more. Whether it has stepped back.
+    fn leave(&self) -> bool {
+        matches!(mem::take(&mut *self.rank()), Rank::SteppedBack)
+    }
+
+    fn rank(&self) -> MutexGuard<'_, Rank> {
+        self.rank.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it came to this end, and not to the other one before.
@@ -153,8 +199,9 @@ impl Evaluator {
         }
         let key = input.key.id;
         let begins = self.pool.works.clock.now().monotonic;
-        if let Some(paused) = set.policies().iter().find(|policy| self.pool.pauses.holds(policy, key, begins)) {
-            return Err(PolicyError::Paused(paused.name.clone()));
+        let paused = |policy: &Policy| self.pool.pauses.left(policy, key, begins).map(|left| (policy.name.clone(), left));
+        if let Some((policy, left)) = set.policies().iter().find_map(paused) {
+            return Err(PolicyError::Paused(policy, left));
         }
         let (begun, has_begun) = oneshot::channel();
         let (answer, answered) = oneshot::channel();
@@ -180,6 +227,11 @@ async fn watch(
         return Err(PolicyError::Overloaded);
     }
     let mut answered = answered;
+    let unhurried_after = set.policies().iter().map(|policy| policy.limits().time).min().unwrap_or_default() / UNHURRIED_AFTER;
+    match timeout(unhurried_after, &mut answered).await {
+        Ok(answer) => return answer.unwrap_or(Err(PolicyError::Overloaded)),
+        Err(_) => course.step_back(),
+    }
     loop {
         let since = course.since.load(Ordering::Acquire);
         let limit = set.policies().get(course.policy.load(Ordering::Acquire)).map_or(Duration::ZERO, |policy| policy.limits().time);
@@ -234,10 +286,11 @@ fn next(waiting: &Mutex<mpsc::Receiver<Question>>) -> Result<Question, mpsc::Rec
     waiting.lock().unwrap_or_else(PoisonError::into_inner).recv()
 }
 
-/// Answers a question. `false` if the thread has been given up meanwhile and another one is in its place.
+/// Answers a question. `false` if this thread has been replaced meanwhile and must end.
 fn answer(question: Question, works: &Works) -> bool {
     let Question { set, input, course, begun, answer } = question;
     let now = || works.clock.now().monotonic;
+    course.take();
     course.begin(0, now());
     if begun.send(()).is_err() {
         return true;
@@ -263,12 +316,21 @@ fn answer(question: Question, works: &Works) -> bool {
         }
     }
     let in_time = course.end(Course::DONE);
+    // One that was given up has been replaced already.
+    let replaced = course.leave()
+        && in_time
+        && works
+            .spawn()
+            .inspect_err(
+                |error| tracing::warn!(%error, "a thread that asks policies goes on with less priority: there is none to take its place"),
+            )
+            .is_ok();
     if !in_time && let Some(policy) = set.policies().get(course.stuck.load(Ordering::Acquire)) {
         works.stuck.remove(policy);
     }
     // Nobody may be waiting any more; the answer is then of no use.
     let _ = answer.send(outcome.map(|()| verdicts));
-    in_time
+    in_time && !replaced
 }
 
 #[cfg(test)]
@@ -303,6 +365,39 @@ mod tests {
             remote_ip: "10.1.2.3".parse().unwrap(),
             at: jiff::Timestamp::UNIX_EPOCH,
             instance: "dev".into(),
+        }
+    }
+
+    #[test]
+    fn a_thread_steps_back_only_while_it_works() {
+        let nice = |thread| rustix::process::getpriority_process(Some(thread)).unwrap();
+        let worked = thread::spawn(move || {
+            let (course, me) = (Course::default(), rustix::thread::gettid());
+            course.step_back();
+            course.take();
+            assert!(!course.leave());
+            course.step_back();
+            let before = nice(me);
+            course.take();
+            course.step_back();
+            course.step_back();
+            (before, nice(me), course.leave(), course.leave())
+        });
+        assert_eq!(worked.join().unwrap(), (0, UNHURRIED, true, false));
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_has_stepped_back_is_replaced() {
+        let (limits, endless) = (PolicyLimits { time: Duration::from_millis(200), memory: 64 << 20 }, "numbers.range(1, 9000)");
+        let text = format!(
+            "package spacelift\nallow if {{\n  input.session.login == \"x\"\n  some a in {endless}\n  some b in {endless}\n  a + b < 0\n}}\n"
+        );
+        let source = PolicySource { name: "endless".parse().unwrap(), file: None, text: text.into(), rego: None };
+        let set = Arc::new(PolicySet::load(&[source], limits).unwrap());
+        let evaluator = Evaluator::start(1).unwrap();
+        for _ in 0..2 {
+            assert!(matches!(evaluator.ask(set.clone(), question("x")).await, Err(PolicyError::TimeLimit(_))));
+            assert_eq!(evaluator.ask(set.clone(), question("y")).await.unwrap().len(), 1);
         }
     }
 

@@ -104,7 +104,11 @@ pub enum PolicyError {
     Failed(PolicyName, String),
     /// It passed a limit for this key again and again, and is not asked about it for a while.
     #[error("policy {0} took more than it may again and again, and is not asked for a while")]
-    Paused(PolicyName),
+    Paused(
+        PolicyName,
+        /// How long it is not asked yet.
+        Duration,
+    ),
     /// No thread was free in time.
     #[error("too many evaluations are waiting")]
     Overloaded,

@@ -38,9 +38,13 @@ struct Pause {
 }
 
 impl Pauses {
-    /// Whether a policy is not to be asked about a key now.
-    pub(super) fn holds(&self, policy: &Policy, key: KeyId, now: Duration) -> bool {
-        self.any.load(Ordering::Acquire) && self.by_key().get(&(policy.identity, key)).is_some_and(|pause| now < pause.ends)
+    /// How long a policy is not to be asked about a key yet, if so.
+    pub(super) fn left(&self, policy: &Policy, key: KeyId, now: Duration) -> Option<Duration> {
+        if !self.any.load(Ordering::Acquire) {
+            return None;
+        }
+        let left = self.by_key().get(&(policy.identity, key)).map(|pause| pause.ends.saturating_sub(now));
+        left.filter(|left| !left.is_zero())
     }
 
     /// Takes in what the policies answered about a key.
@@ -48,7 +52,7 @@ impl Pauses {
         let name = match answer {
             Ok(_) => return self.end(set.policies().iter(), key),
             Err(PolicyError::TimeLimit(name) | PolicyError::MemoryLimit(name)) => name,
-            Err(PolicyError::Paused(_) | PolicyError::Failed(..) | PolicyError::Overloaded) => return,
+            Err(PolicyError::Paused(..) | PolicyError::Failed(..) | PolicyError::Overloaded) => return,
         };
         let Some(policy) = set.policies().iter().find(|policy| policy.name == *name) else { return };
         if let Some(pause) = self.begin(policy, key, now) {

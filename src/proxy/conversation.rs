@@ -150,7 +150,7 @@ impl Conversation {
         })
     }
 
-    async fn credential(&self, digest: &KeyDigest, origin: &Origin) -> Result<Arc<Credential>, Outcome> {
+    async fn credential(&self, digest: &KeyDigest, origin: &Origin) -> Result<Credential, Outcome> {
         let exchange = &self.worker.exchange;
         match exchange.cached(digest, origin) {
             Some(known) => known,

@@ -170,12 +170,12 @@ impl World {
     }
 
     /// What a request with this secret from [`HOME`] gets.
-    pub(crate) async fn ask(&self, digest: KeyDigest) -> Result<Arc<Credential>, Refusal> {
+    pub(crate) async fn ask(&self, digest: KeyDigest) -> Result<Credential, Refusal> {
         self.ask_from(digest, HOME).await
     }
 
     /// As the data plane asks: the hot look-up first.
-    pub(crate) async fn ask_from(&self, digest: KeyDigest, address: &str) -> Result<Arc<Credential>, Refusal> {
+    pub(crate) async fn ask_from(&self, digest: KeyDigest, address: &str) -> Result<Credential, Refusal> {
         let origin = self.origin(address);
         match self.exchange.cached(&digest, &origin) {
             Some(answer) => answer,
@@ -184,7 +184,7 @@ impl World {
     }
 
     /// What the cache alone says.
-    pub(crate) fn cached(&self, key: Key) -> Option<Result<Arc<Credential>, Refusal>> {
+    pub(crate) fn cached(&self, key: Key) -> Option<Result<Credential, Refusal>> {
         self.exchange.cached(&key.digest, &self.origin(HOME))
     }
 
