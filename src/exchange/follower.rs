@@ -2,6 +2,9 @@
 //!
 //! Every change takes the same steps, under one lock: publish what can be read of it, announce (the stamps of all that it may touch
 //! move), evict, acknowledge. A policy reload and another signing key take them too.
+//!
+//! Nobody who compiles policies keeps the lock for long: while a large text is looked at, a key that has been revoked must go. So what the
+//! store's policies have become is refused until it is compiled, if that takes longer than a change may take, and is put in force later.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +29,10 @@ const RETRY: Duration = Duration::from_millis(100);
 const BREATH: Duration = Duration::from_millis(2);
 /// How long a request waits for somebody else's look at the feed.
 const CONTACT_PATIENCE: Duration = Duration::from_millis(250);
+/// How long changes wait for policies to be compiled, so that they are in force within a second. Builds for development are slower.
+const COMPILE_PATIENCE: Duration = if cfg!(debug_assertions) { Duration::from_secs(2) } else { Duration::from_millis(400) };
+/// How often policies are compiled anew because the store's have changed meanwhile.
+const RELOADS: usize = 8;
 /// How often notes of use are written, and signing keys looked at for those past their time.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
 /// How often sizes are shown.
@@ -39,7 +46,14 @@ pub(super) struct Feed {
     pub(super) files: Vec<PolicySource>,
     /// What was odd about the policies in force, and has been logged.
     pub(super) warned: Vec<PolicyFault>,
+    /// How often policies have begun to be compiled, or were put in force: what was begun before is of no use any more.
+    pub(super) compilation: u64,
+    /// Whether those that are to be in force are still being compiled.
+    pub(super) compiling: bool,
 }
+
+/// Compiled, and what is odd about them; or every fault.
+type Compiled = Result<(PolicySet, Vec<PolicyFault>), Vec<PolicyFault>>;
 
 /// What has been acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,8 +108,7 @@ impl Exchange {
     ///
     /// Counted and logged here; the error is for callers who want to show it.
     pub async fn reload(&self) -> Result<(), ExchangeError> {
-        let mut feed = self.feed.lock().await;
-        let outcome = self.reload_files(&mut feed).await;
+        let outcome = self.reload_files().await;
         self.metrics.config_reload(outcome.is_ok());
         match &outcome {
             Ok(()) => tracing::info!("login policies and signing keys were read anew"),
@@ -241,30 +254,37 @@ impl Exchange {
 
     async fn take_snapshot(&self, feed: &mut Feed, snapshot: Snapshot, changes: &[Change]) {
         let state = self.state.load_full();
-        let unchanged = state.policies.is_ok() && snapshot.policies == state.snapshot.policies;
-        let policies = if unchanged { state.policies.clone() } else { self.policies(feed, &snapshot).await };
+        let unchanged = (state.policies.is_ok() || feed.compiling) && snapshot.policies == state.snapshot.policies;
+        let policies = if unchanged { state.policies.clone() } else { self.policies_in_time(feed, &snapshot).await };
         let revision = snapshot.revision;
         self.put_in_force(|next| next.with_snapshot(snapshot).with_policies(policies));
         self.acknowledge(feed, revision, changes);
     }
 
-    /// The policies of files and store together. A store's policy that does not load leaves none in force: an older one of that name
-    /// may allow what the new one forbids.
-    async fn policies(&self, feed: &mut Feed, snapshot: &Snapshot) -> Policies {
-        match self.compile(&feed.files, snapshot).await {
-            Ok((policies, warnings)) => {
-                log_warnings(warnings, &mut feed.warned);
-                Ok(Arc::new(policies))
-            }
-            Err(faults) => {
-                log_faults(&faults, "login policies have faults; keys that they concern are refused");
-                Err(faults.into())
-            }
+    /// The policies of files and store together, if they are compiled in time. If not, none are in force until they are, and keys that
+    /// they concern are refused: neither the old ones nor a later change may wait for them.
+    async fn policies_in_time(&self, feed: &mut Feed, snapshot: &Snapshot) -> Policies {
+        feed.compilation += 1;
+        feed.compiling = true;
+        let (me, files, snapshot, compilation) = (self.me(), feed.files.clone(), snapshot.clone(), feed.compilation);
+        let mut compiling = self.control.spawn(async move { me.compile(&files, &snapshot).await });
+        if let Ok(compiled) = tokio::time::timeout(COMPILE_PATIENCE, &mut compiling).await {
+            return usable(compiled.unwrap_or_else(|crash| Err(vec![unreadable(crash.to_string())])), feed);
         }
+        tracing::warn!("the login policies take long to compile; keys that they concern are refused until they are");
+        let me = self.me();
+        self.control.spawn(async move {
+            let compiled = compiling.await.unwrap_or_else(|crash| Err(vec![unreadable(crash.to_string())]));
+            let mut feed = me.feed.lock().await;
+            if feed.compilation == compilation {
+                let policies = usable(compiled, &mut feed);
+                me.put_in_force(|next| next.with_policies(policies));
+            }
+        });
+        Err(Arc::new([unreadable("the login policies are still being compiled".to_owned())]))
     }
 
-    /// The policies, and what is odd about them.
-    async fn compile(&self, files: &[PolicySource], snapshot: &Snapshot) -> Result<(PolicySet, Vec<PolicyFault>), Vec<PolicyFault>> {
+    async fn compile(&self, files: &[PolicySource], snapshot: &Snapshot) -> Compiled {
         let (files, stored, limits) = (files.to_vec(), snapshot.policies.clone(), state::limits(&self.settings));
         let vocabulary = Vocabulary::of(snapshot).with_keys(known_keys(&self.patience, &*self.store).await);
         let work = move || {
@@ -275,26 +295,42 @@ impl Exchange {
         off_runtime(work).await.unwrap_or_else(|crash| Err(vec![unreadable(crash.to_string())]))
     }
 
-    async fn reload_files(&self, feed: &mut Feed) -> Result<(), ExchangeError> {
-        let state = self.state.load_full();
+    async fn reload_files(&self) -> Result<(), ExchangeError> {
+        // One after the other: of two, the later one has read the newer files.
+        let _reloading = self.reloading.lock().await;
         let dir: Option<PathBuf> = self.settings.policies.dir.clone();
         let files = off_runtime(move || state::policy_files(dir.as_deref())).await?.map_err(ExchangeError::Policies)?;
-        let ring = self.open_ring().await?;
-        let same_policies = files == feed.files && state.policies.is_ok();
-        let policies = if same_policies {
-            state.policies.clone()
-        } else {
-            let (policies, warnings) = self.compile(&files, &state.snapshot).await.map_err(ExchangeError::Policies)?;
-            log_warnings(warnings, &mut feed.warned);
-            Ok(Arc::new(policies))
-        };
-        feed.files = files;
-        let same_ring = !state.ring_differs(&ring);
-        if !(same_policies && same_ring) {
-            self.metrics.signing_keys(ring.states());
-            self.put_in_force(|next| next.with_policies(policies).with_ring(ring));
+        let mut compiled = None;
+        for _ in 0..RELOADS {
+            let mut feed = self.feed.lock().await;
+            let state = self.state.load_full();
+            let same_policies = files == feed.files && state.policies.is_ok();
+            let fitting = |(stored, _): &(Arc<Snapshot>, _)| stored.policies == state.snapshot.policies;
+            let policies = match compiled.take_if(|compiled| fitting(compiled)) {
+                _ if same_policies => state.policies.clone(),
+                Some((_, (policies, warnings))) => {
+                    log_warnings(warnings, &mut feed.warned);
+                    Ok(Arc::new(policies))
+                }
+                None => {
+                    // Not under the lock: changes go on, and if one of them touches the policies, this was for nothing.
+                    drop(feed);
+                    let policies = self.compile(&files, &state.snapshot).await.map_err(ExchangeError::Policies)?;
+                    compiled = Some((Arc::clone(&state.snapshot), policies));
+                    continue;
+                }
+            };
+            let ring = self.open_ring().await?;
+            feed.files = files;
+            if !same_policies || state.ring_differs(&ring) {
+                feed.compilation += 1;
+                feed.compiling = false;
+                self.metrics.signing_keys(ring.states());
+                self.put_in_force(|next| next.with_policies(policies).with_ring(ring));
+            }
+            return Ok(());
         }
-        Ok(())
+        Err(ExchangeError::Policies(vec![unreadable("the store's policies change faster than they are compiled".to_owned())]))
     }
 
     /// A retired key leaves the published set when its last token has expired: nobody tells, so somebody must look.
@@ -357,6 +393,22 @@ fn touched(changes: &[Change]) -> Touched {
         }
     }
     Touched::Keys(all)
+}
+
+/// What there is of policies when they have been compiled. A store's policy that does not load leaves none in force: an older one of that
+/// name may allow what the new one forbids.
+fn usable(compiled: Compiled, feed: &mut Feed) -> Policies {
+    feed.compiling = false;
+    match compiled {
+        Ok((policies, warnings)) => {
+            log_warnings(warnings, &mut feed.warned);
+            Ok(Arc::new(policies))
+        }
+        Err(faults) => {
+            log_faults(&faults, "login policies have faults; keys that they concern are refused");
+            Err(faults.into())
+        }
+    }
 }
 
 /// Work that reads files or compiles: not on the threads that requests wait for.

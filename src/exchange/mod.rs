@@ -114,6 +114,7 @@ pub struct Exchange {
     samples: Samples,
     /// Who holds it, and nobody else, puts changes in force.
     feed: tokio::sync::Mutex<Feed>,
+    reloading: tokio::sync::Mutex<()>,
     in_force: watch::Sender<InForce>,
     /// Nanoseconds of the monotonic clock at which everything that was committed was in force here.
     contact: AtomicU64,
@@ -152,7 +153,8 @@ impl Exchange {
             records: Flights::new(MOST_FLIGHTS, MOST_FLIGHTS),
             uses: Uses::default(),
             samples: Samples::new(Arc::clone(&metrics)),
-            feed: tokio::sync::Mutex::new(Feed { seen: revision, files, warned }),
+            feed: tokio::sync::Mutex::new(Feed { seen: revision, files, warned, compilation: 0, compiling: false }),
+            reloading: tokio::sync::Mutex::new(()),
             in_force: watch::Sender::new(InForce { revision, epoch: 0 }),
             contact: AtomicU64::new(nanos(began.monotonic)),
             failure: AtomicU64::new(NEVER),
@@ -225,7 +227,10 @@ impl Exchange {
         };
         let policies = match &state.policies {
             Ok(_) => Ok(()),
-            Err(faults) => Err(format!("{} of the login policies cannot be loaded", faults.len())),
+            Err(faults) => Err(match faults.as_ref() {
+                [of_none] if of_none.policy.is_empty() => of_none.reason.clone(),
+                faults => format!("{} of the login policies cannot be loaded", faults.len()),
+            }),
         };
         let signing = if state.ring.current_kid().is_empty() { Err("there is no key to sign with".to_owned()) } else { Ok(()) };
         vec![("store", store), ("policies", policies), ("signing_key", signing)]

@@ -725,6 +725,69 @@ async fn a_policy_that_fails_refuses_and_is_asked_again() {
 }
 
 #[tokio::test]
+async fn a_key_that_a_policy_never_ends_for_is_refused_by_the_cache_until_it_is_asked_about_again() {
+    let world = World::with(|settings| settings.policies.time_limit = Duration::from_millis(50)).await;
+    let (caught, free) = (deployer(&world).await, world.key("cd", &["deployer@production"], &[]).await);
+    let rules =
+        "allow if { input.session.login == \"ci\"\nr := numbers.range(1, 9000)\ncount([1 | some a in r; some b in r; a + b < 0]) > 0 }";
+    world.change(Mutation::CreatePolicy(policy("endless", rules))).await;
+    let unavailable = Refusal::Unavailable(WhyUnavailable::Policy);
+    let evaluations = || {
+        let text = world.metrics.render();
+        let counts = text.lines().filter(|line| line.starts_with("claviger_policy_evaluations_total{"));
+        counts.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum::<f64>().to_string()
+    };
+    while world.cached(caught).is_none() {
+        assert_eq!(refused(world.ask(caught.digest).await), unavailable);
+    }
+    let asked = evaluations();
+    for address in ["10.1.2.3", "192.0.2.1", "2001:db8::1"] {
+        assert_eq!(refused(world.ask_from(caught.digest, address).await), unavailable);
+    }
+    assert_eq!(evaluations(), asked, "nobody was asked");
+    assert!(world.ask(free.digest).await.is_ok(), "others are");
+
+    world.clock.advance(Duration::from_secs(1));
+    assert!(world.cached(caught).is_none(), "a pause ends by itself");
+    assert_eq!(refused(world.ask(caught.digest).await), unavailable);
+    world.change(Mutation::DeletePolicy { name: "endless".parse().unwrap() }).await;
+    assert!(world.ask(caught.digest).await.is_ok(), "and with the policy");
+}
+
+#[tokio::test]
+async fn no_change_waits_for_a_policy_that_takes_long_to_compile() {
+    let world = World::new().await;
+    let (key, other) = (deployer(&world).await, world.key("cd", &["deployer@production"], &[]).await);
+    let admin = world.key("root", &["space-admin@root"], &[]).await;
+    for key in [key, other, admin] {
+        world.ask(key.digest).await.unwrap();
+    }
+    // Compiling tries it out once, for nobody; that never ends, and is given up some seconds later.
+    let rules =
+        "allow if { input.session.login == \"\"\nr := numbers.range(1, 9000)\ncount([1 | some a in r; some b in r; a + b < 0]) > 0 }";
+    world.change_through(Through::Elsewhere, Mutation::CreatePolicy(policy("slow", rules))).await;
+    let policies = || world.exchange.readiness().into_iter().find(|(part, _)| *part == "policies").unwrap().1;
+    assert!(policies().unwrap_err().contains("compiled"), "{:?}", policies());
+    assert_eq!(refused(world.ask(key.digest).await), Refusal::Unavailable(WhyUnavailable::Policy));
+    assert!(world.ask(admin.digest).await.is_ok(), "who is not asked about policies does not wait for them");
+
+    world.change_through(Through::Elsewhere, Mutation::RevokeKey { id: other.id }).await;
+    assert_eq!(refused(world.ask(other.digest).await), Refusal::InvalidKey(WhyInvalid::Revoked));
+    world.change_through(Through::Elsewhere, Mutation::SetStrategy(Strategy::UserManagement)).await;
+    assert!(world.ask(key.digest).await.is_ok());
+
+    // Whatever comes of it is put in force by itself.
+    let done = async {
+        while policies().is_err_and(|why| why.contains("compiled")) {
+            tokio::task::yield_now().await
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), done).await.unwrap();
+    world.change(Mutation::DeletePolicy { name: "slow".parse().unwrap() }).await;
+    assert!(policies().is_ok());
+}
+
+#[tokio::test]
 async fn policy_files_are_read_anew_and_a_broken_one_leaves_the_old_ones_in_force() {
     let files = tempfile::TempDir::new().unwrap();
     let file = files.path().join("gate.rego");
