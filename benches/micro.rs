@@ -12,8 +12,8 @@ use claviger::clock::{Clock as _, SystemClock};
 use claviger::config::{Settings, StoreUrl, TokenAlgorithm};
 use claviger::exchange::{Exchange, Origin};
 use claviger::model::{
-    Actor, AdmitWithoutRoles, BindingId, Decision, GroupName, KeyDigest, KeyId, KeyRecord, Mutation, NewKey, PlainKey, Snapshot, Space,
-    Strategy, Subject,
+    Actor, AdmitWithoutRoles, BindingId, Decision, GroupName, KeyDigest, KeyId, KeyRecord, LoginPolicy, Mutation, NewKey, PlainKey,
+    Snapshot, Space, Strategy, Subject,
 };
 use claviger::policy::{Evaluator, LoginInput, PolicyLimits, PolicySet, PolicySource, SharedInput};
 use claviger::store::{self, Store};
@@ -63,7 +63,7 @@ struct World {
 }
 
 impl World {
-    fn new(policies: Option<&Path>) -> Self {
+    fn new(policies: Option<&Path>, stored: Option<&str>) -> Self {
         let runtime = Runtime::new().expect("a runtime starts");
         let directory = tempfile::tempdir().expect("a directory can be made");
         let clock = Arc::new(SystemClock::start());
@@ -73,7 +73,12 @@ impl World {
         settings.policies.dir = policies.map(Path::to_owned);
         let (store, exchange) = runtime.block_on(async {
             let store = store::open(&settings.store.url, Strategy::Combined, clock.clone()).await.expect("a new store opens");
-            for mutation in mutations() {
+            let stored = stored.map(|text| LoginPolicy {
+                name: "stored".parse().expect("a name"),
+                source: format!("package spacelift\n{text}\n").into(),
+                rego: None,
+            });
+            for mutation in mutations().into_iter().chain(stored.map(Mutation::CreatePolicy)) {
                 store.apply(mutation, &Actor::Operator).await.expect("the example data fits");
             }
             let metrics = Arc::new(Metrics::new());
@@ -134,8 +139,13 @@ fn mutations() -> Vec<Mutation> {
     ]
 }
 
-static WITHOUT_POLICIES: LazyLock<World> = LazyLock::new(|| World::new(None));
-static WITH_POLICIES: LazyLock<World> = LazyLock::new(|| World::new(Some(&policies_dir())));
+static WITHOUT_POLICIES: LazyLock<World> = LazyLock::new(|| World::new(None, None));
+static WITH_POLICIES: LazyLock<World> = LazyLock::new(|| World::new(Some(&policies_dir()), None));
+/// No two addresses and no two seconds are alike to one of the policies, so that every new one is asked about.
+static WITH_A_CURIOUS_POLICY: LazyLock<World> = LazyLock::new(|| {
+    let curious = "deny if startswith(input.request.remote_ip, \"192.\")\ndeny if input.request.timestamp_ns % 1000000007 == 1";
+    World::new(Some(&policies_dir()), Some(curious))
+});
 
 fn policies_dir() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("policies")
@@ -149,10 +159,19 @@ fn take_a_credential_from_the_cache(bencher: Bencher) {
     bencher.bench(|| world.exchange.cached(black_box(&world.digest), black_box(&origin)));
 }
 
-/// The key's record is known, but policies must be asked about another address.
+/// The key's record is known, and policies see the network of an address: most of them they know.
 #[divan::bench]
 fn a_new_address_with_all_example_policies(bencher: Bencher) {
-    let world = &*WITH_POLICIES;
+    new_addresses(bencher, &WITH_POLICIES);
+}
+
+/// All policies must be asked about each address.
+#[divan::bench]
+fn a_new_address_with_a_curious_policy(bencher: Bencher) {
+    new_addresses(bencher, &WITH_A_CURIOUS_POLICY);
+}
+
+fn new_addresses(bencher: Bencher, world: &World) {
     let mut last = u32::from(Ipv4Addr::new(10, 0, 0, 0));
     let next = || {
         last += 1;
@@ -166,7 +185,16 @@ fn a_new_address_with_all_example_policies(bencher: Bencher) {
 /// The same for another second.
 #[divan::bench]
 fn a_new_quantum_with_all_example_policies(bencher: Bencher) {
-    let world = &*WITH_POLICIES;
+    new_quanta(bencher, &WITH_POLICIES);
+}
+
+/// All policies must be asked about each second.
+#[divan::bench]
+fn a_new_quantum_with_a_curious_policy(bencher: Bencher) {
+    new_quanta(bencher, &WITH_A_CURIOUS_POLICY);
+}
+
+fn new_quanta(bencher: Bencher, world: &World) {
     let mut seconds = 0;
     let next = || {
         seconds += 1;

@@ -27,8 +27,8 @@ const POLL: Duration = Duration::from_millis(500);
 const RETRY: Duration = Duration::from_millis(100);
 /// Hints that come in a flood are taken together.
 const BREATH: Duration = Duration::from_millis(2);
-/// How long a request waits for somebody else's look at the feed.
-const CONTACT_PATIENCE: Duration = Duration::from_millis(250);
+/// How long a request waits for somebody else's look at the feed, and for the policies that are compiled meanwhile.
+const CONTACT_PATIENCE: Duration = Duration::from_millis(500);
 /// How long changes wait for policies to be compiled, so that they are in force within a second. Builds for development are slower.
 const COMPILE_PATIENCE: Duration = if cfg!(debug_assertions) { Duration::from_secs(2) } else { Duration::from_millis(400) };
 /// How often policies are compiled anew because the store's have changed meanwhile.
@@ -196,9 +196,12 @@ impl Exchange {
             self.metrics.cache_entries(CacheKind::Credential, credentials);
             self.metrics.cache_entries(CacheKind::Absence, absences);
             let now = self.clock.now().monotonic;
-            if now.saturating_sub(since) >= HOUSEKEEPING {
-                since = now;
+            let is_time = now.saturating_sub(since) >= HOUSEKEEPING;
+            if is_time || self.uses.are_many() {
                 self.record_uses().await;
+            }
+            if is_time {
+                since = now;
                 self.retire_signing_keys().await;
             }
             pause(GAUGES).await;

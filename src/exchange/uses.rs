@@ -12,6 +12,8 @@ use crate::model::KeyDigest;
 
 /// How many notes are gathered at most.
 const MOST: usize = 65_536;
+/// How many are worth being written at once: where thousands of keys come by in a second, their notes would be the larger part of memory.
+const MANY: usize = 1024;
 
 /// Notes that have not been written yet.
 #[derive(Default)]
@@ -33,6 +35,11 @@ impl Uses {
             let last = noted.entry(*digest).or_insert(at);
             *last = at.max(*last);
         }
+    }
+
+    /// Whether there are so many that they should be written soon.
+    pub(super) fn are_many(&self) -> bool {
+        self.noted().len() >= MANY
     }
 
     /// All notes; they are the caller's to write now.
