@@ -49,7 +49,8 @@ impl Explainer {
     pub async fn load(settings: &Settings, store: &dyn Store) -> Result<Self, ExchangeError> {
         let snapshot = store.snapshot().await?;
         let files = state::policy_files(settings.policies.dir.as_deref()).map_err(ExchangeError::Policies)?;
-        let policies = state::compile(&files, &snapshot.policies, state::limits(settings)).map_err(ExchangeError::Policies)?;
+        let policies =
+            state::compile(&files, &snapshot.policies, state::limits(settings), &PolicySet::none()).map_err(ExchangeError::Policies)?;
         let sources = files.into_iter().chain(snapshot.policies.iter().map(PolicySource::from)).collect();
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
         Ok(Self::new(settings.clone(), Evaluator::start(threads)?, snapshot, sources, policies))

@@ -42,7 +42,7 @@ use self::uses::Uses;
 use crate::clock::{Clock, Moment};
 use crate::config::Settings;
 use crate::model::{KeyDigest, KeyRecord, Refusal, Revision, Snapshot, WhyInvalid};
-use crate::policy::{Evaluator, Facet, PolicyFault, Reads, Vocabulary};
+use crate::policy::{Evaluator, Facet, PolicyFault, PolicySet, Reads, Vocabulary};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{AuthResult, CacheKind, CacheResult, Metrics};
 use crate::token::{KeyRing, Minter, TokenError};
@@ -134,7 +134,8 @@ impl Exchange {
         let patience = Patience::new(PATIENCE, Arc::clone(&clock), Arc::clone(&metrics));
         let snapshot = patience.wait("snapshot", store.snapshot()).await?;
         let files = state::policy_files(settings.policies.dir.as_deref()).map_err(ExchangeError::Policies)?;
-        let policies = state::compile(&files, &snapshot.policies, state::limits(settings)).map_err(ExchangeError::Policies)?;
+        let policies =
+            state::compile(&files, &snapshot.policies, state::limits(settings), &PolicySet::none()).map_err(ExchangeError::Policies)?;
         let mut warned = Vec::new();
         let keys = follower::known_keys(&patience, &*store).await;
         follower::log_warnings(policies.warnings(&Vocabulary::of(&snapshot).with_keys(keys)), &mut warned);

@@ -91,8 +91,13 @@ pub(super) fn policy_files(dir: Option<&Path>) -> Result<Vec<PolicySource>, Vec<
     dir.map_or(Ok(Vec::new()), crate::policy::read_dir)
 }
 
-/// Checks and compiles the policies of both origins together.
-pub(super) fn compile(files: &[PolicySource], stored: &[LoginPolicy], limits: PolicyLimits) -> Result<PolicySet, Vec<PolicyFault>> {
+/// Checks and compiles the policies of both origins together; those that are in force already are not compiled again.
+pub(super) fn compile(
+    files: &[PolicySource],
+    stored: &[LoginPolicy],
+    limits: PolicyLimits,
+    in_force: &PolicySet,
+) -> Result<PolicySet, Vec<PolicyFault>> {
     // A name stands for one policy everywhere: in grants, refusals and logs. Which of two was meant cannot be guessed.
     let collision = |file: &&PolicySource| stored.iter().any(|policy| policy.name == file.name);
     let collisions: Vec<PolicyFault> = files.iter().filter(collision).map(same_name).collect();
@@ -100,7 +105,7 @@ pub(super) fn compile(files: &[PolicySource], stored: &[LoginPolicy], limits: Po
         return Err(collisions);
     }
     let sources: Vec<PolicySource> = files.iter().cloned().chain(stored.iter().map(PolicySource::from)).collect();
-    PolicySet::load(&sources, limits)
+    in_force.change_to(&sources, limits)
 }
 
 fn same_name(file: &PolicySource) -> PolicyFault {

@@ -199,7 +199,7 @@ impl Evaluator {
         }
         let key = input.key.id;
         let begins = self.pool.works.clock.now().monotonic;
-        let paused = |policy: &Policy| self.pool.pauses.left(policy, key, begins).map(|left| (policy.name.clone(), left));
+        let paused = |policy: &Arc<Policy>| self.pool.pauses.left(policy, key, begins).map(|left| (policy.name.clone(), left));
         if let Some((policy, left)) = set.policies().iter().find_map(paused) {
             return Err(PolicyError::Paused(policy, left));
         }

@@ -82,7 +82,7 @@ impl From<&LoginPolicy> for PolicySource {
 }
 
 /// Bounds on one evaluation of one policy.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PolicyLimits {
     /// Wall clock.
     pub time: Duration,

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::evaluator::Answer;
@@ -50,7 +50,7 @@ impl Pauses {
     /// Takes in what the policies answered about a key.
     pub(super) fn note(&self, set: &PolicySet, key: KeyId, answer: &Answer, now: Duration) {
         let name = match answer {
-            Ok(_) => return self.end(set.policies().iter(), key),
+            Ok(_) => return self.end(set.policies(), key),
             Err(PolicyError::TimeLimit(name) | PolicyError::MemoryLimit(name)) => name,
             Err(PolicyError::Paused(..) | PolicyError::Failed(..) | PolicyError::Overloaded) => return,
         };
@@ -79,7 +79,7 @@ impl Pauses {
     }
 
     /// The policies had an answer about the key.
-    fn end<'p>(&self, policies: impl Iterator<Item = &'p Policy>, key: KeyId) {
+    fn end(&self, policies: &[Arc<Policy>], key: KeyId) {
         if !self.any.load(Ordering::Acquire) {
             return;
         }

@@ -28,13 +28,15 @@ use crate::model::{PolicyName, Verdict};
 #[derive(Default)]
 pub struct PolicySet {
     /// By name.
-    policies: Vec<Policy>,
+    policies: Vec<Arc<Policy>>,
     reads: Arc<Reads>,
 }
 
 /// One policy, ready to be asked.
 pub(super) struct Policy {
     pub(super) name: PolicyName,
+    /// What it was loaded from.
+    source: PolicySource,
     /// What messages call it.
     place: String,
     /// For what is told of it; the engine has it, too.
@@ -88,17 +90,28 @@ impl PolicySet {
     /// # Errors
     /// Every fault of every policy at once, in the order of the sources.
     pub fn load(sources: &[PolicySource], limits: PolicyLimits) -> Result<Self, Vec<PolicyFault>> {
-        let (set, faults) = Self::load_what_can_be(sources, limits);
+        Self::none().change_to(sources, limits)
+    }
+
+    /// The set that these sources make. What stands in this one already is taken from it: it need not be compiled again, and knows what
+    /// it has said.
+    ///
+    /// # Errors
+    /// As those of [`load`](Self::load).
+    pub fn change_to(&self, sources: &[PolicySource], limits: PolicyLimits) -> Result<Self, Vec<PolicyFault>> {
+        let (set, faults) = self.change_to_what_can_be(sources, limits);
         if faults.is_empty() { Ok(set) } else { Err(faults) }
     }
 
     /// The policies that have no faults, and the faults of the others.
-    fn load_what_can_be(sources: &[PolicySource], limits: PolicyLimits) -> (Self, Vec<PolicyFault>) {
+    fn change_to_what_can_be(&self, sources: &[PolicySource], limits: PolicyLimits) -> (Self, Vec<PolicyFault>) {
         let mut faults = same_names(sources);
-        let mut policies = Vec::with_capacity(sources.len());
-        for (source, loaded) in sources.iter().zip(load_each(sources, limits)) {
+        let known = |source: &PolicySource| self.policies.iter().find(|policy| policy.source == *source && policy.limits == limits);
+        let mut policies: Vec<Arc<Policy>> = sources.iter().filter_map(known).cloned().collect();
+        let new: Vec<PolicySource> = sources.iter().filter(|source| known(source).is_none()).cloned().collect();
+        for (source, loaded) in new.iter().zip(load_each(&new, limits)) {
             match loaded {
-                Ok(policy) => policies.push(policy),
+                Ok(policy) => policies.push(Arc::new(policy)),
                 Err(found) if found.is_empty() => faults.push(PolicyFault::of(&source.place(), "it cannot be loaded")),
                 Err(found) => faults.extend(found),
             }
@@ -132,7 +145,7 @@ impl PolicySet {
     }
 
     /// Every policy, by name.
-    pub(super) fn policies(&self) -> &[Policy] {
+    pub(super) fn policies(&self) -> &[Arc<Policy>] {
         &self.policies
     }
 }
@@ -141,7 +154,7 @@ impl PolicySet {
 /// others. If there is no [error](PolicyFault::is_error) among it, [`PolicySet::load`] takes them.
 #[must_use]
 pub fn review(sources: &[PolicySource], limits: PolicyLimits, vocabulary: &Vocabulary) -> Vec<PolicyFault> {
-    let (set, mut faults) = PolicySet::load_what_can_be(sources, limits);
+    let (set, mut faults) = PolicySet::none().change_to_what_can_be(sources, limits);
     let whole = if faults.is_empty() { Whole::Yes } else { Whole::No };
     faults.extend(set.told(whole, vocabulary));
     let order = |fault: &PolicyFault| sources.iter().position(|source| source.place() == fault.policy);
@@ -239,8 +252,8 @@ pub(super) fn load(source: &PolicySource, limits: PolicyLimits) -> Result<Policy
         vec![PolicyFault { column: moved.column(fault.line, fault.column), ..fault }]
     })?;
     let identity = Identity::of(source);
-    let plain = Plain::of(&parsed.module);
-    Ok(Policy { name: source.name.clone(), place, module: parsed.module, engine, plain, moved, limits, identity, depends, remembered })
+    let (name, source, plain) = (source.name.clone(), source.clone(), Plain::of(&parsed.module));
+    Ok(Policy { name, source, place, module: parsed.module, engine, plain, moved, limits, identity, depends, remembered })
 }
 
 /// Makes the engine ready to be copied: the functions that are called, the gate, and one evaluation.
@@ -337,5 +350,31 @@ impl Policy {
         let fault = PolicyFault::of_engine("", "", error);
         let fault = PolicyFault { column: self.moved.column(fault.line, fault.column), ..fault };
         fault.summary().chars().take(300).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_force_already_is_not_compiled_again() {
+        let limits = PolicyLimits { time: Duration::from_secs(5), memory: 64 << 20 };
+        let source = |name: &str, rule: &str| PolicySource {
+            name: name.parse().unwrap(),
+            file: None,
+            text: format!("package spacelift\n{rule}\n").into(),
+            rego: None,
+        };
+        let before = PolicySet::load(&[source("b", "allow := true"), source("a", "deny := false")], limits).unwrap();
+        let same = |after: &PolicySet| -> Vec<bool> {
+            let was = |policy: &&Arc<Policy>| before.policies.iter().any(|before| Arc::ptr_eq(before, policy));
+            after.policies.iter().map(|policy| was(&policy)).collect()
+        };
+        let after = before.change_to(&[source("c", "admin := true"), source("b", "allow := false"), source("a", "deny := false")], limits);
+        assert_eq!(same(&after.unwrap()), [true, false, false]);
+        let longer = PolicyLimits { time: Duration::from_secs(6), ..limits };
+        assert_eq!(same(&before.change_to(&[source("a", "deny := false")], longer).unwrap()), [false]);
+        assert_eq!(before.change_to(&[source("a", "deny := fals")], limits).unwrap_err().len(), 1);
     }
 }
