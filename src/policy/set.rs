@@ -278,8 +278,11 @@ fn prepare(engine: &mut Engine, calls: &BTreeSet<String>, rules: &BTreeSet<Strin
 impl Policy {
     /// Evaluates the policy on this thread, which should have a large stack.
     pub(super) fn ask(&self, input: &Value, now: impl Fn() -> Duration) -> Result<Verdict, PolicyError> {
+        let begun = now();
         let plainly = self.ask_plainly(input, &now);
         match plainly {
+            // The short way has used it up: the other one has none of its own.
+            None if now().saturating_sub(begun) > self.limits.time => Err(PolicyError::TimeLimit(self.name.clone())),
             Some(verdict) if !cfg!(debug_assertions) => Ok(verdict),
             Some(verdict) => self.ask_engine(input.clone(), now).and_then(|other| {
                 if other == verdict {
