@@ -179,6 +179,30 @@ fn a_time_compared_with_constants_is_told_by_where_it_lies() {
 }
 
 #[test]
+fn another_address_or_time_for_a_statement_reads_everything() {
+    const SAME: &str = "same(ip) if input.request.remote_ip == ip";
+    let tests = [
+        "allow if { ip := input.request.remote_ip; same(ip) with input.request.remote_ip as \"10.0.0.77\" }",
+        "allow if { ip := input.request.remote_ip; not same(ip) with input.request.remote_ip as \"10.0.0.77\" }",
+        "allow if { ip := input.request.remote_ip; same(ip) with input as {\"request\": {\"remote_ip\": \"10.0.0.77\"}} }",
+        "allow if { ip := input.request.remote_ip; same(ip) with input.request as {\"remote_ip\": \"10.0.0.77\"} }",
+        "import input.request as r\nallow if { ip := r.remote_ip; same(ip) with r.remote_ip as \"10.0.0.77\" }",
+        "import input.request as r\nallow if { ip := r.remote_ip; same(ip) with r as {\"remote_ip\": \"10.0.0.77\"} }",
+        "allow if { ip := input.request.remote_ip; same(ip) with input[\"request\"].remote_ip as \"10.0.0.77\" }",
+        "allow if { ip := input.request.remote_ip; input.session.creator_ip == ip with input.session.creator_ip as \"10.0.0.77\" }",
+        "allow if { ip := input.request.remote_ip; input.session.creator_ip == ip with input.session as {\"creator_ip\": \"10.0.0.77\"} }",
+        "allow if { t := input.request.timestamp_ns; input.request.timestamp_ns > t with input.request.timestamp_ns as 1800000000000000000 }",
+        "allow if { ip := input.request.remote_ip; same(ip) with input.request.remote_ip.x as 1 }",
+    ];
+    expect(&tests.map(|test| format!("{test}\n{SAME}")).each_ref().map(|test| (test.as_str(), "address time")));
+    expect(&[
+        ("allow if input.session.member with input.session.login as \"x\"", ""),
+        ("allow if input.request.remote_ip == \"10.0.0.1\" with input.spaces as []", "10.0.0.1/32"),
+        ("allow if input.session.login == input.request.remote_ip with input.session.login as \"10.0.0.1\"", "address"),
+    ]);
+}
+
+#[test]
 fn what_is_not_understood_reads_everything() {
     let tests = [
         "allow if input.request",

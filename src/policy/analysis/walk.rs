@@ -129,12 +129,24 @@ impl<'m> Walk<'_, 'm> {
         }
         for modifier in &statement.with_mods {
             self.part(&modifier.r#as);
-            // What stands at a path of `input` meanwhile is the same for all requests of one class, and no constant is ever taken from there.
-            // Another rule or function in the place of one is not followed.
-            let target = ast::path(&modifier.refr);
-            let root = target.as_ref().and_then(|path| path.first());
-            self.uses.obscure |= !matches!(root.map(|root| self.definitions.global(root, &[])), Some(Global::Input(_)));
+            self.uses.obscure |= !self.leaves_the_request(&modifier.refr);
         }
+    }
+
+    /// Whether `with` puts something in the place of a field of the key or the snapshot: that is the same for all requests of one class,
+    /// and no constant is ever taken from there. An address or a time that is another one for a statement, and so can be compared with the
+    /// request's own, is not followed; neither is another rule or function in the place of one.
+    fn leaves_the_request(&self, target: &'m Expr) -> bool {
+        let Some(path) = ast::path(target) else { return false };
+        let Some((root, rest)) = path.split_first() else { return false };
+        let Global::Input(above) = self.definitions.global(root, &[]) else { return false };
+        let mut replaced = Source::INPUT;
+        for name in above.iter().chain(rest) {
+            // Beyond a field that varies, too, there is nothing to follow: what stood there is gone.
+            let Some((_, fields)) = DOCUMENTS.iter().find(|(document, _)| *document == replaced) else { break };
+            replaced = known(fields, name);
+        }
+        replaced == Source::OTHER
     }
 
     /// What an expression may be, where it becomes a part of something, or is looked into.
@@ -243,7 +255,7 @@ impl<'m> Walk<'_, 'm> {
         let mut found = self.uses.read(whole.without(documents)).items();
         for (document, fields) in DOCUMENTS {
             if whole.may_be(document) {
-                found |= fields.iter().find(|(field, _)| *field == name).map_or(Source::OTHER, |(_, source)| *source);
+                found |= known(fields, name);
             }
         }
         found
@@ -295,6 +307,11 @@ impl<'m> Walk<'_, 'm> {
         self.news |= *before | value != *before;
         *before |= value;
     }
+}
+
+/// What stands in a field of a document.
+fn known(fields: &[(&str, Source)], name: &str) -> Source {
+    fields.iter().find(|(field, _)| *field == name).map_or(Source::OTHER, |(_, source)| *source)
 }
 
 /// The fields that differ between the requests of one key, and the way to them. All else in `input` tells of the key or the snapshot,
