@@ -18,6 +18,8 @@ pub(super) struct Definition<'m> {
     pub(super) values: Vec<&'m Expr>,
     pub(super) args: Vec<&'m Expr>,
     pub(super) queries: Vec<&'m Query>,
+    /// It, or an `else` of it, has no value of its own.
+    pub(super) may_be_true: bool,
     /// A function that is no name alone.
     pub(super) is_nested_function: bool,
 }
@@ -65,6 +67,33 @@ impl<'m> Definitions<'m> {
     /// The name as the module's text has it, if there is a rule of that name.
     pub(super) fn rule(&self, name: &str) -> Option<&'m str> {
         self.by_name.get_key_value(name).map(|(name, _)| *name)
+    }
+
+    /// Whether a single value can be given to a name more than once, and another one each time: by two texts, or by one that has a variable
+    /// of the body in it, or an index that goes through a collection.
+    pub(super) fn may_have_two_values(&self, name: &str) -> bool {
+        let definitions: Vec<&Definition<'_>> = self.named(name).map(|(_, definition)| definition).collect();
+        if definitions.iter().any(|definition| definition.is_part()) {
+            // What is put into a collection is read as a whole.
+            return false;
+        }
+        let texts: usize = definitions.iter().map(|definition| definition.values.len() + usize::from(definition.may_be_true)).sum();
+        texts > 1 || definitions.iter().any(|definition| definition.values.iter().any(|value| !self.is_settled(definition, value)))
+    }
+
+    /// Whether an expression has one value, however many solutions the body around it has.
+    fn is_settled(&self, definition: &Definition<'m>, value: &'m Expr) -> bool {
+        let (mut args, mut declared) = (Vec::new(), Vec::new());
+        definition.args.iter().for_each(|arg| ast::pattern_vars(arg, &mut args));
+        definition.queries.iter().for_each(|query| ast::visit_statements(query, &mut |statement| ast::declared(statement, &mut declared)));
+        let mut settled = true;
+        ast::visit(value, &mut |expr| {
+            if let Some(name) = ast::var(ast::unfold(expr).0) {
+                let is_fixed = args.contains(&name) || !matches!(self.global(name, &[]), Global::Nothing);
+                settled &= is_fixed && !declared.contains(&name);
+            }
+        });
+        settled
     }
 
     /// What a name and the names after it stand for.
@@ -115,7 +144,9 @@ impl<'m> Definition<'m> {
                         Self { is_nested_function: !function.steps.is_empty(), ..function }
                     }
                 };
+                definition.may_be_true = definition.values.is_empty();
                 for body in bodies {
+                    definition.may_be_true |= body.is_else && body.assign.is_none();
                     definition.queries.push(&body.query);
                     definition.values.extend(body.assign.iter().map(|assign| assign.value.as_ref()));
                 }
@@ -127,7 +158,7 @@ impl<'m> Definition<'m> {
     fn new(refr: &'m Expr, key: Option<&'m Expr>, values: Vec<&'m Expr>, args: impl Iterator<Item = &'m Expr>) -> Self {
         let (root, steps) = ast::unfold(refr);
         let name = ast::var(root).unwrap_or_else(|| root.span().text());
-        Self { name, steps, key, values, args: args.collect(), queries: Vec::new(), is_nested_function: false }
+        Self { name, steps, key, values, args: args.collect(), queries: Vec::new(), may_be_true: false, is_nested_function: false }
     }
 
     /// Whether its value is put into a collection that the rules of its name make together.

@@ -203,6 +203,37 @@ fn another_address_or_time_for_a_statement_reads_everything() {
 }
 
 #[test]
+fn two_values_of_one_rule_are_compared() {
+    expect(&[
+        (
+            "ip := input.request.remote_ip\nip := \"10.0.0.1\" if input.session.login == \"a\"\nallow if net.cidr_contains(\"10.0.0.0/8\", ip)",
+            "10.0.0.0/8 10.0.0.1/32",
+        ),
+        ("ip := input.request.remote_ip\nip := input.session.login if input.session.admin\nallow if ip != \"\"", "address"),
+        ("f(x) := input.request.remote_ip if x\nf(_) := \"10.0.0.1\" if input.session.admin\nallow if f(true) != \"\"", "10.0.0.1/32"),
+        (
+            "pick := v if { some g in [1, 2]; v := c(g) }\nc(1) := \"10.0.0.1\"\nc(2) := input.request.remote_ip\nallow if net.cidr_contains(\"10.0.0.0/8\", pick)",
+            "10.0.0.0/8 10.0.0.1/32",
+        ),
+        (
+            "end := input.request.timestamp_ns\nend := 1800000000000000000 if input.session.admin\nallow if end > 5",
+            "@5 @1800000000000000000",
+        ),
+        (
+            "c := time.clock([input.request.timestamp_ns, \"UTC\"])\nc := time.clock([input.request.timestamp_ns, \"Asia/Tokyo\"]) if input.session.admin\nallow if c[0] > 8",
+            "time",
+        ),
+        // Each has one value, whatever the request is.
+        ("c := time.clock([input.request.timestamp_ns, \"UTC\"])\nallow if c[0] > 8", "UTC:hour"),
+        ("f(z) := time.clock([input.request.timestamp_ns, z])\nallow if f(\"UTC\")[0] > 8", "UTC:hour"),
+        ("asked := input.request\nallow if asked.remote_ip == \"10.0.0.1\"", "10.0.0.1/32"),
+        ("ip := input.request.remote_ip if input.session.member\nallow if net.cidr_contains(\"10.0.0.0/8\", ip)", "10.0.0.0/8"),
+        // The names of fields are literals.
+        ("m[\"10.0.0.1\"] := true\nallow if m[input.request.remote_ip]", "10.0.0.1/32"),
+    ]);
+}
+
+#[test]
 fn what_is_not_understood_reads_everything() {
     let tests = [
         "allow if input.request",

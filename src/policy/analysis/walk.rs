@@ -64,6 +64,11 @@ impl<'m> Walk<'_, 'm> {
                 self.at = at;
                 self.definition(definition);
             }
+            // Two values of one rule are compared: unless they are the same, the evaluation ends there.
+            if self.definitions.may_have_two_values(name) {
+                let value = self.result(name);
+                self.uses.equal(value, value);
+            }
             if gate::shape(name).is_some() {
                 let value = self.result(name);
                 self.uses.read(value);
@@ -80,7 +85,8 @@ impl<'m> Walk<'_, 'm> {
         for query in &definition.queries {
             self.query(query);
         }
-        let mut made = Source::LITERAL;
+        // The names that lead to a part are literals, too.
+        let mut made = if definition.may_be_true || definition.is_part() { Source::LITERAL } else { Source::default() };
         for step in &definition.steps {
             match step {
                 Step::Name(name) => self.uses.text(name),

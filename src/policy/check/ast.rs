@@ -186,7 +186,7 @@ pub(in crate::policy) fn visit_query<'a>(query: &'a Query, see: &mut dyn FnMut(&
 }
 
 /// Visits all statements of a query, those of queries within included.
-pub(super) fn visit_statements<'a>(query: &'a Query, see: &mut dyn FnMut(&'a LiteralStmt)) {
+pub(in crate::policy) fn visit_statements<'a>(query: &'a Query, see: &mut dyn FnMut(&'a LiteralStmt)) {
     for statement in &query.stmts {
         see(statement);
         for part in statement_parts(statement) {
@@ -209,7 +209,7 @@ pub(super) fn visit_statements_in<'a>(expr: &'a Expr, see: &mut dyn FnMut(&'a Li
 }
 
 /// The variables of a pattern, that is: of what stands on the left of `:=`, after `some`, or as an argument.
-pub(super) fn pattern_vars<'a>(pattern: &'a Expr, found: &mut Vec<&'a str>) {
+pub(in crate::policy) fn pattern_vars<'a>(pattern: &'a Expr, found: &mut Vec<&'a str>) {
     match pattern {
         Expr::Var { span, .. } => found.push(span.text()),
         Expr::Array { items, .. } => items.iter().for_each(|item| pattern_vars(item, found)),
