@@ -98,6 +98,11 @@ pub(super) fn arity(name: &str) -> Result<usize, Refused> {
     }
 }
 
+/// Whether there is a builtin of the name: one of ours, or one of regorus' that policies may or may not call.
+pub(super) fn is_one(name: &str) -> bool {
+    BUILTINS.contains_key(name) || arity(name) != Err(Refused::Unknown)
+}
+
 /// Every name that a policy may call, for "did you mean".
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     let theirs = BUILTINS.keys().copied().filter(|name| arity(name).is_ok());

@@ -10,6 +10,7 @@ mod comparison;
 mod conflicts;
 mod counting;
 mod graph;
+mod heads;
 mod leftovers;
 mod literals;
 mod matching;
@@ -20,6 +21,8 @@ mod networks;
 mod numbers;
 mod paths;
 mod patterns;
+mod repeats;
+mod replacing;
 mod rules;
 mod safety;
 mod schema;
@@ -68,6 +71,9 @@ pub(super) fn policy(place: &str, module: &Module) -> Findings {
     literals::check(&rules, &mut faults);
     numbers::check(&rules, &mut faults);
     graph::check(&rules, &mut faults);
+    heads::check(&rules, &mut faults);
+    repeats::check(&rules, &mut faults);
+    replacing::check(&rules, &mut faults);
     Findings { faults: faults.sorted(), calls, rules: rules.names().map(str::to_owned).collect() }
 }
 
@@ -112,7 +118,7 @@ pub(super) fn warnings<'m>(
     policies.iter().flat_map(of_policy).collect()
 }
 
-/// Checks a module of tests: only what it calls, and that it can be walked through.
+/// Checks a module of tests: only what it calls, what it would get a wrong answer to, and that it can be walked through.
 pub(super) fn tests(place: &str, module: &Module) -> Findings {
     let mut faults = Faults::new(place);
     size::check(module, &mut faults);
@@ -121,8 +127,17 @@ pub(super) fn tests(place: &str, module: &Module) -> Findings {
     }
     let mut rules = Rules::of_tests(module);
     rules.may_print = true;
-    let calls = calls::check(&rules, &mut faults);
+    let mut calls = calls::check(&rules, &mut faults);
+    repeats::check(&rules, &mut faults);
+    replacing::check_tests(&rules, &mut calls, &mut faults);
     Findings { faults: faults.sorted(), calls, rules: rules.names().map(str::to_owned).collect() }
+}
+
+/// What tests ask of their policy that they would get a wrong answer to.
+pub(super) fn tests_of(place: &str, tests: &Module, policy: &Module) -> Vec<PolicyFault> {
+    let mut faults = Faults::new(place);
+    heads::check_uses(&Rules::of_tests(tests), &Rules::of_tests(policy), &mut faults);
+    faults.sorted()
 }
 
 /// Collects faults.

@@ -141,6 +141,108 @@ fn rules_that_use_themselves_are_refused() {
 }
 
 #[test]
+fn a_field_that_a_text_and_a_variable_name_is_refused_where_it_is_written_out() {
+    const HEADS: &str =
+        "blocked[k] if { some k in [\"a\"]; input.session.member }\nblocked[\"a\"] if input.session.login == \"zz\"\nallow if true";
+    let with = |rest: &str| faults(&format!("{HEADS}\n{rest}"), None);
+    for rest in [
+        "deny if data.spacelift.blocked.a",
+        "deny if blocked.a",
+        "deny if not blocked[\"a\"]",
+        "deny if { x := \"b\"; x in blocked.a[_] }",
+        "deny if input.session.member with data.spacelift.blocked.a as true",
+        "deny if { some blocked in [{\"a\": true}]; blocked.a }",
+    ] {
+        let found = with(rest);
+        assert!(
+            found.iter().any(|fault| fault.line == 5 && fault.reason.contains("only one would be looked at here")),
+            "{rest}: {found:?}"
+        );
+    }
+    for rest in [
+        "deny if blocked[_]",
+        "deny if blocked[input.session.login]",
+        "deny if { all := blocked; all.a }",
+        "deny if some \"a\", _ in blocked",
+    ] {
+        assert_eq!(with(rest), [], "{rest}");
+    }
+    expect(
+        &[
+            (
+                "in a set",
+                "b[k] contains \"x\" if some k in [\"a\"]\nb.a contains \"y\" if input.session.member\ndeny if \"x\" in b.a",
+                &[(4, 16, "of `b.a` (line 3) and `b[k]` (line 2)")],
+            ),
+            (
+                "by an import",
+                "import data.spacelift.m.a as n\nm[k] := \"x\" if some k in [\"a\"]\nm.a := \"y\" if input.session.member\nallow if n",
+                &[(5, 10, "only one would be looked at here")],
+            ),
+            (
+                "by an import of all",
+                "import data.spacelift.m as n\nm[k] := true if some k in [\"a\"]\nm.a := true if input.session.member\nallow if n.a",
+                &[],
+            ),
+            (
+                "a field beyond one that a text names",
+                "m[k].x if some k in [\"a\"]\nm.a.y if input.session.member\nallow if m.a.x",
+                &[(4, 10, "of `m.a.y` (line 3)")],
+            ),
+            ("a field that the other does not have", "m[k].x if some k in [\"a\"]\nm.a.y if input.session.member\nallow if m.a.y", &[]),
+            ("roles that nobody asks for", "roles[s].r if some s in [\"a\"]\nroles.a[r] if some r in [\"b\"]\nroles.a.b if true", &[]),
+            ("texts alone", "m.a.x := 1\nm[\"b\"] := 2\nallow if m.a.x == 1", &[]),
+        ],
+        None,
+    );
+    let items =
+        ("items of a set", "bad[x] { x := input.session.teams[_] }\nbad[\"a\"] { input.session.admin }\ndeny { bad[\"a\"] }", &[][..]);
+    expect(&[items], Some(RegoVersion::V0));
+}
+
+#[test]
+fn a_name_that_stands_twice_is_refused_where_nothing_compares_the_two() {
+    expect(
+        &[
+            ("arguments", "eq(x, x) := true\nallow if eq(input.session.login, \"root\")", &[(2, 7, "`x` stands twice")]),
+            ("within an argument and beside it", "f(x, [x]) := true\nallow if f(1, [1])", &[(2, 7, "`x` stands twice")]),
+            ("with another between them", "f(x, y, x) := y\nallow if f(1, true, 1)", &[(2, 9, "`x` stands twice")]),
+            ("after some", "allow if { some x, x in {\"a\": \"b\"} }", &[(2, 20, "`x` stands twice")]),
+            ("after some, in a comprehension", "allow if count([x | some x, [x] in {}]) > 0", &[(2, 30, "`x` stands twice")]),
+            ("after every", "allow if { every x, x in {\"a\": \"b\"} { x == \"b\" } }", &[(2, 21, "`x` stands twice")]),
+            ("within one array", "f([x, x]) := true\nallow if f([input.session.login, \"x\"])", &[]),
+            ("nobody's name", "f(_, _) := true\nallow if { f(1, 2); some _, _ in [1] }", &[]),
+        ],
+        None,
+    );
+}
+
+#[test]
+fn with_in_the_place_of_a_function_is_refused() {
+    const HINT: &str = "may not put anything in the place of the function";
+    expect(
+        &[
+            (
+                "a builtin by its name",
+                "allow if { numbers := {\"a\": 1}; numbers.a; bits.and(1, 10) with bits.and as numbers.range }",
+                &[(2, 65, HINT)],
+            ),
+            (
+                "a function that is a value",
+                "allow if { time := {\"a\": 1}; time.a; f(1) with f as time.now_ns }\nf(x) := x",
+                &[(2, 48, HINT)],
+            ),
+            ("one's own by the full name", "f(x) := x\nallow if f(1) == 2 with data.spacelift.f as 2", &[(3, 25, HINT)]),
+            ("by an import", "import data.spacelift.f as g\nf(x) := x\nallow if f(1) == 2 with g as 2", &[(4, 25, HINT)]),
+            ("a value", "allow if count([]) == 9 with count as 9", &[(2, 30, HINT)]),
+            ("where a rule has the first name", "bits := {\"and\": 1}\nallow if bits.and == 2 with bits.and as 2", &[(3, 29, HINT)]),
+            ("a rule or a path of input", "x := 1\nallow if x == 2 with data.spacelift.x as 2 with input.session.login as \"a\"", &[]),
+        ],
+        None,
+    );
+}
+
+#[test]
 fn a_chain_of_rules_may_be_long_but_not_without_end() {
     let chain = |length: usize| {
         (0..length).map(|n| format!("a{n} if a{}\n", n + 1)).collect::<Vec<_>>().concat() + &format!("a{length} if true\nallow if a0")

@@ -135,12 +135,28 @@ impl Writer {
                 self.rules.push((name, Set));
             }
             5 => {
-                let name = format!("o{number}");
-                for _ in 0..=self.draw.below(2) {
+                let (name, nested) = (format!("o{number}"), self.draw.below(8));
+                for _ in 0..=self.draw.below(3) {
                     let before = self.locals.len();
-                    let (body, key, value) = (self.body(2), self.expr(Text, 1), self.expr(sort, 1));
+                    let (body, key, value) = if self.draw.one_in(2) {
+                        (self.body(2), self.expr(Text, 1), self.expr(sort, 1))
+                    } else {
+                        let asked = self.draw.pick(&["", "; input.session.admin", "; input.session.login == \"x\""]);
+                        (
+                            format!("some k in {}{asked}", self.draw.pick(&["[\"x\"]", "{\"x\", \"y\"}"])),
+                            "k".to_owned(),
+                            self.literal(sort, 1),
+                        )
+                    };
                     self.locals.truncate(before);
-                    parts.push(format!("{name}[{key}] := {value}{body_if} {{ {body} }}"));
+                    // Texts and variables meet at one step: the engine finds the fields of such an object in two ways.
+                    let step = self.draw.pick(&[format!("[{key}]"), format!("[{key}]"), ".x".to_owned(), "[\"y\"]".to_owned()]);
+                    parts.push(match nested {
+                        0 => format!("{name}{step}.x := {value}{body_if} {{ {body} }}"),
+                        1 => format!("{name}.x{step} := {value}{body_if} {{ {body} }}"),
+                        2 if self.v1 => format!("{name}{step} contains {value} if {{ {body} }}"),
+                        _ => format!("{name}{step} := {value}{body_if} {{ {body} }}"),
+                    });
                 }
                 self.objects.push(name);
             }
@@ -177,7 +193,7 @@ impl Writer {
         let body_if = self.is_if();
         let before = self.locals.len();
         let body = self.body(3);
-        let text = match self.draw.below(14) {
+        let text = match self.draw.below(17) {
             0..=3 => format!("allow{body_if} {{ {body} }}"),
             4 => format!("deny{body_if} {{ {body} }}"),
             5 => {
@@ -205,6 +221,7 @@ impl Writer {
                 let (space, role) = (self.expr(Text, 1), self.expr(Text, 1));
                 format!("roles[{space}] contains {role} if {{ {body} }}")
             }
+            13..=15 if !self.objects.is_empty() => format!("deny{body_if} {{ {} }}", self.field()),
             _ => {
                 let value = self.expr(Set, 2);
                 format!("space_read := {value}{body_if} {{ {body} }}")
@@ -368,10 +385,19 @@ impl Writer {
                     _ => name,
                 }
             }
-            5 if !self.objects.is_empty() => format!("{}[{}]", self.draw.pick(&self.objects), self.expr(Text, 0)),
+            5 if !self.objects.is_empty() => self.field(),
             6 if !self.sets.is_empty() => format!("{}[{}]", self.draw.pick(&self.sets), self.expr(Text, 0)),
             _ => self.draw.pick(&INPUTS).to_owned(),
         }
+    }
+
+    /// Something of an object that rules make together.
+    fn field(&mut self) -> String {
+        let (name, key) = (self.draw.pick(&self.objects), self.expr(Text, 0));
+        let whole = if self.draw.one_in(12) { "data.spacelift." } else { "" };
+        let key = format!("[{key}]");
+        let step = self.draw.pick(&[&key, &key, ".x", ".x", "[_]", ".x[_]", ""]);
+        format!("{whole}{name}{step}")
     }
 
     /// A value, mostly of this sort.

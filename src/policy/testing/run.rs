@@ -79,6 +79,10 @@ fn run_here(
     let (Some(policy_module), Some(tests_module), [], []) = (policy_module, tests_module, &*of_policy.faults, &*of_tests.faults) else {
         return Err(of_policy.faults.into_iter().chain(of_tests.faults).collect());
     };
+    let of_both = check::tests_of(&tests.place(), &tests_module, &policy_module);
+    if !of_both.is_empty() {
+        return Err(of_both);
+    }
     let calls: Vec<&String> = of_policy.calls.union(&of_tests.calls).collect();
     let engine = with_functions(policy, tests, &calls, limits).map_err(|fault| vec![fault])?;
 
