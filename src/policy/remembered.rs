@@ -12,6 +12,10 @@ use crate::model::{KeyRecord, Verdict};
 /// Keys whose last verdict is kept, for each policy.
 const PLACES: usize = 1024;
 
+/// What a verdict that is kept may take, in bytes. One that gives out more than a hundred roles or so is made anew: what a policy says is
+/// bounded by the memory limit of an evaluation alone, and a thousand times that is more than a process has.
+const LARGEST: usize = 8 * 1024;
+
 /// The last verdicts of one policy.
 #[derive(Default)]
 pub(super) struct Remembered {
@@ -44,8 +48,11 @@ impl Remembered {
         same.then(|| said.verdict.clone())
     }
 
-    /// Keeps what was said.
+    /// Keeps what was said, unless it is large.
     pub(super) fn keep(&self, input: &LoginInput, verdict: &Verdict) {
+        if weight(verdict) > LARGEST {
+            return;
+        }
         let said = Said {
             shared: Arc::downgrade(&input.shared),
             key: Arc::downgrade(&input.key),
@@ -63,6 +70,15 @@ impl Remembered {
     }
 }
 
+/// About the bytes that a verdict takes: its texts, and a little for each.
+fn weight(verdict: &Verdict) -> usize {
+    const EACH: usize = size_of::<String>();
+    let roles = verdict.roles.iter().map(|(space, role)| space.len() + role.len() + 2 * EACH);
+    let space_roles = verdict.space_roles.iter().map(|(space, _)| space.len() + 2 * EACH);
+    let teams = verdict.teams.iter().map(|team| team.len() + EACH);
+    roles.chain(space_roles).chain(teams).sum()
+}
+
 fn place(input: &LoginInput) -> Option<usize> {
     use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(input.key.id);
@@ -71,9 +87,55 @@ fn place(input: &LoginInput) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
+    use super::*;
+    use crate::model::{KeyId, Snapshot, Strategy};
     use crate::policy::{PolicySource, analysis, module};
+
+    fn question() -> LoginInput {
+        let key = KeyRecord {
+            id: KeyId::new(1, 2),
+            name: "x".parse().unwrap(),
+            description: String::new(),
+            groups: Vec::new(),
+            created_at: jiff::Timestamp::UNIX_EPOCH,
+            expires_at: None,
+            disabled_at: None,
+            revoked_at: None,
+            secrets: Vec::new(),
+            bindings: Vec::new(),
+        };
+        LoginInput {
+            shared: Arc::new(SharedInput::of(&Snapshot::empty(Strategy::Combined))),
+            key: Arc::new(key),
+            root_admin: false,
+            remote_ip: "10.1.2.3".parse().unwrap(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            instance: "dev".into(),
+        }
+    }
+
+    #[test]
+    fn a_large_verdict_is_not_kept() {
+        let (remembered, question) = (Remembered::default(), question());
+        let few = Verdict { roles: [("eu".to_owned(), "reader".to_owned())].into(), ..Verdict::default() };
+        let large = [
+            Verdict { roles: [("eu".to_owned(), "r".repeat(LARGEST))].into(), ..Verdict::default() },
+            Verdict {
+                space_roles: (0..LARGEST).map(|n| (n.to_string(), crate::model::SystemRoleClaim::Read)).collect(),
+                ..Verdict::default()
+            },
+            Verdict { teams: (0..LARGEST).map(|n| n.to_string()).collect(), ..Verdict::default() },
+        ];
+        for verdict in &large {
+            remembered.keep(&question, verdict);
+            assert_eq!(remembered.verdict(&question), None);
+        }
+        remembered.keep(&question, &few);
+        assert_eq!(remembered.verdict(&question), Some(few));
+    }
 
     fn alone(text: &str) -> bool {
         let text = format!("package spacelift\n{text}\n");
