@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
 use super::body::{Broken, RequestBody, Sending};
-use super::line::{Fault, Inflow, Line};
+use super::line::{Fault, HEAD_MAX, Inflow, Line};
 use super::pool::Pool;
 use super::ticks::Ticks;
 use crate::config::UpstreamSettings;
@@ -99,6 +99,12 @@ impl<F: Future + 'static> Executor<F> for OnThisThread {
 
 type Http2Sender = http2::SendRequest<RequestBody>;
 
+/// How much of one answer over HTTP/2 may lie here until its client takes it, in bytes.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// The largest there is (RFC 9113, section 6.9.1). What clients do not take counts against the window of the connection that all requests
+/// of a thread share: a few that read nothing would use up a smaller one, and all others would wait for them. Memory is bounded by the
+/// windows of the streams.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// A thread's way to the upstream.
 pub(super) struct Upstream {
     host: String,
@@ -236,6 +242,9 @@ impl Upstream {
             .timer(TokioTimer::new())
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10))
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(u32::try_from(HEAD_MAX).unwrap_or(u32::MAX))
             .handshake(TokioIo::new(socket))
             .await
             .map_err(Failure::Http2)?;

@@ -57,6 +57,7 @@ mod wire_answers;
 mod wire_frames;
 mod wire_hostile;
 mod wire_http2_hostile;
+mod wire_http2_upstream;
 mod wire_lines;
 mod wire_stalled;
 mod wire_websocket;

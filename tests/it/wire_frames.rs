@@ -103,6 +103,16 @@ impl Frames {
         Self { socket: TcpStream::connect(address).await.unwrap(), buffer: Vec::new(), goaway: None }
     }
 
+    /// The other side: waits for a client's preface, and says these settings.
+    pub(crate) async fn serve(mut socket: TcpStream, settings: &[u8]) -> Self {
+        let mut preface = [0; PREFACE.len()];
+        socket.read_exact(&mut preface).await.unwrap();
+        assert_eq!(preface, PREFACE);
+        let mut frames = Self { socket, buffer: Vec::new(), goaway: None };
+        frames.send(&frame(SETTINGS, 0, 0, settings)).await;
+        frames
+    }
+
     /// Whether the other end took it; one that has closed is for `end_of` to find out.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> bool {
         self.socket.write_all(bytes).await.is_ok()

@@ -13,7 +13,7 @@ use hyper::ext::ReasonPhrase;
 use super::Malformed;
 
 /// The longest head, in bytes.
-pub(super) const HEAD_MAX: usize = 400 * 1024;
+pub(crate) const HEAD_MAX: usize = 400 * 1024;
 /// The most lines of a head, or of trailers.
 pub(super) const LINES_MAX: usize = 100;
 

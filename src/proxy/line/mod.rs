@@ -26,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 
+pub(super) use self::head::HEAD_MAX;
 use self::head::{Asked, Head, Search};
 pub(super) use self::inflow::Inflow;
 use self::outgoing::Outgoing;
