@@ -199,6 +199,9 @@ impl Hygiene {
 pub(super) enum Unfit {
     #[error("the upstream switched protocols without being asked")]
     Switched,
+    /// What reads HTTP/1 sees to it by itself; h2 takes an empty one for none.
+    #[error("the upstream's Content-Length is malformed")]
+    Length,
 }
 
 /// Makes an upstream's headers ready for the client. There is no `Transfer-Encoding` among them: what reads answers has taken it off,
@@ -208,21 +211,28 @@ pub(super) fn clean_answer(status: StatusCode, headers: &mut HeaderMap) -> Resul
         return Err(Unfit::Switched);
     }
     let mut doomed = Vec::new();
-    let (mut connection, mut lengths) = (Connection::default(), 0);
+    let (mut connection, mut length, mut repeated) = (Connection::default(), None, false);
     for (name, value) in headers.iter() {
         match name.as_str() {
             "connection" => connection.says(value),
-            "content-length" => lengths += 1,
+            "content-length" => {
+                let digits = !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
+                if !digits || length.is_some_and(|before| before != value) {
+                    return Err(Unfit::Length);
+                }
+                repeated = length.replace(value).is_some();
+            }
             "keep-alive" | "proxy-connection" | "proxy-authenticate" | "proxy-authentication-info" | "te" | "upgrade" => {
                 doomed.push(name.clone());
             }
             _ => {}
         }
     }
-    if lengths > 1
-        && let Some(length) = headers.get(CONTENT_LENGTH).cloned()
-    {
-        // hyper has seen to it that they are all equal.
+    if status == StatusCode::NO_CONTENT {
+        // There is no body, whatever it says (RFC 9110, section 8.6).
+        headers.remove(CONTENT_LENGTH);
+    } else if repeated && let Some(length) = headers.get(CONTENT_LENGTH).cloned() {
+        // The same again changes nothing.
         headers.insert(CONTENT_LENGTH, length);
     }
     connection.drop_from(headers);
@@ -571,6 +581,27 @@ mod tests {
         ]);
         clean_answer(StatusCode::OK, &mut headers).unwrap();
         assert_eq!(lines(&headers), [("date".to_owned(), "then".to_owned()), ("server".to_owned(), "s".to_owned())]);
+    }
+
+    #[test]
+    fn an_answer_has_one_length_or_none_and_a_204_has_none() {
+        let cleaned = |status: StatusCode, lengths: &[&str]| {
+            let lines: Vec<_> = lengths.iter().map(|length| ("content-length", *length)).collect();
+            let mut headers = map(&lines);
+            clean_answer(status, &mut headers).map(|()| lines_of_length(&headers))
+        };
+        assert_eq!(cleaned(StatusCode::OK, &["5"]), Ok(vec!["5".to_owned()]));
+        assert_eq!(cleaned(StatusCode::OK, &["5", "5"]), Ok(vec!["5".to_owned()]));
+        assert_eq!(cleaned(StatusCode::NOT_MODIFIED, &["5"]), Ok(vec!["5".to_owned()]));
+        assert_eq!(cleaned(StatusCode::NO_CONTENT, &["5"]), Ok(vec![]));
+        assert_eq!(cleaned(StatusCode::NO_CONTENT, &["0"]), Ok(vec![]));
+        for unfit in [&[""][..], &["+5"], &["5, 5"], &["5", "6"], &["5", ""]] {
+            assert_eq!(cleaned(StatusCode::OK, unfit), Err(Unfit::Length), "{unfit:?}");
+        }
+    }
+
+    fn lines_of_length(headers: &HeaderMap) -> Vec<String> {
+        lines(headers).into_iter().filter(|(name, _)| name == "content-length").map(|(_, value)| value).collect()
     }
 
     #[test]

@@ -233,6 +233,36 @@ async fn what_comes_behind_an_answer_is_nobodys_answer() {
 }
 
 #[tokio::test]
+async fn the_late_body_of_an_answer_that_has_none_is_nobodys_answer() {
+    let stray = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nSTRAY!";
+    for (lines, body) in [("Content-Length: 46\r\n", stray), ("Transfer-Encoding: chunked\r\n", "0\r\n\r\n")] {
+        let head = format!("HTTP/1.1 204 No Content\r\n{lines}\r\n");
+        // So late that the next request is there.
+        let late = format!("{body}{OK}");
+        let world = World::start(move |request| {
+            Reply::with(match (request.connection, request.target()) {
+                (_, "/none") => &head,
+                (1, _) => &late,
+                _ => OK,
+            })
+        })
+        .await;
+        assert_eq!(world.ask(&get("/none")).await.status, 204);
+        assert_eq!(world.ask(&get("/")).await.body, "ok", "{lines:?}");
+        assert_eq!(world.upstream.connections(), 2, "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_204_says_no_length_to_head_either() {
+    let world = World::start(|_| Reply::with("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n")).await;
+    let mut client = world.client().await;
+    client.send(&get("/").replace("GET", "HEAD")).await;
+    let answer = client.answer_to("HEAD").await;
+    assert_eq!((answer.status, answer.header("content-length").len()), (204, 0));
+}
+
+#[tokio::test]
 async fn what_is_said_on_a_line_at_rest_is_nobodys_answer() {
     let stray = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nSTRAY!";
     for late in [stray, "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "\r\n"] {

@@ -141,7 +141,11 @@ fn parse(input: &mut BytesMut, asked: Asked, spare: &mut HeaderMap) -> Result<Op
         let reason = ReasonPhrase::try_from(part(reason)).map_err(|_| Malformed("its reason is none"))?;
         response.extensions_mut().insert(reason);
     }
-    Ok(Some(Head { response, framing, keeps: marks.persistent && framing != Framing::UntilClose && status.as_u16() != 101 }))
+    // A 204 that says that it has a body may be followed by one (RFC 9110, section 8.6, and RFC 9112, section 6.1, forbid it to say so),
+    // and the next client must not get it for an answer. To HEAD, and in a 304, a length is that of another answer.
+    let may_be_followed = status == StatusCode::NO_CONTENT && (marks.chunked || marks.length.is_some_and(|length| length > 0));
+    let ends = framing != Framing::UntilClose && status != StatusCode::SWITCHING_PROTOCOLS && !may_be_followed;
+    Ok(Some(Head { response, framing, keeps: marks.persistent && ends }))
 }
 
 /// A place in a head, none of which is longer than 32 bits can say.
