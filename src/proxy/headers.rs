@@ -163,8 +163,11 @@ impl Hygiene {
             | "x-authenticated-user" => Fate::Drop,
             "forwarded" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" | "x-forwarded-port" | "x-forwarded-prefix"
             | "x-forwarded-scheme" | "x-forwarded-server" | "x-forwarded-ssl" | "x-forwarded-by" | "x-real-ip" | "x-client-ip"
-            | "x-cluster-client-ip" | "true-client-ip" | "client-ip" | "x-original-url" | "x-original-host" | "x-original-uri"
-            | "x-original-forwarded-for" | "x-rewrite-url" | "x-request-id" => Fate::KeepFromTrusted,
+            | "x-cluster-client-ip" | "true-client-ip" | "client-ip" | "cf-connecting-ip" | "cf-connecting-ipv6" | "fastly-client-ip"
+            | "x-envoy-external-address" | "x-originating-ip" | "x-remote-ip" | "x-remote-addr" | "x-proxyuser-ip" | "x-original-url"
+            | "x-original-host" | "x-original-uri" | "x-original-forwarded-for" | "x-rewrite-url" | "x-request-id" => {
+                Fate::KeepFromTrusted
+            }
             "traceparent" | "tracestate" => Fate::Trace,
             _ => self.fate_of_rare(name),
         }
@@ -481,6 +484,28 @@ mod tests {
         assert_eq!(headers["x-forwarded-proto"], "https");
         assert_eq!(headers["forwarded"], "for=1.1.1.1, for=192.0.2.7");
         assert_eq!(left(true, &[("x-forwarded-user", "root"), ("x-roles", "admin")]), []);
+    }
+
+    #[test]
+    fn a_strangers_word_about_its_address_passes_under_no_name_that_proxies_use() {
+        for name in [
+            "x-real-ip",
+            "x-client-ip",
+            "x-cluster-client-ip",
+            "true-client-ip",
+            "client-ip",
+            "cf-connecting-ip",
+            "cf-connecting-ipv6",
+            "fastly-client-ip",
+            "x-envoy-external-address",
+            "x-originating-ip",
+            "x-remote-ip",
+            "x-remote-addr",
+            "x-proxyuser-ip",
+        ] {
+            assert_eq!(left(false, &[(name, "6.6.6.6"), (&name.replace('-', "_"), "6.6.6.6")]), [], "{name}");
+            assert_eq!(left(true, &[(name, "6.6.6.6")]), [(name.to_owned(), "6.6.6.6".to_owned())], "{name}");
+        }
     }
 
     #[test]
