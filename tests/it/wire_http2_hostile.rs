@@ -52,6 +52,14 @@ async fn first_ends(world: &World, bytes: &[u8]) -> End {
     client.end_of(1).await
 }
 
+#[tokio::test]
+async fn a_request_may_name_its_authority_in_the_host_alone() {
+    let world = World::start(ok).await;
+    let lines = [(":method", "GET"), (":scheme", "http"), (":path", "/x"), ("host", "api.example:80"), ("x-api-key", &world.key)];
+    assert_eq!(first_ends(&world, &frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&lines))).await, End::Answered(200));
+    assert_eq!((world.last().target(), world.last().header("host")), ("/x", vec!["api.example:80"]));
+}
+
 fn is_refused(end: &End) -> bool {
     matches!(end, End::Answered(400) | End::Reset(_) | End::Gone(Some(_)))
 }
