@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRAILER};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
 use http::{Method, Request};
 use http_body::{Body as _, Frame};
 use tokio::io::AsyncWrite;
@@ -51,9 +51,10 @@ impl Outgoing {
         out.extend_from_slice(request.uri().path_and_query().map_or("/", |target| target.as_str()).as_bytes());
         out.extend_from_slice(b" HTTP/1.1\r\n");
         let empty = request.body().is_end_stream();
-        let (mut has_host, mut length) = (false, None);
+        let (mut has_host, mut has_te, mut length) = (false, false, None);
         for (name, value) in request.headers() {
             has_host |= *name == HOST;
+            has_te |= *name == TE;
             if *name == CONTENT_LENGTH {
                 length = Some(value);
             }
@@ -61,6 +62,10 @@ impl Outgoing {
         }
         if !has_host {
             push_line(out, &HOST, authority);
+        }
+        if has_te {
+            // It is for the upstream and for nobody behind it (RFC 9110, section 10.1.4).
+            out.extend_from_slice(b"connection: te\r\n");
         }
         self.rest = match length {
             // The upstream would wait for what never comes, or take the next request for it.
@@ -217,6 +222,12 @@ mod tests {
         let head = &b"POST /a?b=%20 HTTP/1.1\r\nx-two: a: b\r\nx-two: \xe9\r\nx-empty: \r\nhost: api\r\n\r\n"[..];
         assert_eq!(written(request), head);
         assert_eq!(written(Request::get("/")), b"GET / HTTP/1.1\r\nhost: upstream:80\r\n\r\n");
+    }
+
+    #[test]
+    fn what_is_said_of_trailers_is_said_to_the_next_hop_alone() {
+        let head = b"GET / HTTP/1.1\r\nte: trailers\r\nhost: upstream:80\r\nconnection: te\r\n\r\n";
+        assert_eq!(written(Request::get("/").header("te", "trailers")), head);
     }
 
     #[test]
