@@ -106,6 +106,8 @@ impl Conversation {
         record.comes_from(origin.address);
         // 1. The presented key leaves the request.
         let key = self.presented(request.headers_mut())?;
+        // Refused or not, whoever reads the log must be able to tell which key it was.
+        record.presents(key.id());
         // 2. From here on only its digest is known.
         let digest = KeyDigest::of(&key);
         drop(key);

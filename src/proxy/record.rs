@@ -84,6 +84,11 @@ impl Record {
         self.client = client;
     }
 
+    /// Which key the request claims to have; `None`: its text does not say.
+    pub(super) fn presents(&mut self, key: Option<KeyId>) {
+        self.key = key;
+    }
+
     /// Whose request it is.
     pub(super) fn belongs_to(&mut self, key: KeyId) {
         self.key = Some(key);

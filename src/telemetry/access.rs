@@ -21,7 +21,8 @@ pub struct Access<'a> {
     pub code: &'static str,
     /// Finer than the code where there is more to say: `Refusal::reason()`, or what is wrong with a malformed request.
     pub reason: Option<&'static str>,
-    /// Whose key it was, once that is known.
+    /// Whose key it was, or, of a request that was refused, the id in the presented key's text if that is a well-formed key of Claviger's
+    /// own. The latter is the client's word: the checksum tells that the text is whole, not that there is such a key.
     pub key: Option<KeyId>,
     /// The same as in the answer.
     pub request_id: &'a str,

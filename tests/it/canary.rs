@@ -94,6 +94,27 @@ fn a_presented_key_is_found_in_no_log_no_metric_no_answer_no_file_and_not_at_the
 }
 
 #[test]
+fn the_log_tells_which_key_was_refused() {
+    let deny = "package spacelift\n\nallow if input.session.login != \"poor\"\n\ndeny if input.session.login == \"denied\"\n";
+    let server = Setup::new().policies([("deny.rego", deny)]).start();
+    server.make_spaces();
+    let denied = server.key("denied", &[]).text;
+    let poor = server.key("poor", &[]).text;
+    let off = server.key("off", &["--bind", "deployer@production"]).text;
+    server.run(&["key", "disable", "off"]);
+    let rotated = server.key("rotated", &["--bind", "deployer@production"]).text;
+    server.run(&["key", "rotate", "rotated", "--grace", "0"]);
+
+    for (key, reason) in [(&denied, "denied"), (&poor, "no_roles"), (&off, "disabled"), (&rotated, "rotated_out")] {
+        assert!([401, 403].contains(&server.get(key).status), "{reason}");
+        let id = key.split('_').nth(1).unwrap();
+        server.until("the line", |server| {
+            server.log().lines().any(|line| line.contains("request answered") && line.contains(reason) && line.contains(id))
+        });
+    }
+}
+
+#[test]
 fn unknown_malformed_disabled_expired_and_revoked_keys_get_the_same_answer_byte_for_byte() {
     let server = Setup::new().start();
     server.make_spaces();
