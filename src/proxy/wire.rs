@@ -38,7 +38,12 @@ pub(super) enum Phase {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
     pub(super) head: u64,
+    /// Before it is told to finish.
     pub(super) idle: u64,
+    /// After it has been told to, when nothing keeps it.
+    pub(super) overdue: u64,
+    /// Without taking a byte of its answer.
+    pub(super) stuck: u64,
     pub(super) closing: u64,
     pub(super) tunnel: u64,
 }
@@ -114,7 +119,7 @@ impl Watch {
     pub(super) fn verdict(&self, patience: &Patience) -> Verdict {
         let now = self.tick.load(Ordering::Relaxed);
         let passed = |since: &AtomicU64| now.saturating_sub(since.load(Ordering::Relaxed));
-        if self.stuck.load(Ordering::Relaxed) != 0 && passed(&self.stuck) > patience.idle {
+        if self.stuck.load(Ordering::Relaxed) != 0 && passed(&self.stuck) > patience.stuck {
             return Verdict::Cut;
         }
         let in_phase = passed(&self.since);
@@ -123,9 +128,8 @@ impl Watch {
         } else if self.is(Phase::Tunnel) {
             if in_phase > patience.tunnel { Verdict::Cut } else { Verdict::Carry }
         } else if self.is(Phase::Idle) {
-            // A connection that is told to finish and does not is cut as late as one that never began.
             match in_phase {
-                passed if passed > patience.idle.saturating_add(patience.head) => Verdict::Cut,
+                passed if passed > patience.idle.saturating_add(patience.overdue) => Verdict::Cut,
                 passed if passed > patience.idle => Verdict::Finish,
                 _ => Verdict::Carry,
             }

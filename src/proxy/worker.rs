@@ -34,8 +34,9 @@ use crate::telemetry::{Listener, Metrics};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long the rest of a refused request is read, so that the client gets its answer.
 const CLOSING: Duration = Duration::from_secs(2);
-/// For how long nothing passes through a WebSocket before it is closed while the process drains: the two are hardly amid a message.
-const TUNNEL_CLOSING: Duration = Duration::from_secs(1);
+/// For how long nothing passes through a WebSocket, or is asked on an idle connection, before it is closed while the process drains: the
+/// two are hardly amid a message.
+const DRAIN_CLOSING: Duration = Duration::from_secs(1);
 /// Requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 200;
 
@@ -112,7 +113,8 @@ pub(super) struct Worker {
     http2: http2::Builder<Streams>,
     streams: Streams,
     book: RefCell<Vec<Rc<Entry>>>,
-    draining: Cell<bool>,
+    /// Since which tick.
+    draining: Cell<Option<u64>>,
 }
 
 impl Worker {
@@ -157,6 +159,9 @@ impl Worker {
             patience: Patience {
                 head: ticks.spanning(limits.header_timeout),
                 idle: ticks.spanning(limits.idle_timeout),
+                // One that is told to finish and does not is cut as late as one that never began.
+                overdue: ticks.spanning(limits.header_timeout),
+                stuck: ticks.spanning(limits.idle_timeout),
                 closing: ticks.spanning(CLOSING),
                 tunnel: ticks.spanning(limits.websocket_idle_timeout),
             },
@@ -164,7 +169,7 @@ impl Worker {
             http2,
             streams,
             book: RefCell::default(),
-            draining: Cell::new(false),
+            draining: Cell::new(None),
             ticks,
         }))
     }
@@ -185,7 +190,7 @@ impl Worker {
                 _ = beat.tick() => self.sweep(),
             }
         }
-        self.draining.set(true);
+        self.draining.set(Some(self.ticks.now()));
         self.upstream.pool.clear();
         self.book.borrow().iter().for_each(|entry| entry.tell(Verdict::Finish));
         let thread = std::thread::current();
@@ -204,8 +209,14 @@ impl Worker {
         if self.shared.full.load(Ordering::Relaxed) {
             patience.idle = 0;
         }
-        if self.draining.get() {
-            patience.tunnel = patience.tunnel.min(self.ticks.spanning(TUNNEL_CLOSING));
+        if let Some(since) = self.draining.get() {
+            let closing = self.ticks.spanning(DRAIN_CLOSING);
+            patience.tunnel = patience.tunnel.min(closing);
+            // All have been told to finish. Over HTTP/2 one that is idle ends only when its client says that it has heard so, and a
+            // request of it may be on its way until then.
+            if self.ticks.now().saturating_sub(since) > closing {
+                (patience.idle, patience.overdue) = (0, patience.overdue.min(closing));
+            }
         }
         for entry in self.book.borrow().iter() {
             match entry.watch.verdict(&patience) {
@@ -250,7 +261,7 @@ impl Worker {
     }
 
     fn enter(&self, watch: &Arc<Watch>) -> Rc<Entry> {
-        let order = if self.draining.get() { Verdict::Finish } else { Verdict::Carry };
+        let order = if self.draining.get().is_some() { Verdict::Finish } else { Verdict::Carry };
         let entry = Rc::new(Entry { watch: Arc::clone(watch), waker: RefCell::default(), order: Cell::new(order) });
         self.book.borrow_mut().push(Rc::clone(&entry));
         entry

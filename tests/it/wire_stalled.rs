@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::proxy_upstream::{OK, Received, Reply};
-use super::proxy_world::World;
+use super::proxy_world::{PATIENCE, World};
 use super::wire_frames::{
     DATA, END_HEADERS, END_STREAM, End, Frames, GOAWAY, HEADERS, PING, SETTINGS, WINDOW_UPDATE, block, frame, setting,
 };
@@ -163,6 +163,15 @@ async fn a_connection_that_does_not_answer_pings_is_closed_even_with_a_request_o
     }
     assert!(pinged);
     world.upstream.until_closed(1).await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_say_that_it_has_heard_of_the_end_does_not_hold_up_the_drain() {
+    let world = World::start(of_length(0)).await;
+    let mut client = Frames::connect(world.address).await;
+    client.send(&request(&world, 1, "/x")).await;
+    assert_eq!(client.end_of(1).await, End::Answered(200));
+    tokio::time::timeout(PATIENCE, world.running.drain(6 * PATIENCE)).await.expect("the drain waits for a client that rests");
 }
 
 #[tokio::test]
