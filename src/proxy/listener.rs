@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::turns::POLLS_MAX;
 use super::worker::{Arrival, Counted, Shared, Worker};
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -72,10 +73,11 @@ pub(super) fn start(
         // A runtime of this kind cannot change threads, so the thread makes it and tells what became of it.
         let (tell, told) = std::sync::mpsc::channel();
         let handle = std::thread::Builder::new().name(format!("claviger-proxy-{index}")).spawn(move || {
-            let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-            let made = runtime
-                .map_err(ProxyError::Io)
-                .and_then(|runtime| Ok((runtime, Worker::new(&settings, exchange, clock, metrics, shared)?)));
+            let runtime = Builder::new_current_thread().enable_all().event_interval(POLLS_MAX).build_local(LocalOptions::default());
+            let made = runtime.map_err(ProxyError::Io).and_then(|runtime| {
+                let turns = runtime.handle().metrics();
+                Ok((runtime, Worker::new(&settings, exchange, clock, metrics, shared, turns)?))
+            });
             let (runtime, worker) = match made {
                 Ok(made) => made,
                 Err(error) => return drop(tell.send(Err(error))),

@@ -27,6 +27,7 @@ mod request_id;
 mod taking;
 mod target;
 mod ticks;
+mod turns;
 mod unread;
 mod upgrade;
 mod upstream;

@@ -19,6 +19,7 @@ use super::body::{Broken, RequestBody, Sending};
 use super::line::{Fault, HEAD_MAX, Inflow, Line};
 use super::pool::Pool;
 use super::ticks::Ticks;
+use super::turns::Turns;
 use crate::config::UpstreamSettings;
 use crate::model::Outcome;
 use crate::telemetry::UpstreamError;
@@ -121,7 +122,7 @@ pub(super) struct Upstream {
 
 impl Upstream {
     /// `None` if the URL has no authority.
-    pub(super) fn new(settings: &UpstreamSettings, ticks: Rc<Ticks>) -> Option<Self> {
+    pub(super) fn new(settings: &UpstreamSettings, ticks: Rc<Ticks>, turns: Rc<Turns>) -> Option<Self> {
         let authority = settings.url.authority()?;
         Some(Self {
             host: authority.host().trim_matches(['[', ']']).to_owned(),
@@ -130,7 +131,7 @@ impl Upstream {
             http2: settings.http2,
             connect_timeout: settings.connect_timeout,
             response_timeout: settings.response_timeout,
-            pool: Pool::new(&ticks),
+            pool: Pool::new(&ticks, turns),
             ticks,
             shared: RefCell::default(),
         })

@@ -13,6 +13,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
+use tokio::runtime::RuntimeMetrics;
 
 use super::body::BodyPatience;
 use super::client_addr::Trust;
@@ -22,6 +23,7 @@ use super::listener::ProxyError;
 use super::request_id::RequestIds;
 use super::taking::Streams;
 use super::ticks::Ticks;
+use super::turns::Turns;
 use super::unread::Unread;
 use super::upstream::Upstream;
 use super::wire::{Patience, Verdict, Watch, Wire};
@@ -91,6 +93,7 @@ struct Entry {
     watch: Arc<Watch>,
     waker: RefCell<Option<Waker>>,
     order: Cell<Verdict>,
+    turns: Rc<Turns>,
 }
 
 /// A thread's state; everything that its requests share.
@@ -104,6 +107,7 @@ pub(super) struct Worker {
     pub(super) trust: Trust,
     pub(super) upstream: Upstream,
     pub(super) ticks: Rc<Ticks>,
+    turns: Rc<Turns>,
     pub(super) ids: RequestIds,
     pub(super) body_patience: BodyPatience,
     unread: Arc<Unread>,
@@ -124,8 +128,10 @@ impl Worker {
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
         shared: Arc<Shared>,
+        runtime: RuntimeMetrics,
     ) -> Result<Rc<Self>, ProxyError> {
         let limits = &settings.limits;
+        let turns = Rc::new(Turns::of(runtime));
         let ticks = Ticks::for_spans(&[limits.header_timeout, limits.idle_timeout, settings.upstream.response_timeout], &clock);
         let head_max = limits.max_header_bytes.max(8192);
         let mut http1 = http1::Builder::new();
@@ -151,7 +157,7 @@ impl Worker {
             credentials: settings.proxy.credential_headers.clone(),
             hygiene: Rc::new(Hygiene::new(&settings.proxy.credential_headers, &settings.token.header)),
             trust: Trust::of(&settings.proxy),
-            upstream: Upstream::new(&settings.upstream, Rc::clone(&ticks)).ok_or(ProxyError::NoUpstream)?,
+            upstream: Upstream::new(&settings.upstream, Rc::clone(&ticks), Rc::clone(&turns)).ok_or(ProxyError::NoUpstream)?,
             ids: RequestIds::seeded().map_err(std::io::Error::from)?,
             body_patience: BodyPatience { stall: limits.idle_timeout, grace: limits.header_timeout },
             unread,
@@ -171,6 +177,7 @@ impl Worker {
             book: RefCell::default(),
             draining: Cell::new(None),
             ticks,
+            turns,
         }))
     }
 
@@ -262,7 +269,8 @@ impl Worker {
 
     fn enter(&self, watch: &Arc<Watch>) -> Rc<Entry> {
         let order = if self.draining.get().is_some() { Verdict::Finish } else { Verdict::Carry };
-        let entry = Rc::new(Entry { watch: Arc::clone(watch), waker: RefCell::default(), order: Cell::new(order) });
+        let turns = Rc::clone(&self.turns);
+        let entry = Rc::new(Entry { watch: Arc::clone(watch), waker: RefCell::default(), order: Cell::new(order), turns });
         self.book.borrow_mut().push(Rc::clone(&entry));
         entry
     }
@@ -306,6 +314,7 @@ impl Entry {
     async fn carry<C: Future>(&self, mut connection: std::pin::Pin<&mut C>, finish: impl Fn(std::pin::Pin<&mut C>)) {
         let mut told = false;
         std::future::poll_fn(|cx| {
+            self.turns.polled();
             match self.order.get() {
                 Verdict::Carry => {}
                 Verdict::Finish if told => {}

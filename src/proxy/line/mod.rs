@@ -6,7 +6,8 @@
 //!
 //! Two clients' answers must never be mixed up. So a line goes back to its pool from one place alone, `Inflow::end`, and only if
 //! the answer came to its end as its framing says, the whole request has left, and there is not one byte behind the answer. Whoever
-//! drops a line at any other time closes it.
+//! drops a line at any other time closes it. What an upstream says behind an answer later than that is looked for when the line is taken
+//! again (`Pool::poll_take`, which says what cannot be seen).
 
 mod chunks;
 mod head;
@@ -16,12 +17,14 @@ mod inflow;
 mod outgoing;
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Request};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
@@ -117,6 +120,13 @@ impl Line {
         debug_assert!(self.input.is_empty(), "a line with something left on it was put to rest");
         self.listens = self.poll_fill(cx).is_pending();
         self.listens
+    }
+
+    /// Whether nothing lies in the kernel either, of what the event loop has not seen. Costs a system call.
+    pub(super) fn holds_nothing(&self) -> bool {
+        let Socket::Whole(socket) = &self.socket else { return false };
+        let seen = SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]);
+        seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Puts a request on the line; its body is given to [`poll_head`](Self::poll_head). `authority` is for a request without a `Host`.
