@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 use super::body::{Broken, RequestBody, Sending};
@@ -97,6 +98,10 @@ impl<F: Future + 'static> Executor<F> for OnThisThread {
         tokio::task::spawn_local(future);
     }
 }
+
+/// Finds a host that has vanished amid an answer, or behind a WebSocket, within minutes. One that is alive may pause as long as it likes:
+/// no time-out can tell an event that is far apart from one that will never come.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new().with_time(Duration::from_mins(1)).with_interval(Duration::from_secs(15));
 
 type Http2Sender = http2::SendRequest<RequestBody>;
 
@@ -203,7 +208,7 @@ impl Upstream {
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
         let socket =
             tokio::time::timeout(self.connect_timeout, connecting).await.map_err(|_| Failure::ConnectTimeout)?.map_err(Failure::Connect)?;
-        socket.set_nodelay(true).map_err(Failure::Connect)?;
+        socket.set_nodelay(true).and_then(|()| SockRef::from(&socket).set_tcp_keepalive(&KEEPALIVE)).map_err(Failure::Connect)?;
         Ok(socket)
     }
 
@@ -265,4 +270,24 @@ fn shared_answer(response: Response<Incoming>, sending: Option<&Sending>) -> Res
 /// Whose fault it is that a request failed.
 fn failed(error: hyper::Error, sending: Option<&Sending>) -> Failure {
     sending.and_then(Sending::broken).map_or(Failure::Http2(error), Failure::Body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, ManualClock};
+
+    #[tokio::test]
+    async fn a_host_that_vanishes_is_noticed_by_its_connection() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let clock: std::sync::Arc<dyn Clock> = std::sync::Arc::new(ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
+        let ticks = Ticks::for_spans(&[Duration::from_secs(1)], &clock);
+        let turns = Rc::new(Turns::of(tokio::runtime::Handle::current().metrics()));
+        let upstream = Upstream::new(&UpstreamSettings { url, ..UpstreamSettings::default() }, ticks, turns).unwrap();
+
+        let socket = upstream.connect().await.unwrap();
+
+        assert!(SockRef::from(&socket).keepalive().unwrap());
+    }
 }
