@@ -18,7 +18,7 @@ pub struct UpstreamSettings {
     pub http2: bool,
     /// How long a connection may take to come about.
     pub connect_timeout: Duration,
-    /// How long the head of an answer may take.
+    /// How long the head of an answer may take, from the last byte of the request on.
     pub response_timeout: Duration,
 }
 

@@ -18,7 +18,7 @@ use super::ticks::{Alarm, Ticks};
 use super::upstream::Source;
 use super::wire::Watch;
 
-/// The least that a client with a known length to send must send on average, in bytes a second.
+/// The least that a client must send on average, in bytes a second, if its body has a known length or the answer to it is over.
 const LEAST_RATE: u64 = 128;
 
 /// Why a body ends before its end. hyper only learns that it does; what it means is told elsewhere.
@@ -33,10 +33,12 @@ pub(super) enum Broken {
 }
 
 /// How far a request's body has come; shared by the body, which is out of sight in hyper's hands, and the request.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sending {
     broken: Cell<Option<Broken>>,
     answer: Cell<Answer>,
+    /// Since which tick the upstream has all that the client has sent, or is offered it; `None`: the client is waited for.
+    passed_on: Cell<Option<u64>>,
     /// Who sends the body on, while nothing but the answer's end can make it give up.
     waker: RefCell<Option<Waker>>,
 }
@@ -58,6 +60,11 @@ impl Sending {
     /// What the client did wrong.
     pub(super) fn broken(&self) -> Option<Broken> {
         self.broken.get()
+    }
+
+    /// For how many ticks nobody but the upstream has been waited for.
+    pub(super) fn upstream_waited_for(&self, ticks: &Ticks) -> u64 {
+        self.passed_on.get().map_or(0, |since| ticks.now().saturating_sub(since))
     }
 
     /// From here on a pause is between client and upstream.
@@ -125,7 +132,13 @@ impl RequestBody {
         if incoming.is_end_stream() {
             return (Self::Empty, None);
         }
-        let sending = Rc::new(Sending::default());
+        origin.watch.begin_upload();
+        let sending = Rc::new(Sending {
+            broken: Cell::default(),
+            answer: Cell::default(),
+            passed_on: Cell::new(Some(ticks.now())),
+            waker: RefCell::default(),
+        });
         let body = Self::Streamed(Box::new(Streamed {
             incoming,
             watch: Arc::clone(origin.watch),
@@ -146,9 +159,16 @@ impl Streamed {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Pending if self.sending.answer.get() == Answer::GivenUp || self.has_stalled(cx) => self.fail(Broken::Stalled),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                self.sending.passed_on.set(None);
+                Poll::Pending
+            }
             Poll::Ready(frame) => {
-                if let Some((since, _)) = self.waiting.take() {
+                self.sending.passed_on.set(Some(self.ticks.now()));
+                let waiting = self.waiting.take();
+                if self.has_a_least_rate()
+                    && let Some((since, _)) = waiting
+                {
                     self.waited += self.ticks.now().saturating_sub(since);
                 }
                 match frame {
@@ -184,18 +204,23 @@ impl Streamed {
         }
     }
 
+    /// Whether the body must come at the least rate. One of unknown length may be a side of a talk, until the other side has ended.
+    fn has_a_least_rate(&self) -> bool {
+        self.incoming.size_hint().exact().is_some() || matches!(self.sending.answer.get(), Answer::Over | Answer::GivenUp)
+    }
+
     /// Whether the client has been waited for long enough. A stream of unknown length may pause as long as it likes while the upstream
     /// is answering: the two are talking.
     fn has_stalled(&mut self, cx: &Context<'_>) -> bool {
-        let length = self.incoming.size_hint().exact();
+        let has_a_least_rate = self.has_a_least_rate();
         self.sending.waker.replace(Some(cx.waker().clone()));
-        if length.is_none() && self.sending.answer.get() == Answer::Begun {
+        if !has_a_least_rate && self.sending.answer.get() == Answer::Begun {
             self.waiting = None;
             return false;
         }
         let (_, alarm) = self.waiting.get_or_insert_with(|| {
             let mut left = self.patience.stall;
-            if length.is_some() {
+            if has_a_least_rate {
                 let allowed = self.patience.grace.saturating_add(Duration::from_secs(self.received / LEAST_RATE));
                 let waited = self.ticks.step().saturating_mul(u32::try_from(self.waited).unwrap_or(u32::MAX));
                 left = left.min(allowed.saturating_sub(waited));
@@ -208,6 +233,12 @@ impl Streamed {
     fn fail(&self, broken: Broken) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         self.sending.broken.set(Some(broken));
         Poll::Ready(Some(Err(broken)))
+    }
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        self.watch.end_upload();
     }
 }
 

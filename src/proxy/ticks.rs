@@ -74,7 +74,12 @@ impl Ticks {
 
     /// An alarm `span` from now.
     pub(super) fn alarm(self: &Rc<Self>, span: Duration) -> Alarm {
-        Alarm { due: self.now().saturating_add(self.spanning(span)), slot: None, ticks: Rc::clone(self) }
+        self.alarm_in(self.spanning(span))
+    }
+
+    /// An alarm so many ticks from now.
+    pub(super) fn alarm_in(self: &Rc<Self>, ticks: u64) -> Alarm {
+        Alarm { due: self.now().saturating_add(ticks), slot: None, ticks: Rc::clone(self) }
     }
 
     /// Reads the clock and wakes whoever is due.

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::header::{HOST, HeaderValue};
@@ -111,6 +112,7 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 /// of a thread share: a few that read nothing would use up a smaller one, and all others would wait for them. Memory is bounded by the
 /// windows of the streams.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+
 /// A thread's way to the upstream.
 pub(super) struct Upstream {
     host: String,
@@ -159,7 +161,7 @@ impl Upstream {
         };
         line.begin(request, &self.authority)?;
         let head = loop {
-            match self.in_time(pin!(std::future::poll_fn(|cx| line.poll_head(cx, request.body_mut())))).await? {
+            match self.in_time(sending, pin!(std::future::poll_fn(|cx| line.poll_head(cx, request.body_mut())))).await? {
                 Ok(head) => break head,
                 // It was closed while it rested. The fresh line has not rested, so this happens once.
                 Err(fault) if line.was_stale(&fault) => {
@@ -184,17 +186,30 @@ impl Upstream {
     pub(super) async fn upgrade(&self, request: &mut Request<RequestBody>) -> Result<Response<Inflow>, Failure> {
         let mut line = self.connect_http1().await?;
         line.begin(request, &self.authority)?;
-        let head = self.in_time(pin!(std::future::poll_fn(|cx| line.poll_head(cx, request.body_mut())))).await??;
+        let head = self.in_time(None, pin!(std::future::poll_fn(|cx| line.poll_head(cx, request.body_mut())))).await??;
         let mut response = Inflow::answer(line, head, &self.pool);
         response.body_mut().closes_after();
         Ok(response)
     }
 
-    async fn in_time<T>(&self, mut sent: Pin<&mut impl Future<Output = T>>) -> Result<T, Failure> {
-        let mut alarm = self.ticks.alarm(self.response_timeout);
-        std::future::poll_fn(|cx| match sent.as_mut().poll(cx) {
-            std::task::Poll::Pending if alarm.is_up(cx) => std::task::Poll::Ready(Err(Failure::ResponseTimeout)),
-            sent => sent.map(Ok),
+    /// Waits for an answer. Only the upstream's own time counts: as long as the client is sending, its body has time-outs of its own.
+    async fn in_time<T>(&self, sending: Option<&Sending>, mut sent: Pin<&mut impl Future<Output = T>>) -> Result<T, Failure> {
+        let whole = self.ticks.spanning(self.response_timeout);
+        let mut alarm = self.ticks.alarm_in(whole);
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(sent) = sent.as_mut().poll(cx) {
+                return Poll::Ready(Ok(sent));
+            }
+            // How the body came on meanwhile is asked only now: over HTTP/2 it comes on without our being woken, and a request without
+            // one pays nothing for it.
+            while alarm.is_up(cx) {
+                let left = sending.map_or(0, |sending| whole.saturating_sub(sending.upstream_waited_for(&self.ticks)));
+                if left == 0 {
+                    return Poll::Ready(Err(Failure::ResponseTimeout));
+                }
+                alarm = self.ticks.alarm_in(left);
+            }
+            Poll::Pending
         })
         .await
     }
@@ -216,7 +231,7 @@ impl Upstream {
         let mut request = self.speak_http2(request)?;
         let open = self.shared.borrow().clone().filter(|sender| !sender.is_closed());
         if let Some(mut sender) = open {
-            match self.in_time(pin!(sender.try_send_request(request))).await? {
+            match self.in_time(sending, pin!(sender.try_send_request(request))).await? {
                 Ok(response) => return Ok(shared_answer(response, sending)),
                 Err(mut failed) => match failed.take_message() {
                     Some(returned) => request = returned,
@@ -225,7 +240,7 @@ impl Upstream {
             }
         }
         let mut sender = self.connect_http2().await?;
-        let response = self.in_time(pin!(sender.send_request(request))).await?.map_err(|error| failed(error, sending))?;
+        let response = self.in_time(sending, pin!(sender.send_request(request))).await?.map_err(|error| failed(error, sending))?;
         Ok(shared_answer(response, sending))
     }
 

@@ -26,6 +26,8 @@ pub(super) enum Phase {
     Head = 0,
     /// At least one request is being answered.
     Busy,
+    /// Everything has been answered, but a request is still coming: its answer was early.
+    Receiving,
     /// Everything has been answered.
     Idle,
     /// The last answer is out; what the client still sends is thrown away.
@@ -44,6 +46,8 @@ pub(super) struct Patience {
     pub(super) overdue: u64,
     /// Without taking a byte of its answer.
     pub(super) stuck: u64,
+    /// Without a byte of a body whose answer is over. The body has time-outs of its own, which are to come first.
+    pub(super) receiving: u64,
     pub(super) closing: u64,
     pub(super) tunnel: u64,
 }
@@ -66,6 +70,8 @@ pub(super) struct Watch {
     phase: AtomicU8,
     since: AtomicU64,
     active: AtomicU32,
+    /// Bodies of requests that are still coming.
+    uploads: AtomicU32,
     /// Since when the client has not taken what was written; 0: it takes.
     stuck: AtomicU64,
     linger: AtomicBool,
@@ -82,6 +88,7 @@ impl Watch {
             phase: AtomicU8::new(Phase::Head as u8),
             since,
             active: AtomicU32::new(0),
+            uploads: AtomicU32::new(0),
             stuck: AtomicU64::new(0),
             linger: AtomicBool::new(false),
             quiet: AtomicBool::new(true),
@@ -101,6 +108,20 @@ impl Watch {
         let active = self.active.load(Ordering::Relaxed).saturating_sub(1);
         self.active.store(active, Ordering::Relaxed);
         if active == 0 && self.is(Phase::Busy) {
+            self.enter(if self.uploads.load(Ordering::Relaxed) == 0 { Phase::Idle } else { Phase::Receiving });
+        }
+    }
+
+    /// The request that begins has a body. It can outlast its answer, and what comes of it then is not the next head.
+    pub(super) fn begin_upload(&self) {
+        self.uploads.store(self.uploads.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// The body has come, or nobody waits for it any more.
+    pub(super) fn end_upload(&self) {
+        let uploads = self.uploads.load(Ordering::Relaxed).saturating_sub(1);
+        self.uploads.store(uploads, Ordering::Relaxed);
+        if uploads == 0 && self.is(Phase::Receiving) {
             self.enter(Phase::Idle);
         }
     }
@@ -127,6 +148,8 @@ impl Watch {
             Verdict::Carry
         } else if self.is(Phase::Tunnel) {
             if in_phase > patience.tunnel { Verdict::Cut } else { Verdict::Carry }
+        } else if self.is(Phase::Receiving) {
+            if in_phase > patience.receiving { Verdict::Cut } else { Verdict::Carry }
         } else if self.is(Phase::Idle) {
             match in_phase {
                 passed if passed > patience.idle.saturating_add(patience.overdue) => Verdict::Cut,
@@ -152,6 +175,8 @@ impl Watch {
     fn moved(&self) {
         if self.is(Phase::Tunnel) {
             self.enter(Phase::Tunnel);
+        } else if self.is(Phase::Receiving) {
+            self.enter(Phase::Receiving);
         }
     }
 }
@@ -198,10 +223,10 @@ impl<G: Unpin> AsyncRead for Wire<G> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
         let read = buf.filled().get(before..).unwrap_or_default();
-        if this.watch.is(Phase::Tunnel) {
-            // What passes has no lines whose ends could be waited for.
-            this.watch.moved();
-        } else if !read.is_empty()
+        this.watch.moved();
+        // What passes through a tunnel has no lines whose ends could be waited for.
+        if !read.is_empty()
+            && !this.watch.is(Phase::Tunnel)
             && let Some((follower, _)) = &mut this.follower
         {
             if this.watch.is(Phase::Idle) {
@@ -278,4 +303,54 @@ fn write_all(socket: &mut TcpStream, cx: &mut Context<'_>, bytes: &[u8], out: &m
         }
     }
     Poll::Ready(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience = Patience { head: 10, idle: 100, overdue: 10, stuck: 100, receiving: 30, closing: 5, tunnel: 1000 };
+
+    fn watched() -> (Arc<AtomicU64>, Arc<Watch>) {
+        let tick = Arc::new(AtomicU64::new(1));
+        (Arc::clone(&tick), Watch::new(tick))
+    }
+
+    #[test]
+    fn a_body_that_outlasts_its_answer_has_its_own_patience_and_then_the_connection_is_idle() {
+        let (tick, watch) = watched();
+        watch.begin_upload();
+        watch.begin();
+        watch.end();
+        for _ in 0..10 {
+            tick.fetch_add(30, Ordering::Relaxed);
+            assert_eq!(watch.verdict(&PATIENCE), Verdict::Carry);
+            watch.moved();
+        }
+        watch.end_upload();
+        assert!(watch.is(Phase::Idle));
+        tick.fetch_add(31, Ordering::Relaxed);
+        assert_eq!(watch.verdict(&PATIENCE), Verdict::Carry);
+    }
+
+    #[test]
+    fn a_body_that_nobody_takes_any_more_does_not_hold_its_connection_for_ever() {
+        let (tick, watch) = watched();
+        watch.begin_upload();
+        watch.begin();
+        watch.end();
+        tick.fetch_add(31, Ordering::Relaxed);
+        assert_eq!(watch.verdict(&PATIENCE), Verdict::Cut);
+    }
+
+    #[test]
+    fn a_body_that_ends_before_its_answer_leaves_nothing_behind() {
+        let (_, watch) = watched();
+        watch.begin_upload();
+        watch.begin();
+        watch.end_upload();
+        assert!(watch.is(Phase::Busy));
+        watch.end();
+        assert!(watch.is(Phase::Idle));
+    }
 }

@@ -168,6 +168,7 @@ impl Worker {
                 // One that is told to finish and does not is cut as late as one that never began.
                 overdue: ticks.spanning(limits.header_timeout),
                 stuck: ticks.spanning(limits.idle_timeout),
+                receiving: ticks.spanning(limits.idle_timeout.saturating_add(limits.header_timeout)),
                 closing: ticks.spanning(CLOSING),
                 tunnel: ticks.spanning(limits.websocket_idle_timeout),
             },

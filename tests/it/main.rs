@@ -60,4 +60,5 @@ mod wire_http2_hostile;
 mod wire_http2_upstream;
 mod wire_lines;
 mod wire_stalled;
+mod wire_uploads;
 mod wire_websocket;

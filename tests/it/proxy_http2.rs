@@ -70,12 +70,12 @@ async fn whole(response: Response<Incoming>) -> (u16, HeaderMap, String, Option<
 
 /// What an upstream over HTTP/2 has seen.
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<Exchanged>>>);
+pub(crate) struct Seen(Arc<Mutex<Vec<Exchanged>>>);
 
 /// Head, body, trailers.
 type Exchanged = (http::request::Parts, String, Option<HeaderMap>);
 
-async fn http2_upstream() -> (SocketAddr, Seen) {
+pub(crate) async fn http2_upstream() -> (SocketAddr, Seen) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, seen) = (listener.local_addr().unwrap(), Seen::default());
     let seeing = seen.clone();
