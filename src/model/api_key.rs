@@ -30,7 +30,10 @@ const CHECKSUM_LENGTH: usize = 6;
 ///
 /// `id` is the key's ULID in lower case, `secret` 256 random bits in base62 (most significant digit first, `0-9A-Za-z`), `crc` the
 /// CRC-32 (IEEE) of all that precedes it, in base62.
-pub struct PlainKey(Zeroizing<Vec<u8>>);
+pub struct PlainKey {
+    text: Zeroizing<Vec<u8>>,
+    id: Option<KeyId>,
+}
 
 impl PlainKey {
     /// Makes the text of a new key.
@@ -43,7 +46,7 @@ impl PlainKey {
         push_base62_of_256_bits(&mut text, secret);
         let checksum = base62_of_checksum(&text);
         text.extend_from_slice(&checksum);
-        Self(text)
+        Self { text, id: Some(id) }
     }
 
     /// Takes a presented text as a key, if it can be one: visible ASCII, at most [`IMPORTED_KEY_MAX`] bytes, and well-formed with
@@ -51,25 +54,21 @@ impl PlainKey {
     #[must_use]
     pub fn presented(text: &[u8]) -> Option<Self> {
         let possible = !text.is_empty() && text.len() <= IMPORTED_KEY_MAX && all(text, u8::is_ascii_graphic);
-        let plain = possible.then(|| Self(Zeroizing::new(text.to_vec())))?;
-        (!text.starts_with(KEY_PREFIX.as_bytes()) || plain.id().is_some()).then_some(plain)
+        let id = id_in(text);
+        let well_formed = possible && (id.is_some() || !text.starts_with(KEY_PREFIX.as_bytes()));
+        well_formed.then(|| Self { text: Zeroizing::new(text.to_vec()), id })
     }
 
     /// The id in the text, if the text is a well-formed key of Claviger's own.
     #[must_use]
     pub fn id(&self) -> Option<KeyId> {
-        // Every part has its place, so nothing is searched for: every request with such a key comes by.
-        let (body, checksum) = self.0.split_at_checked(KEY_LENGTH - CHECKSUM_LENGTH)?;
-        let (id, rest) = body.strip_prefix(KEY_PREFIX.as_bytes())?.split_at_checked(ID_LENGTH)?;
-        let secret = rest.strip_prefix(b"_")?;
-        let well_formed = all(secret, u8::is_ascii_alphanumeric) && checksum == base62_of_checksum(body);
-        if well_formed { std::str::from_utf8(id).ok()?.parse().ok() } else { None }
+        self.id
     }
 
     /// The text, for the one place that shows a new key to the person who asked for it.
     #[must_use]
     pub fn reveal(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("a key's text is ASCII: both constructors see to it")
+        std::str::from_utf8(&self.text).expect("a key's text is ASCII: both constructors see to it")
     }
 }
 
@@ -77,6 +76,15 @@ impl fmt::Debug for PlainKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PlainKey(…)")
     }
+}
+
+/// The id in a key's text. Every part of it has its place, so nothing is searched for: every request with such a key comes by.
+fn id_in(text: &[u8]) -> Option<KeyId> {
+    let (body, checksum) = text.split_at_checked(KEY_LENGTH - CHECKSUM_LENGTH)?;
+    let (id, rest) = body.strip_prefix(KEY_PREFIX.as_bytes())?.split_at_checked(ID_LENGTH)?;
+    let secret = rest.strip_prefix(b"_")?;
+    let well_formed = all(secret, u8::is_ascii_alphanumeric) && checksum == base62_of_checksum(body);
+    if well_formed { std::str::from_utf8(id).ok()?.parse().ok() } else { None }
 }
 
 /// Whether all bytes are of this kind. Looks at each of them, without a branch: that is done many bytes at a time.
@@ -122,7 +130,7 @@ impl KeyDigest {
     #[must_use]
     pub fn of(plain: &PlainKey) -> Self {
         let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest::digest(&digest::SHA256, &plain.0).as_ref());
+        bytes.copy_from_slice(digest::digest(&digest::SHA256, &plain.text).as_ref());
         Self(bytes)
     }
 
