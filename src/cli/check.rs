@@ -168,7 +168,7 @@ impl Policies {
     async fn of(survey: &Survey) -> Self {
         let mut found = Self::default();
         let settings = &survey.settings;
-        if is_sound(survey, "policies.") {
+        if is_sound(survey, "policies.dir") {
             found.read_dir(settings);
         }
         if is_sound(survey, "store.url") {
@@ -189,18 +189,11 @@ impl Policies {
     }
 
     fn read_dir(&mut self, settings: &Settings) {
-        match settings.policies.dir.as_deref().map_or(Ok(Vec::new()), policy::read_dir) {
-            Ok(sources) => {
-                let names = sources.iter().filter_map(|source| source.file.as_ref()).map(|file| file.display().to_string());
-                self.files.extend(names);
-                self.sources.extend(sources);
-                self.findings.extend(settings.policies.dir.as_deref().map(policy::tests_alone).unwrap_or_default());
-            }
-            Err(faults) => {
-                self.files.extend(faults.iter().map(|fault| fault.policy.clone()));
-                self.findings.extend(faults);
-            }
-        }
+        let found = settings.policies.dir.as_deref().map(policy::survey_dir).unwrap_or_default();
+        let names = found.sources.iter().filter_map(|source| source.file.as_ref()).map(|file| file.display().to_string());
+        self.files.extend(names.chain(found.findings.iter().map(|finding| finding.policy.clone())));
+        self.sources.extend(found.sources);
+        self.findings.extend(found.findings);
     }
 
     async fn read_store(&mut self, settings: &Settings) {

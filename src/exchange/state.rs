@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::model::{LoginPolicy, Snapshot};
-use crate::policy::{PolicyFault, PolicyLimits, PolicySet, PolicySource, Reads, SharedInput};
+use crate::policy::{self, PolicyFault, PolicyLimits, PolicySet, PolicySource, Reads, SharedInput};
 use crate::token::KeyRing;
 
 /// The policies in force, or why there are none. Without them nobody whom they concern gets a credential.
@@ -86,9 +86,14 @@ pub(super) fn limits(settings: &Settings) -> PolicyLimits {
     PolicyLimits { time: settings.policies.time_limit, memory: settings.policies.memory_limit }
 }
 
-/// The policies of the directory, if there is one.
+/// The policies of the directory, if there is one. What looks like a policy there and is none is logged.
 pub(super) fn policy_files(dir: Option<&Path>) -> Result<Vec<PolicySource>, Vec<PolicyFault>> {
-    dir.map_or(Ok(Vec::new()), crate::policy::read_dir)
+    let found = dir.map(policy::survey_dir).unwrap_or_default();
+    let (faults, warnings): (Vec<_>, Vec<_>) = found.findings.into_iter().partition(PolicyFault::is_error);
+    for PolicyFault { policy, reason, hint, .. } in warnings {
+        tracing::warn!(file = policy, reason, hint, "something in the directory of policies does not count");
+    }
+    if faults.is_empty() { Ok(found.sources) } else { Err(faults) }
 }
 
 /// Checks and compiles the policies of both origins together; those that are in force already are not compiled again.

@@ -1,41 +1,58 @@
 //! Policies in files.
 
-use std::fs;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::fault::{PolicyFault, Severity};
 use super::{PolicySource, text};
 use crate::model::PolicyName;
 
-/// Reads `*.rego` of a directory (not `*_test.rego`), sorted by file name; the policy's name is the file's name without `.rego`.
-/// Directories within are not entered, and names that begin with a dot are passed over: a mounted `ConfigMap` keeps its history there.
+/// What a directory of policies holds.
+#[derive(Clone, Debug, Default)]
+pub struct Directory {
+    /// What can be read, sorted by file name.
+    pub sources: Vec<PolicySource>,
+    /// What cannot be read, by the file: errors. What looks like a policy or its tests and does not count: warnings.
+    pub findings: Vec<PolicyFault>,
+}
+
+/// Reads `*.rego` of a directory (not `*_test.rego`); the policy's name is the file's name without `.rego`. Directories within are not
+/// entered, and names that begin with a dot are passed over: a mounted `ConfigMap` keeps its history there.
+#[must_use]
+pub fn survey_dir(dir: &Path) -> Directory {
+    let entries = match entries(dir) {
+        Ok(entries) => entries,
+        Err(fault) => return Directory { sources: Vec::new(), findings: vec![fault] },
+    };
+    let mut found = read_files(&entries, |name| !name.ends_with(TEST_ENDING));
+    found.findings.extend(entries.iter().filter_map(|path| passed_over(path)));
+    found.findings.extend(entries.iter().filter_map(|path| alone(path, &entries)));
+    found
+}
+
+/// Does what [`survey_dir`] does, for those who want all of it or nothing.
 ///
 /// # Errors
 /// Every file that cannot be read, or whose name is not a policy's name.
 pub fn read_dir(dir: &Path) -> Result<Vec<PolicySource>, Vec<PolicyFault>> {
-    read_files(dir, |name| !name.ends_with(TEST_ENDING))
+    survey_dir(dir).sound()
 }
 
 /// Reads `*_test.rego` of a directory in the same way.
 pub(super) fn read_tests(dir: &Path) -> Result<Vec<PolicySource>, Vec<PolicyFault>> {
-    read_files(dir, |name| name.ends_with(TEST_ENDING))
+    read_files(&entries(dir).map_err(|fault| vec![fault])?, |name| name.ends_with(TEST_ENDING)).sound()
 }
 
-/// Tells of every `NAME_test.rego` of a directory that has no `NAME.rego` beside it. What cannot be read is told of by [`read_dir`].
-#[must_use]
-pub fn tests_alone(dir: &Path) -> Vec<PolicyFault> {
-    let policies = read_dir(dir).unwrap_or_default();
-    let tests = read_tests(dir).unwrap_or_default();
-    let about = |tests: &PolicySource| tests.name.as_str().strip_suffix("_test").unwrap_or_default().to_owned();
-    let alone = tests.iter().filter(|tests| !policies.iter().any(|policy| policy.name.as_str() == about(tests)));
-    let warning = |tests: &PolicySource| {
-        PolicyFault::of(&tests.place(), format!("there is no {}.rego that these would be tests of", about(tests)))
-            .hint("a file whose name ends in `_test.rego` is never a policy: rename it if it should be one")
-            .weighing(Severity::Warning)
-    };
-    alone.map(warning).collect()
+impl Directory {
+    /// The policies if nothing is wrong, else everything that is.
+    fn sound(self) -> Result<Vec<PolicySource>, Vec<PolicyFault>> {
+        let faults: Vec<PolicyFault> = self.findings.into_iter().filter(PolicyFault::is_error).collect();
+        if faults.is_empty() { Ok(self.sources) } else { Err(faults) }
+    }
 }
 
+const ENDING: &str = ".rego";
 const TEST_ENDING: &str = "_test.rego";
 
 /// The file that a file of tests is about; `None` for the store's policies.
@@ -50,25 +67,83 @@ pub(super) fn siblings(file: &Path) -> (PathBuf, PathBuf) {
     (file.with_file_name(format!("{stem}.rego")), file.with_file_name(format!("{stem}{TEST_ENDING}")))
 }
 
-fn read_files(dir: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PolicySource>, Vec<PolicyFault>> {
-    let of_dir =
-        |error: std::io::Error| vec![PolicyFault::of(&dir.display().to_string(), format!("the directory cannot be read: {error}"))];
-    let entries = fs::read_dir(dir).and_then(Iterator::collect::<std::io::Result<Vec<_>>>).map_err(of_dir)?;
-    let mut files: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).filter(|path| is_module(path, &wanted)).collect();
-    files.sort();
-    let (mut sources, mut faults) = (Vec::new(), Vec::new());
-    for file in files {
-        match read(&file) {
-            Ok(source) => sources.push(source),
-            Err(fault) => faults.push(fault),
-        }
-    }
-    if faults.is_empty() { Ok(sources) } else { Err(faults) }
+/// What is in the directory, sorted, but for what is hidden.
+fn entries(dir: &Path) -> Result<Vec<PathBuf>, PolicyFault> {
+    let of_dir = |error: io::Error| PolicyFault::of(&dir.display().to_string(), format!("the directory cannot be read: {error}"));
+    let entries = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(of_dir)?;
+    let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).filter(|path| !name_of(path).starts_with('.')).collect();
+    paths.sort();
+    Ok(paths)
 }
 
-fn is_module(path: &Path, wanted: impl Fn(&str) -> bool) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    path.extension().is_some_and(|extension| extension == "rego") && !name.starts_with('.') && wanted(name) && path.is_file()
+/// Replacement characters stand where the name is not UTF-8.
+fn name_of(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
+}
+
+fn read_files(entries: &[PathBuf], wanted: impl Fn(&str) -> bool) -> Directory {
+    let mut found = Directory::default();
+    for path in entries.iter().filter(|path| name_of(path).ends_with(ENDING) && wanted(&name_of(path))) {
+        // Only what is certainly a directory is passed over: a link that leads nowhere may have been a `deny`.
+        if path.is_dir() {
+            continue;
+        }
+        match read(path) {
+            Ok(source) => found.sources.push(source),
+            Err(fault) => found.findings.push(fault),
+        }
+    }
+    found
+}
+
+/// A warning about what somebody may have meant to be a policy.
+fn passed_over(path: &Path) -> Option<PolicyFault> {
+    let warning = |reason: &str, hint: &str| {
+        Some(PolicyFault::of(&path.display().to_string(), reason.to_owned()).hint(hint).weighing(Severity::Warning))
+    };
+    let name = name_of(path);
+    if path.is_dir() {
+        return match name.ends_with(ENDING) {
+            true => warning("this is a directory, and no policy", "put the file itself here"),
+            false if holds_policies(path, DEPTH) => {
+                warning("directories are not entered, and there are `.rego` files in this one", "put the files themselves here")
+            }
+            false => None,
+        };
+    }
+    match is_module(&name) && !name.ends_with(ENDING) {
+        true => warning("this is no policy: its name does not end in `.rego` in small letters", "rename it if it should be one"),
+        false => None,
+    }
+}
+
+/// How deep directories are looked into for the sake of a warning.
+const DEPTH: u8 = 4;
+
+fn holds_policies(dir: &Path, depth: u8) -> bool {
+    // What cannot be read gives no warning: it would not have been read anyway.
+    fs::read_dir(dir).into_iter().flatten().flatten().any(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        // Links are not followed: they may lead round in circles.
+        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        !name.starts_with('.') && if is_dir { depth > 0 && holds_policies(&entry.path(), depth - 1) } else { is_module(&name) }
+    })
+}
+
+fn is_module(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("rego"))
+}
+
+/// A warning about tests without the policy that they would be tests of.
+fn alone(path: &Path, entries: &[PathBuf]) -> Option<PolicyFault> {
+    let policy = siblings(path).0;
+    if !name_of(path).ends_with(TEST_ENDING) || entries.contains(&policy) {
+        return None;
+    }
+    let warning = PolicyFault::of(&path.display().to_string(), format!("there is no {} that these would be tests of", name_of(&policy)))
+        .hint("a file whose name ends in `_test.rego` is never a policy: rename it if it should be one");
+    Some(warning.weighing(Severity::Warning))
 }
 
 /// Reads one file, whatever its name ends in.
@@ -78,7 +153,12 @@ pub(super) fn read(file: &Path) -> Result<PolicySource, PolicyFault> {
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let name: PolicyName = stem.parse().map_err(|invalid: crate::model::Invalid| fault(invalid.to_string()))?;
     // Looked at before it is read: a file of many gigabytes is no policy.
-    let size = fs::metadata(file).map_err(|error| fault(format!("the file cannot be read: {error}")))?.len();
+    let metadata = fs::metadata(file).map_err(|error| fault(format!("the file cannot be read: {error}")))?;
+    if !metadata.is_file() {
+        // A pipe would keep whoever reads it waiting.
+        return Err(fault("this is not a file".to_owned()));
+    }
+    let size = metadata.len();
     if size > text::TEXT_MAX as u64 {
         return Err(fault(format!("the file has {size} bytes; at most {} are taken", text::TEXT_MAX)));
     }
@@ -102,13 +182,49 @@ mod tests {
     }
 
     #[test]
-    fn every_file_that_cannot_be_read_is_named() {
+    fn every_file_that_cannot_be_read_is_named_and_hides_no_other() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("binary.rego"), [0xff, 0xfe]).unwrap();
         fs::write(dir.path().join("long.rego"), vec![b'#'; text::TEXT_MAX + 1]).unwrap();
+        fs::write(dir.path().join("sound.rego"), "package spacelift\n").unwrap();
         let faults = read_dir(dir.path()).unwrap_err();
         assert_eq!(faults.len(), 2);
         assert!(faults[0].policy.ends_with("binary.rego") && faults[1].reason.contains("at most"));
+        let found = survey_dir(dir.path());
+        assert_eq!((found.sources.len(), found.findings.len()), (1, 2));
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_a_fault_and_not_an_absent_policy() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("gone", dir.path().join("deny.rego")).unwrap();
+        std::os::unix::fs::symlink("deny_test.rego", dir.path().join("deny_test.rego")).unwrap();
+        let faults = read_dir(dir.path()).unwrap_err();
+        assert!(faults.len() == 1 && faults[0].policy.ends_with("deny.rego") && faults[0].reason.contains("cannot be read"), "{faults:?}");
+        assert_eq!(read_tests(dir.path()).unwrap_err().len(), 1);
+    }
+
+    #[test]
+    fn what_is_neither_file_nor_directory_is_a_fault() {
+        let dir = tempfile::tempdir().unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("deny.rego")).unwrap();
+        assert_eq!(read_dir(dir.path()).unwrap_err()[0].reason, "this is not a file");
+    }
+
+    #[test]
+    fn what_looks_like_a_policy_and_is_passed_over_is_told_of() {
+        let dir = tempfile::tempdir().unwrap();
+        for (within, name) in [("sub/deeper", "deny.rego"), ("deny.rego", "x"), ("notes", "x.txt"), ("..2026", "deny.rego"), ("", "b.REGO")] {
+            fs::create_dir_all(dir.path().join(within)).unwrap();
+            fs::write(dir.path().join(within).join(name), "package spacelift\n").unwrap();
+        }
+        std::os::unix::fs::symlink("..2026", dir.path().join("..data")).unwrap();
+        std::os::unix::fs::symlink("..data/deny.rego", dir.path().join("a.rego")).unwrap();
+        let found = survey_dir(dir.path());
+        assert_eq!(found.sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>(), ["a"]);
+        let told: Vec<_> = found.findings.iter().map(|finding| finding.policy.rsplit_once('/').unwrap().1).collect();
+        assert_eq!(told, ["b.REGO", "deny.rego", "sub"]);
+        assert!(found.findings.iter().all(|finding| finding.severity == Severity::Warning), "{:?}", found.findings);
     }
 
     #[test]
@@ -117,7 +233,7 @@ mod tests {
         for name in ["a.rego", "a_test.rego", "b_test.rego"] {
             fs::write(dir.path().join(name), "package spacelift\n").unwrap();
         }
-        let told = tests_alone(dir.path());
+        let told = survey_dir(dir.path()).findings;
         assert_eq!(told.len(), 1);
         assert!(told[0].policy.ends_with("b_test.rego") && told[0].reason.contains("no b.rego") && !told[0].is_error(), "{told:?}");
     }

@@ -45,7 +45,7 @@ use std::time::Duration;
 use crate::model::{LoginPolicy, PolicyName, RegoVersion};
 
 pub use analysis::{Facet, Reads, truncated};
-pub use directory::{read_dir, tests_alone};
+pub use directory::{Directory, read_dir, survey_dir};
 pub use evaluator::Evaluator;
 pub use fault::{PolicyFault, Severity};
 pub use input::{LoginInput, SharedInput};

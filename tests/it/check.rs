@@ -91,6 +91,21 @@ fn a_directory_of_policies_that_is_not_there_is_a_fault() {
 }
 
 #[test]
+fn a_policy_that_cannot_be_read_hides_no_other_fault_and_neither_does_a_limit() {
+    let dir = place("[policies]\ndir = \"policies\"\ntime_limit = \"1h\"\n", Some(BROKEN_POLICY));
+    std::os::unix::fs::symlink("gone", dir.path().join("policies/deny.rego")).unwrap();
+    std::fs::write(dir.path().join("policies/late.REGO"), SOUND_POLICY).unwrap();
+
+    let done = check(&dir, &[]);
+
+    let stderr = said(&done.stderr);
+    for told in ["policies.time_limit", "members.rego:", "deny.rego\n", "late.REGO\n"] {
+        assert!(stderr.contains(told), "{told}: {stderr}");
+    }
+    assert!(stderr.contains("the policies have 2 faults"), "{stderr}");
+}
+
+#[test]
 fn programs_get_one_object_with_every_fault() {
     let dir = place("[token]\ntll = \"30s\"\n[policies]\ndir = \"policies\"\n", Some(BROKEN_POLICY));
 

@@ -810,6 +810,22 @@ async fn policy_files_are_read_anew_and_a_broken_one_leaves_the_old_ones_in_forc
 }
 
 #[tokio::test]
+async fn a_policy_whose_link_leads_nowhere_stays_in_force_as_it_was() {
+    let files = tempfile::TempDir::new().unwrap();
+    let target = files.path().join("target");
+    let deny = |login: &str| fs::write(&target, format!("package spacelift\n\ndeny if input.session.login == \"{login}\"\n")).unwrap();
+    deny("cd");
+    std::os::unix::fs::symlink(&target, files.path().join("gate.rego")).unwrap();
+    let world = World::with(|settings| settings.policies.dir = Some(files.path().to_owned())).await;
+    let key = deployer(&world).await;
+    deny("ci");
+    world.exchange.reload().await.unwrap();
+    fs::remove_file(&target).unwrap();
+    assert!(matches!(world.exchange.reload().await, Err(ExchangeError::Policies(faults)) if faults.len() == 1));
+    assert_eq!(refused(world.ask(key.digest).await).code(), "denied");
+}
+
+#[tokio::test]
 async fn a_policy_of_the_store_named_like_a_file_refuses_until_one_of_them_goes() {
     let files = tempfile::TempDir::new().unwrap();
     fs::write(files.path().join("gate.rego"), "package spacelift\n\ndeny if false\n").unwrap();
