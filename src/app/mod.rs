@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use self::watch::Watch;
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{Faults, Settings, Weight};
 use crate::exchange::{Exchange, ExchangeError};
 use crate::ops::{self, OpsState};
 use crate::proxy::{self, Proxy};
@@ -125,14 +125,26 @@ impl App {
     }
 
     /// Reads login policies and signing keys anew. A fault is logged and counted, and leaves the old ones in force.
-    pub async fn reload(&self) {
-        reload(&self.exchange).await;
+    ///
+    /// `restart` names the keys of the configuration whose new values only a restart puts in force: while there are any, the reload has
+    /// not done what was asked of it, and counts as failed, whatever could be read anew.
+    pub async fn reload(&self, restart: &[&str]) {
+        // Logged and counted there.
+        let _ = self.exchange.reload().await;
+        for key in restart {
+            tracing::warn!(key, "this key of the configuration has changed, which needs a restart: the old value stays in force");
+        }
+        if !restart.is_empty() {
+            self.metrics.config_reload(false);
+        }
     }
 
     /// Notes that a new configuration was not taken, and why.
-    pub fn reload_refused(&self, why: &str) {
+    pub fn reload_refused(&self, faults: &Faults) {
         self.metrics.config_reload(false);
-        tracing::error!(why, "the configuration has faults, the old one stays in force");
+        for fault in faults {
+            fault.log(Weight::Fault, "the configuration has a fault, the old one stays in force");
+        }
     }
 
     /// Not ready, no new connections, what runs is finished within `drain_timeout`; then everything ends.
@@ -184,12 +196,6 @@ async fn bind(listener: &'static str, address: SocketAddr) -> Result<TcpListener
 async fn reload_on_change(mut watch: Watch, exchange: Arc<Exchange>) {
     loop {
         watch.changed().await;
-        reload(&exchange).await;
-    }
-}
-
-async fn reload(exchange: &Exchange) {
-    if exchange.reload().await.is_ok() {
-        tracing::info!("login policies and signing keys have been read anew");
+        let _ = exchange.reload().await;
     }
 }

@@ -1,11 +1,12 @@
 //! Where a command finds its configuration, and how what is wrong with it is shown.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::failure::Failure;
 use super::output::{Format, Output};
-use crate::config::{Colour, Faults, Finding, Settings, Survey, Weight, environment};
+use crate::app::App;
+use crate::config::{Colour, Faults, Finding, Loaded, Settings, Survey, Values, Weight, environment};
 use crate::policy::PolicyFault;
 
 /// Which configuration.
@@ -25,9 +26,9 @@ impl Configured {
         self.config.clone().or_else(|| std::env::var_os("CLAVIGER_CONFIG").map(PathBuf::from))
     }
 
-    /// The settings to run on. What is odd is said; what is wrong is shown, all of it, and is a failure.
-    pub(crate) fn settings(&self, out: &Output) -> Result<Settings, Failure> {
-        settings(self.file().as_deref(), &self.flags, out)
+    /// The file and the flags, to be read now and at every reload.
+    pub(crate) fn sources(&self) -> Sources {
+        Sources { file: self.file(), flags: self.flags.clone() }
     }
 
     /// The settings as far as they can be read, with all that is wrong or odd.
@@ -36,20 +37,46 @@ impl Configured {
     }
 }
 
-/// The settings to run on, by this file, the environment and these flags.
-pub(crate) fn settings(file: Option<&Path>, flags: &[(String, String)], out: &Output) -> Result<Settings, Failure> {
-    match Settings::load(file, environment(), flags) {
-        Ok(loaded) => {
-            show(&loaded.warnings, Weight::Warning);
-            Ok(loaded.settings)
-        }
-        Err(faults) => {
-            match out.format() {
-                Format::Table => show(&faults, Weight::Fault),
-                Format::Json => out.faults(&faults.iter().collect::<Vec<_>>())?,
+/// What a running process is configured by, besides the environment.
+pub(crate) struct Sources {
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) flags: Vec<(String, String)>,
+}
+
+impl Sources {
+    /// The settings to run on. What is odd is said; what is wrong is shown, all of it, and is a failure.
+    pub(crate) fn load(&self, out: &Output) -> Result<Loaded, Failure> {
+        match self.read() {
+            Ok(loaded) => {
+                show(&loaded.warnings, Weight::Warning);
+                Ok(loaded)
             }
-            Err(Failure::usage(sentence(&faults)))
+            Err(faults) => {
+                match out.format() {
+                    Format::Table => show(&faults, Weight::Fault),
+                    Format::Json => out.faults(&faults.iter().collect::<Vec<_>>())?,
+                }
+                Err(Failure::usage(sentence(&faults)))
+            }
         }
+    }
+
+    /// Reads policies and signing keys anew if the configuration is without fault. What else has changed in it since it said `in_force`
+    /// needs a restart. All of it is logged: what a process says while it runs goes where its log goes.
+    pub(crate) async fn reload(&self, app: &App, in_force: &Values) {
+        match self.read() {
+            Ok(loaded) => {
+                for warning in &loaded.warnings {
+                    warning.log(Weight::Warning, "the configuration may not do what it seems to");
+                }
+                app.reload(&in_force.restart_keys(&loaded.values)).await;
+            }
+            Err(faults) => app.reload_refused(&faults),
+        }
+    }
+
+    fn read(&self) -> Result<Loaded, Faults> {
+        Settings::load(self.file.as_deref(), environment(), &self.flags)
     }
 }
 
@@ -81,6 +108,6 @@ pub(crate) fn show_policies(faults: &[PolicyFault]) {
 
 /// Reads `KEY=VALUE`.
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("it looks like `proxy.listen=127.0.0.1:8080`")?;
+    let (key, value) = text.split_once('=').ok_or("it must look like `proxy.listen=127.0.0.1:8080`")?;
     Ok((key.trim().to_owned(), value.to_owned()))
 }

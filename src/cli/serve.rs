@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::output::Output;
 use crate::app::{App, AppError};
 use crate::clock::{Clock, SystemClock};
-use crate::config::Settings;
+use crate::config::{Loaded, Settings};
 use crate::exchange::ExchangeError;
 use crate::model::{Actor, KeyDigest, Mutation, NewKey, PlainKey, SpaceId, SystemRole};
 use crate::store::{self, Page, Store, StoreError};
@@ -32,7 +32,8 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
-        let settings = self.configured.settings(out)?;
+        let sources = self.configured.sources();
+        let Loaded { settings, values, .. } = sources.load(out)?;
         telemetry::init(settings.log);
         // Before anything listens: a stop that comes during the start must not be lost.
         let mut signals = Signals::listen()?;
@@ -44,18 +45,10 @@ impl Serve {
         }
         let app = start(&settings, store, clock, out).await?;
         while let Signal::Reload = signals.next().await {
-            self.reload(&app, out).await;
+            sources.reload(&app, &values).await;
         }
         drain(app, signals).await;
         Ok(())
-    }
-
-    /// Reads policies and signing keys anew if the configuration is without fault. What else has changed in it needs a restart.
-    async fn reload(&self, app: &App, out: &Output) {
-        match self.configured.settings(out) {
-            Ok(_) => app.reload().await,
-            Err(failure) => app.reload_refused(&failure.to_string()),
-        }
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) fn sift(overrides: &mut Vec<Override>, schema: &Reader<'_>) -> Vec<Co
             true if variable(&over.key) == *name => return true,
             true => Some(variable(&over.key)),
             false if over.key.contains('.') => return true,
-            false => schema.known.iter().map(|key| variable(key)).find(|meant| meant.replace("__", "_") == *name),
+            false => schema.known.keys().map(|key| variable(key)).find(|meant| meant.replace("__", "_") == *name),
         };
         faults.extend(meant.map(|meant| Complaint {
             at: over.name.clone(),

@@ -104,6 +104,26 @@ impl Paint {
     }
 }
 
+impl Finding {
+    /// Makes the finding one event of the log, `what` being its message.
+    pub fn log(&self, weight: Weight, what: &'static str) {
+        let (mut file, mut line, mut column) = (None, None, None);
+        match &self.place {
+            Place::File { file: name, line: number, column: character, .. } => {
+                (file, line, column) = (Some(name.display().to_string()), Some(*number), Some(*character));
+            }
+            Place::WholeFile(name) => file = Some(name.display().to_string()),
+            Place::Variable { .. } | Place::Flag { .. } => {}
+        }
+        let (place, key, reason, hint) = (self.place.to_string(), &self.key, &self.message, &self.suggestion);
+        match weight {
+            Weight::Fault => tracing::error!(place, file, line, column, key, reason, hint, "{what}"),
+            Weight::Warning => tracing::warn!(place, file, line, column, key, reason, hint, "{what}"),
+            Weight::Note => tracing::info!(place, file, line, column, key, reason, hint, "{what}"),
+        }
+    }
+}
+
 /// Messages quote what was written: nothing of it may steer a terminal.
 fn printable(text: &str) -> String {
     text.chars().map(|character| if steers(character) { char::REPLACEMENT_CHARACTER } else { character }).collect()

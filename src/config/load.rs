@@ -1,6 +1,6 @@
 //! From a file, variables and flags to settings, or to everything that is wrong with them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use toml::de::DeTable;
@@ -17,9 +17,15 @@ use super::value::{Origin, Table, table_of};
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub settings: Settings,
+    /// What they say, key by key.
+    pub values: Values,
     /// Remarks that keep nothing from starting.
     pub warnings: Vec<Finding>,
 }
+
+/// What each key says, to be held against what it said before.
+#[derive(Clone, Debug, Default)]
+pub struct Values(BTreeMap<String, String>);
 
 /// A look at a configuration that may be wrong: what `claviger check` works with. Nothing may run on it.
 #[derive(Clone, Debug)]
@@ -28,6 +34,7 @@ pub struct Survey {
     pub settings: Settings,
     /// Everything that is wrong.
     pub faults: Option<Faults>,
+    values: Values,
     /// Remarks that keep nothing from starting.
     pub warnings: Vec<Finding>,
 }
@@ -70,21 +77,30 @@ impl Settings {
 
     /// Every key, dotted, in alphabetical order.
     pub fn keys() -> Vec<String> {
-        asked(|reader| reader.known.into_iter().collect())
+        asked(|reader| reader.known.into_keys().collect())
     }
 }
 
 impl Survey {
     fn nothing(fault: Finding) -> Self {
-        Self { settings: Settings::default(), faults: Some(fault.into()), warnings: Vec::new() }
+        Self { settings: Settings::default(), faults: Some(fault.into()), values: Values::default(), warnings: Vec::new() }
     }
 
     /// What may be run on, if nothing is wrong.
     fn sound(self) -> Result<Loaded, Faults> {
         match self.faults {
             Some(faults) => Err(faults),
-            None => Ok(Loaded { settings: self.settings, warnings: self.warnings }),
+            None => Ok(Loaded { settings: self.settings, values: self.values, warnings: self.warnings }),
         }
+    }
+}
+
+impl Values {
+    /// The keys, dotted, that the other values say something else of, if whoever runs on these must start again to follow them.
+    /// `login.strategy` is not among them: it is what a new store begins with, and a restart changes nothing about a store.
+    pub fn restart_keys<'a>(&'a self, other: &Self) -> Vec<&'a str> {
+        let differs = |(key, value): &(&String, &String)| other.0.get(*key) != Some(value) && *key != "login.strategy";
+        self.0.iter().filter(differs).map(|(key, _)| key.as_str()).collect()
     }
 }
 
@@ -126,7 +142,8 @@ fn survey(source: Source<'_>, layers: &[Override], misspelt: Vec<Complaint>) -> 
     faults.retain(|fault| !matches!(&fault.place, Place::File { line, .. } if broken_lines.contains(line)));
     faults.extend(syntax);
     faults.sort_by(|a, b| a.place.order().cmp(&b.place.order()));
-    Survey { settings, faults: Faults::of(faults), warnings: reader.warnings.into_iter().map(place).collect() }
+    let warnings = reader.warnings.into_iter().map(place).collect();
+    Survey { settings, faults: Faults::of(faults), values: Values(reader.known), warnings }
 }
 
 fn place(source: Source<'_>, at: &Origin) -> Place {

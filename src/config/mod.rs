@@ -33,7 +33,7 @@ pub use cache::CacheSettings;
 pub use environment::environment;
 pub use finding::{Colour, Faults, Finding, Weight};
 pub use limits::LimitSettings;
-pub use load::{Loaded, Survey};
+pub use load::{Loaded, Survey, Values};
 pub use log::{AccessLog, LogFormat, LogSettings};
 pub use login::LoginSettings;
 pub use ops::OpsSettings;

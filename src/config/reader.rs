@@ -2,7 +2,8 @@
 //!
 //! Reading *is* the schema. There is no second list of keys that could drift from the first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use super::value::{Origin, Table, Value};
@@ -36,8 +37,8 @@ pub(super) struct Reader<'a> {
     overrides: &'a [Override],
     /// What relative paths are relative to.
     base: &'a Path,
-    /// Every key that was asked for, dotted.
-    pub(super) known: BTreeSet<String>,
+    /// Every key that was asked for, dotted, with the value that counts, written out so that two can be compared.
+    pub(super) known: BTreeMap<String, String>,
     /// Keys and sections that are understood but not served, each with the reason.
     refused: Vec<(String, &'static str)>,
     pub(super) faults: Vec<Complaint>,
@@ -53,7 +54,7 @@ pub(super) struct Section<'r, 'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(table: &'a Table, overrides: &'a [Override], base: &'a Path) -> Self {
-        let (known, refused) = (BTreeSet::new(), Vec::new());
+        let (known, refused) = (BTreeMap::new(), Vec::new());
         Self { table, overrides, base, known, refused, faults: Vec::new(), warnings: Vec::new() }
     }
 
@@ -108,7 +109,7 @@ impl<'a> Reader<'a> {
         for (name, entry) in self.table {
             if let Some(reason) = self.refusal(name) {
                 found.push(complaint(&entry.key, name, reason, None));
-            } else if self.known.contains(name) {
+            } else if self.known.contains_key(name) {
                 // The key's own reader has looked at the value.
             } else if !self.is_section(name) {
                 let suggestion = Some(self.instead_of_top(name, &entry.value));
@@ -119,7 +120,7 @@ impl<'a> Reader<'a> {
                     let key = format!("{name}.{inner}");
                     if let Some(reason) = self.refusal(&key) {
                         found.push(complaint(&inner_entry.key, &key, reason, None));
-                    } else if !self.known.contains(&key) {
+                    } else if !self.known.contains_key(&key) {
                         found.push(complaint(&inner_entry.key, &key, "there is no such key", Some(self.instead_of(name, inner))));
                     }
                 }
@@ -131,7 +132,7 @@ impl<'a> Reader<'a> {
         for over in self.overrides {
             if let Some(reason) = self.refusal(&over.key) {
                 found.push(complaint(&over.name, &over.key, reason, None));
-            } else if !self.known.contains(&over.key) {
+            } else if !self.known.contains_key(&over.key) {
                 let suggestion = self.instead_of_override(over);
                 found.push(complaint(&over.name, &over.key, "there is no such key", suggestion));
             }
@@ -141,7 +142,7 @@ impl<'a> Reader<'a> {
 
     /// Whether this is a key, or something that is refused with a reason.
     pub(super) fn knows(&self, key: &str) -> bool {
-        self.known.contains(key) || self.refusal(key).is_some()
+        self.known.contains_key(key) || self.refusal(key).is_some()
     }
 
     /// Why this key, or something that it is a part of, is not served.
@@ -155,11 +156,11 @@ impl<'a> Reader<'a> {
     }
 
     fn sections(&self) -> BTreeSet<&str> {
-        self.known.iter().filter_map(|key| key.split_once('.')).map(|(section, _)| section).collect()
+        self.known.keys().filter_map(|key| key.split_once('.')).map(|(section, _)| section).collect()
     }
 
     fn keys_of(&self, section: &str) -> Vec<&str> {
-        self.known.iter().filter_map(|key| key.split_once('.')).filter(|(of, _)| *of == section).map(|(_, name)| name).collect()
+        self.known.keys().filter_map(|key| key.split_once('.')).filter(|(of, _)| *of == section).map(|(_, name)| name).collect()
     }
 
     fn instead_of(&self, section: &str, name: &str) -> String {
@@ -167,7 +168,7 @@ impl<'a> Reader<'a> {
         if let Some(near) = nearest(name, here.iter().copied()) {
             return format!("did you mean `{near}`?");
         }
-        let elsewhere = self.known.iter().find(|key| key.rsplit_once('.').map_or(key.as_str(), |(_, last)| last) == name);
+        let elsewhere = self.known.keys().find(|key| key.rsplit_once('.').map_or(key.as_str(), |(_, last)| last) == name);
         match elsewhere {
             Some(key) => format!("did you mean `{key}`?"),
             None => format!("[{section}] has {}", here.join(", ")),
@@ -182,17 +183,17 @@ impl<'a> Reader<'a> {
                 None => format!("the sections are {}", sections.into_iter().collect::<Vec<_>>().join(", ")),
             };
         }
-        if let Some(near) = nearest(name, self.known.iter().filter(|key| !key.contains('.')).map(String::as_str)) {
+        if let Some(near) = nearest(name, self.known.keys().filter(|key| !key.contains('.')).map(String::as_str)) {
             return format!("did you mean `{near}`?");
         }
-        match self.known.iter().find_map(|key| key.split_once('.').filter(|(_, last)| *last == name)) {
+        match self.known.keys().find_map(|key| key.split_once('.').filter(|(_, last)| *last == name)) {
             Some((section, _)) => format!("did you mean `{name}` in `[{section}]`?"),
             None => format!("keys stand in sections: {}", sections.into_iter().collect::<Vec<_>>().join(", ")),
         }
     }
 
     fn instead_of_override(&self, over: &Override) -> Option<String> {
-        let near = nearest(&over.key, self.known.iter().map(String::as_str))?;
+        let near = nearest(&over.key, self.known.keys().map(String::as_str))?;
         match over.name {
             Origin::VariableName(_) | Origin::Variable(..) => Some(format!("did you mean `{}`?", super::environment::variable(near))),
             Origin::Flag(..) | Origin::FlagKey(_) | Origin::File(_) => Some(format!("did you mean `{near}`?")),
@@ -203,16 +204,21 @@ impl<'a> Reader<'a> {
 impl Section<'_, '_> {
     /// The value of a key: what was set, if it can be read as what is wanted, else the default. A fault is kept for later, so that the
     /// others are found too.
-    pub(super) fn read<T>(&mut self, name: &str, default: T, wanted: impl FnOnce(&Value, &Origin) -> Result<T, Wrongs>) -> T {
+    pub(super) fn read<T: Debug>(&mut self, name: &str, default: T, wanted: impl FnOnce(&Value, &Origin) -> Result<T, Wrongs>) -> T {
         let key = self.key(name);
-        self.reader.known.insert(key.clone());
-        let Some((value, at)) = self.reader.find(&key) else { return default };
+        let value = self.read_key(&key, default, wanted);
+        self.reader.known.insert(key, format!("{value:?}"));
+        value
+    }
+
+    fn read_key<T>(&mut self, key: &str, default: T, wanted: impl FnOnce(&Value, &Origin) -> Result<T, Wrongs>) -> T {
+        let Some((value, at)) = self.reader.find(key) else { return default };
         match wanted(&value, &at) {
             Ok(value) => value,
             Err(Wrongs(wrongs)) => {
                 let complaint = |wrong: Wrong| Complaint {
                     at: wrong.at.unwrap_or_else(|| at.clone()),
-                    key: key.clone(),
+                    key: key.to_owned(),
                     message: wrong.message,
                     suggestion: wrong.suggestion,
                 };
@@ -235,11 +241,14 @@ impl Section<'_, '_> {
     }
 
     /// Where the path of this key leads.
-    pub(super) fn resolve(&self, name: &str, path: PathBuf) -> PathBuf {
-        match self.reader.given(&self.key(name)) {
+    pub(super) fn resolve(&mut self, name: &str, path: PathBuf) -> PathBuf {
+        let key = self.key(name);
+        let path = match self.reader.given(&key) {
             None | Some(Origin::File(_)) => self.reader.base.join(path),
             Some(_) => path,
-        }
+        };
+        self.reader.known.insert(key, format!("{path:?}"));
+        path
     }
 
     /// A key or sub-section that is understood but not served: silence would promise what is not kept.
@@ -261,7 +270,7 @@ fn complaint(at: &Origin, key: &str, message: &str, suggestion: Option<String>) 
 pub(super) fn nearest<'a>(written: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let written = written.to_lowercase().replace('-', "_");
     let allowed = (written.chars().count() / 3).max(1);
-    let scored = candidates.map(|candidate| (strsim::damerau_levenshtein(&written, candidate), candidate));
+    let scored = candidates.map(|candidate| (strsim::damerau_levenshtein(&written, &candidate.to_lowercase()), candidate));
     scored.filter(|(distance, _)| *distance <= allowed).min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }
 

@@ -125,6 +125,51 @@ fn policies_of_a_config_map_are_read_anew_when_its_link_is_swapped() {
     server.until("the warning", |server| server.log().contains("there is no `input.session.logn`"));
 }
 
+/// The events of the log since it serves, all of which are objects.
+fn events(server: &Server) -> Vec<Value> {
+    let log = server.log();
+    // Before it serves it may tell of the first key.
+    let lines = log.lines().skip_while(|line| !line.contains("\"message\":\"serving\""));
+    lines.map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
+}
+
+#[test]
+fn a_reload_of_what_only_a_restart_puts_in_force_says_so_and_counts_as_failed() {
+    let server = Server::start();
+    let metric = |server: &Server, line: &str| http::get(server.ops(), "/metrics", &[]).text().lines().any(|found| found == line);
+    let before = std::fs::read_to_string(server.config()).unwrap();
+    let changed = before.replace("access = \"all\"", "access = \"none\"").replace("[token]", "[token]\nttl = \"30s\"");
+    std::fs::write(server.config(), changed + "[login]\nstrategy = \"login-policies\"\n[policies]\ndir = \"keys\"\n").unwrap();
+
+    server.signal("HUP");
+
+    server.until("the warnings", |server| server.log().matches("needs a restart").count() == 3);
+    let keys: Vec<_> = events(&server).iter().filter_map(|event| event["key"].as_str().map(str::to_owned)).collect();
+    assert_eq!(keys, ["log.access", "policies.dir", "token.ttl"]);
+    server.until("the count", |server| metric(server, "claviger_config_last_reload_success 0"));
+    std::fs::write(server.config(), before).unwrap();
+    server.signal("HUP");
+    server.until("what is in force to be what is configured", |server| metric(server, "claviger_config_last_reload_success 1"));
+    let read = events(&server).iter().filter(|event| event["message"].as_str().unwrap().contains("read anew")).count();
+    assert_eq!(read, 2, "{}", server.log());
+}
+
+#[test]
+fn the_faults_of_a_new_configuration_are_events_of_the_log() {
+    let server = Server::start();
+    std::fs::write(server.config(), "[token]\ntll = \"30s\"\nalgorithm = \"RS265\"\n").unwrap();
+
+    server.signal("HUP");
+
+    server.until("both faults", |server| server.log().matches("the old one stays in force").count() == 2);
+    let events = events(&server);
+    let faults: Vec<_> = events.iter().filter(|event| event["level"] == "ERROR").collect();
+    assert_eq!((&faults[0]["line"], &faults[0]["column"], &faults[0]["key"]), (&2.into(), &1.into(), &"token.tll".into()));
+    assert_eq!((&faults[0]["reason"], &faults[0]["hint"]), (&"there is no such key".into(), &"did you mean `ttl`?".into()));
+    assert!(faults[0]["file"].as_str().unwrap().ends_with("claviger.toml"), "{:?}", faults[0]);
+    assert_eq!(faults[1]["hint"], "did you mean \"RS256\"?");
+}
+
 #[test]
 fn a_start_with_a_broken_policy_is_refused_and_says_where_and_why() {
     let dir = tempfile::tempdir().unwrap();

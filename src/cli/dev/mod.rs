@@ -12,13 +12,13 @@ use anyhow::Context as _;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-use super::configured;
+use super::configured::{self, Sources};
 use super::failure::Failure;
 use super::output::{Format, Output};
 use super::serve::{self, Signal, Signals};
 use crate::app::App;
 use crate::clock::SystemClock;
-use crate::config::Settings;
+use crate::config::{Loaded, Settings};
 use crate::store;
 use crate::telemetry;
 
@@ -39,7 +39,8 @@ pub(crate) struct Dev {
 impl Dev {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         prepare(&self.dir)?;
-        let settings = configured::settings(Some(&self.dir.join("claviger.toml")), &self.flags, out)?;
+        let sources = Sources { file: Some(self.dir.join("claviger.toml")), flags: self.flags };
+        let Loaded { settings, values, .. } = sources.load(out)?;
         telemetry::init(settings.log);
         let mut signals = Signals::listen()?;
 
@@ -52,7 +53,7 @@ impl Dev {
         show(out, &self.dir, &app, &keys)?;
 
         while let Signal::Reload = signals.next().await {
-            app.reload().await;
+            sources.reload(&app, &values).await;
         }
         serve::drain(app, signals).await;
         echo.abort();
