@@ -214,7 +214,8 @@ mod tests {
     #[test]
     fn what_looks_like_a_policy_and_is_passed_over_is_told_of() {
         let dir = tempfile::tempdir().unwrap();
-        for (within, name) in [("sub/deeper", "deny.rego"), ("deny.rego", "x"), ("notes", "x.txt"), ("..2026", "deny.rego"), ("", "b.REGO")] {
+        for (within, name) in [("sub/deeper", "deny.rego"), ("deny.rego", "x"), ("notes", "x.txt"), ("..2026", "deny.rego"), ("", "b.REGO")]
+        {
             fs::create_dir_all(dir.path().join(within)).unwrap();
             fs::write(dir.path().join(within).join(name), "package spacelift\n").unwrap();
         }
