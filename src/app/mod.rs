@@ -157,11 +157,14 @@ impl App {
         if tokio::time::timeout(LAST_SAMPLES, &mut self.sampler).await.is_err() {
             self.sampler.abort();
         }
-        for task in &self.background {
+        for task in self.background {
             task.abort();
+            // One that is on its way has a connection in its hands, which nobody would close in order.
+            let _ = task.await;
         }
         // Bounded by the store's own patience.
         self.exchange.record_uses().await;
+        self.store.close().await;
         let _ = self.ops.stop.send(());
         let _ = self.ops.task.await;
     }

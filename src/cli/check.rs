@@ -206,9 +206,9 @@ impl Policies {
                 Inspected::Open(store) => store,
                 Inspected::Outdated(why) => return Ok(Err(why)),
             };
-            let snapshot = store.snapshot().await?;
-            let names = store::key_names(&*store, NAMED_KEYS_MAX).await?;
-            Ok(Ok((snapshot, names)))
+            let read = async { Ok((store.snapshot().await?, store::key_names(&*store, NAMED_KEYS_MAX).await?)) }.await;
+            store.close().await;
+            read.map(Ok)
         };
         match read.await {
             Ok(Ok((snapshot, names))) => {

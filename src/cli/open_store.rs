@@ -82,11 +82,18 @@ impl Place {
     }
 }
 
-/// An open store, and what it takes to work on it.
+/// An open store, and what it takes to work on it. Dropped, it is closed, however the command ends: the file alone is the store then.
 pub(crate) struct OpenStore {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     place: Place,
+}
+
+impl Drop for OpenStore {
+    fn drop(&mut self) {
+        // A command has one, drops it last, and nobody waits for this thread.
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(self.store.close()));
+    }
 }
 
 impl OpenStore {

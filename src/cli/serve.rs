@@ -54,10 +54,18 @@ impl Serve {
 
 /// Starts, and says where it listens.
 pub(super) async fn start(settings: &Settings, store: Arc<dyn Store>, clock: Arc<dyn Clock>, out: &Output) -> Result<App, Failure> {
-    let app = match App::start_on(settings, store, clock).await {
+    let app = match App::start_on(settings, Arc::clone(&store), clock).await {
         Ok(app) => app,
-        Err(AppError::Exchange(ExchangeError::Policies(faults))) => return Err(out.refused_for(&faults)?),
-        Err(error) => return Err(Failure::Refused(error.into())),
+        Err(error) => {
+            store.close().await;
+            return Err(match error {
+                AppError::Exchange(ExchangeError::Policies(faults)) => out.refused_for(&faults)?,
+                AppError::Bind { listener, .. } => {
+                    Failure::refused(format_args!("{error}; another port: --set {listener}.listen=HOST:PORT"))
+                }
+                error => Failure::Refused(error.into()),
+            });
+        }
     };
     tracing::info!(
         proxy = %app.proxy_address(),

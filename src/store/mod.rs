@@ -101,6 +101,9 @@ pub trait Store: Send + Sync + 'static {
     async fn bindings(&self, page: &Page<BindingId>) -> Result<Vec<Binding>, StoreError>;
     /// Audit entries, newest first, those before `page.after`. Searched: actor, action, resource.
     async fn audit(&self, page: &Page<Revision>) -> Result<Vec<AuditEntry>, StoreError>;
+    /// Puts everything where it belongs for good, and gives up what is open: the end of whoever opened the store. Nothing can be read or
+    /// changed afterwards.
+    async fn close(&self);
 }
 
 /// Of how many keys the names are read for remarks on what policies compare them with: a remark is not worth a million rows.

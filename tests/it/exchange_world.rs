@@ -402,4 +402,8 @@ impl Store for Sluice {
     async fn audit(&self, page: &Page<Revision>) -> Result<Vec<AuditEntry>, StoreError> {
         self.store.audit(page).await
     }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
 }

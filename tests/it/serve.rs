@@ -125,6 +125,26 @@ fn policies_of_a_config_map_are_read_anew_when_its_link_is_swapped() {
     server.until("the warning", |server| server.log().contains("there is no `input.session.logn`"));
 }
 
+#[test]
+fn the_file_alone_is_the_store_once_nobody_has_it_open() {
+    let mut server = Server::start();
+    server.key("ci", &[]);
+    let file = server.dir().join("claviger.db");
+    let log = |file: &std::path::Path| std::fs::metadata(file.with_extension("db-wal")).map_or(0, |log| log.len());
+    server.signal("TERM");
+    assert!(server.wait().success());
+    assert_eq!(log(&file), 0, "after serve");
+    server.key("cd", &[]);
+    assert_eq!(log(&file), 0, "after a command");
+
+    let copy = server.dir().join("copy.db");
+    std::fs::copy(&file, &copy).unwrap();
+
+    let listed = server.run(&["key", "list", "--store", &format!("sqlite://{}", copy.display())]);
+    let names: Vec<_> = listed.as_array().unwrap().iter().map(|key| key["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["root-admin", "ci", "cd"]);
+}
+
 /// The events of the log since it serves, all of which are objects.
 fn events(server: &Server) -> Vec<Value> {
     let log = server.log();

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::store::StoreError;
@@ -60,6 +60,8 @@ pub(super) struct Home {
     inside: Mutex<Inside>,
     /// How often another file has been taken over.
     moves: AtomicU64,
+    /// Whoever opened the store has done with it.
+    closed: AtomicBool,
 }
 
 impl Home {
@@ -70,7 +72,7 @@ impl Home {
         let file = found.ok_or_else(|| named("the file was removed at once".to_owned()))?;
         let log = FileId::at(&log_of(&path)).ok().flatten();
         let inside = Mutex::new(Inside { file, log, origin: None, lost: None });
-        Ok(Self { path, inside, moves: AtomicU64::new(0) })
+        Ok(Self { path, inside, moves: AtomicU64::new(0), closed: AtomicBool::new(false) })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -82,8 +84,16 @@ impl Home {
         self.moves.load(Ordering::Acquire)
     }
 
+    /// From now on nothing is opened.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
     /// Fails while the file is not where it belongs, as far as is known.
     pub(super) fn kept(&self) -> Result<(), StoreError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(StoreError::Unavailable("it has been closed".to_owned()));
+        }
         self.inside().lost.as_ref().map_or(Ok(()), |why| Err(StoreError::Unavailable(why.clone())))
     }
 

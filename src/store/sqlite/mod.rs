@@ -292,6 +292,15 @@ impl Store for SqliteStore {
         let before = page.after.map_or(i64::MAX, rows::number);
         self.all(query_as::<_, AuditRow>(sql::AUDIT).bind(before).bind(page.query.clone()).bind(page.limit), rows::audit).await
     }
+
+    /// SQLite brings the log into the file and takes it away with the last connection, if that is closed in order: then the file alone is
+    /// the store, and can be copied.
+    async fn close(&self) {
+        self.home.close();
+        self.watch.close().await;
+        self.readers.close().await;
+        self.writer.close().await;
+    }
 }
 
 #[cfg(test)]

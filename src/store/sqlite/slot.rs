@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection as _, SqliteConnection};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::home::Home;
@@ -49,6 +49,11 @@ impl Slot {
         self.connection.lock().await.take();
     }
 
+    /// Waits until nobody uses the connection, and for its end.
+    pub(super) async fn close(&self) {
+        end(self.connection.lock().await.take()).await;
+    }
+
     async fn lease_of<'s>(&'s self, mut place: MutexGuard<'s, Option<SqliteConnection>>) -> Result<Lease<'s>, StoreError> {
         self.home.kept()?;
         let connection = match place.take() {
@@ -56,6 +61,16 @@ impl Slot {
             None => connect(&self.options, &self.home).await?,
         };
         Ok(Lease { place, connection })
+    }
+}
+
+/// Closes a connection, and returns when that is done. What stands in the way of a clean end is told and nothing more: every change is on
+/// the disk already.
+pub(super) async fn end(connection: Option<SqliteConnection>) {
+    if let Some(connection) = connection
+        && let Err(error) = connection.close().await
+    {
+        tracing::debug!(%error, "a connection to the store was not closed in order");
     }
 }
 
@@ -92,6 +107,12 @@ impl Readers {
     pub(super) async fn clear(&self) {
         for slot in &self.slots {
             slot.clear().await;
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        for slot in &self.slots {
+            slot.close().await;
         }
     }
 

@@ -38,6 +38,11 @@ impl Watch {
         self.seen.lock().await.take();
     }
 
+    /// No commit is noticed any more.
+    pub(super) async fn close(&self) {
+        slot::end(self.seen.lock().await.take().map(|(connection, _)| connection)).await;
+    }
+
     /// This process has committed.
     pub(super) fn committed(&self) {
         self.own.notify_waiters();
