@@ -114,6 +114,49 @@ fn a_rotated_key_has_two_secrets_for_the_grace_and_one_after_a_cut() {
 }
 
 #[test]
+fn the_text_of_a_key_is_taken_for_no_name_and_no_description_and_is_not_repeated() {
+    let place = Place::new();
+    place.json(&["key", "create", "--name", "ci"]);
+    let made = place.json(&["key", "generate"]);
+    let (secret, id) = (text(&made["key"]), text(&made["id"]));
+    let described = format!("the old one was {secret}");
+
+    for line in [
+        &["key", "create", "--name", secret][..],
+        &["key", "create", "--name", "cd", "--group", secret],
+        &["key", "update", "ci", "--name", secret],
+        &["key", "update", "ci", "--description", &described],
+        &["group", "create", secret],
+        &["space", "create", "production", "--label", secret],
+        &["role", "create", "deployer", "--action", "run:trigger", "--name", secret],
+        &["binding", "create", "--group", secret, "--role", "space-reader", "--space", "root"],
+    ] {
+        let told = place.refused(line);
+        assert!(told.contains("the text of a key in") && !told.contains(&secret[31..]), "{told}");
+    }
+    assert!(place.refused(&["key", "update", "ci", "--name", "clv_ci"]).contains("may not begin with clv_"));
+    assert!(place.refused(&["key", "update", "ci", "--name", &id.to_uppercase()]).contains("may not be a ULID"));
+    assert!(!place.run(&["audit", "-o", "json"]).out.contains(&secret[31..]));
+}
+
+#[test]
+fn a_secret_that_was_to_work_for_longer_than_a_second_rotation_lets_it_is_told_of() {
+    let place = Place::new();
+    place.json(&["key", "create", "--name", "ci"]);
+    let first = place.json(&["key", "rotate", "ci", "--grace", "1h"]);
+    let promised = first["secrets"].as_array().unwrap().iter().find_map(|secret| secret["ends_at"].as_str()).unwrap();
+
+    let table = place.run(&["key", "rotate", "ci", "--grace", "1h"]);
+    let json = place.json(&["key", "rotate", "ci", "--grace", "0"]);
+    let last = place.json(&["key", "rotate", "ci", "--grace", "1h"]);
+
+    assert_eq!(first["cut_short"], Value::Null);
+    assert!(table.err.contains(&format!("was to work until {}Z and no longer works", &promised[..19])), "{}", table.err);
+    assert!(json["cut_short"].as_str().unwrap() > promised, "{json}");
+    assert_eq!(last["cut_short"], Value::Null);
+}
+
+#[test]
 fn a_key_is_renamed_regrouped_and_given_another_end() {
     let place = Place::new();
     place.json(&["key", "create", "--name", "ci", "--group", "a", "--group", "b"]);

@@ -9,6 +9,7 @@ mod keys;
 mod policies;
 mod roles;
 mod spaces;
+mod texts;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -39,6 +40,7 @@ enum Touches {
 pub(super) async fn apply(tables: &mut Tables<'_>, mutation: Mutation, by: &Actor, at: Timestamp) -> Result<Change, StoreError> {
     let at = rows::storable(at);
     let action = mutation.action();
+    texts::check(&mutation)?;
     let had_root_admin = tables.has_working_root_admin().await?;
 
     let effect = write(tables, mutation, at).await?;
