@@ -108,12 +108,21 @@ impl GroupChange {
 
 impl Rotate {
     pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
-        let id = store.key(&self.key).await?.id;
+        let before = store.key(&self.key).await?;
+        let id = before.id;
         let plain = draw::plain_key(id)?;
         let old_ends_at = later(store.now(), self.grace);
         let change = store.apply(Mutation::RotateKey { id, digest: KeyDigest::of(&plain), old_ends_at }).await?;
         let view = KeyView::of(store.key_by_id(id).await?, store.now());
-        show_rotated(&view, &plain, change.revision, out)?;
+        // At most two secrets live: what a rotation before this one has promised to a third ends here.
+        let cut_short = before.secrets.iter().filter_map(|secret| secret.ends_at).filter(|end| *end > change.at).max();
+        show_rotated(&view, &plain, cut_short, change.revision, out)?;
+        if cut_short.is_some() {
+            out.note(format_args!(
+                "warning: the secret before the last one was to work until {} and no longer works: a key has at most two.",
+                shown(cut_short)
+            ));
+        }
         if self.grace.is_zero() {
             out.note("The secret before it no longer works.");
         } else {

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -13,7 +14,7 @@ use crate::cli::open_store::OpenStore;
 use crate::cli::output::{Changed, Output};
 use crate::cli::value::{End, RoleAtSpace};
 use crate::clock::{Clock, SystemClock};
-use crate::model::{Expiry, GroupName, IMPORTED_KEY_MAX, KeyDigest, KeyId, KeyName, Mutation, NewKey, PlainKey};
+use crate::model::{Expiry, GroupName, IMPORTED_KEY_MAX, KeyDigest, KeyId, KeyName, Mutation, NewKey, PlainKey, Revision};
 
 /// What a key is called and what it may do, however its text came about.
 #[derive(Debug, clap::Args)]
@@ -137,8 +138,24 @@ pub(super) fn show_once(view: &KeyView, plain: &PlainKey, as_json: &impl Seriali
 }
 
 /// The same, as JSON, after a rotation.
-pub(super) fn show_rotated(view: &KeyView, plain: &PlainKey, revision: crate::model::Revision, out: &Output) -> Result<(), Failure> {
-    show_once(view, plain, &Changed::now(&WithText { view, key: plain.reveal() }, revision), out)
+pub(super) fn show_rotated(
+    view: &KeyView,
+    plain: &PlainKey,
+    cut_short: Option<Timestamp>,
+    revision: Revision,
+    out: &Output,
+) -> Result<(), Failure> {
+    let rotated = Rotated { new: WithText { view, key: plain.reveal() }, cut_short };
+    show_once(view, plain, &Changed::now(&rotated, revision), out)
+}
+
+/// A key with its new secret.
+#[derive(Serialize)]
+struct Rotated<'a> {
+    #[serde(flatten)]
+    new: WithText<'a>,
+    /// Until when an older secret had been promised to work, if this rotation has ended it before that.
+    cut_short: Option<Timestamp>,
 }
 
 /// The key in a file, one line-break at its end left out.
