@@ -68,7 +68,7 @@ impl Since {
 
 impl Audit {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
-        let store = self.place.open(out).await?;
+        let store = self.place.look(out).await?;
         let since = self.since.map(|since| since.from(store.now()));
         let limit = self.limit.unwrap_or(if since.is_some() { usize::MAX } else { USUAL });
         let wanted = |entry: &AuditEntry| since.is_none_or(|since| entry.at >= since);

@@ -98,7 +98,10 @@ enum SubjectView {
 
 impl BindingCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
-        let store = self.place.open(out).await?;
+        let store = match &self.verb {
+            Verb::Create(_) => self.place.open(out).await?,
+            Verb::List(_) | Verb::Show { .. } | Verb::Delete { .. } => self.place.look(out).await?,
+        };
         match self.verb {
             Verb::Create(create) => create.run(&store, out).await,
             Verb::List(list) => list.run(&store, out).await,

@@ -69,7 +69,10 @@ struct Held {
 
 impl GroupCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
-        let store = self.place.open(out).await?;
+        let store = match &self.verb {
+            Verb::Create { .. } => self.place.open(out).await?,
+            Verb::List | Verb::Show { .. } | Verb::Update { .. } | Verb::Delete { .. } => self.place.look(out).await?,
+        };
         match self.verb {
             Verb::Create { name, description } => {
                 let create = Mutation::CreateGroup { name: name.clone(), description };

@@ -48,7 +48,17 @@ impl Place {
         }
     }
 
-    /// Opens the store.
+    /// Opens a store that is there: for commands that make nothing new.
+    pub(crate) async fn look(&self, out: &Output) -> Result<OpenStore, Failure> {
+        let StoreUrl::Sqlite(path) = self.url(out)?;
+        if !path.exists() {
+            let way = "the first command that makes something makes it, and so does `claviger serve`";
+            return Err(Failure::refused(format_args!("there is no store at {}: {way}", path.display())));
+        }
+        self.open(out).await
+    }
+
+    /// Opens the store, and makes it if it is not there.
     pub(crate) async fn open(&self, out: &Output) -> Result<OpenStore, Failure> {
         let url = self.url(out)?;
         let StoreUrl::Sqlite(path) = &url;

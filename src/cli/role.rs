@@ -64,7 +64,10 @@ enum Verb {
 
 impl RoleCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
-        let store = self.place.open(out).await?;
+        let store = match &self.verb {
+            Verb::Create { .. } => self.place.open(out).await?,
+            Verb::List | Verb::Show { .. } | Verb::Update { .. } | Verb::Delete { .. } => self.place.look(out).await?,
+        };
         match self.verb {
             Verb::Create { id, actions, name, description } => {
                 let name = name.unwrap_or_else(|| id.to_string());

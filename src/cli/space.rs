@@ -76,7 +76,10 @@ struct Update {
 
 impl SpaceCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
-        let store = self.place.open(out).await?;
+        let store = match &self.verb {
+            Verb::Create { .. } => self.place.open(out).await?,
+            Verb::List | Verb::Show { .. } | Verb::Update(_) | Verb::Delete { .. } => self.place.look(out).await?,
+        };
         match self.verb {
             Verb::Create { id, parent, name, description, labels } => {
                 let name = name.unwrap_or_else(|| id.to_string());

@@ -38,8 +38,12 @@ struct StrategyView {
 
 impl StrategyCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
-        let store = self.place.open(out).await?;
-        match self.verb.unwrap_or(Verb::Show) {
+        let verb = self.verb.unwrap_or(Verb::Show);
+        let store = match verb {
+            Verb::Show => self.place.look(out).await?,
+            Verb::Set { .. } => self.place.open(out).await?,
+        };
+        match verb {
             Verb::Show => {
                 let strategy = store.snapshot().await?.strategy;
                 out.line(strategy.as_str(), &StrategyView { strategy })

@@ -15,6 +15,29 @@ fn text(value: &Value) -> &str {
 // ---------------------------------------------------------------------------------------------------------------- keys
 
 #[test]
+fn a_command_that_makes_nothing_makes_no_store_either() {
+    let place = Place::new();
+
+    for line in [
+        &["key", "list"][..],
+        &["key", "show", "ci"],
+        &["key", "revoke", "ci"],
+        &["space", "list"],
+        &["role", "show", "deployer"],
+        &["group", "delete", "platform"],
+        &["binding", "list"],
+        &["policy", "list"],
+        &["strategy"],
+        &["audit"],
+        &["explain", "--key", "ci"],
+    ] {
+        let told = place.refused(line);
+        assert!(told.contains("there is no store at ") && told.contains("claviger.db"), "{line:?}: {told}");
+    }
+    assert!(!place.path("claviger.db").exists());
+}
+
+#[test]
 fn a_generated_key_is_printed_and_nothing_is_stored() {
     let place = Place::new();
 
@@ -94,26 +117,6 @@ fn a_key_is_switched_off_on_and_off_for_good() {
 }
 
 #[test]
-fn a_rotated_key_has_two_secrets_for_the_grace_and_one_after_a_cut() {
-    let place = Place::new();
-    let first = place.json(&["key", "create", "--name", "ci"]);
-
-    let second = place.json(&["key", "rotate", "ci", "--grace", "1h"]);
-
-    let secrets = second["secrets"].as_array().unwrap();
-    assert_eq!(secrets.iter().filter(|secret| secret["ends_at"].is_null()).count(), 1);
-    assert!(secrets.iter().all(|secret| secret["last_used_at"].is_null() && secret.get("digest").is_none()));
-    assert_eq!((&first["id"], secrets.len()), (&second["id"], 2));
-    for made in [&first, &second] {
-        assert_eq!(place.look_up(text(&made["key"])).unwrap().id.to_string(), text(&first["id"]));
-    }
-
-    let third = place.run(&["key", "rotate", "ci", "--grace", "0"]);
-    assert!(third.code == 0 && third.err.contains("no longer works"), "{}", third.err);
-    assert!(place.misunderstood(&["key", "rotate", "ci"]).contains("--grace"));
-}
-
-#[test]
 fn the_text_of_a_key_is_taken_for_no_name_and_no_description_and_is_not_repeated() {
     let place = Place::new();
     place.json(&["key", "create", "--name", "ci"]);
@@ -154,6 +157,26 @@ fn a_secret_that_was_to_work_for_longer_than_a_second_rotation_lets_it_is_told_o
     assert!(table.err.contains(&format!("was to work until {}Z and no longer works", &promised[..19])), "{}", table.err);
     assert!(json["cut_short"].as_str().unwrap() > promised, "{json}");
     assert_eq!(last["cut_short"], Value::Null);
+}
+
+#[test]
+fn a_rotated_key_has_two_secrets_for_the_grace_and_one_after_a_cut() {
+    let place = Place::new();
+    let first = place.json(&["key", "create", "--name", "ci"]);
+
+    let second = place.json(&["key", "rotate", "ci", "--grace", "1h"]);
+
+    let secrets = second["secrets"].as_array().unwrap();
+    assert_eq!(secrets.iter().filter(|secret| secret["ends_at"].is_null()).count(), 1);
+    assert!(secrets.iter().all(|secret| secret["last_used_at"].is_null() && secret.get("digest").is_none()));
+    assert_eq!((&first["id"], secrets.len()), (&second["id"], 2));
+    for made in [&first, &second] {
+        assert_eq!(place.look_up(text(&made["key"])).unwrap().id.to_string(), text(&first["id"]));
+    }
+
+    let third = place.run(&["key", "rotate", "ci", "--grace", "0"]);
+    assert!(third.code == 0 && third.err.contains("no longer works"), "{}", third.err);
+    assert!(place.misunderstood(&["key", "rotate", "ci"]).contains("--grace"));
 }
 
 #[test]
@@ -433,9 +456,10 @@ fn a_policy_with_faults_is_not_saved_and_its_faults_are_told() {
 fn the_strategy_is_shown_and_set() {
     let place = Place::new();
 
+    place.json(&["group", "create", "platform"]);
     assert_eq!(place.run(&["strategy"]).out, "combined\n");
     let set = place.json(&["strategy", "set", "login-policies"]);
-    assert_eq!(set, json!({"strategy": "login-policies", "revision": 1}));
+    assert_eq!(set, json!({"strategy": "login-policies", "revision": 2}));
     assert_eq!(place.json(&["strategy", "show"])["strategy"], "login-policies");
     place.misunderstood(&["strategy", "set", "none"]);
 }
@@ -528,7 +552,7 @@ fn the_store_is_named_by_argument_configuration_or_environment() {
     let place = Place::new();
     let config = place.file("etc/claviger.toml", "[store]\nurl = \"sqlite://configured.db\"\n");
     let named = |line: &[&str], environment: &[(&str, &str)]| {
-        let run = place.run_with(&[&["strategy"], line].concat(), environment, "");
+        let run = place.run_with(&[&["strategy", "set", "combined"], line].concat(), environment, "");
         assert_eq!((run.code, run.out.as_str()), (0, "combined\n"), "{}", run.err);
     };
 
@@ -549,10 +573,10 @@ fn a_new_store_is_remarked_upon_and_starts_with_the_configured_strategy() {
     let place = Place::new();
     let config = place.file("claviger.toml", "[login]\nstrategy = \"user-management\"\n[store]\nurl = \"sqlite://claviger.db\"\n");
 
-    let first = place.run_with(&["strategy", "--config", &config], &[], "");
+    let first = place.run_with(&["group", "create", "platform", "--config", &config], &[], "");
     let second = place.run_with(&["strategy", "--config", &config], &[], "");
 
-    assert_eq!((first.code, first.out.as_str()), (0, "user-management\n"), "{}", first.err);
+    assert_eq!((second.code, second.out.as_str()), (0, "user-management\n"), "{}", second.err);
     assert!(first.err.contains("made a new store") && second.err.is_empty(), "{}{}", first.err, second.err);
 }
 

@@ -81,7 +81,7 @@ impl Explain {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         // What goes wrong inside a policy is told where it is handled, which is the log.
         telemetry::init(LogSettings { format: LogFormat::Text, level: LevelFilter::WARN, access: AccessLog::None });
-        let store = self.place.open(out).await?;
+        let store = self.place.look(out).await?;
         let key = store.key(&self.key).await?;
         let explainer = store.explainer(out).await?;
         let at = self.at.unwrap_or_else(|| store.now());

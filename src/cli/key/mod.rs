@@ -63,13 +63,13 @@ impl KeyCommand {
             Verb::Generate => make::generate(out),
             Verb::Create(create) => create.run(&place.open(out).await?, out).await,
             Verb::Import(import) => import.run(&place.open(out).await?, out).await,
-            Verb::List(list) => list.run(&place.open(out).await?, out).await,
-            Verb::Show { key } => view::show(&key, &place.open(out).await?, out).await,
-            Verb::Update(update) => update.run(&place.open(out).await?, out).await,
-            Verb::Rotate(rotate) => rotate.run(&place.open(out).await?, out).await,
-            Verb::Disable { key } => change::switch(&key, change::Switch::Off, &place.open(out).await?, out).await,
-            Verb::Enable { key } => change::switch(&key, change::Switch::On, &place.open(out).await?, out).await,
-            Verb::Revoke { key } => change::switch(&key, change::Switch::OffForGood, &place.open(out).await?, out).await,
+            Verb::List(list) => list.run(&place.look(out).await?, out).await,
+            Verb::Show { key } => view::show(&key, &place.look(out).await?, out).await,
+            Verb::Update(update) => update.run(&place.look(out).await?, out).await,
+            Verb::Rotate(rotate) => rotate.run(&place.look(out).await?, out).await,
+            Verb::Disable { key } => change::switch(&key, change::Switch::Off, &place.look(out).await?, out).await,
+            Verb::Enable { key } => change::switch(&key, change::Switch::On, &place.look(out).await?, out).await,
+            Verb::Revoke { key } => change::switch(&key, change::Switch::OffForGood, &place.look(out).await?, out).await,
         }
     }
 }

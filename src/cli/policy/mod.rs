@@ -151,13 +151,13 @@ impl PolicyCommand {
         let place = &self.place;
         match self.verb {
             Verb::Create { name, module, weighing } => create(name, &module, &weighing, &place.open(out).await?, out).await,
-            Verb::List => list(&place.open(out).await?, out).await,
+            Verb::List => list(&place.look(out).await?, out).await,
             Verb::Show { name } => {
-                let policy = find(&name, &place.open(out).await?).await?;
+                let policy = find(&name, &place.look(out).await?).await?;
                 out.record(&policy, rows(&policy))
             }
-            Verb::Update { name, module, weighing } => update(name, &module, &weighing, &place.open(out).await?, out).await,
-            Verb::Delete { name, weighing } => delete(name, &weighing, &place.open(out).await?, out).await,
+            Verb::Update { name, module, weighing } => update(name, &module, &weighing, &place.look(out).await?, out).await,
+            Verb::Delete { name, weighing } => delete(name, &weighing, &place.look(out).await?, out).await,
             Verb::Simulate(command) => command.run(&place.open(out).await?, out).await,
             Verb::Sample(command) => command.run(&place.open(out).await?, out).await,
             Verb::Test(command) => command.run(place, out),
