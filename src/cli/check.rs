@@ -8,10 +8,11 @@ use serde::Serialize;
 use super::configured::{self, Configured};
 use super::failure::Failure;
 use super::output::{Format, Output};
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Finding, Settings, StoreUrl, Survey, Weight};
 use crate::policy::{self, PolicyFault, PolicyLimits, PolicySource, Severity, Vocabulary};
 use crate::store::{self, Inspected, NAMED_KEYS_MAX, StoreError};
+use crate::token::{KeyRing, TokenError};
 
 /// Arguments of `claviger check`.
 #[derive(Debug, clap::Args)]
@@ -50,6 +51,7 @@ enum What {
     Configuration(Finding),
     Policy(FaultyPolicy),
     Store { message: String },
+    Keys { message: String },
 }
 
 /// A policy's fault in the words of the configuration's.
@@ -87,7 +89,8 @@ impl Check {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         let survey = self.configured.survey();
         let policies = Policies::of(&survey).await;
-        let report = self.report(&survey, &policies);
+        let keys = signing_keys(&survey).err();
+        let report = self.report(&survey, &policies, keys.as_ref());
         match out.format() {
             Format::Json => out.line("", &report)?,
             Format::Table => {
@@ -114,7 +117,8 @@ impl Check {
             1 => Some("there is a warning about the policies".to_owned()),
             many => Some(format!("there are {many} warnings about the policies")),
         };
-        let others: Vec<String> = of_policies.into_iter().chain(of_warnings).chain(of_store).collect();
+        let of_keys = keys.map(|error| error.to_string());
+        let others: Vec<String> = of_policies.into_iter().chain(of_warnings).chain(of_store).chain(of_keys).collect();
         match &survey.faults {
             Some(faults) => Err(Failure::usage([vec![configured::sentence(faults)], others].concat().join("; "))),
             None if others.is_empty() => Ok(()),
@@ -122,12 +126,13 @@ impl Check {
         }
     }
 
-    fn report(&self, survey: &Survey, policies: &Policies) -> Report {
+    fn report(&self, survey: &Survey, policies: &Policies, keys: Option<&TokenError>) -> Report {
         let fault = |what| Fault { severity: Severity::Error, what };
         let configuration = survey.faults.iter().flatten().cloned().map(What::Configuration);
         let of_store = policies.store.iter().map(|error| What::Store { message: error.to_string() });
+        let of_keys = keys.into_iter().map(|error| What::Keys { message: error.to_string() });
         let of_policies = policies.faults().map(|fault| What::Policy(FaultyPolicy::of(fault, &policies.files)));
-        let faults: Vec<Fault> = configuration.chain(of_policies).chain(of_store).map(fault).collect();
+        let faults: Vec<Fault> = configuration.chain(of_policies).chain(of_store).chain(of_keys).map(fault).collect();
         let odd = survey.warnings.iter().cloned().map(|what| Fault { severity: Severity::Warning, what: What::Configuration(what) });
         let odd_policies = policies
             .warnings()
@@ -198,7 +203,13 @@ impl Policies {
 
     async fn read_store(&mut self, settings: &Settings) {
         let StoreUrl::Sqlite(path) = &settings.store.url;
-        if !path.exists() {
+        // What cannot be looked at is told when it is opened.
+        if path.try_exists().is_ok_and(|exists| !exists) {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            if parent.is_some_and(|parent| !parent.is_dir()) {
+                let why = format!("{}: the directory that it should be in does not exist", path.display());
+                self.store = Some(StoreError::Unavailable(why));
+            }
             return;
         }
         let read = async {
@@ -218,6 +229,15 @@ impl Policies {
             Ok(Err(why)) => self.outdated = Some(why),
             Err(error) => self.store = Some(error),
         }
+    }
+}
+
+/// Whether a start would find signing keys that it can use, or could make the first one.
+fn signing_keys(survey: &Survey) -> Result<(), TokenError> {
+    let token = &survey.settings.token;
+    match is_sound(survey, "token.") {
+        true => KeyRing::check(&token.keys, token.algorithm, token.ttl, SystemClock::start().now().wall),
+        false => Ok(()),
     }
 }
 

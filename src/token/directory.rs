@@ -175,6 +175,13 @@ impl Reading {
         self.keys.iter().find(|file| file.key.kid() == kid).ok_or_else(missing)
     }
 
+    /// Fails if a directory without keys has had some.
+    fn has_lost_none(&self) -> Result<(), TokenError> {
+        let Some(ring) = &self.ring else { return Ok(()) };
+        let (path, active) = (self.path.display(), &ring.active);
+        Err(TokenError::Keys(format!("{path} holds no key, but its {RING} names {active}: put it back, or remove {RING}")))
+    }
+
     /// The ring as it stands, made up if one key needs none.
     fn ring_to_change(&self) -> Result<RingFile, TokenError> {
         Ok(match &self.ring {
@@ -293,12 +300,19 @@ impl KeyDirectory {
         self.read()
     }
 
+    /// Reads the keys; `None` where there is nothing at all, and the first could be made.
+    pub(super) fn read_if_begun(&self) -> Result<Option<Reading>, TokenError> {
+        let reading = self.read()?;
+        if !reading.keys.is_empty() {
+            return Ok(Some(reading));
+        }
+        reading.has_lost_none()?;
+        Ok(None)
+    }
+
     /// Makes the first key. One that `ring.toml` names and that has gone is not made up for: somebody has to look.
     fn begin(&self, reading: &Reading, algorithm: TokenAlgorithm, now: Timestamp) -> Result<String, TokenError> {
-        if let Some(ring) = &reading.ring {
-            let (path, active) = (self.path.display(), &ring.active);
-            return Err(TokenError::Keys(format!("{path} holds no key, but its {RING} names {active}: put it back, or remove {RING}")));
-        }
+        reading.has_lost_none()?;
         let kid = self.write_new_key(algorithm)?;
         self.write_ring(&RingFile { activated_at: Some(to_the_second(now)), ..RingFile::with_active(&kid) })?;
         Ok(kid)

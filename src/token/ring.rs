@@ -35,6 +35,17 @@ impl KeyRing {
         Self::new(KeyDirectory::at(dir).read_or_begin(algorithm, now)?, dir, algorithm, ttl, now)
     }
 
+    /// Whether the directory could be opened as it is now. Makes nothing; that there is no key yet is no fault.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub fn check(dir: &Path, algorithm: TokenAlgorithm, ttl: Duration, now: Timestamp) -> Result<(), TokenError> {
+        match KeyDirectory::at(dir).read_if_begun()? {
+            Some(reading) => Self::new(reading, dir, algorithm, ttl, now).map(drop),
+            None => Ok(()),
+        }
+    }
+
     fn new(reading: Reading, dir: &Path, algorithm: TokenAlgorithm, ttl: Duration, now: Timestamp) -> Result<Self, TokenError> {
         let kid: Arc<str> = reading.current_kid()?.into();
         let mut published = Vec::new();

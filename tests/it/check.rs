@@ -188,6 +188,46 @@ fn a_store_that_cannot_be_read_is_told() {
     assert_eq!(done.status.code(), Some(1));
 }
 
+#[test]
+fn what_a_start_would_refuse_is_told_and_nothing_is_made() {
+    let dir = place("[token]\nkeys = \"keys\"\n[store]\nurl = \"sqlite://nowhere/claviger.db\"\n", None);
+    std::fs::create_dir(dir.path().join("keys")).unwrap();
+    std::fs::write(dir.path().join("keys/a.pem"), "-----BEGIN PRIVATE KEY-----\n").unwrap();
+    std::fs::set_permissions(dir.path().join("keys/a.pem"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+
+    let done = check(&dir, &["-o", "json"]);
+
+    let report: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let faults = report["faults"].as_array().unwrap();
+    let told: Vec<_> = faults.iter().map(|fault| (fault["kind"].as_str().unwrap(), fault["message"].as_str().unwrap())).collect();
+    assert!(matches!(&*told, [("store", store), ("keys", keys)] if store.contains("does not exist") && keys.contains("a.pem")), "{told:?}");
+    assert_eq!(done.status.code(), Some(1));
+    assert!(!dir.path().join("nowhere").exists());
+}
+
+#[test]
+fn a_store_that_only_commands_work_on_is_warned_of() {
+    let dir = place("", None);
+
+    let other = command(dir.path()).env("CLAVIGER_STORE", "sqlite://other.db").args(["--config", "claviger.toml"]).output().unwrap();
+    let same = command(dir.path()).env("CLAVIGER_STORE", "sqlite://claviger.db").args(["--config", "claviger.toml"]).output().unwrap();
+
+    let stderr = said(&other.stderr);
+    assert!(stderr.contains("the variable names another store") && stderr.contains("CLAVIGER_STORE__URL"), "{stderr}");
+    assert!(!stderr.contains("other.db"), "{stderr}");
+    assert_eq!((other.status.code(), said(&same.stderr)), (Some(0), String::new()));
+}
+
+#[test]
+fn a_file_without_end_is_no_configuration() {
+    let dir = place("", None);
+
+    let done = command(dir.path()).args(["--config", "/dev/zero"]).output().unwrap();
+
+    assert!(said(&done.stderr).contains("it is longer than 1 MiB"), "{}", said(&done.stderr));
+    assert_eq!(done.status.code(), Some(2));
+}
+
 /// Every file in the directory, and what is in it.
 fn contents(dir: &TempDir) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let files = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
