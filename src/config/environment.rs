@@ -2,7 +2,7 @@
 //!
 //! A double underscore stands for the dot. A Service named `claviger` makes Kubernetes set variables like `CLAVIGER_PORT` or
 //! `CLAVIGER_SERVICE_HOST` in every pod, so a name without a double underscore that is no key is left alone, unless it is a key's
-//! name but for the second underscore.
+//! name but for the second underscore, which is a fault, or very like one, which is worth a warning.
 
 use super::reader::{Complaint, Override, Reader};
 use super::value::Origin;
@@ -41,11 +41,25 @@ fn override_by(name: String, value: String) -> Option<Override> {
     Some(Override { key, text: value, at, name: Origin::VariableName(name) })
 }
 
-/// Takes out what only looks like a setting: names without a double underscore that are no keys. Names that are a key's but for an
+/// What is to be said of variables that are no settings.
+#[derive(Default)]
+pub(super) struct Sifted {
+    pub(super) faults: Vec<Complaint>,
+    pub(super) warnings: Vec<Complaint>,
+}
+
+/// Takes out what only looks like a setting: names without a double underscore that are no keys. One that is very like a name that means
+/// something is warned of. Names that are a key's but for an
 /// underscore or the case of a letter are faults: two spellings of one key would leave it to chance which of them counts. `schema` has
 /// been asked for every key.
-pub(super) fn sift(overrides: &mut Vec<Override>, schema: &Reader<'_>) -> Vec<Complaint> {
-    let mut faults = Vec::new();
+pub(super) fn sift(overrides: &mut Vec<Override>, schema: &Reader<'_>) -> Sifted {
+    let mut sifted = Sifted::default();
+    let complaint = |over: &Override, message: &str, meant: &str| Complaint {
+        at: over.name.clone(),
+        key: over.key.clone(),
+        message: message.to_owned(),
+        suggestion: Some(format!("did you mean `{meant}`?")),
+    };
     overrides.retain(|over| {
         let Origin::VariableName(name) = &over.name else { return true };
         let meant = match schema.knows(&over.key) {
@@ -54,15 +68,23 @@ pub(super) fn sift(overrides: &mut Vec<Override>, schema: &Reader<'_>) -> Vec<Co
             false if over.key.contains('.') => return true,
             false => schema.known.keys().map(|key| variable(key)).find(|meant| meant.replace("__", "_") == *name),
         };
-        faults.extend(meant.map(|meant| Complaint {
-            at: over.name.clone(),
-            key: over.key.clone(),
-            message: "the variable's name is not spelt like this".to_owned(),
-            suggestion: Some(format!("did you mean `{meant}`?")),
-        }));
+        match meant {
+            Some(meant) => sifted.faults.push(complaint(over, "the variable's name is not spelt like this", &meant)),
+            None => sifted.warnings.extend(like(name, schema).map(|meant| complaint(over, "this variable means nothing", &meant))),
+        }
         false
     });
-    faults
+    sifted
+}
+
+/// The variable that was probably meant: at most two characters differ, and at most a third. Kubernetes' own do not come near.
+fn like(name: &str, schema: &Reader<'_>) -> Option<String> {
+    let known = schema.known.keys().map(|key| variable(key)).chain(OTHERS.map(str::to_owned));
+    let folded = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).replace("__", "_");
+    let written = folded(name);
+    let allowed = (written.chars().count() / 3).clamp(1, 2);
+    let scored = known.map(|meant| (strsim::damerau_levenshtein(&written, &folded(&meant)), meant));
+    scored.filter(|(distance, _)| *distance <= allowed).min_by_key(|(distance, _)| *distance).map(|(_, meant)| meant)
 }
 
 #[cfg(test)]

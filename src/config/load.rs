@@ -1,17 +1,19 @@
 //! From a file, variables and flags to settings, or to everything that is wrong with them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use toml::de::DeTable;
 
-use super::Settings;
-use super::environment::{overrides, sift};
+use super::environment::{Sifted, overrides, sift, variable};
 use super::finding::{Faults, Finding};
 use super::place::{Place, Source};
 use super::reader::{Complaint, Override, Reader};
 use super::relations::relate;
 use super::value::{Origin, Table, table_of};
+use super::{Settings, StoreUrl};
 
 /// Settings that are fit to be used, and what to know about them.
 #[derive(Clone, Debug)]
@@ -57,22 +59,30 @@ impl Settings {
 
     /// Does what [`load`](Self::load) does, and tells what can be told of a configuration with faults, too.
     pub fn survey(file: Option<&Path>, environment: impl IntoIterator<Item = (String, String)>, flags: &[(String, String)]) -> Survey {
+        let environment: Vec<(String, String)> = environment.into_iter().collect();
+        let commands = environment.iter().find(|(name, _)| name == STORE_OF_COMMANDS).map(|(_, url)| url.clone());
         let mut layers = overrides(environment);
-        let misspelt = asked(|reader| sift(&mut layers, &reader));
+        let Sifted { faults: misspelt, mut warnings } = asked(|reader| sift(&mut layers, &reader));
         layers.extend(flags.iter().map(|(key, text)| Override {
             key: key.clone(),
             text: text.clone(),
             at: Origin::Flag(key.clone(), text.clone()),
             name: Origin::FlagKey(key.clone()),
         }));
-        let Some(file) = file else { return survey(Source { file: Path::new(""), text: "" }, &layers, misspelt) };
-        match std::fs::read(file) {
-            Ok(bytes) => match str::from_utf8(&bytes) {
-                Ok(text) => survey(Source { file, text }, &layers, misspelt),
-                Err(error) => Survey::nothing(not_utf8(file, &bytes, error.valid_up_to())),
+        let mut found = match file {
+            None => survey(Source { file: Path::new(""), text: "" }, &layers, misspelt),
+            Some(file) => match read(file) {
+                Ok(bytes) => match str::from_utf8(&bytes) {
+                    Ok(text) => survey(Source { file, text }, &layers, misspelt),
+                    Err(error) => Survey::nothing(not_utf8(file, &bytes, error.valid_up_to())),
+                },
+                Err(error) => Survey::nothing(finding(Place::WholeFile(file.to_owned()), format!("cannot be read: {error}"))),
             },
-            Err(error) => Survey::nothing(finding(Place::WholeFile(file.to_owned()), format!("cannot be read: {error}"))),
-        }
+        };
+        warnings.extend(commands.and_then(|url| other_store(&url, &found.settings.store.url)));
+        let nowhere = Source { file: Path::new(""), text: "" };
+        found.warnings.extend(warnings.into_iter().map(|warning| found_at(nowhere, warning)));
+        found
     }
 
     /// Every key, dotted, in alphabetical order.
@@ -129,12 +139,7 @@ fn survey(source: Source<'_>, layers: &[Override], misspelt: Vec<Complaint>) -> 
         relate(&settings, &mut reader);
     }
 
-    let place = |complaint: Complaint| Finding {
-        place: place(source, &complaint.at),
-        key: Some(complaint.key),
-        message: complaint.message,
-        suggestion: complaint.suggestion,
-    };
+    let place = |complaint| found_at(source, complaint);
     // What the parser made of a broken line says nothing about what was meant. A value that it made up has no extent.
     let made_up = |complaint: &Complaint| matches!(&complaint.at, Origin::File(bytes) if bytes.is_empty());
     let mut faults: Vec<Finding> =
@@ -144,6 +149,41 @@ fn survey(source: Source<'_>, layers: &[Override], misspelt: Vec<Complaint>) -> 
     faults.sort_by(|a, b| a.place.order().cmp(&b.place.order()));
     let warnings = reader.warnings.into_iter().map(place).collect();
     Survey { settings, faults: Faults::of(faults), values: Values(reader.known), warnings }
+}
+
+/// Commands that manage work on the store that this variable names.
+const STORE_OF_COMMANDS: &str = "CLAVIGER_STORE";
+
+/// A remark if commands work on another store than this one. Said of the variable without its value, which may hold a password.
+fn other_store(url: &str, here: &StoreUrl) -> Option<Complaint> {
+    let file = |url: &StoreUrl| match url {
+        StoreUrl::Sqlite(path) => std::path::absolute(path).ok(),
+    };
+    let differs = StoreUrl::parse(url).ok().is_none_or(|named| file(&named) != file(here));
+    differs.then(|| Complaint {
+        at: Origin::VariableName(STORE_OF_COMMANDS.to_owned()),
+        key: "store.url".to_owned(),
+        message: "the variable names another store; only commands that manage go by it, and this does not".to_owned(),
+        suggestion: Some(format!("`{}` sets the store that is served", variable("store.url"))),
+    })
+}
+
+/// Longer files are no configurations.
+const LONGEST_FILE: u64 = 1 << 20;
+
+/// The whole file, if it is not too long: a device may never end.
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(file)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST_FILE {
+        return Err(io::Error::other("it is longer than 1 MiB"));
+    }
+    Ok(bytes)
+}
+
+fn found_at(source: Source<'_>, complaint: Complaint) -> Finding {
+    let Complaint { at, key, message, suggestion } = complaint;
+    Finding { place: place(source, &at), key: Some(key), message, suggestion }
 }
 
 fn place(source: Source<'_>, at: &Origin) -> Place {

@@ -300,6 +300,38 @@ fn a_variable_has_one_spelling() {
 }
 
 #[test]
+fn a_variable_that_is_almost_one_that_counts_is_a_warning() {
+    let warned = |name: &str| {
+        let survey = Settings::survey(None, [(name.to_owned(), "s3cret".to_owned())], &[]);
+        assert!(survey.faults.is_none(), "{name}");
+        assert!(survey.warnings.iter().all(|warning| !warning.render(Weight::Warning, Colour::Never).contains("s3cret")));
+        survey.warnings.into_iter().map(|warning| warning.suggestion.unwrap()).collect::<Vec<_>>()
+    };
+    for (name, meant) in [
+        ("CLAVIGER_DRAIN_TIMEOT", "CLAVIGER_DRAIN_TIMEOUT"),
+        ("CLAVIGER_BOOTSTRAP_KEI", "CLAVIGER_BOOTSTRAP_KEY"),
+        ("CLAVIGER_TOKEN_TLL", "CLAVIGER_TOKEN__TTL"),
+    ] {
+        assert_eq!(warned(name), [format!("did you mean `{meant}`?")], "{name}");
+    }
+    for name in [
+        "CLAVIGER_PORT",
+        "CLAVIGER_PORT_8080_TCP",
+        "CLAVIGER_PORT_8080_TCP_ADDR",
+        "CLAVIGER_PORT_8080_TCP_PORT",
+        "CLAVIGER_PORT_8080_TCP_PROTO",
+        "CLAVIGER_SERVICE_HOST",
+        "CLAVIGER_SERVICE_PORT",
+        "CLAVIGER_SERVICE_PORT_HTTP",
+        "CLAVIGER_OPS_PORT",
+        "CLAVIGER_OPS_SERVICE_HOST",
+        "CLAVIGER_PROXY_SERVICE_PORT",
+    ] {
+        assert_eq!(warned(name), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
 fn variables_that_say_something_else_are_left_alone() {
     let variables = [
         ("CLAVIGER_BOOTSTRAP_KEY", "x"),
