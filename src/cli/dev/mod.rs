@@ -4,6 +4,7 @@ mod echo;
 mod example;
 
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -99,8 +100,25 @@ struct Shown<'a> {
     expect: &'a str,
 }
 
+/// Where a client on this machine finds a listener: one on every address is found on loopback.
+fn reachable(listener: SocketAddr) -> SocketAddr {
+    let ip = match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listener.port())
+}
+
+/// A path as a shell reads it back.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |character: char| character.is_alphanumeric() || "/._-+:@%,=".contains(character);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
 fn show(out: &Output, dir: &Path, app: &App, keys: &example::Keys) -> Result<(), Failure> {
-    let proxy = app.proxy_address();
+    let (proxy, ops) = (reachable(app.proxy_address()), reachable(app.ops_address()));
     let tries: Vec<Shown<'_>> = keys
         .iter()
         .flat_map(|(example, key)| example.tries.iter().map(move |one| (example, key, one)))
@@ -113,12 +131,9 @@ fn show(out: &Output, dir: &Path, app: &App, keys: &example::Keys) -> Result<(),
         })
         .collect();
     match out.format() {
-        Format::Json => {
-            out.record(&serde_json::json!({ "proxy": proxy.to_string(), "ops": app.ops_address().to_string(), "tries": tries }), [])
-        }
+        Format::Json => out.record(&serde_json::json!({ "proxy": proxy.to_string(), "ops": ops.to_string(), "tries": tries }), []),
         Format::Table => {
             let mut text = String::new();
-            let ops = app.ops_address();
             let _ = writeln!(text, "Claviger is running. The proxy is at http://{proxy}, an echo of what it forwards stands behind it.\n");
             for one in &tries {
                 let _ = writeln!(text, "# {}: {}\n{}\n", one.name, one.expect, one.curl);
@@ -126,9 +141,28 @@ fn show(out: &Output, dir: &Path, app: &App, keys: &example::Keys) -> Result<(),
             let _ = writeln!(text, "Metrics, readiness, keys to verify tokens by:");
             let _ = writeln!(text, "  http://{ops}/metrics  http://{ops}/readyz?verbose  http://{ops}/.well-known/jwks.json");
             let _ = writeln!(text, "Change something while it runs (in force within a second), and try again:");
-            let _ = writeln!(text, "  claviger key disable laptop --config {}/claviger.toml", dir.display());
+            let _ = writeln!(text, "  claviger key disable laptop --config {}", quoted(&dir.join("claviger.toml")));
             let _ = writeln!(text, "Everything is kept in {}; Ctrl-C ends it.", dir.display());
             out.text(&text)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_on_every_address_is_shown_where_a_client_reaches_it() {
+        let shown = |address: &str| reachable(address.parse().unwrap()).to_string();
+        assert_eq!(shown("0.0.0.0:8080"), "127.0.0.1:8080");
+        assert_eq!(shown("[::]:8080"), "[::1]:8080");
+        assert_eq!(shown("10.0.0.1:8080"), "10.0.0.1:8080");
+    }
+
+    #[test]
+    fn a_path_is_shown_as_a_shell_reads_it() {
+        assert_eq!(quoted(Path::new("claviger-dev/claviger.toml")), "claviger-dev/claviger.toml");
+        assert_eq!(quoted(Path::new("it's mine/$a")), r"'it'\''s mine/$a'");
     }
 }
