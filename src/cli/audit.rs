@@ -84,7 +84,13 @@ impl Audit {
                 seen = seen.max(entry.revision);
             }
             // An interrupt ends the process; there is nothing to put in order first.
-            let _ = tokio::time::timeout(LOOK_AGAIN, store.woken()).await;
+            tokio::select! {
+                _ = tokio::time::timeout(LOOK_AGAIN, store.woken()) => {}
+                () = out.no_longer_read() => return Ok(()),
+            }
+            if !out.is_read() {
+                return Ok(());
+            }
             entries = store.audit(usize::MAX, self.query.as_deref(), |entry| entry.revision > seen && wanted(entry)).await?;
         }
     }

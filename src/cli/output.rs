@@ -5,9 +5,12 @@
 
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{LineStyle, Table, TableStyle, presets};
 use serde::Serialize;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use super::configured;
 use super::failure::Failure;
@@ -49,6 +52,8 @@ impl<'a, T> Changed<'a, T> {
 pub(crate) struct Output {
     format: Format,
     frame: Frame,
+    /// Something was written to stdout after whoever read it had gone.
+    abandoned: AtomicBool,
 }
 
 /// How much of a table is drawn.
@@ -63,12 +68,29 @@ enum Frame {
 impl Output {
     /// Writes to the process's own streams.
     pub(crate) fn new(format: Format) -> Self {
-        Self { format, frame: if io::stdout().is_terminal() { Frame::Ruled } else { Frame::Bare } }
+        let frame = if io::stdout().is_terminal() { Frame::Ruled } else { Frame::Bare };
+        Self { format, frame, abandoned: AtomicBool::new(false) }
     }
 
     /// The format that was asked for, for the commands whose data is neither a record nor a list.
     pub(crate) fn format(&self) -> Format {
         self.format
+    }
+
+    /// Whether somebody may have read all that was written so far. Who has had enough of a list (`claviger key list | head`) has it, and that is
+    /// no failure of ours; but what is shown once must not be lost like that, and who goes on writing has to stop.
+    pub(crate) fn is_read(&self) -> bool {
+        !self.abandoned.load(Ordering::Relaxed)
+    }
+
+    /// Returns when nobody reads stdout any more; never, where the system does not tell.
+    #[expect(deprecated, reason = "what takes its place is unsafe to call; stdout stays open as long as the process")]
+    pub(crate) async fn no_longer_read(&self) {
+        let gone = async { AsyncFd::with_interest(io::stdout(), Interest::ERROR)?.ready(Interest::ERROR).await.map(drop) };
+        if gone.await.is_err() {
+            // A file is not something that one can wait for.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// One thing: its fields, a line each, or the whole of it as a JSON object.
@@ -79,7 +101,7 @@ impl Output {
                 // A line without a label goes on with the field above it, and may well be empty.
                 let value = |label: &str, value: String| if label.is_empty() { value } else { filled(value) };
                 let rows = rows.into_iter().map(|(label, text)| vec![label.to_owned(), value(label, text)]);
-                print(&table(Frame::Bare, &[], rows))
+                self.print(&table(Frame::Bare, &[], rows))
             }
         }
     }
@@ -95,7 +117,7 @@ impl Output {
             Format::Json => self.json(things),
             Format::Table => {
                 let rows = rows.into_iter().map(|row| row.into_iter().map(filled).collect());
-                print(&table(self.frame, headers, rows))
+                self.print(&table(self.frame, headers, rows))
             }
         }
     }
@@ -104,27 +126,24 @@ impl Output {
     pub(crate) fn line(&self, text: &str, thing: &impl Serialize) -> Result<(), Failure> {
         match self.format {
             Format::Json => self.json(thing),
-            Format::Table => print(&format!("{}\n", escaped(text))),
+            Format::Table => self.print(&format!("{}\n", escaped(text))),
         }
     }
 
     /// One of a stream of things, as JSON on one line.
-    #[expect(clippy::unused_self, reason = "beside the other forms of output")]
     pub(crate) fn json_line(&self, thing: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string(thing).map_err(|error| not_json(&error))?;
-        print(&format!("{text}\n"))
+        self.print(&format!("{text}\n"))
     }
 
     /// Bytes that are the data itself, and no terminal's business.
-    #[expect(clippy::unused_self, reason = "beside the other forms of output")]
     pub(crate) fn raw(&self, text: &[u8]) -> Result<(), Failure> {
-        print(&String::from_utf8_lossy(text))
+        self.print(&String::from_utf8_lossy(text))
     }
 
     /// Several lines that are the data itself.
-    #[expect(clippy::unused_self, reason = "beside the other forms of output")]
     pub(crate) fn text(&self, lines: &str) -> Result<(), Failure> {
-        print(&format!("{}\n", escaped_lines(lines)))
+        self.print(&format!("{}\n", escaped_lines(lines)))
     }
 
     /// Everything that is wrong with a policy or a configuration: for programs on stdout as `{"faults": […]}`, for people on stderr.
@@ -175,10 +194,20 @@ impl Output {
         self.note(format_args!("error: {failure}"));
     }
 
-    #[expect(clippy::unused_self, reason = "beside the other forms of output")]
     fn json(&self, thing: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(thing).map_err(|error| not_json(&error))?;
-        print(&format!("{text}\n"))
+        self.print(&format!("{text}\n"))
+    }
+
+    fn print(&self, text: &str) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.abandoned.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            other => other.map_err(|error| Failure::refused(format_args!("cannot write to stdout: {error}"))),
+        }
     }
 }
 
@@ -215,15 +244,6 @@ fn table(frame: Frame, headers: &[&str], rows: impl IntoIterator<Item = Vec<Stri
 /// A dash where there is nothing, so that columns stay columns for `awk`.
 fn filled(cell: String) -> String {
     if cell.is_empty() { "-".to_owned() } else { cell }
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // `claviger key list | head` has had enough; that is no failure of ours.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.map_err(|error| Failure::refused(format_args!("cannot write to stdout: {error}"))),
-    }
 }
 
 fn talk(text: &str) {

@@ -8,12 +8,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::configured::Configured;
 use super::draw;
 use super::failure::Failure;
+use super::key;
 use super::output::Output;
 use crate::app::{App, AppError};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Loaded, Settings};
 use crate::exchange::ExchangeError;
-use crate::model::{Actor, KeyDigest, Mutation, NewKey, PlainKey, SpaceId, SystemRole};
+use crate::model::{Actor, KeyDigest, KeyName, Mutation, NewKey, PlainKey, SpaceId, SystemRole};
 use crate::store::{self, Page, Store, StoreError};
 use crate::telemetry;
 
@@ -41,7 +42,9 @@ impl Serve {
         let store = store::open(&settings.store.url, settings.login.strategy, clock.clone()).await?;
         if let Some(plain) = bootstrap(&store, clock.as_ref()).await? {
             out.note("this store is new: here is its first key, a root admin; it is shown this once");
-            out.line(plain.reveal(), &serde_json::json!({ "name": ROOT_ADMIN, "key": plain.reveal() }))?;
+            let written = out.line(plain.reveal(), &serde_json::json!({ "name": ROOT_ADMIN, "key": plain.reveal() }));
+            let id = plain.id().ok_or_else(|| Failure::usage(MALFORMED))?;
+            key::shown_once(written, &root_admin()?, id, out)?;
         }
         let app = start(&settings, store, clock, out).await?;
         while let Signal::Reload = signals.next().await {
@@ -101,7 +104,7 @@ pub(super) async fn bootstrap(store: &Arc<dyn Store>, clock: &dyn Clock) -> Resu
     let id = plain.id().ok_or_else(|| Failure::usage(MALFORMED))?;
     let key = NewKey {
         id,
-        name: ROOT_ADMIN.parse().context("the first key's name")?,
+        name: root_admin()?,
         description: "Made at the first start".to_owned(),
         groups: Vec::new(),
         expires_at: None,
@@ -115,6 +118,10 @@ pub(super) async fn bootstrap(store: &Arc<dyn Store>, clock: &dyn Clock) -> Resu
         Err(StoreError::Conflict(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+fn root_admin() -> Result<KeyName, Failure> {
+    Ok(ROOT_ADMIN.parse().context("the first key's name")?)
 }
 
 fn given_key() -> Result<Option<PlainKey>, Failure> {

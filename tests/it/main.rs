@@ -52,6 +52,7 @@ mod support;
 mod telemetry;
 mod token;
 mod token_cli;
+mod unread;
 mod wire_address;
 mod wire_answers;
 mod wire_frames;

@@ -132,9 +132,23 @@ impl Traits {
 pub(super) fn show_once(view: &KeyView, plain: &PlainKey, as_json: &impl Serialize, out: &Output) -> Result<(), Failure> {
     let mut rows = view.rows();
     rows.push(("key", plain.reveal().to_owned()));
-    out.record(as_json, rows)?;
+    shown_once(out.record(as_json, rows), view.name(), view.id(), out)?;
     out.note("The key is shown this once; only its digest is kept.");
     Ok(())
+}
+
+/// What came of showing the text of a key that is stored already. If nobody can have read it, it is lost, and whoever waits for it must hear
+/// of that and of the way on.
+pub(crate) fn shown_once(written: Result<(), Failure>, name: &KeyName, id: KeyId, out: &Output) -> Result<(), Failure> {
+    let why = match written {
+        Ok(()) if out.is_read() => return Ok(()),
+        Ok(()) => "nobody reads stdout".to_owned(),
+        Err(failure) => failure.to_string(),
+    };
+    Err(Failure::refused(format_args!(
+        "the new secret of key {name} is stored, but its text could not be shown and is lost: {why}; \
+         `claviger key rotate {id} --grace 0` makes another"
+    )))
 }
 
 /// The same, as JSON, after a rotation.

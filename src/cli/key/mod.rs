@@ -4,6 +4,7 @@ mod change;
 mod make;
 mod view;
 
+pub(crate) use self::make::shown_once;
 use super::failure::Failure;
 use super::open_store::Place;
 use super::output::Output;

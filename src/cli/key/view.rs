@@ -68,6 +68,18 @@ impl KeyView {
         }
     }
 
+    pub(crate) fn id(&self) -> KeyId {
+        self.id
+    }
+
+    pub(crate) fn state(&self) -> KeyState {
+        self.state
+    }
+
+    pub(crate) fn name(&self) -> &KeyName {
+        &self.name
+    }
+
     /// The fields that a person wants to see of one key.
     pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
         let mut rows = vec![

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use claviger::clock::{Clock as _, SystemClock};
@@ -52,24 +52,29 @@ impl Place {
     }
 
     pub(crate) fn run_with(&self, line: &[&str], environment: &[(&str, &str)], stdin: &str) -> Run {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_claviger"))
+        let mut child = self.start(line, environment, Stdio::piped());
+        // A command that does not read its input may be gone before it is written.
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+        ended(child)
+    }
+
+    /// Runs on the store with another stdout, such as a pipe that nobody reads.
+    pub(crate) fn run_into(&self, line: &[&str], stdout: impl Into<Stdio>) -> Run {
+        ended(self.start(line, &[("CLAVIGER_STORE", &self.url())], stdout))
+    }
+
+    /// Starts and does not wait.
+    pub(crate) fn start(&self, line: &[&str], environment: &[(&str, &str)], stdout: impl Into<Stdio>) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_claviger"))
             .args(line)
             .env_clear()
             .envs(environment.iter().copied())
             .current_dir(self.dir.path())
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap();
-        // A command that does not read its input may be gone before it is written.
-        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        Run {
-            code: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+            .unwrap()
     }
 
     /// Runs with `-o json`, which must succeed and leave nothing but JSON on stdout.
@@ -135,5 +140,14 @@ impl Place {
             .build()
             .unwrap()
             .block_on(async { work(claviger::store::open(&url, Strategy::default(), Arc::new(SystemClock::start())).await.unwrap()).await })
+    }
+}
+
+fn ended(child: Child) -> Run {
+    let output = child.wait_with_output().unwrap();
+    Run {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
     }
 }
