@@ -385,6 +385,18 @@ fn a_policy_is_saved_shown_replaced_and_deleted() {
 }
 
 #[test]
+fn a_policy_that_exists_is_not_weighed_as_if_it_were_new() {
+    let place = Place::new();
+    let file = place.file("nightly.rego", NIGHTLY);
+    place.json(&["policy", "create", "nightly", "--file", &file]);
+
+    for line in [&["--dry-run"][..], &[]] {
+        let said = place.refused(&[&["policy", "create", "nightly", "--file", &file], line].concat());
+        assert!(said.contains("policy nightly exists already; `policy update nightly` replaces it"), "{said}");
+    }
+}
+
+#[test]
 fn policies_of_store_and_directory_are_listed_with_where_they_live() {
     let place = Place::new();
     let file = place.file("policies/by-day.rego", NIGHTLY);

@@ -38,7 +38,7 @@ pub(crate) struct PolicyCommand {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Put a login policy into force
+    /// Put a new login policy into force; `update` replaces one that is there
     Create {
         /// What it is called
         #[arg(value_name = "NAME")]
@@ -166,6 +166,10 @@ impl PolicyCommand {
 }
 
 async fn create(name: PolicyName, module: &Module, weighing: &Weighing, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+    // Else a dry run would weigh what the store is going to refuse.
+    if store.snapshot().await?.policies.iter().any(|policy| policy.name == name) {
+        return Err(Failure::refused(format_args!("policy {name} exists already; `policy update {name}` replaces it")));
+    }
     let policy = LoginPolicy { name, source: module.read()?, rego: module.rego.and_then(Dialect::version) };
     let warnings = check(&policy, store, out).await?;
     let change = WhatIf::Put(PolicySource::from(&policy));
