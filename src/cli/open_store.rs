@@ -148,7 +148,8 @@ impl OpenStore {
                 None => Failure::usage("that looks like the text of a key, which is secret: call a key by its name or its id"),
             });
         }
-        if let Ok(id) = called.parse::<KeyId>()
+        // An id is the same in upper case, as other programs write ULIDs.
+        if let Ok(id) = called.to_ascii_lowercase().parse::<KeyId>()
             && let Some(key) = self.store.key(id).await?
         {
             return Ok(key);
@@ -159,7 +160,22 @@ impl OpenStore {
         };
         match found {
             Some(key) => Ok(key),
-            None => Err(self.not_found(&format!("key {called}")).await),
+            None => match self.last_revoked(called).await? {
+                Some((id, at)) => Err(Failure::refused(format_args!("key {called} was revoked at {at:.0}; its id is {id}"))),
+                None => Err(self.not_found(&format!("key {called}")).await),
+            },
+        }
+    }
+
+    /// The key of this name that was revoked last, and when.
+    async fn last_revoked(&self, name: &str) -> Result<Option<(KeyId, Timestamp)>, Failure> {
+        let (mut last, mut after) = (None, None);
+        loop {
+            let page = self.store.keys(&Page { after, limit: PAGE, query: Some(name.to_owned()) }).await?;
+            let Some(end) = page.last() else { return Ok(last.map(|(at, id)| (id, at))) };
+            after = Some(end.id);
+            let revoked = page.iter().filter(|key| key.name.as_str() == name).filter_map(|key| Some((key.revoked_at?, key.id)));
+            last = last.max(revoked.max());
         }
     }
 

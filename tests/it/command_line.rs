@@ -112,7 +112,6 @@ fn a_key_is_switched_off_on_and_off_for_good() {
     assert!(place.names(&["key", "list"], "id").is_empty());
     assert_eq!(place.names(&["key", "list", "--all"], "id"), [id]);
     assert_eq!(place.json(&["key", "show", id])["state"], "revoked");
-    assert!(place.refused(&["key", "show", "ci"]).contains("there is no key ci"));
     place.refused(&["key", "enable", id]);
 }
 
@@ -157,6 +156,32 @@ fn a_secret_that_was_to_work_for_longer_than_a_second_rotation_lets_it_is_told_o
     assert!(table.err.contains(&format!("was to work until {}Z and no longer works", &promised[..19])), "{}", table.err);
     assert!(json["cut_short"].as_str().unwrap() > promised, "{json}");
     assert_eq!(last["cut_short"], Value::Null);
+}
+
+#[test]
+fn a_revoked_key_is_named_with_its_id_where_it_is_looked_for_by_name() {
+    let place = Place::new();
+    place.json(&["key", "create", "--name", "ci"]);
+    place.json(&["key", "revoke", "ci"]);
+    let made = place.json(&["key", "create", "--name", "ci"]);
+    place.json(&["key", "create", "--name", "ci-two"]);
+    let at = place.json(&["key", "revoke", "ci"])["revoked_at"].clone();
+
+    let second = text(&at).split('.').next().unwrap().to_owned();
+    let told = format!("key ci was revoked at {second}Z; its id is {}", text(&made["id"]));
+    for line in [&["key", "show", "ci"][..], &["key", "revoke", "ci"], &["explain", "--key", "ci"]] {
+        let said = place.refused(line);
+        assert!(said.contains(&told), "{told}: {said}");
+    }
+    assert!(place.refused(&["key", "show", "c"]).contains("there is no key c"));
+}
+
+#[test]
+fn an_id_in_upper_case_is_the_same_id() {
+    let place = Place::new();
+    let id = text(&place.json(&["key", "create", "--name", "ci"])["id"]).to_owned();
+
+    assert_eq!(place.json(&["key", "show", &id.to_uppercase()])["id"], id);
 }
 
 #[test]
