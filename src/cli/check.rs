@@ -27,6 +27,7 @@ pub(crate) struct Check {
 /// What was found.
 #[derive(Serialize)]
 struct Report {
+    /// Whether the check passes; the warnings that `--strict` does not pass over keep it from that, too.
     ok: bool,
     /// The configuration, if it is a file.
     config: Option<String>,
@@ -111,8 +112,7 @@ impl Check {
             many => Some(format!("the policies have {many} faults")),
         };
         let of_store = policies.store.as_ref().map(StoreError::to_string);
-        let warnings = policies.warnings().filter(|warning| self.strict && warning.severity == Severity::Warning).count();
-        let of_warnings = match warnings {
+        let of_warnings = match self.faulty_warnings(&policies) {
             0 => None,
             1 => Some("there is a warning about the policies".to_owned()),
             many => Some(format!("there are {many} warnings about the policies")),
@@ -140,12 +140,17 @@ impl Check {
         let outdated = policies.outdated.iter().cloned();
         let of_outdated = outdated.map(|message| Fault { severity: Severity::Warning, what: What::Store { message } });
         Report {
-            ok: faults.is_empty(),
+            ok: faults.is_empty() && self.faulty_warnings(policies) == 0,
             config: self.configured.file().map(|file| file.display().to_string()),
             policies: policies.sources.len(),
             faults,
             warnings: odd.chain(odd_policies).chain(of_outdated).collect(),
         }
+    }
+
+    /// How many warnings count as faults.
+    fn faulty_warnings(&self, policies: &Policies) -> usize {
+        policies.warnings().filter(|warning| self.strict && warning.severity == Severity::Warning).count()
     }
 
     fn summary(&self, policies: &Policies) -> String {

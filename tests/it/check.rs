@@ -328,6 +328,18 @@ fn warnings_end_with_1_where_that_is_asked_for_and_notes_never_do() {
 }
 
 #[test]
+fn a_strict_check_that_does_not_pass_says_so_in_its_report_too() {
+    let dir = place("[policies]\ndir = \"policies\"\n", Some("package spacelift\n\nallow if input.session.logn == \"ci\"\n"));
+
+    let (lenient, strict, table) = (check(&dir, &["-o", "json"]), check(&dir, &["--strict", "-o", "json"]), check(&dir, &["--strict"]));
+
+    let ok = |done: &Output| serde_json::from_slice::<Value>(&done.stdout).unwrap()["ok"].clone();
+    assert_eq!((ok(&lenient), lenient.status.code()), (true.into(), Some(0)));
+    assert_eq!((ok(&strict), strict.status.code()), (false.into(), Some(1)));
+    assert_eq!((said(&table.stdout), table.status.code()), (String::new(), Some(1)));
+}
+
+#[test]
 fn nothing_is_odd_about_the_example_policies() {
     let dir = place(&format!("[policies]\ndir = \"{}/policies\"\n", env!("CARGO_MANIFEST_DIR")), None);
 
