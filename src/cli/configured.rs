@@ -1,7 +1,7 @@
 //! Where a command finds its configuration, and how what is wrong with it is shown.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use super::output::{Format, Output};
@@ -51,13 +51,7 @@ impl Sources {
                 show(&loaded.warnings, Weight::Warning);
                 Ok(loaded)
             }
-            Err(faults) => {
-                match out.format() {
-                    Format::Table => show(&faults, Weight::Fault),
-                    Format::Json => out.faults(&faults.iter().collect::<Vec<_>>())?,
-                }
-                Err(Failure::usage(sentence(&faults)))
-            }
+            Err(faults) => Err(refused_for(&faults, out)?),
         }
     }
 
@@ -78,6 +72,23 @@ impl Sources {
     fn read(&self) -> Result<Loaded, Faults> {
         Settings::load(self.file.as_deref(), environment(), &self.flags)
     }
+}
+
+/// The settings for a command that works beside a process: what is odd, that process has said.
+pub(crate) fn quiet_settings(file: Option<&Path>, out: &Output) -> Result<Settings, Failure> {
+    match Settings::load(file, environment(), &[]) {
+        Ok(loaded) => Ok(loaded.settings),
+        Err(faults) => Err(refused_for(&faults, out)?),
+    }
+}
+
+/// Shows what is wrong; what is left is to refuse.
+fn refused_for(faults: &Faults, out: &Output) -> Result<Failure, Failure> {
+    match out.format() {
+        Format::Table => show(faults, Weight::Fault),
+        Format::Json => out.faults(&faults.iter().collect::<Vec<_>>())?,
+    }
+    Ok(Failure::usage(sentence(faults)))
 }
 
 /// How many there are, in words.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::configured;
 use super::failure::Failure;
 use super::output::Output;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Colour, Settings, StoreUrl};
+use crate::config::{Settings, StoreUrl};
 use crate::exchange::{ExchangeError, Explainer};
 use crate::model::{
     Actor, AuditEntry, Binding, BindingId, Change, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord, Mutation, PlainKey, SampleId,
@@ -39,13 +40,7 @@ impl Place {
     /// The configuration that is named, with what the environment says; the environment alone if none is.
     pub(crate) fn settings(&self, out: &Output) -> Result<Settings, Failure> {
         let file = self.config.clone().or_else(|| std::env::var_os("CLAVIGER_CONFIG").map(PathBuf::from));
-        match Settings::load(file.as_deref(), config::environment(), &[]) {
-            Ok(loaded) => Ok(loaded.settings),
-            Err(faults) => {
-                out.note(faults.render(Colour::Never));
-                Err(Failure::usage("the configuration cannot be used"))
-            }
-        }
+        configured::quiet_settings(file.as_deref(), out)
     }
 
     /// Opens a store that is there: for commands that make nothing new.

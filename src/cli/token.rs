@@ -14,10 +14,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
+use super::configured;
 use super::failure::Failure;
 use super::output::Output;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Colour, Settings, TokenAlgorithm};
+use crate::config::TokenAlgorithm;
 use crate::token::{Decoded, KeyDirectory, KeyStanding, ListedKey, TokenError, Withdraw, decode, verify};
 
 /// Longer texts are neither a token nor a key set that anybody publishes.
@@ -201,23 +202,13 @@ impl KeyPlace {
         let settings = match (&self.config, &self.keys) {
             // A directory that is named needs no configuration, and must not fall with a broken one that the environment names.
             (_, Some(_)) => None,
-            (Some(file), None) => Some(settings_of(file, out)?),
+            (Some(file), None) => Some(configured::quiet_settings(Some(file), out)?),
             (None, None) => return Err(Failure::usage("which signing keys? say --keys DIR or --config FILE, or set CLAVIGER_CONFIG")),
         };
         let token = settings.map(|settings| settings.token);
         let (algorithm, ttl) = (token.as_ref().map(|token| token.algorithm), token.as_ref().map(|token| token.ttl));
         let path = self.keys.or(token.map(|token| token.keys)).unwrap_or_default();
         Ok(Keys { directory: KeyDirectory::at(path), algorithm, ttl })
-    }
-}
-
-fn settings_of(file: &Path, out: &Output) -> Result<Settings, Failure> {
-    match Settings::load(Some(file), config::environment(), &[]) {
-        Ok(loaded) => Ok(loaded.settings),
-        Err(faults) => {
-            out.note(faults.render(Colour::Never));
-            Err(Failure::usage("the configuration cannot be used"))
-        }
     }
 }
 
