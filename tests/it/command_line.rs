@@ -244,6 +244,20 @@ fn keys_of_other_systems_are_imported_by_digest_file_or_stdin() {
 }
 
 #[test]
+fn a_digest_is_taken_as_sha256sum_prints_it_and_that_of_nothing_is_refused() {
+    let place = Place::new();
+    // printf %s sk-by-its-digest | sha256sum
+    let printed = "679fcf1995ebfcd00fe0ee18b93a6795cebcf3d41271ccba654e7f4bad907371  -";
+    let of_nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    place.json(&["key", "import", "--name", "by-digest", "--sha256", printed]);
+
+    assert_eq!(place.look_up("sk-by-its-digest").unwrap().name.as_str(), "by-digest");
+    let said = place.misunderstood(&["key", "import", "--name", "empty", "--sha256", of_nothing]);
+    assert!(said.contains("of an empty text"), "{said}");
+}
+
+#[test]
 fn a_key_generated_beforehand_keeps_the_id_in_its_text() {
     let place = Place::new();
     let generated = place.json(&["key", "generate"]);
@@ -267,6 +281,7 @@ fn a_key_pasted_in_the_wrong_place_is_not_repeated() {
         &["explain", "--key", pasted],
         &["binding", "create", "--key", pasted, "--role", "space-reader", "--space", "root"],
         &["key", "import", "--name", "x", "--sha256", pasted],
+        &["key", "import", "--name", "x", "--sha256", &"0".repeat(64), "--id", pasted],
     ] {
         let said = place.misunderstood(line);
         assert!(!said.contains(&pasted[31..]), "{said}");

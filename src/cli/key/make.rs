@@ -48,7 +48,7 @@ pub(crate) struct Import {
     #[command(flatten)]
     traits: Traits,
     /// The SHA-256 of the key's text, as `printf %s TEXT | sha256sum` prints it
-    // Parsed later: clap would repeat an ill-formed value on stderr, and that value may be a key pasted by mistake.
+    // This and `id` are parsed later: clap would repeat an ill-formed value on stderr, and that value may be a key pasted by mistake.
     #[arg(long, value_name = "HEX")]
     sha256: Option<String>,
     /// A file with the key's text, `-` for stdin
@@ -56,8 +56,11 @@ pub(crate) struct Import {
     key_file: Option<PathBuf>,
     /// The id that the key gets; else that in its text, or a new one
     #[arg(long, value_name = "ID")]
-    id: Option<KeyId>,
+    id: Option<String>,
 }
+
+/// `printf %s "" | sha256sum`.
+const NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// A key with its text, which is shown this once.
 #[derive(Serialize)]
@@ -87,15 +90,16 @@ impl Create {
 
 impl Import {
     pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+        let said = self.id.as_deref().map(id).transpose()?;
         let (digest, id_in_text) = match (&self.sha256, &self.key_file) {
-            (Some(hex), _) => (hex.parse().map_err(|error| Failure::usage(format_args!("--sha256: {error}")))?, None),
+            (Some(hex), _) => (digest(hex)?, None),
             (None, Some(file)) => {
                 let plain = read_key(file)?;
                 (KeyDigest::of(&plain), plain.id())
             }
             (None, None) => return Err(Failure::usage("which key? Say --sha256 HEX or --key-file FILE")),
         };
-        let id = match (self.id, id_in_text) {
+        let id = match (said, id_in_text) {
             (Some(said), Some(read)) if said != read => {
                 return Err(Failure::usage(format_args!("--id says {said}, but the key's text says {read}")));
             }
@@ -126,6 +130,23 @@ impl Traits {
             bindings: bindings.collect::<Result<_, Failure>>()?,
         })
     }
+}
+
+/// The digest that `sha256sum` has printed, with or without what it prints behind.
+fn digest(said: &str) -> Result<KeyDigest, Failure> {
+    let digest: KeyDigest =
+        said.split_whitespace().next().unwrap_or_default().parse().map_err(|error| Failure::usage(format_args!("--sha256: {error}")))?;
+    if NOTHING.parse() == Ok(digest) {
+        let slip = "that is the SHA-256 of an empty text, which nobody can present: was the variable set that held the key?";
+        return Err(Failure::usage(format_args!("--sha256: {slip}")));
+    }
+    Ok(digest)
+}
+
+/// The id that a key is to get. What is none is not repeated.
+fn id(said: &str) -> Result<KeyId, Failure> {
+    let ill_formed = || Failure::usage("--id: it must be a ULID in lower case, 26 characters (not shown: it may be the text of a key)");
+    said.parse().map_err(|_| ill_formed())
 }
 
 /// Shows a key whose text nobody will see again.
