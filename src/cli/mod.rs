@@ -12,6 +12,7 @@ mod dev;
 mod draw;
 mod explain;
 mod failure;
+mod given;
 mod group;
 mod healthcheck;
 mod key;

@@ -2,7 +2,7 @@
 //!
 //! A token comes by file or stdin and never as an argument: until it expires it is as good as the key it stands for.
 
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,12 +16,13 @@ use tokio::net::TcpStream;
 
 use super::configured;
 use super::failure::Failure;
+use super::given;
 use super::output::Output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::TokenAlgorithm;
 use crate::token::{Decoded, KeyDirectory, KeyStanding, ListedKey, TokenError, Withdraw, decode, verify};
 
-/// Longer texts are neither a token nor a key set that anybody publishes.
+/// Nobody publishes a longer key set, in bytes.
 const LONGEST: usize = 1024 * 1024;
 /// How long a server may take to send its keys.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -215,14 +216,10 @@ impl KeyPlace {
 impl TokenSource {
     /// The token, as it stands there or behind `Bearer`.
     fn read(&self, out: &Output) -> Result<String, Failure> {
-        let text = if let Some(file) = &self.file {
-            read_file(file)?
-        } else {
-            if std::io::stdin().is_terminal() {
-                out.note("the token, then Ctrl-D:");
-            }
-            read_all(std::io::stdin()).map_err(|error| Failure::usage(format_args!("stdin: {error}")))?
-        };
+        if self.file.is_none() && std::io::stdin().is_terminal() {
+            out.note("the token, then Ctrl-D:");
+        }
+        let text = given::text(self.file.as_deref().unwrap_or(Path::new("-")))?;
         let token = text.trim();
         let bare = token.get(.."bearer ".len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
         let token = if bare { token.get("bearer ".len()..).unwrap_or_default().trim_start() } else { token };
@@ -230,23 +227,12 @@ impl TokenSource {
     }
 }
 
-fn read_file(file: &Path) -> Result<String, Failure> {
-    let read = std::fs::File::open(file).and_then(read_all);
-    read.map_err(|error| Failure::usage(format_args!("{}: {error}", file.display())))
-}
-
-fn read_all(source: impl Read) -> std::io::Result<String> {
-    let mut text = String::new();
-    source.take(LONGEST as u64).read_to_string(&mut text)?;
-    Ok(text)
-}
-
 async fn read_jwks(place: &str) -> Result<String, Failure> {
     if place.starts_with("https://") {
         return Err(Failure::usage("--jwks: https is not spoken here; fetch the set with another program and name its file"));
     }
     if !place.starts_with("http://") {
-        return read_file(Path::new(place));
+        return given::text(Path::new(place));
     }
     let url: Uri = place.parse().map_err(|error| Failure::usage(format_args!("--jwks: {place}: {error}")))?;
     match tokio::time::timeout(PATIENCE, fetch(&url)).await {

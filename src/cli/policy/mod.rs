@@ -21,6 +21,7 @@ use serde::Serialize;
 use self::impact::{Verdict, Weighed, Weighing};
 use crate::cli::configured;
 use crate::cli::failure::Failure;
+use crate::cli::given;
 use crate::cli::open_store::{OpenStore, Place};
 use crate::cli::output::{Changed, Format, Output};
 use crate::config::PolicySettings;
@@ -197,14 +198,8 @@ async fn delete(name: PolicyName, weighing: &Weighing, store: &OpenStore, out: &
 
 impl Module {
     fn read(&self) -> Result<Box<str>, Failure> {
-        read(&self.file).map(String::into_boxed_str)
+        given::text(&self.file).map(String::into_boxed_str)
     }
-}
-
-/// The text of a file, or of stdin for `-`.
-fn read(file: &Path) -> Result<String, Failure> {
-    let read = if file == Path::new("-") { std::io::read_to_string(std::io::stdin().lock()) } else { std::fs::read_to_string(file) };
-    read.map_err(|error| Failure::refused(format_args!("cannot read {}: {error}", file.display())))
 }
 
 /// Reviews everything that would be in force, the configured directory's policies too, with `new` in the place of a policy of that name.

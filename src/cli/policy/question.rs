@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::cli::failure::Failure;
+use crate::cli::given;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::Output;
 use crate::cli::value::time;
@@ -109,7 +110,7 @@ impl Asked {
 /// Reads an `input` document.
 async fn written(file: &Path, store: &OpenStore, out: &Output) -> Result<Question, Failure> {
     let wrong = |why: String| Failure::usage(format_args!("{}: {why}", file.display()));
-    let document: Value = serde_json::from_str(&super::read(file)?).map_err(|error| wrong(format!("it is not JSON: {error}")))?;
+    let document: Value = serde_json::from_str(&given::text(file)?).map_err(|error| wrong(format!("it is not JSON: {error}")))?;
     let unknown = unknown(&document);
     if !unknown.is_empty() {
         out.note(format_args!("policies never see {}: passed over", unknown.join(", ")));

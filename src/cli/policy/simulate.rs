@@ -13,6 +13,7 @@ use super::shown::{self, Decided, Said};
 use super::tally::Tally;
 use super::{Dialect, sample};
 use crate::cli::failure::Failure;
+use crate::cli::given;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::{Format, Output};
 use crate::cli::value::{joined, shown as shown_time};
@@ -113,7 +114,7 @@ impl Simulate {
             let stem = if stem == "-" { "stdin" } else { stem };
             stem.parse().map_err(|error| Failure::usage(format_args!("{error}: say --name")))?
         };
-        let text = super::read(&self.file)?;
+        let text = given::text(&self.file)?;
         Ok(PolicySource { name, file: Some(self.file.clone()), text: text.into(), rego: self.rego.version() })
     }
 }
