@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tracing::level_filters::LevelFilter;
 
 use self::chain::{Heard, Link};
 use crate::cli::failure::Failure;
@@ -18,12 +17,10 @@ use crate::cli::open_store::Place;
 use crate::cli::output::{Format, Output};
 use crate::cli::value::{joined, shown, time};
 use crate::clock::Moment;
-use crate::config::{AccessLog, LogFormat, LogSettings};
 use crate::exchange::{self, Origin};
 use crate::model::{
     Decision, Grants, Ignored, IgnoredReason, KeyId, KeyName, KeyRecord, KeyState, Outcome, Refusal, Revision, Snapshot, Strategy,
 };
-use crate::telemetry;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Explain {
@@ -79,8 +76,7 @@ struct KeyShown {
 
 impl Explain {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
-        // What goes wrong inside a policy is told where it is handled, which is the log.
-        telemetry::init(LogSettings { format: LogFormat::Text, level: LevelFilter::WARN, access: AccessLog::None });
+        // Nothing is logged: no request was made, and what goes wrong inside a policy stands in the answer.
         let store = self.place.look(out).await?;
         let key = store.key(&self.key).await?;
         let explainer = store.explainer(out).await?;
