@@ -69,6 +69,68 @@ fn a_group_that_is_spelled_otherwise_is_pointed_out() {
 }
 
 #[test]
+fn every_group_that_differs_in_case_and_blanks_alone_is_pointed_out() {
+    let place = place();
+    place.json(&["key", "create", "--name", "ada", "--group", "Platform Team"]);
+    for group in ["platform team", "Platform Team ", "Platform  Team", "Platform Tea"] {
+        place.json(&["binding", "create", "--group", group, "--role", "space-reader", "--space", "root"]);
+    }
+
+    assert_eq!(
+        near(&explain(&place, &["--key", "ada"])),
+        ["Platform  Team", "Platform Team ", "platform team"].map(|group| format!("group `{group}` is bound; the key has `Platform Team`"))
+    );
+}
+
+#[test]
+fn a_time_before_the_key_was_made_or_ended_is_not_told_as_if_it_came_after() {
+    let place = place();
+    place.json(&["key", "create", "--name", "ada", "--bind", "space-reader@root"]);
+    place.json(&["key", "create", "--name", "ben"]);
+    place.json(&["key", "disable", "ben"]);
+
+    let unborn = explain(&place, &["--key", "ada", "--at", "1600-01-01T00:00:00Z"]);
+    let table = place.run(&["explain", "--key", "ada", "--at", "1600-01-01T00:00:00Z"]).out;
+    let disabled = explain(&place, &["--key", "ben", "--at", "2020-01-01T00:00:00Z"]);
+    let now = explain(&place, &["--key", "ada"]);
+
+    let remark = unborn["remarks"][0].as_str().unwrap();
+    assert!(remark.starts_with("the key did not exist yet: it was made at 20") && remark.ends_with(" days after the time asked about"));
+    assert!(table.contains(remark), "{table}");
+    let told = near(&disabled)[0];
+    assert!(told.starts_with("the key was disabled at ") && told.contains(" days after the time asked about"), "{told}");
+    assert_eq!(now["remarks"], json!([]));
+}
+
+#[test]
+fn what_policies_would_say_of_a_key_that_does_not_work_is_told_as_such() {
+    let place = place();
+    place.json(&["key", "create", "--name", "ada"]);
+    place.json(&["policy", "create", "all", "--file", &place.file("all.rego", "package spacelift\n\nallow if true\n")]);
+    let working = place.run(&["explain", "--key", "ada", "--ip", "192.0.2.7"]);
+    place.json(&["key", "disable", "ada"]);
+
+    let (table, explained) = (place.run(&["explain", "--key", "ada", "--ip", "192.0.2.7"]), explain(&place, &["--key", "ada"]));
+
+    let line = |out: &str, word: &str| out.lines().any(|line| line.starts_with(word) && line.ends_with("policy all: allow (line 3)"));
+    assert!(line(&working.out, "said ") && !line(&table.out, "said ") && line(&table.out, "would say "), "{}", table.out);
+    assert_eq!(explained["policies"][0]["asked"], false);
+}
+
+#[test]
+fn a_network_that_two_policies_name_is_told_once() {
+    let place = place();
+    place.json(&["key", "create", "--name", "ada"]);
+    let text = "package spacelift\n\nallow if true\n\n\
+                roles[\"production\"][\"space-writer\"] if net.cidr_contains(\"10.0.0.0/8\", input.request.remote_ip)\n";
+    for name in ["one", "two"] {
+        place.json(&["policy", "create", name, "--file", &place.file("office.rego", text)]);
+    }
+
+    assert_eq!(near(&explain(&place, &["--key", "ada"])), ["from 10.0.0.0/8 the key would gain space-writer@production"]);
+}
+
+#[test]
 fn a_key_that_has_ended_says_since_when() {
     let place = place();
     place.json(&["key", "create", "--name", "ada", "--expires", "2099-01-01T00:00:00Z"]);

@@ -23,6 +23,8 @@ pub(super) struct Heard {
     name: String,
     /// Its file, or its name.
     place: String,
+    /// Whether what it says counts: nobody is asked about a key that does not work.
+    pub(super) asked: bool,
     pub(super) says: Said,
     trace: Vec<Step>,
     #[serde(skip)]
@@ -30,10 +32,11 @@ pub(super) struct Heard {
 }
 
 impl Heard {
-    pub(super) fn of(tracer: &Tracer, trace: &Trace) -> Self {
+    pub(super) fn of(tracer: &Tracer, trace: &Trace, asked: bool) -> Self {
         Self {
             name: tracer.name.to_string(),
             place: tracer.place.clone(),
+            asked,
             says: Said::of(trace),
             trace: trace.steps.clone(),
             of: trace.clone(),

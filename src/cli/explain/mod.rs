@@ -50,6 +50,8 @@ struct Explanation {
     strategy: Strategy,
     revision: Revision,
     groups: Vec<String>,
+    /// What is not as it was at the time that is asked about.
+    remarks: Vec<String>,
     grants: Grants,
     ignored: Vec<Ignored>,
     /// Each grant with what it rests on, in words.
@@ -88,7 +90,8 @@ impl Explain {
 
         let origin = Origin { address: Some(ip), at: Moment { wall: at, monotonic: Duration::ZERO } };
         let told = explainer.explain(&key, &origin).await;
-        let heard: Vec<Heard> = explainer.trace(&key, &origin).iter().map(|(tracer, trace)| Heard::of(tracer, trace)).collect();
+        let asked = !matches!(told.outcome, Err(Refusal::InvalidKey(_)));
+        let heard: Vec<Heard> = explainer.trace(&key, &origin).iter().map(|(tracer, trace)| Heard::of(tracer, trace, asked)).collect();
         let near = near::misses(&key, &origin, &told, &heard, &explainer, &store).await?;
         let exchange::Explanation { decision, outcome, .. } = told;
         let decision = decision.unwrap_or_else(|| undecided(&key, &outcome));
@@ -127,6 +130,7 @@ impl Explanation {
             strategy: snapshot.strategy,
             revision: snapshot.revision,
             groups: decision.groups,
+            remarks: near::unborn(key, at).into_iter().collect(),
             grants: decision.grants,
             ignored: decision.ignored,
             chain: Vec::new(),
@@ -151,9 +155,10 @@ impl Explanation {
                     ("strategy", self.strategy.to_string()),
                     ("groups", joined(&self.groups)),
                 ];
-                let said = self.policies.iter().map(|heard| ("said", heard.told()));
+                let remarks = self.remarks.iter().map(|remark| ("but", remark.clone()));
+                let said = self.policies.iter().map(|heard| (if heard.asked { "said" } else { "would say" }, heard.told()));
                 let near = self.near.iter().map(|near| ("near", near.clone()));
-                out.record(self, head.into_iter().chain(said).chain(near))?;
+                out.record(self, head.into_iter().chain(remarks).chain(said).chain(near))?;
                 out.list(&["SPACE", "ROLE", "BECAUSE OF"], self.rows(), self)
             }
         }

@@ -2,9 +2,11 @@
 //!
 //! All of it is guessing, so each is a sentence of facts ("group `Platform` is bound") that the reader may draw the conclusion from.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::chain::Heard;
@@ -50,7 +52,14 @@ pub(super) async fn misses(
 
 fn state(key: &KeyRecord, at: Timestamp) -> Option<String> {
     let since = |word: &str, time: Option<Timestamp>| {
-        time.map(|time| format!("the key {word} at {time:.0}, {} before", span(at.duration_since(time))))
+        time.map(|time| {
+            if time <= at {
+                format!("the key {word} at {time:.0}, {} before", span(at.duration_since(time)))
+            } else {
+                let after = span(time.duration_since(at));
+                format!("the key {word} at {time:.0}, {after} after the time asked about: how it was then is not known")
+            }
+        })
     };
     match key.state_at(at) {
         KeyState::Active => None,
@@ -60,6 +69,13 @@ fn state(key: &KeyRecord, at: Timestamp) -> Option<String> {
     }
 }
 
+/// What is explained as if the key had been there, though it had not.
+pub(super) fn unborn(key: &KeyRecord, at: Timestamp) -> Option<String> {
+    let made = key.created_at;
+    let after = || span(made.duration_since(at));
+    (at < made).then(|| format!("the key did not exist yet: it was made at {made:.0}, {} after the time asked about", after()))
+}
+
 /// In its largest unit.
 fn span(span: jiff::SignedDuration) -> String {
     let (days, hours, minutes) = (span.as_hours() / 24, span.as_hours(), span.as_mins());
@@ -67,7 +83,7 @@ fn span(span: jiff::SignedDuration) -> String {
     match (days, hours, minutes) {
         (1.., _, _) => counted(days, "day"),
         (_, 1.., _) => counted(hours, "hour"),
-        _ => counted(minutes.max(0), "minute"),
+        _ => counted(minutes, "minute"),
     }
 }
 
@@ -85,14 +101,24 @@ fn strategy(key: &KeyRecord, snapshot: &Snapshot, explainer: &Explainer) -> Vec<
     near
 }
 
-/// Groups that are bound and spelled nearly like one of the key's that is not.
+/// Groups that are bound and spelled nearly like one of the key's that is not: those that differ in case and blanks alone, or else the
+/// nearest.
 fn groups(key: &KeyRecord, snapshot: &Snapshot) -> Vec<String> {
+    let bound = || snapshot.group_bindings.keys().map(ToString::to_string);
     let unbound = key.groups.iter().filter(|group| !snapshot.group_bindings.contains_key(*group));
-    let near = unbound.filter_map(|group| {
-        let bound = nearest(group.as_str(), snapshot.group_bindings.keys().map(ToString::to_string))?;
-        Some(format!("group `{bound}` is bound; the key has `{group}`"))
+    let near = unbound.flat_map(|group| {
+        let mut alike: Vec<String> = bound().filter(|bound| folded(bound) == folded(group.as_str())).take(MOST).collect();
+        if alike.is_empty() {
+            alike.extend(nearest(group.as_str(), bound()));
+        }
+        alike.into_iter().map(move |bound| format!("group `{bound}` is bound; the key has `{group}`"))
     });
     near.collect()
+}
+
+/// Without case and blanks.
+fn folded(group: &str) -> String {
+    group.chars().filter(|character| !character.is_whitespace()).flat_map(char::to_lowercase).collect()
 }
 
 /// Roles that a policy gives, and that wait for somebody to say `allow`.
@@ -137,7 +163,9 @@ async fn namesake(key: &KeyRecord, store: &OpenStore) -> Result<Option<String>, 
 /// Networks that stand in the policies and from which the key would hold more.
 async fn networks(key: &KeyRecord, origin: &Origin, told: &Explanation, explainer: &Explainer) -> Vec<String> {
     let mut near = Vec::new();
-    for network in explainer.sources().iter().flat_map(policy::networks).take(NETWORKS) {
+    // Several policies, or several rules of one, may name the same network.
+    let networks: BTreeSet<IpNet> = explainer.sources().iter().flat_map(policy::networks).collect();
+    for network in networks.into_iter().take(NETWORKS) {
         let address: IpAddr = network.hosts().next().unwrap_or_else(|| network.addr());
         let there = explainer.explain(key, &Origin { address: Some(address), ..*origin }).await;
         if let Some(gained) = gained(told, &there)
