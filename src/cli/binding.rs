@@ -134,6 +134,7 @@ impl Create {
 
 impl List {
     async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+        self.check(store, out).await?;
         let subject = match (&self.key, self.group) {
             (Some(called), _) => Some(Subject::Key(store.key(called).await?.id)),
             (None, group) => group.map(Subject::Group),
@@ -150,7 +151,24 @@ impl List {
             let (kind, name) = view.subject.words();
             vec![view.id.to_string(), kind.to_owned(), name, view.role.to_string(), view.space.to_string(), shown(Some(view.created_at))]
         };
-        out.list(&["ID", "KIND", "SUBJECT", "ROLE", "SPACE", "CREATED"], views.iter().map(row), &views)
+        out.list("bindings", &["ID", "KIND", "SUBJECT", "ROLE", "SPACE", "CREATED"], views.iter().map(row), &views)
+    }
+}
+
+impl List {
+    /// A role or space that is not there is a slip of the finger, which must not look as if nobody held anything.
+    async fn check(&self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+        let snapshot = store.snapshot().await?;
+        if let Some(role) = self.role.as_ref().filter(|role| !snapshot.roles.contains_key(*role)) {
+            return Err(store.not_found(&format!("role {role}")).await);
+        }
+        if let Some(space) = self.space.as_ref().filter(|space| snapshot.spaces.find(space).is_none()) {
+            return Err(store.not_found(&format!("space {space}")).await);
+        }
+        match &self.group {
+            Some(group) => store.remark_on_group(group, out).await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -14,8 +14,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Settings, StoreUrl};
 use crate::exchange::{ExchangeError, Explainer};
 use crate::model::{
-    Actor, AuditEntry, Binding, BindingId, Change, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord, Mutation, PlainKey, SampleId,
-    Snapshot, Strategy,
+    Actor, AuditEntry, Binding, BindingId, Change, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord, Mutation, PlainKey,
+    SampleId, Snapshot, Strategy,
 };
 use crate::policy::Vocabulary;
 use crate::store::{self, NAMED_KEYS_MAX, Page, Store, StoreError};
@@ -292,6 +292,14 @@ impl OpenStore {
             }
         }
         Ok(names)
+    }
+
+    /// Says so if no key and no binding has named this group yet. That is no failure: a group comes to be by being named.
+    pub(crate) async fn remark_on_group(&self, group: &GroupName, out: &Output) -> Result<(), Failure> {
+        if !self.snapshot().await?.groups.contains_key(group) {
+            out.note(self.not_found(&format!("group {group}")).await);
+        }
+        Ok(())
     }
 
     /// The failure of not finding `what`, such as `space prodction`, with the nearest of its kind that is there.

@@ -377,6 +377,24 @@ fn bindings_are_made_listed_shown_and_deleted() {
 }
 
 #[test]
+fn a_filter_by_what_is_not_there_does_not_look_like_an_empty_list() {
+    let place = Place::new();
+    place.json(&["space", "create", "production"]);
+    place.json(&["key", "create", "--name", "ci", "--group", "platform"]);
+
+    assert!(
+        place.refused(&["binding", "list", "--role", "space-readr"]).contains("there is no role space-readr; did you mean space-reader?")
+    );
+    assert!(place.refused(&["binding", "list", "--space", "prodction"]).contains("there is no space prodction; did you mean production?"));
+    for line in [&["binding", "list", "--group", "Platform"][..], &["key", "list", "--group", "Platform"]] {
+        let run = place.run(line);
+        assert_eq!((run.code, run.out.lines().count()), (0, 1), "{line:?}: {}", run.out);
+        assert!(run.err.contains("there is no group Platform; did you mean platform?"), "{line:?}: {}", run.err);
+    }
+    assert_eq!(place.run(&["binding", "list", "--group", "platform", "--role", "space-admin"]).err, "");
+}
+
+#[test]
 fn what_is_not_there_is_named_with_what_is_nearly_called_so() {
     let place = Place::new();
     place.json(&["space", "create", "production"]);

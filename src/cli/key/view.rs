@@ -120,6 +120,9 @@ impl SecretView {
 
 impl List {
     pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+        if let Some(group) = &self.group {
+            store.remark_on_group(group, out).await?;
+        }
         let now = store.now();
         let keys: Vec<KeyView> = store
             .keys()
