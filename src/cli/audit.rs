@@ -74,7 +74,7 @@ impl Audit {
         let wanted = |entry: &AuditEntry| since.is_none_or(|since| entry.at >= since);
         let mut entries = store.audit(limit, self.query.as_deref(), wanted).await?;
         if !self.follow {
-            return out.list(&HEADERS, entries.iter().map(row), &entries);
+            return out.list("audit entries", &HEADERS, entries.iter().map(row), &entries);
         }
         let mut seen = Revision::default();
         loop {

@@ -119,7 +119,7 @@ async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
     let snapshot = store.snapshot().await?;
     let groups: Vec<GroupView> = snapshot.groups.values().map(|group| GroupView::of(group, &snapshot)).collect();
     let row = |group: &GroupView| vec![group.name.to_string(), group.description.clone(), group.held()];
-    out.list(&["NAME", "DESCRIPTION", "BINDINGS"], groups.iter().map(row), &groups)
+    out.list("groups", &["NAME", "DESCRIPTION", "BINDINGS"], groups.iter().map(row), &groups)
 }
 
 async fn show_changed(name: &GroupName, mutation: Mutation, store: &OpenStore, out: &Output) -> Result<(), Failure> {

@@ -106,9 +106,10 @@ impl Output {
         }
     }
 
-    /// Several things: a row each, or a JSON array of them.
+    /// Several things: a row each, or a JSON array of them. Whoever sits at a terminal is told if there are none.
     pub(crate) fn list(
         &self,
+        what: &str,
         headers: &[&str],
         rows: impl IntoIterator<Item = Vec<String>>,
         things: &impl Serialize,
@@ -116,8 +117,13 @@ impl Output {
         match self.format {
             Format::Json => self.json(things),
             Format::Table => {
-                let rows = rows.into_iter().map(|row| row.into_iter().map(filled).collect());
-                self.print(&table(self.frame, headers, rows))
+                let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.into_iter().map(filled).collect()).collect();
+                let remark = remark(self.frame, what, &rows);
+                self.print(&table(self.frame, headers, rows))?;
+                if let Some(remark) = remark {
+                    self.note(remark);
+                }
+                Ok(())
             }
         }
     }
@@ -241,6 +247,14 @@ fn table(frame: Frame, headers: &[&str], rows: impl IntoIterator<Item = Vec<Stri
     text
 }
 
+/// What people are told of a table without rows. Programs see that themselves.
+fn remark(frame: Frame, what: &str, rows: &[Vec<String>]) -> Option<String> {
+    match frame {
+        Frame::Ruled if rows.is_empty() => Some(format!("no {what}")),
+        Frame::Ruled | Frame::Bare => None,
+    }
+}
+
 /// A dash where there is nothing, so that columns stay columns for `awk`.
 fn filled(cell: String) -> String {
     if cell.is_empty() { "-".to_owned() } else { cell }
@@ -309,6 +323,13 @@ mod tests {
         let text = table(Frame::Ruled, &["NAME"], [vec!["ci".to_owned()], vec!["cd".to_owned()]]);
 
         assert_eq!(text, " NAME\n──────\n ci\n cd\n");
+    }
+
+    #[test]
+    fn on_a_terminal_a_list_without_items_is_remarked_upon() {
+        assert_eq!(remark(Frame::Ruled, "keys", &[]).as_deref(), Some("no keys"));
+        assert_eq!(remark(Frame::Ruled, "keys", &[vec!["ci".to_owned()]]), None);
+        assert_eq!(remark(Frame::Bare, "keys", &[]), None);
     }
 
     #[test]

@@ -99,7 +99,7 @@ async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
     let snapshot = store.snapshot().await?;
     let roles: Vec<&Role> = snapshot.roles.values().collect();
     let row = |role: &&Role| vec![role.id.to_string(), role.name.clone(), kind(role).to_owned(), joined(&role.actions)];
-    out.list(&["ID", "NAME", "KIND", "ACTIONS"], roles.iter().map(row), &roles)
+    out.list("roles", &["ID", "NAME", "KIND", "ACTIONS"], roles.iter().map(row), &roles)
 }
 
 async fn show_changed(id: &RoleId, mutation: Mutation, store: &OpenStore, out: &Output) -> Result<(), Failure> {

@@ -124,7 +124,7 @@ async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
             joined(&space.labels),
         ]
     };
-    out.list(&["ID", "NAME", "PARENT", "LABELS"], spaces.iter().map(row), &spaces)
+    out.list("spaces", &["ID", "NAME", "PARENT", "LABELS"], spaces.iter().map(row), &spaces)
 }
 
 async fn show_changed(id: &SpaceId, mutation: Mutation, store: &OpenStore, out: &Output) -> Result<(), Failure> {

@@ -143,7 +143,7 @@ impl KeysVerb {
         match self {
             Self::List => {
                 let keys = listed()?;
-                out.list(&["KID", "ALGORITHM", "STATE", "UNTIL", "FILE"], keys.iter().map(row), &keys)
+                out.list("signing keys", &["KID", "ALGORITHM", "STATE", "UNTIL", "FILE"], keys.iter().map(row), &keys)
             }
             Self::Publish { algorithm } => {
                 let algorithm = match algorithm.or(keys.algorithm) {
@@ -259,7 +259,7 @@ fn show(out: &Output, token: &Decoded) -> Result<(), Failure> {
     let parts = [("header", &token.header), ("claims", &token.claims)];
     let members = parts.into_iter().flat_map(|(part, value)| value.as_object().into_iter().flatten().map(move |member| (part, member)));
     let rows = members.map(|(part, (name, value))| vec![part.to_owned(), name.clone(), readable(name, value)]);
-    out.list(&["PART", "NAME", "VALUE"], rows, token)
+    out.list("claims", &["PART", "NAME", "VALUE"], rows, token)
 }
 
 /// Times as people read them beside the number.

@@ -159,7 +159,7 @@ impl Explanation {
                 let said = self.policies.iter().map(|heard| (if heard.asked { "said" } else { "would say" }, heard.told()));
                 let near = self.near.iter().map(|near| ("near", near.clone()));
                 out.record(self, head.into_iter().chain(remarks).chain(said).chain(near))?;
-                out.list(&["SPACE", "ROLE", "BECAUSE OF"], self.rows(), self)
+                out.list("roles", &["SPACE", "ROLE", "BECAUSE OF"], self.rows(), self)
             }
         }
     }

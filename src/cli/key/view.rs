@@ -137,7 +137,7 @@ impl List {
             let state = key.state.as_str().to_owned();
             vec![key.id.to_string(), key.name.to_string(), state, joined(&key.groups), expires, shown(key.last_used_at)]
         });
-        out.list(&["ID", "NAME", "STATE", "GROUPS", "EXPIRES", "LAST USED"], rows, &keys)
+        out.list("keys", &["ID", "NAME", "STATE", "GROUPS", "EXPIRES", "LAST USED"], rows, &keys)
     }
 }
 

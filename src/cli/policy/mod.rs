@@ -237,7 +237,7 @@ async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
         let from = policy.file.map_or_else(|| "store".to_owned(), |file| file.display().to_string());
         vec![policy.name.to_string(), from, spelled(policy.rego).to_owned(), policy.lines.to_string()]
     };
-    out.list(&["NAME", "FROM", "REGO", "LINES"], listed.iter().map(row), &listed)
+    out.list("policies", &["NAME", "FROM", "REGO", "LINES"], listed.iter().map(row), &listed)
 }
 
 impl<'a> Listed<'a> {

@@ -55,7 +55,7 @@ fn list(kept: &[KeptSample], out: &Output) -> Result<(), Failure> {
             joined(sample.wanted_by()),
         ]
     };
-    out.list(&["ID", "AT", "KEY", "FROM", "ANSWER", "WANTED BY"], kept.iter().map(row), &kept)
+    out.list("samples", &["ID", "AT", "KEY", "FROM", "ANSWER", "WANTED BY"], kept.iter().map(row), &kept)
 }
 
 fn show(kept: &KeptSample, out: &Output) -> Result<(), Failure> {

@@ -189,7 +189,12 @@ impl Report {
             ]
         };
         let changed = self.simulations.iter().filter(|simulation| simulation.changes());
-        out.list(&["SAMPLE", "KEY", "FROM", "AT", "NOW", "THEN", "DIFFERENCE"], changed.map(row), self)
+        out.list(
+            "samples that are answered otherwise",
+            &["SAMPLE", "KEY", "FROM", "AT", "NOW", "THEN", "DIFFERENCE"],
+            changed.map(row),
+            self,
+        )
     }
 
     fn show_one(&self, one: &Simulation, out: &Output) -> Result<(), Failure> {
@@ -204,6 +209,6 @@ impl Report {
         let end = [("now", one.before.told()), ("then", one.after.told()), ("difference", shown::told(&one.difference))];
         out.record(self, [("policy", self.policy())].into_iter().chain(sample).chain(head).chain(says).chain(end))?;
         let row = |step: &Step| vec![step.line.to_string(), shown::head(step), shown::short(&step.value)];
-        out.list(&["LINE", "RULE THAT HOLDS", "VALUE"], one.trace.iter().map(row), self)
+        out.list("rules that hold", &["LINE", "RULE THAT HOLDS", "VALUE"], one.trace.iter().map(row), self)
     }
 }
