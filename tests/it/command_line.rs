@@ -455,6 +455,24 @@ fn a_policy_that_exists_is_not_weighed_as_if_it_were_new() {
 }
 
 #[test]
+fn a_policy_of_the_directory_is_shown_and_changed_where_its_file_is() {
+    let place = Place::new();
+    let file = place.file("policies/by-day.rego", NIGHTLY);
+    let config = place.file("claviger.toml", &format!("[store]\nurl = \"{}\"\n[policies]\ndir = \"policies\"\n", place.url()));
+
+    let shown = place.json(&["policy", "show", "by-day", "--config", &config]);
+    let table = place.run(&["policy", "show", "by-day", "--config", &config]);
+
+    assert_eq!((&shown["name"], &shown["source"], &shown["from"]), (&json!("by-day"), &json!(NIGHTLY), &json!("file")));
+    assert!(text(&shown["file"]).ends_with("policies/by-day.rego") && table.out.contains(text(&shown["file"])), "{shown}");
+    for line in [&["policy", "update", "by-day", "--file", &file][..], &["policy", "delete", "by-day"]] {
+        let said = place.refused(&[line, &["--config", &config]].concat());
+        assert!(said.contains(&format!("policy by-day is a file, and is changed there: {}", text(&shown["file"]))), "{said}");
+    }
+    assert!(place.refused(&["policy", "show", "by-night", "--config", &config]).contains("there is no policy by-night"));
+}
+
+#[test]
 fn policies_of_store_and_directory_are_listed_with_where_they_live() {
     let place = Place::new();
     let file = place.file("policies/by-day.rego", NIGHTLY);

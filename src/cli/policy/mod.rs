@@ -119,6 +119,15 @@ struct Listed<'a> {
     lines: usize,
 }
 
+/// A policy with its text, and where it lives.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    policy: LoginPolicy,
+    from: Origin,
+    file: Option<PathBuf>,
+}
+
 /// Where a policy lives.
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -153,10 +162,7 @@ impl PolicyCommand {
         match self.verb {
             Verb::Create { name, module, weighing } => create(name, &module, &weighing, &place.open(out).await?, out).await,
             Verb::List => list(&place.look(out).await?, out).await,
-            Verb::Show { name } => {
-                let policy = find(&name, &place.look(out).await?).await?;
-                out.record(&policy, rows(&policy))
-            }
+            Verb::Show { name } => show(&name, &place.look(out).await?, out).await,
             Verb::Update { name, module, weighing } => update(name, &module, &weighing, &place.look(out).await?, out).await,
             Verb::Delete { name, weighing } => delete(name, &weighing, &place.look(out).await?, out).await,
             Verb::Simulate(command) => command.run(&place.open(out).await?, out).await,
@@ -178,7 +184,7 @@ async fn create(name: PolicyName, module: &Module, weighing: &Weighing, store: &
 }
 
 async fn update(name: PolicyName, module: &Module, weighing: &Weighing, store: &OpenStore, out: &Output) -> Result<(), Failure> {
-    let before = find(&name, store).await?;
+    let before = changeable(&name, store, out).await?;
     let policy = LoginPolicy { name, source: module.read()?, rego: module.rego.map_or(before.rego, Dialect::version) };
     let warnings = check(&policy, store, out).await?;
     let change = WhatIf::Put(PolicySource::from(&policy));
@@ -187,7 +193,7 @@ async fn update(name: PolicyName, module: &Module, weighing: &Weighing, store: &
 }
 
 async fn delete(name: PolicyName, weighing: &Weighing, store: &OpenStore, out: &Output) -> Result<(), Failure> {
-    let policy = find(&name, store).await?;
+    let policy = changeable(&name, store, out).await?;
     let impact = match weighing.weigh(&WhatIf::Delete(name.clone()), store, out).await? {
         Verdict::Make(impact) => impact,
         Verdict::Leave => return Ok(()),
@@ -240,6 +246,20 @@ async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
     out.list("policies", &["NAME", "FROM", "REGO", "LINES"], listed.iter().map(row), &listed)
 }
 
+async fn show(name: &PolicyName, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+    let shown = match in_store(name, store).await? {
+        Some(policy) => Shown { policy, from: Origin::Store, file: None },
+        None => match in_dir(name, store, out)? {
+            Some(PolicySource { name, file, text, rego }) => {
+                Shown { policy: LoginPolicy { name, source: text.as_ref().into(), rego }, from: Origin::File, file }
+            }
+            None => return Err(store.not_found(&format!("policy {name}")).await),
+        },
+    };
+    let file = shown.file.iter().map(|file| ("file", file.display().to_string()));
+    out.record(&shown, file.chain(rows(&shown.policy)))
+}
+
 impl<'a> Listed<'a> {
     fn of(policy: &'a PolicySource) -> Self {
         let file = policy.file.as_deref();
@@ -271,10 +291,30 @@ async fn show_changed(
 }
 
 async fn find(name: &PolicyName, store: &OpenStore) -> Result<LoginPolicy, Failure> {
-    match store.snapshot().await?.policies.into_iter().find(|policy| policy.name == *name) {
+    match in_store(name, store).await? {
         Some(policy) => Ok(policy),
         None => Err(store.not_found(&format!("policy {name}")).await),
     }
+}
+
+/// The store's policy that is to be changed. Of the directory's, it is said where they are changed.
+async fn changeable(name: &PolicyName, store: &OpenStore, out: &Output) -> Result<LoginPolicy, Failure> {
+    if let Some(policy) = in_store(name, store).await? {
+        return Ok(policy);
+    }
+    match in_dir(name, store, out)?.and_then(|source| source.file) {
+        Some(file) => Err(Failure::refused(format_args!("policy {name} is a file, and is changed there: {}", file.display()))),
+        None => Err(store.not_found(&format!("policy {name}")).await),
+    }
+}
+
+async fn in_store(name: &PolicyName, store: &OpenStore) -> Result<Option<LoginPolicy>, Failure> {
+    Ok(store.snapshot().await?.policies.into_iter().find(|policy| policy.name == *name))
+}
+
+/// The configured directory's policy of this name.
+fn in_dir(name: &PolicyName, store: &OpenStore, out: &Output) -> Result<Option<PolicySource>, Failure> {
+    Ok(of_dir(&store.settings(out)?.policies, out)?.into_iter().find(|source| source.name == *name))
 }
 
 fn rows(policy: &LoginPolicy) -> Vec<(&'static str, String)> {
