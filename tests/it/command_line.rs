@@ -205,6 +205,29 @@ fn a_rotated_key_has_two_secrets_for_the_grace_and_one_after_a_cut() {
 }
 
 #[test]
+fn a_new_secret_of_a_key_that_does_not_work_comes_with_a_word_about_that() {
+    let place = Place::new();
+    place.json(&["key", "create", "--name", "ci"]);
+    let working = place.run(&["key", "rotate", "ci", "--grace", "0"]);
+    place.json(&["key", "disable", "ci"]);
+
+    let disabled = place.run(&["key", "rotate", "ci", "--grace", "0"]);
+
+    assert!(working.code == 0 && !working.err.contains("But the key"), "{}", working.err);
+    assert!(disabled.code == 0 && disabled.err.contains("But the key is disabled: no secret of it works until"), "{}", disabled.err);
+}
+
+#[test]
+fn a_role_that_is_bound_twice_on_one_line_is_named() {
+    let place = Place::new();
+
+    let said = place.misunderstood(&["key", "create", "--name", "ci", "--bind", "space-reader@root", "--bind", "space-reader@root"]);
+
+    assert!(said.contains("--bind: space-reader@root is given twice"), "{said}");
+    assert!(place.names(&["key", "list"], "name").is_empty());
+}
+
+#[test]
 fn a_key_is_renamed_regrouped_and_given_another_end() {
     let place = Place::new();
     place.json(&["key", "create", "--name", "ci", "--group", "a", "--group", "b"]);

@@ -10,7 +10,7 @@ use crate::cli::open_store::OpenStore;
 use crate::cli::output::Output;
 use crate::cli::value::{End, shown, span};
 use crate::clock::later;
-use crate::model::{GroupName, KeyDigest, KeyName, KeyRecord, Mutation};
+use crate::model::{GroupName, KeyDigest, KeyName, KeyRecord, KeyState, Mutation};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Update {
@@ -126,7 +126,13 @@ impl Rotate {
         if self.grace.is_zero() {
             out.note("The secret before it no longer works.");
         } else {
-            out.note(format_args!("The secret before it works until {}.", shown(Some(old_ends_at))));
+            out.note(format_args!("The secret before it ends at {}.", shown(Some(old_ends_at))));
+        }
+        match view.state() {
+            KeyState::Active => {}
+            KeyState::Disabled => out.note("But the key is disabled: no secret of it works until `claviger key enable`."),
+            KeyState::Expired => out.note("But the key has expired: no secret of it works until `claviger key update --expires`."),
+            KeyState::Revoked => out.note("But the key has been revoked: no secret of it works."),
         }
         Ok(())
     }
