@@ -110,7 +110,13 @@ fn tests_are_chosen_by_name_and_none_at_all_is_a_failure() {
 
     let names: Vec<&Value> = some["tests"].as_array().unwrap().iter().map(|test| &test["name"]).collect();
     assert_eq!(names, ["test_ada_gets_in", "test_a_field_of_the_input", "test_a_rule_replaced"]);
-    assert_eq!((none.code, none.err.as_str()), (1, "error: there are no such tests\n"));
+    assert_eq!((none.code, none.err.as_str()), (1, "error: no test in policies has a name that matches `nothing`\n"));
+    place.file("untested/night.rego", "package spacelift\n\nallow if true\n");
+    let untested = place.run(&["policy", "test", "untested"]);
+    assert_eq!(
+        (untested.code, untested.err.as_str()),
+        (1, "error: there is no test in untested: tests are rules `test_…` in files `*_test.rego`\n")
+    );
     assert!(wrong.contains("unclosed group"), "{wrong}");
 }
 

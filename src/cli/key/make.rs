@@ -119,6 +119,11 @@ impl Traits {
             Some(Expiry::Never) => None,
             None => return Err(Failure::usage("--expires: that time has passed")),
         };
+        // Else the store would name a binding of this very change, which nobody can look up.
+        let is_repeated = |(number, bound): &(usize, &RoleAtSpace)| self.bindings.iter().take(*number).any(|other| other == *bound);
+        if let Some((_, twice)) = self.bindings.iter().enumerate().find(is_repeated) {
+            return Err(Failure::usage(format_args!("--bind: {}@{} is given twice", twice.role, twice.space)));
+        }
         let bindings = self.bindings.into_iter().map(|bound| Ok((draw::binding_id(now)?, bound.role, bound.space)));
         Ok(NewKey {
             id,

@@ -11,6 +11,7 @@ use super::junit;
 use crate::cli::failure::Failure;
 use crate::cli::open_store::Place;
 use crate::cli::output::{Format, Output};
+use crate::cli::value::joined;
 use crate::policy::PolicyLimits;
 use crate::policy::testing::{self, Coverage, Rules, Selection, TestOutcome, TestResult, TestRun};
 
@@ -107,7 +108,11 @@ impl Test {
             return Err(Failure::refused(if bad == 1 { "a test failed".to_owned() } else { format!("{bad} tests failed") }));
         }
         if run.results.is_empty() {
-            return Err(Failure::refused("there are no such tests"));
+            let places = joined(self.places.iter().map(|place| place.display()));
+            return Err(match &self.run {
+                Some(pattern) => Failure::refused(format_args!("no test in {places} has a name that matches `{pattern}`")),
+                None => Failure::refused(format_args!("there is no test in {places}: tests are rules `test_…` in files `*_test.rego`")),
+            });
         }
         let percent = total(&run.coverage).percent();
         match self.coverage_min {
