@@ -51,7 +51,7 @@ pub use fault::{PolicyFault, Severity};
 pub use input::{LoginInput, SharedInput};
 pub use networks::networks;
 pub use set::{PolicySet, review};
-pub use trace::{Step, Trace, Tracer};
+pub use trace::{Step, Trace, Tracer, Unheld};
 pub use vocabulary::Vocabulary;
 
 /// A module to load: one of the store's, or a file of `policies.dir`.

@@ -34,6 +34,17 @@ pub struct Trace {
     pub verdict: Result<Verdict, PolicyError>,
     /// The heads that held, in the order of the text. Those of a policy that failed are the ones that held before.
     pub steps: Vec<Step>,
+    /// The heads that did not hold, in the order of the text; only those of rules that count, and only if none of these held.
+    pub unheld: Vec<Unheld>,
+}
+
+/// A rule that counts and did not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unheld {
+    /// Where the rule begins, 1-based.
+    pub line: u32,
+    /// The rule's name.
+    pub rule: String,
 }
 
 /// A rule that held.
@@ -81,11 +92,18 @@ impl Tracer {
 
     /// Asks the policy.
     pub fn ask(&self, input: &LoginInput) -> Trace {
-        let failed = || Trace { verdict: Err(PolicyError::Failed(self.name.clone(), "the engine fails".to_owned())), steps: Vec::new() };
+        let failed = || Trace {
+            verdict: Err(PolicyError::Failed(self.name.clone(), "the engine fails".to_owned())),
+            steps: Vec::new(),
+            unheld: Vec::new(),
+        };
         on_thread(|| {
             let (value, clock) = (input.value(), SystemClock::start());
             let steps = self.marked.steps(value.clone());
-            Trace { verdict: self.policy.ask(&value, || clock.now().monotonic), steps }
+            let verdict = self.policy.ask(&value, || clock.now().monotonic);
+            // Of a policy that failed it is not known what it would have come to.
+            let unheld = if verdict.is_ok() { self.marked.unheld(&steps) } else { Vec::new() };
+            Trace { verdict, steps, unheld }
         })
         .unwrap_or_else(failed)
     }
@@ -118,6 +136,15 @@ impl Marked {
         // How it ends, the policy without marks has said; what held until then is of use all the same.
         let _ = engine.eval_rule(gate::RESULT.to_owned());
         self.recorder.take().iter().filter_map(|held| self.step(held)).collect()
+    }
+
+    /// If one of the rules that count has held, the others may not have been looked at; if none has, all were.
+    fn unheld(&self, steps: &[Step]) -> Vec<Unheld> {
+        if steps.iter().any(|step| gate::shape(&step.rule).is_some()) {
+            return Vec::new();
+        }
+        let counting = self.marks.iter().filter(|mark| !mark.is_function && gate::shape(&mark.rule).is_some());
+        counting.map(|mark| Unheld { line: mark.line, rule: mark.rule.clone() }).collect()
     }
 
     fn step(&self, (number, path, value): &Held) -> Option<Step> {

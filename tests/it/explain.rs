@@ -118,6 +118,24 @@ fn what_policies_would_say_of_a_key_that_does_not_work_is_told_as_such() {
 }
 
 #[test]
+fn a_policy_that_says_nothing_is_told_with_the_rules_that_do_not_hold() {
+    let place = place();
+    place.json(&["key", "create", "--name", "ada"]);
+    let text = "package spacelift\n\nis_ben if input.session.login == \"ben\"\n\nallow if is_ben\n\n\
+                roles[\"production\"][\"space-writer\"] if input.session.login == \"ben\"\n";
+    place.json(&["policy", "create", "bens", "--file", &place.file("bens.rego", text)]);
+
+    let table = place.run(&["explain", "--key", "ada", "--ip", "192.0.2.7"]).out;
+    let silent = explain(&place, &["--key", "ada"])["policies"][0]["unheld"].clone();
+    place.json(&["key", "update", "ada", "--name", "ben"]);
+    let heard = explain(&place, &["--key", "ben"])["policies"][0]["unheld"].clone();
+
+    assert!(table.contains("policy bens: nothing, for none of its rules holds: allow (line 5), roles (line 7)\n"), "{table}");
+    assert_eq!(silent, json!([{"line": 5, "rule": "allow"}, {"line": 7, "rule": "roles"}]));
+    assert_eq!(heard, json!([]));
+}
+
+#[test]
 fn a_network_that_two_policies_name_is_told_once() {
     let place = place();
     place.json(&["key", "create", "--name", "ada"]);

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cli::policy::shown::{self, Said};
 use crate::model::{Grant, Snapshot, SystemRole, Via};
-use crate::policy::{Step, Trace, Tracer};
+use crate::policy::{Step, Trace, Tracer, Unheld};
 
 /// A grant, and what it rests on.
 #[derive(Serialize)]
@@ -27,6 +27,8 @@ pub(super) struct Heard {
     pub(super) asked: bool,
     pub(super) says: Said,
     trace: Vec<Step>,
+    /// Why it says nothing: the rules that would say something.
+    unheld: Vec<Unheld>,
     #[serde(skip)]
     of: Trace,
 }
@@ -39,6 +41,7 @@ impl Heard {
             asked,
             says: Said::of(trace),
             trace: trace.steps.clone(),
+            unheld: trace.unheld.clone(),
             of: trace.clone(),
         }
     }
@@ -56,7 +59,9 @@ impl Heard {
     }
 
     pub(super) fn told(&self) -> String {
-        format!("policy {}: {}", self.name, self.says.told().join("; "))
+        let said = format!("policy {}: {}", self.name, self.says.told().join("; "));
+        let unheld: Vec<String> = self.unheld.iter().map(|rule| format!("{} (line {})", rule.rule, rule.line)).collect();
+        if unheld.is_empty() { said } else { format!("{said}, for none of its rules holds: {}", unheld.join(", ")) }
     }
 
     /// `policy night (policies/night.rego:7)`, or of the store's `policy night (line 7)`.
