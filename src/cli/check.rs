@@ -240,10 +240,10 @@ impl Policies {
 /// Whether a start would find signing keys that it can use, or could make the first one.
 fn signing_keys(survey: &Survey) -> Result<(), TokenError> {
     let token = &survey.settings.token;
-    match is_sound(survey, "token.") {
-        true => KeyRing::check(&token.keys, token.algorithm, token.ttl, SystemClock::start().now().wall),
-        false => Ok(()),
+    if !is_sound(survey, "token.") {
+        return Ok(());
     }
+    KeyRing::check(&token.keys, token.algorithm, token.ttl, SystemClock::start().now().wall)
 }
 
 /// Whether what the keys with this prefix say can be relied on.

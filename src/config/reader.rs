@@ -247,7 +247,7 @@ impl Section<'_, '_> {
             None | Some(Origin::File(_)) => self.reader.base.join(path),
             Some(_) => path,
         };
-        self.reader.known.insert(key, format!("{path:?}"));
+        self.reader.known.insert(key, path.display().to_string());
         path
     }
 

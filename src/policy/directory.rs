@@ -111,10 +111,10 @@ fn passed_over(path: &Path) -> Option<PolicyFault> {
             false => None,
         };
     }
-    match is_module(&name) && !name.ends_with(ENDING) {
-        true => warning("this is no policy: its name does not end in `.rego` in small letters", "rename it if it should be one"),
-        false => None,
+    if is_module(&name) && !name.ends_with(ENDING) {
+        return warning("this is no policy: its name does not end in `.rego` in small letters", "rename it if it should be one");
     }
+    None
 }
 
 /// How deep directories are looked into for the sake of a warning.

@@ -66,7 +66,7 @@ fn texts(mutation: &Mutation) -> Vec<(&'static str, &str)> {
         Mutation::UpdateKey { id: _, name, description, groups, expiry: _ } => {
             let name = name.iter().map(|name| ("a key's name", name.as_str()));
             let groups = groups.iter().flatten().map(|group| ("a group's name", group.as_str()));
-            name.chain(described(description)).chain(groups).collect()
+            name.chain(described(description.as_deref())).chain(groups).collect()
         }
         Mutation::CreateSpace(Space { id: _, name, description, parent: _, labels }) => {
             let labels = labels.iter().map(|label| ("a label", label.as_str()));
@@ -75,11 +75,11 @@ fn texts(mutation: &Mutation) -> Vec<(&'static str, &str)> {
         Mutation::UpdateSpace { id: _, name, description, labels, parent: _ } => {
             let name = name.iter().map(|name| ("a space's name", name.as_str()));
             let labels = labels.iter().flatten().map(|label| ("a label", label.as_str()));
-            name.chain(described(description)).chain(labels).collect()
+            name.chain(described(description.as_deref())).chain(labels).collect()
         }
         Mutation::CreateRole { id: _, name, description, actions: _ } => vec![("a role's name", name), ("a description", description)],
         Mutation::UpdateRole { id: _, name, description, actions: _ } => {
-            name.iter().map(|name| ("a role's name", name.as_str())).chain(described(description)).collect()
+            name.iter().map(|name| ("a role's name", name.as_str())).chain(described(description.as_deref())).collect()
         }
         Mutation::CreateGroup { name, description } | Mutation::UpdateGroup { name, description } => {
             vec![("a group's name", name.as_str()), ("a description", description)]
@@ -102,8 +102,8 @@ fn texts(mutation: &Mutation) -> Vec<(&'static str, &str)> {
     }
 }
 
-fn described(description: &Option<String>) -> impl Iterator<Item = (&'static str, &str)> {
-    description.iter().map(|description| ("a description", description.as_str()))
+fn described(description: Option<&str>) -> impl Iterator<Item = (&'static str, &str)> {
+    description.into_iter().map(|description| ("a description", description))
 }
 
 #[cfg(test)]
