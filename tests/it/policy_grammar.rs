@@ -172,11 +172,13 @@ impl Draw {
             "nets := {nets}\nothers := {others}\ntable := {{{}}}\nzones := {{{}}}\nends := {{{}}}\nhosts := {{\"{host}\": 1, \"10.1.2.4\": 2}}\n\
              zone := \"{zone}\"\nip := input.session.creator_ip\nnow := request.timestamp_ns\n\
              from(networks) if {{ some n in networks; net.cidr_contains(n, input.request.remote_ip) }}\n\
-             within(network, address) := net.cidr_contains(network, address)\nsame(x) := x\nhour_in(z) := h if {{ [h, _, _] := time.clock([now, z]) }}\n",
+             within(network, address) := net.cidr_contains(network, address)\nsame(x) := x\n\
+             is_here(address) if input.request.remote_ip == address\nis_later(time) if input.request.timestamp_ns > time\nhour_in(z) := h if {{ [h, _, _] := time.clock([now, z]) }}\n",
             table.join(", "),
             zones.join(", "),
             ends.join(", ")
         );
+        policy.push_str(&self.conflicting());
         let (aside, level) = (self.plain(), self.plain());
         let _ = write!(policy, "aside if {{ {aside} }}\nlevel := 1 if {{ {level} }} else := 2\n");
         for number in 0..=self.below(3) {
@@ -211,6 +213,24 @@ impl Draw {
         policy
     }
 
+    /// Rules and functions that may come to two values: then the evaluation fails.
+    fn conflicting(&mut self) -> String {
+        let (address, time, instant) = (self.address(), self.now(), self.instant());
+        // Of these keys alone: a policy that fails for the sample that it is loaded with is not taken.
+        let of_key = |draw: &mut Self| format!("input.session.login == \"{}\"", draw.pick(&LOGINS));
+        let (one, other) = (of_key(self), of_key(self));
+        let host = self.pick(&HOSTS);
+        // Half of them never do, or most requests would be refused.
+        let text = |draw: &mut Self| if draw.chance(2) { format!("\"{host}\"") } else { address.to_owned() };
+        let (first, second, third) = (text(self), text(self), text(self));
+        format!(
+            "where := {address}\nwhere := {first} if {{ {one} }}\nat(1) := {address}\nat(_) := {second} if {{ {other} }}\n\
+             picked := p if {{ some g in [1, 2]; p := choice(g) }}\nchoice(1) := {third} if {{ {one} }}\nchoice(2) := {address}\n\
+             end := {time}\nend := {} if {{ {other} }}\n",
+            if self.chance(2) { instant } else { time.to_owned() }
+        )
+    }
+
     /// At most so many conditions more than one.
     fn body(&mut self, more: u64) -> String {
         let conditions: Vec<String> = (0..=more).map(|_| self.condition()).collect();
@@ -233,16 +253,31 @@ impl Draw {
             31..=35 => self.about_the_key(),
             // What gives the analysis up for the whole policy, or for much of it, is rare, or nothing else would be tried.
             36 if self.chance(3) => self.pick(&["aside with data.spacelift.nets as [\"10.1.2.0/24\"]", "aside with input as {\"request\": {\"remote_ip\": \"10.1.2.3\", \"timestamp_ns\": 5}, \"session\": {\"login\": \"key-0\"}}", "count(input.request) == 2", "some k; input.request[k] == \"10.1.2.3\""]).to_owned(),
+            36 => self.beside_another(),
             37 => format!("{} with input.request.remote_ip as \"{}\"", self.pick(&["aside", "level == 2", "from(nets)"]), self.pick(&ADDRESSES)),
             38 => format!("aside with input.request.timestamp_ns as {}", self.instant()),
             _ => self.pick(&["level == 2", "not aside", "aside", "level < 2"]).to_owned(),
         }
     }
 
+    /// The request's address or time beside another one that is put in its place.
+    fn beside_another(&mut self) -> String {
+        let (i, address, time) = (self.number(), self.address(), self.now());
+        let (instant, other) = (self.instant(), self.pick(&ADDRESSES));
+        let not = self.pick(&["", "not "]);
+        match self.below(6) {
+            0 | 1 => format!("here{i} := {address}; {not}is_here(here{i}) with input.request.remote_ip as \"{other}\""),
+            2 => format!("here{i} := {address}; {not}is_here(here{i}) with request.remote_ip as \"{other}\""),
+            3 => format!("here{i} := {address}; input.session.creator_ip == here{i} with input.session.creator_ip as \"{other}\""),
+            4 => format!("here{i} := {address}; is_here(here{i}) with input.request as {{\"remote_ip\": \"{other}\"}}"),
+            _ => format!("then{i} := {time}; {not}is_later(then{i}) with input.request.timestamp_ns as {instant}"),
+        }
+    }
+
     fn about_the_address(&mut self) -> String {
         let (i, address) = (self.number(), self.address());
         let network = self.network();
-        match self.below(30) {
+        match self.below(38) {
             0..=2 => format!("net.cidr_contains({network}, {address})"),
             3 => format!("b{i} := {address}; not net.cidr_contains({network}, b{i})"),
             4 => format!("some n{i} in nets; net.cidr_contains(n{i}, input.request.remote_ip)"),
@@ -259,8 +294,13 @@ impl Draw {
                 self.pick(&COMPARISONS),
                 self.below(3)
             ),
-            14 if self.chance(2) => format!("net.cidr_intersects({address}, {network})"),
-            14 => format!("net.cidr_intersects({network}, {address})"),
+            14 | 29 => format!("net.cidr_intersects({address}, {network})"),
+            30 | 31 => format!("net.cidr_intersects({network}, {address})"),
+            32 => format!("count(net.cidr_contains_matches(nets, {address})) > 0"),
+            33 => format!("net.cidr_contains({network}, where)"),
+            34 => format!("net.cidr_contains({network}, picked)"),
+            35 => format!("net.cidr_contains({network}, at(1))"),
+            36 => format!("end > {}", self.instant()),
             15 => format!("some n{i}, _ in {{{network}: 1, {}: 2}}; net.cidr_contains(n{i}, {address})", self.network()),
             16 => format!("some o{i} in [{{\"net\": {network}}}, {{\"net\": {}}}]; net.cidr_contains(o{i}.net, {address})", self.network()),
             17 => format!("[n{i}, a2{i}] = [{network}, {address}]; net.cidr_contains(n{i}, a2{i})"),
