@@ -295,8 +295,8 @@ impl Content {
     pub(super) fn of(source: Source) -> Self {
         match source {
             Source::Line(mut inflow) => inflow.whole().map_or_else(|| Self::Streamed(Source::Line(inflow)), Self::Whole),
-            Source::Http2(incoming) if incoming.is_end_stream() => Self::Whole(Bytes::new()),
-            Source::Http2(incoming) => Self::Streamed(Source::Http2(incoming)),
+            Source::Http2 { incoming, .. } if incoming.is_end_stream() => Self::Whole(Bytes::new()),
+            shared @ Source::Http2 { .. } => Self::Streamed(shared),
         }
     }
 }
@@ -322,7 +322,7 @@ impl AnswerBody {
             Content::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
             Content::Whole(bytes) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Content::Streamed(Source::Line(inflow)) => inflow.poll_frame(cx).map_err(|_| Broken::Upstream),
-            Content::Streamed(Source::Http2(incoming)) => Pin::new(incoming).poll_frame(cx).map_err(|_| Broken::Upstream),
+            Content::Streamed(Source::Http2 { incoming, .. }) => Pin::new(incoming).poll_frame(cx).map_err(|_| Broken::Upstream),
             Content::Broken => return Poll::Ready(Some(Err(Broken::Upstream))),
         };
         match frame {
@@ -372,7 +372,7 @@ impl Body for AnswerBody {
             && match &self.content {
                 Content::Whole(bytes) => bytes.is_empty(),
                 Content::Streamed(Source::Line(inflow)) => inflow.is_end_stream(),
-                Content::Streamed(Source::Http2(incoming)) => incoming.is_end_stream(),
+                Content::Streamed(Source::Http2 { incoming, .. }) => incoming.is_end_stream(),
                 Content::Broken => false,
             }
     }
@@ -381,7 +381,7 @@ impl Body for AnswerBody {
         let mut hint = match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Streamed(Source::Line(inflow)) => inflow.size_hint(),
-            Content::Streamed(Source::Http2(incoming)) => incoming.size_hint(),
+            Content::Streamed(Source::Http2 { incoming, .. }) => incoming.size_hint(),
             Content::Broken => SizeHint::default(),
         };
         let rest = self.rest.len() as u64;

@@ -24,6 +24,7 @@ mod pool;
 mod present;
 mod record;
 mod request_id;
+mod shared;
 mod taking;
 mod target;
 mod ticks;

@@ -1,6 +1,5 @@
 //! The way to the upstream and back: connect, send, wait for the head.
 
-use std::cell::RefCell;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -12,7 +11,6 @@ use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
-use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
@@ -20,10 +18,11 @@ use tokio::net::TcpStream;
 use super::body::{Broken, RequestBody, Sending};
 use super::line::{Fault, HEAD_MAX, Inflow, Line};
 use super::pool::Pool;
+use super::shared::{OnThisThread, Place, Sender, Shared};
 use super::ticks::Ticks;
 use super::turns::Turns;
 use crate::config::UpstreamSettings;
-use crate::model::Outcome;
+use crate::model::{Outcome, Refusal};
 use crate::telemetry::UpstreamError;
 
 /// Why there is no answer.
@@ -39,6 +38,8 @@ pub(super) enum Failure {
     Http1(#[source] Fault),
     #[error("the connection failed: {0}")]
     Http2(#[source] hyper::Error),
+    #[error("the upstream takes no request more")]
+    Overloaded,
     #[error("the request cannot be said to the upstream")]
     Unsayable,
     #[error(transparent)]
@@ -54,6 +55,7 @@ impl Failure {
         match self {
             Self::Connect(_) | Self::Http1(_) | Self::Http2(_) | Self::Unfit(_) => Outcome::UpstreamFailed,
             Self::ConnectTimeout | Self::ResponseTimeout => Outcome::UpstreamTimeout,
+            Self::Overloaded => Outcome::Refused(Refusal::Overloaded),
             Self::Unsayable => Outcome::BadRequest("the authority is malformed"),
             Self::Body(Broken::Stalled) => Outcome::BadRequest("the body did not come"),
             Self::Body(Broken::Client | Broken::Upstream) => Outcome::BadRequest("the body is malformed"),
@@ -69,7 +71,7 @@ impl Failure {
             Self::Http1(Fault::Malformed(_)) | Self::Unfit(_) => Some(UpstreamError::Protocol),
             Self::Http2(error) if error.is_parse() => Some(UpstreamError::Protocol),
             Self::Http1(Fault::Closed | Fault::Io(_) | Fault::Body(_)) | Self::Http2(_) => Some(UpstreamError::Reset),
-            Self::Unsayable | Self::Body(_) => None,
+            Self::Overloaded | Self::Unsayable | Self::Body(_) => None,
         }
     }
 }
@@ -87,24 +89,16 @@ impl From<Fault> for Failure {
 #[derive(Debug)]
 pub(super) enum Source {
     Line(Inflow),
-    Http2(Incoming),
-}
-
-/// Spawns on the thread that asks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct OnThisThread;
-
-impl<F: Future + 'static> Executor<F> for OnThisThread {
-    fn execute(&self, future: F) {
-        tokio::task::spawn_local(future);
-    }
+    /// Of a connection that is shared, and the place there.
+    Http2 {
+        incoming: Incoming,
+        _place: Place,
+    },
 }
 
 /// Finds a host that has vanished amid an answer, or behind a WebSocket, within minutes. One that is alive may pause as long as it likes:
 /// no time-out can tell an event that is far apart from one that will never come.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new().with_time(Duration::from_mins(1)).with_interval(Duration::from_secs(15));
-
-type Http2Sender = http2::SendRequest<RequestBody>;
 
 /// How much of one answer over HTTP/2 may lie here until its client takes it, in bytes.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -123,8 +117,7 @@ pub(super) struct Upstream {
     response_timeout: Duration,
     ticks: Rc<Ticks>,
     pub(super) pool: Rc<Pool>,
-    /// One connection carries everything over HTTP/2.
-    shared: RefCell<Option<Http2Sender>>,
+    shared: Shared,
 }
 
 impl Upstream {
@@ -139,9 +132,15 @@ impl Upstream {
             connect_timeout: settings.connect_timeout,
             response_timeout: settings.response_timeout,
             pool: Pool::new(&ticks, turns),
+            shared: Shared::new(&ticks),
             ticks,
-            shared: RefCell::default(),
         })
+    }
+
+    /// Closes what has rested too long.
+    pub(super) fn sweep(&self) {
+        self.pool.sweep();
+        self.shared.sweep();
     }
 
     /// Sends a request in origin form and waits for the head of the answer. Nothing is left of the request afterwards.
@@ -229,19 +228,28 @@ impl Upstream {
 
     async fn forward_http2(&self, request: Request<RequestBody>, sending: Option<&Sending>) -> Result<Response<Source>, Failure> {
         let mut request = self.speak_http2(request)?;
-        let open = self.shared.borrow().clone().filter(|sender| !sender.is_closed());
-        if let Some(mut sender) = open {
+        let (mut sender, mut place) = match self.shared.place() {
+            Some(open) => open,
+            None => self.connect_http2().await?,
+        };
+        let mut is_first = true;
+        loop {
             match self.in_time(sending, pin!(sender.try_send_request(request))).await? {
-                Ok(response) => return Ok(shared_answer(response, sending)),
-                Err(mut failed) => match failed.take_message() {
-                    Some(returned) => request = returned,
-                    None => return Err(self::failed(failed.into_error(), sending)),
+                Ok(response) => {
+                    if let Some(sending) = sending {
+                        sending.answered();
+                    }
+                    return Ok(response.map(|incoming| Source::Http2 { incoming, _place: place }));
+                }
+                // It has not left: the connection was about to close.
+                Err(mut unsent) => match unsent.take_message() {
+                    Some(returned) if is_first => request = returned,
+                    _ => return Err(failed(unsent.into_error(), sending)),
                 },
             }
+            is_first = false;
+            (sender, place) = self.connect_http2().await?;
         }
-        let mut sender = self.connect_http2().await?;
-        let response = self.in_time(sending, pin!(sender.send_request(request))).await?.map_err(|error| failed(error, sending))?;
-        Ok(shared_answer(response, sending))
     }
 
     /// Moves the authority from Host to where HTTP/2 has it.
@@ -257,7 +265,10 @@ impl Upstream {
         Ok(Request::from_parts(parts, body))
     }
 
-    async fn connect_http2(&self) -> Result<Http2Sender, Failure> {
+    async fn connect_http2(&self) -> Result<(Sender, Place), Failure> {
+        if self.shared.is_full() {
+            return Err(Failure::Overloaded);
+        }
         let socket = self.connect().await?;
         let (sender, driver) = http2::Builder::new(OnThisThread)
             .timer(TokioTimer::new())
@@ -269,17 +280,8 @@ impl Upstream {
             .handshake(TokioIo::new(socket))
             .await
             .map_err(Failure::Http2)?;
-        tokio::task::spawn_local(driver);
-        *self.shared.borrow_mut() = Some(sender.clone());
-        Ok(sender)
+        Ok(self.shared.add(sender, driver))
     }
-}
-
-fn shared_answer(response: Response<Incoming>, sending: Option<&Sending>) -> Response<Source> {
-    if let Some(sending) = sending {
-        sending.answered();
-    }
-    response.map(Source::Http2)
 }
 
 /// Whose fault it is that a request failed.

@@ -212,7 +212,7 @@ impl Worker {
     /// Looks after time-outs of connections, requests and resting lines.
     fn sweep(&self) {
         self.ticks.advance();
-        self.upstream.pool.sweep();
+        self.upstream.sweep();
         let mut patience = self.patience;
         if self.shared.full.load(Ordering::Relaxed) {
             patience.idle = 0;

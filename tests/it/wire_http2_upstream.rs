@@ -68,6 +68,26 @@ async fn upstream_of(lines: &'static [(&'static str, &'static str)]) -> SocketAd
     address
 }
 
+/// An upstream that takes so many requests at once on a connection, never answers those for `/slow`, and all others at once.
+async fn upstream_for(requests: u32) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let service = hyper::service::service_fn(|request: Request<Incoming>| async move {
+                if request.uri().path() == "/slow" {
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("ok"))))
+            });
+            let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            builder.max_concurrent_streams(requests);
+            tokio::spawn(async move { builder.serve_connection(TokioIo::new(socket), service).await });
+        }
+    });
+    address
+}
+
 /// A body without end that counts its pieces.
 struct Endless(Arc<AtomicUsize>);
 
@@ -130,4 +150,34 @@ async fn an_answer_whose_length_is_none_is_a_bad_gateway() {
         let answer = world.ask(&get("/")).await;
         assert_eq!((answer.status, answer.code()), (502, "upstream_failed".to_owned()), "{lines:?}");
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_full_of_slow_requests_is_waited_for_by_nobody() {
+    let world = world_before(upstream_for(2).await).await;
+    assert_eq!(world.ask(&get("/")).await.body, "ok");
+    let mut slow = Vec::new();
+    for number in 1..=5 {
+        let mut client = world.client().await;
+        client.send(&get("/slow")).await;
+        slow.push(client);
+        world.until(|world| world.series("claviger_http_requests_in_flight") == number).await;
+        assert_eq!(world.ask(&get("/")).await.body, "ok", "beside {number} slow ones");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_no_connection_has_room_for_is_shed() {
+    let world = world_before(upstream_for(1).await).await;
+    let mut waiting = Vec::new();
+    let shed = loop {
+        let mut client = world.client().await;
+        client.send(&get("/slow")).await;
+        if client.has_answer_within(Duration::from_millis(20)).await {
+            break client.answer().await;
+        }
+        waiting.push(client);
+        assert!(waiting.len() < 200, "there is no end to the connections");
+    };
+    assert_eq!((shed.status, shed.code()), (503, "overloaded".to_owned()));
 }
