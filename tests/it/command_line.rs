@@ -480,6 +480,7 @@ fn a_policy_that_exists_is_not_weighed_as_if_it_were_new() {
 #[test]
 fn a_policy_of_the_directory_is_shown_and_changed_where_its_file_is() {
     let place = Place::new();
+    place.json(&["key", "create", "--name", "ci"]);
     let file = place.file("policies/by-day.rego", NIGHTLY);
     let config = place.file("claviger.toml", &format!("[store]\nurl = \"{}\"\n[policies]\ndir = \"policies\"\n", place.url()));
 
