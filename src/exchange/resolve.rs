@@ -164,7 +164,9 @@ impl Exchange {
         let question = Question { snapshot: &state.snapshot, shared: &state.shared, policies: &state.policies, key: &entry.key, origin };
         let Decided { decision, verdicts } = self.procedure.decide(&question).await.map_err(|undecided| {
             let Undecided { refusal, for_the_next } = undecided;
-            for_the_next.into_iter().for_each(|pause| entry.pause(origin.at.plus(pause)));
+            if let Some(pause) = for_the_next {
+                entry.pause(origin.at.plus(pause));
+            }
             refusal
         })?;
 

@@ -779,7 +779,7 @@ async fn no_change_waits_for_a_policy_that_takes_long_to_compile() {
     // Whatever comes of it is put in force by itself.
     let done = async {
         while policies().is_err_and(|why| why.contains("compiled")) {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(Duration::from_mins(1), done).await.unwrap();
