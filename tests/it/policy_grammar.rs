@@ -11,6 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 pub(crate) struct Draw {
     state: u64,
     variables: u32,
+    /// The only condition of the policy at hand: beside others, most ways to use an address would not be missed.
+    only: Option<String>,
 }
 
 const NETWORKS: [&str; 16] = [
@@ -106,7 +108,7 @@ pub(crate) const GROUPS: [&str; 2] = ["platform", "10.1.0.0/16"];
 
 impl Draw {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { state: seed, variables: 0 }
+        Self { state: seed, variables: 0, only: None }
     }
 
     fn next(&mut self) -> u64 {
@@ -179,6 +181,10 @@ impl Draw {
             ends.join(", ")
         );
         policy.push_str(&self.conflicting());
+        self.only = None;
+        if self.chance(3) {
+            self.only = Some(if self.chance(3) { self.about_the_time() } else { self.about_the_address() });
+        }
         let (aside, level) = (self.plain(), self.plain());
         let _ = write!(policy, "aside if {{ {aside} }}\nlevel := 1 if {{ {level} }} else := 2\n");
         for number in 0..=self.below(3) {
@@ -199,6 +205,7 @@ impl Draw {
                 "some s in {\"staging\", \"eu\"}; ".to_owned()
             } else if head.ends_with(" t") {
                 match self.below(12) {
+                    _ if self.only.is_some() => "t := \"ops\"; ".to_owned(),
                     0 => format!("t := {}; ", self.address()),
                     1 => format!("t := time.weekday([now, \"{}\"]); ", self.pick(&ZONES)),
                     2 => format!("t := sprintf(\"%v\", [hour_in(\"{}\")]); ", self.pick(&ZONES)),
@@ -233,6 +240,9 @@ impl Draw {
 
     /// At most so many conditions more than one.
     fn body(&mut self, more: u64) -> String {
+        if let Some(only) = &self.only {
+            return only.clone();
+        }
         let conditions: Vec<String> = (0..=more).map(|_| self.condition()).collect();
         conditions.join("; ")
     }
