@@ -20,7 +20,7 @@ use super::decide::POLICY;
 use super::generation::{Generation, Stamp};
 use super::{Origin, nanos, uses};
 use crate::clock::Moment;
-use crate::model::{KeyDigest, KeyRecord, KeyState, Refusal, Revision, WhyInvalid};
+use crate::model::{KeyDigest, KeyId, KeyRecord, KeyState, Refusal, Revision, WhyInvalid};
 use crate::policy::{Facet, Reads};
 use crate::store::FoundKey;
 
@@ -50,10 +50,10 @@ impl Answer {
         self.facet == *facet && at.wall >= self.from && !at.reached(self.until)
     }
 
-    /// What a request that it fits is told.
-    pub(super) fn told(&self) -> Result<Credential, Refusal> {
+    /// What a request of this key that it fits is told.
+    pub(super) fn told(&self, key: KeyId) -> Result<Credential, Refusal> {
         match &self.outcome {
-            Ok(token) => Ok(Credential::new(Arc::clone(token), self.until)),
+            Ok(token) => Ok(Credential::new(key, Arc::clone(token), self.until)),
             Err(refusal) => Err(refusal.clone()),
         }
     }
@@ -195,7 +195,7 @@ impl Entry {
             return Some(Err(POLICY));
         }
         let facet = origin.facet(&self.reads, quantum);
-        self.answers.load().iter().find(|answer| answer.fits(&facet, origin.at)).map(Answer::told)
+        self.answers.load().iter().find(|answer| answer.fits(&facet, origin.at)).map(|answer| answer.told(self.key.id))
     }
 
     /// A token that was signed for this key, says `says`, and is young enough to be used for another facet.
@@ -375,7 +375,7 @@ mod tests {
     fn entry(stamp: Stamp, digest: KeyDigest) -> Arc<Entry> {
         let secret = SecretRecord { digest, created_at: Timestamp::UNIX_EPOCH, ends_at: None, last_used_at: None };
         let key = KeyRecord {
-            id: crate::model::KeyId::new(0, 1),
+            id: KeyId::new(0, 1),
             name: "ci".parse().unwrap(),
             description: String::new(),
             groups: Vec::new(),

@@ -14,14 +14,15 @@ use crate::token::Minted;
 #[derive(Clone, Debug)]
 pub struct Credential {
     token: Arc<SignedToken>,
+    key: KeyId,
     until: Moment,
 }
 
 impl Credential {
     /// The token, to be used no longer than `until`.
-    pub(super) fn new(token: Arc<SignedToken>, until: Moment) -> Self {
+    pub(super) fn new(key: KeyId, token: Arc<SignedToken>, until: Moment) -> Self {
         let until = earlier(until, token.until);
-        Self { token, until }
+        Self { token, key, until }
     }
 
     /// `Bearer <jwt>`, sensitive.
@@ -31,7 +32,7 @@ impl Credential {
 
     /// Whose it is; may be logged.
     pub fn key(&self) -> KeyId {
-        self.token.key
+        self.key
     }
 
     /// From when on it must not be put on a request any more, whichever clock gets there first.
@@ -43,7 +44,6 @@ impl Credential {
 /// A signed token and what it says, so that a later decision for the same key that says the same need not be signed again.
 #[derive(Debug)]
 pub(super) struct SignedToken {
-    key: KeyId,
     header: HeaderValue,
     kid: Arc<str>,
     issued_at: Timestamp,
@@ -69,13 +69,12 @@ impl Says {
 }
 
 impl SignedToken {
-    /// Takes over what was minted for a key at `now`, for tokens of this lifetime.
-    pub(super) fn new(key: KeyId, minted: Minted, says: Says, ttl: Duration, now: Moment) -> Self {
+    /// Takes over what was minted at `now` for tokens of this lifetime.
+    pub(super) fn new(minted: Minted, says: Says, ttl: Duration, now: Moment) -> Self {
         // A token must have some life left when it reaches the upstream. One that the key's own end cuts short may be used to that end.
         let end = crate::clock::later(minted.issued_at, ttl.saturating_sub(leeway(ttl))).min(minted.expires_at);
         let half = crate::clock::later(minted.issued_at, ttl / 2).min(minted.expires_at);
         Self {
-            key,
             header: minted.header,
             kid: minted.kid,
             issued_at: minted.issued_at,
@@ -138,7 +137,7 @@ mod tests {
             expires_at: at(1_000 + expires_at),
             kid: "kid".into(),
         };
-        SignedToken::new(KeyId::new(0, 1), minted, says("deployer"), TTL, now(0))
+        SignedToken::new(minted, says("deployer"), TTL, now(0))
     }
 
     fn says(role: &str) -> Says {

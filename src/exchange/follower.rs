@@ -196,12 +196,9 @@ impl Exchange {
             self.metrics.cache_entries(CacheKind::Credential, credentials);
             self.metrics.cache_entries(CacheKind::Absence, absences);
             let now = self.clock.now().monotonic;
-            let is_time = now.saturating_sub(since) >= HOUSEKEEPING;
-            if is_time || self.uses.are_many() {
-                self.record_uses().await;
-            }
-            if is_time {
+            if now.saturating_sub(since) >= HOUSEKEEPING {
                 since = now;
+                self.record_uses().await;
                 self.retire_signing_keys().await;
             }
             pause(GAUGES).await;

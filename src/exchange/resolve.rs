@@ -14,7 +14,7 @@ use super::state::State;
 use super::{Exchange, Origin, uses};
 use crate::clock::Moment;
 use crate::model::{Decision, KeyDigest, Refusal, Revision, WhyInvalid, WhyUnavailable};
-use crate::policy::{Facet, Reads};
+use crate::policy::Facet;
 use crate::token::Subject;
 
 /// How often a decision is made anew because something has changed meanwhile.
@@ -45,8 +45,8 @@ pub(super) type LookedUp = Result<Option<Arc<Entry>>, Refusal>;
 /// How a resolution ends.
 #[derive(Clone)]
 pub(super) enum Landing {
-    /// With a decision, for the requests that it fits, and what tells these.
-    Decided(Answer, Arc<Reads>),
+    /// With a decision, for the requests that it fits, and what is remembered of their key.
+    Decided(Answer, Arc<Entry>),
     /// With a refusal that does not depend on where the request came from.
     Refused(Refusal),
 }
@@ -87,10 +87,10 @@ impl Exchange {
                 Boarding::Full => return Err(Refusal::Overloaded),
             };
             match seat.answer().await {
-                Some(Landing::Decided(answer, reads)) => {
-                    let facet = origin.facet(&reads, self.settings.cache.time_quantum);
+                Some(Landing::Decided(answer, entry)) => {
+                    let facet = origin.facet(&entry.reads, self.settings.cache.time_quantum);
                     if first || answer.fits(&facet, origin.at) {
-                        return answer.told();
+                        return answer.told(entry.key.id);
                     }
                 }
                 Some(Landing::Refused(refusal)) => return Err(refusal),
@@ -177,7 +177,7 @@ impl Exchange {
         let fill = self.cache.fill(digest, &entry, &answer, origin.at);
         let input = decision.sample.then(|| self.procedure.input(&question));
         let sample = input.map(|input| Taken { at: origin.at.wall, input, decision, verdicts });
-        Ok(Some(Attempt { landing: Landing::Decided(answer, Arc::clone(&entry.reads)), fill, sample }))
+        Ok(Some(Attempt { landing: Landing::Decided(answer, Arc::clone(&entry)), fill, sample }))
     }
 
     /// Reads what an attempt rests on.
@@ -293,6 +293,6 @@ impl Exchange {
             Refusal::Unavailable(WhyUnavailable::Signing)
         })?;
         self.metrics.token_issued(state.ring.algorithm());
-        Ok(Arc::new(SignedToken::new(entry.key.id, minted, says, self.settings.token.ttl, now)))
+        Ok(Arc::new(SignedToken::new(minted, says, self.settings.token.ttl, now)))
     }
 }

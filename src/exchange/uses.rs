@@ -12,13 +12,12 @@ use crate::model::KeyDigest;
 
 /// How many notes are gathered at most.
 const MOST: usize = 65_536;
-/// How many are worth being written at once: where thousands of keys come by in a second, their notes would be the larger part of memory.
-const MANY: usize = 1024;
 
 /// Notes that have not been written yet.
 #[derive(Default)]
 pub(super) struct Uses {
-    noted: Mutex<HashMap<KeyDigest, Timestamp>>,
+    /// The minute of the last use; in 32 bits, as there may be a note for every key there is.
+    noted: Mutex<HashMap<KeyDigest, u32>>,
 }
 
 /// The minute that `at` is in, counted from the Unix epoch.
@@ -29,22 +28,19 @@ pub(super) fn minute_of(at: Timestamp) -> i64 {
 impl Uses {
     /// The secret was presented with success in this minute.
     pub(super) fn note(&self, digest: &KeyDigest, minute: i64) {
-        let Ok(at) = Timestamp::from_second(minute.saturating_mul(60)) else { return };
+        let Ok(minute) = u32::try_from(minute) else { return };
         let mut noted = self.noted();
         if noted.len() < MOST || noted.contains_key(digest) {
-            let last = noted.entry(*digest).or_insert(at);
-            *last = at.max(*last);
+            let last = noted.entry(*digest).or_insert(minute);
+            *last = minute.max(*last);
         }
-    }
-
-    /// Whether there are so many that they should be written soon.
-    pub(super) fn are_many(&self) -> bool {
-        self.noted().len() >= MANY
     }
 
     /// All notes; they are the caller's to write now.
     pub(super) fn take(&self) -> Vec<(KeyDigest, Timestamp)> {
-        std::mem::take(&mut *self.noted()).into_iter().collect()
+        let noted = std::mem::take(&mut *self.noted());
+        let at = |minute: u32| Timestamp::from_second(i64::from(minute) * 60).ok();
+        noted.into_iter().filter_map(|(digest, minute)| at(minute).map(|at| (digest, at))).collect()
     }
 
     /// Notes that could not be written are kept for the next time.
@@ -54,7 +50,7 @@ impl Uses {
         }
     }
 
-    fn noted(&self) -> MutexGuard<'_, HashMap<KeyDigest, Timestamp>> {
+    fn noted(&self) -> MutexGuard<'_, HashMap<KeyDigest, u32>> {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
