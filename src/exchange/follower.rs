@@ -265,12 +265,14 @@ impl Exchange {
     /// they concern are refused: neither the old ones nor a later change may wait for them.
     async fn policies_in_time(&self, feed: &mut Feed, snapshot: &Snapshot) -> Policies {
         feed.compilation += 1;
-        feed.compiling = true;
+        // Whoever waits here may be dropped, and then nobody puts in force what is being compiled.
+        feed.compiling = false;
         let (me, files, snapshot, compilation) = (self.me(), feed.files.clone(), snapshot.clone(), feed.compilation);
         let mut compiling = self.control.spawn(async move { me.compile(&files, &snapshot).await });
         if let Ok(compiled) = tokio::time::timeout(COMPILE_PATIENCE, &mut compiling).await {
             return usable(compiled.unwrap_or_else(|crash| Err(vec![unreadable(crash.to_string())])), feed);
         }
+        feed.compiling = true;
         tracing::warn!("the login policies take long to compile; keys that they concern are refused until they are");
         let me = self.me();
         self.control.spawn(async move {
