@@ -64,7 +64,7 @@ struct World {
 
 impl World {
     fn new(policies: Option<&Path>, stored: Option<&str>) -> Self {
-        let runtime = Runtime::new().expect("a runtime starts");
+        let runtime = runtime();
         let directory = tempfile::tempdir().expect("a directory can be made");
         let clock = Arc::new(SystemClock::start());
         let mut settings = Settings::default();
@@ -97,6 +97,12 @@ impl World {
     fn key(&self) -> KeyRecord {
         self.runtime.block_on(self.store.find_key(&self.digest)).expect("the store answers").expect("the key is there").key
     }
+}
+
+/// As the program's own: two threads at most.
+fn runtime() -> Runtime {
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(2));
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().expect("a runtime starts")
 }
 
 fn address() -> IpAddr {

@@ -129,10 +129,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The runtime that everything but the data plane runs on: few threads, since what it does is rare.
+/// The runtime that everything but the data plane runs on: few threads, since what it does is rare. On one core a second thread would
+/// only be woken up for work that the first one has done by then.
 fn control_runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(std::thread::available_parallelism().map_or(1, |cores| cores.get().min(2)))
         .thread_name("control")
         .enable_all()
         .build()

@@ -20,6 +20,7 @@
 mod analysis;
 mod builtins;
 mod check;
+mod course;
 mod directory;
 mod edits;
 mod evaluator;
@@ -37,6 +38,7 @@ pub mod testing;
 mod text;
 mod trace;
 mod vocabulary;
+mod watch;
 mod weigh;
 
 use std::path::PathBuf;

@@ -39,7 +39,7 @@ pub(super) fn sets(op: &BinOp, one: &Value, other: &Value) -> Option<Value> {
     }))
 }
 
-/// Sums, differences and products of integers, and differences of sets.
+/// Sums, differences, products and remainders of integers, and differences of sets.
 pub(super) fn arithmetic(op: &ArithOp, one: &Value, other: &Value) -> Option<Value> {
     if let (ArithOp::Sub, Value::Set(one), Value::Set(other)) = (op, one, other) {
         return Some(Value::from(one.difference(other)));
@@ -49,7 +49,9 @@ pub(super) fn arithmetic(op: &ArithOp, one: &Value, other: &Value) -> Option<Val
         ArithOp::Add => one.checked_add(other),
         ArithOp::Sub => one.checked_sub(other),
         ArithOp::Mul => one.checked_mul(other),
-        ArithOp::Div | ArithOp::Mod => None,
+        // Of negative ones there are two kinds of remainders.
+        ArithOp::Mod if one >= 0 && other > 0 => Some(one % other),
+        ArithOp::Mod | ArithOp::Div => None,
     };
     result.map(Value::from)
 }
