@@ -134,9 +134,20 @@ impl PolicyFault {
             Some((parts.next()?.parse().ok()?, column))
         });
         match place {
-            Some((line, column)) => Self::at(policy, text, line, column, reason),
-            None => Self::of(policy, reason),
+            Some((line, column)) => Self::at(policy, text, line, column, in_plain_words(reason)),
+            None => Self::of(policy, in_plain_words(reason)),
         }
+    }
+}
+
+/// A sentence of the engine's as the author of a policy would put it.
+fn in_plain_words(reason: String) -> String {
+    if !reason.contains("multiple outputs") {
+        reason
+    } else if reason.starts_with("function") {
+        "the function comes to two different values for the same arguments".to_owned()
+    } else {
+        "the rule comes to two different values, and has room for one".to_owned()
     }
 }
 
@@ -205,6 +216,14 @@ mod tests {
         let fault = PolicyFault::of_engine("p.rego", "one\nx y\n", &error);
         assert_eq!((fault.line, fault.column, fault.text.as_str(), fault.reason.as_str()), (2, 3, "x y", "what"));
         assert_eq!(fault.summary(), "line 2, column 3: what");
+    }
+
+    #[test]
+    fn a_conflict_is_told_in_plain_words() {
+        let told = |reason: &'static str| PolicyFault::of_engine("p", "", &anyhow::anyhow!(reason)).reason;
+        assert!(told("complete rules should not produce multiple outputs").starts_with("the rule comes to two"));
+        assert!(told("rules must not produce multiple outputs.").starts_with("the rule comes to two"));
+        assert!(told("functions must not produce multiple outputs for same inputs").starts_with("the function comes to two"));
     }
 
     #[test]

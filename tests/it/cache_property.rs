@@ -292,11 +292,20 @@ impl History {
             Err(StoreError::Conflict(_) | StoreError::NotFound(_)) => return,
             Err(error @ StoreError::Unavailable(_)) => panic!("{error}"),
         }
+        // On a busy machine this can take so long that keys are refused until it is done.
+        while self.compiles() {
+            tokio::task::yield_now().await;
+        }
         (self.oracle, self.records) = (None, HashMap::new());
         if let What::Rotate { key, .. } = what {
             let known = &mut self.keys[*key];
             std::mem::swap(&mut known.digest, &mut known.old_digest);
         }
+    }
+
+    fn compiles(&self) -> bool {
+        let parts = self.world.exchange.readiness();
+        parts.iter().any(|(_, usable)| usable.as_ref().is_err_and(|why| why.contains("still being compiled")))
     }
 
     fn mutation(&mut self, what: &What) -> Mutation {

@@ -181,7 +181,7 @@ async fn a_fault_of_a_weighed_policy_has_the_authors_column() {
     let set = loaded("f(x) := 1 if x[0]\nf(x) := 2 if x[1]\n", "t := input.session.teams\ny := [t, t]; f([y, y]) == 3").unwrap();
     let failed = Question::by("x").ask(&set.into()).await;
     let Err(PolicyError::Failed(_, reason)) = failed else { panic!("{failed:?}") };
-    assert_eq!(reason, "line 8, column 15: functions must not produce multiple outputs for same inputs");
+    assert_eq!(reason, "line 8, column 15: the function comes to two different values for the same arguments");
 }
 
 #[test]

@@ -1,10 +1,7 @@
 //! Small things that OPA refuses and regorus passes over: builtins that the version has no more, names that hide `input` and `data`,
-//! variables that nobody looks at, fields that a table does not have, `with` on a name that is no path, and items beside a key that may be
-//! missing.
+//! fields that a table does not have, `with` on a name that is no path, and items beside a key that may be missing.
 
-use std::collections::BTreeSet;
-
-use regorus::unstable::{Expr, Literal, LiteralStmt, Module, Span};
+use regorus::unstable::{Expr, LiteralStmt, Module};
 
 use super::ast::{self, Step};
 use super::rules::{Definition, Kind, Rules};
@@ -21,10 +18,7 @@ pub(super) fn check(module: &Module, rules: &Rules<'_>, faults: &mut Faults<'_>)
             missing_field(rules, definition, expr, faults);
             item_beside_a_key(rules, expr, faults);
         });
-        definition.visit_statements(&mut |statement| {
-            unused(statement, faults);
-            short_path(rules, statement, faults);
-        });
+        definition.visit_statements(&mut |statement| short_path(rules, statement, faults));
     }
 }
 
@@ -65,20 +59,6 @@ fn item_beside_a_key(rules: &Rules<'_>, expr: &Expr, faults: &mut Faults<'_>) {
     if !is_there {
         let reason = "where the item is undefined, `in` with a key would hold here and fail in OPA";
         faults.push_with_hint(value.span(), reason, "give it a name first: `item := …`");
-    }
-}
-
-/// The variables of an `every` whose body does not use them.
-fn unused(statement: &LiteralStmt, faults: &mut Faults<'_>) {
-    let Literal::Every { key, value, query, .. } = &statement.literal else { return };
-    let mut used = BTreeSet::new();
-    ast::visit_query(query, &mut |expr| {
-        let (root, _) = ast::unfold(expr);
-        used.extend(ast::var(root));
-    });
-    let vars: Vec<&Span> = key.iter().chain([value]).collect();
-    for var in vars.into_iter().filter(|var| !matches!(var.text(), "_") && !used.contains(var.text())) {
-        faults.push_with_hint(var, format!("variable `{}` is declared and not used", var.text()), "write `_`, or use it");
     }
 }
 

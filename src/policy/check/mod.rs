@@ -26,6 +26,7 @@ mod replacing;
 mod rules;
 mod safety;
 mod schema;
+mod shadowing;
 pub(super) mod sharing;
 mod size;
 mod times;
@@ -74,6 +75,7 @@ pub(super) fn policy(place: &str, module: &Module) -> Findings {
     heads::check(&rules, &mut faults);
     repeats::check(&rules, &mut faults);
     replacing::check(&rules, &mut faults);
+    shadowing::check(&rules, &mut faults);
     Findings { faults: faults.sorted(), calls, rules: rules.names().map(str::to_owned).collect() }
 }
 

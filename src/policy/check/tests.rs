@@ -102,6 +102,28 @@ fn variables_that_nothing_binds_are_refused() {
 }
 
 #[test]
+fn a_variable_of_every_is_used_and_declared_once() {
+    expect(
+        &[
+            ("used", "allow if { every k, x in [1] { x > k } }", &[]),
+            ("used where another one is, too", "allow if { every x in [1] { x > 0; every x in [2] { x > 1 } } }", &[]),
+            ("used in a domain", "allow if { every x in [1] { every x in [x] { x > 0 } } }", &[]),
+            ("used in a comprehension", "allow if { every x in [1] { y := [x | x > 0]; count(y) > 0 } }", &[]),
+            ("not used", "allow if { every k, x in [1] { x > 0 } }", &[(2, 18, "`k` is declared and not used")]),
+            ("another of its name", "allow if { every x in [1] { every x in [2] { x > 0 } } }", &[(2, 18, "`x` is declared and not used")]),
+            (
+                "another of its name in a comprehension",
+                "allow if { every x in [1] { y := [x | some x in [2]]; count(y) > 0 } }",
+                &[(2, 18, "`x` is declared and not used")],
+            ),
+            ("declared once more", "allow if { every x in [1] { some x in [2]; x > 0 } }", &[(2, 29, "`x` is declared above")]),
+            ("given a value", "allow if { every x in [1] { x := 2; x > 0 } }", &[(2, 29, "`x` is declared above")]),
+        ],
+        None,
+    );
+}
+
+#[test]
 fn calls_that_cannot_be_made_are_refused() {
     expect(
         &[
