@@ -5,7 +5,7 @@
 
 use regorus::unstable::{Expr, Module, RuleAssign, Span};
 
-use super::text::{Strings, Token, Tokens};
+use super::source::text::{Strings, Token, Tokens};
 
 /// A module's text, and what is to be put into it.
 pub(super) struct Edits<'t> {

@@ -20,25 +20,20 @@
 mod analysis;
 mod builtins;
 mod check;
-mod course;
-mod directory;
 mod edits;
-mod evaluator;
+mod engine;
 mod fault;
-mod gate;
 mod input;
 mod mark;
 mod module;
 mod networks;
-mod pauses;
 mod plain;
-mod remembered;
+mod pool;
 mod set;
+mod source;
 pub mod testing;
-mod text;
 mod trace;
 mod vocabulary;
-mod watch;
 mod weigh;
 
 use std::path::PathBuf;
@@ -47,12 +42,12 @@ use std::time::Duration;
 use crate::model::{LoginPolicy, PolicyName, RegoVersion};
 
 pub use analysis::{Facet, Reads, truncated};
-pub use directory::{Directory, read_dir, survey_dir};
-pub use evaluator::Evaluator;
 pub use fault::{PolicyFault, Severity};
 pub use input::{LoginInput, SharedInput};
 pub use networks::networks;
+pub use pool::Evaluator;
 pub use set::{PolicySet, review};
+pub use source::directory::{Directory, read_dir, survey_dir};
 pub use trace::{Step, Trace, Tracer, Unheld};
 pub use vocabulary::Vocabulary;
 

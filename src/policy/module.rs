@@ -7,8 +7,9 @@ use regorus::unstable::{Module, Ref};
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, PolicyLengthConfig};
 
+use super::PolicySource;
 use super::fault::PolicyFault;
-use super::{PolicySource, text};
+use super::source::text;
 use crate::model::RegoVersion;
 
 /// An engine that holds the module and nothing else yet.

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::PolicySource;
-use super::text::{Token, Tokens};
+use super::source::text::{Token, Tokens};
 
 /// Every string of the text that is a network, in the order of the text, each once.
 #[must_use]

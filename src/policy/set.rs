@@ -17,11 +17,12 @@ use super::builtins;
 use super::builtins::budget::{self, Exceeded};
 use super::check::{self, Findings, Whole};
 use super::edits::Moved;
+use super::engine::entrypoint;
 use super::fault::PolicyFault;
 use super::plain::{self, Plain};
-use super::remembered::Remembered;
+use super::pool::verdict_cache::VerdictCache;
 use super::vocabulary::Vocabulary;
-use super::{PolicyError, PolicyLimits, PolicySource, Reads, gate, input, module, weigh};
+use super::{PolicyError, PolicyLimits, PolicySource, Reads, input, module, weigh};
 use crate::model::{PolicyName, Verdict};
 
 /// Checked, compiled policies, ready to be asked. Immutable; swapped as a whole.
@@ -53,7 +54,7 @@ pub(super) struct Policy {
     /// What its answers depend on.
     depends: Depends,
     /// What it has said of keys, if they depend on nothing else.
-    pub(super) remembered: Option<Remembered>,
+    pub(super) verdict_cache: Option<VerdictCache>,
 }
 
 /// Stands for a policy's text.
@@ -238,7 +239,7 @@ pub(super) fn load(source: &PolicySource, limits: PolicyLimits) -> Result<Policy
         return Err(faults);
     }
     let depends = analysis::depends(&parsed.module);
-    let remembered = depends.on_the_key_alone().then(Remembered::default);
+    let verdict_cache = depends.on_the_key_alone().then(VerdictCache::default);
     let (weighed, moved) = weigh::module(&place, &parsed.module, limits.time).map_err(|fault| vec![fault])?;
     let mut engine = match weighed {
         Some(mut weighed) => {
@@ -253,21 +254,21 @@ pub(super) fn load(source: &PolicySource, limits: PolicyLimits) -> Result<Policy
     })?;
     let identity = Identity::of(source);
     let (name, source, plain) = (source.name.clone(), source.clone(), Plain::of(&parsed.module));
-    Ok(Policy { name, source, place, module: parsed.module, engine, plain, moved, limits, identity, depends, remembered })
+    Ok(Policy { name, source, place, module: parsed.module, engine, plain, moved, limits, identity, depends, verdict_cache })
 }
 
-/// Makes the engine ready to be copied: the functions that are called, the gate, and one evaluation.
+/// Makes the engine ready to be copied: the functions that are called, the entrypoint, and one evaluation.
 fn prepare(engine: &mut Engine, calls: &BTreeSet<String>, rules: &BTreeSet<String>, limits: PolicyLimits) -> anyhow::Result<()> {
     for name in calls {
         builtins::add(engine, name)?;
     }
     engine.set_rego_v0(false);
-    engine.add_policy("gate".to_owned(), gate::module(rules))?;
+    engine.add_policy("entrypoint".to_owned(), entrypoint::module(rules))?;
     let timer = module::timer(limits.time);
     engine.set_execution_timer_config(ExecutionTimerConfig { limit: limits.time.max(PREPARE_LIMIT), ..timer });
     engine.set_input(input::sample());
     budget::start(limits.memory);
-    engine.eval_rule(gate::RESULT.to_owned())?;
+    engine.eval_rule(entrypoint::RESULT.to_owned())?;
     if let Some(exceeded) = budget::exceeded() {
         return Err(exceeded.into());
     }
@@ -311,7 +312,7 @@ impl Policy {
         let evaluated = catch_unwind(AssertUnwindSafe(|| {
             let mut engine = self.engine.clone();
             engine.set_input(input);
-            engine.eval_rule(gate::RESULT.to_owned())
+            engine.eval_rule(entrypoint::RESULT.to_owned())
         }));
         // Looked at before the answer: one that was found although a limit was passed does not count.
         match budget::exceeded() {
@@ -328,7 +329,7 @@ impl Policy {
                 Err(PolicyError::TimeLimit(self.name.clone()))
             }
             Ok(Err(error)) => Err(PolicyError::Failed(self.name.clone(), self.reason(&error))),
-            Ok(Ok(result)) => gate::read(&result).map_err(|reason| PolicyError::Failed(self.name.clone(), reason)),
+            Ok(Ok(result)) => entrypoint::read(&result).map_err(|reason| PolicyError::Failed(self.name.clone(), reason)),
         }
     }
 

@@ -10,10 +10,11 @@ use regorus::{Engine, Value};
 use serde::Serialize;
 
 use super::builtins::{self, budget};
+use super::engine::entrypoint;
 use super::fault::PolicyFault;
 use super::mark::{self, Held, Mark, Recorder};
 use super::set::Policy;
-use super::{LoginInput, PolicyError, PolicyLimits, PolicySource, check, gate, module, weigh};
+use super::{LoginInput, PolicyError, PolicyLimits, PolicySource, check, module, weigh};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{PolicyName, Verdict};
 
@@ -124,7 +125,7 @@ impl Marked {
         let recorder = Recorder::default();
         recorder.listen(&mut engine)?;
         engine.set_rego_v0(false);
-        engine.add_policy("gate".to_owned(), gate::module(&findings.rules))?;
+        engine.add_policy("entrypoint".to_owned(), entrypoint::module(&findings.rules))?;
         Ok(Self { engine, marks: marked.marks, recorder, limits })
     }
 
@@ -134,16 +135,16 @@ impl Marked {
         engine.set_input(input);
         budget::start(self.limits.memory);
         // How it ends, the policy without marks has said; what held until then is of use all the same.
-        let _ = engine.eval_rule(gate::RESULT.to_owned());
+        let _ = engine.eval_rule(entrypoint::RESULT.to_owned());
         self.recorder.take().iter().filter_map(|held| self.step(held)).collect()
     }
 
     /// If one of the rules that count has held, the others may not have been looked at; if none has, all were.
     fn unheld(&self, steps: &[Step]) -> Vec<Unheld> {
-        if steps.iter().any(|step| gate::shape(&step.rule).is_some()) {
+        if steps.iter().any(|step| entrypoint::shape(&step.rule).is_some()) {
             return Vec::new();
         }
-        let counting = self.marks.iter().filter(|mark| !mark.is_function && gate::shape(&mark.rule).is_some());
+        let counting = self.marks.iter().filter(|mark| !mark.is_function && entrypoint::shape(&mark.rule).is_some());
         counting.map(|mark| Unheld { line: mark.line, rule: mark.rule.clone() }).collect()
     }
 
@@ -156,7 +157,7 @@ impl Marked {
             rule: mark.rule.clone(),
             path: path.iter().map(json).collect(),
             value: json(value),
-            gives: gate::read_one(&mark.rule, &path, value, mark.is_item).unwrap_or_default(),
+            gives: entrypoint::read_one(&mark.rule, &path, value, mark.is_item).unwrap_or_default(),
         })
     }
 }

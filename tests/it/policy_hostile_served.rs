@@ -8,7 +8,7 @@ use crate::support::server::{Key, Server, Setup};
 
 /// Wall clock, for all evaluations of a question; above the default, since these run beside other tests.
 const TIME_LIMIT: &str = "200ms";
-/// What no request may take, in milliseconds: the limit, the time after which a thread is given up, and a very busy machine.
+/// What no request may take, in milliseconds: the limit, the time after which a thread is abandoned, and a very busy machine.
 const ANSWERED_WITHIN: f64 = 30_000.0;
 /// What memory may be left over of it all, in KiB: caches of patterns, and what the allocator keeps.
 const LEFT_OVER: u64 = 256 * 1024;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use regorus::unstable::{Expr, Module, Query, Rule, RuleHead, Span};
 
 use crate::policy::check::ast::{self, Step};
-use crate::policy::gate;
+use crate::policy::engine::entrypoint;
 
 /// One rule, as it stands in the text.
 pub(super) struct Definition<'m> {
@@ -118,7 +118,7 @@ impl<'m> Definitions<'m> {
     fn in_data(&self, imported: &[&'m str], after: &[&'m str]) -> Global<'m> {
         let full: Vec<&str> = imported.iter().chain(after).copied().collect();
         match full.as_slice() {
-            [package, name, ..] if *package == gate::PACKAGE => match self.rule(name) {
+            [package, name, ..] if *package == entrypoint::PACKAGE => match self.rule(name) {
                 // What an import names beyond the rule is a step that nobody would take.
                 Some(rule) if imported.len() <= 2 => Global::Rule(rule, 2 - imported.len()),
                 Some(_) | None => Global::Obscure,

@@ -14,7 +14,7 @@ use super::definition::{Definition, Definitions, Global};
 use super::source::Source;
 use super::uses::Uses;
 use crate::policy::check::ast::{self, Step};
-use crate::policy::gate;
+use crate::policy::engine::entrypoint;
 
 /// What is known so far.
 pub(super) struct Walk<'w, 'm> {
@@ -41,7 +41,7 @@ pub(in crate::policy) fn depends(module: &Module) -> Depends {
     let mut walk = Walk {
         definitions: &definitions,
         uses: Uses::default(),
-        reached: gate::RULES.iter().filter_map(|(name, _)| definitions.rule(name)).collect(),
+        reached: entrypoint::RULES.iter().filter_map(|(name, _)| definitions.rule(name)).collect(),
         values: BTreeMap::new(),
         arguments: BTreeMap::new(),
         variables: BTreeMap::new(),
@@ -69,7 +69,7 @@ impl<'m> Walk<'_, 'm> {
                 let value = self.result(name);
                 self.uses.equal(value, value);
             }
-            if gate::shape(name).is_some() {
+            if entrypoint::shape(name).is_some() {
                 let value = self.result(name);
                 self.uses.read(value);
             }

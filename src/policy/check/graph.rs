@@ -7,7 +7,7 @@ use regorus::unstable::{Expr, Span};
 use super::ast::{self, Step};
 use super::rules::{Definition, Rules};
 use super::{Faults, calls, did_you_mean};
-use crate::policy::gate;
+use crate::policy::engine::entrypoint;
 
 /// The longest chain of rules and functions, each using the next.
 const CHAIN_MAX: usize = 64;
@@ -64,7 +64,7 @@ fn used_by<'a>(definition: &Definition<'a>, rules: &Rules<'a>, faults: &mut Faul
             let names: Vec<&str> = std::iter::once(root_name).chain(leading).collect();
             match rules.resolve(&names).as_slice() {
                 ["data"] => faults.push_with_hint(expr.span(), WHOLE, USE_NAMES),
-                ["data", package] if *package == gate::PACKAGE => faults.push_with_hint(expr.span(), WHOLE, USE_NAMES),
+                ["data", package] if *package == entrypoint::PACKAGE => faults.push_with_hint(expr.span(), WHOLE, USE_NAMES),
                 ["data", other, ..] => faults.push_with_hint(
                     expr.span(),
                     format!("there is nothing at `data.{other}`"),

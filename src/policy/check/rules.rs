@@ -6,7 +6,7 @@ use regorus::unstable::{Expr, LiteralStmt, Module, Query, Rule, RuleHead, Span};
 
 use super::ast::{self, Step};
 use super::{Faults, did_you_mean};
-use crate::policy::gate::{self, Shape};
+use crate::policy::engine::entrypoint::{self, Shape};
 
 /// A module's rules.
 pub(super) struct Rules<'m> {
@@ -80,21 +80,21 @@ impl<'m> Rules<'m> {
     pub(super) fn of(module: &'m Module, faults: &mut Faults<'_>) -> Self {
         let rules = Self::of_tests(module);
         let package = ast::path(&module.package.refr).unwrap_or_default();
-        if package != [gate::PACKAGE] {
+        if package != [entrypoint::PACKAGE] {
             faults.push_with_hint(
                 module.package.refr.span(),
-                format!("the package of a login policy must be `{}`, and is `{}`", gate::PACKAGE, package.join(".")),
-                format!("write `package {}`", gate::PACKAGE),
+                format!("the package of a login policy must be `{}`, and is `{}`", entrypoint::PACKAGE, package.join(".")),
+                format!("write `package {}`", entrypoint::PACKAGE),
             );
         }
         for import in &module.imports {
             let path = ast::path(&import.refr).unwrap_or_default();
             match path.as_slice() {
                 ["rego", "v1"] | ["future", "keywords", ..] | ["input", ..] => {}
-                ["data", package, name, ..] if *package == gate::PACKAGE && !rules.kinds.contains_key(name) => {
+                ["data", package, name, ..] if *package == entrypoint::PACKAGE && !rules.kinds.contains_key(name) => {
                     faults.push_maybe(import.refr.span(), format!("the policy has no rule `{name}`"), did_you_mean(name, rules.names()));
                 }
-                ["data", package, ..] if *package == gate::PACKAGE => {}
+                ["data", package, ..] if *package == entrypoint::PACKAGE => {}
                 _ => faults.push(import.refr.span(), format!("there is no `{}` to import", path.join("."))),
             }
         }
@@ -154,7 +154,7 @@ impl<'m> Rules<'m> {
             Some(_) | None => names.to_vec(),
         };
         match full.as_slice() {
-            ["data", package, rest @ ..] if *package == gate::PACKAGE && !rest.is_empty() => rest.to_vec(),
+            ["data", package, rest @ ..] if *package == entrypoint::PACKAGE && !rest.is_empty() => rest.to_vec(),
             _ => full,
         }
     }
@@ -212,10 +212,10 @@ impl<'m> Rules<'m> {
             }
             definition.check_shape(faults);
         }
-        if !self.kinds.keys().any(|name| gate::shape(name).is_some())
+        if !self.kinds.keys().any(|name| entrypoint::shape(name).is_some())
             && let Some(definition) = self.definitions.first()
         {
-            let near = self.names().find_map(|name| did_you_mean(name, gate::RULES.iter().map(|(name, _)| *name)));
+            let near = self.names().find_map(|name| did_you_mean(name, entrypoint::RULES.iter().map(|(name, _)| *name)));
             let is_test = |name: &str| name.starts_with("test_") || name.starts_with("todo_test_");
             let hint = match near {
                 Some(near) => near,
@@ -289,7 +289,7 @@ impl<'m> Definition<'m> {
 
     /// If the rule counts: whether it can be what it must be.
     fn check_shape(&self, faults: &mut Faults<'_>) {
-        let Some(shape) = gate::shape(self.name) else { return };
+        let Some(shape) = entrypoint::shape(self.name) else { return };
         let (wanted, hint) = match shape {
             Shape::Flag => ("true or false", format!("write `{} if {{ … }}`, or in Rego v0 `{0} {{ … }}`", self.name)),
             Shape::Names => {

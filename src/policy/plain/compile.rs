@@ -9,7 +9,7 @@ use super::Plain;
 use super::body::Scopes;
 use super::term::{Branch, Definition, Function, Kind, Rule, Stmt, Term};
 use crate::policy::check::ast::{self, Step};
-use crate::policy::gate;
+use crate::policy::engine::entrypoint;
 
 /// Why a text cannot be translated, or not yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ pub(super) fn module(module: &Module) -> Option<Plain> {
             rules.get_mut(*names.rules.get(head.name)?)?.definitions.push(definition);
         }
     }
-    let counted = gate::RULES.iter().filter_map(|(name, _)| Some((*name, *names.rules.get(name)?))).collect();
+    let counted = entrypoint::RULES.iter().filter_map(|(name, _)| Some((*name, *names.rules.get(name)?))).collect();
     Some(Plain { rules, functions, inputs: names.inputs, counted })
 }
 

@@ -33,7 +33,7 @@ use std::time::Duration;
 use regorus::Value;
 use regorus::unstable::Module;
 
-use super::gate;
+use super::engine::entrypoint;
 use crate::model::Verdict;
 
 /// A policy's rules, translated.
@@ -59,7 +59,7 @@ impl Plain {
         for (name, rule) in &self.counted {
             let value = run.rule(*rule).ok()?;
             if *value != Value::Undefined {
-                gate::read_rule(&mut verdict, name, value).ok()?;
+                entrypoint::read_rule(&mut verdict, name, value).ok()?;
             }
         }
         Some(verdict)

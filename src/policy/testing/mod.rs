@@ -14,7 +14,8 @@ use regex::Regex;
 use serde::Serialize;
 
 use super::fault::PolicyFault;
-use super::{PolicyLimits, PolicySource, directory};
+use super::source::directory;
+use super::{PolicyLimits, PolicySource};
 
 pub use coverage::{Coverage, Rules, Uncovered};
 pub use run::run;

@@ -12,7 +12,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::policy::builtins::{self, budget};
 use crate::policy::check::{self, Findings};
 use crate::policy::fault::PolicyFault;
-use crate::policy::text::Strings;
+use crate::policy::source::text::Strings;
 use crate::policy::{PolicyLimits, PolicySource, module};
 
 /// Stack of the thread that parses and runs: as deep as a policy's own.

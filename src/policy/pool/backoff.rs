@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::evaluator::Answer;
-use super::set::{Identity, Policy};
-use super::{PolicyError, PolicySet};
+use super::Answer;
 use crate::model::KeyId;
+use crate::policy::set::{Identity, Policy};
+use crate::policy::{PolicyError, PolicySet};
 
 /// How often in a row a policy may take too much before there is a pause.
 const FREE: u32 = 3;
@@ -23,7 +23,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 const MOST: usize = 4096;
 
 #[derive(Debug, Default)]
-pub(super) struct Pauses {
+pub(super) struct Backoff {
     /// Whether there is any, so that a question is not asked under a lock.
     any: AtomicBool,
     by_key: Mutex<HashMap<(Identity, KeyId), Pause>>,
@@ -37,7 +37,7 @@ struct Pause {
     ends: Duration,
 }
 
-impl Pauses {
+impl Backoff {
     /// How long a policy is not to be asked about a key yet, if so.
     pub(super) fn left(&self, policy: &Policy, key: KeyId, now: Duration) -> Option<Duration> {
         if !self.any.load(Ordering::Acquire) {

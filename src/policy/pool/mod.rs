@@ -1,11 +1,16 @@
 //! Threads that ask policies.
 //!
 //! They are ours because of their stacks (each rule or function that calls another costs some KiB, and an overflow ends the process) and
-//! because a policy may keep one busy past its time: regorus looks at the clock between its steps only. Such a thread is given up and
+//! because a policy may keep one busy past its time: regorus looks at the clock between its steps only. Such a thread is abandoned and
 //! replaced, and its text is not asked again, in this set of policies or another, until the thread has come back. So a text costs one
 //! thread at most, however often it is loaded; and of texts there are as many as somebody has written and put in force. One that comes
-//! back costs its time limit each time: who asks for that again and again is [made to wait](super::pauses). And a thread that takes long
-//! [steps back](super::course): others on the machine, the data plane first of all, go before it.
+//! back costs its time limit each time: who asks for that again and again is [made to wait](backoff). And the priority of a thread that takes
+//! long is [lowered](job): others on the machine, the data plane first of all, go before it.
+
+mod backoff;
+mod job;
+pub(super) mod verdict_cache;
+mod watchdog;
 
 use std::cell::OnceCell;
 use std::collections::VecDeque;
@@ -18,10 +23,10 @@ use std::{io, thread};
 use rustix::process::Pid;
 use tokio::sync::oneshot;
 
-use super::course::Course;
-use super::pauses::Pauses;
+use self::backoff::Backoff;
+use self::job::Job;
+use self::watchdog::Watchdog;
 use super::set::{Identity, Policy};
-use super::watch::{self, Watch};
 use super::{LoginInput, PolicyError, PolicySet};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{PolicyName, Verdict};
@@ -29,10 +34,10 @@ use crate::model::{PolicyName, Verdict};
 /// Threads of its own with large stacks, a bounded queue and a deadline. Cheap to clone; the threads end with the last clone.
 #[derive(Clone, Debug)]
 pub struct Evaluator {
-    pool: Arc<Pool>,
+    owner: Arc<Owner>,
 }
 
-pub(super) type Answer = Result<Verdicts, PolicyError>;
+type Answer = Result<Verdicts, PolicyError>;
 
 type Verdicts = Vec<(PolicyName, Verdict)>;
 
@@ -40,27 +45,28 @@ type Verdicts = Vec<(PolicyName, Verdict)>;
 const STACK: usize = 64 * 1024 * 1024;
 /// Questions that may wait for a thread.
 const QUEUE: usize = 1024;
-/// Threads that may be given up and replaced before those that are lost are not replaced any more.
+/// Threads that may be abandoned and replaced before those that are lost are not replaced any more.
 const LOST_MAX: usize = 16;
 
+/// The evaluators hold it; the threads hold the pool.
 #[derive(Debug)]
-struct Pool {
-    works: Arc<Works>,
-    pauses: Pauses,
+struct Owner {
+    pool: Arc<Pool>,
+    backoff: Backoff,
 }
 
-impl Drop for Pool {
+impl Drop for Owner {
     fn drop(&mut self) {
-        self.works.queue.close();
-        self.works.watch.close();
+        self.pool.queue.close();
+        self.pool.watchdog.close();
     }
 }
 
 /// What the threads share.
 #[derive(Debug)]
-pub(super) struct Works {
+struct Pool {
     queue: Queue,
-    pub(super) watch: Watch,
+    watchdog: Watchdog,
     stuck: Stuck,
     clock: SystemClock,
 }
@@ -107,7 +113,7 @@ impl Queue {
     }
 }
 
-/// The policies that keep a thread busy which was given up.
+/// The policies that keep a thread busy which was abandoned.
 #[derive(Debug, Default)]
 struct Stuck {
     /// Whether there is any, so that a question is not asked under a lock.
@@ -145,7 +151,7 @@ impl Stuck {
 struct Question {
     set: Arc<PolicySet>,
     input: LoginInput,
-    course: Arc<Course>,
+    job: Arc<Job>,
 }
 
 impl Evaluator {
@@ -154,13 +160,13 @@ impl Evaluator {
     /// # Errors
     /// When the machine has no thread to give.
     pub fn start(threads: usize) -> io::Result<Self> {
-        let works =
-            Arc::new(Works { queue: Queue::default(), watch: Watch::default(), stuck: Stuck::default(), clock: SystemClock::start() });
+        let pool =
+            Arc::new(Pool { queue: Queue::default(), watchdog: Watchdog::default(), stuck: Stuck::default(), clock: SystemClock::start() });
         // First of all, so that those that were started end if another cannot be.
-        let evaluator = Self { pool: Arc::new(Pool { works: Arc::clone(&works), pauses: Pauses::default() }) };
-        watch::start(&works)?;
+        let evaluator = Self { owner: Arc::new(Owner { pool: Arc::clone(&pool), backoff: Backoff::default() }) };
+        watchdog::start(&pool)?;
         for _ in 0..threads.max(1) {
-            works.spawn()?;
+            pool.spawn()?;
         }
         Ok(evaluator)
     }
@@ -170,44 +176,44 @@ impl Evaluator {
     /// # Errors
     /// The first policy that gave no answer; the rest are not asked. The caller must refuse.
     pub async fn ask(&self, set: Arc<PolicySet>, input: LoginInput) -> Answer {
-        let Pool { works, pauses } = &*self.pool;
-        if let Some(stuck) = set.policies().iter().find(|policy| works.stuck.holds(policy)) {
+        let Owner { pool, backoff } = &*self.owner;
+        if let Some(stuck) = set.policies().iter().find(|policy| pool.stuck.holds(policy)) {
             return Err(PolicyError::TimeLimit(stuck.name.clone()));
         }
         if set.is_empty() {
             return Ok(Vec::new());
         }
         let key = input.key.id;
-        let now = works.now();
-        let paused = |policy: &Arc<Policy>| pauses.left(policy, key, now).map(|left| (policy.name.clone(), left));
+        let now = pool.now();
+        let paused = |policy: &Arc<Policy>| backoff.left(policy, key, now).map(|left| (policy.name.clone(), left));
         if let Some((policy, left)) = set.policies().iter().find_map(paused) {
             return Err(PolicyError::Paused(policy, left));
         }
         let (asker, answered) = oneshot::channel();
-        let course = Arc::new(Course::new(asker));
-        if !works.queue.put(Question { set: Arc::clone(&set), input, course: Arc::clone(&course) }) {
+        let job = Arc::new(Job::new(asker));
+        if !pool.queue.put(Question { set: Arc::clone(&set), input, job: Arc::clone(&job) }) {
             return Err(PolicyError::Overloaded);
         }
         // By another than the caller, because a stuck thread must be noticed even if the caller has gone away.
-        works.watch.over(Arc::clone(&set), course, now);
+        pool.watchdog.watch(Arc::clone(&set), job, now);
         let answer = answered.await.unwrap_or(Err(PolicyError::Overloaded));
-        pauses.note(&set, key, &answer, works.now());
+        backoff.note(&set, key, &answer, pool.now());
         answer
     }
 }
 
-impl Works {
-    pub(super) fn now(&self) -> Duration {
+impl Pool {
+    fn now(&self) -> Duration {
         self.clock.monotonic()
     }
 
     /// One thread more.
     fn spawn(self: &Arc<Self>) -> io::Result<()> {
-        let works = Arc::clone(self);
+        let pool = Arc::clone(self);
         let work = move || {
             let me = rustix::thread::gettid();
-            while let Some(question) = works.queue.next() {
-                if !works.answer(me, question) {
+            while let Some(question) = pool.queue.next() {
+                if !pool.answer(me, question) {
                     break;
                 }
             }
@@ -216,12 +222,12 @@ impl Works {
     }
 
     /// Takes the thread for lost, puts another in its place, and keeps its policy from being asked.
-    pub(super) fn give_up(self: &Arc<Self>, set: &PolicySet, course: &Course, index: usize) {
+    fn abandon(self: &Arc<Self>, set: &PolicySet, job: &Job, index: usize) {
         let Some(policy) = set.policies().get(index) else { return };
-        // Marked before the course ends: the thread takes the mark away when it finds the course ended.
-        course.note_stuck(index);
+        // Marked before the job is finished: the thread takes the mark away when it finds the job finished.
+        job.note_stuck(index);
         let lost = self.stuck.add(policy);
-        if !course.end() {
+        if !job.finish() {
             self.stuck.remove(policy);
             return;
         }
@@ -231,49 +237,49 @@ impl Works {
         } else if let Err(error) = self.spawn() {
             tracing::error!(%error, "no thread could be started to ask policies in its place");
         }
-        course.tell(Err(PolicyError::TimeLimit(policy.name.clone())));
+        job.answer(Err(PolicyError::TimeLimit(policy.name.clone())));
     }
 
     /// Answers a question on this thread, whose number is `me`. `false` if it has been replaced meanwhile and must end.
     fn answer(self: &Arc<Self>, me: Pid, question: Question) -> bool {
-        let Question { set, input, course } = question;
-        if !course.take(me, self.now()) {
+        let Question { set, input, job } = question;
+        if !job.start(me, self.now()) {
             return true;
         }
-        let answer = catch_unwind(AssertUnwindSafe(|| self.ask_all(&set, &input, &course))).unwrap_or_else(|_| {
-            let asked = set.policies().get(course.asked().0).or(set.policies().first());
+        let answer = catch_unwind(AssertUnwindSafe(|| self.ask_all(&set, &input, &job))).unwrap_or_else(|_| {
+            let asked = set.policies().get(job.asked().0).or(set.policies().first());
             Err(asked.map_or(PolicyError::Overloaded, |policy| PolicyError::Failed(policy.name.clone(), "asking it panicked".to_owned())))
         });
-        let in_time = course.end();
-        // One that was given up has been replaced already.
-        let replaced = course.leave()
+        let in_time = job.finish();
+        // One that was abandoned has been replaced already.
+        let replaced = job.release_thread()
             && in_time
             && self
                 .spawn()
                 .inspect_err(|error| {
-                    tracing::warn!(%error, "a thread that asks policies goes on with less priority: there is none to take its place");
+                    tracing::warn!(%error, "a thread that asks policies goes on with low priority: there is none to take its place");
                 })
                 .is_ok();
         if in_time {
-            course.tell(answer);
-        } else if let Some(policy) = set.policies().get(course.stuck()) {
+            job.answer(answer);
+        } else if let Some(policy) = set.policies().get(job.stuck()) {
             self.stuck.remove(policy);
         }
         in_time && !replaced
     }
 
-    fn ask_all(&self, set: &PolicySet, input: &LoginInput, course: &Course) -> Answer {
+    fn ask_all(&self, set: &PolicySet, input: &LoginInput, job: &Job) -> Answer {
         let value = OnceCell::new();
         let mut verdicts = Vec::with_capacity(set.policies().len());
         for (index, policy) in set.policies().iter().enumerate() {
-            let remembered = policy.remembered.as_ref();
-            let verdict = if let Some(verdict) = remembered.and_then(|remembered| remembered.verdict(input)) {
+            let cache = policy.verdict_cache.as_ref();
+            let verdict = if let Some(verdict) = cache.and_then(|cache| cache.verdict(input)) {
                 verdict
             } else {
-                course.begin(index, self.now());
+                job.begin(index, self.now());
                 let verdict = policy.ask(value.get_or_init(|| input.value()), || self.now())?;
-                if let Some(remembered) = remembered {
-                    remembered.keep(input, &verdict);
+                if let Some(cache) = cache {
+                    cache.keep(input, &verdict);
                 }
                 verdict
             };
@@ -319,7 +325,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_thread_that_has_stepped_back_is_replaced() {
+    async fn a_thread_whose_priority_was_lowered_is_replaced() {
         let (limits, endless) = (PolicyLimits { time: Duration::from_millis(200), memory: 64 << 20 }, "numbers.range(1, 9000)");
         let text = format!(
             "package spacelift\nallow if {{\n  input.session.login == \"x\"\n  some a in {endless}\n  some b in {endless}\n  a + b < 0\n}}\n"

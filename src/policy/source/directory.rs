@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use super::fault::{PolicyFault, Severity};
-use super::{PolicySource, text};
+use super::text;
 use crate::model::PolicyName;
+use crate::policy::PolicySource;
+use crate::policy::fault::{PolicyFault, Severity};
 
 /// What a directory of policies holds.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +41,7 @@ pub fn read_dir(dir: &Path) -> Result<Vec<PolicySource>, Vec<PolicyFault>> {
 }
 
 /// Reads `*_test.rego` of a directory in the same way.
-pub(super) fn read_tests(dir: &Path) -> Result<Vec<PolicySource>, Vec<PolicyFault>> {
+pub(in crate::policy) fn read_tests(dir: &Path) -> Result<Vec<PolicySource>, Vec<PolicyFault>> {
     read_files(&entries(dir).map_err(|fault| vec![fault])?, |name| name.ends_with(TEST_ENDING)).sound()
 }
 
@@ -56,12 +57,12 @@ const ENDING: &str = ".rego";
 const TEST_ENDING: &str = "_test.rego";
 
 /// The file that a file of tests is about; `None` for the store's policies.
-pub(super) fn policy_of(tests: &PolicySource) -> Option<PathBuf> {
+pub(in crate::policy) fn policy_of(tests: &PolicySource) -> Option<PathBuf> {
     tests.file.as_deref().map(|file| siblings(file).0)
 }
 
 /// A policy's file and that of its tests, whichever of the two this is.
-pub(super) fn siblings(file: &Path) -> (PathBuf, PathBuf) {
+pub(in crate::policy) fn siblings(file: &Path) -> (PathBuf, PathBuf) {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let stem = name.strip_suffix(TEST_ENDING).or_else(|| name.strip_suffix(".rego")).unwrap_or(&name);
     (file.with_file_name(format!("{stem}.rego")), file.with_file_name(format!("{stem}{TEST_ENDING}")))
@@ -147,7 +148,7 @@ fn alone(path: &Path, entries: &[PathBuf]) -> Option<PolicyFault> {
 }
 
 /// Reads one file, whatever its name ends in.
-pub(super) fn read(file: &Path) -> Result<PolicySource, PolicyFault> {
+pub(in crate::policy) fn read(file: &Path) -> Result<PolicySource, PolicyFault> {
     let place = file.display().to_string();
     let fault = |reason: String| PolicyFault::of(&place, reason);
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();

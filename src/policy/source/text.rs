@@ -3,24 +3,24 @@
 //! The parser takes each literal twice, once as a comprehension and once as a literal, at every level of nesting: its time doubles with
 //! every bracket inside a bracket. And it descends without a bound through repeated minus signs.
 
-use super::fault::PolicyFault;
+use crate::policy::fault::PolicyFault;
 
 /// The longest text, in bytes.
-pub(super) const TEXT_MAX: usize = 256 * 1024;
+pub(in crate::policy) const TEXT_MAX: usize = 256 * 1024;
 /// The longest line, in characters.
-pub(super) const LINE_MAX: u32 = 4096;
+pub(in crate::policy) const LINE_MAX: u32 = 4096;
 /// Brackets within brackets.
-pub(super) const DEPTH_MAX: usize = 12;
+pub(in crate::policy) const DEPTH_MAX: usize = 12;
 /// Bytes, each counted as often as the parser may come back to it.
 const WORK_MAX: u64 = 64 * 1024 * 1024;
 
 /// The text without a byte order mark, which some editors leave and regorus takes for a fault.
-pub(super) fn without_bom(text: &str) -> &str {
+pub(in crate::policy) fn without_bom(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// Refuses what would be too much to parse.
-pub(super) fn check(policy: &str, text: &str) -> Result<(), PolicyFault> {
+pub(in crate::policy) fn check(policy: &str, text: &str) -> Result<(), PolicyFault> {
     if text.len() > TEXT_MAX {
         return Err(PolicyFault::of(policy, format!("the text has {} bytes; at most {TEXT_MAX} are taken", text.len())));
     }
@@ -56,7 +56,7 @@ pub(super) fn check(policy: &str, text: &str) -> Result<(), PolicyFault> {
 
 /// Whether the text uses a word that only Rego v1 (or an import) makes a keyword, without importing it. In v0 such a text would load as
 /// something else: `allow if { … }` as the unconditional facts `allow` and `if`.
-pub(super) fn v1_word_without_import(text: &str) -> Option<(usize, &'static str)> {
+pub(in crate::policy) fn v1_word_without_import(text: &str) -> Option<(usize, &'static str)> {
     let words: Vec<(usize, &str)> =
         Tokens::of(text).filter_map(|(at, token)| if let Token::Word(word) = token { Some((at, word)) } else { None }).collect();
     let imported = words
@@ -75,24 +75,24 @@ pub(super) fn v1_word_without_import(text: &str) -> Option<(usize, &'static str)
 
 /// Where the strings of a text stand, quotes included. Regorus leaves a string's quotes out of the place that it says it has, and so out
 /// of the place of all that begins or ends with one.
-pub(super) struct Strings {
+pub(in crate::policy) struct Strings {
     ranges: Vec<(usize, usize)>,
 }
 
 impl Strings {
-    pub(super) fn of(text: &str) -> Self {
+    pub(in crate::policy) fn of(text: &str) -> Self {
         let range = |(at, token)| if let Token::Text(found) = token { Some((at, at + found.len())) } else { None };
         Self { ranges: Tokens::of(text).filter_map(range).collect() }
     }
 
     /// The beginning of what regorus says begins here.
-    pub(super) fn start(&self, place: u32) -> usize {
+    pub(in crate::policy) fn start(&self, place: u32) -> usize {
         let place = usize::try_from(place).unwrap_or(usize::MAX);
         self.around(place).map_or(place, |range| range.0)
     }
 
     /// The end of what regorus says ends here.
-    pub(super) fn end(&self, place: u32) -> usize {
+    pub(in crate::policy) fn end(&self, place: u32) -> usize {
         let place = usize::try_from(place).unwrap_or(usize::MAX);
         self.around(place).map_or(place, |range| range.1)
     }
@@ -103,7 +103,7 @@ impl Strings {
     }
 }
 
-pub(super) enum Token<'a> {
+pub(in crate::policy) enum Token<'a> {
     /// A name with its dots: `future.keywords.if`.
     Word(&'a str),
     /// A string of either kind.
@@ -122,13 +122,13 @@ impl Token<'_> {
 }
 
 /// Splits a text coarsely, comments and blanks left out. Never fails: an unclosed string ends with its line, as it does for the lexer.
-pub(super) struct Tokens<'a> {
+pub(in crate::policy) struct Tokens<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Tokens<'a> {
-    pub(super) fn of(text: &'a str) -> Self {
+    pub(in crate::policy) fn of(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
 

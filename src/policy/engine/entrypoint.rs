@@ -8,15 +8,15 @@ use regorus::Value;
 
 use crate::model::{SystemRoleClaim, Verdict};
 
-/// What the gate evaluates to.
-pub(super) const RESULT: &str = "data.claviger_gate.result";
+/// What the entrypoint evaluates to.
+pub(in crate::policy) const RESULT: &str = "data.claviger_entrypoint.result";
 
 /// The package that login policies stand in.
-pub(super) const PACKAGE: &str = "spacelift";
+pub(in crate::policy) const PACKAGE: &str = "spacelift";
 
 /// What a rule that counts must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(in crate::policy) enum Shape {
     /// `true` or `false`.
     Flag,
     /// Names: a set, an array, or an object of booleans.
@@ -26,7 +26,7 @@ pub(super) enum Shape {
 }
 
 /// Every rule that counts.
-pub(super) const RULES: [(&str, Shape); 10] = [
+pub(in crate::policy) const RULES: [(&str, Shape); 10] = [
     ("allow", Shape::Flag),
     ("deny", Shape::Flag),
     ("admin", Shape::Flag),
@@ -39,24 +39,24 @@ pub(super) const RULES: [(&str, Shape); 10] = [
     ("team", Shape::Names),
 ];
 
-pub(super) fn shape(rule: &str) -> Option<Shape> {
+pub(in crate::policy) fn shape(rule: &str) -> Option<Shape> {
     RULES.iter().find(|(name, _)| *name == rule).map(|(_, shape)| *shape)
 }
 
 /// The module that collects those of `rules` that count. Comprehensions, so that a rule without a value is an empty array and not the
 /// end of the whole answer.
-pub(super) fn module(rules: &BTreeSet<String>) -> String {
+pub(in crate::policy) fn module(rules: &BTreeSet<String>) -> String {
     let entry = |name: &str| format!("\"{name}\": [value | value := data.{PACKAGE}.{name}]");
     let entries: Vec<String> = RULES.iter().filter(|(name, _)| rules.contains(*name)).map(|(name, _)| entry(name)).collect();
     // An empty object literal and an empty set are written alike to some readers; the entry that is never asked for keeps them apart.
-    format!("package claviger_gate\nresult := {{\"\": [], {}}}\n", entries.join(", "))
+    format!("package claviger_entrypoint\nresult := {{\"\": [], {}}}\n", entries.join(", "))
 }
 
-/// Reads what the gate evaluated to.
+/// Reads what the entrypoint evaluated to.
 ///
 /// # Errors
 /// A sentence about the rule whose value has the wrong type.
-pub(super) fn read(result: &Value) -> Result<Verdict, String> {
+pub(in crate::policy) fn read(result: &Value) -> Result<Verdict, String> {
     let collected = result.as_object().map_err(|_| "it gave no answer".to_owned())?;
     let mut verdict = Verdict::default();
     for (name, values) in collected.iter() {
@@ -72,7 +72,7 @@ pub(super) fn read(result: &Value) -> Result<Verdict, String> {
 ///
 /// # Errors
 /// As of [`read`].
-pub(super) fn read_rule(verdict: &mut Verdict, name: &str, value: &Value) -> Result<(), String> {
+pub(in crate::policy) fn read_rule(verdict: &mut Verdict, name: &str, value: &Value) -> Result<(), String> {
     match shape(name) {
         None => {}
         Some(Shape::Flag) => {
@@ -111,7 +111,7 @@ pub(super) fn read_rule(verdict: &mut Verdict, name: &str, value: &Value) -> Res
 ///
 /// # Errors
 /// As of [`read`].
-pub(super) fn read_one(rule: &str, path: &[Value], value: &Value, is_item: bool) -> Result<Verdict, String> {
+pub(in crate::policy) fn read_one(rule: &str, path: &[Value], value: &Value, is_item: bool) -> Result<Verdict, String> {
     let innermost = if is_item { Value::from(BTreeSet::from([value.clone()])) } else { value.clone() };
     let whole = path.iter().rev().fold(innermost, |value, step| Value::from(BTreeMap::from([(step.clone(), value)])));
     read(&Value::from(BTreeMap::from([(Value::from(rule), Value::from(vec![whole]))])))

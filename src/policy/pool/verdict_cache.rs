@@ -6,8 +6,8 @@
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::{LoginInput, SharedInput};
 use crate::model::{KeyRecord, Verdict};
+use crate::policy::{LoginInput, SharedInput};
 
 /// Keys whose last verdict is kept, for each policy.
 const PLACES: usize = 1024;
@@ -18,16 +18,16 @@ const LARGEST: usize = 8 * 1024;
 
 /// The last verdicts of one policy.
 #[derive(Default)]
-pub(super) struct Remembered {
+pub(in crate::policy) struct VerdictCache {
     /// Each key has one place, which it may have to leave to another.
-    places: Mutex<Vec<Option<Said>>>,
+    places: Mutex<Vec<Option<Entry>>>,
 }
 
 /// What was said, and all that it depends on.
 ///
 /// Weak, so that a key that is not asked about any more keeps no old state in memory. The address of what a weak reference leads to is
 /// given to nothing else as long as the reference is there.
-struct Said {
+struct Entry {
     shared: Weak<SharedInput>,
     key: Weak<KeyRecord>,
     instance: Weak<str>,
@@ -35,25 +35,25 @@ struct Said {
     verdict: Verdict,
 }
 
-impl Remembered {
+impl VerdictCache {
     /// What was said of this key when all that the policy can see was the same.
-    pub(super) fn verdict(&self, input: &LoginInput) -> Option<Verdict> {
+    pub(in crate::policy) fn verdict(&self, input: &LoginInput) -> Option<Verdict> {
         let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = places.get(place(input)?)?.as_ref()?;
+        let entry = places.get(place(input)?)?.as_ref()?;
         // By identity: neither is ever changed in its place.
-        let same = ptr::eq(said.shared.as_ptr(), Arc::as_ptr(&input.shared))
-            && ptr::eq(said.key.as_ptr(), Arc::as_ptr(&input.key))
-            && ptr::addr_eq(said.instance.as_ptr(), Arc::as_ptr(&input.instance))
-            && said.root_admin == input.root_admin;
-        same.then(|| said.verdict.clone())
+        let same = ptr::eq(entry.shared.as_ptr(), Arc::as_ptr(&input.shared))
+            && ptr::eq(entry.key.as_ptr(), Arc::as_ptr(&input.key))
+            && ptr::addr_eq(entry.instance.as_ptr(), Arc::as_ptr(&input.instance))
+            && entry.root_admin == input.root_admin;
+        same.then(|| entry.verdict.clone())
     }
 
     /// Keeps what was said, unless it is large.
-    pub(super) fn keep(&self, input: &LoginInput, verdict: &Verdict) {
+    pub(in crate::policy) fn keep(&self, input: &LoginInput, verdict: &Verdict) {
         if weight(verdict) > LARGEST {
             return;
         }
-        let said = Said {
+        let entry = Entry {
             shared: Arc::downgrade(&input.shared),
             key: Arc::downgrade(&input.key),
             instance: Arc::downgrade(&input.instance),
@@ -65,7 +65,7 @@ impl Remembered {
             places.resize_with(PLACES, || None);
         }
         if let Some(place) = place(input).and_then(|place| places.get_mut(place)) {
-            *place = Some(said);
+            *place = Some(entry);
         }
     }
 }
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_large_verdict_is_not_kept() {
-        let (remembered, question) = (Remembered::default(), question());
+        let (cache, question) = (VerdictCache::default(), question());
         let few = Verdict { roles: [("eu".to_owned(), "reader".to_owned())].into(), ..Verdict::default() };
         let large = [
             Verdict { roles: [("eu".to_owned(), "r".repeat(LARGEST))].into(), ..Verdict::default() },
@@ -130,11 +130,11 @@ mod tests {
             Verdict { teams: (0..LARGEST).map(|n| n.to_string()).collect(), ..Verdict::default() },
         ];
         for verdict in &large {
-            remembered.keep(&question, verdict);
-            assert_eq!(remembered.verdict(&question), None);
+            cache.keep(&question, verdict);
+            assert_eq!(cache.verdict(&question), None);
         }
-        remembered.keep(&question, &few);
-        assert_eq!(remembered.verdict(&question), Some(few));
+        cache.keep(&question, &few);
+        assert_eq!(cache.verdict(&question), Some(few));
     }
 
     fn alone(text: &str) -> bool {

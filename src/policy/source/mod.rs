@@ -1,0 +1,4 @@
+//! Where policies' texts come from, and what is looked at before one is parsed.
+
+pub(super) mod directory;
+pub(super) mod text;
