@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::output::{Format, Output};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Finding, Settings, StoreUrl, Survey, Weight};
-use crate::policy::{self, PolicyFault, PolicyLimits, PolicySource, Severity, Vocabulary};
+use crate::policy::{self, PolicyFault, PolicySource, Severity, Vocabulary};
 use crate::store::{self, Inspected, NAMED_KEYS_MAX, StoreError};
 use crate::token::{KeyRing, TokenError};
 
@@ -184,8 +184,7 @@ impl Policies {
         if is_sound(survey, "store.url") {
             found.read_store(settings).await;
         }
-        let limits = PolicyLimits { time: settings.policies.time_limit, memory: settings.policies.memory_limit };
-        let reviewed = policy::review(&found.sources, limits, &found.vocabulary);
+        let reviewed = policy::review(&found.sources, &settings.policies, &found.vocabulary);
         found.findings.extend(reviewed);
         found
     }

@@ -38,7 +38,7 @@ pub use log::{AccessLog, LogFormat, LogSettings};
 pub use login::LoginSettings;
 pub use ops::OpsSettings;
 pub use place::{Excerpt, Place};
-pub use policies::PolicySettings;
+pub use policies::{PolicyEvaluator, PolicySettings};
 pub use proxy::{ClientIp, ProxySettings};
 pub use quantity::{QuantityError, parse_duration, parse_size, show_duration, show_size};
 pub use store::{StoreSettings, StoreUrl};

@@ -50,7 +50,7 @@ impl Explainer {
         let snapshot = store.snapshot().await?;
         let files = state::policy_files(settings.policies.dir.as_deref()).map_err(ExchangeError::Policies)?;
         let policies =
-            state::compile(&files, &snapshot.policies, state::limits(settings), &PolicySet::none()).map_err(ExchangeError::Policies)?;
+            state::compile(&files, &snapshot.policies, &settings.policies, &PolicySet::none()).map_err(ExchangeError::Policies)?;
         let sources = files.into_iter().chain(snapshot.policies.iter().map(PolicySource::from)).collect();
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
         Ok(Self::new(settings.clone(), Evaluator::start(threads)?, snapshot, sources, policies))
@@ -82,7 +82,7 @@ impl Explainer {
             WhatIf::Delete(name) => sources.retain(|other| other.name != *name),
             WhatIf::Strategy(strategy) => snapshot.strategy = *strategy,
         }
-        let policies = PolicySet::load(&sources, state::limits(&self.settings))?;
+        let policies = PolicySet::load(&sources, &self.settings.policies)?;
         Ok(Self::new(self.settings.clone(), self.evaluator.clone(), snapshot, sources, policies))
     }
 
@@ -111,7 +111,7 @@ impl Explainer {
         let (key, origin) = (Arc::new(key.clone()), origin.canonical());
         let (snapshot, shared, policies) = (&self.snapshot, &self.shared, &self.policies);
         let input = self.procedure.input(&Question { snapshot, shared, policies, key: &key, origin: &origin });
-        let tracer = Tracer::load(source, state::limits(&self.settings)).ok()?;
+        let tracer = Tracer::load(source, &self.settings.policies).ok()?;
         let trace = tracer.ask(&input);
         Some((tracer, trace))
     }

@@ -287,11 +287,11 @@ impl Exchange {
     }
 
     async fn compile(&self, files: &[PolicySource], snapshot: &Snapshot) -> Compiled {
-        let (files, stored, limits) = (files.to_vec(), snapshot.policies.clone(), state::limits(&self.settings));
+        let (files, stored, settings) = (files.to_vec(), snapshot.policies.clone(), self.settings.policies.clone());
         let in_force = self.state.load().policies.clone();
         let vocabulary = Vocabulary::of(snapshot).with_keys(known_keys(&self.patience, &*self.store).await);
         let work = move || {
-            let policies = state::compile(&files, &stored, limits, in_force.as_deref().unwrap_or(&PolicySet::none()))?;
+            let policies = state::compile(&files, &stored, &settings, in_force.as_deref().unwrap_or(&PolicySet::none()))?;
             let warnings = policies.warnings(&vocabulary);
             Ok((policies, warnings))
         };

@@ -135,7 +135,7 @@ impl Exchange {
         let snapshot = patience.wait("snapshot", store.snapshot()).await?;
         let files = state::policy_files(settings.policies.dir.as_deref()).map_err(ExchangeError::Policies)?;
         let policies =
-            state::compile(&files, &snapshot.policies, state::limits(settings), &PolicySet::none()).map_err(ExchangeError::Policies)?;
+            state::compile(&files, &snapshot.policies, &settings.policies, &PolicySet::none()).map_err(ExchangeError::Policies)?;
         let mut warned = Vec::new();
         let keys = follower::known_keys(&patience, &*store).await;
         follower::log_warnings(policies.warnings(&Vocabulary::of(&snapshot).with_keys(keys)), &mut warned);

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::Settings;
+use crate::config::PolicySettings;
 use crate::model::{LoginPolicy, Snapshot};
-use crate::policy::{self, PolicyFault, PolicyLimits, PolicySet, PolicySource, Reads, SharedInput};
+use crate::policy::{self, PolicyFault, PolicySet, PolicySource, Reads, SharedInput};
 use crate::token::KeyRing;
 
 /// The policies in force, or why there are none. Without them nobody whom they concern gets a credential.
@@ -81,11 +81,6 @@ impl State {
     }
 }
 
-/// What bounds an evaluation, by the settings.
-pub(super) fn limits(settings: &Settings) -> PolicyLimits {
-    PolicyLimits { time: settings.policies.time_limit, memory: settings.policies.memory_limit }
-}
-
 /// The policies of the directory, if there is one. What looks like a policy there and is none is logged.
 pub(super) fn policy_files(dir: Option<&Path>) -> Result<Vec<PolicySource>, Vec<PolicyFault>> {
     let found = dir.map(policy::survey_dir).unwrap_or_default();
@@ -100,7 +95,7 @@ pub(super) fn policy_files(dir: Option<&Path>) -> Result<Vec<PolicySource>, Vec<
 pub(super) fn compile(
     files: &[PolicySource],
     stored: &[LoginPolicy],
-    limits: PolicyLimits,
+    settings: &PolicySettings,
     in_force: &PolicySet,
 ) -> Result<PolicySet, Vec<PolicyFault>> {
     // A name stands for one policy everywhere: in grants, refusals and logs. Which of two was meant cannot be guessed.
@@ -110,7 +105,7 @@ pub(super) fn compile(
         return Err(collisions);
     }
     let sources: Vec<PolicySource> = files.iter().cloned().chain(stored.iter().map(PolicySource::from)).collect();
-    in_force.change_to(&sources, limits)
+    in_force.change_to(&sources, settings)
 }
 
 fn same_name(file: &PolicySource) -> PolicyFault {

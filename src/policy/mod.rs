@@ -39,6 +39,7 @@ mod weigh;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::{PolicyEvaluator, PolicySettings};
 use crate::model::{LoginPolicy, PolicyName, RegoVersion};
 
 pub use analysis::{Facet, Reads, truncated};
@@ -85,6 +86,31 @@ pub struct PolicyLimits {
     pub time: Duration,
     /// Bytes.
     pub memory: usize,
+}
+
+/// How policies are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvaluationSettings {
+    /// What one evaluation may take.
+    pub limits: PolicyLimits,
+    /// Who answers.
+    pub evaluator: PolicyEvaluator,
+    /// Of how many compiled answers one is asked of the engine afterwards; 0: none.
+    pub compare_every: u32,
+}
+
+impl From<&PolicySettings> for EvaluationSettings {
+    fn from(settings: &PolicySettings) -> Self {
+        let PolicySettings { dir: _, time_limit, memory_limit, evaluator, compare_every } = *settings;
+        Self { limits: PolicyLimits { time: time_limit, memory: memory_limit }, evaluator, compare_every }
+    }
+}
+
+/// As the configuration has it where it says nothing.
+impl From<PolicyLimits> for EvaluationSettings {
+    fn from(limits: PolicyLimits) -> Self {
+        Self { limits, ..Self::from(&PolicySettings::default()) }
+    }
 }
 
 /// Why policies gave no answer. Always refuses.

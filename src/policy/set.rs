@@ -22,7 +22,8 @@ use super::fault::PolicyFault;
 use super::plain::{self, Plain};
 use super::pool::verdict_cache::VerdictCache;
 use super::vocabulary::Vocabulary;
-use super::{PolicyError, PolicyLimits, PolicySource, Reads, input, module, weigh};
+use super::{EvaluationSettings, PolicyError, PolicyLimits, PolicySource, Reads, input, module, weigh};
+use crate::config::PolicyEvaluator;
 use crate::model::{PolicyName, Verdict};
 
 /// Checked, compiled policies, ready to be asked. Immutable; swapped as a whole.
@@ -48,7 +49,7 @@ pub(super) struct Policy {
     plain: Option<Plain>,
     /// What of the engine's columns is not the author's.
     moved: Moved,
-    limits: PolicyLimits,
+    settings: EvaluationSettings,
     /// The same for the same text, in whatever set and under whatever name.
     pub(super) identity: Identity,
     /// What its answers depend on.
@@ -90,8 +91,8 @@ impl PolicySet {
     ///
     /// # Errors
     /// Every fault of every policy at once, in the order of the sources.
-    pub fn load(sources: &[PolicySource], limits: PolicyLimits) -> Result<Self, Vec<PolicyFault>> {
-        Self::none().change_to(sources, limits)
+    pub fn load(sources: &[PolicySource], settings: impl Into<EvaluationSettings>) -> Result<Self, Vec<PolicyFault>> {
+        Self::none().change_to(sources, settings)
     }
 
     /// The set that these sources make. What stands in this one already is taken from it: it need not be compiled again, and knows what
@@ -99,18 +100,18 @@ impl PolicySet {
     ///
     /// # Errors
     /// As those of [`load`](Self::load).
-    pub fn change_to(&self, sources: &[PolicySource], limits: PolicyLimits) -> Result<Self, Vec<PolicyFault>> {
-        let (set, faults) = self.change_to_what_can_be(sources, limits);
+    pub fn change_to(&self, sources: &[PolicySource], settings: impl Into<EvaluationSettings>) -> Result<Self, Vec<PolicyFault>> {
+        let (set, faults) = self.change_to_what_can_be(sources, settings.into());
         if faults.is_empty() { Ok(set) } else { Err(faults) }
     }
 
     /// The policies that have no faults, and the faults of the others.
-    fn change_to_what_can_be(&self, sources: &[PolicySource], limits: PolicyLimits) -> (Self, Vec<PolicyFault>) {
+    fn change_to_what_can_be(&self, sources: &[PolicySource], settings: EvaluationSettings) -> (Self, Vec<PolicyFault>) {
         let mut faults = same_names(sources);
-        let known = |source: &PolicySource| self.policies.iter().find(|policy| policy.source == *source && policy.limits == limits);
+        let known = |source: &PolicySource| self.policies.iter().find(|policy| policy.source == *source && policy.settings == settings);
         let mut policies: Vec<Arc<Policy>> = sources.iter().filter_map(known).cloned().collect();
         let new: Vec<PolicySource> = sources.iter().filter(|source| known(source).is_none()).cloned().collect();
-        for (source, loaded) in new.iter().zip(load_each(&new, limits)) {
+        for (source, loaded) in new.iter().zip(load_each(&new, settings)) {
             match loaded {
                 Ok(policy) => policies.push(Arc::new(policy)),
                 Err(found) if found.is_empty() => faults.push(PolicyFault::of(&source.place(), "it cannot be loaded")),
@@ -154,8 +155,8 @@ impl PolicySet {
 /// Everything that is to be told of policies before they are put in force: the faults of those that cannot be, and what is odd about the
 /// others. If there is no [error](PolicyFault::is_error) among it, [`PolicySet::load`] takes them.
 #[must_use]
-pub fn review(sources: &[PolicySource], limits: PolicyLimits, vocabulary: &Vocabulary) -> Vec<PolicyFault> {
-    let (set, mut faults) = PolicySet::none().change_to_what_can_be(sources, limits);
+pub fn review(sources: &[PolicySource], settings: impl Into<EvaluationSettings>, vocabulary: &Vocabulary) -> Vec<PolicyFault> {
+    let (set, mut faults) = PolicySet::none().change_to_what_can_be(sources, settings.into());
     let whole = if faults.is_empty() { Whole::Yes } else { Whole::No };
     faults.extend(set.told(whole, vocabulary));
     let order = |fault: &PolicyFault| sources.iter().position(|source| source.place() == fault.policy);
@@ -177,7 +178,7 @@ fn same_names(sources: &[PolicySource]) -> Vec<PolicyFault> {
 
 /// Loads each source on a thread of its own making, as many answers as there are sources. A text that keeps the thread busy beyond the
 /// limit gets a fault; its thread ends when it ends, and the rest go on without it.
-fn load_each(sources: &[PolicySource], limits: PolicyLimits) -> Vec<Result<Policy, Vec<PolicyFault>>> {
+fn load_each(sources: &[PolicySource], settings: EvaluationSettings) -> Vec<Result<Policy, Vec<PolicyFault>>> {
     let mut loaded = Vec::with_capacity(sources.len());
     while let Some(rest) = sources.get(loaded.len()..).filter(|rest| !rest.is_empty()) {
         if let Some(stuck) = rest.first().filter(|source| loading().contains(&Identity::of(source))) {
@@ -188,7 +189,7 @@ fn load_each(sources: &[PolicySource], limits: PolicyLimits) -> Vec<Result<Polic
         let work: Vec<PolicySource> = rest.to_vec();
         let spawned = thread::Builder::new().name("policy-load".to_owned()).stack_size(LOAD_STACK).spawn(move || {
             for source in work {
-                let loaded = catch_unwind(AssertUnwindSafe(|| load(&source, limits)))
+                let loaded = catch_unwind(AssertUnwindSafe(|| load(&source, settings)))
                     .unwrap_or_else(|_| Err(vec![PolicyFault::of(&source.place(), "the engine fails on it")]));
                 // Under the lock, so that either the answer is found or the mark that nobody waits for it is taken away.
                 let mut marked = loading();
@@ -231,7 +232,8 @@ fn loading() -> MutexGuard<'static, Vec<Identity>> {
 }
 
 /// Loads one policy on this thread, which should have a large stack.
-pub(super) fn load(source: &PolicySource, limits: PolicyLimits) -> Result<Policy, Vec<PolicyFault>> {
+pub(super) fn load(source: &PolicySource, settings: EvaluationSettings) -> Result<Policy, Vec<PolicyFault>> {
+    let EvaluationSettings { limits, evaluator, .. } = settings;
     let place = source.place();
     let parsed = module::parse(source, limits.time).map_err(|fault| vec![fault])?;
     let Findings { faults, calls, rules } = check::policy(&place, &parsed.module);
@@ -253,8 +255,12 @@ pub(super) fn load(source: &PolicySource, limits: PolicyLimits) -> Result<Policy
         vec![PolicyFault { column: moved.column(fault.line, fault.column), ..fault }]
     })?;
     let identity = Identity::of(source);
-    let (name, source, plain) = (source.name.clone(), source.clone(), Plain::of(&parsed.module));
-    Ok(Policy { name, source, place, module: parsed.module, engine, plain, moved, limits, identity, depends, verdict_cache })
+    let plain = match evaluator {
+        PolicyEvaluator::Auto => Plain::of(&parsed.module),
+        PolicyEvaluator::Regorus => None,
+    };
+    let (name, source) = (source.name.clone(), source.clone());
+    Ok(Policy { name, source, place, module: parsed.module, engine, plain, moved, settings, identity, depends, verdict_cache })
 }
 
 /// Makes the engine ready to be copied: the functions that are called, the entrypoint, and one evaluation.
@@ -283,7 +289,7 @@ impl Policy {
         let plainly = self.ask_plainly(input, &now);
         match plainly {
             // The short way has used it up: the other one has none of its own.
-            None if now().saturating_sub(begun) > self.limits.time => Err(PolicyError::TimeLimit(self.name.clone())),
+            None if now().saturating_sub(begun) > self.limits().time => Err(PolicyError::TimeLimit(self.name.clone())),
             Some(verdict) if !cfg!(debug_assertions) => Ok(verdict),
             Some(verdict) => self.ask_engine(input.clone(), now).and_then(|other| {
                 if other == verdict {
@@ -299,15 +305,15 @@ impl Policy {
     /// The short way; `None`: it is not for this policy, or not for this input.
     fn ask_plainly(&self, input: &Value, now: &impl Fn() -> Duration) -> Option<Verdict> {
         let plain = self.plain.as_ref()?;
-        budget::start(self.limits.memory);
-        let time_is_up = plain::until(self.limits.time, now);
+        budget::start(self.limits().memory);
+        let time_is_up = plain::until(self.limits().time, now);
         let verdict = catch_unwind(AssertUnwindSafe(|| plain.ask(input, &time_is_up))).ok().flatten()?;
         if budget::exceeded().is_some() || time_is_up() { None } else { Some(verdict) }
     }
 
     fn ask_engine(&self, input: Value, now: impl Fn() -> Duration) -> Result<Verdict, PolicyError> {
         let begun = now();
-        budget::start(self.limits.memory);
+        budget::start(self.limits().memory);
         // The copy is thrown away whatever happens, so a panic leaves nothing broken behind.
         let evaluated = catch_unwind(AssertUnwindSafe(|| {
             let mut engine = self.engine.clone();
@@ -320,7 +326,7 @@ impl Policy {
             Some(Exceeded::Work) => return Err(PolicyError::TimeLimit(self.name.clone())),
             None => {}
         }
-        if now().saturating_sub(begun) > self.limits.time {
+        if now().saturating_sub(begun) > self.limits().time {
             return Err(PolicyError::TimeLimit(self.name.clone()));
         }
         match evaluated {
@@ -334,7 +340,7 @@ impl Policy {
     }
 
     pub(super) fn limits(&self) -> PolicyLimits {
-        self.limits
+        self.settings.limits
     }
 
     /// Whether there is a short way.
@@ -379,6 +385,21 @@ mod tests {
         assert_eq!(same(&after.unwrap()), [true, false, false]);
         let longer = PolicyLimits { time: Duration::from_secs(6), ..limits };
         assert_eq!(same(&before.change_to(&[source("a", "deny := false")], longer).unwrap()), [false]);
+        let regorus = EvaluationSettings { evaluator: PolicyEvaluator::Regorus, ..limits.into() };
+        assert_eq!(same(&before.change_to(&[source("a", "deny := false")], regorus).unwrap()), [false]);
         assert_eq!(before.change_to(&[source("a", "deny := fals")], limits).unwrap_err().len(), 1);
+    }
+
+    #[test]
+    fn regorus_alone_answers_if_that_is_wanted() {
+        let limits = PolicyLimits { time: Duration::from_secs(5), memory: 64 << 20 };
+        let text = "package spacelift\nallow if input.session.login == \"x\"\n".into();
+        let source = PolicySource { name: "p".parse().unwrap(), file: None, text, rego: None };
+        let is_plain = |evaluator| {
+            let settings = EvaluationSettings { evaluator, ..limits.into() };
+            PolicySet::load(std::slice::from_ref(&source), settings).unwrap().policies().iter().all(|policy| policy.is_plain())
+        };
+        assert!(is_plain(PolicyEvaluator::Auto));
+        assert!(!is_plain(PolicyEvaluator::Regorus));
     }
 }

@@ -14,7 +14,7 @@ use super::engine::entrypoint;
 use super::fault::PolicyFault;
 use super::mark::{self, Held, Mark, Recorder};
 use super::set::Policy;
-use super::{LoginInput, PolicyError, PolicyLimits, PolicySource, check, module, weigh};
+use super::{EvaluationSettings, LoginInput, PolicyError, PolicyLimits, PolicySource, check, module, weigh};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{PolicyName, Verdict};
 
@@ -81,11 +81,13 @@ impl Tracer {
     ///
     /// # Errors
     /// Every fault of the policy.
-    pub fn load(source: &PolicySource, limits: PolicyLimits) -> Result<Self, Vec<PolicyFault>> {
+    pub fn load(source: &PolicySource, settings: impl Into<EvaluationSettings>) -> Result<Self, Vec<PolicyFault>> {
+        let settings = settings.into();
         let place = source.place();
         on_thread(|| {
-            let policy = super::set::load(source, limits)?;
-            let marked = Marked::load(source, limits).map_err(|error| vec![PolicyFault::of_engine(&place, &source.text, &error)])?;
+            let policy = super::set::load(source, settings)?;
+            let marked =
+                Marked::load(source, settings.limits).map_err(|error| vec![PolicyFault::of_engine(&place, &source.text, &error)])?;
             Ok(Self { name: source.name.clone(), place: place.clone(), policy, marked })
         })
         .unwrap_or_else(|| Err(vec![PolicyFault::of(&place, "the engine fails on it")]))

@@ -27,7 +27,7 @@ use crate::cli::output::{Changed, Format, Output};
 use crate::config::PolicySettings;
 use crate::exchange::WhatIf;
 use crate::model::{LoginPolicy, Mutation, PolicyName, RegoVersion};
-use crate::policy::{self, PolicyFault, PolicyLimits, PolicySource};
+use crate::policy::{self, PolicyFault, PolicySource};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct PolicyCommand {
@@ -215,10 +215,9 @@ async fn check(new: &LoginPolicy, store: &OpenStore, out: &Output) -> Result<Vec
     let others = snapshot.policies.iter().filter(|policy| policy.name != new.name);
     let settings = store.settings(out)?.policies;
     let of_dir = of_dir(&settings, out)?;
-    let limits = PolicyLimits { time: settings.time_limit, memory: settings.memory_limit };
     let sources: Vec<PolicySource> = others.chain([new]).map(PolicySource::from).chain(of_dir).collect();
     let vocabulary = store.vocabulary(&snapshot).await?;
-    let mut findings = policy::review(&sources, limits, &vocabulary);
+    let mut findings = policy::review(&sources, &settings, &vocabulary);
     findings.retain(|finding| finding.is_error() || finding.policy == new.name.as_str());
     if findings.iter().any(PolicyFault::is_error) {
         return Err(out.refused_for(&findings)?);

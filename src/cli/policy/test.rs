@@ -12,7 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::open_store::Place;
 use crate::cli::output::{Format, Output};
 use crate::cli::value::joined;
-use crate::policy::PolicyLimits;
+use crate::policy::EvaluationSettings;
 use crate::policy::testing::{self, Coverage, Rules, Selection, TestOutcome, TestResult, TestRun};
 
 #[derive(Debug, clap::Args)]
@@ -74,7 +74,7 @@ struct CoveredFile<'a> {
 impl Test {
     pub(crate) fn run(self, place: &Place, out: &Output) -> Result<(), Failure> {
         let settings = place.settings(out)?.policies;
-        let limits = PolicyLimits { time: settings.time_limit, memory: settings.memory_limit };
+        let EvaluationSettings { limits, .. } = EvaluationSettings::from(&settings);
         let measures = self.coverage || self.coverage_min.is_some();
         let selection = Selection { only: self.run.clone(), coverage: measures };
         let run = match testing::run_all(&self.places, limits, &selection) {

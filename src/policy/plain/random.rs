@@ -75,7 +75,7 @@ fn hold(seed: u64, limits: PolicyLimits, count: &mut Count) {
     let text = Writer::of(seed).module();
     let source = PolicySource { name: "p".parse().unwrap(), file: None, text: text.as_str().into(), rego: None };
     // Of a few texts the engine makes a panic, which is a fault of theirs when they are loaded.
-    let Ok(Ok(policy)) = catch_unwind(|| set::load(&source, limits)) else {
+    let Ok(Ok(policy)) = catch_unwind(|| set::load(&source, limits.into())) else {
         count.refused += 1;
         return;
     };
