@@ -9,6 +9,7 @@ mod changes;
 mod check;
 mod command_line;
 mod configuration;
+mod dependencies;
 mod dev;
 mod example_policies;
 mod exchange;
