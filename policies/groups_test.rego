@@ -18,6 +18,11 @@ test_operating_production_takes_two_groups if {
 	not spacelift.roles.production.operator with input as of(["on-call"])
 }
 
+test_the_platform_group_sees_production if {
+	roles := spacelift.roles with input as of(["platform"])
+	pairs(roles) == {["production", "space-reader"]}
+}
+
 test_groups_are_matched_exactly if {
 	not spacelift.allow with input as of(["Developers"])
 	not spacelift.allow with input as of(["developers "])

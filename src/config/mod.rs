@@ -46,6 +46,7 @@ pub use token::{TokenAlgorithm, TokenSettings};
 pub use upstream::UpstreamSettings;
 
 use reader::Reader;
+pub(crate) use reader::nearest;
 use wanted::duration;
 
 /// Everything that can be set. Paths are absolute or relative to the process's working directory: a configuration file's relative paths,

@@ -44,7 +44,7 @@ impl PolicyEvaluator {
 
 impl Default for PolicySettings {
     fn default() -> Self {
-        Self { dir: None, time_limit: millis(50), memory_limit: 64 << 20, evaluator: PolicyEvaluator::Auto, compare_every: 1000 }
+        Self { dir: None, time_limit: millis(50), memory_limit: 16 << 20, evaluator: PolicyEvaluator::Auto, compare_every: 1000 }
     }
 }
 

@@ -266,11 +266,12 @@ fn complaint(at: &Origin, key: &str, message: &str, suggestion: Option<String>) 
     Complaint { at: at.clone(), key: key.to_owned(), message: message.to_owned(), suggestion }
 }
 
-/// The candidate that was probably meant: at most a third of the characters differ.
-pub(super) fn nearest<'a>(written: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let written = written.to_lowercase().replace('-', "_");
-    let allowed = (written.chars().count() / 3).max(1);
-    let scored = candidates.map(|candidate| (strsim::damerau_levenshtein(&written, &candidate.to_lowercase()), candidate));
+/// The candidate that was probably meant: at most two characters differ, and at most a third of them.
+pub(crate) fn nearest<'a>(written: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let folded = |name: &str| name.to_lowercase().replace('-', "_");
+    let written = folded(written);
+    let allowed = (written.chars().count() / 3).min(2);
+    let scored = candidates.map(|candidate| (strsim::damerau_levenshtein(&written, &folded(candidate)), candidate));
     scored.filter(|(distance, _)| *distance <= allowed).min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }
 

@@ -52,8 +52,7 @@ impl Explainer {
         let policies =
             state::compile(&files, &snapshot.policies, &settings.policies, &PolicySet::none()).map_err(ExchangeError::Policies)?;
         let sources = files.into_iter().chain(snapshot.policies.iter().map(PolicySource::from)).collect();
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-        Ok(Self::new(settings.clone(), Evaluator::start(threads)?, snapshot, sources, policies))
+        Ok(Self::new(settings.clone(), Evaluator::start(Evaluator::AT_ONCE)?, snapshot, sources, policies))
     }
 
     fn new(settings: Settings, evaluator: Evaluator, snapshot: Snapshot, sources: Vec<PolicySource>, policies: PolicySet) -> Self {

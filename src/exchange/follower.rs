@@ -1,15 +1,18 @@
 //! Puts changes in force: those of this process before they are acknowledged, those of others as the store's feed shows them.
 //!
 //! Every change takes the same steps, under one lock: publish what can be read of it, announce (the stamps of all that it may touch
-//! move), evict, acknowledge. A policy reload and another signing key take them too.
+//! move), evict, acknowledge. A policy reload and another signing key take them too, and so does a policy that turns out to have been
+//! understood wrongly.
 //!
 //! Nobody who compiles policies keeps the lock for long: while a large text is looked at, a key that has been revoked must go. So what the
 //! store's policies have become is refused until it is compiled, if that takes longer than a change may take, and is put in force later.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 use super::patience::Patience;
 use super::state::{self, Policies, State};
@@ -381,6 +384,20 @@ impl Exchange {
     }
 }
 
+/// Has everybody decided about anew whenever the compiled form of a policy is found to have given another answer than the engine: an answer
+/// that was given cannot be taken back, but nothing that rests on it is given again. Ends with the evaluator, which tells of it.
+pub(super) async fn decide_anew(exchange: Weak<Exchange>, mut disagreements: watch::Receiver<u64>) {
+    let mut known = *disagreements.borrow_and_update();
+    while disagreements.changed().await.is_ok() {
+        let Some(exchange) = exchange.upgrade() else { return };
+        let found = *disagreements.borrow_and_update();
+        exchange.metrics.policy_disagreements(found.saturating_sub(known));
+        known = found;
+        let _feed = exchange.feed.lock().await;
+        exchange.put_in_force(|next| next);
+    }
+}
+
 enum Touched {
     Keys(Vec<KeyDigest>),
     Everybody,
@@ -455,4 +472,53 @@ fn unreadable(reason: String) -> PolicyFault {
 #[expect(clippy::disallowed_methods, reason = "the pace of a loop that nobody waits for; what it does is asked for directly in tests")]
 async fn pause(span: Duration) {
     tokio::time::sleep(span).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, ManualClock};
+    use crate::config::{Settings, StoreUrl};
+    use crate::exchange::Origin;
+    use crate::model::{Actor, BindingId, KeyDigest, KeyId, Mutation, NewKey, PlainKey, Strategy};
+    use crate::policy::{EvaluationSettings, PolicyLimits};
+    use crate::telemetry::Metrics;
+
+    #[tokio::test]
+    async fn what_a_compiled_form_has_wrongly_let_pass_is_decided_about_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut settings = Settings::default();
+        settings.token.keys = dir.path().join("keys");
+        settings.store.url = StoreUrl::Sqlite(dir.path().join("claviger.db"));
+        let clock = Arc::new(ManualClock::at("2026-03-02T12:00:00Z".parse().unwrap()));
+        let store = store::open(&settings.store.url, Strategy::Combined, clock.clone()).await.unwrap();
+        let digest = KeyDigest::of(&PlainKey::generate(KeyId::new(0, 0), &[7; 32]));
+        let key = NewKey {
+            id: KeyId::new(0, 1),
+            name: "ci".parse().unwrap(),
+            description: String::new(),
+            groups: Vec::new(),
+            expires_at: None,
+            digest,
+            bindings: vec![(BindingId::new(0, 2), "space-reader".parse().unwrap(), "root".parse().unwrap())],
+        };
+        store.apply(Mutation::CreateKey(key), &Actor::Operator).await.unwrap();
+        let metrics = Arc::new(Metrics::new());
+        let exchange = Exchange::start(&settings, store, clock.clone(), metrics.clone()).await.unwrap();
+        let limits = PolicyLimits { time: Duration::from_secs(5), memory: 64 << 20 };
+        let always = EvaluationSettings { compare_every: 1, ..limits.into() };
+        let set = PolicySet::mistranslated("deny if input.session.login == \"ci\"", "sample if false", always);
+        exchange.put_in_force(|next| next.with_policies(Ok(Arc::new(set))));
+        let epoch = exchange.in_force.borrow().epoch;
+        let origin = Origin { address: Some([10, 1, 2, 3].into()), at: clock.now() };
+
+        assert!(exchange.credential(&digest, &origin).await.is_ok());
+
+        let mut in_force = exchange.in_force.subscribe();
+        let moved = in_force.wait_for(|in_force| in_force.epoch > epoch);
+        tokio::time::timeout(Duration::from_mins(1), moved).await.unwrap().unwrap();
+        assert!(exchange.cached(&digest, &origin).is_none(), "what was let pass is not found any more");
+        assert!(matches!(exchange.credential(&digest, &origin).await, Err(Refusal::Denied(_))));
+        assert!(metrics.render().contains("\nclaviger_policy_disagreements_total 1\n"));
+    }
 }

@@ -140,7 +140,8 @@ impl Exchange {
         let keys = follower::known_keys(&patience, &*store).await;
         follower::log_warnings(policies.warnings(&Vocabulary::of(&snapshot).with_keys(keys)), &mut warned);
         let ring = KeyRing::open(&settings.token.keys, settings.token.algorithm, settings.token.ttl, began.wall)?;
-        let evaluator = Evaluator::start(std::thread::available_parallelism().map_or(1, usize::from).min(4))?;
+        let evaluator = Evaluator::start(Evaluator::AT_ONCE)?;
+        let disagreements = evaluator.disagreements();
         metrics.signing_keys(ring.states());
         let revision = snapshot.revision;
         let exchange = Arc::new_cyclic(|me| Self {
@@ -166,6 +167,7 @@ impl Exchange {
             metrics,
         });
         exchange.show_revision(revision);
+        exchange.control.spawn(follower::decide_anew(Weak::clone(&exchange.me), disagreements));
         Ok(exchange)
     }
 

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use regorus::unstable::Span;
 use serde::Serialize;
 
+use super::syntax::tree::Span;
 use crate::config::{Colour, Finding, Place, Weight};
 
 /// What is wrong with a policy, or odd about it. `Display` renders it as the faults of a configuration are: the reason, the place, the line
@@ -76,14 +76,16 @@ impl PolicyFault {
         Self::at(policy, text, narrow(line), narrow(column), reason)
     }
 
-    /// A fault at a piece of a parsed module. Of a piece of several lines the first is marked.
-    pub(super) fn at_span(policy: &str, span: &Span, reason: impl Into<String>) -> Self {
-        let text = span.source.get_contents();
-        let (start, end) = with_quotes(text, span.start as usize, span.end as usize);
-        let end = with_bracket(text, start, end);
+    /// A fault at a piece of the text, in bytes. Of a piece of several lines the first is marked.
+    pub(super) fn at_range(policy: &str, text: &str, start: usize, end: usize, reason: impl Into<String>) -> Self {
         let marked = text.get(start..end).unwrap_or_default().lines().next().unwrap_or_default().trim_end();
         let width = narrow(marked.chars().count().max(1));
         Self { width, ..Self::at_byte(policy, text, start, reason) }
+    }
+
+    /// The same of a piece that has been parsed.
+    pub(super) fn at_span(policy: &str, span: &Span, reason: impl Into<String>) -> Self {
+        Self::at_range(policy, &span.source.text, span.start as usize, span.end as usize, reason)
     }
 
     /// The same with what to write instead.
@@ -121,34 +123,6 @@ impl PolicyFault {
         };
         Finding { place, key: None, message: self.reason.clone(), suggestion: self.hint.clone() }
     }
-
-    /// Reads the place and the reason out of an error of regorus, which come as text:
-    /// `--> file:line:column`, the line, a caret, `error: reason`.
-    pub(super) fn of_engine(policy: &str, text: &str, error: &anyhow::Error) -> Self {
-        let message = format!("{error:#}");
-        let reason =
-            message.rsplit("error: ").next().unwrap_or(&message).trim().lines().next().unwrap_or_default().trim_end_matches('.').to_owned();
-        let place = message.lines().find_map(|line| {
-            let mut parts = line.strip_prefix("--> ")?.rsplitn(3, ':');
-            let column = parts.next()?.parse().ok()?;
-            Some((parts.next()?.parse().ok()?, column))
-        });
-        match place {
-            Some((line, column)) => Self::at(policy, text, line, column, in_plain_words(reason)),
-            None => Self::of(policy, in_plain_words(reason)),
-        }
-    }
-}
-
-/// A sentence of the engine's as the author of a policy would put it.
-fn in_plain_words(reason: String) -> String {
-    if !reason.contains("multiple outputs") {
-        reason
-    } else if reason.starts_with("function") {
-        "the function comes to two different values for the same arguments".to_owned()
-    } else {
-        "the rule comes to two different values, and has room for one".to_owned()
-    }
 }
 
 impl Severity {
@@ -169,28 +143,6 @@ impl fmt::Display for PolicyFault {
     }
 }
 
-/// A stretch with the quotes that belong to it: the engine's place of a string is what stands between them, and what begins or ends with
-/// a string begins behind its quote or ends before it.
-fn with_quotes(text: &str, start: usize, end: usize) -> (usize, usize) {
-    let is_quote = |byte: Option<&u8>| matches!(byte, Some(b'"' | b'`'));
-    let before = start.checked_sub(1).filter(|before| is_quote(text.as_bytes().get(*before)));
-    let after = Some(end + 1).filter(|_| is_quote(text.as_bytes().get(end)));
-    let within = text.get(start..end).unwrap_or_default().bytes().filter(|byte| is_quote(Some(byte))).count();
-    // Quotes come in pairs: whichever of the two outside makes the number even belongs to the stretch.
-    match (before, after, within % 2) {
-        (Some(before), Some(after), 0) => (before, after),
-        (Some(before), _, 1) => (before, end),
-        (_, Some(after), 1) => (start, after),
-        _ => (start, end),
-    }
-}
-
-/// The engine's place of a reference ends before its last bracket.
-fn with_bracket(text: &str, start: usize, end: usize) -> usize {
-    let count = |wanted: char| text.get(start..end).unwrap_or_default().matches(wanted).count();
-    if text.as_bytes().get(end) == Some(&b']') && count('[') > count(']') { end + 1 } else { end }
-}
-
 fn narrow(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -208,22 +160,6 @@ mod tests {
     #[test]
     fn a_fault_without_a_place_names_its_policy() {
         assert_eq!(PolicyFault::of("p", "it is too long").to_string(), "error: it is too long\n  --> p");
-    }
-
-    #[test]
-    fn an_error_of_the_engine_keeps_its_place_and_its_last_reason() {
-        let error = anyhow::anyhow!("\n--> policy:2:3\n  |\n2 | x y\n  |   ^\nerror: expecting error: what");
-        let fault = PolicyFault::of_engine("p.rego", "one\nx y\n", &error);
-        assert_eq!((fault.line, fault.column, fault.text.as_str(), fault.reason.as_str()), (2, 3, "x y", "what"));
-        assert_eq!(fault.summary(), "line 2, column 3: what");
-    }
-
-    #[test]
-    fn a_conflict_is_told_in_plain_words() {
-        let told = |reason: &'static str| PolicyFault::of_engine("p", "", &anyhow::anyhow!(reason)).reason;
-        assert!(told("complete rules should not produce multiple outputs").starts_with("the rule comes to two"));
-        assert!(told("rules must not produce multiple outputs.").starts_with("the rule comes to two"));
-        assert!(told("functions must not produce multiple outputs for same inputs").starts_with("the function comes to two"));
     }
 
     #[test]

@@ -3,38 +3,35 @@
 //! A policy is text that people write and that decides who gets in, so nothing of it is trusted until it has been checked, and nothing
 //! that goes wrong while it is asked can let somebody pass:
 //!
-//! - [`PolicySet::load`] refuses what OPA would refuse, and what regorus would answer differently from OPA, with the place and a hint.
-//!   It runs on a thread of its own, so that a hostile text costs a fault and not the process.
+//! - [`PolicySet::load`] refuses what OPA would refuse, and the little that would mean something else here, with the place and a hint. It
+//!   runs on a thread of its own, so that a hostile text costs a fault and not the process.
 //! - [`Evaluator::ask`] answers with a verdict of every policy or with a [`PolicyError`]; there is no third thing. Policies run on
-//!   threads with large stacks: plain ones by what they were translated into, the others each time on a throw-away clone of a prepared
-//!   engine, bounded in time and memory.
+//!   threads with large stacks, bounded in time and memory: by their compiled form, or on a throw-away clone of a prepared engine.
 //! - [`PolicySet::reads`] says which requests get the same answer; the `analysis` behind it says why.
 //!
 //! What holds the memory limit: every builtin is called through a wrapper that looks at the size of its arguments first and charges its
-//! result to the evaluation; and what a policy puts into its own values is charged as if nothing were shared, so that no value is larger
-//! for whoever walks through it than the limit says. What the interpreter itself allocates in between (comprehensions, unions of sets,
-//! long numbers) is bounded by the time limit alone, and is given back at the evaluation's end: memory is filled at a gigabyte a second
-//! at best, so some 50 MiB for each evaluation under way at the default limit. Counting allocations by thread was rejected: it takes an allocator of our own,
-//! and with it `unsafe`; and what counts them without is for whole processes, which says nothing of one evaluation.
+//! result to the evaluation; and what a policy puts into its own values is charged while it grows, as if nothing were shared, so that no
+//! value is larger for whoever walks through it than the limit says. Nothing is given back before the end. Counting allocations by thread
+//! was rejected: it takes an allocator of our own, and with it `unsafe`; and what counts them without is for whole processes, which says
+//! nothing of one evaluation.
 
 mod analysis;
 mod builtins;
-mod check;
-mod edits;
+mod compiled;
 mod engine;
 mod fault;
 mod input;
-mod mark;
-mod module;
+mod lint;
+mod loaded;
 mod networks;
-mod plain;
 mod pool;
 mod set;
 mod source;
+mod syntax;
 pub mod testing;
 mod trace;
+mod trial;
 mod vocabulary;
-mod weigh;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -50,6 +47,7 @@ pub use pool::Evaluator;
 pub use set::{PolicySet, review};
 pub use source::directory::{Directory, read_dir, survey_dir};
 pub use trace::{Step, Trace, Tracer, Unheld};
+pub use trial::Trial;
 pub use vocabulary::Vocabulary;
 
 /// A module to load: one of the store's, or a file of `policies.dir`.

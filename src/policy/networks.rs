@@ -3,15 +3,14 @@
 use ipnet::IpNet;
 
 use super::PolicySource;
-use super::source::text::{Token, Tokens};
+use super::syntax;
 
 /// Every string of the text that is a network, in the order of the text, each once.
 #[must_use]
 pub fn networks(source: &PolicySource) -> Vec<IpNet> {
     let mut networks: Vec<IpNet> = Vec::new();
-    for (_, token) in Tokens::of(&source.text) {
-        if let Token::Text(text) = token
-            && let Ok(network) = text.trim_matches(['"', '`']).parse::<IpNet>()
+    for text in syntax::strings(&source.text) {
+        if let Ok(network) = text.trim_matches(['"', '`']).parse::<IpNet>()
             && !networks.contains(&network)
         {
             networks.push(network);

@@ -2,29 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use regorus::unstable::{Module, Ref};
-use regorus::utils::limits::ExecutionTimerConfig;
-use regorus::{Engine, LimitError, Value};
-
-use super::analysis::{self, Depends};
-use super::builtins;
-use super::builtins::budget::{self, Exceeded};
-use super::check::{self, Findings, Whole};
-use super::edits::Moved;
-use super::engine::entrypoint;
 use super::fault::PolicyFault;
-use super::plain::{self, Plain};
-use super::pool::verdict_cache::VerdictCache;
+use super::lint::{self, Whole};
+use super::loaded::{Identity, Policy, load};
 use super::vocabulary::Vocabulary;
-use super::{EvaluationSettings, PolicyError, PolicyLimits, PolicySource, Reads, input, module, weigh};
-use crate::config::PolicyEvaluator;
-use crate::model::{PolicyName, Verdict};
+use super::{EvaluationSettings, PolicySource, Reads};
 
 /// Checked, compiled policies, ready to be asked. Immutable; swapped as a whole.
 #[derive(Default)]
@@ -34,42 +21,6 @@ pub struct PolicySet {
     reads: Arc<Reads>,
 }
 
-/// One policy, ready to be asked.
-pub(super) struct Policy {
-    pub(super) name: PolicyName,
-    /// What it was loaded from.
-    source: PolicySource,
-    /// What messages call it.
-    place: String,
-    /// For what is told of it; the engine has it, too.
-    module: Ref<Module>,
-    /// Prepared, that is: evaluated once. A copy of an engine that is not would analyse its modules anew, each time.
-    engine: Engine,
-    /// The short way to a verdict, if there is one.
-    plain: Option<Plain>,
-    /// What of the engine's columns is not the author's.
-    moved: Moved,
-    settings: EvaluationSettings,
-    /// The same for the same text, in whatever set and under whatever name.
-    pub(super) identity: Identity,
-    /// What its answers depend on.
-    depends: Depends,
-    /// What it has said of keys, if they depend on nothing else.
-    pub(super) verdict_cache: Option<VerdictCache>,
-}
-
-/// Stands for a policy's text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Identity(u64);
-
-impl Identity {
-    fn of(source: &PolicySource) -> Self {
-        let mut hasher = DefaultHasher::new();
-        source.text.hash(&mut hasher);
-        Self(hasher.finish())
-    }
-}
-
 /// Texts whose loading went past its time and has not come back: to load one of them again would cost another thread.
 static LOADING: Mutex<Vec<Identity>> = Mutex::new(Vec::new());
 
@@ -77,9 +28,6 @@ static LOADING: Mutex<Vec<Identity>> = Mutex::new(Vec::new());
 const LOAD_STACK: usize = 256 * 1024 * 1024;
 /// The longest that one policy may take to load.
 const LOAD_LIMIT: Duration = Duration::from_secs(20);
-/// The least time for the first evaluation, which is also the analysis.
-const PREPARE_LIMIT: Duration = Duration::from_secs(5);
-
 impl PolicySet {
     /// No policy at all.
     #[must_use]
@@ -130,8 +78,8 @@ impl PolicySet {
     }
 
     fn told(&self, whole: Whole, vocabulary: &Vocabulary) -> Vec<PolicyFault> {
-        let modules = self.policies.iter().map(|policy| (policy.place.as_str(), policy.module.as_ref()));
-        check::warnings(modules, whole, vocabulary)
+        let modules = self.policies.iter().map(|policy| (policy.place.as_str(), &policy.module));
+        lint::warnings(modules, whole, vocabulary)
     }
 
     /// Whether there is none.
@@ -231,141 +179,21 @@ fn loading() -> MutexGuard<'static, Vec<Identity>> {
     LOADING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Loads one policy on this thread, which should have a large stack.
-pub(super) fn load(source: &PolicySource, settings: EvaluationSettings) -> Result<Policy, Vec<PolicyFault>> {
-    let EvaluationSettings { limits, evaluator, .. } = settings;
-    let place = source.place();
-    let parsed = module::parse(source, limits.time).map_err(|fault| vec![fault])?;
-    let Findings { faults, calls, rules } = check::policy(&place, &parsed.module);
-    if !faults.is_empty() {
-        return Err(faults);
-    }
-    let depends = analysis::depends(&parsed.module);
-    let verdict_cache = depends.on_the_key_alone().then(VerdictCache::default);
-    let (weighed, moved) = weigh::module(&place, &parsed.module, limits.time).map_err(|fault| vec![fault])?;
-    let mut engine = match weighed {
-        Some(mut weighed) => {
-            weigh::add(&mut weighed.engine).map_err(|error| vec![PolicyFault::of(&place, error.to_string())])?;
-            weighed.engine
-        }
-        None => parsed.engine,
-    };
-    prepare(&mut engine, &calls, &rules, limits).map_err(|error| {
-        let fault = PolicyFault::of_engine(&place, &source.text, &error);
-        vec![PolicyFault { column: moved.column(fault.line, fault.column), ..fault }]
-    })?;
-    let identity = Identity::of(source);
-    let plain = match evaluator {
-        PolicyEvaluator::Auto => Plain::of(&parsed.module),
-        PolicyEvaluator::Regorus => None,
-    };
-    let (name, source) = (source.name.clone(), source.clone());
-    Ok(Policy { name, source, place, module: parsed.module, engine, plain, moved, settings, identity, depends, verdict_cache })
-}
-
-/// Makes the engine ready to be copied: the functions that are called, the entrypoint, and one evaluation.
-fn prepare(engine: &mut Engine, calls: &BTreeSet<String>, rules: &BTreeSet<String>, limits: PolicyLimits) -> anyhow::Result<()> {
-    for name in calls {
-        builtins::add(engine, name)?;
-    }
-    engine.set_rego_v0(false);
-    engine.add_policy("entrypoint".to_owned(), entrypoint::module(rules))?;
-    let timer = module::timer(limits.time);
-    engine.set_execution_timer_config(ExecutionTimerConfig { limit: limits.time.max(PREPARE_LIMIT), ..timer });
-    engine.set_input(input::sample());
-    budget::start(limits.memory);
-    engine.eval_rule(entrypoint::RESULT.to_owned())?;
-    if let Some(exceeded) = budget::exceeded() {
-        return Err(exceeded.into());
-    }
-    engine.set_execution_timer_config(timer);
-    Ok(())
-}
-
-impl Policy {
-    /// Evaluates the policy on this thread, which should have a large stack.
-    pub(super) fn ask(&self, input: &Value, now: impl Fn() -> Duration) -> Result<Verdict, PolicyError> {
-        let begun = now();
-        let plainly = self.ask_plainly(input, &now);
-        match plainly {
-            // The short way has used it up: the other one has none of its own.
-            None if now().saturating_sub(begun) > self.limits().time => Err(PolicyError::TimeLimit(self.name.clone())),
-            Some(verdict) if !cfg!(debug_assertions) => Ok(verdict),
-            Some(verdict) => self.ask_engine(input.clone(), now).and_then(|other| {
-                if other == verdict {
-                    Ok(other)
-                } else {
-                    Err(PolicyError::Failed(self.name.clone(), "the short way gives another verdict".to_owned()))
-                }
-            }),
-            None => self.ask_engine(input.clone(), now),
-        }
-    }
-
-    /// The short way; `None`: it is not for this policy, or not for this input.
-    fn ask_plainly(&self, input: &Value, now: &impl Fn() -> Duration) -> Option<Verdict> {
-        let plain = self.plain.as_ref()?;
-        budget::start(self.limits().memory);
-        let time_is_up = plain::until(self.limits().time, now);
-        let verdict = catch_unwind(AssertUnwindSafe(|| plain.ask(input, &time_is_up))).ok().flatten()?;
-        if budget::exceeded().is_some() || time_is_up() { None } else { Some(verdict) }
-    }
-
-    fn ask_engine(&self, input: Value, now: impl Fn() -> Duration) -> Result<Verdict, PolicyError> {
-        let begun = now();
-        budget::start(self.limits().memory);
-        // The copy is thrown away whatever happens, so a panic leaves nothing broken behind.
-        let evaluated = catch_unwind(AssertUnwindSafe(|| {
-            let mut engine = self.engine.clone();
-            engine.set_input(input);
-            engine.eval_rule(entrypoint::RESULT.to_owned())
-        }));
-        // Looked at before the answer: one that was found although a limit was passed does not count.
-        match budget::exceeded() {
-            Some(Exceeded::Memory) => return Err(PolicyError::MemoryLimit(self.name.clone())),
-            Some(Exceeded::Work) => return Err(PolicyError::TimeLimit(self.name.clone())),
-            None => {}
-        }
-        if now().saturating_sub(begun) > self.limits().time {
-            return Err(PolicyError::TimeLimit(self.name.clone()));
-        }
-        match evaluated {
-            Err(_) => Err(PolicyError::Failed(self.name.clone(), "the engine panicked".to_owned())),
-            Ok(Err(error)) if matches!(error.downcast_ref(), Some(LimitError::TimeLimitExceeded { .. })) => {
-                Err(PolicyError::TimeLimit(self.name.clone()))
-            }
-            Ok(Err(error)) => Err(PolicyError::Failed(self.name.clone(), self.reason(&error))),
-            Ok(Ok(result)) => entrypoint::read(&result).map_err(|reason| PolicyError::Failed(self.name.clone(), reason)),
-        }
-    }
-
-    pub(super) fn limits(&self) -> PolicyLimits {
-        self.settings.limits
-    }
-
-    /// Whether there is a short way.
-    #[cfg(test)]
-    pub(super) fn is_plain(&self) -> bool {
-        self.plain.is_some()
-    }
-
-    /// What the short way says, and what the engine does.
-    #[cfg(test)]
-    pub(super) fn ask_both(&self, input: &Value, now: impl Fn() -> Duration) -> (Option<Verdict>, Result<Verdict, PolicyError>) {
-        (self.ask_plainly(input, &now), self.ask_engine(input.clone(), &now))
-    }
-
-    /// An error of the engine in one line: its last reason, with the place in the policy.
-    fn reason(&self, error: &anyhow::Error) -> String {
-        let fault = PolicyFault::of_engine("", "", error);
-        let fault = PolicyFault { column: self.moved.column(fault.line, fault.column), ..fault };
-        fault.summary().chars().take(300).collect()
+#[cfg(test)]
+impl PolicySet {
+    /// One policy whose compiled form is that of another text: what a mistake in it would be.
+    pub(crate) fn mistranslated(text: &str, as_if: &str, settings: impl Into<EvaluationSettings>) -> Self {
+        let policy = Policy::mistranslated(text, as_if, settings.into());
+        let reads = Arc::new(Reads::of(std::iter::once(&policy.depends)));
+        Self { policies: vec![Arc::new(policy)], reads }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::PolicyEvaluator;
+    use crate::policy::PolicyLimits;
 
     #[test]
     fn what_is_in_force_already_is_not_compiled_again() {
@@ -388,18 +216,5 @@ mod tests {
         let regorus = EvaluationSettings { evaluator: PolicyEvaluator::Regorus, ..limits.into() };
         assert_eq!(same(&before.change_to(&[source("a", "deny := false")], regorus).unwrap()), [false]);
         assert_eq!(before.change_to(&[source("a", "deny := fals")], limits).unwrap_err().len(), 1);
-    }
-
-    #[test]
-    fn regorus_alone_answers_if_that_is_wanted() {
-        let limits = PolicyLimits { time: Duration::from_secs(5), memory: 64 << 20 };
-        let text = "package spacelift\nallow if input.session.login == \"x\"\n".into();
-        let source = PolicySource { name: "p".parse().unwrap(), file: None, text, rego: None };
-        let is_plain = |evaluator| {
-            let settings = EvaluationSettings { evaluator, ..limits.into() };
-            PolicySet::load(std::slice::from_ref(&source), settings).unwrap().policies().iter().all(|policy| policy.is_plain())
-        };
-        assert!(is_plain(PolicyEvaluator::Auto));
-        assert!(!is_plain(PolicyEvaluator::Regorus));
     }
 }

@@ -1,20 +1,17 @@
 //! Which rule of a policy gave what, by the lines of its text.
-//!
-//! A policy is evaluated twice: as it is, for its verdict, and with [marks](super::mark), for the heads that held on the way. What each of
-//! those gives is read like the answer of a policy that has no other.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::thread;
-use std::time::Duration;
 
-use regorus::{Engine, Value};
+use regorus::Value;
 use serde::Serialize;
 
-use super::builtins::{self, budget};
+use super::compiled::{Observer, Owner, Place};
 use super::engine::entrypoint;
-use super::fault::PolicyFault;
-use super::mark::{self, Held, Mark, Recorder};
-use super::set::Policy;
-use super::{EvaluationSettings, LoginInput, PolicyError, PolicyLimits, PolicySource, check, module, weigh};
+use super::loaded::{self, Policy};
+use super::syntax::core::{Branch, Program, Put};
+use super::{EvaluationSettings, LoginInput, PolicyError, PolicyFault, PolicySource};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{PolicyName, Verdict};
 
@@ -25,7 +22,6 @@ pub struct Tracer {
     /// Its file, or its name.
     pub place: String,
     policy: Policy,
-    marked: Marked,
 }
 
 /// What a policy said, and because of what.
@@ -64,17 +60,28 @@ pub struct Step {
     pub gives: Verdict,
 }
 
-struct Marked {
-    engine: Engine,
-    marks: Vec<Mark>,
-    recorder: Recorder,
-    limits: PolicyLimits,
+/// A head, or an `else`: whatever can hold by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) at: Place,
+    /// The rule's name.
+    pub(super) rule: String,
+    /// The steps of its path behind the name.
+    path: Vec<Box<str>>,
+    /// 1-based.
+    pub(super) line: u32,
+    /// A function: what it is given, and so how it is spoken of, is not the rule's own doing.
+    is_function: bool,
+    /// The value is an item of a set.
+    is_item: bool,
+    /// It holds whatever is asked, and need not be looked at for that.
+    pub(super) is_unconditional: bool,
 }
 
-/// Stack of the threads, as of those that ask policies.
+/// Stack of the threads, as of those that load policies.
 const STACK: usize = 256 * 1024 * 1024;
-/// The least time for the first evaluation, which is also the analysis.
-const PREPARE_LIMIT: Duration = Duration::from_secs(5);
+/// Findings that are kept.
+const MOST: usize = 10_000;
 
 impl Tracer {
     /// Checks and compiles.
@@ -82,90 +89,113 @@ impl Tracer {
     /// # Errors
     /// Every fault of the policy.
     pub fn load(source: &PolicySource, settings: impl Into<EvaluationSettings>) -> Result<Self, Vec<PolicyFault>> {
-        let settings = settings.into();
-        let place = source.place();
-        on_thread(|| {
-            let policy = super::set::load(source, settings)?;
-            let marked =
-                Marked::load(source, settings.limits).map_err(|error| vec![PolicyFault::of_engine(&place, &source.text, &error)])?;
-            Ok(Self { name: source.name.clone(), place: place.clone(), policy, marked })
-        })
-        .unwrap_or_else(|| Err(vec![PolicyFault::of(&place, "the engine fails on it")]))
+        let (place, settings) = (source.place(), settings.into());
+        on_thread(|| loaded::load(source, settings))
+            .unwrap_or_else(|| Err(vec![PolicyFault::of(&place, "loading it panics")]))
+            .map(|policy| Self { name: source.name.clone(), place, policy })
     }
 
     /// Asks the policy.
     pub fn ask(&self, input: &LoginInput) -> Trace {
         let failed = || Trace {
-            verdict: Err(PolicyError::Failed(self.name.clone(), "the engine fails".to_owned())),
+            verdict: Err(PolicyError::Failed(self.name.clone(), "the evaluation panicked".to_owned())),
             steps: Vec::new(),
             unheld: Vec::new(),
         };
         on_thread(|| {
             let (value, clock) = (input.value(), SystemClock::start());
-            let steps = self.marked.steps(value.clone());
-            let verdict = self.policy.ask(&value, || clock.now().monotonic);
+            let now = || clock.now().monotonic;
+            let held = Held::default();
+            // It does not decide: what is watched may be more than what is asked.
+            let _ = self.policy.ask_compiled(&value, &now, Some(&held));
+            let verdict = self.policy.ask(&value, now).map(|(verdict, _)| verdict);
+            let marks = marks(&self.policy.program, entrypoint::PACKAGE);
+            let steps = steps(&marks, held);
             // Of a policy that failed it is not known what it would have come to.
-            let unheld = if verdict.is_ok() { self.marked.unheld(&steps) } else { Vec::new() };
+            let unheld = if verdict.is_ok() { unheld(&marks, &steps) } else { Vec::new() };
             Trace { verdict, steps, unheld }
         })
         .unwrap_or_else(failed)
     }
 }
 
-impl Marked {
-    fn load(source: &PolicySource, limits: PolicyLimits) -> anyhow::Result<Self> {
-        let fault = |fault: PolicyFault| anyhow::anyhow!("{}", fault.reason);
-        let module = module::parse(source, limits.time).map_err(fault)?.module;
-        let findings = check::policy(&source.place(), &module);
-        let (weighed, _) = weigh::module(&source.place(), &module, limits.time).map_err(fault)?;
-        let marked = mark::mark(weighed.as_ref().map_or(&module, |weighed| &weighed.module));
-        let mut engine = module::rewritten(&source.place(), &marked.text, module::version(&module), limits.time).map_err(fault)?.engine;
-        weigh::add(&mut engine)?;
-        for name in &findings.calls {
-            builtins::add(&mut engine, name)?;
+/// The heads that hold in an evaluation.
+#[derive(Default)]
+struct Held(RefCell<BTreeSet<(Place, Vec<Value>, Value)>>);
+
+impl Observer for Held {
+    fn gives(&self, branch: Place, steps: &[Value], value: &Value) {
+        let mut held = self.0.borrow_mut();
+        if held.len() < MOST {
+            held.insert((branch, steps.to_vec(), value.clone()));
         }
-        let recorder = Recorder::default();
-        recorder.listen(&mut engine)?;
-        engine.set_rego_v0(false);
-        engine.add_policy("entrypoint".to_owned(), entrypoint::module(&findings.rules))?;
-        Ok(Self { engine, marks: marked.marks, recorder, limits })
-    }
-
-    fn steps(&self, input: Value) -> Vec<Step> {
-        let mut engine = self.engine.clone();
-        engine.set_execution_timer_config(module::timer(self.limits.time.max(PREPARE_LIMIT)));
-        engine.set_input(input);
-        budget::start(self.limits.memory);
-        // How it ends, the policy without marks has said; what held until then is of use all the same.
-        let _ = engine.eval_rule(entrypoint::RESULT.to_owned());
-        self.recorder.take().iter().filter_map(|held| self.step(held)).collect()
-    }
-
-    /// If one of the rules that count has held, the others may not have been looked at; if none has, all were.
-    fn unheld(&self, steps: &[Step]) -> Vec<Unheld> {
-        if steps.iter().any(|step| entrypoint::shape(&step.rule).is_some()) {
-            return Vec::new();
-        }
-        let counting = self.marks.iter().filter(|mark| !mark.is_function && entrypoint::shape(&mark.rule).is_some());
-        counting.map(|mark| Unheld { line: mark.line, rule: mark.rule.clone() }).collect()
-    }
-
-    fn step(&self, (number, path, value): &Held) -> Option<Step> {
-        let mark = self.marks.get(*number).filter(|mark| !mark.is_function)?;
-        let json = |value: &Value| serde_json::to_value(value).unwrap_or_default();
-        let path: Vec<Value> = path.as_array().ok()?.iter().cloned().collect();
-        Some(Step {
-            line: mark.line,
-            rule: mark.rule.clone(),
-            path: path.iter().map(json).collect(),
-            value: json(value),
-            gives: entrypoint::read_one(&mark.rule, &path, value, mark.is_item).unwrap_or_default(),
-        })
     }
 }
 
+/// Every head of a package but those of defaults, which hold for want of others; in the order of the text.
+pub(super) fn marks(program: &Program, package: &str) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    let mut add = |of: Owner, path: &[Box<str>], definition: usize, branches: &[Branch]| {
+        let Some((first, [name, rest @ ..])) = path.split_first() else { return };
+        if **first != *package {
+            return;
+        }
+        for (branch, found) in branches.iter().enumerate() {
+            marks.push(Mark {
+                at: Place { of, definition, branch },
+                rule: name.to_string(),
+                path: rest.to_vec(),
+                line: found.span.line,
+                is_function: matches!(of, Owner::Function(_)),
+                is_item: matches!(found.put, Put::Item(_)),
+                is_unconditional: branch == 0 && found.body.is_empty(),
+            });
+        }
+    };
+    for (number, rule) in program.rules.iter().enumerate() {
+        for (at, definition) in rule.definitions.iter().enumerate() {
+            add(Owner::Rule(number), &rule.path, at, &definition.branches);
+        }
+    }
+    for (number, function) in program.functions.iter().enumerate() {
+        for (at, definition) in function.definitions.iter().enumerate() {
+            add(Owner::Function(number), &function.path, at, &definition.branches);
+        }
+    }
+    marks.sort_by_key(|mark| (mark.line, mark.at));
+    marks
+}
+
+fn steps(marks: &[Mark], held: Held) -> Vec<Step> {
+    let json = |value: &Value| serde_json::to_value(value).unwrap_or_default();
+    let held = held.0.into_inner();
+    let mut steps = Vec::new();
+    for mark in marks.iter().filter(|mark| !mark.is_function) {
+        for (_, behind, value) in held.iter().filter(|(at, _, _)| *at == mark.at) {
+            let path: Vec<Value> = mark.path.iter().map(|name| Value::from(name.as_ref())).chain(behind.iter().cloned()).collect();
+            steps.push(Step {
+                line: mark.line,
+                rule: mark.rule.clone(),
+                path: path.iter().map(json).collect(),
+                value: json(value),
+                gives: entrypoint::read_one(&mark.rule, &path, value, mark.is_item).unwrap_or_default(),
+            });
+        }
+    }
+    steps
+}
+
+/// If one of the rules that count has held, the others may not have been looked at; if none has, all were.
+fn unheld(marks: &[Mark], steps: &[Step]) -> Vec<Unheld> {
+    if steps.iter().any(|step| entrypoint::shape(&step.rule).is_some()) {
+        return Vec::new();
+    }
+    let counting = marks.iter().filter(|mark| !mark.is_function && entrypoint::shape(&mark.rule).is_some());
+    counting.map(|mark| Unheld { line: mark.line, rule: mark.rule.clone() }).collect()
+}
+
 /// Does the work on a thread with a large stack; `None` if it panicked, or no thread could be had.
-fn on_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+pub(super) fn on_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     thread::scope(|scope| {
         let thread = thread::Builder::new().name("policy-trace".to_owned()).stack_size(STACK).spawn_scoped(scope, work);
         thread.ok()?.join().ok()

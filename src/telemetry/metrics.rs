@@ -188,6 +188,7 @@ pub struct Metrics {
     signing_keys: IntGaugeVec,
     policy_evaluations: Counters,
     policy_durations: Histograms,
+    policy_disagreements: Counters,
     ignored_grants: Counters,
     samples: Counters,
     store_operations: Counters,
@@ -288,6 +289,12 @@ impl Metrics {
                 [[]],
                 &POLICY_BOUNDS,
             ),
+            policy_disagreements: Counters::new(
+                "claviger_policy_disagreements_total",
+                "Policies whose compiled form gave another answer than Regorus.",
+                [],
+                [[]],
+            ),
             ignored_grants: Counters::new(
                 "claviger_policy_ignored_grants_total",
                 "Roles that policies gave and that were left out.",
@@ -346,6 +353,7 @@ impl Metrics {
             self.tokens_issued.family(),
             self.policy_evaluations.family(),
             self.policy_durations.family(),
+            self.policy_disagreements.family(),
             self.ignored_grants.family(),
             self.samples.family(),
             self.store_operations.family(),
@@ -460,6 +468,11 @@ impl Metrics {
             PolicyResult::Overloaded => 4,
         });
         self.policy_durations.observe(0, took);
+    }
+
+    /// The compiled forms of so many policies were found to give other answers than the engine.
+    pub fn policy_disagreements(&self, found: u64) {
+        self.policy_disagreements.increment_by(0, found);
     }
 
     /// A policy gave a role that was left out; `reason` is `IgnoredReason::label()`.

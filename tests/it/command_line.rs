@@ -138,6 +138,9 @@ fn the_text_of_a_key_is_taken_for_no_name_and_no_description_and_is_not_repeated
     }
     assert!(place.refused(&["key", "update", "ci", "--name", "clv_ci"]).contains("may not begin with clv_"));
     assert!(place.refused(&["key", "update", "ci", "--name", &id.to_uppercase()]).contains("may not be a ULID"));
+    let actor = format!("api::{id}");
+    assert!(place.refused(&["key", "create", "--name", &actor]).contains("may not begin with api::"));
+    assert!(place.refused(&["key", "update", "ci", "--name", &actor]).contains("may not begin with api::"));
     assert!(!place.run(&["audit", "-o", "json"]).out.contains(&secret[31..]));
 }
 

@@ -216,6 +216,7 @@ fn a_flag_wins_over_the_environment_and_the_environment_over_the_file() {
 
 #[test]
 fn every_key_can_be_set_by_variable_and_by_flag() {
+    #[expect(clippy::match_same_arms, reason = "keys are listed by their sections")]
     let values = |key: &str| match key {
         "admin.listen" => "off",
         "cache.max_entries" | "proxy.threads" | "limits.max_connections" => "7",

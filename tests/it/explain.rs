@@ -54,7 +54,7 @@ fn a_policy_that_fails_is_named_with_its_error() {
 
     assert_eq!(explained["code"], "unavailable");
     let reason = explained["reason"].as_str().unwrap();
-    assert!(reason.starts_with("no decision can be made: policy torn failed: line 5"), "{reason}");
+    assert!(reason.starts_with("no decision can be made: policy torn failed: line 3"), "{reason}");
     let run = place.run(&["explain", "--key", "ada", "--ip", "192.0.2.7"]);
     assert_eq!(run.err, "", "nothing is logged: no request was made");
 }

@@ -22,6 +22,7 @@ mod model_properties;
 mod ops;
 mod policy_check_docs;
 mod policy_classes;
+mod policy_eval;
 mod policy_examples;
 mod policy_forms;
 mod policy_grammar;

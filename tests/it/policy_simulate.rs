@@ -190,7 +190,7 @@ fn a_policy_that_fails_is_shown_with_its_error() {
     let report = place.json(&["policy", "simulate", "--file", "torn.rego", "--key", "deploy", "--ip", "192.0.2.1"]);
 
     let one = &report["simulations"][0];
-    assert!(one["result"]["error"].as_str().unwrap().contains("line 5"), "{one:#}");
+    assert!(one["result"]["error"].as_str().unwrap().contains("line 3"), "{one:#}");
     assert_eq!((&one["after"]["code"], &one["difference"]["cut_off"]), (&json!("unavailable"), &json!(true)));
     // Each of the two held, which is what is wrong with them.
     let lines: Vec<&Value> = one["trace"].as_array().unwrap().iter().map(|step| &step["line"]).collect();

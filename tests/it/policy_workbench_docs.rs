@@ -43,7 +43,7 @@ fn every_output_on_the_page_is_what_the_program_prints() {
 
     let mut commands = 0;
     for (kind, text) in blocks(&page) {
-        if let Some(file) = kind.strip_prefix("rego ") {
+        if let Some(file) = kind.strip_prefix("rego ").or(kind.strip_prefix("json ")) {
             place.file(file, &text);
         } else if kind == "console" {
             for shown in format!("\n{text}").split("\n$ claviger ").skip(1) {

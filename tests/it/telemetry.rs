@@ -60,6 +60,7 @@ fn count_everything(metrics: &Metrics) {
     }
     metrics.connections(Listener::Proxy).inc();
     metrics.connections(Listener::Ops).inc();
+    metrics.policy_disagreements(2);
     metrics.policy_ignored_grant("unknown_space");
     metrics.policy_ignored_grant("never heard of");
     for result in [SampleResult::Kept, SampleResult::TooMany, SampleResult::TooLarge, SampleResult::Failed] {
@@ -108,6 +109,7 @@ fn every_family_of_the_contract_is_there() {
         "signing_keys gauge",
         "policy_evaluations_total counter",
         "policy_evaluation_duration_seconds histogram",
+        "policy_disagreements_total counter",
         "policy_ignored_grants_total counter",
         "policy_samples_total counter",
         "store_operations_total counter",

@@ -3,6 +3,7 @@
 //! Nothing is saved that does not load: a policy is checked together with all that it will be in force with, before the store hears
 //! of it.
 
+mod eval;
 pub(crate) mod impact;
 mod junit;
 mod kept;
@@ -77,6 +78,8 @@ enum Verb {
     },
     /// What a policy in a file would say, and what it would change; nothing is saved
     Simulate(simulate::Simulate),
+    /// What policies in files say of `input` documents, just as they are written; nothing else is looked at
+    Eval(eval::Eval),
     /// Requests that policies wanted kept: `sample` held for them
     Sample(sample::SampleCommand),
     /// Run the tests of policies in files
@@ -166,6 +169,7 @@ impl PolicyCommand {
             Verb::Update { name, module, weighing } => update(name, &module, &weighing, &place.look(out).await?, out).await,
             Verb::Delete { name, weighing } => delete(name, &weighing, &place.look(out).await?, out).await,
             Verb::Simulate(command) => command.run(&place.open(out).await?, out).await,
+            Verb::Eval(command) => command.run(place, out),
             Verb::Sample(command) => command.run(&place.open(out).await?, out).await,
             Verb::Test(command) => command.run(place, out),
         }
@@ -200,6 +204,13 @@ async fn delete(name: PolicyName, weighing: &Weighing, store: &OpenStore, out: &
     };
     let change = store.apply(Mutation::DeletePolicy { name }).await?;
     out.record(&Weighed { changed: Changed::gone(&policy, change.revision), impact: impact.as_ref() }, rows(&policy))
+}
+
+/// The name of the policy that a file holds.
+fn named_as(file: &Path) -> Result<PolicyName, Failure> {
+    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let stem = if stem == "-" { "stdin" } else { stem };
+    stem.parse().map_err(Failure::usage)
 }
 
 impl Module {

@@ -107,12 +107,9 @@ impl Simulate {
     }
 
     fn source(&self) -> Result<PolicySource, Failure> {
-        let name = if let Some(name) = &self.name {
-            name.clone()
-        } else {
-            let stem = self.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-            let stem = if stem == "-" { "stdin" } else { stem };
-            stem.parse().map_err(|error| Failure::usage(format_args!("{error}: say --name")))?
+        let name = match &self.name {
+            Some(name) => name.clone(),
+            None => super::named_as(&self.file).map_err(|error| Failure::usage(format_args!("{error}: say --name")))?,
         };
         let text = given::text(&self.file)?;
         Ok(PolicySource { name, file: Some(self.file.clone()), text: text.into(), rego: self.rego.version() })

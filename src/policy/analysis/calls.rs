@@ -1,12 +1,8 @@
-//! What calls do with what they are given.
+//! What calls of builtins do with what they are given.
 
-use regorus::unstable::{Expr, Ref};
-
-use super::definition::Global;
 use super::source::Source;
 use super::walk::Walk;
-use crate::policy::builtins;
-use crate::policy::check::ast;
+use crate::policy::syntax::core::Term;
 
 /// Builtins that make a value out of parts of their arguments and of nothing else.
 const REARRANGING: [&str; 10] = [
@@ -22,37 +18,16 @@ const REARRANGING: [&str; 10] = [
     "union",
 ];
 
-impl<'m> Walk<'_, 'm> {
-    /// A call of a function of the policy, or of a builtin.
-    pub(super) fn call(&mut self, function: &'m Expr, params: &'m [Ref<Expr>]) -> Source {
-        let Some(names) = ast::path(function) else { return self.not_understood(params) };
-        let (first, rest) = names.split_first().map_or(("", &[][..]), |(first, rest)| (*first, rest));
-        let name = names.join(".");
-        match self.definitions.global(first, rest) {
-            Global::Rule(rule, used) if used == rest.len() => {
-                // Which of the two a name means is a question that no policy should raise.
-                let is_function = self.definitions.named(rule).all(|(_, definition)| definition.args.len() == params.len());
-                self.uses.obscure |= !is_function || builtins::arity(&name).is_ok();
-                for (index, param) in params.iter().enumerate() {
-                    let given = self.expr(param);
-                    self.give(rule, index, given);
-                }
-                self.result(rule)
-            }
-            Global::Nothing if builtins::arity(&name) == Ok(params.len()) => self.builtin(&name, params),
-            Global::Nothing | Global::Rule(..) | Global::Input(_) | Global::Obscure => self.not_understood(params),
-        }
-    }
-
-    fn builtin(&mut self, name: &str, params: &'m [Ref<Expr>]) -> Source {
-        match (name, params) {
+impl<'p> Walk<'p> {
+    pub(super) fn call(&mut self, name: &str, arguments: &'p [Term]) -> Source {
+        match (name, arguments) {
             ("net.cidr_contains", [network, address]) => {
-                let (network, address) = (self.expr(network), self.expr(address));
+                let (network, address) = (self.term(network), self.term(address));
                 self.uses.network(network, address);
                 Source::LITERAL
             }
             ("net.cidr_intersects", [one, other]) => {
-                let (one, other) = (self.expr(one), self.expr(other));
+                let (one, other) = (self.term(one), self.term(other));
                 if one.may_be(Source::ADDRESS) {
                     self.uses.network(other, one);
                 } else {
@@ -78,10 +53,12 @@ impl<'m> Walk<'_, 'm> {
             }
             // A text of the policy is read as a time; which, is seen to where the texts are.
             ("time.parse_rfc3339_ns", [text]) => self.part(text),
-            (name, params) if REARRANGING.contains(&name) => params.iter().fold(Source::NUMBER, |made, param| made | self.part(param)),
-            (_, params) => {
-                for param in params {
-                    self.part(param);
+            (name, arguments) if REARRANGING.contains(&name) => {
+                arguments.iter().fold(Source::NUMBER, |made, argument| made | self.part(argument))
+            }
+            (_, arguments) => {
+                for argument in arguments {
+                    self.part(argument);
                 }
                 Source::OTHER
             }
@@ -89,14 +66,14 @@ impl<'m> Walk<'_, 'm> {
     }
 
     /// The argument of a function of local time: a time, or a time and a zone. Whether it may be the request's.
-    fn local_time(&mut self, of: &'m Expr) -> bool {
+    fn local_time(&mut self, of: &'p Term) -> bool {
         let (time, zone) = match of {
-            Expr::Array { items, .. } => match items.as_slice() {
-                [time] => (self.expr(time), None),
-                [time, zone] => (self.expr(time), Some(self.part(zone))),
+            Term::Array(items) => match items.as_slice() {
+                [time] => (self.term(time), None),
+                [time, zone] => (self.term(time), Some(self.part(zone))),
                 _ => (self.part(of), None),
             },
-            _ => (self.expr(of), None),
+            _ => (self.term(of), None),
         };
         self.uses.read(time.without(Source::TIME));
         if !time.may_be(Source::TIME) {
@@ -110,13 +87,5 @@ impl<'m> Walk<'_, 'm> {
             Some(_) => self.uses.zones = true,
         }
         true
-    }
-
-    fn not_understood(&mut self, params: &'m [Ref<Expr>]) -> Source {
-        self.uses.obscure = true;
-        for param in params {
-            self.expr(param);
-        }
-        Source::OTHER
     }
 }

@@ -25,11 +25,11 @@
 
 mod calendar;
 mod calls;
-mod definition;
 mod networks;
-mod pattern;
 mod reads;
+mod settled;
 mod source;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod uses;

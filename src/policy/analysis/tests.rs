@@ -1,10 +1,9 @@
 //! What is found in which text.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use super::{Depends, Extent};
-use crate::policy::{PolicySource, check, module};
+use crate::policy::syntax::{self, lower};
 
 /// The address and the time, in a few words.
 fn told(depends: &Depends) -> String {
@@ -32,13 +31,15 @@ fn told(depends: &Depends) -> String {
 
 fn expect(cases: &[(&str, &str)]) {
     for (text, expected) in cases {
-        let text = format!("package spacelift\nimport rego.v1\n{text}\n");
-        let source = PolicySource { name: "p".parse().unwrap(), file: None, text: text.as_str().into(), rego: None };
-        let parsed = module::parse(&source, Duration::from_secs(5)).unwrap();
-        let faults = check::policy("p", &parsed.module).faults;
-        assert!(faults.is_empty(), "{text}{faults:#?}");
-        assert_eq!(told(&super::depends(&parsed.module)), *expected, "{text}");
+        assert_eq!(found(text), *expected, "{text}");
     }
+}
+
+fn found(text: &str) -> String {
+    let text = format!("package spacelift\nimport rego.v1\n{text}\n");
+    let module = syntax::parse("p", &text, None).unwrap();
+    let program = lower::policy("p", &module).unwrap_or_else(|faults| panic!("{text}{faults:#?}"));
+    told(&super::depends(&program))
 }
 
 #[test]
@@ -243,4 +244,49 @@ fn what_is_not_understood_reads_everything() {
         "allow if count(input.request) == 2",
     ];
     expect(&[(tests[0], ""), (tests[1], ""), (tests[2], "address time"), (tests[3], "address time"), (tests[4], "address time")]);
+}
+
+#[test]
+fn documents_of_several_rules_are_what_these_put_into_them() {
+    expect(&[
+        (
+            "nets.office := \"10.0.0.0/8\"\nnets.home := \"192.0.2.0/24\"\nallow if { some n in nets; net.cidr_contains(n, input.request.remote_ip) }",
+            "10.0.0.0/8 192.0.2.0/24",
+        ),
+        (
+            "nets[\"10.0.0.0/8\"].x := 1\nnets[\"192.0.2.0/24\"].y := 2\nallow if { some n, _ in nets; net.cidr_contains(n, input.request.remote_ip) }",
+            "10.0.0.0/8 192.0.2.0/24",
+        ),
+        (
+            "nets.office := \"10.0.0.0/8\"\nnets.home := input.session.login\nallow if { some n in nets; net.cidr_contains(n, input.request.remote_ip) }",
+            "address",
+        ),
+        ("seen.ip := input.request.remote_ip\nseen.login := input.session.login\nallow if seen[_] == \"10.0.0.1\"", "address"),
+        ("seen.ip := input.request.remote_ip\nseen.login := input.session.login\nallow if seen.ip == \"10.0.0.1\"", "10.0.0.1/32"),
+        ("seen[k] := input.request.remote_ip if k := \"ip\"\nallow if seen.ip == \"10.0.0.1\"", "address"),
+        ("roles[s].r if { some s in {\"a\"}; input.request.remote_ip == \"10.0.0.1\" }\nroles.b.q if input.session.admin", "10.0.0.1/32"),
+        ("allow if data.other.thing == input.request.remote_ip", "address"),
+        ("allow if not data.other.thing", ""),
+    ]);
+}
+
+#[test]
+fn the_address_is_compared_wherever_it_is_looked_for() {
+    let tests = [
+        "allow if input.request.remote_ip in {\"10.0.0.1\"}",
+        "allow if 0, input.request.remote_ip in [\"10.0.0.1\"]",
+        "allow if input.request.remote_ip, 1 in {\"10.0.0.1\": 1}",
+        "allow if { x := {\"10.0.0.1\": 1}; x[input.session.creator_ip] == 1 }",
+        "allow if { some x in [\"10.0.0.1\"]; x == input.request.remote_ip }",
+        "allow if { some x; {\"10.0.0.1\": 1}[x]; x == input.request.remote_ip }",
+        "allow if { {input.request.remote_ip: 1} = {\"10.0.0.1\": 1} }",
+        "allow if [input.request.remote_ip, 1] = [\"10.0.0.1\", 1]",
+        "allow if every x in [\"10.0.0.1\"] { x == input.request.remote_ip }",
+        "allow if not input.request.remote_ip == \"10.0.0.1\"",
+        "allow if count([1 | input.request.remote_ip == \"10.0.0.1\"]) == 1",
+    ];
+    for test in tests {
+        let found = found(test);
+        assert!(found.starts_with("10.0.0.1/32") || found.starts_with("address"), "{test}: {found}");
+    }
 }

@@ -17,7 +17,7 @@ use crate::policy::builtins;
 /// What was found; grows while the policy is walked through.
 #[expect(clippy::struct_excessive_bools, reason = "each is a question of its own, and all of them are asked in one place")]
 #[derive(Debug, Default)]
-pub(super) struct Uses<'m> {
+pub(super) struct Uses<'p> {
     /// Something that this analysis does not understand.
     pub(super) obscure: bool,
     /// The address other than in the next two ways.
@@ -36,14 +36,14 @@ pub(super) struct Uses<'m> {
     pub(super) zones: bool,
     /// …without a zone.
     pub(super) utc: bool,
-    texts: BTreeSet<&'m str>,
+    texts: BTreeSet<&'p str>,
     numbers: BTreeSet<i64>,
     /// A number that is no time: too large, or not whole.
     odd_number: bool,
 }
 
-impl<'m> Uses<'m> {
-    pub(super) fn text(&mut self, text: &'m str) {
+impl<'p> Uses<'p> {
+    pub(super) fn text(&mut self, text: &'p str) {
         self.texts.insert(text);
     }
 

@@ -7,8 +7,11 @@ use std::cell::Cell;
 
 use regorus::Value;
 
-/// A value's own size, as the interpreter holds it in a collection.
-const VALUE: usize = 32;
+/// A value's own size in a collection: 24 bytes, in a set or an object, whose nodes may be little more than half full, or in an array that
+/// has just become too long for its place.
+const VALUE: usize = 48;
+/// A field's, in an object.
+pub(in crate::policy) const FIELD: usize = 2 * VALUE;
 /// Values within values, of what is handed to a builtin: they walk through it by recursion.
 const DEPTH_MAX: u32 = 1000;
 /// Bytes of a number that is handed to a builtin: writing one out takes a time that grows with the square of its length.
@@ -38,19 +41,13 @@ pub(in crate::policy) fn start(bytes: usize) {
     EXCEEDED.set(None);
 }
 
-/// Whether the evaluation was ever told [`Exceeded`]. Asked for at its end: what the interpreter makes of an error on the way is its
-/// own affair, and an answer that was found after one does not count.
-pub(in crate::policy) fn was_exceeded() -> bool {
-    exceeded().is_some()
-}
-
 /// What the evaluation was told first.
 pub(in crate::policy) fn exceeded() -> Option<Exceeded> {
     EXCEEDED.get()
 }
 
 /// Takes `bytes` from the budget.
-pub(super) fn charge(bytes: usize) -> Result<(), Exceeded> {
+pub(in crate::policy) fn charge(bytes: usize) -> Result<(), Exceeded> {
     match LEFT.get().checked_sub(bytes) {
         Some(left) => {
             LEFT.set(left);
@@ -77,6 +74,18 @@ pub(super) fn charge_value(value: &Value) -> Result<(), Exceeded> {
 /// Takes from the budget what values take that are put into others, as if nothing in them were shared.
 pub(in crate::policy) fn weigh(values: &[Value]) -> Result<(), Exceeded> {
     charge(size(values, LEFT.get()))
+}
+
+/// Refuses to make a collection of so many items that it could not be charged for, before it is there.
+pub(in crate::policy) fn admit_items(items: usize) -> Result<(), Exceeded> {
+    if items.saturating_mul(VALUE) > LEFT.get() { Err(exceed(Exceeded::Memory)) } else { Ok(()) }
+}
+
+/// Takes from the budget what it takes to hold a value, whose parts are held by others: it, and if it is an array its items, and theirs.
+pub(in crate::policy) fn hold(value: &Value) -> Result<(), Exceeded> {
+    let items = |value: &Value| value.as_array().map_or(0, regorus::value::Array::len);
+    let within = value.as_array().map_or(0, |array| array.iter().map(items).sum());
+    charge((1 + items(value) + within).saturating_mul(VALUE))
 }
 
 /// Refuses arguments that are larger than what is left, or deeper than a builtin can go. A value can be small in memory and have no end
@@ -142,9 +151,9 @@ mod tests {
         assert_eq!(charge(6), Ok(()));
         assert_eq!(charge(6), Err(Exceeded::Memory));
         assert_eq!(charge(1), Ok(()));
-        assert!(was_exceeded());
+        assert!(exceeded().is_some());
         start(10);
-        assert!(!was_exceeded());
+        assert!(exceeded().is_none());
     }
 
     #[test]

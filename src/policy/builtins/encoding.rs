@@ -41,7 +41,7 @@ fn decoded(name: &str, args: &[Value], decode: fn(&str) -> Option<Vec<u8>>) -> a
 fn is_base64(args: &[Value]) -> Value {
     match args {
         [Value::String(text)] => Value::Bool(STANDARD.decode(without_breaks(text)).is_ok()),
-        _ => Value::Undefined,
+        _ => Value::Bool(false),
     }
 }
 

@@ -10,7 +10,7 @@ use std::str::Chars;
 use anyhow::bail;
 use regorus::Value;
 
-use super::budget;
+use super::{budget, order};
 
 /// The widest field: wider ones have been refused before.
 const WIDTH_MAX: usize = 999;
@@ -358,10 +358,10 @@ fn print(value: &Value, out: &mut String) {
         Value::String(text) => out.push_str(&quoted(text)),
         Value::Array(items) => listed(items.iter(), '[', ']', out),
         Value::Set(items) if items.is_empty() => out.push_str("set()"),
-        Value::Set(items) => listed(items.iter(), '{', '}', out),
+        Value::Set(items) => listed(order::items(items.iter_sorted()), '{', '}', out),
         Value::Object(fields) => {
             out.push('{');
-            for (index, (key, value)) in fields.iter().enumerate() {
+            for (index, (key, value)) in order::entries(fields.iter_sorted()).enumerate() {
                 if index > 0 {
                     out.push_str(", ");
                 }

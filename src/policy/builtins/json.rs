@@ -1,59 +1,130 @@
-//! JSON as Go writes and reads it.
+//! JSON as Go writes and reads it, and what is at paths in a document.
 
-use std::collections::BTreeMap;
+#![expect(clippy::format_push_string, reason = "the pieces are short and rare")]
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::bail;
 use regorus::Value;
 
-use super::{Function, Own, budget, number, own::theirs};
+use super::{Function, Own, budget, number, order};
 
 pub(super) static FUNCTIONS: [Function; 6] = [
-    ("json.marshal", 1, Own::Partial(|args| marshal("json.marshal", args))),
-    ("json.marshal_with_options", 2, Own::Partial(|args| marshal("json.marshal_with_options", args))),
+    ("json.marshal", 1, Own::Partial(marshal)),
+    ("json.marshal_with_options", 2, Own::Partial(marshal_with_options)),
     ("json.unmarshal", 1, Own::Partial(unmarshal)),
     ("json.is_valid", 1, Own::Partial(is_valid)),
-    ("json.filter", 2, Own::Partial(|args| at_paths("json.filter", args))),
-    ("json.remove", 2, Own::Partial(|args| at_paths("json.remove", args))),
+    ("json.filter", 2, Own::Total(|args| at_paths(args, filtered))),
+    ("json.remove", 2, Own::Total(|args| at_paths(args, removed))),
 ];
 
-/// What a browser could take for a tag or for the end of a line is written by its number. It can only stand in strings.
-fn marshal(name: &'static str, args: &[Value]) -> anyhow::Result<Value> {
-    if args.first().is_some_and(has_large_number) {
-        bail!("{name} takes no number of more than 64 bits");
-    }
-    let written = theirs(name, args)?;
-    let Value::String(text) = &written else { return Ok(written) };
-    // The prefix and the indent are written as they are.
-    let given = |key: &str| args.get(1).and_then(|options| options.as_object().ok()?.get(&Value::from(key))?.as_string().ok());
-    let special = ['<', '>', '&', '\u{2028}', '\u{2029}'];
-    if ["prefix", "indent"].iter().any(|key| given(key).is_some_and(|text| text.contains(special))) {
-        bail!("{name} takes no prefix or indent with `<`, `>` or `&`");
-    }
-    if !text.contains(special) {
-        return Ok(written);
-    }
-    let mut out = String::with_capacity(text.len() + 64);
-    for character in text.chars() {
-        if special.contains(&character) {
-            budget::charge(6)?;
-            let piece = format!("\\u{:04x}", u32::from(character));
-            out.push_str(&piece);
-        } else {
-            out.push(character);
-        }
-    }
+fn marshal(args: &[Value]) -> anyhow::Result<Value> {
+    let [value] = args else { return Ok(Value::Undefined) };
+    let mut out = String::new();
+    write(value, None, &mut out)?;
     Ok(Value::from(out))
 }
 
-/// Regorus loses the last digits of these.
-fn has_large_number(value: &Value) -> bool {
-    match value {
-        Value::Number(number) => number.is_integer() && number.as_i64().is_none() && number.as_u64().is_none(),
-        Value::Array(items) => items.iter().any(has_large_number),
-        Value::Set(items) => items.iter().any(has_large_number),
-        Value::Object(fields) => fields.iter().any(|(key, value)| has_large_number(key) || has_large_number(value)),
-        Value::Null | Value::Bool(_) | Value::String(_) | Value::Undefined => false,
+/// The line that a part begins with, where each has a line of its own: after the prefix, it is indented once more for each level.
+struct Margin<'a> {
+    line: String,
+    indent: &'a str,
+}
+
+fn marshal_with_options(args: &[Value]) -> anyhow::Result<Value> {
+    let [value, Value::Object(options)] = args else { return Ok(Value::Undefined) };
+    let (mut prefix, mut indent, mut pretty) = ("", None, None);
+    for (option, given) in options.iter() {
+        match (option.as_string().map(AsRef::as_ref).unwrap_or_default(), given) {
+            ("prefix", Value::String(text)) => prefix = text.as_ref(),
+            ("indent", Value::String(text)) => indent = Some(text.as_ref()),
+            ("pretty", Value::Bool(flag)) => pretty = Some(*flag),
+            _ => return Ok(Value::Undefined),
+        }
     }
+    if !pretty.unwrap_or(options.iter().next().is_some()) {
+        return marshal(std::slice::from_ref(value));
+    }
+    let mut out = prefix.to_owned();
+    write(value, Some(&Margin { line: format!("\n{prefix}"), indent: indent.unwrap_or("\t") }), &mut out)?;
+    Ok(Value::from(out))
+}
+
+/// Each part is charged for before it is written.
+fn write(value: &Value, margin: Option<&Margin<'_>>, out: &mut String) -> anyhow::Result<()> {
+    let inner = margin.map(|margin| Margin { line: format!("{}{}", margin.line, margin.indent), indent: margin.indent });
+    let begins = |index: usize, out: &mut String| {
+        out.push_str(if index > 0 { "," } else { "" });
+        let line = inner.as_ref().map_or("", |margin| &margin.line);
+        out.push_str(line);
+        budget::charge(line.len())
+    };
+    let ends = |mark: char, out: &mut String| {
+        out.push_str(margin.map_or("", |margin| &margin.line));
+        out.push(mark);
+    };
+    let listed = |items: &[&Value], out: &mut String| -> anyhow::Result<()> {
+        out.push('[');
+        for (index, item) in items.iter().enumerate() {
+            begins(index, out)?;
+            write(item, inner.as_ref(), out)?;
+        }
+        if items.is_empty() {
+            out.push(']');
+        } else {
+            ends(']', out);
+        }
+        Ok(())
+    };
+    match value {
+        Value::Null | Value::Undefined => out.push_str("null"),
+        Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
+        Value::Number(number) => out.push_str(&number.format_decimal()),
+        Value::String(text) => write_text(text, out)?,
+        Value::Array(items) => listed(&items.iter().collect::<Vec<_>>(), out)?,
+        Value::Set(items) => listed(&order::items(items.iter_sorted()).collect::<Vec<_>>(), out)?,
+        Value::Object(fields) => {
+            // A name that is none is one in JSON; they are in the order of their letters.
+            let mut named = BTreeMap::new();
+            for (key, value) in fields.iter() {
+                let mut name = String::new();
+                match key {
+                    Value::String(text) => name.push_str(text),
+                    key => write(key, None, &mut name)?,
+                }
+                named.insert(name, value);
+            }
+            out.push('{');
+            for (index, (name, value)) in named.iter().enumerate() {
+                begins(index, out)?;
+                write_text(name, out)?;
+                out.push_str(if margin.is_some() { ": " } else { ":" });
+                write(value, inner.as_ref(), out)?;
+            }
+            if named.is_empty() { out.push('}') } else { ends('}', out) }
+        }
+    }
+    Ok(())
+}
+
+/// What a browser could take for a tag or for the end of a line is written by its number.
+fn write_text(text: &str, out: &mut String) -> anyhow::Result<()> {
+    budget::charge(text.len().saturating_mul(6))?;
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..' ' => out.push_str(&format!("\\u{:04x}", u32::from(character))),
+            _ => out.push(character),
+        }
+    }
+    out.push('"');
+    Ok(())
 }
 
 fn unmarshal(args: &[Value]) -> anyhow::Result<Value> {
@@ -90,7 +161,11 @@ fn of_json(json: &serde_json::Value) -> anyhow::Result<Value> {
         Json::Null => Value::Null,
         Json::Bool(flag) => Value::Bool(*flag),
         Json::String(text) => Value::String(text.as_str().into()),
-        Json::Number(number) => number::parse(&number.to_string())?,
+        Json::Number(number) => match (number.as_u64(), number.as_i64()) {
+            (Some(number), _) => Value::from(number),
+            (None, Some(number)) => Value::from(number),
+            (None, None) => return number::odd(&number.to_string()),
+        },
         Json::Array(items) => Value::from(items.iter().map(of_json).collect::<anyhow::Result<Vec<_>>>()?),
         Json::Object(fields) => Value::from(
             fields
@@ -101,22 +176,81 @@ fn of_json(json: &serde_json::Value) -> anyhow::Result<Value> {
     })
 }
 
-/// Paths as texts are JSON pointers: they may begin with a slash, and write `~1` for a slash and `~0` for a tilde.
-fn at_paths(name: &'static str, args: &[Value]) -> anyhow::Result<Value> {
-    let [document, paths] = args else { return Ok(Value::Undefined) };
-    let plain = |path: &Value| match path {
-        Value::String(path) => {
-            let steps = path.trim_start_matches('/').split('/').map(|step| Value::from(step.replace("~1", "/").replace("~0", "~")));
-            Value::from(steps.collect::<Vec<_>>())
+/// What paths lead to: with no more steps, all that is there.
+#[derive(Default)]
+struct Paths(BTreeMap<Value, Option<Paths>>);
+
+impl Paths {
+    /// Texts are JSON pointers: they may begin with a slash, and write `~1` for a slash and `~0` for a tilde. Nothing is at an empty path.
+    fn of(paths: &Value) -> Option<Self> {
+        let each: Vec<&Value> = match paths {
+            Value::Array(paths) => paths.iter().collect(),
+            Value::Set(paths) => paths.iter().collect(),
+            _ => return None,
+        };
+        let mut tree = Self::default();
+        for path in each {
+            let steps: Vec<Value> = match path {
+                Value::String(path) if path.is_empty() => Vec::new(),
+                Value::String(path) => {
+                    let steps = path.trim_start_matches('/').split('/');
+                    steps.map(|step| Value::from(step.replace("~1", "/").replace("~0", "~"))).collect()
+                }
+                Value::Array(steps) => steps.to_vec(),
+                _ => return None,
+            };
+            tree.insert(&steps);
         }
-        other => other.clone(),
-    };
-    let paths = match paths {
-        Value::Array(paths) => Value::from(paths.iter().map(plain).collect::<Vec<_>>()),
-        Value::Set(paths) => Value::from(paths.iter().map(plain).collect::<std::collections::BTreeSet<_>>()),
-        other => other.clone(),
-    };
-    theirs(name, &[document.clone(), paths])
+        Some(tree)
+    }
+
+    fn insert(&mut self, steps: &[Value]) {
+        match steps {
+            [] => {}
+            [last] => drop(self.0.insert(last.clone(), None)),
+            [step, rest @ ..] => {
+                if let Some(below) = self.0.entry(step.clone()).or_insert_with(|| Some(Self::default())) {
+                    below.insert(rest);
+                }
+            }
+        }
+    }
+}
+
+fn at_paths(args: &[Value], function: fn(&Value, &Paths) -> Value) -> Value {
+    match args {
+        [document @ Value::Object(_), paths] => Paths::of(paths).map_or(Value::Undefined, |paths| function(document, &paths)),
+        _ => Value::Undefined,
+    }
+}
+
+/// What is at the paths, and nothing else. What has no parts is all there.
+fn filtered(value: &Value, paths: &Paths) -> Value {
+    parts(value, &|step, part| Some(paths.0.get(step)?.as_ref().map_or_else(|| part.clone(), |below| filtered(part, below))))
+}
+
+/// What is not at the paths.
+fn removed(value: &Value, paths: &Paths) -> Value {
+    parts(value, &|step, part| match paths.0.get(step) {
+        None => Some(part.clone()),
+        Some(None) => None,
+        Some(Some(below)) => Some(removed(part, below)),
+    })
+}
+
+/// A collection with what is made of its parts, each by its key, by itself, or by its place, which is a text in paths.
+fn parts(value: &Value, made: &dyn Fn(&Value, &Value) -> Option<Value>) -> Value {
+    match value {
+        Value::Array(items) => {
+            let made = |(place, item): (usize, &Value)| made(&Value::from(place.to_string()), item);
+            Value::from(items.iter().enumerate().filter_map(made).collect::<Vec<_>>())
+        }
+        Value::Set(items) => Value::from(items.iter().filter_map(|item| made(item, item)).collect::<BTreeSet<_>>()),
+        Value::Object(fields) => {
+            Value::from(fields.iter().filter_map(|(key, value)| Some((key.clone(), made(key, value)?))).collect::<BTreeMap<_, _>>())
+        }
+        scalar => scalar.clone(),
+    }
 }
 
 #[cfg(test)]
@@ -136,6 +270,46 @@ mod tests {
     #[test]
     fn tags_are_written_by_their_numbers() {
         budget::start(1 << 20);
-        assert_eq!(marshal("json.marshal", &[Value::from("<&\u{2028}")]).unwrap(), Value::from("\"\\u003c\\u0026\\u2028\""));
+        assert_eq!(marshal(&[Value::from("<&\u{2028}")]).unwrap(), Value::from("\"\\u003c\\u0026\\u2028\""));
+    }
+
+    #[test]
+    fn lines_are_indented_and_begin_with_the_prefix() {
+        budget::start(1 << 20);
+        let options = |text: &str| Value::from_json_str(text).unwrap();
+        let value = Value::from_json_str(r#"{"b": [1, {}], "a": []}"#).unwrap();
+        let written = |text: &str| marshal_with_options(&[value.clone(), options(text)]).unwrap();
+        assert_eq!(
+            written(r#"{"indent": "-", "prefix": "> "}"#),
+            Value::from("> {\n> -\"a\": [],\n> -\"b\": [\n> --1,\n> --{}\n> -]\n> }")
+        );
+        assert_eq!(written(r#"{"pretty": false, "indent": " "}"#), Value::from(r#"{"a":[],"b":[1,{}]}"#));
+        assert_eq!(written(r#"{"other": 1}"#), Value::Undefined);
+    }
+
+    #[test]
+    fn what_would_outgrow_the_budget_is_not_written() {
+        budget::start(1 << 20);
+        let nested = (0..12).fold(Value::from(1), |value, _| Value::from(vec![value.clone(), value]));
+        let options = Value::from(BTreeMap::from([(Value::from("indent"), Value::from(" ".repeat(200)))]));
+        assert!(marshal_with_options(&[nested, options.clone()]).is_err());
+        budget::start(1 << 20);
+        assert!(marshal_with_options(&[Value::from(vec![Value::from(1); 100]), options]).is_ok());
+    }
+
+    #[test]
+    fn paths_that_lead_past_a_scalar_end_at_it() {
+        let document = Value::from_json_str(r#"{"a": 1, "b": {"c": [2, 3], "d": 4}}"#).unwrap();
+        for (paths, left, rest) in [
+            (r#"["a/x"]"#, r#"{"a": 1}"#, r#"{"a": 1, "b": {"c": [2, 3], "d": 4}}"#),
+            (r#"["b/c/1", "b/d"]"#, r#"{"b": {"c": [3], "d": 4}}"#, r#"{"a": 1, "b": {"c": [2]}}"#),
+            (r#"[["b", "c", 1]]"#, r#"{"b": {"c": []}}"#, r#"{"a": 1, "b": {"c": [2, 3], "d": 4}}"#),
+            (r#"["", []]"#, "{}", r#"{"a": 1, "b": {"c": [2, 3], "d": 4}}"#),
+            (r#"["/b", "b/c"]"#, r#"{"b": {"c": [2, 3], "d": 4}}"#, r#"{"a": 1}"#),
+        ] {
+            let args = [document.clone(), Value::from_json_str(paths).unwrap()];
+            assert_eq!(at_paths(&args, filtered), Value::from_json_str(left).unwrap(), "{paths}");
+            assert_eq!(at_paths(&args, removed), Value::from_json_str(rest).unwrap(), "{paths}");
+        }
     }
 }

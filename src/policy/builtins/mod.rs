@@ -14,19 +14,21 @@ mod json;
 pub(super) mod layout;
 mod net;
 mod number;
+pub(super) mod operators;
+pub(super) mod order;
 mod own;
 mod parse_time;
 pub(super) mod pattern;
 mod regex;
+mod template;
 mod text;
 mod time;
 mod version;
 mod work;
 
-use std::sync::Arc;
-
-use regorus::unstable::{BUILTINS, Expr, ExprRef, Ref, Source, Span};
 use regorus::{Engine, LimitError, Value};
+
+use super::syntax::native::Native;
 
 pub(super) use net::network;
 
@@ -50,9 +52,6 @@ impl Own {
 
 /// A function's name, how many arguments it takes, and what it does.
 type Function = (&'static str, u8, Own);
-
-/// A builtin of regorus: where it is called and what its arguments are, for messages; the arguments; whether errors are errors.
-type Builtin = fn(&Span, &[ExprRef], &[Value], bool) -> anyhow::Result<Value>;
 
 /// Why a policy may not call a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,23 +88,26 @@ pub(super) fn arity(name: &str) -> Result<usize, Refused> {
     if let Some((_, why)) = IMPURE.iter().find(|(impure, _)| *impure == name) {
         return Err(Refused::Impure(why));
     }
+    if name == template::TEMPLATE {
+        return Err(Refused::Unknown);
+    }
     if let Some((_, arity, _)) = own(name) {
         return Ok(usize::from(arity));
     }
-    match BUILTINS.get(name) {
-        Some((_, arity)) if !UNSOUND.contains(&name) && !name.starts_with("__") => Ok(usize::from(*arity)),
+    match Native::arity_of(name) {
+        Some(arity) if !UNSOUND.contains(&name) && !name.starts_with("__") => Ok(arity),
         Some(_) | None => Err(Refused::Unknown),
     }
 }
 
 /// Whether there is a builtin of the name: one of ours, or one of regorus' that policies may or may not call.
 pub(super) fn is_one(name: &str) -> bool {
-    BUILTINS.contains_key(name) || arity(name) != Err(Refused::Unknown)
+    Native::arity_of(name).is_some() || arity(name) != Err(Refused::Unknown)
 }
 
 /// Every name that a policy may call, for "did you mean".
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    let theirs = BUILTINS.keys().copied().filter(|name| arity(name).is_ok());
+    let theirs = Native::names().filter(|name| arity(name).is_ok());
     theirs.chain(functions().map(|(name, _, _)| *name))
 }
 
@@ -113,15 +115,20 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 fn functions() -> impl Iterator<Item = &'static Function> {
     let of_texts =
         encoding::FUNCTIONS.iter().chain(&glob::FUNCTIONS).chain(&json::FUNCTIONS).chain(&regex::FUNCTIONS).chain(&text::FUNCTIONS);
-    let of_others =
-        net::FUNCTIONS.iter().chain(&number::FUNCTIONS).chain(&own::FUNCTIONS).chain(&time::FUNCTIONS).chain(&version::FUNCTIONS);
+    let of_others = net::FUNCTIONS
+        .iter()
+        .chain(&template::FUNCTIONS)
+        .chain(&number::FUNCTIONS)
+        .chain(&own::FUNCTIONS)
+        .chain(&time::FUNCTIONS)
+        .chain(&version::FUNCTIONS);
     of_texts.chain(of_others)
 }
 
-/// Makes a function callable. Only those that a policy calls are added: an engine's copy costs more with each.
-pub(super) fn add(engine: &mut Engine, name: &str) -> anyhow::Result<()> {
+/// Makes a function callable under a name. Only those that a policy calls are added: an engine's copy costs more with each.
+pub(super) fn add_as(engine: &mut Engine, name: &str, called: String) -> anyhow::Result<()> {
     let Some(function) = Callable::of(name) else { anyhow::bail!("there is no function {name}") };
-    engine.add_extension(name.to_owned(), function.arity, Box::new(move |args: Vec<Value>| function.call(&args)))
+    engine.add_extension(called, function.arity, Box::new(move |args: Vec<Value>| function.call(&args)))
 }
 
 /// A function that a policy may call, with all that is looked at before and after it is.
@@ -134,7 +141,7 @@ pub(super) struct Callable {
 #[derive(Clone)]
 enum Either {
     Ours(&'static str, Own),
-    Theirs(Theirs),
+    Theirs(Native),
 }
 
 impl Callable {
@@ -143,13 +150,8 @@ impl Callable {
         if let Some((name, arity, function)) = own(name) {
             return Some(Self { arity, function: Either::Ours(name, function) });
         }
-        let (name, (function, arity)) = BUILTINS.get_key_value(name)?;
-        Some(Self { arity: *arity, function: Either::Theirs(Theirs::new(name, *function, *arity).ok()?) })
-    }
-
-    /// How many arguments it takes.
-    pub(super) fn arity(&self) -> usize {
-        usize::from(self.arity)
+        let native = Native::of(name)?;
+        Some(Self { arity: u8::try_from(native.arity()).ok()?, function: Either::Theirs(native) })
     }
 
     /// Calls it.
@@ -166,7 +168,7 @@ impl Callable {
                 budget::charge_value(&value)?;
                 Ok(value)
             }
-            Either::Theirs(theirs) => theirs.call(args),
+            Either::Theirs(native) => of_the_engine(native, args),
         }
     }
 }
@@ -174,9 +176,9 @@ impl Callable {
 /// Calls a function outside of any evaluation; undefined where it fails.
 pub(super) fn call_alone(name: &str, args: &[Value]) -> Value {
     budget::start(ONE_ANSWER);
-    let answer = match (own(name), BUILTINS.get_key_value(name)) {
+    let answer = match (own(name), Native::of(name)) {
         (Some((_, _, function)), _) => function.call(args),
-        (None, Some((name, (function, arity)))) => Theirs::new(name, *function, *arity).and_then(|theirs| theirs.call(args)),
+        (None, Some(native)) => of_the_engine(&native, args),
         (None, None) => return Value::Undefined,
     };
     answer.unwrap_or(Value::Undefined)
@@ -194,36 +196,18 @@ fn own(name: &str) -> Option<Function> {
     functions().find(|(own, _, _)| *own == name).copied()
 }
 
-/// A builtin of regorus, with the places that it wants for its messages, which nobody sees.
-#[derive(Clone)]
-struct Theirs {
-    name: &'static str,
-    function: Builtin,
-    span: Span,
-    params: Arc<[ExprRef]>,
-}
-
-impl Theirs {
-    fn new(name: &'static str, function: Builtin, arity: u8) -> anyhow::Result<Self> {
-        let source = Source::from_contents(name.to_owned(), String::new())?;
-        let span = Span { source, line: 1, col: 1, start: 0, end: 0 };
-        let param = || Ref::new(Expr::Null { span: span.clone(), value: Value::Null, eidx: 0 });
-        let params = (0..arity).map(|_| param()).collect();
-        Ok(Self { name, function, span, params })
-    }
-
-    fn call(&self, args: &[Value]) -> anyhow::Result<Value> {
-        budget::admit(args)?;
-        growth::check(self.name, args)?;
-        work::check(self.name, args)?;
-        match (self.function)(&self.span, &self.params, args, false) {
-            Ok(value) => {
-                budget::charge_value(&value)?;
-                Ok(value)
-            }
-            Err(error) if error.is::<LimitError>() => Err(error),
-            Err(_) => Ok(Value::Undefined),
+/// Calls a builtin of regorus, whose errors are undefined.
+fn of_the_engine(native: &Native, args: &[Value]) -> anyhow::Result<Value> {
+    budget::admit(args)?;
+    growth::check(native.name(), args)?;
+    work::check(native.name(), args)?;
+    match native.call(args) {
+        Ok(value) => {
+            budget::charge_value(&value)?;
+            Ok(value)
         }
+        Err(error) if error.is::<LimitError>() => Err(error),
+        Err(_) => Ok(Value::Undefined),
     }
 }
 

@@ -30,31 +30,39 @@ fn to_number(args: &[Value]) -> anyhow::Result<Value> {
     }
 }
 
-/// A whole number, `Undefined` for what is no number at all.
+/// A whole number, `Undefined` for what is no number at all: what Go's `strconv.ParseFloat` reads is one.
 pub(super) fn parse(text: &str) -> anyhow::Result<Value> {
     if !is_number(text) {
         return Ok(Value::Undefined);
     }
-    match (text.parse::<u64>(), text.parse::<i64>()) {
-        (Ok(number), _) if text != "-0" => Ok(Value::from(number)),
-        (_, Ok(number)) if text != "-0" => Ok(Value::from(number)),
-        _ => bail!("a number in a text must be whole, and written out: {}", text.chars().take(40).collect::<String>()),
+    let digits = text.strip_suffix('.').unwrap_or(text);
+    match (digits.parse::<u64>(), digits.parse::<i64>()) {
+        (Ok(number), _) if !digits.starts_with('-') => Ok(Value::from(number)),
+        (_, Ok(number)) if number != 0 || !digits.starts_with('-') => Ok(Value::from(number)),
+        _ => odd(text),
     }
 }
 
-/// Whether JSON has such a number.
+/// Ends the evaluation for a number that OPA would print as it is written.
+pub(super) fn odd(text: &str) -> anyhow::Result<Value> {
+    bail!("a number in a text must be whole, and written out: {}", text.chars().take(40).collect::<String>())
+}
+
+/// Whether Go takes it for a number: signs, zeros before it, and a point at either end are allowed, and so are bases.
 fn is_number(text: &str) -> bool {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let text = text.strip_prefix('-').unwrap_or(text);
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let text = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        // Go wants an exponent behind it.
+        return hex.contains(['p', 'P']) && hex.bytes().all(|byte| byte.is_ascii_hexdigit() || b".pP+-_".contains(&byte));
+    }
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))),
         None => (text, None),
     };
-    let (whole, fraction) = match mantissa.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (mantissa, None),
-    };
-    digits(whole) && (whole == "0" || !whole.starts_with('0')) && fraction.is_none_or(digits) && exponent.is_none_or(digits)
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let has_digits = !whole.is_empty() || !fraction.is_empty();
+    has_digits && digits(whole) && digits(fraction) && exponent.is_none_or(|exponent| !exponent.is_empty() && digits(exponent))
 }
 
 /// Without its fraction; there is no minus before a zero.
@@ -98,7 +106,11 @@ mod tests {
         for text in ["1.5", "1.0", "1e3", "-0", "18446744073709551616", "1e99999999"] {
             assert!(parse(text).is_err(), "{text}");
         }
-        for text in ["", " 1", "1 ", "+1", "01", ".5", "5.", "0x10", "Inf", "1e", "-", "1_000", "٣"] {
+        for (text, number) in [("09", 9), ("+5", 5), ("5.", 5), ("-07", -7), ("000", 0)] {
+            assert_eq!(parse(text).unwrap(), Value::from(number), "{text}");
+        }
+        assert!(parse(".5").is_err());
+        for text in ["", " 1", "1 ", "0x10", "Inf", "1e", "-", ".", "1_000", "٣", "+-1"] {
             assert_eq!(parse(text).unwrap(), Value::Undefined, "{text}");
         }
     }

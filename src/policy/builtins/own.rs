@@ -4,15 +4,18 @@ use std::collections::BTreeSet;
 
 use anyhow::bail;
 use regorus::Value;
-use regorus::unstable::BUILTINS;
 
-use super::{Function, Own, Theirs, format};
+use super::{Function, Own, format, of_the_engine, order};
+use crate::policy::syntax::native::Native;
 
 /// Elements that `numbers.range` makes at most.
 const RANGE_MAX: u64 = 100_000;
 
-pub(super) static FUNCTIONS: [Function; 13] = [
+pub(super) static FUNCTIONS: [Function; 16] = [
     ("count", 1, Own::Partial(count)),
+    ("max", 1, Own::Total(|args| sorted(args).and_then(|items| items.last().cloned()).unwrap_or(Value::Undefined))),
+    ("min", 1, Own::Total(|args| sorted(args).and_then(|items| items.first().cloned()).unwrap_or(Value::Undefined))),
+    ("sort", 1, Own::Total(|args| sorted(args).map_or(Value::Undefined, Value::from))),
     ("numbers.range", 2, Own::Partial(|args| range(args, 1))),
     ("numbers.range_step", 3, Own::Partial(range_step)),
     ("strings.count", 2, Own::Total(strings_count)),
@@ -28,9 +31,20 @@ pub(super) static FUNCTIONS: [Function; 13] = [
 ];
 
 /// Calls a builtin of regorus by another name.
-pub(super) fn theirs(name: &'static str, args: &[Value]) -> anyhow::Result<Value> {
-    let Some((function, arity)) = BUILTINS.get(name) else { bail!("there is no function {name}") };
-    Theirs::new(name, *function, *arity)?.call(args)
+pub(super) fn theirs(name: &str, args: &[Value]) -> anyhow::Result<Value> {
+    let Some(native) = Native::of(name) else { bail!("there is no function {name}") };
+    of_the_engine(&native, args)
+}
+
+/// The items of an array or a set, in OPA's order.
+fn sorted(args: &[Value]) -> Option<Vec<Value>> {
+    let mut items: Vec<Value> = match args {
+        [Value::Array(items)] => items.iter().cloned().collect(),
+        [Value::Set(items)] => items.iter().cloned().collect(),
+        _ => return None,
+    };
+    items.sort_by(order::compare);
+    Some(items)
 }
 
 /// Of a text: its characters, and not its pieces of 16 bits.

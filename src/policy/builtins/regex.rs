@@ -1,89 +1,148 @@
 //! The builtins that take regular expressions; [`pattern`] says how these are read.
 
+#![expect(clippy::similar_names, reason = "a pattern is made, and kept")]
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
 use anyhow::bail;
+use regex::{Captures, Regex, RegexBuilder};
 use regorus::Value;
 
 use super::pattern::{self, Odd};
-use super::{Function, Own, own::theirs};
+use super::{Function, Own};
 
 pub(super) static FUNCTIONS: [Function; 7] = [
-    ("regex.match", 2, Own::Partial(|args| with_pattern("regex.match", args, 0))),
-    ("re_match", 2, Own::Partial(|args| with_pattern("regex.match", args, 0))),
+    ("regex.match", 2, Own::Partial(matches)),
+    ("re_match", 2, Own::Partial(matches)),
     ("regex.is_valid", 1, Own::Partial(is_valid)),
     ("regex.split", 2, Own::Partial(split)),
     ("regex.replace", 3, Own::Partial(replace)),
-    ("regex.find_n", 3, Own::Partial(|args| with_pattern("regex.find_n", args, 0))),
-    ("regex.find_all_string_submatch_n", 3, Own::Partial(|args| with_pattern("regex.find_all_string_submatch_n", args, 0))),
+    ("regex.find_n", 3, Own::Partial(find)),
+    ("regex.find_all_string_submatch_n", 3, Own::Partial(find_groups)),
 ];
 
-/// Calls regorus with the pattern at that place in its words.
-fn with_pattern(name: &'static str, args: &[Value], place: usize) -> anyhow::Result<Value> {
-    let Some(Value::String(pattern)) = args.get(place) else { return Ok(Value::Undefined) };
-    let translated = match pattern::translate(pattern) {
-        Ok(translated) => translated,
-        Err(Odd::Wrong) => return Ok(Value::Undefined),
-        Err(Odd::NotTaken(what)) => bail!("a pattern has {what}, which is not taken here"),
-    };
-    let mut args = args.to_vec();
-    if let Some(pattern) = args.get_mut(place) {
-        *pattern = Value::from(translated);
+/// Bytes of a compiled pattern.
+const COMPILED_MAX: usize = 100 * 1024;
+/// Compiled patterns that are kept.
+const KEPT_MAX: usize = 256;
+
+/// What has been compiled, by a name that its maker gives it. `None` is an error to OPA.
+pub(super) type Kept = LazyLock<Mutex<HashMap<String, Option<Regex>>>>;
+static KEPT: Kept = LazyLock::new(Mutex::default);
+
+/// What is kept under that name, or what is made now.
+pub(super) fn compiled(kept: &Kept, name: &str, make: impl FnOnce() -> anyhow::Result<Option<String>>) -> anyhow::Result<Option<Regex>> {
+    if let Some(kept) = kept.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+        return Ok(kept.clone());
     }
-    theirs(name, &args)
+    let made = match make()?.map(|text| RegexBuilder::new(&text).octal(true).size_limit(COMPILED_MAX).build()) {
+        None => None,
+        Some(Ok(regex)) => Some(regex),
+        Some(Err(regex::Error::CompiledTooBig(_))) => bail!("a compiled pattern takes at most {} KiB", COMPILED_MAX / 1024),
+        Some(Err(error)) => bail!("a pattern cannot be compiled: {error}"),
+    };
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    if kept.len() >= KEPT_MAX {
+        kept.clear();
+    }
+    kept.insert(name.to_owned(), made.clone());
+    Ok(made)
+}
+
+fn regex(pattern: &Value) -> anyhow::Result<Option<Regex>> {
+    let Value::String(text) = pattern else { return Ok(None) };
+    compiled(&KEPT, text, || match pattern::translate(text) {
+        Ok(translated) => Ok(Some(translated)),
+        Err(Odd::Wrong) => Ok(None),
+        Err(Odd::NotTaken(what)) => bail!("a pattern has {what}, which is not taken here"),
+    })
+}
+
+fn matches(args: &[Value]) -> anyhow::Result<Value> {
+    let [pattern, Value::String(text)] = args else { return Ok(Value::Undefined) };
+    Ok(regex(pattern)?.map_or(Value::Undefined, |regex| Value::Bool(regex.is_match(text))))
 }
 
 fn is_valid(args: &[Value]) -> anyhow::Result<Value> {
-    match args {
-        [Value::String(pattern)] => match pattern::translate(pattern) {
-            Err(Odd::Wrong) => Ok(Value::Bool(false)),
-            Ok(_) | Err(Odd::NotTaken(_)) => with_pattern("regex.is_valid", args, 0),
-        },
-        _ => Ok(Value::Bool(false)),
-    }
+    let [pattern] = args else { return Ok(Value::Undefined) };
+    Ok(Value::Bool(regex(pattern)?.is_some()))
 }
 
-/// Where a match is empty, Go splits in a way of its own.
+/// How many matches are wanted: all, if the number is below zero.
+fn wanted(number: &Value) -> Option<usize> {
+    number.as_i64().ok().map(|number| usize::try_from(number).unwrap_or(usize::MAX))
+}
+
+fn find(args: &[Value]) -> anyhow::Result<Value> {
+    let [pattern, Value::String(text), number] = args else { return Ok(Value::Undefined) };
+    let (Some(regex), Some(wanted)) = (regex(pattern)?, wanted(number)) else { return Ok(Value::Undefined) };
+    Ok(Value::from(regex.find_iter(text).take(wanted).map(|found| Value::from(found.as_str())).collect::<Vec<_>>()))
+}
+
+/// Each match with what its groups hold: nothing is the empty text.
+fn find_groups(args: &[Value]) -> anyhow::Result<Value> {
+    let [pattern, Value::String(text), number] = args else { return Ok(Value::Undefined) };
+    let (Some(regex), Some(wanted)) = (regex(pattern)?, wanted(number)) else { return Ok(Value::Undefined) };
+    let group = |group: Option<regex::Match<'_>>| Value::from(group.map_or("", |group| group.as_str()));
+    let found = regex.captures_iter(text).take(wanted).map(|found| Value::from(found.iter().map(group).collect::<Vec<_>>()));
+    Ok(Value::from(found.collect::<Vec<_>>()))
+}
+
+/// A match of nothing at the beginning or at the end splits nothing off.
 fn split(args: &[Value]) -> anyhow::Result<Value> {
-    let [pattern, text] = args else { return Ok(Value::Undefined) };
-    let found = with_pattern("regex.find_n", &[pattern.clone(), text.clone(), Value::from(-1)], 0)?;
-    if found.as_array().is_ok_and(|found| found.contains(&Value::from(""))) {
-        bail!("regex.split takes no pattern that matches nothing");
+    let [pattern, Value::String(text)] = args else { return Ok(Value::Undefined) };
+    let Some(regex) = regex(pattern)? else { return Ok(Value::Undefined) };
+    if text.is_empty() {
+        let is_empty = regex.as_str().is_empty();
+        return Ok(Value::from(if is_empty { vec![] } else { vec![Value::from("")] }));
     }
-    with_pattern("regex.split", args, 0)
+    let (mut pieces, mut begin, mut end) = (Vec::new(), 0, 0);
+    for found in regex.find_iter(text) {
+        end = found.start();
+        if found.end() > 0 {
+            pieces.push(Value::from(text.get(begin..end).unwrap_or_default()));
+        }
+        begin = found.end();
+    }
+    if end < text.len() {
+        pieces.push(Value::from(text.get(begin..).unwrap_or_default()));
+    }
+    Ok(Value::from(pieces))
 }
 
 fn replace(args: &[Value]) -> anyhow::Result<Value> {
-    match args {
-        [text, pattern, Value::String(template)] => {
-            with_pattern("regex.replace", &[text.clone(), pattern.clone(), Value::from(expansion(template))], 1)
-        }
-        _ => Ok(Value::Undefined),
-    }
+    let [Value::String(text), pattern, Value::String(template)] = args else { return Ok(Value::Undefined) };
+    let Some(regex) = regex(pattern)? else { return Ok(Value::Undefined) };
+    Ok(Value::from(regex.replace_all(text, |found: &Captures<'_>| expanded(template, found)).into_owned()))
 }
 
-/// A template in the words of regorus: a dollar that is not before a name is a dollar.
-fn expansion(template: &str) -> String {
+/// A template with what groups hold in the place of `$1`, `$name` and `${name}`; `$$` is a dollar, and so is one before anything else.
+fn expanded(template: &str, found: &Captures<'_>) -> String {
     let is_name = |character: char| character == '_' || character.is_alphanumeric();
     let mut out = String::with_capacity(template.len());
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
-        rest = after;
-        let (name, length) = if let Some(braced) = after.strip_prefix('{') {
-            braced.split_once('}').map_or(("", 0), |(name, _)| (name, name.len() + 2))
-        } else {
-            let length = after.find(|character| !is_name(character)).unwrap_or(after.len());
-            (after.get(..length).unwrap_or_default(), length)
+        let (name, behind) = match after.strip_prefix('{') {
+            Some(braced) => braced.split_once('}').unwrap_or_default(),
+            None => after.split_at(after.find(|character| !is_name(character)).unwrap_or(after.len())),
         };
-        if let Some(after) = after.strip_prefix('$') {
-            out.push_str("$$");
-            rest = after;
+        rest = if let Some(after) = after.strip_prefix('$') {
+            out.push('$');
+            after
         } else if name.is_empty() || !name.chars().all(is_name) {
-            out.push_str("$$");
+            out.push('$');
+            after
         } else {
-            let piece = format!("${{{name}}}");
-            out.push_str(&piece);
-            rest = after.get(length..).unwrap_or_default();
-        }
+            let group = if name.bytes().all(|byte| byte.is_ascii_digit()) {
+                name.parse().ok().and_then(|n| found.get(n))
+            } else {
+                found.name(name)
+            };
+            out.push_str(group.map_or("", |group| group.as_str()));
+            behind
+        };
     }
     out + rest
 }
@@ -95,16 +154,36 @@ mod tests {
     #[test]
     fn a_dollar_without_a_name_is_a_dollar() {
         for (template, expected) in
-            [("$1x", "${1x}"), ("${1}x", "${1}x"), ("$", "$$"), ("$ 1", "$$ 1"), ("$$1", "$$1"), ("${a-b}", "$${a-b}"), ("${", "$${")]
+            [("$1x", ""), ("${1}x", "bx"), ("$", "$"), ("$ 1", "$ 1"), ("$$1", "$1"), ("${a-b}", "${a-b}"), ("${", "${"), ("$n-$1", "b-b")]
         {
-            assert_eq!(expansion(template), expected, "{template}");
+            let args = [Value::from("abc"), Value::from("a(?P<n>b)c"), Value::from(template)];
+            assert_eq!(replace(&args).unwrap(), Value::from(expected), "{template}");
         }
     }
 
     #[test]
     fn a_pattern_that_is_none_is_undefined() {
-        assert_eq!(with_pattern("regex.match", &[Value::from("["), Value::from("x")], 0).unwrap(), Value::Undefined);
-        assert!(with_pattern("regex.match", &[Value::from("\\B"), Value::from("x")], 0).is_err());
+        assert_eq!(matches(&[Value::from("["), Value::from("x")]).unwrap(), Value::Undefined);
+        assert!(matches(&[Value::from("\\B"), Value::from("x")]).is_err());
         assert_eq!(is_valid(&[Value::from("(?=a)")]).unwrap(), Value::Bool(false));
+    }
+
+    #[test]
+    fn a_pattern_that_grows_too_large_ends_the_evaluation() {
+        assert!(matches(&[Value::from(r"\pL{1000}"), Value::from("x")]).is_err());
+    }
+
+    #[test]
+    fn a_text_is_split_where_nothing_matches() {
+        for (pattern, text, expected) in [
+            ("a*", "", &[""][..]),
+            ("", "", &[]),
+            ("", "abc", &["a", "b", "c"]),
+            ("b*", "abc", &["a", "c"]),
+            (",", "a,,b,", &["a", "", "b", ""]),
+        ] {
+            let expected: Vec<Value> = expected.iter().map(|piece| Value::from(*piece)).collect();
+            assert_eq!(split(&[Value::from(pattern), Value::from(text)]).unwrap(), Value::from(expected), "{pattern} {text}");
+        }
     }
 }

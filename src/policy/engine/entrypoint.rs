@@ -8,9 +8,6 @@ use regorus::Value;
 
 use crate::model::{SystemRoleClaim, Verdict};
 
-/// What the entrypoint evaluates to.
-pub(in crate::policy) const RESULT: &str = "data.claviger_entrypoint.result";
-
 /// The package that login policies stand in.
 pub(in crate::policy) const PACKAGE: &str = "spacelift";
 
@@ -41,15 +38,6 @@ pub(in crate::policy) const RULES: [(&str, Shape); 10] = [
 
 pub(in crate::policy) fn shape(rule: &str) -> Option<Shape> {
     RULES.iter().find(|(name, _)| *name == rule).map(|(_, shape)| *shape)
-}
-
-/// The module that collects those of `rules` that count. Comprehensions, so that a rule without a value is an empty array and not the
-/// end of the whole answer.
-pub(in crate::policy) fn module(rules: &BTreeSet<String>) -> String {
-    let entry = |name: &str| format!("\"{name}\": [value | value := data.{PACKAGE}.{name}]");
-    let entries: Vec<String> = RULES.iter().filter(|(name, _)| rules.contains(*name)).map(|(name, _)| entry(name)).collect();
-    // An empty object literal and an empty set are written alike to some readers; the entry that is never asked for keeps them apart.
-    format!("package claviger_entrypoint\nresult := {{\"\": [], {}}}\n", entries.join(", "))
 }
 
 /// Reads what the entrypoint evaluated to.

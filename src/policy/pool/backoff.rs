@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::Answer;
 use crate::model::KeyId;
-use crate::policy::set::{Identity, Policy};
+use crate::policy::loaded::{Identity, Policy};
 use crate::policy::{PolicyError, PolicySet};
 
 /// How often in a row a policy may take too much before there is a pause.

@@ -28,7 +28,18 @@ pub(super) struct Job {
     /// Index of the policy that was found stuck: the thread may come back between the two, and go on to the next.
     stuck: AtomicUsize,
     priority: Mutex<Priority>,
+    /// Nobody, once there has been an answer, and for a comparison.
     asker: Mutex<Option<oneshot::Sender<Answer>>>,
+    purpose: Purpose,
+}
+
+/// What a job is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Somebody waits for the answer.
+    Answer,
+    /// The answer has been given, and is [compared](super::cross_check).
+    Compare,
 }
 
 /// How far a job has come.
@@ -60,6 +71,22 @@ impl Job {
 
     /// Of a question whose answer goes to `asker`.
     pub(super) fn new(asker: oneshot::Sender<Answer>) -> Self {
+        Self::with(Some(asker), Purpose::Answer)
+    }
+
+    /// Of a comparison with what the engine says of a policy, which the thread with this number has begun.
+    pub(super) fn comparison(policy: usize, me: Pid, now: Duration) -> Self {
+        let job = Self::with(None, Purpose::Compare);
+        job.start(me, now);
+        job.begin(policy, now);
+        job
+    }
+
+    pub(super) fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    fn with(asker: Option<oneshot::Sender<Answer>>, purpose: Purpose) -> Self {
         Self {
             state: AtomicU8::new(Self::WAITING),
             begun: AtomicU64::new(0),
@@ -67,7 +94,8 @@ impl Job {
             since: AtomicU64::new(0),
             stuck: AtomicUsize::new(0),
             priority: Mutex::default(),
-            asker: Mutex::new(Some(asker)),
+            asker: Mutex::new(asker),
+            purpose,
         }
     }
 

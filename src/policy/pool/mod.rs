@@ -6,8 +6,12 @@
 //! thread at most, however often it is loaded; and of texts there are as many as somebody has written and put in force. One that comes
 //! back costs its time limit each time: who asks for that again and again is [made to wait](backoff). And the priority of a thread that takes
 //! long is [lowered](job): others on the machine, the data plane first of all, go before it.
+//!
+//! When a thread has answered, it may have to ask the engine what the compiled form has said, see [`cross_check`]. Nobody waits for that; the
+//! thread is watched meanwhile as ever, and if it does not come back, the policy is not compared again until it has, and is asked as ever.
 
 mod backoff;
+pub(super) mod cross_check;
 mod job;
 pub(super) mod verdict_cache;
 mod watchdog;
@@ -20,13 +24,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
+use regorus::Value;
 use rustix::process::Pid;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use self::backoff::Backoff;
-use self::job::Job;
+use self::cross_check::Comparison;
+use self::job::{Job, Purpose};
 use self::watchdog::Watchdog;
-use super::set::{Identity, Policy};
+use super::loaded::{By, Identity, Policy};
 use super::{LoginInput, PolicyError, PolicySet};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{PolicyName, Verdict};
@@ -68,6 +74,8 @@ struct Pool {
     queue: Queue,
     watchdog: Watchdog,
     stuck: Stuck,
+    /// How often a policy's compiled form has been found to say something else than the engine.
+    disagreements: watch::Sender<u64>,
     clock: SystemClock,
 }
 
@@ -113,36 +121,37 @@ impl Queue {
     }
 }
 
-/// The policies that keep a thread busy which was abandoned.
+/// The policies that keep a thread busy which was abandoned, and what it was to do.
 #[derive(Debug, Default)]
 struct Stuck {
     /// Whether there is any, so that a question is not asked under a lock.
     any: AtomicBool,
-    policies: Mutex<Vec<Identity>>,
+    policies: Mutex<Vec<(Identity, Purpose)>>,
 }
 
 impl Stuck {
+    /// Whether an answer of the policy is still looked for.
     fn holds(&self, policy: &Policy) -> bool {
-        self.any.load(Ordering::Acquire) && self.list().contains(&policy.identity)
+        self.any.load(Ordering::Acquire) && self.list().contains(&(policy.identity, Purpose::Answer))
     }
 
     /// How many there are now.
-    fn add(&self, policy: &Policy) -> usize {
+    fn add(&self, policy: &Policy, purpose: Purpose) -> usize {
         let mut list = self.list();
-        list.push(policy.identity);
+        list.push((policy.identity, purpose));
         self.any.store(true, Ordering::Release);
         list.len()
     }
 
-    fn remove(&self, policy: &Policy) {
+    fn remove(&self, policy: &Policy, purpose: Purpose) {
         let mut list = self.list();
-        if let Some(place) = list.iter().position(|stuck| *stuck == policy.identity) {
+        if let Some(place) = list.iter().position(|stuck| *stuck == (policy.identity, purpose)) {
             list.swap_remove(place);
         }
         self.any.store(!list.is_empty(), Ordering::Release);
     }
 
-    fn list(&self) -> MutexGuard<'_, Vec<Identity>> {
+    fn list(&self) -> MutexGuard<'_, Vec<(Identity, Purpose)>> {
         self.policies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -154,14 +163,24 @@ struct Question {
     job: Arc<Job>,
 }
 
+/// What the compiled form has said of a question, and the engine is still to be asked.
+struct ToCompare {
+    /// The policy's index.
+    policy: usize,
+    said: Verdict,
+}
+
 impl Evaluator {
+    /// How many evaluations a process should have under way at once. Not one for each core: a thread that takes long is behind the others,
+    /// and on a machine of one core they would have to wait for it all the same. Each may take the memory limit, so not many more.
+    pub const AT_ONCE: usize = 4;
+
     /// Starts `threads` threads, at least one, and one that watches them.
     ///
     /// # Errors
     /// When the machine has no thread to give.
     pub fn start(threads: usize) -> io::Result<Self> {
-        let pool =
-            Arc::new(Pool { queue: Queue::default(), watchdog: Watchdog::default(), stuck: Stuck::default(), clock: SystemClock::start() });
+        let pool = Arc::new(Pool::new());
         // First of all, so that those that were started end if another cannot be.
         let evaluator = Self { owner: Arc::new(Owner { pool: Arc::clone(&pool), backoff: Backoff::default() }) };
         watchdog::start(&pool)?;
@@ -169,6 +188,13 @@ impl Evaluator {
             pool.spawn()?;
         }
         Ok(evaluator)
+    }
+
+    /// How often the compiled form of a policy has been found to say something else than the engine. When that is told, the policy says what
+    /// the engine says, and nothing here remembers what it said before.
+    #[must_use]
+    pub fn disagreements(&self) -> watch::Receiver<u64> {
+        self.owner.pool.disagreements.subscribe()
     }
 
     /// Asks every policy of the set, each by itself. Answers in the order of the policies' names.
@@ -203,6 +229,16 @@ impl Evaluator {
 }
 
 impl Pool {
+    fn new() -> Self {
+        Self {
+            queue: Queue::default(),
+            watchdog: Watchdog::default(),
+            stuck: Stuck::default(),
+            disagreements: watch::Sender::new(0),
+            clock: SystemClock::start(),
+        }
+    }
+
     fn now(&self) -> Duration {
         self.clock.monotonic()
     }
@@ -221,17 +257,24 @@ impl Pool {
         thread::Builder::new().name("policy".to_owned()).stack_size(STACK).spawn(work).map(drop)
     }
 
-    /// Takes the thread for lost, puts another in its place, and keeps its policy from being asked.
+    /// Takes the thread for lost, puts another in its place, and keeps its policy from being asked, or compared.
     fn abandon(self: &Arc<Self>, set: &PolicySet, job: &Job, index: usize) {
         let Some(policy) = set.policies().get(index) else { return };
         // Marked before the job is finished: the thread takes the mark away when it finds the job finished.
         job.note_stuck(index);
-        let lost = self.stuck.add(policy);
+        let lost = self.stuck.add(policy, job.purpose());
         if !job.finish() {
-            self.stuck.remove(policy);
+            self.stuck.remove(policy, job.purpose());
             return;
         }
-        tracing::error!(policy = %policy.name, "a policy keeps a thread busy long past its time limit; it is refused until the thread comes back");
+        match job.purpose() {
+            Purpose::Answer => {
+                tracing::error!(policy = %policy.name, "a policy keeps a thread busy long past its time limit; it is refused until the thread comes back");
+            }
+            Purpose::Compare => {
+                tracing::warn!(policy = %policy.name, "the engine keeps a thread busy long past its time limit; the policy's answers are not compared until the thread comes back");
+            }
+        }
         if lost > LOST_MAX {
             tracing::error!(lost, "too many threads are lost to policies; this one is not replaced");
         } else if let Err(error) = self.spawn() {
@@ -246,30 +289,45 @@ impl Pool {
         if !job.start(me, self.now()) {
             return true;
         }
-        let answer = catch_unwind(AssertUnwindSafe(|| self.ask_all(&set, &input, &job))).unwrap_or_else(|_| {
+        let (value, mut to_compare) = (OnceCell::new(), Vec::new());
+        let asked = || self.ask_all(&set, &input, &value, &job, &mut to_compare);
+        let answer = catch_unwind(AssertUnwindSafe(asked)).unwrap_or_else(|_| {
             let asked = set.policies().get(job.asked().0).or(set.policies().first());
             Err(asked.map_or(PolicyError::Overloaded, |policy| PolicyError::Failed(policy.name.clone(), "asking it panicked".to_owned())))
         });
+        let Some(mut stays) = self.finish(&set, &job) else { return false };
+        job.answer(answer);
+        if let Some(value) = value.get() {
+            for said in &to_compare {
+                // One that has been replaced ends, or each further job could have it replaced once more.
+                stays = stays && self.compare(me, &set, value, said);
+            }
+        }
+        stays
+    }
+
+    /// Finishes a job on its thread. Whether the thread stays one of the pool's; `None`: it was abandoned, and the job is finished.
+    fn finish(self: &Arc<Self>, set: &PolicySet, job: &Job) -> Option<bool> {
         let in_time = job.finish();
-        // One that was abandoned has been replaced already.
-        let replaced = job.release_thread()
-            && in_time
+        let has_low_priority = job.release_thread();
+        if !in_time {
+            // It has been replaced already.
+            if let Some(policy) = set.policies().get(job.stuck()) {
+                self.stuck.remove(policy, job.purpose());
+            }
+            return None;
+        }
+        let replaced = has_low_priority
             && self
                 .spawn()
                 .inspect_err(|error| {
                     tracing::warn!(%error, "a thread that asks policies goes on with low priority: there is none to take its place");
                 })
                 .is_ok();
-        if in_time {
-            job.answer(answer);
-        } else if let Some(policy) = set.policies().get(job.stuck()) {
-            self.stuck.remove(policy);
-        }
-        in_time && !replaced
+        Some(!replaced)
     }
 
-    fn ask_all(&self, set: &PolicySet, input: &LoginInput, job: &Job) -> Answer {
-        let value = OnceCell::new();
+    fn ask_all(&self, set: &PolicySet, input: &LoginInput, value: &OnceCell<Value>, job: &Job, to_compare: &mut Vec<ToCompare>) -> Answer {
         let mut verdicts = Vec::with_capacity(set.policies().len());
         for (index, policy) in set.policies().iter().enumerate() {
             let cache = policy.verdict_cache.as_ref();
@@ -277,9 +335,12 @@ impl Pool {
                 verdict
             } else {
                 job.begin(index, self.now());
-                let verdict = policy.ask(value.get_or_init(|| input.value()), || self.now())?;
+                let (verdict, by) = policy.ask(value.get_or_init(|| input.value()), || self.now())?;
+                if by == By::Compiled && policy.cross_check.is_due() {
+                    to_compare.push(ToCompare { policy: index, said: verdict.clone() });
+                }
                 if let Some(cache) = cache {
-                    cache.keep(input, &verdict);
+                    cache.keep(input, &verdict, || by == By::Engine || policy.cross_check.trusts_compiled());
                 }
                 verdict
             };
@@ -287,18 +348,43 @@ impl Pool {
         }
         Ok(verdicts)
     }
+
+    /// Asks the engine what the compiled form has said. `false` if this thread has been replaced meanwhile and must end.
+    fn compare(self: &Arc<Self>, me: Pid, set: &Arc<PolicySet>, input: &Value, ToCompare { policy: index, said }: &ToCompare) -> bool {
+        let Some(policy) = set.policies().get(*index).filter(|policy| policy.cross_check.begin()) else { return true };
+        let now = self.now();
+        let job = Arc::new(Job::comparison(*index, me, now));
+        self.watchdog.watch(Arc::clone(set), Arc::clone(&job), now);
+        let comparison = policy.compare(input, said, || self.now());
+        policy.cross_check.end();
+        let stays = self.finish(set, &job).unwrap_or(false);
+        match comparison {
+            Comparison::Same => {}
+            Comparison::Unknown => {
+                tracing::debug!(policy = %policy.name, "the engine passes a limit where the compiled form of the policy has an answer; the two are not compared");
+            }
+            Comparison::Different(differs) => {
+                if policy.leave_compiled() {
+                    tracing::error!(policy = %policy.name, differs, "the compiled form of a policy gave another answer than the engine; the engine alone is asked from now on, and everybody is decided about anew");
+                    self.disagreements.send_modify(|found| *found += 1);
+                }
+            }
+        }
+        stays
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{KeyRecord, Snapshot, Strategy};
-    use crate::policy::{PolicyLimits, PolicySource, SharedInput};
+    use crate::policy::{EvaluationSettings, PolicyLimits, PolicySource, SharedInput};
+
+    const LIMITS: PolicyLimits = PolicyLimits { time: Duration::from_secs(5), memory: 64 << 20 };
 
     fn load(name: &str, text: &str) -> Arc<PolicySet> {
-        let limits = PolicyLimits { time: Duration::from_secs(5), memory: 64 << 20 };
         let source = PolicySource { name: name.parse().unwrap(), file: None, text: text.into(), rego: None };
-        Arc::new(PolicySet::load(&[source], limits).unwrap())
+        Arc::new(PolicySet::load(&[source], LIMITS).unwrap())
     }
 
     fn question(login: &str) -> LoginInput {
@@ -381,5 +467,100 @@ mod tests {
         let outside = LoginInput { remote_ip: "192.0.2.1".parse().unwrap(), ..inside.clone() };
         assert!(evaluator.ask(set.clone(), inside).await.unwrap()[0].1.allow);
         assert!(!evaluator.ask(set, outside).await.unwrap()[0].1.allow);
+    }
+
+    /// What the engine takes for `deny` and the compiled form for `allow`, about the key alone.
+    fn mistranslated(compare_every: u32) -> Arc<PolicySet> {
+        let settings = EvaluationSettings { compare_every, ..LIMITS.into() };
+        Arc::new(PolicySet::mistranslated("deny if input.session.login == \"x\"", "allow if input.session.login == \"x\"", settings))
+    }
+
+    fn allows(answer: &Answer) -> bool {
+        let verdict = &answer.as_ref().unwrap()[0].1;
+        assert_ne!(verdict.allow, verdict.deny);
+        verdict.allow
+    }
+
+    #[tokio::test]
+    async fn a_compiled_form_that_says_something_else_than_the_engine_is_found_out_and_left() {
+        let (set, evaluator) = (mistranslated(1), Evaluator::start(1).unwrap());
+        let mut disagreements = evaluator.disagreements();
+        assert!(allows(&evaluator.ask(set.clone(), question("x")).await));
+        disagreements.changed().await.unwrap();
+        assert_eq!(*disagreements.borrow_and_update(), 1);
+        // The very question that there was an answer to, and others.
+        assert!(!allows(&evaluator.ask(set.clone(), question("x")).await));
+        assert!(!allows(&evaluator.ask(set.clone(), LoginInput { instance: "test".into(), ..question("x") }).await));
+        assert!(!disagreements.has_changed().unwrap());
+        // Loaded once more, it is trusted and compared once more.
+        assert!(allows(&evaluator.ask(mistranslated(1), question("x")).await));
+        disagreements.changed().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn nothing_is_compared_if_that_is_not_wanted() {
+        let (set, evaluator) = (mistranslated(0), Evaluator::start(1).unwrap());
+        for _ in 0..3 {
+            // Each is another question, which the one thread comes to when it is through with the one before.
+            assert!(allows(&evaluator.ask(set.clone(), question("x")).await));
+        }
+        assert!(!evaluator.disagreements().has_changed().unwrap());
+    }
+
+    #[test]
+    fn what_differs_is_logged_and_no_value_of_it() {
+        let settings = EvaluationSettings { compare_every: 1, ..LIMITS.into() };
+        let set = Arc::new(PolicySet::mistranslated("team contains \"SECRET\"", "allow := true", settings));
+        let (pool, value) = (Arc::new(Pool::new()), question("x").value());
+        let (said, _) = set.policies()[0].ask(&value, || pool.now()).unwrap();
+        let log = Log::default();
+        let lines = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || lines.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            for _ in 0..2 {
+                assert!(pool.compare(rustix::thread::gettid(), &set, &value, &ToCompare { policy: 0, said: said.clone() }));
+            }
+        });
+        let lines = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(lines.lines().count(), 1, "{lines}");
+        assert!(lines.contains("ERROR") && lines.contains("policy=mistranslated") && lines.contains("differs=\"allow, team\""), "{lines}");
+        assert!(!lines.contains("SECRET"), "{lines}");
+        assert_eq!(*pool.disagreements.borrow(), 1);
+    }
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(line)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_comparison_that_keeps_its_thread_busy_costs_one_thread_and_no_answer() {
+        let limits = PolicyLimits { time: Duration::from_millis(500), memory: usize::MAX };
+        let settings = EvaluationSettings { compare_every: 1, ..limits.into() };
+        // One step of the engine, over what holds a value many times that itself holds another two to the power of eighteen times.
+        let tower = (0..18).map(|n| format!("x{} := [x{n}, x{n}]\n", n + 1)).collect::<Vec<_>>().concat();
+        let many = ["x18"; 1000].join(", ");
+        let text = &format!(
+            "allow if {{\ninput.session.login == \"x\"\nx0 := [input.session.login]\n{tower}many := [{many}]\n\
+             count(many) == 1\ninput.request.remote_ip != \"\"\n}}"
+        );
+        let (set, evaluator) = (Arc::new(PolicySet::mistranslated(text, "allow := true", settings)), Evaluator::start(1).unwrap());
+        for _ in 0..3 {
+            assert!(allows(&evaluator.ask(set.clone(), question("x")).await));
+            // On the thread that takes the place of the busy one, as soon as that is noticed.
+            let other = load("other", "package spacelift\nallow if true\n");
+            let answered = async { while evaluator.ask(other.clone(), question("x")).await.is_err() {} };
+            tokio::time::timeout(Duration::from_mins(1), answered).await.unwrap();
+        }
+        assert!(!evaluator.disagreements().has_changed().unwrap());
+        assert_eq!(evaluator.owner.pool.stuck.list().len(), 1);
     }
 }

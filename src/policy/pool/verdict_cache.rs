@@ -48,8 +48,9 @@ impl VerdictCache {
         same.then(|| entry.verdict.clone())
     }
 
-    /// Keeps what was said, unless it is large.
-    pub(in crate::policy) fn keep(&self, input: &LoginInput, verdict: &Verdict) {
+    /// Keeps what was said, unless it is large, or was said by somebody who is not trusted any more: that is looked at when nobody can
+    /// [clear](Self::clear) the cache meanwhile.
+    pub(in crate::policy) fn keep(&self, input: &LoginInput, verdict: &Verdict, is_trusted: impl FnOnce() -> bool) {
         if weight(verdict) > LARGEST {
             return;
         }
@@ -61,12 +62,20 @@ impl VerdictCache {
             verdict: verdict.clone(),
         };
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_trusted() {
+            return;
+        }
         if places.is_empty() {
             places.resize_with(PLACES, || None);
         }
         if let Some(place) = place(input).and_then(|place| places.get_mut(place)) {
             *place = Some(entry);
         }
+    }
+
+    /// Forgets everything.
+    pub(in crate::policy) fn clear(&self) {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -88,11 +97,10 @@ fn place(input: &LoginInput) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use super::*;
     use crate::model::{KeyId, Snapshot, Strategy};
-    use crate::policy::{PolicySource, analysis, module};
+    use crate::policy::{analysis, syntax};
 
     fn question() -> LoginInput {
         let key = KeyRecord {
@@ -130,18 +138,29 @@ mod tests {
             Verdict { teams: (0..LARGEST).map(|n| n.to_string()).collect(), ..Verdict::default() },
         ];
         for verdict in &large {
-            cache.keep(&question, verdict);
+            cache.keep(&question, verdict, || true);
             assert_eq!(cache.verdict(&question), None);
         }
-        cache.keep(&question, &few);
+        cache.keep(&question, &few, || true);
         assert_eq!(cache.verdict(&question), Some(few));
+    }
+
+    #[test]
+    fn what_was_said_by_somebody_who_is_not_trusted_any_more_is_neither_found_nor_kept() {
+        let (cache, question, said) = (VerdictCache::default(), question(), Verdict::default());
+        cache.keep(&question, &said, || true);
+        assert_eq!(cache.verdict(&question), Some(said.clone()));
+        cache.clear();
+        assert_eq!(cache.verdict(&question), None);
+        cache.keep(&question, &said, || false);
+        assert_eq!(cache.verdict(&question), None);
     }
 
     fn alone(text: &str) -> bool {
         let text = format!("package spacelift\n{text}\n");
-        let source = PolicySource { name: "p".parse().unwrap(), file: None, text: text.into(), rego: None };
-        let parsed = module::parse(&source, Duration::from_secs(1)).unwrap_or_else(|fault| panic!("{fault}"));
-        analysis::depends(&parsed.module).on_the_key_alone()
+        let module = syntax::parse("p", &text, None).unwrap_or_else(|fault| panic!("{fault}"));
+        let program = syntax::lower::policy("p", &module).unwrap_or_else(|faults| panic!("{faults:?}"));
+        analysis::depends(&program).on_the_key_alone()
     }
 
     #[test]

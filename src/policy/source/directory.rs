@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use super::text;
 use crate::model::PolicyName;
 use crate::policy::PolicySource;
 use crate::policy::fault::{PolicyFault, Severity};
+use crate::policy::syntax;
 
 /// What a directory of policies holds.
 #[derive(Clone, Debug, Default)]
@@ -160,8 +160,8 @@ pub(in crate::policy) fn read(file: &Path) -> Result<PolicySource, PolicyFault> 
         return Err(fault("this is not a file".to_owned()));
     }
     let size = metadata.len();
-    if size > text::TEXT_MAX as u64 {
-        return Err(fault(format!("the file has {size} bytes; at most {} are taken", text::TEXT_MAX)));
+    if size > syntax::TEXT_MAX as u64 {
+        return Err(fault(format!("the file has {size} bytes; at most {} are taken", syntax::TEXT_MAX)));
     }
     let text = fs::read_to_string(file).map_err(|error| fault(format!("the file cannot be read: {error}")))?;
     Ok(PolicySource { name, file: Some(file.to_owned()), text: text.into(), rego: None })
@@ -186,7 +186,7 @@ mod tests {
     fn every_file_that_cannot_be_read_is_named_and_hides_no_other() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("binary.rego"), [0xff, 0xfe]).unwrap();
-        fs::write(dir.path().join("long.rego"), vec![b'#'; text::TEXT_MAX + 1]).unwrap();
+        fs::write(dir.path().join("long.rego"), vec![b'#'; syntax::TEXT_MAX + 1]).unwrap();
         fs::write(dir.path().join("sound.rego"), "package spacelift\n").unwrap();
         let faults = read_dir(dir.path()).unwrap_err();
         assert_eq!(faults.len(), 2);

@@ -1,4 +1,3 @@
 //! Where policies' texts come from, and what is looked at before one is parsed.
 
 pub(super) mod directory;
-pub(super) mod text;

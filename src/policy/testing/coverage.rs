@@ -3,15 +3,18 @@
 //! A rule counts as covered when its body has held in a test: that a test has looked at it and found that it does not hold shows
 //! nothing of what it gives.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use regorus::Engine;
-use regorus::unstable::Module;
+use regorus::Value;
 use serde::Serialize;
 
-use super::run::evaluate;
-use crate::policy::mark::{self, Mark, Recorder};
-use crate::policy::{PolicyLimits, PolicySource, module};
+use crate::policy::PolicySource;
+use crate::policy::compiled::{Observer, Place};
+use crate::policy::engine::entrypoint;
+use crate::policy::syntax::core::{Program, Stmt};
+use crate::policy::syntax::tree::Span;
+use crate::policy::trace;
 
 /// What the tests of a policy come to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -59,71 +62,63 @@ impl Rules {
     }
 }
 
-/// Lines of the policy, gathered over all tests.
+/// What the tests come to in a policy, gathered over all of them.
 #[derive(Default)]
-pub(super) struct Lines {
-    evaluated: BTreeSet<u32>,
-    passed_over: BTreeSet<u32>,
+pub(super) struct Seen {
+    held: RefCell<BTreeSet<Place>>,
+    /// Statements of the policy, by where they begin.
+    evaluated: RefCell<BTreeSet<(u32, u32)>>,
 }
 
-/// The tests once more, with a policy that tells what holds.
-pub(super) struct Measure {
-    engine: Engine,
-    /// The policy's text, with marks.
-    text: Box<str>,
-    recorder: Recorder,
-    marks: Vec<Mark>,
-    held: BTreeSet<usize>,
-}
-
-/// The policy with marks.
-pub(super) fn marked(policy: &PolicySource, parsed: &Module) -> (PolicySource, Vec<Mark>) {
-    let marked = mark::mark(parsed);
-    (PolicySource { text: marked.text.into(), rego: Some(module::version(parsed)), ..policy.clone() }, marked.marks)
-}
-
-/// The coverage of a policy without tests.
-pub(super) fn none(policy: &PolicySource, parsed: &Module) -> Coverage {
-    let (_, marks) = marked(policy, parsed);
-    coverage(policy, &marks, &BTreeSet::new(), &Lines::default())
-}
-
-impl Measure {
-    pub(super) fn new(mut engine: Engine, text: Box<str>, marks: Vec<Mark>) -> anyhow::Result<Self> {
-        let recorder = Recorder::default();
-        recorder.listen(&mut engine)?;
-        engine.set_enable_coverage(true);
-        Ok(Self { engine, text, recorder, marks, held: BTreeSet::new() })
+impl Observer for Seen {
+    fn looks(&self, _branch: Place, statement: &Span, _slots: &[Value]) {
+        self.evaluated.borrow_mut().insert(key(statement));
     }
 
-    /// Runs a test and notes what it comes to. How it ends has been found out without marks.
-    pub(super) fn take_in(&mut self, rule: &str, limits: PolicyLimits, lines: &mut Lines) {
-        let mut engine = self.engine.clone();
-        let _ = evaluate(&mut engine, rule.to_owned(), limits);
-        self.held.extend(self.recorder.take().into_iter().map(|(number, _, _)| number));
-        for file in engine.get_coverage_report().map(|report| report.files).unwrap_or_default() {
-            // Of the two modules the one with marks is the policy.
-            if *file.code == *self.text {
-                lines.evaluated.extend(file.covered);
-                lines.passed_over.extend(file.not_covered);
+    fn gives(&self, branch: Place, _steps: &[Value], _value: &Value) {
+        self.held.borrow_mut().insert(branch);
+    }
+}
+
+fn key(span: &Span) -> (u32, u32) {
+    (span.start, span.end)
+}
+
+impl Seen {
+    /// What it comes to for a policy that the program consists of, maybe with its tests.
+    pub(super) fn coverage(&self, policy: &PolicySource, place: &str, program: &Program) -> Coverage {
+        let (held, evaluated) = (self.held.borrow(), self.evaluated.borrow());
+        let marks = trace::marks(program, entrypoint::PACKAGE);
+        let never: Vec<Uncovered> = marks
+            .iter()
+            .filter(|mark| !mark.is_unconditional && !held.contains(&mark.at))
+            .map(|mark| Uncovered { line: mark.line, rule: mark.rule.clone() })
+            .collect();
+        let mut lines: BTreeSet<u32> = never.iter().map(|rule| rule.line).collect();
+        statements(program, &mut |statement| {
+            if *statement.span.source.name == *place && !evaluated.contains(&key(&statement.span)) {
+                lines.insert(statement.span.line);
             }
+        });
+        Coverage {
+            file: policy.place(),
+            rules: Rules { covered: marks.len() - never.len(), total: marks.len() },
+            uncovered_lines: lines.into_iter().collect(),
+            uncovered: never,
         }
     }
+}
 
-    pub(super) fn coverage(&self, policy: &PolicySource, lines: &Lines) -> Coverage {
-        coverage(policy, &self.marks, &self.held, lines)
+/// Every statement of a program's bodies, but for those of comprehensions.
+fn statements(program: &Program, see: &mut dyn FnMut(&Stmt)) {
+    let of_rules = program.rules.iter().flat_map(|rule| &rule.definitions);
+    let of_functions = program.functions.iter().flat_map(|function| &function.definitions);
+    for branch in of_rules.chain(of_functions).flat_map(|definition| &definition.branches) {
+        branch.body.iter().for_each(|statement| within(statement, see));
     }
 }
 
-fn coverage(policy: &PolicySource, marks: &[Mark], held: &BTreeSet<usize>, lines: &Lines) -> Coverage {
-    let never = |(number, mark): (usize, &Mark)| (!held.contains(&number)).then(|| Uncovered { line: mark.line, rule: mark.rule.clone() });
-    let uncovered: Vec<Uncovered> = marks.iter().enumerate().filter_map(never).collect();
-    let mut uncovered_lines: BTreeSet<u32> = lines.passed_over.difference(&lines.evaluated).copied().collect();
-    uncovered_lines.extend(uncovered.iter().map(|rule| rule.line));
-    Coverage {
-        file: policy.place(),
-        rules: Rules { covered: marks.len() - uncovered.len(), total: marks.len() },
-        uncovered_lines: uncovered_lines.into_iter().collect(),
-        uncovered,
-    }
+fn within(statement: &Stmt, see: &mut dyn FnMut(&Stmt)) {
+    see(statement);
+    statement.kind.body().iter().for_each(|statement| within(statement, see));
 }

@@ -1,23 +1,23 @@
 //! One file of tests, run with its policy.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
 use std::time::Duration;
 
-use regorus::{Engine, Value};
+use regorus::Value;
 
-use super::coverage::{self, Lines};
-use super::{Selection, TestOutcome, TestResult, TestRun, failing};
+use super::coverage::Seen;
+use super::failing::Watch;
+use super::{Selection, TestOutcome, TestResult, TestRun};
 use crate::clock::{Clock, SystemClock};
-use crate::policy::builtins::{self, budget};
-use crate::policy::check::{self, Findings};
+use crate::policy::compiled::{Bounds, Compiled, Observer, Print};
 use crate::policy::fault::PolicyFault;
-use crate::policy::source::text::Strings;
-use crate::policy::{PolicyLimits, PolicySource, module};
+use crate::policy::syntax::core::Program;
+use crate::policy::syntax::tree::{Module, Rule, RuleHead};
+use crate::policy::syntax::{self, lower};
+use crate::policy::trace::on_thread;
+use crate::policy::{PolicyLimits, PolicySource, lint, loaded};
 
-/// Stack of the thread that parses and runs: as deep as a policy's own.
-const STACK: usize = 256 * 1024 * 1024;
-/// The least time for a test: its first evaluation is the analysis of both modules, too.
+/// The least time for a test.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the tests of one file with the policy that they are about, in the order of the text. Without tests there is only the policy's
@@ -32,28 +32,16 @@ pub fn run(
     selection: &Selection,
 ) -> Result<TestRun, Vec<PolicyFault>> {
     let place = tests.unwrap_or(policy).place();
-    let broken = |reason: String| vec![PolicyFault::of(&place, reason)];
-    let (policy, tests, selection) = (policy.clone(), tests.cloned(), selection.clone());
-    let work = move || run_here(&policy, tests.as_ref(), limits, &selection);
-    let thread = thread::Builder::new().name("policy-test".to_owned()).stack_size(STACK).spawn(work);
-    match thread.map(thread::JoinHandle::join) {
-        Ok(Ok(results)) => results,
-        Ok(Err(_)) => Err(broken("the engine fails on it".to_owned())),
-        Err(error) => Err(broken(format!("no thread could be started to run it: {error}"))),
-    }
+    on_thread(|| run_here(policy, tests, limits, selection)).unwrap_or_else(|| Err(vec![PolicyFault::of(&place, "running it panics")]))
 }
 
-/// A policy and its tests, parsed and checked.
-pub(super) struct Pair<'s> {
-    pub(super) tests: &'s PolicySource,
-    /// Both modules, and the functions that they call.
-    pub(super) engine: Engine,
-    pub(super) module: regorus::unstable::Ref<regorus::unstable::Module>,
-    pub(super) limits: PolicyLimits,
-    /// Where the strings of the tests' text stand.
-    pub(super) strings: Strings,
-    policy: &'s PolicySource,
-    calls: Vec<&'s String>,
+/// A policy and its tests, lowered together.
+struct Pair<'s> {
+    tests: &'s PolicySource,
+    module: Module,
+    program: Program,
+    compiled: Compiled,
+    limits: PolicyLimits,
 }
 
 fn run_here(
@@ -62,124 +50,125 @@ fn run_here(
     limits: PolicyLimits,
     selection: &Selection,
 ) -> Result<TestRun, Vec<PolicyFault>> {
-    let parsed = module::parse(policy, limits.time).map_err(|fault| vec![fault]);
+    let place = policy.place();
+    let parse = |source: &PolicySource| syntax::parse(&source.place(), &source.text, source.rego).map_err(|fault| vec![fault]);
+    let seen = Seen::default();
     let Some(tests) = tests else {
-        let coverage = if selection.coverage { vec![coverage::none(policy, &parsed?.module)] } else { Vec::new() };
+        let program = parse(policy).and_then(|module| loaded::check(&place, &module))?;
+        let coverage = if selection.coverage { vec![seen.coverage(policy, &place, &program)] } else { Vec::new() };
         return Ok(TestRun { results: Vec::new(), coverage });
     };
+    let tests_name = tests.place();
     // A fault of the one must not hide those of the other.
-    let (policy_module, of_policy) = match parsed {
-        Ok(parsed) => (Some(parsed.module.clone()), check::policy(&policy.place(), &parsed.module)),
-        Err(faults) => (None, Findings { faults, ..Findings::default() }),
-    };
-    let (tests_module, of_tests) = match module::parse(tests, limits.time) {
-        Ok(parsed) => (Some(parsed.module.clone()), check::tests(&tests.place(), &parsed.module)),
-        Err(fault) => (None, Findings { faults: vec![fault], ..Findings::default() }),
-    };
-    let (Some(policy_module), Some(tests_module), [], []) = (policy_module, tests_module, &*of_policy.faults, &*of_tests.faults) else {
-        return Err(of_policy.faults.into_iter().chain(of_tests.faults).collect());
-    };
-    let of_both = check::tests_of(&tests.place(), &tests_module, &policy_module);
-    if !of_both.is_empty() {
-        return Err(of_both);
-    }
-    let calls: Vec<&String> = of_policy.calls.union(&of_tests.calls).collect();
-    let engine = with_functions(policy, tests, &calls, limits).map_err(|fault| vec![fault])?;
-
-    let measured = if selection.coverage {
-        let (marked, marks) = coverage::marked(policy, &policy_module);
-        let engine = with_functions(&marked, tests, &calls, limits).map_err(|fault| vec![fault])?;
-        Some((
-            coverage::Measure::new(engine, marked.text, marks)
-                .map_err(|error| vec![PolicyFault::of(&policy.place(), error.to_string())])?,
-            Lines::default(),
-        ))
-    } else {
-        None
-    };
-    let strings = Strings::of(tests_module.package.refr.span().source.get_contents());
-    let pair = Pair { tests, engine, module: tests_module, limits, strings, policy, calls };
-    Ok(pair.run(selection, measured))
-}
-
-/// An engine with both modules, and the functions that they call.
-fn with_functions(policy: &PolicySource, tests: &PolicySource, calls: &[&String], limits: PolicyLimits) -> Result<Engine, PolicyFault> {
-    let mut engine = module::parse(policy, limits.time)?.engine;
-    module::parse_into(&mut engine, tests)?;
-    for name in calls {
-        // Regorus keeps what is printed by itself.
-        if *name != "print" {
-            builtins::add(&mut engine, name).map_err(|error| PolicyFault::of(&tests.place(), error.to_string()))?;
+    let (policy_module, module) = match (parse(policy), parse(tests)) {
+        (Ok(policy), Ok(tests)) => (policy, tests),
+        (Ok(policy), Err(faults)) => return Err(loaded::check(&place, &policy).err().into_iter().flatten().chain(faults).collect()),
+        (Err(mut faults), tests) => {
+            match tests {
+                Ok(module) => faults.extend(lint::faults_of_tests(&tests_name, &module)),
+                Err(found) => faults.extend(found),
+            }
+            return Err(faults);
         }
-    }
-    Ok(engine)
+    };
+    let mut faults = lint::faults(&place, &policy_module);
+    faults.extend(lint::faults_of_tests(&tests.place(), &module));
+    let lowered = lower::with_tests((&place, &policy_module), (&tests.place(), &module));
+    let program = match lowered {
+        Ok(program) if faults.is_empty() => program,
+        lowered => {
+            let told: Vec<(String, u32, u32)> = faults.iter().map(|fault| (fault.policy.clone(), fault.line, fault.column)).collect();
+            let is_new = |fault: &PolicyFault| !told.contains(&(fault.policy.clone(), fault.line, fault.column));
+            faults.extend(lowered.err().into_iter().flatten().filter(is_new));
+            return Err(faults);
+        }
+    };
+    let compiled = Compiled::of(&program);
+    let pair = Pair { tests, module, program, compiled, limits };
+    let results = pair.run(selection, selection.coverage.then_some(&seen));
+    let coverage = if selection.coverage { vec![seen.coverage(policy, &place, &pair.program)] } else { Vec::new() };
+    Ok(TestRun { results, coverage })
 }
 
 impl Pair<'_> {
-    /// The engine with another text in the tests' place.
-    pub(super) fn rebuilt(&self, tests: &PolicySource) -> Option<Engine> {
-        with_functions(self.policy, tests, &self.calls, self.limits).ok()
-    }
-
-    fn run(&self, selection: &Selection, mut measured: Option<(coverage::Measure, Lines)>) -> TestRun {
+    fn run(&self, selection: &Selection, seen: Option<&Seen>) -> Vec<TestResult> {
         let clock = SystemClock::start();
         let package = self.module.package.refr.span().text();
         let file = self.tests.place();
         let mut results = Vec::new();
-        for (name, line) in failing::rules(&self.module) {
+        for (name, line) in rules(&self.module) {
             let is_test = name.starts_with("test_");
             if !is_test && !name.starts_with("todo_test_") {
                 continue;
             }
-            let full = format!("{package}.{name}");
-            if selection.only.as_ref().is_some_and(|only| !only.is_match(&full)) {
+            if selection.only.as_ref().is_some_and(|only| !only.is_match(&format!("{package}.{name}"))) {
                 continue;
             }
             let begun = clock.now().monotonic;
             let (outcome, prints) = if is_test { self.outcome(&name) } else { (TestOutcome::Skipped, Vec::new()) };
             let took = clock.now().monotonic.saturating_sub(begun);
-            if is_test && let Some((measure, lines)) = &mut measured {
-                measure.take_in(&format!("data.{full}"), self.limits, lines);
+            if is_test && let Some(seen) = seen {
+                // Once more: how it ends has been found out unwatched.
+                drop(self.value(&name, Some(seen)));
             }
             results.push(TestResult { file: file.clone(), name, line, outcome, prints, took });
         }
-        let coverage = measured.map(|(measure, lines)| measure.coverage(self.policy, &lines)).into_iter().collect();
-        TestRun { results, coverage }
+        results
     }
 
     fn outcome(&self, name: &str) -> (TestOutcome, Vec<String>) {
-        let package = self.module.package.refr.span().text();
-        let mut engine = self.engine.clone();
-        let value = evaluate(&mut engine, format!("data.{package}.{name}"), self.limits);
-        let prints = engine.take_prints().unwrap_or_default();
+        let (value, prints) = self.value(name, None);
         let outcome = match value {
             Err(message) => TestOutcome::Broken { message },
             Ok(Value::Bool(true)) => TestOutcome::Passed,
-            Ok(_) => TestOutcome::Failed { at: failing::find(self, name) },
+            Ok(_) => {
+                let rule = self.program.rules.iter().position(|rule| rule.path == self.path(name));
+                let watch = rule.map(|rule| Watch::of(&self.program, rule));
+                if let Some(watch) = &watch {
+                    drop(self.value(name, Some(watch)));
+                }
+                TestOutcome::Failed { at: watch.and_then(|watch| watch.failing()) }
+            }
         };
-        (outcome, prints)
+        let shown = |print: &Print| format!("{}:{}: {}", print.place.source.name, print.place.line, print.text);
+        (outcome, prints.iter().map(shown).collect())
+    }
+
+    fn path(&self, name: &str) -> Vec<Box<str>> {
+        let package = syntax::walk::path(&self.module.package.refr).unwrap_or_default();
+        package.into_iter().chain([name]).map(Box::from).collect()
+    }
+
+    /// The value of a rule, or in words why it has none; and what it printed.
+    fn value(&self, name: &str, watcher: Option<&dyn Observer>) -> (Result<Value, String>, Vec<Print>) {
+        let clock = SystemClock::start();
+        let (begun, time) = (clock.now().monotonic, self.limits.time.max(PATIENCE));
+        let time_is_up = || clock.now().monotonic.saturating_sub(begun) > time;
+        let bounds = Bounds { memory: self.limits.memory, time_is_up: &time_is_up };
+        match catch_unwind(AssertUnwindSafe(|| self.compiled.rule(&self.path(name), bounds, watcher))) {
+            Ok((Ok(value), prints)) => (Ok(value), prints),
+            Ok((Err(failure), prints)) => {
+                let told = match &failure.place {
+                    Some(span) => format!("{}:{}:{}: {failure}", span.source.name, span.line, span.col),
+                    None => failure.to_string(),
+                };
+                (Err(told), prints)
+            }
+            Err(_) => (Err("the evaluation panicked".to_owned()), Vec::new()),
+        }
     }
 }
 
-/// The value of a rule, or in words why it has none.
-pub(super) fn evaluate(engine: &mut Engine, rule: String, limits: PolicyLimits) -> Result<Value, String> {
-    budget::start(limits.memory);
-    engine.set_execution_timer_config(module::timer(limits.time.max(PATIENCE)));
-    engine.set_input(Value::new_object());
-    match catch_unwind(AssertUnwindSafe(|| engine.eval_rule(rule))) {
-        _ if budget::was_exceeded() => Err("it took more memory than it may".to_owned()),
-        Err(_) => Err("the engine panicked".to_owned()),
-        Ok(Err(error)) => Err(told(&error)),
-        Ok(Ok(value)) => Ok(value),
+/// Every rule of a module that has a body, each name once, in the order of the text.
+fn rules(module: &Module) -> Vec<(String, u32)> {
+    let mut rules: Vec<(String, u32)> = Vec::new();
+    for rule in &module.policy {
+        let Rule::Spec { span, head, .. } = rule.as_ref() else { continue };
+        let (RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. } | RuleHead::Func { refr, .. }) = head;
+        let name = refr.span().text().to_owned();
+        if !rules.iter().any(|(known, _)| *known == name) {
+            rules.push((name, span.line));
+        }
     }
-}
-
-/// An error of the engine, with its place.
-fn told(error: &anyhow::Error) -> String {
-    let reason = PolicyFault::of_engine("", "", error).reason;
-    let text = format!("{error:#}");
-    match text.lines().find_map(|line| line.strip_prefix("--> ")) {
-        Some(place) => format!("{place}: {reason}"),
-        None => reason,
-    }
+    rules
 }

@@ -6,6 +6,9 @@
 use super::{StoreError, conflict};
 use crate::model::{KEY_LENGTH, KEY_PREFIX, KeyId, KeyName, LoginPolicy, Mutation, NewKey, PlainKey, Space, Subject};
 
+/// What stands before a key's id where keys are told apart as actors: in tokens, in the audit, and in what policies are asked with.
+const ACTOR_PREFIX: &str = "api::";
+
 /// Refuses a mutation that would write down what must not stand there. No refusal repeats the text.
 pub(super) fn check(mutation: &Mutation) -> Result<(), StoreError> {
     if let Some((what, _)) = texts(mutation).into_iter().find(|(_, text)| holds_key(text)) {
@@ -14,6 +17,9 @@ pub(super) fn check(mutation: &Mutation) -> Result<(), StoreError> {
     match named(mutation) {
         Some(name) if name.as_str().starts_with(KEY_PREFIX) => {
             conflict(format!("a key's name may not begin with {KEY_PREFIX}: it would look like the text of a key"))
+        }
+        Some(name) if name.as_str().to_ascii_lowercase().starts_with(ACTOR_PREFIX) => {
+            conflict(format!("a key's name may not begin with {ACTOR_PREFIX}: a policy could take it for the actor that another key is"))
         }
         Some(name) if name.as_str().to_ascii_lowercase().parse::<KeyId>().is_ok() => {
             conflict("a key's name may not be a ULID: it could be taken for the id of another key".to_owned())

@@ -1,0 +1,213 @@
+//! What statements do with values, and what terms may be.
+
+use super::source::Source;
+use super::walk::Walk;
+use crate::policy::syntax::core::{Stmt, StmtKind, Target, Term};
+use crate::policy::syntax::tree::BoolOp;
+
+use regorus::Value;
+
+impl<'p> Walk<'p> {
+    pub(super) fn body(&mut self, body: &'p [Stmt]) {
+        for statement in body {
+            self.statement(&statement.kind);
+        }
+    }
+
+    fn statement(&mut self, kind: &'p StmtKind) {
+        match kind {
+            // Whether it holds tells nothing of an address, a time or a document: there is always one, and it is never false. Neither does
+            // it tell whether it is an array.
+            StmtKind::Holds(term) | StmtKind::IsArray(term, _) => {
+                self.term(term);
+            }
+            StmtKind::Bind(slot, Term::At(of, key)) if matches!(**key, Term::Const(_)) && !self.is_used(*slot) => {
+                // As of a pattern with `_` in it. The hour, the minute or the second is always there.
+                let whole = self.term(of);
+                self.at(whole.without(Source::CLOCK), key);
+                self.bind(*slot, Source::OTHER);
+            }
+            StmtKind::Bind(slot, term) => {
+                let value = self.term(term);
+                self.bind(*slot, value);
+            }
+            StmtKind::Equal(one, other) => {
+                let (one, other) = (self.term(one), self.term(other));
+                self.uses.equal(one, other);
+            }
+            StmtKind::IsObject(term, keys) => {
+                let whole = self.term(term);
+                for key in keys.iter().filter(|key| !matches!(key, Term::Const(_))) {
+                    // The fields of a document have the same names in every request; which of them this is, is another matter.
+                    let keys = self.uses.read(whole).keys();
+                    let key = self.term(key);
+                    self.uses.equal(key, keys);
+                }
+            }
+            StmtKind::Each { of, key, item } => self.each(of, *key, *item),
+            StmtKind::Not(body) => self.body(body),
+            StmtKind::Every { of, key, item, body } => {
+                self.each(of, *key, *item);
+                self.body(body);
+            }
+            StmtKind::With { replaced, body } => {
+                for (target, value) in replaced {
+                    self.part(value);
+                    self.uses.obscure |= !leaves_the_request(target);
+                }
+                self.body(body);
+            }
+        }
+    }
+
+    fn each(&mut self, of: &'p Term, key: Option<usize>, item: Option<usize>) {
+        let of = self.part(of);
+        if let Some(key) = key {
+            self.bind(key, of.keys());
+        }
+        if let Some(item) = item {
+            self.bind(item, of.items());
+        }
+    }
+
+    /// What a term may be, where it becomes a part of something, or is looked into.
+    pub(super) fn part(&mut self, term: &'p Term) -> Source {
+        let whole = self.term(term);
+        self.uses.read(whole)
+    }
+
+    fn all_parts(&mut self, terms: &[&'p Term]) -> Source {
+        terms.iter().fold(Source::default(), |made, term| made | self.part(term))
+    }
+
+    /// What a term may be.
+    pub(super) fn term(&mut self, term: &'p Term) -> Source {
+        match term {
+            Term::Const(value) => {
+                self.constant(value);
+                Source::LITERAL
+            }
+            Term::Input => Source::INPUT,
+            Term::Extent(path) => self.document(path),
+            Term::Slot(slot) => self.slot(*slot),
+            Term::Rule(number) => self.rule(*number),
+            Term::At(of, key) => {
+                let whole = self.term(of);
+                self.at(whole, key)
+            }
+            Term::Call(name, arguments) => self.call(name, arguments),
+            Term::Function(number, arguments) => self.function(*number, arguments),
+            Term::Array(_) | Term::Set(_) | Term::Object(_) => Source::LITERAL | self.all_parts(&term.parts()),
+            Term::Compare(op, sides) => {
+                let (one, other) = (self.term(&sides.0), self.term(&sides.1));
+                match op {
+                    BoolOp::Eq | BoolOp::Ne => self.uses.equal(one, other),
+                    BoolOp::Lt | BoolOp::Le | BoolOp::Ge | BoolOp::Gt => self.uses.order(one, other),
+                }
+                Source::LITERAL
+            }
+            Term::In(key, sides) => {
+                let of = self.part(&sides.1);
+                if let Some(key) = key {
+                    let key = self.term(key);
+                    self.uses.equal(key, of.keys());
+                }
+                let item = self.term(&sides.0);
+                self.uses.equal(item, of.items());
+                Source::LITERAL
+            }
+            Term::Sets(_, sides) => self.part(&sides.0) | self.part(&sides.1),
+            // Also one set without another's items.
+            Term::Arithmetic(_, sides) => self.part(&sides.0) | self.part(&sides.1) | Source::NUMBER,
+            Term::Collect(comprehension) => {
+                self.body(&comprehension.body);
+                // Empty, it is none of its parts.
+                Source::LITERAL | self.all_parts(&term.parts())
+            }
+            Term::Template(_) => {
+                self.all_parts(&term.parts());
+                Source::OTHER
+            }
+            Term::Named(_) => {
+                self.uses.obscure = true;
+                Source::OTHER
+            }
+        }
+    }
+
+    fn constant(&mut self, value: &'p Value) {
+        match value {
+            Value::String(text) => self.uses.text(text),
+            Value::Number(_) => self.uses.number(value),
+            Value::Array(items) => items.iter().for_each(|item| self.constant(item)),
+            Value::Set(items) => items.iter().for_each(|item| self.constant(item)),
+            Value::Object(fields) => fields.iter().for_each(|(key, item)| {
+                self.constant(key);
+                self.constant(item);
+            }),
+            Value::Null | Value::Bool(_) | Value::Undefined => {}
+        }
+    }
+
+    /// An item of what a value may be. An item of a set, or a field of an object, is found by being equal to the key; an array's is found by
+    /// its number.
+    fn at(&mut self, whole: Source, key: &'p Term) -> Source {
+        match key {
+            Term::Const(Value::String(name)) => self.field(whole, name),
+            // Nothing that varies is a key of anything.
+            Term::Const(key) => {
+                if whole.may_be(Source::CLOCK) {
+                    let part = key.as_u64().ok().and_then(|part| usize::try_from(part).ok());
+                    self.uses.clock_part(part.unwrap_or(usize::MAX));
+                }
+                let rest = if whole.may_be(Source::CLOCK) { whole.without(Source::CLOCK) | Source::OTHER } else { whole };
+                self.uses.read(rest).items()
+            }
+            key => {
+                let items = self.uses.read(whole);
+                let key = self.term(key);
+                self.uses.equal(key, items.keys());
+                items.items()
+            }
+        }
+    }
+
+    /// What stands in a field whose name is known.
+    pub(super) fn field(&mut self, whole: Source, name: &str) -> Source {
+        let documents = Source::INPUT | Source::REQUEST | Source::SESSION;
+        let mut found = self.uses.read(whole.without(documents)).items();
+        for (document, fields) in DOCUMENTS {
+            if whole.may_be(document) {
+                found |= known(fields, name);
+            }
+        }
+        found
+    }
+}
+
+/// Whether `with` puts something in the place of a field of the key or the snapshot: that is the same for all requests of one class,
+/// and no constant is ever taken from there. An address or a time that is another one for a statement, and so can be compared with the
+/// request's own, is not followed; neither is another rule or function in the place of one.
+fn leaves_the_request(target: &Target) -> bool {
+    let Target::Input(path) = target else { return false };
+    let mut replaced = Source::INPUT;
+    for name in path {
+        // Beyond a field that varies, too, there is nothing to follow: what stood there is gone.
+        let Some((_, fields)) = DOCUMENTS.iter().find(|(document, _)| *document == replaced) else { break };
+        replaced = known(fields, name);
+    }
+    replaced == Source::OTHER
+}
+
+/// What stands in a field of a document.
+fn known(fields: &[(&str, Source)], name: &str) -> Source {
+    fields.iter().find(|(field, _)| *field == name).map_or(Source::OTHER, |(_, source)| *source)
+}
+
+/// The fields that differ between the requests of one key, and the way to them. All else in `input` tells of the key or the snapshot,
+/// and an answer is remembered for these as they were.
+const DOCUMENTS: [(Source, &[(&str, Source)]); 3] = [
+    (Source::INPUT, &[("request", Source::REQUEST), ("session", Source::SESSION)]),
+    (Source::REQUEST, &[("remote_ip", Source::ADDRESS), ("timestamp_ns", Source::TIME)]),
+    (Source::SESSION, &[("creator_ip", Source::ADDRESS)]),
+];

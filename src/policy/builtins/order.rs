@@ -1,0 +1,158 @@
+//! The order of values: `null`, `false`, `true`, numbers, strings, arrays, objects, sets.
+//!
+//! Regorus puts sets before objects, and keeps its own collections in that order. What a policy can see of an order is OPA's: which of two
+//! values is less, which comes first when a collection is sorted, written out or gone through.
+
+use std::cmp::Ordering;
+
+use regorus::Value;
+
+/// Arrays item by item, objects key by key with the keys' values, sets item by item; where one ends first, it is less.
+pub(in crate::policy) fn compare(one: &Value, other: &Value) -> Ordering {
+    match (one, other) {
+        (Value::Array(ones), Value::Array(others)) => all(ones.iter(), others.iter(), compare),
+        (Value::Set(ones), Value::Set(others)) => all(items(ones.iter_sorted()), items(others.iter_sorted()), compare),
+        (Value::Object(ones), Value::Object(others)) => {
+            all(entries(ones.iter_sorted()), entries(others.iter_sorted()), |(key, value), (other_key, other_value)| {
+                compare(key, other_key).then_with(|| compare(value, other_value))
+            })
+        }
+        (Value::Object(_), Value::Set(_)) => Ordering::Less,
+        (Value::Set(_), Value::Object(_)) => Ordering::Greater,
+        _ => one.cmp(other),
+    }
+}
+
+/// A set's items in their order, made of them in regorus'.
+pub(in crate::policy) fn items<'a, I>(set: I) -> Ordered<I>
+where
+    I: DoubleEndedIterator<Item = &'a Value> + ExactSizeIterator + Clone,
+{
+    // What has no parts is in order, and stands before whatever has.
+    if set.clone().next_back().is_none_or(|last| !has_parts(last)) {
+        return Ordered::AsItIs(set);
+    }
+    let mut items: Vec<&Value> = set.collect();
+    items.sort_by(|one, other| compare(one, other));
+    Ordered::Sorted(items.into_iter())
+}
+
+/// An object's keys in their order, each with its value, made of them in regorus'.
+pub(in crate::policy) fn entries<'a, I>(object: I) -> Ordered<I>
+where
+    I: DoubleEndedIterator<Item = (&'a Value, &'a Value)> + ExactSizeIterator + Clone,
+{
+    if object.clone().next_back().is_none_or(|(last, _)| !has_parts(last)) {
+        return Ordered::AsItIs(object);
+    }
+    let mut entries: Vec<_> = object.collect();
+    entries.sort_by(|(one, _), (other, _)| compare(one, other));
+    Ordered::Sorted(entries.into_iter())
+}
+
+/// A collection in OPA's order. Nearly all are so as they are, and need no list of what is in them.
+pub(in crate::policy) enum Ordered<I: Iterator> {
+    AsItIs(I),
+    Sorted(std::vec::IntoIter<I::Item>),
+}
+
+impl<I: ExactSizeIterator> Iterator for Ordered<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        match self {
+            Self::AsItIs(items) => items.next(),
+            Self::Sorted(items) => items.next(),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self {
+            Self::AsItIs(items) => items.size_hint(),
+            Self::Sorted(items) => items.size_hint(),
+        }
+    }
+}
+
+impl<I: ExactSizeIterator> ExactSizeIterator for Ordered<I> {}
+
+fn has_parts(value: &Value) -> bool {
+    matches!(value, Value::Array(_) | Value::Set(_) | Value::Object(_))
+}
+
+fn all<T>(
+    ones: impl ExactSizeIterator<Item = T>,
+    others: impl ExactSizeIterator<Item = T>,
+    compare: impl Fn(T, T) -> Ordering,
+) -> Ordering {
+    let lengths = ones.len().cmp(&others.len());
+    ones.zip(others).map(|(one, other)| compare(one, other)).find(|order| order.is_ne()).unwrap_or(lengths)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    fn set(items: &[Value]) -> Value {
+        Value::from(items.iter().cloned().collect::<BTreeSet<_>>())
+    }
+
+    fn object(fields: &[(Value, Value)]) -> Value {
+        Value::from(fields.iter().cloned().collect::<BTreeMap<_, _>>())
+    }
+
+    #[test]
+    fn values_are_in_opas_order() {
+        let (a, b, one, two) = (Value::from("a"), Value::from("b"), Value::from(1), Value::from(2));
+        let in_order = [
+            Value::Null,
+            Value::from(false),
+            Value::from(true),
+            Value::from(-1),
+            Value::from(1.5),
+            two.clone(),
+            Value::from("B"),
+            a.clone(),
+            Value::from(vec![]),
+            Value::from(vec![one.clone()]),
+            Value::from(vec![one.clone(), two.clone()]),
+            Value::from(vec![two.clone()]),
+            Value::from(vec![object(&[])]),
+            Value::from(vec![set(&[])]),
+            object(&[]),
+            object(&[(a.clone(), one.clone())]),
+            object(&[(a.clone(), one.clone()), (b.clone(), two.clone())]),
+            object(&[(a.clone(), object(&[]))]),
+            object(&[(a.clone(), set(&[]))]),
+            object(&[(b, one.clone())]),
+            object(&[(object(&[]), one.clone()), (set(&[]), one.clone())]),
+            object(&[(set(&[]), one.clone())]),
+            set(&[]),
+            set(std::slice::from_ref(&one)),
+            set(&[one, two.clone()]),
+            set(&[two]),
+            set(&[object(&[])]),
+            set(&[object(&[]), set(&[])]),
+            set(&[set(&[])]),
+        ];
+        for (place, value) in in_order.iter().enumerate() {
+            for (other_place, other) in in_order.iter().enumerate() {
+                assert_eq!(compare(value, other), place.cmp(&other_place), "{value} {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn collections_are_gone_through_in_opas_order() {
+        let (plain, odd) = (object(&[]), set(&[]));
+        let both = set(&[plain.clone(), odd.clone(), Value::from("x")]);
+        assert_eq!(items(both.as_set().unwrap().iter_sorted()).collect::<Vec<_>>(), [&Value::from("x"), &plain, &odd]);
+        let keys = object(&[(plain.clone(), Value::from(1)), (odd.clone(), Value::from(2))]);
+        assert_eq!(
+            entries(keys.as_object().unwrap().iter_sorted()).collect::<Vec<_>>(),
+            [(&plain, &Value::from(1)), (&odd, &Value::from(2))]
+        );
+    }
+}

@@ -1,0 +1,226 @@
+//! Terms: what they come to.
+
+#![expect(clippy::unused_self, reason = "it is asked of the evaluation like all others")]
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use regorus::Value;
+
+use super::failure::{Conflict, Evaluated, Failure, What};
+use super::gather::{Collected, charge};
+use super::solve::Flow;
+use super::term::{Comprehension, Term};
+use super::value::{UNDEFINED, at, compare, count, holds, quotient};
+use super::world::{Frame, World};
+use crate::policy::builtins::{Callable, operators};
+use crate::policy::syntax::core::Target;
+use crate::policy::syntax::tree::{ArithOp, BinOp};
+
+const NOTHING: Cow<'static, Value> = Cow::Borrowed(&UNDEFINED);
+
+impl<'w> World<'w> {
+    /// A term's value; undefined if any part of it is.
+    pub(super) fn eval(&self, term: &'w Term, frame: &mut Frame) -> Evaluated<Cow<'w, Value>> {
+        match term {
+            Term::Const(value) => Ok(Cow::Borrowed(value)),
+            Term::Input(number) => Ok(Cow::Borrowed(self.input(*number))),
+            Term::Slot(slot) => Ok(frame.slots.get(*slot).cloned().map_or(NOTHING, Cow::Owned)),
+            Term::Rule(number) => self.rule(*number),
+            Term::Document(number) => self.numbered(*number),
+            Term::At(of) => self.run.within(|| self.item(&of.0, &of.1, frame)),
+            made => self.run.within(|| self.make(made, frame)),
+        }
+    }
+
+    /// An item of an item of …
+    fn item(&self, of: &'w Term, steps: &'w [Term], frame: &mut Frame) -> Evaluated<Cow<'w, Value>> {
+        // What is at a key need not be what fails at another.
+        if let Term::Rule(_) | Term::Document(_) = of {
+            let Some(keys) = self.all(steps, frame)? else { return Ok(NOTHING) };
+            return match of {
+                Term::Rule(number) => self.rule_at(*number, &keys),
+                Term::Document(number) => self.document_at(*number, &keys),
+                _ => Ok(NOTHING),
+            };
+        }
+        let mut value = self.eval(of, frame)?;
+        for step in steps {
+            let key = self.eval(step, frame)?;
+            value = match value {
+                Cow::Borrowed(value) => Cow::Borrowed(at(value, &key)),
+                Cow::Owned(value) => Cow::Owned(at(&value, &key).clone()),
+            };
+        }
+        Ok(value)
+    }
+
+    /// A value that is not there yet.
+    fn make(&self, term: &'w Term, frame: &mut Frame) -> Evaluated<Cow<'w, Value>> {
+        let value = match term {
+            Term::Call(call) => match self.all(&call.arguments, frame)? {
+                Some(arguments) => self.call(&call.name, call.function.as_ref(), &arguments)?,
+                None => return Ok(NOTHING),
+            },
+            Term::Function(number, arguments) => match self.all(arguments, frame)? {
+                Some(arguments) => self.function(*number, arguments)?,
+                None => return Ok(NOTHING),
+            },
+            Term::Array(items) => match self.put_together(items, frame)? {
+                Some(items) => Value::from(items),
+                None => return Ok(NOTHING),
+            },
+            Term::Set(items) => match self.put_together(items, frame)? {
+                Some(items) => Value::from(items.into_iter().collect::<BTreeSet<_>>()),
+                None => return Ok(NOTHING),
+            },
+            Term::Object(fields) => return self.object(fields, frame),
+            Term::Compare(op, sides) => match self.both(&sides.0, &sides.1, frame)? {
+                Some((one, other)) => Value::Bool(compare(*op, &one, &other)),
+                None => return Ok(NOTHING),
+            },
+            Term::In(key, sides) => return self.is_in(key.as_deref(), sides, frame),
+            Term::Sets(op, sides) => match self.both(&sides.0, &sides.1, frame)? {
+                Some((one, other)) => self.operated(
+                    &one,
+                    &other,
+                    match op {
+                        BinOp::Union => operators::union,
+                        BinOp::Intersection => operators::intersection,
+                    },
+                )?,
+                None => return Ok(NOTHING),
+            },
+            Term::Arithmetic(op, sides) => match self.both(&sides.0, &sides.1, frame)? {
+                Some((one, other)) => self.operated(
+                    &one,
+                    &other,
+                    match op {
+                        ArithOp::Add => operators::plus,
+                        ArithOp::Sub => operators::minus,
+                        ArithOp::Mul => operators::times,
+                        ArithOp::Div => quotient,
+                        ArithOp::Mod => operators::remainder,
+                    },
+                )?,
+                None => return Ok(NOTHING),
+            },
+            Term::Collect(comprehension) => self.collect(comprehension, frame)?,
+            Term::Template(parts) => match self.all(parts, frame)? {
+                Some(parts) => match <[String; 1]>::try_from(self.texts(&parts, "")?) {
+                    Ok([text]) => Value::from(text),
+                    Err(_) => return Err(Failure::conflict(Conflict::Template)),
+                },
+                None => return Ok(NOTHING),
+            },
+            Term::Const(_) | Term::Input(_) | Term::Slot(_) | Term::Rule(_) | Term::Document(_) | Term::At(_) | Term::Named(_) => {
+                Value::Undefined
+            }
+        };
+        Ok(Cow::Owned(value))
+    }
+
+    /// The values of all terms; `None` if one is undefined.
+    pub(super) fn all(&self, terms: &'w [Term], frame: &mut Frame) -> Evaluated<Option<Vec<Value>>> {
+        let mut values = Vec::with_capacity(terms.len());
+        for term in terms {
+            match self.eval(term, frame)?.into_owned() {
+                Value::Undefined => return Ok(None),
+                value => values.push(value),
+            }
+        }
+        Ok(Some(values))
+    }
+
+    /// The same, of what is put into a collection.
+    fn put_together(&self, terms: &'w [Term], frame: &mut Frame) -> Evaluated<Option<Vec<Value>>> {
+        let Some(values) = self.all(terms, frame)? else { return Ok(None) };
+        values.iter().try_for_each(charge)?;
+        Ok(Some(values))
+    }
+
+    pub(super) fn both(&self, one: &'w Term, other: &'w Term, frame: &mut Frame) -> Evaluated<Option<(Cow<'w, Value>, Cow<'w, Value>)>> {
+        let one = self.eval(one, frame)?;
+        if *one == Value::Undefined {
+            return Ok(None);
+        }
+        let other = self.eval(other, frame)?;
+        Ok((*other != Value::Undefined).then_some((one, other)))
+    }
+
+    fn object(&self, fields: &'w [(Term, Term)], frame: &mut Frame) -> Evaluated<Cow<'w, Value>> {
+        let mut made = BTreeMap::new();
+        for (key, value) in fields {
+            let Some((key, value)) = self.both(key, value, frame)? else { return Ok(NOTHING) };
+            charge(&key)?;
+            charge(&value)?;
+            made.insert(key.into_owned(), value.into_owned());
+        }
+        Ok(Cow::Owned(Value::from(made)))
+    }
+
+    fn is_in(&self, key: Option<&'w Term>, sides: &'w (Term, Term), frame: &mut Frame) -> Evaluated<Cow<'w, Value>> {
+        let key = match key {
+            Some(key) => match self.eval(key, frame)? {
+                key if *key == Value::Undefined => return Ok(NOTHING),
+                key => Some(key),
+            },
+            None => None,
+        };
+        let Some((item, of)) = self.both(&sides.0, &sides.1, frame)? else { return Ok(NOTHING) };
+        Ok(Cow::Owned(Value::Bool(holds(&of, key.as_deref(), &item))))
+    }
+
+    /// What an operator makes of two values.
+    fn operated(&self, one: &Value, other: &Value, operator: fn(&Value, &Value) -> anyhow::Result<Value>) -> Evaluated<Value> {
+        for _ in 0..(count(one) + count(other)) / 64 {
+            self.run.step()?;
+        }
+        let value = operator(one, other).map_err(|error| Failure::of_builtin(&error))?;
+        // A number of 64 bits takes nothing of its own, and is made and forgotten a million times in a second.
+        if !matches!(&value, Value::Number(number) if number.as_i64().is_some()) {
+            charge(&value)?;
+        }
+        Ok(value)
+    }
+
+    fn collect(&self, comprehension: &'w Comprehension, frame: &mut Frame) -> Evaluated<Value> {
+        let Comprehension { kind, key, item, body } = comprehension;
+        let mut collected = Collected::new(*kind);
+        self.solve(body, frame, &mut |frame| {
+            let key = match key {
+                Some(key) => self.eval(key, frame)?.into_owned(),
+                None => Value::Null,
+            };
+            let item = self.eval(item, frame)?.into_owned();
+            if key != Value::Undefined && item != Value::Undefined {
+                collected.take(key, item)?;
+            }
+            Ok(Flow::On)
+        })?;
+        Ok(collected.value())
+    }
+
+    fn call(&self, name: &str, function: Option<&Callable>, arguments: &[Value]) -> Evaluated<Value> {
+        self.run.step()?;
+        match self.mock(|target| matches!(target, Target::Builtin(replaced) if **replaced == *name)) {
+            Some(mock) => self.mocked(mock, arguments.to_vec()),
+            None => self.builtin(name, function, arguments),
+        }
+    }
+
+    fn function(&self, number: usize, arguments: Vec<Value>) -> Evaluated<Value> {
+        self.run.step()?;
+        match self.mock(|target| *target == Target::Function(number)) {
+            Some(mock) => self.mocked(mock, arguments),
+            None => self.apply(number, arguments),
+        }
+    }
+
+    pub(super) fn builtin(&self, name: &str, function: Option<&Callable>, arguments: &[Value]) -> Evaluated<Value> {
+        match function {
+            Some(function) => function.call(arguments).map_err(|error| Failure::of_builtin(&error)),
+            None => Err(Failure::of(What::Builtin(format!("there is no function `{name}`")))),
+        }
+    }
+}

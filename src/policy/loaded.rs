@@ -1,0 +1,277 @@
+//! One policy, checked and compiled: what it is asked by.
+
+use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use regorus::Value;
+
+use super::analysis::{self, Depends};
+use super::compiled::{Bounds, Compiled, Failure, Limit, Observer, What};
+use super::engine::{Engine, Stopped};
+use super::fault::PolicyFault;
+use super::pool::cross_check::{self, Comparison, CrossCheck, When};
+use super::pool::verdict_cache::VerdictCache;
+use super::syntax::core::Program;
+use super::syntax::tree::Module;
+use super::syntax::{self, lower};
+use super::{EvaluationSettings, PolicyError, PolicyLimits, PolicySource, input, lint};
+use crate::clock::{Clock, SystemClock};
+use crate::config::PolicyEvaluator;
+use crate::model::{PolicyName, Verdict};
+
+/// One policy, ready to be asked.
+pub(super) struct Policy {
+    pub(super) name: PolicyName,
+    /// What it was loaded from.
+    pub(super) source: PolicySource,
+    /// What messages call it.
+    pub(super) place: String,
+    /// For what is told of it.
+    pub(super) module: Module,
+    pub(super) program: Arc<Program>,
+    compiled: Compiled,
+    /// Made when it is first needed: most policies are never asked of it.
+    engine: OnceLock<Result<Engine, Stopped>>,
+    pub(super) settings: EvaluationSettings,
+    /// The same for the same text, in whatever set and under whatever name.
+    pub(super) identity: Identity,
+    /// What its answers depend on.
+    pub(super) depends: Depends,
+    /// What it has said of keys, if they depend on nothing else.
+    pub(super) verdict_cache: Option<VerdictCache>,
+    /// Whether the compiled form is to be trusted.
+    pub(super) cross_check: CrossCheck,
+}
+
+/// Who gave a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    Engine,
+    /// The compiled form alone.
+    Compiled,
+}
+
+/// Stands for a policy's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Identity(u64);
+
+impl Identity {
+    pub(super) fn of(source: &PolicySource) -> Self {
+        let mut hasher = DefaultHasher::new();
+        source.text.hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+/// The least time for the evaluations that a policy is tried with.
+const TRIAL_LIMIT: Duration = Duration::from_secs(5);
+
+/// The most for each of the others: what takes longer is not known to be wrong.
+const SAMPLE_LIMIT: Duration = Duration::from_millis(20);
+
+/// Loads one policy on this thread, which should have a large stack.
+pub(super) fn load(source: &PolicySource, settings: EvaluationSettings) -> Result<Policy, Vec<PolicyFault>> {
+    let place = source.place();
+    let module = syntax::parse(&place, &source.text, source.rego).map_err(|fault| vec![fault])?;
+    let program = check(&place, &module)?;
+    let compiled = Compiled::of(&program);
+    let depends = analysis::depends(&program);
+    let policy = Policy {
+        name: source.name.clone(),
+        source: source.clone(),
+        verdict_cache: depends.on_the_key_alone().then(VerdictCache::default),
+        place,
+        module,
+        program: Arc::new(program),
+        compiled,
+        engine: OnceLock::new(),
+        cross_check: CrossCheck::new(When::one_in(settings.compare_every)),
+        settings,
+        identity: Identity::of(source),
+        depends,
+    };
+    policy.try_out()?;
+    Ok(policy)
+}
+
+/// What is wrong with a module: what its author is told of the text, and what OPA's compiler would have against it.
+pub(super) fn check(place: &str, module: &Module) -> Result<Program, Vec<PolicyFault>> {
+    let mut faults = lint::faults(place, module);
+    match lower::policy(place, module) {
+        Ok(program) if faults.is_empty() => return Ok(program),
+        Ok(_) => {}
+        // What is said of the text is said in better words.
+        Err(found) => {
+            let told: Vec<(u32, u32)> = faults.iter().map(|fault| (fault.line, fault.column)).collect();
+            faults.extend(found.into_iter().filter(|fault| !told.contains(&(fault.line, fault.column))));
+        }
+    }
+    faults.sort_by(|one, other| (one.line, one.column, &one.reason).cmp(&(other.line, other.column, &other.reason)));
+    Err(faults)
+}
+
+impl Policy {
+    /// Asks about a few inputs that could come. A rule that counts and gives what nobody can read, or an evaluation that takes too much,
+    /// would refuse whoever is asked about: that is found out now.
+    fn try_out(&self) -> Result<(), Vec<PolicyFault>> {
+        let (clock, time) = (SystemClock::start(), self.settings.limits.time.max(TRIAL_LIMIT));
+        for (number, (sample, described)) in input::samples().into_iter().enumerate() {
+            // What takes too much for any key is refused; what does for some is stopped when it is asked.
+            let is_for_any = number == 0;
+            let time = if is_for_any { time } else { self.settings.limits.time.min(SAMPLE_LIMIT) };
+            let begun = clock.now().monotonic;
+            let time_is_up = || clock.now().monotonic.saturating_sub(begun) > time;
+            let bounds = Bounds { memory: self.settings.limits.memory, time_is_up: &time_is_up };
+            let asked = catch_unwind(AssertUnwindSafe(|| self.compiled.ask(&sample, bounds, None)));
+            let failure = match asked {
+                Ok(Ok(_)) => continue,
+                Ok(Err(failure)) => failure,
+                Err(_) => return Err(vec![PolicyFault::of(&self.place, "evaluating it panics")]),
+            };
+            // What fails for a key of which nothing is known fails for what stands in the text.
+            let is_refused = match failure.what {
+                What::Verdict(_) => true,
+                What::Limit(_) | What::Conflict(_) | What::Builtin(_) => is_for_any,
+            };
+            if !is_refused {
+                continue;
+            }
+            let mut reason = failure.to_string();
+            if matches!(failure.what, What::Verdict(_)) {
+                let _ = write!(reason, ", where {described} asks");
+            }
+            let fault = match &failure.place {
+                Some(span) => PolicyFault::at_span(&self.place, span, reason),
+                None => PolicyFault::of(&self.place, reason),
+            };
+            return Err(vec![fault]);
+        }
+        if self.settings.evaluator == PolicyEvaluator::Regorus {
+            self.engine().as_ref().map_err(|stopped| vec![PolicyFault::of(&self.place, stopped.clone().of(&self.name).to_string())])?;
+        }
+        Ok(())
+    }
+
+    /// Evaluates the policy on this thread, which should have a large stack. Whoever wants to know what it says asks here.
+    ///
+    /// # Errors
+    /// Where there is no answer; the caller must refuse.
+    pub(super) fn ask(&self, input: &Value, now: impl Fn() -> Duration) -> Result<(Verdict, By), PolicyError> {
+        if self.settings.evaluator == PolicyEvaluator::Regorus || !self.cross_check.trusts_compiled() {
+            return self.ask_engine(input.clone(), now).map(|verdict| (verdict, By::Engine));
+        }
+        let said = self.ask_compiled(input, &now, None);
+        match self.cross_check.when() {
+            When::After(_) | When::Never => said.map(|verdict| (verdict, By::Compiled)),
+            // The engine has the same limits, and no more time is left.
+            When::Before => match said {
+                Err(limit @ (PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_))) => Err(limit),
+                said => self.compared(said, self.ask_engine(input.clone(), now)).map(|verdict| (verdict, By::Engine)),
+            },
+        }
+    }
+
+    /// What both say, if they say the same.
+    fn compared(&self, compiled: Result<Verdict, PolicyError>, engine: Result<Verdict, PolicyError>) -> Result<Verdict, PolicyError> {
+        let differs = |what: &str| PolicyError::Failed(self.name.clone(), format!("the engine says something else: {what}"));
+        match (compiled, engine) {
+            // The engine is slower, and takes more.
+            (said, Err(PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_))) => said,
+            (Ok(said), Ok(decided)) => match cross_check::compare(&said, &decided) {
+                Comparison::Same | Comparison::Unknown => Ok(decided),
+                Comparison::Different(what) => Err(differs(&what)),
+            },
+            (Err(failed), Err(_)) => Err(failed),
+            (Ok(_), Err(failed)) => Err(differs(&failed.to_string())),
+            (Err(failed), Ok(_)) => Err(differs(&format!("it answers, and does not end: {failed}"))),
+        }
+    }
+
+    /// Asks the engine, on a thread like that, what the compiled form has said.
+    pub(super) fn compare(&self, input: &Value, said: &Verdict, now: impl Fn() -> Duration) -> Comparison {
+        match self.ask_engine(input.clone(), now) {
+            Ok(decided) => cross_check::compare(said, &decided),
+            Err(PolicyError::Failed(..)) => Comparison::Different("the engine has no answer".to_owned()),
+            // With a limit that the compiled form keeps, and the engine does not.
+            Err(PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_) | PolicyError::Paused(..) | PolicyError::Overloaded) => {
+                Comparison::Unknown
+            }
+        }
+    }
+
+    /// Leaves the compiled form, and forgets what it has said. Whether that is new.
+    pub(super) fn leave_compiled(&self) -> bool {
+        let is_new = self.cross_check.distrust();
+        if let Some(cache) = &self.verdict_cache {
+            cache.clear();
+        }
+        is_new
+    }
+
+    /// What the compiled policy says, watched if somebody wants to know why.
+    pub(super) fn ask_compiled(
+        &self,
+        input: &Value,
+        now: &impl Fn() -> Duration,
+        watcher: Option<&dyn Observer>,
+    ) -> Result<Verdict, PolicyError> {
+        let PolicyLimits { time, memory } = self.settings.limits;
+        let begun = now();
+        let time_is_up = || now().saturating_sub(begun) > time;
+        let bounds = Bounds { memory, time_is_up: &time_is_up };
+        match catch_unwind(AssertUnwindSafe(|| self.compiled.ask(input, bounds, watcher))) {
+            Ok(Ok(_)) if time_is_up() => Err(PolicyError::TimeLimit(self.name.clone())),
+            Ok(Ok(verdict)) => Ok(verdict),
+            Ok(Err(failure)) => Err(self.failed(&failure)),
+            Err(_) => Err(PolicyError::Failed(self.name.clone(), "the evaluation panicked".to_owned())),
+        }
+    }
+
+    fn failed(&self, failure: &Failure) -> PolicyError {
+        let name = self.name.clone();
+        match &failure.what {
+            What::Limit(Limit::Time) => PolicyError::TimeLimit(name),
+            What::Limit(Limit::Memory) => PolicyError::MemoryLimit(name),
+            What::Limit(Limit::Depth) | What::Conflict(_) | What::Builtin(_) | What::Verdict(_) => {
+                let reason = match &failure.place {
+                    Some(span) => format!("line {}, column {}: {failure}", span.line, span.col),
+                    None => failure.to_string(),
+                };
+                PolicyError::Failed(name, reason)
+            }
+        }
+    }
+
+    /// What regorus says.
+    pub(super) fn ask_engine(&self, input: Value, now: impl Fn() -> Duration) -> Result<Verdict, PolicyError> {
+        match self.engine() {
+            Ok(engine) => engine.ask(input, now).map_err(|stopped| stopped.of(&self.name)),
+            Err(stopped) => Err(stopped.clone().of(&self.name)),
+        }
+    }
+
+    fn engine(&self) -> &Result<Engine, Stopped> {
+        self.engine.get_or_init(|| Engine::of(&self.program, self.settings.limits))
+    }
+
+    pub(super) fn limits(&self) -> PolicyLimits {
+        self.settings.limits
+    }
+}
+
+#[cfg(test)]
+impl Policy {
+    /// A policy whose compiled form is that of another text: what a mistake in it would be.
+    pub(super) fn mistranslated(text: &str, as_if: &str, settings: EvaluationSettings) -> Self {
+        let load = |text: &str| {
+            let text = format!("package spacelift\n{text}\n").into();
+            let source = PolicySource { name: "mistranslated".parse().unwrap(), file: None, text, rego: None };
+            load(&source, settings).unwrap_or_else(|faults| panic!("{}", faults[0]))
+        };
+        let when = std::num::NonZeroU32::new(settings.compare_every).map_or(When::Never, When::After);
+        Self { compiled: load(as_if).compiled, cross_check: CrossCheck::new(when), ..load(text) }
+    }
+}

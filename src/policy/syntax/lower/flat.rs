@@ -1,0 +1,204 @@
+//! Between the author's tree and the lowered one: names resolved, calls taken out of each other, statements not yet in order.
+
+#![expect(clippy::needless_for_each, reason = "each arm is one expression")]
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use regorus::Value;
+
+use super::super::core::{Collection, Target};
+use super::super::tree::{ArithOp, BinOp, BoolOp, Span};
+
+/// A variable of a definition.
+pub(super) type Var = usize;
+
+pub(super) type Vars = BTreeSet<Var>;
+
+#[derive(Clone, Debug)]
+pub(super) enum Flat {
+    Const(Value),
+    Var(Var),
+    Ref(Box<Head>, Vec<Self>),
+    Array(Vec<Self>),
+    Set(Vec<Self>),
+    Object(Vec<(Self, Self)>),
+    Collect(Rc<Collect>),
+    /// A function, in the place of another one.
+    Named(Box<str>),
+}
+
+/// What a reference begins with.
+#[derive(Clone, Debug)]
+pub(super) enum Head {
+    Input,
+    Data,
+    Var(Var),
+    Term(Flat),
+}
+
+/// A comprehension.
+#[derive(Debug)]
+pub(super) struct Collect {
+    pub(super) kind: Collection,
+    pub(super) key: Option<Flat>,
+    pub(super) item: Flat,
+    pub(super) body: Vec<Expr>,
+}
+
+/// One expression of a body.
+#[derive(Clone, Debug)]
+pub(super) struct Expr {
+    /// The statement that it comes from.
+    pub(super) span: Span,
+    pub(super) negated: bool,
+    pub(super) what: What,
+    pub(super) with: Rc<[(Target, Flat)]>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    Term(Flat),
+    Equal(Flat, Flat),
+    Call {
+        callee: Callee,
+        args: Vec<Flat>,
+        out: Option<Flat>,
+    },
+    Every {
+        key: Option<Var>,
+        item: Option<Var>,
+        domain: Flat,
+        body: Rc<Vec<Expr>>,
+    },
+    /// A `not` that nothing is taken out of, with the variables of ours in it: what `import future.keywords.not` makes of one.
+    Not {
+        body: Rc<Vec<Expr>>,
+        own: Rc<Vars>,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Callee {
+    Builtin(Box<str>),
+    Function(usize),
+    Compare(BoolOp),
+    Arithmetic(ArithOp),
+    Sets(BinOp),
+    /// Of an item and a collection.
+    Member,
+    /// Of a key, an item and a collection.
+    MemberAt,
+    Template,
+}
+
+impl Flat {
+    /// Whether it has to be evaluated to know that it is defined.
+    pub(super) fn requires_evaluation(&self) -> bool {
+        match self {
+            Self::Const(_) | Self::Var(_) | Self::Named(_) => false,
+            Self::Ref(..) | Self::Collect(_) => true,
+            Self::Array(items) | Self::Set(items) => items.iter().any(Self::requires_evaluation),
+            Self::Object(fields) => fields.iter().any(|(key, value)| key.requires_evaluation() || value.requires_evaluation()),
+        }
+    }
+
+    /// Its variables, those of comprehensions left out.
+    pub(super) fn vars(&self, found: &mut Vars) {
+        match self {
+            Self::Const(_) | Self::Collect(_) | Self::Named(_) => {}
+            Self::Var(var) => drop(found.insert(*var)),
+            Self::Ref(head, steps) => {
+                head.vars(found);
+                steps.iter().for_each(|step| step.vars(found));
+            }
+            Self::Array(items) | Self::Set(items) => items.iter().for_each(|item| item.vars(found)),
+            Self::Object(fields) => fields.iter().for_each(|(key, value)| {
+                key.vars(found);
+                value.vars(found);
+            }),
+        }
+    }
+
+    /// The variables of its comprehensions, however deep.
+    pub(super) fn closed_over(&self, found: &mut Vars) {
+        match self {
+            Self::Const(_) | Self::Var(_) | Self::Named(_) => {}
+            Self::Collect(collect) => {
+                for part in collect.key.iter().chain([&collect.item]) {
+                    part.vars(found);
+                    part.closed_over(found);
+                }
+                all_vars(&collect.body, found);
+            }
+            Self::Ref(head, steps) => {
+                if let Head::Term(term) = head.as_ref() {
+                    term.closed_over(found);
+                }
+                steps.iter().for_each(|step| step.closed_over(found));
+            }
+            Self::Array(items) | Self::Set(items) => items.iter().for_each(|item| item.closed_over(found)),
+            Self::Object(fields) => fields.iter().for_each(|(key, value)| {
+                key.closed_over(found);
+                value.closed_over(found);
+            }),
+        }
+    }
+}
+
+impl Head {
+    pub(super) fn vars(&self, found: &mut Vars) {
+        match self {
+            Self::Input | Self::Data => {}
+            Self::Var(var) => drop(found.insert(*var)),
+            Self::Term(term) => term.vars(found),
+        }
+    }
+}
+
+/// Every variable of a body, those of comprehensions included.
+fn all_vars(body: &[Expr], found: &mut Vars) {
+    for expr in body {
+        expr.vars(found);
+        expr.closed_over(found);
+    }
+}
+
+impl Expr {
+    /// The terms that stand in it directly.
+    pub(super) fn terms(&self) -> Vec<&Flat> {
+        let mut terms: Vec<&Flat> = match &self.what {
+            What::Term(term) => vec![term],
+            What::Equal(one, other) => vec![one, other],
+            What::Call { args, out, .. } => args.iter().chain(out).collect(),
+            What::Every { domain, .. } => vec![domain],
+            What::Not { .. } => Vec::new(),
+        };
+        terms.extend(self.with.iter().map(|(_, value)| value));
+        terms
+    }
+
+    /// Its variables, those of comprehensions and of the body of an `every` left out.
+    pub(super) fn vars(&self, found: &mut Vars) {
+        self.terms().into_iter().for_each(|term| term.vars(found));
+        if let What::Not { body, own } = &self.what {
+            let mut within = Vars::new();
+            body.iter().for_each(|expr| expr.vars(&mut within));
+            found.extend(within.difference(own));
+        }
+    }
+
+    /// The variables of its comprehensions, and of the body of an `every`.
+    pub(super) fn closed_over(&self, found: &mut Vars) {
+        self.terms().into_iter().for_each(|term| term.closed_over(found));
+        match &self.what {
+            What::Every { body, .. } => all_vars(body, found),
+            What::Not { body, own } => {
+                let mut within = Vars::new();
+                body.iter().for_each(|expr| expr.closed_over(&mut within));
+                found.extend(within.difference(own));
+            }
+            What::Term(_) | What::Equal(..) | What::Call { .. } => {}
+        }
+    }
+}

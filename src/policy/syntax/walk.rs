@@ -1,0 +1,237 @@
+//! Ways through an author's tree.
+
+use super::tree::{AssignOp, Expr, Literal, LiteralStmt, Query, Span, TemplatePart};
+
+/// One step of a reference: `.name`, `["name"]`, or `[index]`.
+#[derive(Clone, Copy)]
+pub(in crate::policy) enum Step<'a> {
+    Name(&'a str),
+    Index(&'a Expr),
+}
+
+/// A variable's name.
+pub(in crate::policy) fn var(expr: &Expr) -> Option<&str> {
+    if let Expr::Var { span, .. } = expr { Some(span.text()) } else { None }
+}
+
+/// Takes a reference apart: what it begins with, and its steps. Anything else is itself, without steps.
+pub(in crate::policy) fn unfold(mut expr: &Expr) -> (&Expr, Vec<Step<'_>>) {
+    let mut steps = Vec::new();
+    loop {
+        match expr {
+            Expr::RefDot { refr, field, .. } => {
+                steps.push(Step::Name(field.text()));
+                expr = refr;
+            }
+            Expr::RefBrack { refr, index, .. } => {
+                steps.push(literal_text(index).map_or(Step::Index(index), Step::Name));
+                expr = refr;
+            }
+            other => {
+                steps.reverse();
+                return (other, steps);
+            }
+        }
+    }
+}
+
+/// Where the steps of a reference stand.
+pub(in crate::policy) fn step_spans(mut expr: &Expr) -> Vec<&Span> {
+    let mut spans = Vec::new();
+    loop {
+        match expr {
+            Expr::RefDot { refr, field, .. } => {
+                spans.push(field);
+                expr = refr;
+            }
+            Expr::RefBrack { refr, index, .. } => {
+                spans.push(index.span());
+                expr = refr;
+            }
+            _ => {
+                spans.reverse();
+                return spans;
+            }
+        }
+    }
+}
+
+/// One step of a rule's head.
+#[derive(Clone, Copy)]
+pub(in crate::policy) enum HeadStep<'a> {
+    /// `.name`
+    Field(&'a Span),
+    /// `["name"]`, `[index]`, or the key that is put into a set.
+    Expr(&'a Expr),
+}
+
+impl HeadStep<'_> {
+    /// Whether it is written out.
+    pub(in crate::policy) fn is_fixed(&self) -> bool {
+        match self {
+            Self::Field(_) => true,
+            Self::Expr(expr) => literal_text(expr).is_some(),
+        }
+    }
+}
+
+/// The steps of a rule's head.
+pub(in crate::policy) fn head_steps(mut refr: &Expr) -> Vec<HeadStep<'_>> {
+    let mut steps = Vec::new();
+    loop {
+        match refr {
+            Expr::RefDot { refr: inner, field, .. } => {
+                steps.push(HeadStep::Field(field));
+                refr = inner;
+            }
+            Expr::RefBrack { refr: inner, index, .. } => {
+                steps.push(HeadStep::Expr(index));
+                refr = inner;
+            }
+            _ => {
+                steps.reverse();
+                return steps;
+            }
+        }
+    }
+}
+
+/// The text of a string literal.
+pub(in crate::policy) fn literal_text(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::String { value, .. } | Expr::RawString { value, .. } => value.as_string().ok().map(AsRef::as_ref),
+        _ => None,
+    }
+}
+
+/// The names of a reference that has no other steps: `input.session.login`.
+pub(in crate::policy) fn path(expr: &Expr) -> Option<Vec<&str>> {
+    let (root, steps) = unfold(expr);
+    let names = steps.into_iter().map(|step| if let Step::Name(name) = step { Some(name) } else { None });
+    std::iter::once(var(root)).chain(names).collect()
+}
+
+/// The expressions directly in one, those of its query left out. Of a call: its arguments. Of a reference: its indices, and what it
+/// begins with if that is not a variable, so that a reference is seen once and as a whole.
+pub(in crate::policy) fn parts(expr: &Expr) -> Vec<&Expr> {
+    match expr {
+        Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. } | Expr::Var { .. } => {
+            Vec::new()
+        }
+        Expr::Template { parts, .. } => {
+            parts.iter().filter_map(|part| if let TemplatePart::Expr(expr) = part { Some(expr.as_ref()) } else { None }).collect()
+        }
+        Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().map(AsRef::as_ref).collect(),
+        Expr::Object { fields, .. } => fields.iter().flat_map(|(_, key, value)| [key.as_ref(), value.as_ref()]).collect(),
+        Expr::ArrayCompr { term, .. } | Expr::SetCompr { term, .. } => vec![term],
+        Expr::ObjectCompr { key, value, .. } => vec![key, value],
+        Expr::Call { params, .. } => params.iter().map(AsRef::as_ref).collect(),
+        Expr::UnaryExpr { expr, .. } => vec![expr],
+        Expr::RefDot { .. } | Expr::RefBrack { .. } => {
+            let (root, steps) = unfold(expr);
+            let indices = steps.into_iter().filter_map(|step| if let Step::Index(index) = step { Some(index) } else { None });
+            Some(root).filter(|root| var(root).is_none()).into_iter().chain(indices).collect()
+        }
+        Expr::BinExpr { lhs, rhs, .. }
+        | Expr::BoolExpr { lhs, rhs, .. }
+        | Expr::ArithExpr { lhs, rhs, .. }
+        | Expr::AssignExpr { lhs, rhs, .. } => vec![lhs, rhs],
+        Expr::Membership { key, value, collection, .. } => key.iter().chain([value, collection]).map(AsRef::as_ref).collect(),
+    }
+}
+
+/// The query of a comprehension.
+pub(in crate::policy) fn query(expr: &Expr) -> Option<&Query> {
+    match expr {
+        Expr::ArrayCompr { query, .. } | Expr::SetCompr { query, .. } | Expr::ObjectCompr { query, .. } => Some(query),
+        _ => None,
+    }
+}
+
+/// The expressions directly in a statement, its modifiers included.
+pub(in crate::policy) fn statement_parts(statement: &LiteralStmt) -> Vec<&Expr> {
+    let mut parts: Vec<&Expr> = match &statement.literal {
+        Literal::SomeVars { .. } => Vec::new(),
+        Literal::SomeIn { key, value, collection, .. } => key.iter().chain([value, collection]).map(AsRef::as_ref).collect(),
+        Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => vec![expr],
+        Literal::Every { domain, .. } => vec![domain],
+    };
+    parts.extend(statement.with_mods.iter().map(|modifier| modifier.r#as.as_ref()));
+    parts
+}
+
+/// The query of an `every`.
+pub(in crate::policy) fn statement_query(statement: &LiteralStmt) -> Option<&Query> {
+    if let Literal::Every { query, .. } = &statement.literal { Some(query) } else { None }
+}
+
+/// Visits an expression and all within it, queries included.
+pub(in crate::policy) fn visit<'a>(expr: &'a Expr, see: &mut dyn FnMut(&'a Expr)) {
+    see(expr);
+    if let Some(query) = query(expr) {
+        visit_query(query, see);
+    }
+    for part in parts(expr) {
+        visit(part, see);
+    }
+}
+
+/// Visits all expressions of a query.
+pub(in crate::policy) fn visit_query<'a>(query: &'a Query, see: &mut dyn FnMut(&'a Expr)) {
+    for statement in &query.stmts {
+        for part in statement_parts(statement) {
+            visit(part, see);
+        }
+        if let Some(query) = statement_query(statement) {
+            visit_query(query, see);
+        }
+    }
+}
+
+/// Visits all statements of a query, those of queries within included.
+pub(in crate::policy) fn visit_statements<'a>(query: &'a Query, see: &mut dyn FnMut(&'a LiteralStmt)) {
+    for statement in &query.stmts {
+        see(statement);
+        for part in statement_parts(statement) {
+            visit_statements_in(part, see);
+        }
+        if let Some(query) = statement_query(statement) {
+            visit_statements(query, see);
+        }
+    }
+}
+
+/// Visits all statements of the queries in an expression.
+pub(in crate::policy) fn visit_statements_in<'a>(expr: &'a Expr, see: &mut dyn FnMut(&'a LiteralStmt)) {
+    if let Some(query) = query(expr) {
+        visit_statements(query, see);
+    }
+    for part in parts(expr) {
+        visit_statements_in(part, see);
+    }
+}
+
+/// The variables of a pattern, that is: of what stands on the left of `:=`, after `some`, or as an argument.
+pub(in crate::policy) fn pattern_vars<'a>(pattern: &'a Expr, found: &mut Vec<&'a str>) {
+    match pattern {
+        Expr::Var { span, .. } => found.push(span.text()),
+        Expr::Array { items, .. } => items.iter().for_each(|item| pattern_vars(item, found)),
+        Expr::Object { fields, .. } => fields.iter().for_each(|(_, _, value)| pattern_vars(value, found)),
+        _ => {}
+    }
+}
+
+/// The variables that a statement declares.
+pub(in crate::policy) fn declared<'a>(statement: &'a LiteralStmt, found: &mut Vec<&'a str>) {
+    match &statement.literal {
+        Literal::SomeVars { vars, .. } => found.extend(vars.iter().map(Span::text)),
+        Literal::SomeIn { key, value, .. } => key.iter().chain([value]).for_each(|pattern| pattern_vars(pattern, found)),
+        Literal::Every { key, value, .. } => found.extend(key.iter().chain([value]).map(Span::text)),
+        Literal::Expr { expr, .. } => {
+            if let Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. } = expr.as_ref() {
+                pattern_vars(lhs, found);
+            }
+        }
+        Literal::NotExpr { .. } => {}
+    }
+}
