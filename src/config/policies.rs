@@ -25,7 +25,7 @@ pub struct PolicySettings {
 /// Who answers for a login policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PolicyEvaluator {
-    /// The compiled form of the policy, and Regorus where that has no answer.
+    /// The compiled form of the policy.
     Auto,
     /// Regorus alone.
     Regorus,
