@@ -218,25 +218,25 @@ async fn a_policy_that_never_ends_for_a_key_is_not_asked_about_it_all_the_time()
     tokio::time::timeout(Duration::from_mins(1), asked_again).await.unwrap();
 }
 
-/// A value that holds another `times` times, which has a million parts: small in memory, walked through in one step. Only for the key
-/// `x`; and only because the memory limit is one that nobody has.
-fn sharing(times: usize) -> Arc<PolicySet> {
-    let text = "allow if { input.session.login == \"x\"\na := [input.session.login | some i in numbers.range(1, 1000)]\n\
-                b := [a | some i in numbers.range(1, 1000)]\n"
+/// A value that holds another `times` times, which has four million parts: small in memory, walked through in one step. Only for the key
+/// `x`; and only because the memory limit is one that nobody has. The time limit leaves a busy machine the time to make it.
+fn sharing(times: usize, time: Duration) -> Arc<PolicySet> {
+    let text = "allow if { input.session.login == \"x\"\na := [input.session.login | some i in numbers.range(1, 2000)]\n\
+                b := [a | some i in numbers.range(1, 2000)]\n"
         .to_owned();
     // Its like, with no part in common: whoever compares the two walks through all of it.
     let like = text.replace("allow if { input.session.login == \"x\"", "").replace("a :=", "d :=").replace("b := [a", "e := [d");
     let text = format!(
         "package spacelift\n{text}{like}c := [b | some i in numbers.range(1, {times})]\nf := [e | some i in numbers.range(1, {times})]\nc == f }}\n"
     );
-    let limits = PolicyLimits { time: Duration::from_millis(500), memory: usize::MAX };
+    let limits = PolicyLimits { time, memory: usize::MAX };
     let loaded = PolicySet::load(&[source("hostile", &text, None)], limits);
     Arc::new(loaded.unwrap_or_else(|faults| panic!("{}", faults[0])))
 }
 
 #[tokio::test]
 async fn a_thread_that_does_not_come_back_is_replaced_and_its_policy_is_not_asked_meanwhile() {
-    let hostile = sharing(10_000);
+    let hostile = sharing(10_000, Duration::from_millis(1500));
     let good = load_tight("allow if input.session.member");
     let evaluator = Evaluator::start(1).unwrap();
     let question = Question::by("x");
@@ -245,12 +245,12 @@ async fn a_thread_that_does_not_come_back_is_replaced_and_its_policy_is_not_aske
     assert!(evaluator.ask(good, question.input().clone()).await.unwrap()[0].1.allow);
     assert_eq!(evaluator.ask(hostile, Question::by("y").input().clone()).await, stuck);
     // The same text, loaded once more as it is at every change of any policy, would cost another thread.
-    assert_eq!(evaluator.ask(sharing(10_000), Question::by("y").input().clone()).await, stuck);
+    assert_eq!(evaluator.ask(sharing(10_000, Duration::from_millis(1500)), Question::by("y").input().clone()).await, stuck);
 }
 
 #[tokio::test]
 async fn a_policy_whose_thread_has_come_back_is_asked_again() {
-    let hostile = sharing(400);
+    let hostile = sharing(800, Duration::from_millis(500));
     let evaluator = Evaluator::start(1).unwrap();
     let stuck = evaluator.ask(hostile.clone(), Question::by("x").input().clone()).await;
     assert_eq!(stuck, Err(PolicyError::TimeLimit("hostile".parse().unwrap())));
