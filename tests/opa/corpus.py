@@ -1,9 +1,9 @@
-"""Holds a binary, as it is shipped, to OPA's committed answers: the corpus of tests/it/policy_corpus, by `claviger policy eval`.
+"""Holds a binary, as it is shipped, to OPA's committed answers: the corpus of tests/it/policy/corpus, by `claviger policy eval`.
 
     python3 tests/opa/corpus.py --claviger target/release/claviger
     python3 tests/opa/corpus.py --claviger … --theme idioms --theme meaning
 
-`cargo test policy_opa` asks the same of the library as it is built for tests; what is built with other features or without debug assertions could
+`cargo test policy::opa` asks the same of the library as it is built for tests; what is built with other features or without debug assertions could
 answer otherwise. Needs Python 3.11, and no OPA. CLAVIGER_… in the environment is handed on. The exit code is 1 if anything differs.
 """
 

@@ -1,6 +1,6 @@
 """Asks OPA itself what it makes of login policies.
 
-    python3 tests/opa/opa.py --library LIBOPABRIDGE.SO answers           # makes tests/it/policy_corpus/answers/*.json anew
+    python3 tests/opa/opa.py --library LIBOPABRIDGE.SO answers           # makes tests/it/policy/corpus/answers/*.json anew
     python3 tests/opa/opa.py --library LIBOPABRIDGE.SO answers --check   # fails if they are not what OPA says now
     python3 tests/opa/opa.py --library LIBOPABRIDGE.SO tests             # runs policies/*_test.rego
 
@@ -25,7 +25,7 @@ import tomllib
 import library
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CORPUS = ROOT / "tests/it/policy_corpus"
+CORPUS = ROOT / "tests/it/policy/corpus"
 RULES = ["allow", "deny", "admin", "deny_admin", "sample", "roles", "space_admin", "space_write", "space_read", "team"]
 WORLD = tomllib.loads((CORPUS / "world.toml").read_text())
 ASKER = WORLD["asker"]

@@ -20,8 +20,8 @@
 //! 4. What an evaluation does is decided by its input alone: policies cannot ask for time, randomness or anything else.
 //!
 //! What cannot be analysed reads everything: another rule in the place of one (`with data…`), another address or time in the place of the
-//! request's (`with input.request…`), a function that is no name, a variable that nothing seen here binds. A mistake in this room would be a wrong hit, which is a breach; `tests/it/cache_property.rs` and
-//! `tests/it/policy_classes.rs` look for one.
+//! request's (`with input.request…`), a function that is no name, a variable that nothing seen here binds. A mistake in this room would be a wrong hit, which is a breach; `tests/it/exchange/cache_property.rs` and
+//! `tests/it/policy/classes.rs` look for one.
 
 mod calendar;
 mod calls;

@@ -20,7 +20,7 @@ pub(crate) fn python() -> PathBuf {
 
 /// Asks `verify_jwt.py`, whose first lines say what a question looks like: the claims of each token, or what it complains of.
 pub(crate) fn verify(question: &Value) -> Result<Vec<Value>, String> {
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/verify_jwt.py");
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/verify_jwt.py");
     let (stdin, stdout) = (Stdio::piped(), Stdio::piped());
     let mut python = Command::new(python()).arg(script).stdin(stdin).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
     python.stdin.take().unwrap().write_all(question.to_string().as_bytes()).unwrap();

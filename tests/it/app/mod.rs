@@ -1,0 +1,7 @@
+//! The running process: its life, what it keeps to itself, and what it stands for long.
+
+mod canary;
+mod changes;
+mod serve;
+mod signing_key_roll;
+mod soak;

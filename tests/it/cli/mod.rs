@@ -1,0 +1,9 @@
+//! The command line, as a process.
+
+mod audit_trail;
+mod check;
+mod command_line;
+mod dev;
+mod explain;
+mod token_keys;
+mod unread;

@@ -1,0 +1,591 @@
+//! Configuration: what is accepted, and what is said about what is not.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use claviger::config::{Colour, Faults, Settings, StoreUrl, Weight};
+use proptest::prelude::*;
+
+const REFERENCE: &str = include_str!("../../../config/claviger.toml");
+
+/// Keys that the reference shows as comments.
+const COMMENTED: [&str; 2] = ["admin.listen", "policies.dir"];
+
+fn with_environment(toml: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Settings, Faults> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("claviger.toml");
+    std::fs::write(&file, toml).unwrap();
+    let own = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
+    Settings::load(Some(&file), own(variables), &own(flags)).map(|loaded| loaded.settings)
+}
+
+fn only_fault(toml: &str) -> (String, Option<String>) {
+    let faults = Settings::from_toml(toml).expect_err(toml);
+    assert_eq!(faults.len(), 1, "{faults}");
+    let fault = faults.iter().next().unwrap();
+    (fault.message.clone(), fault.suggestion.clone())
+}
+
+fn warnings(toml: &str) -> Vec<String> {
+    let loaded = Settings::from_toml(toml).unwrap_or_else(|faults| panic!("{faults}"));
+    loaded.warnings.into_iter().map(|warning| format!("{}: {}", warning.key.unwrap_or_default(), warning.message)).collect()
+}
+
+#[test]
+fn the_reference_says_exactly_the_defaults() {
+    let loaded = Settings::from_toml(REFERENCE).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(loaded.settings, Settings::default());
+    assert_eq!(loaded.warnings, []);
+}
+
+#[test]
+fn nothing_at_all_says_the_defaults_too() {
+    assert_eq!(Settings::from_toml("").unwrap().settings, Settings::default());
+    assert_eq!(Settings::load(None, [], &[]).unwrap().settings, Settings::default());
+}
+
+#[test]
+fn every_key_stands_in_the_reference() {
+    let table: toml::Table = REFERENCE.parse().unwrap();
+    let mut written = BTreeSet::new();
+    for (name, value) in &table {
+        match value.as_table() {
+            Some(section) => written.extend(section.keys().map(|key| format!("{name}.{key}"))),
+            None => drop(written.insert(name.clone())),
+        }
+    }
+    written.extend(COMMENTED.map(str::to_owned));
+    assert_eq!(written.into_iter().collect::<Vec<_>>(), Settings::keys());
+}
+
+#[test]
+fn the_commented_keys_of_the_reference_work_when_uncommented() {
+    let uncommented = REFERENCE.replace("# dir = ", "dir = ").replace("# listen = ", "listen = ");
+    let loaded = Settings::from_toml(&uncommented).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(loaded.settings.policies.dir, Some(PathBuf::from("policies/")));
+    assert_eq!(loaded.settings.admin, Settings::default().admin);
+    let about: Vec<_> = loaded.warnings.iter().filter_map(|warning| warning.key.as_deref()).collect();
+    assert_eq!(about, ["admin.listen"]);
+}
+
+#[test]
+fn every_fault_is_told_at_once_with_its_place() {
+    let toml = r#"drain_timout = "30s"
+
+[proxy]
+listen = ":8080"
+trusted_proxies = ["10.0.0.0/8", "10.1.2.3/8"]
+credential_headers = ["authorization", "Content-Length"]
+
+[upstream]
+url = "https://user:hunter2@api"
+
+[token]
+audience = ""
+ttl = "1s"
+algorithm = "es256"
+
+[[routes]]
+path = "/v1"
+
+[cach]
+max_entries = 5
+
+[log]
+level = 3
+"#;
+    let expected = r#"error: drain_timout: there is no such key
+  --> claviger.toml:1:1
+   |
+ 1 | drain_timout = "30s"
+   | ^^^^^^^^^^^^
+   = help: did you mean `drain_timeout`?
+
+error: proxy.listen: ":8080" is not an address and a port
+  --> claviger.toml:4:10
+   |
+ 4 | listen = ":8080"
+   |          ^^^^^^^
+   = help: write "0.0.0.0:8080" for every address of the machine
+
+error: proxy.trusted_proxies: 10.1.2.3/8 has bits behind its prefix
+  --> claviger.toml:5:34
+   |
+ 5 | trusted_proxies = ["10.0.0.0/8", "10.1.2.3/8"]
+   |                                  ^^^^^^^^^^^^
+   = help: did you mean "10.0.0.0/8"?
+
+error: proxy.credential_headers: content-length cannot carry a credential: it has a meaning of its own to servers and proxies
+  --> claviger.toml:6:40
+   |
+ 6 | credential_headers = ["authorization", "Content-Length"]
+   |                                        ^^^^^^^^^^^^^^^^
+
+error: upstream.url: TLS to the upstream is not in this version
+  --> claviger.toml:9:7
+   |
+ 9 | url = "https://************@api"
+   |       ^^^^^^^^^^^^^^^^^^^^^^^^^^
+   = help: speak http:// over the loopback or a network that you trust
+
+error: token.audience: an empty audience would make the token good for everybody
+  --> claviger.toml:12:12
+   |
+12 | audience = ""
+   |            ^^
+
+error: token.ttl: it is between 5s and 24h, not 1s
+  --> claviger.toml:13:7
+   |
+13 | ttl = "1s"
+   |       ^^^^
+
+error: token.algorithm: it is one of ES256, EdDSA, RS256, not "es256"
+  --> claviger.toml:14:13
+   |
+14 | algorithm = "es256"
+   |             ^^^^^^^
+   = help: did you mean "ES256"?
+
+error: routes: routes are not in this version, and a rule that nobody enforces is worse than none: take them out
+  --> claviger.toml:16:3
+   |
+16 | [[routes]]
+   |   ^^^^^^
+
+error: cach: there is no such section
+  --> claviger.toml:19:2
+   |
+19 | [cach]
+   |  ^^^^
+   = help: did you mean `[cache]`?
+
+error: log.level: a text in quotes is wanted, not an integer
+  --> claviger.toml:23:9
+   |
+23 | level = 3
+   |         ^
+   = help: write "3"
+"#;
+    let faults = Settings::from_toml(toml).unwrap_err();
+    assert_eq!(faults.render(Colour::Never), expected);
+}
+
+#[test]
+fn broken_lines_are_told_beside_other_faults() {
+    let faults =
+        Settings::from_toml("[proxy]\nlisten = \"0.0.0.0:8080\nthreads = -1\n\n[token]\nttl = 30\nissuer = = \"x\"\n").unwrap_err();
+    let places: Vec<_> = faults.iter().map(|fault| (fault.place.to_string(), fault.key.clone())).collect();
+    let expected = [
+        ("claviger.toml:2:23", None),
+        ("claviger.toml:3:11", Some("proxy.threads")),
+        ("claviger.toml:6:7", Some("token.ttl")),
+        ("claviger.toml:7:10", None),
+    ];
+    let expected: Vec<_> = expected.map(|(place, key)| (place.to_owned(), key.map(str::to_owned))).to_vec();
+    assert_eq!(places, expected, "{faults}");
+}
+
+#[test]
+fn faults_are_json_for_programs() {
+    let faults = with_environment("[token]\ntll = \"30s\"\n", &[("CLAVIGER_LOG__LEVEL", "loud")], &[]).unwrap_err();
+    let json = serde_json::to_value(&faults).unwrap();
+    assert!(json[0]["file"].as_str().unwrap().ends_with("claviger.toml"));
+    assert_eq!(json[0]["line"], 2);
+    assert_eq!(json[0]["column"], 1);
+    assert_eq!(json[0]["key"], "token.tll");
+    assert_eq!(json[0]["text"], "tll = \"30s\"");
+    assert_eq!(json[0]["message"], "there is no such key");
+    assert_eq!(json[0]["suggestion"], "did you mean `ttl`?");
+    assert_eq!(json[1]["file"], serde_json::Value::Null);
+    assert_eq!(json[1]["variable"], "CLAVIGER_LOG__LEVEL");
+    assert_eq!(json[1]["key"], "log.level");
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_the_environment_over_the_file() {
+    let toml = "drain_timeout = \"1s\"\n[token]\nttl = \"10s\"\naudience = \"file\"\nissuer = \"file\"\n";
+    let variables = [("CLAVIGER_TOKEN__TTL", "20s"), ("CLAVIGER_TOKEN__AUDIENCE", "environment"), ("CLAVIGER_DRAIN_TIMEOUT", "2s")];
+    let settings = with_environment(toml, &variables, &[("token.ttl", "40s"), ("token.ttl", "30s")]).unwrap();
+    assert_eq!(settings.token.ttl, Duration::from_secs(30));
+    assert_eq!(settings.token.audience, "environment");
+    assert_eq!(settings.token.issuer, "file");
+    assert_eq!(settings.drain_timeout, Duration::from_secs(2));
+}
+
+#[test]
+fn every_key_can_be_set_by_variable_and_by_flag() {
+    #[expect(clippy::match_same_arms, reason = "keys are listed by their sections")]
+    let values = |key: &str| match key {
+        "admin.listen" => "off",
+        "cache.max_entries" | "proxy.threads" | "limits.max_connections" => "7",
+        "cache.negative_ttl" | "cache.time_quantum" => "2s",
+        "log.access" => "all",
+        "log.format" => "json",
+        "log.level" => "debug",
+        "login.admit_without_roles" | "token.include_actions" | "upstream.http2" => "true",
+        "login.strategy" => "user-management",
+        "ops.listen" | "proxy.listen" => "127.0.0.1:0",
+        "policies.dir" | "token.keys" => "elsewhere",
+        "policies.compare_every" => "7",
+        "policies.evaluator" => "regorus",
+        "policies.memory_limit" => "1MiB",
+        "limits.max_header_bytes" => "64KiB",
+        "token.max_bytes" => "1024",
+        "proxy.client_ip" => "forwarded",
+        "proxy.credential_headers" => "x-key, authorization",
+        "proxy.trusted_proxies" => "[\"10.0.0.0/8\", \"::1\"]",
+        "store.url" => "sqlite://other.db",
+        "token.algorithm" => "EdDSA",
+        "token.audience" | "token.issuer" => "somebody",
+        "token.header" => "x-token",
+        "upstream.url" => "http://api",
+        _ => "7s",
+    };
+    for key in Settings::keys() {
+        let variable = format!("CLAVIGER_{}", key.replace('.', "__").to_uppercase());
+        let pair = |name: &str| (name.to_owned(), values(&key).to_owned());
+        let by_variable = Settings::load(None, [pair(&variable)], &[]).unwrap_or_else(|faults| panic!("{faults}")).settings;
+        let by_flag = Settings::load(None, [], &[pair(&key)]).unwrap_or_else(|faults| panic!("{faults}")).settings;
+        assert_ne!(by_variable, Settings::default(), "{key}");
+        assert_eq!(by_variable, by_flag, "{key}");
+    }
+}
+
+#[test]
+fn a_wrong_variable_or_flag_is_named() {
+    let variables = [("CLAVIGER_TOKEN__TTL", "30"), ("CLAVIGER_TOKN__TTL", "s3cret"), ("CLAVIGER_TOKEN_AUDIENCE", "s3cret")];
+    let faults = with_environment("", &variables, &[("proxy.listn", "1"), ("cache.max_entries", "many")]).unwrap_err();
+    let expected = r#"error: token_audience: the variable's name is not spelt like this
+  --> environment variable CLAVIGER_TOKEN_AUDIENCE
+   |
+   | CLAVIGER_TOKEN_AUDIENCE
+   | ^^^^^^^^^^^^^^^^^^^^^^^
+   = help: did you mean `CLAVIGER_TOKEN__AUDIENCE`?
+
+error: token.ttl: "30" is not a duration: 30 has no unit
+  --> environment variable CLAVIGER_TOKEN__TTL
+   |
+   | CLAVIGER_TOKEN__TTL=30
+   |                     ^^
+   = help: write "30s" for seconds
+
+error: tokn.ttl: there is no such key
+  --> environment variable CLAVIGER_TOKN__TTL
+   |
+   | CLAVIGER_TOKN__TTL
+   | ^^^^^^^^^^^^^^^^^^
+   = help: did you mean `CLAVIGER_TOKEN__TTL`?
+
+error: cache.max_entries: a whole number is wanted, not "many"
+  --> flag --set cache.max_entries
+   |
+   | --set cache.max_entries=many
+   |                         ^^^^
+
+error: proxy.listn: there is no such key
+  --> flag --set proxy.listn
+   |
+   | --set proxy.listn
+   |       ^^^^^^^^^^^
+   = help: did you mean `proxy.listen`?
+"#;
+    assert_eq!(faults.render(Colour::Never).replace("    |", "   |"), expected);
+}
+
+#[test]
+fn a_variable_has_one_spelling() {
+    for name in ["CLAVIGER_token__ttl", "CLAVIGER_TOKEN.TTL", "CLAVIGER_Drain_Timeout"] {
+        let faults = with_environment("", &[(name, "30s")], &[]).unwrap_err();
+        assert!(faults.to_string().contains("did you mean `CLAVIGER_"), "{faults}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_almost_one_that_counts_is_a_warning() {
+    let warned = |name: &str| {
+        let survey = Settings::survey(None, [(name.to_owned(), "s3cret".to_owned())], &[]);
+        assert!(survey.faults.is_none(), "{name}");
+        assert!(survey.warnings.iter().all(|warning| !warning.render(Weight::Warning, Colour::Never).contains("s3cret")));
+        survey.warnings.into_iter().map(|warning| warning.suggestion.unwrap()).collect::<Vec<_>>()
+    };
+    for (name, meant) in [
+        ("CLAVIGER_DRAIN_TIMEOT", "CLAVIGER_DRAIN_TIMEOUT"),
+        ("CLAVIGER_BOOTSTRAP_KEI", "CLAVIGER_BOOTSTRAP_KEY"),
+        ("CLAVIGER_TOKEN_TLL", "CLAVIGER_TOKEN__TTL"),
+    ] {
+        assert_eq!(warned(name), [format!("did you mean `{meant}`?")], "{name}");
+    }
+    for name in [
+        "CLAVIGER_PORT",
+        "CLAVIGER_PORT_8080_TCP",
+        "CLAVIGER_PORT_8080_TCP_ADDR",
+        "CLAVIGER_PORT_8080_TCP_PORT",
+        "CLAVIGER_PORT_8080_TCP_PROTO",
+        "CLAVIGER_SERVICE_HOST",
+        "CLAVIGER_SERVICE_PORT",
+        "CLAVIGER_SERVICE_PORT_HTTP",
+        "CLAVIGER_OPS_PORT",
+        "CLAVIGER_OPS_SERVICE_HOST",
+        "CLAVIGER_PROXY_SERVICE_PORT",
+    ] {
+        assert_eq!(warned(name), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn variables_that_say_something_else_are_left_alone() {
+    let variables = [
+        ("CLAVIGER_BOOTSTRAP_KEY", "x"),
+        ("CLAVIGER_KEY", "x"),
+        ("CLAVIGER_SERVER", "x"),
+        ("CLAVIGER_STORE", "x"),
+        ("CLAVIGER_CONFIG", "x"),
+        ("CLAVIGER_PORT", "tcp://10.0.0.1:80"),
+        ("CLAVIGER_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("CLAVIGER_SERVICE_HOST", "10.0.0.1"),
+        ("PATH", "/bin"),
+        ("TOKEN__TTL", "1h"),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(Settings::load(None, variables, &[]).unwrap().settings, Settings::default());
+}
+
+#[test]
+fn what_is_meant_is_guessed() {
+    for (toml, suggestion) in [
+        ("[token]\nisuer = 1", "did you mean `issuer`?"),
+        ("[proxy]\nttl = \"5s\"", "did you mean `token.ttl`?"),
+        ("ttl = \"5s\"", "did you mean `ttl` in `[token]`?"),
+        ("[tokens]\nttl = \"5s\"", "did you mean `[token]`?"),
+        ("[token]\nttl = 30", "write \"30s\" for seconds"),
+        ("[token]\ninclude_actions = \"true\"", "write true without quotes"),
+        ("[proxy]\nthreads = \"4\"", "write 4 without quotes"),
+        ("[proxy]\nlisten = \"localhost:80\"", "write \"127.0.0.1:80\""),
+        ("[proxy]\ntrusted_proxies = \"10.0.0.0/8\"", "write [\"10.0.0.0/8\"]"),
+        ("[proxy]\ncredential_headers = [\"x_api_key\"]", "write \"x-api-key\""),
+        ("[login]\nstrategy = \"user_management\"", "did you mean \"user-management\"?"),
+        ("[upstream]\nurl = \"127.0.0.1:3000\"", "write \"http://127.0.0.1:3000\""),
+        ("[upstream]\nurl = \"http://api/v1\"", "write \"http://api\""),
+        ("[store]\nurl = \"claviger.db\"", "write \"sqlite://claviger.db\""),
+        ("[policies]\nevaluator = \"Regorus\"", "did you mean \"regorus\"?"),
+        ("[policies]\ncompare_every = \"1000\"", "write 1000 without quotes"),
+        ("[policies]\nmemory_limit = \"64M\"", "sizes look like 6144, \"32KiB\", \"64MiB\""),
+        ("proxy = 5", "write `[proxy]` above its keys"),
+        ("[cache]\nmagic = 5", "[cache] has max_entries, negative_ttl, time_quantum"),
+    ] {
+        assert_eq!(only_fault(toml).1.as_deref(), Some(suggestion), "{toml}");
+    }
+}
+
+#[test]
+fn what_this_version_does_not_do_is_refused_and_not_called_unknown() {
+    for toml in [
+        "[proxy]\ntls = { cert = \"a\", key = \"b\" }",
+        "[proxy.tls]\ncert = \"a\"",
+        "[proxy]\nclient_ip = \"proxy-protocol\"",
+        "[upstream]\nurl = \"https://api\"",
+        "[upstream]\nurl = [\"http://a\", \"http://b\"]",
+        "[[routes]]\npath = \"/\"\nrequire = \"run:trigger\"",
+        "[limits.rate]\nburst = 5",
+        "[store]\nurl = \"postgres://db/claviger\"",
+        "[store]\nurl = \"file://access.yaml\"",
+    ] {
+        let (message, _) = only_fault(toml);
+        assert!(message.contains("not in this version"), "{toml}: {message}");
+    }
+    let faults = with_environment("", &[("CLAVIGER_LIMITS__RATE__BURST", "5"), ("CLAVIGER_ROUTES", "[]")], &[]).unwrap_err();
+    assert!(faults.iter().all(|fault| fault.message.contains("not in this version")), "{faults}");
+    assert_eq!(faults.len(), 2);
+}
+
+#[test]
+fn values_out_of_range_or_without_sense_are_refused() {
+    for toml in [
+        "drain_timeout = \"2h\"",
+        "[proxy]\nthreads = -1",
+        "[proxy]\nthreads = 99999999999999999999",
+        "[proxy]\nlisten = \"0.0.0.0:99999\"",
+        "[proxy]\nclient_ip = \"any\"",
+        "[proxy]\ncredential_headers = []",
+        "[proxy]\ncredential_headers = [\"Authorization\", \"authorization\"]",
+        "[proxy]\ncredential_headers = [\"host\"]",
+        "[proxy]\ntrusted_proxies = [\"10.0.0.0/33\"]",
+        "[upstream]\nurl = \"http://user:pw@api\"",
+        "[upstream]\nurl = \"h2c://api\"\nhttp2 = false",
+        "[upstream]\nconnect_timeout = \"0s\"",
+        "[token]\nissuer = \"\"",
+        "[token]\naudience = \"a b\"",
+        "[token]\nttl = \"25h\"",
+        "[token]\nttl = 1979-05-27",
+        "[token]\nttl = { a = 1 }",
+        "[token.ttl]\na = 1",
+        "[token]\nheader = \"connection\"",
+        "[token]\nkeys = \"\"",
+        "[token]\nmax_bytes = 1.5",
+        "[token]\nmax_bytes = -1",
+        "[token]\nmax_bytes = \"32KiB\"",
+        "[cache]\ntime_quantum = \"0s\"",
+        "[cache]\ntime_quantum = \"2m\"",
+        "[cache]\nnegative_ttl = \"2m\"",
+        "[cache]\nmax_entries = 0",
+        "[policies]\nevaluator = \"opa\"",
+        "[policies]\ncompare_every = -1",
+        "[limits]\nmax_header_bytes = \"4KiB\"",
+        "[log]\nlevel = \"loud\"",
+        "[admin]\nlisten = \"on\"",
+        "[[proxy]]\nlisten = \"0.0.0.0:8080\"",
+    ] {
+        only_fault(toml);
+    }
+}
+
+#[test]
+fn the_proxy_is_not_its_own_upstream_and_listeners_keep_apart() {
+    for toml in [
+        "[upstream]\nurl = \"http://127.0.0.1:8080\"",
+        "[upstream]\nurl = \"http://localhost:9464\"",
+        "[proxy]\nlisten = \"127.0.0.1:9464\"",
+        "[ops]\nlisten = \"0.0.0.0:8080\"",
+        "[admin]\nlisten = \"127.0.0.1:8080\"",
+        "[proxy]\nlisten = \"0.0.0.0:3000\"",
+    ] {
+        only_fault(toml);
+    }
+    assert!(Settings::from_toml("[proxy]\nlisten = \"127.0.0.1:0\"\n[ops]\nlisten = \"127.0.0.1:0\"").is_ok());
+}
+
+#[test]
+fn a_rule_between_keys_says_nothing_about_a_key_that_is_wrong_anyhow() {
+    let (message, _) = only_fault("[token]\nttl = \"5\"\n[cache]\ntime_quantum = \"2m\"");
+    assert!(message.contains("has no unit"), "{message}");
+}
+
+#[test]
+fn what_is_odd_but_works_is_a_warning() {
+    assert_eq!(
+        warnings("[admin]\nlisten = \"127.0.0.1:8081\""),
+        ["admin.listen: the admin API is not in this version: nothing listens here"]
+    );
+    assert_eq!(
+        warnings("[proxy]\nclient_ip = \"x-forwarded-for\""),
+        ["proxy.client_ip: no proxy is trusted, so the header never counts: name them in proxy.trusted_proxies"]
+    );
+    assert_eq!(
+        warnings("[proxy]\ntrusted_proxies = [\"0.0.0.0/0\"]"),
+        ["proxy.trusted_proxies: everybody is trusted: any client can choose the address that policies see"]
+    );
+    assert_eq!(warnings("[admin]\nlisten = \"off\""), Vec::<String>::new());
+}
+
+#[test]
+fn an_h2c_url_is_http_with_http2() {
+    let upstream = Settings::from_toml("[upstream]\nurl = \"h2c://api:3000\"").unwrap().settings.upstream;
+    assert_eq!(upstream.url.to_string(), "http://api:3000/");
+    assert!(upstream.http2);
+}
+
+#[test]
+fn a_files_relative_paths_start_at_the_file_and_those_of_a_flag_at_the_working_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("claviger.toml");
+    std::fs::write(&file, "[store]\nurl = \"sqlite://a.db\"\n[policies]\ndir = \"/etc/policies\"\n").unwrap();
+    let settings = Settings::load(Some(&file), [], &[("store.url".to_owned(), "sqlite://b.db".to_owned())]).unwrap().settings;
+    assert_eq!(settings.store.url, StoreUrl::Sqlite("b.db".into()));
+    assert_eq!(settings.policies.dir, Some("/etc/policies".into()));
+    assert_eq!(settings.token.keys, dir.path().join("keys"));
+    let settings = Settings::load(Some(&file), [], &[]).unwrap().settings;
+    assert_eq!(settings.store.url, StoreUrl::Sqlite(dir.path().join("a.db")));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_one_fault() {
+    let faults = Settings::load(Some(Path::new("/nowhere/claviger.toml")), [], &[]).unwrap_err();
+    assert!(faults.to_string().starts_with("error: cannot be read: "), "{faults}");
+    assert!(faults.to_string().contains("--> /nowhere/claviger.toml\n"), "{faults}");
+}
+
+#[test]
+fn a_file_that_is_not_utf8_is_told_where() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("claviger.toml");
+    std::fs::write(&file, b"[token]\nissuer = \"\xff\"\n").unwrap();
+    let faults = Settings::load(Some(&file), [], &[]).unwrap_err();
+    assert!(faults.to_string().contains("claviger.toml:2:11\n"), "{faults}");
+}
+
+#[test]
+fn colours_are_sequences_around_the_same_words() {
+    let faults = Settings::from_toml("[token]\nttl = 5\n").unwrap_err();
+    let coloured = faults.render(Colour::Always);
+    let mut plain = String::new();
+    for piece in coloured.split('\u{1b}') {
+        plain += piece.strip_prefix('[').map_or(piece, |piece| piece.split_once('m').unwrap().1);
+    }
+    assert!(coloured.contains('\u{1b}'));
+    assert_eq!(plain, faults.render(Colour::Never));
+}
+
+#[test]
+fn a_warning_is_rendered_as_one() {
+    let loaded = Settings::from_toml("[admin]\nlisten = \"127.0.0.1:8081\"\n").unwrap();
+    let text = loaded.warnings[0].render(Weight::Warning, Colour::Never);
+    assert!(text.starts_with("warning: admin.listen: the admin API is not in this version"), "{text}");
+}
+
+/// Text that is nearly a configuration.
+fn nearly_toml() -> impl Strategy<Value = String> {
+    let keys = prop::sample::select(Settings::keys());
+    let values = prop::sample::select(vec![
+        "1",
+        "-1",
+        "1.5",
+        "true",
+        "\"\"",
+        "\"30s\"",
+        "\"0.0.0.0:80\"",
+        "[]",
+        "[1, \"x\", [2]]",
+        "{ a = 1 }",
+        "1979-05-27",
+        "\"ü\u{1f600}",
+        "'''",
+        "=",
+        "",
+        "\"postgres://a:b@c\"",
+        "99999999999999999999",
+        "0xff",
+        "\"\\u0000\"",
+    ]);
+    let line = (keys, values, any::<bool>()).prop_map(|(key, value, dotted)| match key.split_once('.') {
+        Some((section, name)) if !dotted => format!("[{section}]\n{name} = {value}\n"),
+        _ => format!("{key} = {value}\n"),
+    });
+    prop::collection::vec(prop_oneof![4 => line, 1 => "\\PC{0,12}\n"], 0..12).prop_map(|lines| lines.concat())
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic_and_every_fault_has_a_rendering(text in prop_oneof![any::<String>(), nearly_toml()]) {
+        if let Err(faults) = Settings::from_toml(&text) {
+            prop_assert!(faults.len() > 0);
+            let rendered = faults.render(Colour::Never);
+            prop_assert!(rendered.matches("\n  --> ").count() + rendered.matches("\n   --> ").count() >= faults.len(), "{}", rendered);
+            prop_assert!(!rendered.chars().any(|c| c.is_control() && c != '\n'));
+        }
+    }
+
+    #[test]
+    fn no_bytes_in_a_file_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("claviger.toml");
+        std::fs::write(&file, bytes).unwrap();
+        let _ = Settings::load(Some(&file), [], &[]);
+    }
+
+    #[test]
+    fn no_variable_or_flag_makes_it_panic(name in "(TOKEN|PROXY|store)?_{0,3}[A-Za-z_.]{0,8}", value in any::<String>(), key in ".{0,12}") {
+        let _ = Settings::load(None, [(format!("CLAVIGER_{name}"), value.clone())], &[(key, value)]);
+    }
+}

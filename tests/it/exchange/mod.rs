@@ -1,0 +1,8 @@
+//! From a key to a credential, remembered or not.
+
+mod cache_property;
+mod cached;
+mod classes;
+mod loom_generation;
+mod samples;
+pub(crate) mod world;

@@ -1,0 +1,5 @@
+//! The repository held to its own rules.
+
+mod architecture;
+mod dependencies;
+mod repository;

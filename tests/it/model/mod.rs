@@ -1,0 +1,3 @@
+//! The pure rules, held against naive ones.
+
+mod properties;

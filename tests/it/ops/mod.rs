@@ -1,0 +1,3 @@
+//! The listener for probes, scrapers and verifiers.
+
+mod listener;

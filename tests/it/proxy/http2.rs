@@ -1,0 +1,195 @@
+//! HTTP/2 by prior knowledge, in and out, and what changes between the versions.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, Version};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::client::conn::http2::SendRequest;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::proxy::upstream::{OK, Reply};
+use crate::proxy::world::{PATIENCE, World};
+
+/// A body in pieces of unknown length.
+#[derive(Default)]
+struct Pieces(VecDeque<Frame<Bytes>>);
+
+impl Pieces {
+    fn with_trailers(trailers: &[(&'static str, &str)]) -> Self {
+        let trailers: HeaderMap =
+            trailers.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap())).collect();
+        Self([Frame::data(Bytes::from("ab")), Frame::data(Bytes::from("cd")), Frame::trailers(trailers)].into())
+    }
+}
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.get_mut().0.pop_front().map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+async fn connect(address: SocketAddr) -> (SendRequest<Pieces>, JoinHandle<()>) {
+    let socket = TcpStream::connect(address).await.unwrap();
+    let (sender, driver) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(socket)).await.unwrap();
+    let driving = tokio::spawn(async move { driver.await.unwrap_or_default() });
+    (sender, driving)
+}
+
+fn request(world: &World, headers: &[(&str, &str)], body: Pieces) -> Request<Pieces> {
+    let mut request = Request::builder().method("POST").uri("http://api.example/v1/runs?q").header("x-api-key", &world.key);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(body).unwrap()
+}
+
+async fn whole(response: Response<Incoming>) -> (u16, HeaderMap, String, Option<HeaderMap>) {
+    let (parts, body) = response.into_parts();
+    let body = tokio::time::timeout(PATIENCE, body.collect()).await.unwrap().unwrap();
+    let trailers = body.trailers().cloned();
+    (parts.status.as_u16(), parts.headers, String::from_utf8(body.to_bytes().to_vec()).unwrap(), trailers)
+}
+
+/// What an upstream over HTTP/2 has seen.
+#[derive(Clone, Default)]
+pub(crate) struct Seen(Arc<Mutex<Vec<Exchanged>>>);
+
+/// Head, body, trailers.
+type Exchanged = (http::request::Parts, String, Option<HeaderMap>);
+
+pub(crate) async fn http2_upstream() -> (SocketAddr, Seen) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, seen) = (listener.local_addr().unwrap(), Seen::default());
+    let seeing = seen.clone();
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let seeing = seeing.clone();
+            let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+                let seeing = seeing.clone();
+                async move {
+                    let (parts, body) = request.into_parts();
+                    let body = body.collect().await.unwrap();
+                    let trailers = body.trailers().cloned();
+                    seeing.0.lock().unwrap().push((parts, String::from_utf8(body.to_bytes().to_vec()).unwrap(), trailers));
+                    Ok::<_, Infallible>(Response::new(Pieces::with_trailers(&[("grpc-status", "0"), ("x-roles", "evil")])))
+                }
+            });
+            tokio::spawn(hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service));
+        }
+    });
+    (address, seen)
+}
+
+async fn world_over_http2() -> (World, Seen) {
+    let (address, seen) = http2_upstream().await;
+    let change = |settings: &mut claviger::config::Settings| {
+        settings.upstream.url = format!("http://{address}").parse().unwrap();
+        settings.upstream.http2 = true;
+    };
+    (World::with(|_| Reply::Silence, change).await, seen)
+}
+
+#[tokio::test]
+async fn a_request_over_http2_becomes_one_over_http1() {
+    let world = World::start(|_| Reply::with(OK)).await;
+    let (mut client, _driving) = connect(world.address).await;
+    let headers = [("cookie", "a=b"), ("cookie", "c=d"), ("te", "trailers")];
+    let answer = client.send_request(request(&world, &headers, Pieces::with_trailers(&[]))).await.unwrap();
+    let (status, headers, body, _) = whole(answer).await;
+    assert_eq!((status, &*body), (200, "ok"));
+    assert!(!headers.contains_key("connection"));
+    let received = world.last();
+    assert_eq!(received.head.lines().next().unwrap(), "POST /v1/runs?q HTTP/1.1");
+    assert_eq!(received.header("host"), ["api.example"]);
+    assert_eq!(received.header("cookie"), ["a=b; c=d"]);
+    assert_eq!(received.header("via"), ["2 claviger"]);
+    assert_eq!(received.body.replace("\r\n", "|"), "2|ab|2|cd|0||");
+    assert!(!world.upstream.bytes().contains(&world.key));
+}
+
+#[tokio::test]
+async fn what_is_refused_over_http1_is_refused_over_http2() {
+    let world = World::start(|_| Reply::with(OK)).await;
+    let (mut client, _driving) = connect(world.address).await;
+    let mut cases = vec![
+        (request(&world, &[("host", "other")], Pieces::default()), 400),
+        (request(&world, &[("authorization", "Bearer x")], Pieces::default()), 400),
+        (request(&world, &[], Pieces::default()), 200),
+    ];
+    let mut connect = request(&world, &[], Pieces::default());
+    *connect.method_mut() = http::Method::CONNECT;
+    *connect.uri_mut() = "api.example:443".parse().unwrap();
+    cases.push((connect, 400));
+    let mut star = request(&world, &[], Pieces::default());
+    *star.method_mut() = http::Method::OPTIONS;
+    *star.uri_mut() = http::Uri::builder().scheme("http").authority("a").path_and_query("*").build().unwrap();
+    cases.push((star, 400));
+    for (request, status) in cases {
+        let answer = client.send_request(request).await.unwrap();
+        assert_eq!(whole(answer).await.0, status);
+    }
+    assert_eq!(world.upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn bodies_and_trailers_pass_from_http2_to_http2() {
+    let (world, seen) = world_over_http2().await;
+    let (mut client, _driving) = connect(world.address).await;
+    let sent = Pieces::with_trailers(&[("x-sum", "7"), ("authorization", "Bearer x"), ("x_api_key", "x")]);
+    let answer = client.send_request(request(&world, &[("te", "trailers"), ("cookie", "a=b")], sent)).await.unwrap();
+    let (status, _, body, trailers) = whole(answer).await;
+    assert_eq!((status, &*body), (200, "abcd"));
+    let trailers = trailers.unwrap();
+    assert_eq!((trailers["grpc-status"].to_str().unwrap(), trailers.len()), ("0", 1));
+
+    let (parts, body, trailers) = seen.0.lock().unwrap().pop().unwrap();
+    assert_eq!((parts.version, &*body), (Version::HTTP_2, "abcd"));
+    assert_eq!(parts.uri, "http://api.example/v1/runs?q");
+    assert_eq!(parts.headers["te"], "trailers");
+    assert!(parts.headers["authorization"].to_str().unwrap().starts_with("Bearer ey"));
+    assert!(!parts.headers.contains_key("host") && !parts.headers.contains_key("x-api-key"));
+    assert_eq!(trailers.unwrap().keys().map(http::HeaderName::as_str).collect::<Vec<_>>(), ["x-sum"]);
+}
+
+#[tokio::test]
+async fn a_request_over_http1_becomes_one_over_http2() {
+    let (world, seen) = world_over_http2().await;
+    for _ in 0..3 {
+        let answer = world
+            .ask("POST /x HTTP/1.1\r\nHost: api\r\nX-API-Key: KEY\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n")
+            .await;
+        assert_eq!((answer.status, &*answer.body.replace("\r\n", "|")), (200, "2|ab|2|cd|0||"));
+    }
+    let (parts, body, _) = seen.0.lock().unwrap().pop().unwrap();
+    assert_eq!((parts.uri.to_string(), &*body), ("http://api/x".to_owned(), "ab"));
+    assert!(!parts.headers.contains_key("connection") && !parts.headers.contains_key("transfer-encoding"));
+}
+
+#[tokio::test]
+async fn draining_says_goaway_and_finishes_the_streams() {
+    let world = World::start(|_| Reply::with(OK)).await;
+    let (mut client, driving) = connect(world.address).await;
+    let answer = client.send_request(request(&world, &[], Pieces::default())).await.unwrap();
+    assert_eq!(whole(answer).await.0, 200);
+    world.running.drain(Duration::from_secs(10)).await;
+    tokio::time::timeout(PATIENCE, driving).await.unwrap().unwrap();
+    assert!(client.is_closed());
+}

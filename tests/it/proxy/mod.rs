@@ -1,0 +1,6 @@
+//! The data plane on a real exchange: forwarding, both versions of HTTP.
+
+mod forwarding;
+pub(crate) mod http2;
+pub(crate) mod upstream;
+pub(crate) mod world;

@@ -1,0 +1,6 @@
+//! Every store keeps the same rules; and what SQLite promises beyond them.
+
+pub(crate) mod conformance;
+mod moved;
+mod oracle;
+mod sqlite;

@@ -1,0 +1,3 @@
+//! Signing keys, and the tokens they sign.
+
+mod tokens;

@@ -1,0 +1,84 @@
+//! Lines to the upstream that die while they rest: what may be said again is said again, once, and nothing else.
+
+use std::sync::Mutex;
+
+use crate::proxy::upstream::{OK, Received, Reply};
+use crate::proxy::world::World;
+
+/// Answers the first request of each of the first `good` connections; whatever else comes meets `end` and a close.
+fn one_each(good: usize, end: &'static str) -> impl Fn(&Received) -> Reply + Send + Sync {
+    let served = Mutex::new(Vec::new());
+    move |request| {
+        let mut served = served.lock().unwrap();
+        if request.connection <= good && !served.contains(&request.connection) {
+            served.push(request.connection);
+            return Reply::with(OK);
+        }
+        Reply::Last(end.into())
+    }
+}
+
+fn request(method: &str, more: &str) -> String {
+    format!("{method} /again?x=%20 HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer KEY\r\nX-Mine: a, b\r\n{more}")
+}
+
+/// Status of a request that meets the close of a line which has rested, and how often the upstream saw it.
+async fn meets_the_close(world: &World, request: &str) -> (u16, usize) {
+    assert_eq!(world.ask("GET /first HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer KEY\r\n\r\n").await.status, 200);
+    let mut client = world.client().await;
+    client.send(request).await;
+    let method = request.split(' ').next().unwrap();
+    let status = client.answer_to(method).await.status;
+    let seen = world.upstream.requests().iter().filter(|request| request.target() == "/again?x=%20").count();
+    (status, seen)
+}
+
+#[tokio::test]
+async fn a_request_that_asks_for_no_change_is_sent_again_when_its_line_closes_without_a_word() {
+    for method in ["GET", "HEAD"] {
+        let world = World::start(one_each(2, "")).await;
+        assert_eq!(meets_the_close(&world, &request(method, "\r\n")).await, (200, 2), "{method}");
+        assert_eq!(world.upstream.connections(), 2);
+        let seen = world.upstream.requests();
+        let [.., lost, answered] = &seen[..] else { panic!("{seen:#?}") };
+        assert_eq!((&lost.head, lost.connection, answered.connection), (&answered.head, 1, 2));
+        assert_eq!(world.series("claviger_upstream_errors_total{kind=\"reset\"}"), 0);
+    }
+}
+
+#[tokio::test]
+async fn it_is_sent_again_once_and_not_for_ever() {
+    let world = World::start(one_each(1, "")).await;
+    assert_eq!(meets_the_close(&world, &request("GET", "\r\n")).await, (502, 2));
+    assert_eq!(world.series("claviger_upstream_errors_total{kind=\"reset\"}"), 1);
+}
+
+#[tokio::test]
+async fn what_may_have_changed_something_is_not_sent_again() {
+    for (method, more) in [
+        ("POST", "Content-Length: 0\r\n\r\n"),
+        ("POST", "Content-Length: 1\r\n\r\na"),
+        ("PUT", "Content-Length: 0\r\n\r\n"),
+        ("DELETE", "\r\n"),
+        ("GET", "Content-Length: 1\r\n\r\na"),
+        ("GET", "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"),
+    ] {
+        let world = World::start(one_each(2, "")).await;
+        assert_eq!(meets_the_close(&world, &request(method, more)).await, (502, 1), "{method} {more:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_has_begun_to_be_answered_is_not_sent_again() {
+    for begun in ["H", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 103 Early Hints\r\n\r\n"] {
+        let world = World::start(one_each(2, begun)).await;
+        assert_eq!(meets_the_close(&world, &request("GET", "\r\n")).await, (502, 1), "{begun:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_has_not_rested_gets_no_second_try() {
+    let world = World::start(one_each(0, "")).await;
+    let answer = world.ask(&request("GET", "\r\n")).await;
+    assert_eq!((answer.status, world.upstream.requests().len()), (502, 1));
+}

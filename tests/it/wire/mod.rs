@@ -1,0 +1,12 @@
+//! Bytes and frames, as hostile as they come.
+
+mod address;
+mod answers;
+pub(crate) mod frames;
+mod hostile;
+mod http2_hostile;
+mod http2_upstream;
+mod lines;
+mod stalled;
+mod uploads;
+mod websocket;
