@@ -7,7 +7,7 @@ use http::HeaderValue;
 use jiff::Timestamp;
 
 use crate::clock::Moment;
-use crate::model::{Decision, KeyId, RoleId, SpaceId};
+use crate::model::{Action, Decision, KeyId, Rights, Snapshot, SpaceId};
 use crate::token::Minted;
 
 /// What a key is exchanged for. Only this room makes one: holding it is the right to pass. Cheap to clone.
@@ -35,6 +35,11 @@ impl Credential {
         self.key
     }
 
+    /// Whether the roles that the token names, inherited ones included, allow `action` in `space`.
+    pub fn may(&self, action: &Action, space: &SpaceId) -> bool {
+        self.token.says.rights.may(action, space)
+    }
+
     /// From when on it must not be put on a request any more, whichever clock gets there first.
     pub fn until(&self) -> Moment {
         self.until
@@ -55,16 +60,14 @@ pub(super) struct SignedToken {
 /// What a decision puts into a token. All else in it follows from the key and the snapshot, which one entry of the cache has but one of.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Says {
-    roles: Box<[(SpaceId, RoleId)]>,
+    rights: Rights,
     groups: Box<[String]>,
 }
 
 impl Says {
-    /// What `decision` says; why a role is held does not stand in a token.
-    pub(super) fn of(decision: &Decision) -> Self {
-        let mut roles: Vec<_> = decision.grants.iter().map(|grant| (grant.space.clone(), grant.role.clone())).collect();
-        roles.dedup();
-        Self { roles: roles.into_boxed_slice(), groups: decision.groups.clone().into_boxed_slice() }
+    /// What `decision`, which was made by `snapshot`, says; why a role is held does not stand in a token.
+    pub(super) fn of(decision: &Decision, snapshot: &Arc<Snapshot>) -> Self {
+        Self { rights: Rights::of(&decision.grants, snapshot), groups: decision.groups.clone().into_boxed_slice() }
     }
 }
 
@@ -118,7 +121,10 @@ pub(super) fn earlier(one: Moment, other: Moment) -> Moment {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
+    use crate::model::{BindingId, Grant, Strategy, Via};
 
     const TTL: Duration = Duration::from_mins(1);
 
@@ -141,7 +147,10 @@ mod tests {
     }
 
     fn says(role: &str) -> Says {
-        Says { roles: [("root".parse().unwrap(), role.parse().unwrap())].into(), groups: [].into() }
+        static SNAPSHOT: LazyLock<Arc<Snapshot>> = LazyLock::new(|| Arc::new(Snapshot::empty(Strategy::Combined)));
+        let via = Via::Binding(BindingId::new(0, 1));
+        let grants = [Grant { space: SpaceId::root(), role: role.parse().unwrap(), via }].into_iter().collect();
+        Says { rights: Rights::of(&grants, &SNAPSHOT), groups: [].into() }
     }
 
     #[test]

@@ -275,7 +275,7 @@ impl Exchange {
     /// A token that says what was decided: one that this entry has already, if it is young, or a new one.
     fn token(&self, standing: &Standing, entry: &Entry, decision: &Decision, now: Moment) -> Result<Arc<SignedToken>, Refusal> {
         let Standing { revision, state, .. } = standing;
-        let says = Says::of(decision);
+        let says = Says::of(decision, &state.snapshot);
         if let Some(young) = entry.young_token(&says, state.ring.current_kid(), now) {
             return Ok(young);
         }

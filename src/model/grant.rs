@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::action::Action;
 use super::id::{BindingId, GroupName, PolicyName, RoleId, SpaceId};
 use super::snapshot::Snapshot;
 
@@ -71,13 +70,6 @@ impl Grants {
             }
         }
         roles
-    }
-
-    /// Whether some role in force in `space` allows `action`.
-    #[must_use]
-    pub fn allow(&self, action: &Action, space: &SpaceId, snapshot: &Snapshot) -> bool {
-        let holds_there = |grant: &Grant| snapshot.spaces.is_within(space, &grant.space);
-        self.0.iter().any(|grant| holds_there(grant) && snapshot.roles.get(&grant.role).is_some_and(|role| role.allows(action)))
     }
 }
 

@@ -12,6 +12,7 @@ mod id;
 mod mutation;
 mod outcome;
 mod policy;
+mod rights;
 mod role;
 mod sample;
 mod snapshot;
@@ -26,6 +27,7 @@ pub use id::{BindingId, GroupName, Invalid, KeyId, KeyName, PolicyName, Revision
 pub use mutation::{Actor, AuditEntry, Change, Changes, Expiry, Mutation, NewKey, Reach};
 pub use outcome::{Outcome, Refusal, TooLarge, WhyInvalid, WhyUnavailable};
 pub use policy::{LoginPolicy, RegoVersion, Strategy};
+pub use rights::Rights;
 pub use role::{Role, SystemRole};
 pub use sample::{KeptSample, Sample, SampleId, SampledAnswer, SampledDecision, SampledKey, SampledRole, SampledVerdict};
 pub use snapshot::{Group, Snapshot};

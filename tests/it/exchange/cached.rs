@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use claviger::exchange::{ExchangeError, Explainer, Origin};
+use claviger::exchange::{Credential, ExchangeError, Explainer, Origin};
 use claviger::model::{Actor, BindingId, Expiry, Mutation, NewKey, PolicyName, Refusal, Strategy, Subject, WhyInvalid, WhyUnavailable};
 use claviger::store::Store;
 use claviger::token::KeyDirectory;
@@ -50,6 +50,24 @@ async fn a_key_is_exchanged_for_a_token_that_says_its_roles_groups_and_revision(
     assert_eq!(world.roles(key).await, roles);
     assert!(credential.header().is_sensitive());
     assert_eq!(credential.key(), key.id);
+}
+
+#[tokio::test]
+async fn a_credential_may_what_the_roles_of_its_token_allow_and_nothing_more() {
+    let world = World::new().await;
+    world.change(Mutation::CreateSpace(new_space("eu", "production"))).await;
+    let key = world.key("ci", &["deployer@production"], &[]).await;
+    let may = |credential: &Credential, action: &str, space: &str| credential.may(&action.parse().unwrap(), &space.parse().unwrap());
+
+    let before = world.ask(key.digest).await.unwrap();
+    let allowed = ["root", "production", "eu", "staging"].map(|space| may(&before, "run:trigger", space));
+    assert_eq!(allowed, [false, true, true, false]);
+    assert!(!may(&before, "run:delete", "production"));
+
+    let parent = Some("root".parse().unwrap());
+    world.change(Mutation::UpdateSpace { id: "eu".parse().unwrap(), name: None, description: None, labels: None, parent }).await;
+    assert!(!may(&world.ask(key.digest).await.unwrap(), "run:trigger", "eu"), "it is not below production any more");
+    assert!(may(&before, "run:trigger", "eu"), "as its token says");
 }
 
 #[tokio::test]
@@ -843,7 +861,7 @@ async fn a_policy_of_the_store_named_like_a_file_refuses_until_one_of_them_goes(
 async fn a_withdrawn_signing_key_takes_its_credentials_along() {
     let world = World::new().await;
     let key = deployer(&world).await;
-    let kid = |world: &World, answer: &claviger::exchange::Credential| {
+    let kid = |world: &World, answer: &Credential| {
         world.claims(answer);
         let jwt = answer.header().to_str().unwrap().strip_prefix("Bearer ").unwrap().to_owned();
         claviger::token::decode(&jwt).unwrap().header["kid"].as_str().unwrap().to_owned()
