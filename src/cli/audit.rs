@@ -7,10 +7,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
+use super::args::value;
 use super::failure::Failure;
 use super::open_store::Place;
 use super::output::{Format, Output};
-use super::value;
 use crate::model::{AuditEntry, Revision};
 
 /// How many entries are shown if nothing is said.

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::draw;
+use super::args::value::shown;
 use super::failure::Failure;
 use super::open_store::{OpenStore, Place};
 use super::output::{Changed, Output};
-use super::value::shown;
+use super::random;
 use crate::model::{Binding, BindingId, GroupName, KeyId, KeyName, Mutation, RoleId, SpaceId, Subject};
 
 #[derive(Debug, clap::Args)]
@@ -125,7 +125,7 @@ impl Create {
             (None, Some(group)) => Subject::Group(group),
             (None, None) => return Err(Failure::usage("who? Say --key NAME_OR_ID or --group G")),
         };
-        let id = draw::binding_id(store.now())?;
+        let id = random::binding_id(store.now())?;
         let change = store.apply(Mutation::CreateBinding { id, subject, role: self.role, space: self.space }).await?;
         let view = view(store.binding(id).await?, store).await?;
         out.record(&Changed::now(&view, change.revision), view.rows())

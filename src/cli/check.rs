@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::configured::{self, Configured};
+use super::args::config::{self, Configured};
 use super::failure::Failure;
 use super::output::{Format, Output};
 use crate::clock::{Clock as _, SystemClock};
@@ -95,9 +95,9 @@ impl Check {
         match out.format() {
             Format::Json => out.line("", &report)?,
             Format::Table => {
-                configured::show(&survey.warnings, Weight::Warning);
-                configured::show(survey.faults.iter().flatten(), Weight::Fault);
-                configured::show_policies(&policies.findings);
+                config::show(&survey.warnings, Weight::Warning);
+                config::show(survey.faults.iter().flatten(), Weight::Fault);
+                config::show_policies(&policies.findings);
                 if let Some(why) = &policies.outdated {
                     out.note(format_args!("warning: {why}"));
                 }
@@ -120,7 +120,7 @@ impl Check {
         let of_keys = keys.map(|error| error.to_string());
         let others: Vec<String> = of_policies.into_iter().chain(of_warnings).chain(of_store).chain(of_keys).collect();
         match &survey.faults {
-            Some(faults) => Err(Failure::usage([vec![configured::sentence(faults)], others].concat().join("; "))),
+            Some(faults) => Err(Failure::usage([vec![config::sentence(faults)], others].concat().join("; "))),
             None if others.is_empty() => Ok(()),
             None => Err(Failure::refused(others.join("; "))),
         }

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
+use super::args::value::joined;
 use super::failure::Failure;
 use super::open_store::{OpenStore, Place};
 use super::output::{Changed, Output};
-use super::value::joined;
 use crate::model::{Binding, BindingId, Group, GroupName, Mutation, RoleId, Snapshot, SpaceId};
 
 #[derive(Debug, clap::Args)]

@@ -26,7 +26,7 @@ pub(crate) struct Healthcheck {
     #[arg(long, value_name = "URL")]
     url: Option<Uri>,
     /// How long to wait for an answer
-    #[arg(long, value_name = "SPAN", default_value = "2s", value_parser = super::value::span)]
+    #[arg(long, value_name = "SPAN", default_value = "2s", value_parser = super::args::value::span)]
     timeout: Duration,
 }
 

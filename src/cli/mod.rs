@@ -3,16 +3,14 @@
 //! stdout is data, stderr is talk. Exit codes: 0 done, 1 refused or failed, 2 usage or configuration. Secrets come by file or stdin
 //! and never as an argument, where every user of the machine could read them.
 
+mod args;
 mod audit;
 mod binding;
 mod check;
 mod completion;
-mod configured;
 mod dev;
-mod draw;
 mod explain;
 mod failure;
-mod given;
 mod group;
 mod healthcheck;
 mod key;
@@ -20,12 +18,12 @@ mod man;
 mod open_store;
 mod output;
 mod policy;
+mod random;
 mod role;
 mod serve;
 mod space;
 mod strategy;
 mod token;
-mod value;
 mod version;
 
 use std::process::ExitCode;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::configured;
+use super::args::config;
 use super::failure::Failure;
 use super::output::Output;
 use crate::clock::{Clock, SystemClock};
@@ -40,7 +40,7 @@ impl Place {
     /// The configuration that is named, with what the environment says; the environment alone if none is.
     pub(crate) fn settings(&self, out: &Output) -> Result<Settings, Failure> {
         let file = self.config.clone().or_else(|| std::env::var_os("CLAVIGER_CONFIG").map(PathBuf::from));
-        configured::quiet_settings(file.as_deref(), out)
+        config::quiet_settings(file.as_deref(), out)
     }
 
     /// Opens a store that is there: for commands that make nothing new.

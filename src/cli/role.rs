@@ -1,9 +1,9 @@
 //! `claviger role`: named sets of actions.
 
+use super::args::value::joined;
 use super::failure::Failure;
 use super::open_store::{OpenStore, Place};
 use super::output::{Changed, Output};
-use super::value::joined;
 use crate::model::{ActionPattern, Mutation, Role, RoleId};
 
 #[derive(Debug, clap::Args)]

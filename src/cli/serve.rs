@@ -5,11 +5,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::configured::Configured;
-use super::draw;
+use super::args::config::Configured;
 use super::failure::Failure;
 use super::key;
 use super::output::Output;
+use super::random;
 use crate::app::{App, AppError};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Loaded, Settings};
@@ -99,7 +99,7 @@ pub(super) async fn bootstrap(store: &Arc<dyn Store>, clock: &dyn Clock) -> Resu
     let given = given_key()?;
     let plain = match &given {
         Some(plain) => plain,
-        None => &draw::plain_key(draw::key_id(now)?)?,
+        None => &random::plain_key(random::key_id(now)?)?,
     };
     let id = plain.id().ok_or_else(|| Failure::usage(MALFORMED))?;
     let key = NewKey {
@@ -109,7 +109,7 @@ pub(super) async fn bootstrap(store: &Arc<dyn Store>, clock: &dyn Clock) -> Resu
         groups: Vec::new(),
         expires_at: None,
         digest: KeyDigest::of(plain),
-        bindings: vec![(draw::binding_id(now)?, SystemRole::SpaceAdmin.id(), SpaceId::root())],
+        bindings: vec![(random::binding_id(now)?, SystemRole::SpaceAdmin.id(), SpaceId::root())],
     };
     match store.apply(Mutation::Bootstrap(key), &Actor::System).await {
         Ok(_) if given.is_some() => Ok(None),

@@ -1,9 +1,9 @@
 //! `claviger space`: where roles hold.
 
+use super::args::value::joined;
 use super::failure::Failure;
 use super::open_store::{OpenStore, Place};
 use super::output::{Changed, Output};
-use super::value::joined;
 use crate::model::{Mutation, Space, SpaceId};
 
 #[derive(Debug, clap::Args)]

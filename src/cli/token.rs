@@ -14,9 +14,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use super::configured;
+use super::args::config;
+use super::args::input_file;
 use super::failure::Failure;
-use super::given;
 use super::output::Output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::TokenAlgorithm;
@@ -96,7 +96,7 @@ pub(crate) enum KeysVerb {
         #[arg(value_name = "KID", allow_hyphen_values = true)]
         kid: String,
         /// How long tokens last; else as the configuration says, else 1m
-        #[arg(long, value_name = "SPAN", value_parser = super::value::span)]
+        #[arg(long, value_name = "SPAN", value_parser = super::args::value::span)]
         ttl: Option<Duration>,
     },
     /// Delete a key that no living token is signed by
@@ -203,7 +203,7 @@ impl KeyPlace {
         let settings = match (&self.config, &self.keys) {
             // A directory that is named needs no configuration, and must not fall with a broken one that the environment names.
             (_, Some(_)) => None,
-            (Some(file), None) => Some(configured::quiet_settings(Some(file), out)?),
+            (Some(file), None) => Some(config::quiet_settings(Some(file), out)?),
             (None, None) => return Err(Failure::usage("which signing keys? say --keys DIR or --config FILE, or set CLAVIGER_CONFIG")),
         };
         let token = settings.map(|settings| settings.token);
@@ -219,7 +219,7 @@ impl TokenSource {
         if self.file.is_none() && std::io::stdin().is_terminal() {
             out.note("the token, then Ctrl-D:");
         }
-        let text = given::text(self.file.as_deref().unwrap_or(Path::new("-")))?;
+        let text = input_file::text(self.file.as_deref().unwrap_or(Path::new("-")))?;
         let token = text.trim();
         let bare = token.get(.."bearer ".len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "));
         let token = if bare { token.get("bearer ".len()..).unwrap_or_default().trim_start() } else { token };
@@ -232,7 +232,7 @@ async fn read_jwks(place: &str) -> Result<String, Failure> {
         return Err(Failure::usage("--jwks: https is not spoken here; fetch the set with another program and name its file"));
     }
     if !place.starts_with("http://") {
-        return given::text(Path::new(place));
+        return input_file::text(Path::new(place));
     }
     let url: Uri = place.parse().map_err(|error| Failure::usage(format_args!("--jwks: {place}: {error}")))?;
     match tokio::time::timeout(PATIENCE, fetch(&url)).await {

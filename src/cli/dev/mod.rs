@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-use super::configured::{self, Sources};
+use super::args::config::{self, Sources};
 use super::failure::Failure;
 use super::output::{Format, Output};
 use super::serve::{self, Signal, Signals};
@@ -33,7 +33,7 @@ pub(crate) struct Dev {
     #[arg(long, value_name = "DIR", default_value = "claviger-dev")]
     dir: PathBuf,
     /// Sets one key, whatever the directory's configuration says: `--set proxy.listen=127.0.0.1:9000`
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = configured::pair)]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = config::pair)]
     flags: Vec<(String, String)>,
 }
 

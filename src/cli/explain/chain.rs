@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::cli::policy::shown::{self, Said};
+use crate::cli::policy::view::{self, Said};
 use crate::model::{Grant, Snapshot, SystemRole, Via};
 use crate::policy::{Step, Trace, Tracer, Unheld};
 
@@ -102,9 +102,9 @@ impl Link {
 
 /// The lines that give a role; for a root admin those that say `admin`, too.
 fn lines(grant: &Grant, trace: &Trace) -> Vec<u32> {
-    let mut lines = shown::lines_of_role(trace, grant.space.as_str(), grant.role.as_str());
+    let mut lines = view::lines_of_role(trace, grant.space.as_str(), grant.role.as_str());
     if grant.space.is_root() && grant.role == SystemRole::SpaceAdmin.id() {
-        lines.extend(shown::lines(trace, |gives| gives.admin));
+        lines.extend(view::lines(trace, |gives| gives.admin));
     }
     lines
 }

@@ -3,7 +3,7 @@
 //! It decides by the data plane's own procedure, without its cache and without a token.
 
 mod chain;
-mod near;
+mod suggestions;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use self::chain::{Heard, Link};
+use crate::cli::args::value::{joined, shown, time};
 use crate::cli::failure::Failure;
 use crate::cli::open_store::Place;
 use crate::cli::output::{Format, Output};
-use crate::cli::value::{joined, shown, time};
 use crate::clock::Moment;
 use crate::exchange::{self, Origin};
 use crate::model::{
@@ -92,7 +92,7 @@ impl Explain {
         let told = explainer.explain(&key, &origin).await;
         let asked = !matches!(told.outcome, Err(Refusal::InvalidKey(_)));
         let heard: Vec<Heard> = explainer.trace(&key, &origin).iter().map(|(tracer, trace)| Heard::of(tracer, trace, asked)).collect();
-        let near = near::misses(&key, &origin, &told, &heard, &explainer, &store).await?;
+        let near = suggestions::misses(&key, &origin, &told, &heard, &explainer, &store).await?;
         let exchange::Explanation { decision, outcome, .. } = told;
         let decision = decision.unwrap_or_else(|| undecided(&key, &outcome));
         let mut explanation = Explanation::of(decision, &key, at, ip, explainer.snapshot());
@@ -130,7 +130,7 @@ impl Explanation {
             strategy: snapshot.strategy,
             revision: snapshot.revision,
             groups: decision.groups,
-            remarks: near::unborn(key, at).into_iter().collect(),
+            remarks: suggestions::unborn(key, at).into_iter().collect(),
             grants: decision.grants,
             ignored: decision.ignored,
             chain: Vec::new(),

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::make::show_rotated;
 use super::view::KeyView;
-use crate::cli::draw;
+use crate::cli::args::value::{End, shown, span};
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::Output;
-use crate::cli::value::{End, shown, span};
+use crate::cli::random;
 use crate::clock::later;
 use crate::model::{GroupName, KeyDigest, KeyName, KeyRecord, KeyState, Mutation};
 
@@ -110,7 +110,7 @@ impl Rotate {
     pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
         let before = store.key(&self.key).await?;
         let id = before.id;
-        let plain = draw::plain_key(id)?;
+        let plain = random::plain_key(id)?;
         let old_ends_at = later(store.now(), self.grace);
         let change = store.apply(Mutation::RotateKey { id, digest: KeyDigest::of(&plain), old_ends_at }).await?;
         let view = KeyView::of(store.key_by_id(id).await?, store.now());

@@ -8,11 +8,11 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::view::KeyView;
-use crate::cli::draw::{self, Generated};
+use crate::cli::args::value::{End, RoleAtSpace};
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::{Changed, Output};
-use crate::cli::value::{End, RoleAtSpace};
+use crate::cli::random::{self, Generated};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{Expiry, GroupName, IMPORTED_KEY_MAX, KeyDigest, KeyId, KeyName, Mutation, NewKey, PlainKey, Revision};
 
@@ -72,15 +72,15 @@ struct WithText<'a> {
 
 /// `key generate`.
 pub(crate) fn generate(out: &Output) -> Result<(), Failure> {
-    let id = draw::key_id(SystemClock::start().now().wall)?;
-    let plain = draw::plain_key(id)?;
+    let id = random::key_id(SystemClock::start().now().wall)?;
+    let plain = random::plain_key(id)?;
     out.line(plain.reveal(), &Generated::of(id, &plain))
 }
 
 impl Create {
     pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
-        let id = draw::key_id(store.now())?;
-        let plain = draw::plain_key(id)?;
+        let id = random::key_id(store.now())?;
+        let plain = random::plain_key(id)?;
         let new = self.traits.into_new_key(id, KeyDigest::of(&plain), store)?;
         let change = store.apply(Mutation::CreateKey(new)).await?;
         let view = KeyView::of(store.key_by_id(id).await?, store.now());
@@ -104,7 +104,7 @@ impl Import {
                 return Err(Failure::usage(format_args!("--id says {said}, but the key's text says {read}")));
             }
             (Some(id), _) | (None, Some(id)) => id,
-            (None, None) => draw::key_id(store.now())?,
+            (None, None) => random::key_id(store.now())?,
         };
         let change = store.apply(Mutation::ImportKey(self.traits.into_new_key(id, digest, store)?)).await?;
         KeyView::of(store.key_by_id(id).await?, store.now()).changed(change.revision, out)
@@ -124,7 +124,7 @@ impl Traits {
         if let Some((_, twice)) = self.bindings.iter().enumerate().find(is_repeated) {
             return Err(Failure::usage(format_args!("--bind: {}@{} is given twice", twice.role, twice.space)));
         }
-        let bindings = self.bindings.into_iter().map(|bound| Ok((draw::binding_id(now)?, bound.role, bound.space)));
+        let bindings = self.bindings.into_iter().map(|bound| Ok((random::binding_id(now)?, bound.role, bound.space)));
         Ok(NewKey {
             id,
             name: self.name,
@@ -251,9 +251,9 @@ mod tests {
     #[test]
     fn a_generated_key_is_one_that_can_be_presented() {
         let id = KeyId::new(1, 2);
-        let plain = draw::plain_key(id).unwrap();
+        let plain = random::plain_key(id).unwrap();
 
         assert_eq!(PlainKey::presented(plain.reveal().as_bytes()).unwrap().id(), Some(id));
-        assert_eq!(draw::sha256_hex(&plain).parse(), Ok(KeyDigest::of(&plain)));
+        assert_eq!(random::sha256_hex(&plain).parse(), Ok(KeyDigest::of(&plain)));
     }
 }

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::cli::args::value::{joined, shown};
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::{Changed, Output};
-use crate::cli::value::{joined, shown};
 use crate::model::{GroupName, KeyBinding, KeyId, KeyName, KeyRecord, KeyState, Revision};
 
 #[derive(Debug, clap::Args)]

@@ -8,10 +8,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Dialect;
-use super::shown::Said;
-use crate::cli::configured;
+use super::view::Said;
+use crate::cli::args::config;
+use crate::cli::args::input_file;
 use crate::cli::failure::Failure;
-use crate::cli::given;
 use crate::cli::open_store::Place;
 use crate::cli::output::{Format, Output};
 use crate::model::{PolicyName, Verdict};
@@ -86,7 +86,7 @@ impl Eval {
                     refused += 1;
                     match out.format() {
                         Format::Json => out.json_line(&Refused { policy: &source.name, faults: &faults })?,
-                        Format::Table => configured::show_policies(&faults),
+                        Format::Table => config::show_policies(&faults),
                     }
                 }
             }
@@ -103,13 +103,13 @@ impl Eval {
 
     fn source(&self, file: &Path) -> Result<PolicySource, Failure> {
         let name = super::named_as(file)?;
-        Ok(PolicySource { name, file: Some(file.to_owned()), text: given::text(file)?.into(), rego: self.rego.version() })
+        Ok(PolicySource { name, file: Some(file.to_owned()), text: input_file::text(file)?.into(), rego: self.rego.version() })
     }
 }
 
 /// Reads the documents of a file. Each may stand on a line of its own or on many.
 fn inputs(file: &Path) -> Result<Vec<Value>, Failure> {
-    let text = given::text(file)?;
+    let text = input_file::text(file)?;
     let inputs: Vec<Value> = serde_json::Deserializer::from_str(&text)
         .into_iter()
         .collect::<Result<_, _>>()

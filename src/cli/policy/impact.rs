@@ -11,14 +11,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::kept::OfSamples;
 use super::question::NOWHERE;
-use super::shown;
+use super::sample_impact::OfSamples;
 use super::tally::Tally;
+use super::view;
+use crate::cli::args::value::span;
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::Output;
-use crate::cli::value::span;
 use crate::clock::{Clock, Moment, SystemClock};
 use crate::exchange::{Difference, Explainer, Origin, WhatIf};
 use crate::model::{KeyId, KeyName, KeyRecord, KeyState};
@@ -159,7 +159,7 @@ impl Weighing {
         ));
         let most = if self.verbose { usize::MAX } else { NAMED };
         for key in keys.iter().take(most) {
-            out.note(format_args!("  {}: {}", key.name, shown::told(&key.difference)));
+            out.note(format_args!("  {}: {}", key.name, view::told(&key.difference)));
         }
         if keys.len() > most {
             out.note(format_args!("  and {} more; -v names them", keys.len() - most));

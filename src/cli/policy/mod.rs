@@ -6,13 +6,13 @@
 mod eval;
 pub(crate) mod impact;
 mod junit;
-mod kept;
 mod question;
 mod sample;
-pub(crate) mod shown;
+mod sample_impact;
 mod simulate;
 mod tally;
 mod test;
+pub(crate) mod view;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -20,9 +20,9 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use self::impact::{Verdict, Weighed, Weighing};
-use crate::cli::configured;
+use crate::cli::args::config;
+use crate::cli::args::input_file;
 use crate::cli::failure::Failure;
-use crate::cli::given;
 use crate::cli::open_store::{OpenStore, Place};
 use crate::cli::output::{Changed, Format, Output};
 use crate::config::PolicySettings;
@@ -215,7 +215,7 @@ fn named_as(file: &Path) -> Result<PolicyName, Failure> {
 
 impl Module {
     fn read(&self) -> Result<Box<str>, Failure> {
-        given::text(&self.file).map(String::into_boxed_str)
+        input_file::text(&self.file).map(String::into_boxed_str)
     }
 }
 
@@ -288,7 +288,7 @@ async fn show_changed(
     out: &Output,
 ) -> Result<(), Failure> {
     if out.format() == Format::Table {
-        configured::show_policies(&warnings);
+        config::show_policies(&warnings);
     }
     let impact = match weighing.weigh(change, store, out).await? {
         Verdict::Make(impact) => impact,

@@ -7,11 +7,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::cli::args::input_file;
+use crate::cli::args::value::time;
 use crate::cli::failure::Failure;
-use crate::cli::given;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::Output;
-use crate::cli::value::time;
 use crate::clock::Moment;
 use crate::exchange::Origin;
 use crate::model::{GroupName, KeptSample, KeyId, KeyName, KeyRecord, SampleId};
@@ -110,7 +110,7 @@ impl Asked {
 /// Reads an `input` document.
 async fn written(file: &Path, store: &OpenStore, out: &Output) -> Result<Question, Failure> {
     let wrong = |why: String| Failure::usage(format_args!("{}: {why}", file.display()));
-    let document: Value = serde_json::from_str(&given::text(file)?).map_err(|error| wrong(format!("it is not JSON: {error}")))?;
+    let document: Value = serde_json::from_str(&input_file::text(file)?).map_err(|error| wrong(format!("it is not JSON: {error}")))?;
     let unknown = unknown(&document);
     if !unknown.is_empty() {
         out.note(format_args!("policies never see {}: passed over", unknown.join(", ")));

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
+use crate::cli::args::value::{joined, shown as shown_time};
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::Output;
-use crate::cli::value::{joined, shown as shown_time};
 use crate::model::{KeptSample, SampleId, SampledAnswer, SampledDecision, SampledVerdict, Via};
 
 #[derive(Debug, clap::Args)]

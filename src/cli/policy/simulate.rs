@@ -9,14 +9,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::question::{Asked, Question};
-use super::shown::{self, Decided, Said};
 use super::tally::Tally;
+use super::view::{self, Decided, Said};
 use super::{Dialect, sample};
+use crate::cli::args::input_file;
+use crate::cli::args::value::{joined, shown as shown_time};
 use crate::cli::failure::Failure;
-use crate::cli::given;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::{Format, Output};
-use crate::cli::value::{joined, shown as shown_time};
 use crate::exchange::{Difference, Explainer, WhatIf};
 use crate::model::{KeyId, KeyName, PolicyName, SampleId};
 use crate::policy::{PolicySource, Step};
@@ -111,7 +111,7 @@ impl Simulate {
             Some(name) => name.clone(),
             None => super::named_as(&self.file).map_err(|error| Failure::usage(format_args!("{error}: say --name")))?,
         };
-        let text = given::text(&self.file)?;
+        let text = input_file::text(&self.file)?;
         Ok(PolicySource { name, file: Some(self.file.clone()), text: text.into(), rego: self.rego.version() })
     }
 }
@@ -182,7 +182,7 @@ impl Report {
                 shown_time(Some(simulation.at)),
                 simulation.before.told(),
                 simulation.after.told(),
-                shown::told(&simulation.difference),
+                view::told(&simulation.difference),
             ]
         };
         let changed = self.simulations.iter().filter(|simulation| simulation.changes());
@@ -203,9 +203,9 @@ impl Report {
             ("at", shown_time(Some(one.at))),
         ];
         let says = one.result.told().into_iter().enumerate().map(|(number, said)| (if number == 0 { "says" } else { "" }, said));
-        let end = [("now", one.before.told()), ("then", one.after.told()), ("difference", shown::told(&one.difference))];
+        let end = [("now", one.before.told()), ("then", one.after.told()), ("difference", view::told(&one.difference))];
         out.record(self, [("policy", self.policy())].into_iter().chain(sample).chain(head).chain(says).chain(end))?;
-        let row = |step: &Step| vec![step.line.to_string(), shown::head(step), shown::short(&step.value)];
+        let row = |step: &Step| vec![step.line.to_string(), view::head(step), view::short(&step.value)];
         out.list("rules that hold", &["LINE", "RULE THAT HOLDS", "VALUE"], one.trace.iter().map(row), self)
     }
 }

@@ -8,10 +8,10 @@ use regex::Regex;
 use serde::Serialize;
 
 use super::junit;
+use crate::cli::args::value::joined;
 use crate::cli::failure::Failure;
 use crate::cli::open_store::Place;
 use crate::cli::output::{Format, Output};
-use crate::cli::value::joined;
 use crate::policy::EvaluationSettings;
 use crate::policy::testing::{self, Coverage, Rules, Selection, TestOutcome, TestResult, TestRun};
 

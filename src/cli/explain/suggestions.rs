@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::chain::Heard;
 use crate::cli::failure::Failure;
 use crate::cli::open_store::{OpenStore, nearest};
-use crate::cli::policy::shown::Said;
+use crate::cli::policy::view::Said;
 use crate::clock::{Moment, later};
 use crate::exchange::{Difference, Explainer, Explanation, Origin};
 use crate::model::{Decision, IgnoredReason, KeyRecord, KeyState, Refusal, Snapshot};

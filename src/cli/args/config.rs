@@ -3,9 +3,9 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use super::failure::Failure;
-use super::output::{Format, Output};
 use crate::app::App;
+use crate::cli::failure::Failure;
+use crate::cli::output::{Format, Output};
 use crate::config::{Colour, Faults, Finding, Loaded, Settings, Survey, Values, Weight, environment};
 use crate::policy::PolicyFault;
 

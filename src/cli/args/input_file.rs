@@ -6,7 +6,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::failure::Failure;
+use crate::cli::failure::Failure;
 
 /// In bytes: far more than a policy may have, which is refused like any other fault of a policy, and than anybody writes else.
 const LONGEST: usize = 16 * 1024 * 1024;

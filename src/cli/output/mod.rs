@@ -3,17 +3,22 @@
 //! Whatever somebody could have filled in (names, descriptions, labels, a policy's text in a message) is escaped before it reaches
 //! a terminal: a key named with an escape sequence must not be able to rewrite the screen of whoever lists the keys.
 
-use std::fmt::{self, Write as _};
+mod escape;
+mod table;
+
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use comfy_table::{LineStyle, Table, TableStyle, presets};
 use serde::Serialize;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::configured;
-use super::failure::Failure;
+pub(crate) use self::escape::escaped;
+use self::escape::escaped_lines;
+use self::table::{Frame, filled, remark, table};
+use crate::cli::args::config;
+use crate::cli::failure::Failure;
 use crate::model::Revision;
 use crate::policy::PolicyFault;
 
@@ -54,15 +59,6 @@ pub(crate) struct Output {
     frame: Frame,
     /// Something was written to stdout after whoever read it had gone.
     abandoned: AtomicBool,
-}
-
-/// How much of a table is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Frame {
-    /// A line under the head: on a terminal.
-    Ruled,
-    /// Columns alone, one line each row, for `grep` and `awk`.
-    Bare,
 }
 
 impl Output {
@@ -174,7 +170,7 @@ impl Output {
                 self.json(&serde_json::json!({ "faults": faults, "warnings": warnings }))
             }
             Format::Table => {
-                configured::show_policies(findings);
+                config::show_policies(findings);
                 Ok(())
             }
         }
@@ -221,119 +217,7 @@ fn not_json(error: &serde_json::Error) -> Failure {
     Failure::refused(format_args!("cannot write JSON: {error}"))
 }
 
-/// The columns of a table; cells are escaped here, so that no caller can forget it.
-fn table(frame: Frame, headers: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(match frame {
-        Frame::Ruled => TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')),
-        Frame::Bare => presets::NOTHING,
-    });
-    if !headers.is_empty() {
-        table.set_header(headers.to_vec());
-    }
-    for row in rows {
-        table.add_row(row.iter().map(|cell| escaped(cell)).collect::<Vec<_>>());
-    }
-    if headers.is_empty() && table.is_empty() {
-        return String::new();
-    }
-    let mut text = String::new();
-    for line in table.lines() {
-        // Without a frame the padding of the first column would indent every line.
-        let line = if frame == Frame::Bare { line.strip_prefix(' ').unwrap_or(&line).to_owned() } else { line };
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-/// What people are told of a table without rows. Programs see that themselves.
-fn remark(frame: Frame, what: &str, rows: &[Vec<String>]) -> Option<String> {
-    match frame {
-        Frame::Ruled if rows.is_empty() => Some(format!("no {what}")),
-        Frame::Ruled | Frame::Bare => None,
-    }
-}
-
-/// A dash where there is nothing, so that columns stay columns for `awk`.
-fn filled(cell: String) -> String {
-    if cell.is_empty() { "-".to_owned() } else { cell }
-}
-
 fn talk(text: &str) {
     // Nobody is left to be told that stderr is closed.
     let _ = writeln!(io::stderr().lock(), "{text}");
-}
-
-/// The text with every character that could steer a terminal or turn the writing around spelled out.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\n' => safe.push_str("\\n"),
-            '\r' => safe.push_str("\\r"),
-            '\t' => safe.push_str("\\t"),
-            _ if steers(character) => {
-                let _ = write!(safe, "\\u{{{:x}}}", u32::from(character));
-            }
-            _ => safe.push(character),
-        }
-    }
-    safe
-}
-
-/// The same for a text of several lines, which stay lines.
-fn escaped_lines(text: &str) -> String {
-    text.trim_end_matches('\n').split('\n').map(escaped).collect::<Vec<_>>().join("\n")
-}
-
-/// Control characters, line and paragraph separators, and the marks that change the direction of writing.
-fn steers(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_could_steer_a_terminal_is_spelled_out() {
-        assert_eq!(escaped("ci\u{1b}[2J\u{202e}x\u{9b}\n"), "ci\\u{1b}[2J\\u{202e}x\\u{9b}\\n");
-        assert_eq!(escaped("Zürich – 東京"), "Zürich – 東京");
-    }
-
-    #[test]
-    fn cells_are_escaped_and_an_empty_one_is_a_dash() {
-        let rows = vec![vec!["a\u{7}".to_owned(), filled(String::new())], vec!["longer".to_owned(), "x".to_owned()]];
-
-        let text = table(Frame::Bare, &["NAME", "GROUPS"], rows);
-
-        assert_eq!(text, "NAME    GROUPS\na\\u{7}  -\nlonger  x\n");
-    }
-
-    #[test]
-    fn a_list_without_items_has_its_head_and_a_record_without_fields_is_nothing() {
-        assert_eq!(table(Frame::Bare, &["NAME", "STATE"], []), "NAME  STATE\n");
-        assert_eq!(table(Frame::Bare, &[], []), "");
-    }
-
-    #[test]
-    fn on_a_terminal_the_head_stands_apart() {
-        let text = table(Frame::Ruled, &["NAME"], [vec!["ci".to_owned()], vec!["cd".to_owned()]]);
-
-        assert_eq!(text, " NAME\n──────\n ci\n cd\n");
-    }
-
-    #[test]
-    fn on_a_terminal_a_list_without_items_is_remarked_upon() {
-        assert_eq!(remark(Frame::Ruled, "keys", &[]).as_deref(), Some("no keys"));
-        assert_eq!(remark(Frame::Ruled, "keys", &[vec!["ci".to_owned()]]), None);
-        assert_eq!(remark(Frame::Bare, "keys", &[]), None);
-    }
-
-    #[test]
-    fn lines_of_a_message_stay_lines() {
-        assert_eq!(escaped_lines("a\n\u{1b}b\n"), "a\n\\u{1b}b");
-    }
 }

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::question::Question;
-use super::shown;
 use super::tally::Tally;
+use super::view;
+use crate::cli::args::value::shown as shown_time;
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::Output;
-use crate::cli::value::shown as shown_time;
 use crate::exchange::{Difference, Explainer};
 use crate::model::{KeyName, SampleId};
 
@@ -72,7 +72,7 @@ impl OfSamples {
         let touched = self.requests.len();
         out.note(format_args!("answers {touched} of {} kept requests otherwise: {}", self.looked_at, self.tally.told()));
         for Touched { sample, key, ip, at, difference } in self.requests.iter().take(most) {
-            out.note(format_args!("  sample {sample}, {key} from {ip}, {}: {}", shown_time(Some(*at)), shown::told(difference)));
+            out.note(format_args!("  sample {sample}, {key} from {ip}, {}: {}", shown_time(Some(*at)), view::told(difference)));
         }
         if touched > most {
             out.note(format_args!("  and {} more; -v names them", touched - most));
