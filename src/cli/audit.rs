@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::args::value;
 use super::failure::Failure;
-use super::open_store::Place;
+use super::open_store::StoreArgs;
 use super::output::{Format, Output};
 use crate::model::{AuditEntry, Revision};
 
@@ -23,7 +23,7 @@ const WIDEST: usize = 60;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Audit {
     #[command(flatten)]
-    place: Place,
+    place: StoreArgs,
     /// Only what happened since: a span such as `24h`, or an RFC 3339 time
     #[arg(long, value_name = "SPAN|TIME")]
     since: Option<Since>,
@@ -108,7 +108,7 @@ const HEADERS: [&str; 6] = ["REVISION", "AT", "ACTOR", "ACTION", "RESOURCE", "WH
 fn row(entry: &AuditEntry) -> Vec<String> {
     vec![
         entry.revision.to_string(),
-        value::shown(Some(entry.at)),
+        value::time_text(Some(entry.at)),
         entry.actor.clone(),
         entry.action.clone(),
         entry.resource.clone(),

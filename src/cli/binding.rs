@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::args::value::shown;
+use super::args::value::time_text;
 use super::failure::Failure;
-use super::open_store::{OpenStore, Place};
+use super::open_store::{OpenStore, StoreArgs};
 use super::output::{Changed, Output};
 use super::random;
 use crate::model::{Binding, BindingId, GroupName, KeyId, KeyName, Mutation, RoleId, SpaceId, Subject};
@@ -15,17 +15,17 @@ use crate::model::{Binding, BindingId, GroupName, KeyId, KeyName, Mutation, Role
 #[derive(Debug, clap::Args)]
 pub(crate) struct BindingCommand {
     #[command(flatten)]
-    place: Place,
+    place: StoreArgs,
     #[command(subcommand)]
-    verb: Verb,
+    verb: BindingVerb,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Verb {
+enum BindingVerb {
     /// Bind a role to a key or a group in a space and all below it
-    Create(Create),
+    Create(CreateBinding),
     /// Every binding, or those of a key, a group, a role, a space
-    List(List),
+    List(ListBindings),
     /// One binding
     Show {
         /// The binding
@@ -42,7 +42,7 @@ enum Verb {
 
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("subject").required(true).args(["key", "group"])))]
-struct Create {
+struct CreateBinding {
     /// The key that gets the role
     #[arg(long, value_name = "NAME_OR_ID")]
     key: Option<String>,
@@ -58,7 +58,7 @@ struct Create {
 }
 
 #[derive(Debug, clap::Args)]
-struct List {
+struct ListBindings {
     /// Only those of this key itself
     #[arg(long, value_name = "NAME_OR_ID", conflicts_with = "group")]
     key: Option<String>,
@@ -99,17 +99,17 @@ enum SubjectView {
 impl BindingCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         let store = match &self.verb {
-            Verb::Create(_) => self.place.open(out).await?,
-            Verb::List(_) | Verb::Show { .. } | Verb::Delete { .. } => self.place.look(out).await?,
+            BindingVerb::Create(_) => self.place.open(out).await?,
+            BindingVerb::List(_) | BindingVerb::Show { .. } | BindingVerb::Delete { .. } => self.place.look(out).await?,
         };
         match self.verb {
-            Verb::Create(create) => create.run(&store, out).await,
-            Verb::List(list) => list.run(&store, out).await,
-            Verb::Show { id } => {
+            BindingVerb::Create(create) => create.run(&store, out).await,
+            BindingVerb::List(list) => list.run(&store, out).await,
+            BindingVerb::Show { id } => {
                 let view = view(store.binding(id).await?, &store).await?;
                 out.record(&view, view.rows())
             }
-            Verb::Delete { id } => {
+            BindingVerb::Delete { id } => {
                 let view = view(store.binding(id).await?, &store).await?;
                 let change = store.apply(Mutation::DeleteBinding { id }).await?;
                 out.record(&Changed::gone(&view, change.revision), view.rows())
@@ -118,7 +118,7 @@ impl BindingCommand {
     }
 }
 
-impl Create {
+impl CreateBinding {
     async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
         let subject = match (&self.key, self.group) {
             (Some(called), _) => Subject::Key(store.key(called).await?.id),
@@ -132,7 +132,7 @@ impl Create {
     }
 }
 
-impl List {
+impl ListBindings {
     async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
         self.check(store, out).await?;
         let subject = match (&self.key, self.group) {
@@ -149,13 +149,20 @@ impl List {
         let views: Vec<BindingView> = bindings.into_iter().map(|binding| BindingView::of(binding, &names)).collect();
         let row = |view: &BindingView| {
             let (kind, name) = view.subject.words();
-            vec![view.id.to_string(), kind.to_owned(), name, view.role.to_string(), view.space.to_string(), shown(Some(view.created_at))]
+            vec![
+                view.id.to_string(),
+                kind.to_owned(),
+                name,
+                view.role.to_string(),
+                view.space.to_string(),
+                time_text(Some(view.created_at)),
+            ]
         };
         out.list("bindings", &["ID", "KIND", "SUBJECT", "ROLE", "SPACE", "CREATED"], views.iter().map(row), &views)
     }
 }
 
-impl List {
+impl ListBindings {
     /// A role or space that is not there is a slip of the finger, which must not look as if nobody held anything.
     async fn check(&self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
         let snapshot = store.snapshot().await?;
@@ -188,7 +195,7 @@ impl BindingView {
             (kind, name),
             ("role", self.role.to_string()),
             ("space", self.space.to_string()),
-            ("created", shown(Some(self.created_at))),
+            ("created", time_text(Some(self.created_at))),
         ]
     }
 }

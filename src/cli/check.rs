@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::args::config::{self, Configured};
+use super::args::config::{self, ConfigArgs};
 use super::failure::Failure;
 use super::output::{Format, Output};
 use crate::clock::{Clock as _, SystemClock};
@@ -18,7 +18,7 @@ use crate::token::{KeyRing, TokenError};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Check {
     #[command(flatten)]
-    configured: Configured,
+    configured: ConfigArgs,
     /// Warnings about policies count as faults, for pipelines that put policies in force; notes never do
     #[arg(long)]
     strict: bool,

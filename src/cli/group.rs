@@ -4,20 +4,20 @@ use serde::Serialize;
 
 use super::args::value::joined;
 use super::failure::Failure;
-use super::open_store::{OpenStore, Place};
+use super::open_store::{OpenStore, StoreArgs};
 use super::output::{Changed, Output};
 use crate::model::{Binding, BindingId, Group, GroupName, Mutation, RoleId, Snapshot, SpaceId};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct GroupCommand {
     #[command(flatten)]
-    place: Place,
+    place: StoreArgs,
     #[command(subcommand)]
-    verb: Verb,
+    verb: GroupVerb,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Verb {
+enum GroupVerb {
     /// Describe a group before a key or a binding names it
     Create {
         /// As the identity provider spells it; case and blanks count
@@ -57,11 +57,11 @@ enum Verb {
 struct GroupView {
     name: GroupName,
     description: String,
-    bindings: Vec<Held>,
+    bindings: Vec<BoundRole>,
 }
 
 #[derive(Serialize)]
-struct Held {
+struct BoundRole {
     id: BindingId,
     role: RoleId,
     space: SpaceId,
@@ -70,24 +70,24 @@ struct Held {
 impl GroupCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         let store = match &self.verb {
-            Verb::Create { .. } => self.place.open(out).await?,
-            Verb::List | Verb::Show { .. } | Verb::Update { .. } | Verb::Delete { .. } => self.place.look(out).await?,
+            GroupVerb::Create { .. } => self.place.open(out).await?,
+            GroupVerb::List | GroupVerb::Show { .. } | GroupVerb::Update { .. } | GroupVerb::Delete { .. } => self.place.look(out).await?,
         };
         match self.verb {
-            Verb::Create { name, description } => {
+            GroupVerb::Create { name, description } => {
                 let create = Mutation::CreateGroup { name: name.clone(), description };
                 show_changed(&name, create, &store, out).await
             }
-            Verb::List => list(&store, out).await,
-            Verb::Show { name } => {
+            GroupVerb::List => list(&store, out).await,
+            GroupVerb::Show { name } => {
                 let view = find(&name, &store).await?;
                 out.record(&view, view.rows())
             }
-            Verb::Update { name, description } => {
+            GroupVerb::Update { name, description } => {
                 let update = Mutation::UpdateGroup { name: name.clone(), description };
                 show_changed(&name, update, &store, out).await
             }
-            Verb::Delete { name } => {
+            GroupVerb::Delete { name } => {
                 let view = find(&name, &store).await?;
                 let change = store.apply(Mutation::DeleteGroup { name }).await?;
                 out.record(&Changed::gone(&view, change.revision), view.rows())
@@ -98,7 +98,7 @@ impl GroupCommand {
 
 impl GroupView {
     fn of(group: &Group, snapshot: &Snapshot) -> Self {
-        let held = |binding: &Binding| Held { id: binding.id, role: binding.role.clone(), space: binding.space.clone() };
+        let held = |binding: &Binding| BoundRole { id: binding.id, role: binding.role.clone(), space: binding.space.clone() };
         Self {
             name: group.name.clone(),
             description: group.description.clone(),

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::net::TcpStream;
 
 use super::failure::Failure;
-use super::open_store::Place;
+use super::open_store::StoreArgs;
 use super::output::Output;
 use crate::config::show_duration;
 
@@ -21,7 +21,7 @@ const LONGEST_ANSWER: usize = 64 * 1024;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Healthcheck {
     #[command(flatten)]
-    place: Place,
+    place: StoreArgs,
     /// The ops listener; else that of the configuration, else `http://127.0.0.1:9464`
     #[arg(long, value_name = "URL")]
     url: Option<Uri>,

@@ -27,7 +27,7 @@ const NEIGHBOURS: usize = 5_000;
 
 /// Which store, and which configuration. What an argument says counts before what the environment says.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct Place {
+pub(crate) struct StoreArgs {
     /// The store to work on, `sqlite://PATH`; else `CLAVIGER_STORE`, else the store of the configuration
     #[arg(long, global = true, value_name = "URL", help_heading = "Place")]
     store: Option<String>,
@@ -36,7 +36,7 @@ pub(crate) struct Place {
     config: Option<PathBuf>,
 }
 
-impl Place {
+impl StoreArgs {
     /// The configuration that is named, with what the environment says; the environment alone if none is.
     pub(crate) fn settings(&self, out: &Output) -> Result<Settings, Failure> {
         let file = self.config.clone().or_else(|| std::env::var_os("CLAVIGER_CONFIG").map(PathBuf::from));
@@ -91,7 +91,7 @@ impl Place {
 pub(crate) struct OpenStore {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    place: Place,
+    place: StoreArgs,
 }
 
 impl Drop for OpenStore {

@@ -46,13 +46,13 @@ pub(crate) fn sha256_hex(plain: &PlainKey) -> String {
 
 /// A key whose text nobody has seen yet; `-o json` shows it like this.
 #[derive(Serialize)]
-pub(crate) struct Generated<'a> {
+pub(crate) struct GeneratedKey<'a> {
     id: KeyId,
     key: &'a str,
     sha256: String,
 }
 
-impl<'a> Generated<'a> {
+impl<'a> GeneratedKey<'a> {
     pub(crate) fn of(id: KeyId, plain: &'a PlainKey) -> Self {
         Self { id, key: plain.reveal(), sha256: sha256_hex(plain) }
     }

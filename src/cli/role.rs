@@ -2,20 +2,20 @@
 
 use super::args::value::joined;
 use super::failure::Failure;
-use super::open_store::{OpenStore, Place};
+use super::open_store::{OpenStore, StoreArgs};
 use super::output::{Changed, Output};
 use crate::model::{ActionPattern, Mutation, Role, RoleId};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RoleCommand {
     #[command(flatten)]
-    place: Place,
+    place: StoreArgs,
     #[command(subcommand)]
-    verb: Verb,
+    verb: RoleVerb,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Verb {
+enum RoleVerb {
     /// Make a role
     Create {
         /// Its id, for good: lower-case letters, digits, `-` and `_`
@@ -65,28 +65,28 @@ enum Verb {
 impl RoleCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         let store = match &self.verb {
-            Verb::Create { .. } => self.place.open(out).await?,
-            Verb::List | Verb::Show { .. } | Verb::Update { .. } | Verb::Delete { .. } => self.place.look(out).await?,
+            RoleVerb::Create { .. } => self.place.open(out).await?,
+            RoleVerb::List | RoleVerb::Show { .. } | RoleVerb::Update { .. } | RoleVerb::Delete { .. } => self.place.look(out).await?,
         };
         match self.verb {
-            Verb::Create { id, actions, name, description } => {
+            RoleVerb::Create { id, actions, name, description } => {
                 let name = name.unwrap_or_else(|| id.to_string());
                 let create = Mutation::CreateRole { id: id.clone(), name, description, actions: each_once(actions) };
                 show_changed(&id, create, &store, out).await
             }
-            Verb::List => list(&store, out).await,
-            Verb::Show { id } => {
+            RoleVerb::List => list(&store, out).await,
+            RoleVerb::Show { id } => {
                 let role = find(&id, &store).await?;
                 out.record(&role, rows(&role))
             }
-            Verb::Update { id, actions, name, description } => {
+            RoleVerb::Update { id, actions, name, description } => {
                 let actions = (!actions.is_empty()).then(|| each_once(actions));
                 if actions.is_none() && name.is_none() && description.is_none() {
                     return Err(Failure::usage("nothing to change: say --action, --name or --description"));
                 }
                 show_changed(&id, Mutation::UpdateRole { id: id.clone(), name, description, actions }, &store, out).await
             }
-            Verb::Delete { id } => {
+            RoleVerb::Delete { id } => {
                 let role = find(&id, &store).await?;
                 let change = store.apply(Mutation::DeleteRole { id }).await?;
                 out.record(&Changed::gone(&role, change.revision), rows(&role))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::config::Configured;
+use super::args::config::ConfigArgs;
 use super::failure::Failure;
 use super::key;
 use super::output::Output;
@@ -28,7 +28,7 @@ pub(super) const ROOT_ADMIN: &str = "root-admin";
 #[derive(Debug, clap::Args)]
 pub(crate) struct Serve {
     #[command(flatten)]
-    configured: Configured,
+    configured: ConfigArgs,
 }
 
 impl Serve {

@@ -2,20 +2,20 @@
 
 use super::args::value::joined;
 use super::failure::Failure;
-use super::open_store::{OpenStore, Place};
+use super::open_store::{OpenStore, StoreArgs};
 use super::output::{Changed, Output};
 use crate::model::{Mutation, Space, SpaceId};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SpaceCommand {
     #[command(flatten)]
-    place: Place,
+    place: StoreArgs,
     #[command(subcommand)]
-    verb: Verb,
+    verb: SpaceVerb,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Verb {
+enum SpaceVerb {
     /// Make a space
     Create {
         /// Its id, for good: lower-case letters, digits, `-` and `_`
@@ -43,7 +43,7 @@ enum Verb {
         id: SpaceId,
     },
     /// Rename, relabel or move a space
-    Update(Update),
+    Update(UpdateSpace),
     /// Delete a space that has neither a space below it nor a binding
     Delete {
         /// The space
@@ -53,7 +53,7 @@ enum Verb {
 }
 
 #[derive(Debug, clap::Args)]
-struct Update {
+struct UpdateSpace {
     /// The space
     #[arg(value_name = "ID")]
     id: SpaceId,
@@ -77,22 +77,22 @@ struct Update {
 impl SpaceCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         let store = match &self.verb {
-            Verb::Create { .. } => self.place.open(out).await?,
-            Verb::List | Verb::Show { .. } | Verb::Update(_) | Verb::Delete { .. } => self.place.look(out).await?,
+            SpaceVerb::Create { .. } => self.place.open(out).await?,
+            SpaceVerb::List | SpaceVerb::Show { .. } | SpaceVerb::Update(_) | SpaceVerb::Delete { .. } => self.place.look(out).await?,
         };
         match self.verb {
-            Verb::Create { id, parent, name, description, labels } => {
+            SpaceVerb::Create { id, parent, name, description, labels } => {
                 let name = name.unwrap_or_else(|| id.to_string());
                 let space = Space { id: id.clone(), name, description, parent: Some(parent), labels: each_once(labels) };
                 show_changed(&id, Mutation::CreateSpace(space), &store, out).await
             }
-            Verb::List => list(&store, out).await,
-            Verb::Show { id } => {
+            SpaceVerb::List => list(&store, out).await,
+            SpaceVerb::Show { id } => {
                 let space = find(&id, &store).await?;
                 out.record(&space, rows(&space))
             }
-            Verb::Update(update) => update.run(&store, out).await,
-            Verb::Delete { id } => {
+            SpaceVerb::Update(update) => update.run(&store, out).await,
+            SpaceVerb::Delete { id } => {
                 let space = find(&id, &store).await?;
                 let change = store.apply(Mutation::DeleteSpace { id }).await?;
                 out.record(&Changed::gone(&space, change.revision), rows(&space))
@@ -101,7 +101,7 @@ impl SpaceCommand {
     }
 }
 
-impl Update {
+impl UpdateSpace {
     async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
         let labels = (self.no_labels || !self.labels.is_empty()).then(|| each_once(self.labels));
         if self.name.is_none() && self.description.is_none() && self.parent.is_none() && labels.is_none() {

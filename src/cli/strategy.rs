@@ -3,22 +3,22 @@
 use serde::Serialize;
 
 use super::failure::Failure;
-use super::open_store::Place;
+use super::open_store::StoreArgs;
 use super::output::{Changed, Output};
-use super::policy::impact::{Verdict, Weighed, Weighing};
+use super::policy::impact::{Consent, Weighed, Weighing};
 use crate::exchange::WhatIf;
 use crate::model::{Mutation, Strategy};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct StrategyCommand {
     #[command(flatten)]
-    place: Place,
+    place: StoreArgs,
     #[command(subcommand)]
-    verb: Option<Verb>,
+    verb: Option<StrategyVerb>,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Verb {
+enum StrategyVerb {
     /// The strategy in force (this is also what no word at all does)
     Show,
     /// Put another strategy into force
@@ -38,20 +38,20 @@ struct StrategyView {
 
 impl StrategyCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
-        let verb = self.verb.unwrap_or(Verb::Show);
+        let verb = self.verb.unwrap_or(StrategyVerb::Show);
         let store = match verb {
-            Verb::Show => self.place.look(out).await?,
-            Verb::Set { .. } => self.place.open(out).await?,
+            StrategyVerb::Show => self.place.look(out).await?,
+            StrategyVerb::Set { .. } => self.place.open(out).await?,
         };
         match verb {
-            Verb::Show => {
+            StrategyVerb::Show => {
                 let strategy = store.snapshot().await?.strategy;
                 out.line(strategy.as_str(), &StrategyView { strategy })
             }
-            Verb::Set { strategy, weighing } => {
+            StrategyVerb::Set { strategy, weighing } => {
                 let impact = match weighing.weigh(&WhatIf::Strategy(strategy), &store, out).await? {
-                    Verdict::Make(impact) => impact,
-                    Verdict::Leave => return Ok(()),
+                    Consent::Make(impact) => impact,
+                    Consent::Leave => return Ok(()),
                 };
                 let change = store.apply(Mutation::SetStrategy(strategy)).await?;
                 let view = StrategyView { strategy };

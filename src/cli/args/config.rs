@@ -11,7 +11,7 @@ use crate::policy::PolicyFault;
 
 /// Which configuration.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct Configured {
+pub(crate) struct ConfigArgs {
     /// The configuration; else `CLAVIGER_CONFIG`; without either, the defaults and the environment's variables
     #[arg(long, value_name = "FILE", help_heading = "Configuration")]
     config: Option<PathBuf>,
@@ -20,7 +20,7 @@ pub(crate) struct Configured {
     flags: Vec<(String, String)>,
 }
 
-impl Configured {
+impl ConfigArgs {
     /// The file that the line or the environment names.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         self.config.clone().or_else(|| std::env::var_os("CLAVIGER_CONFIG").map(PathBuf::from))

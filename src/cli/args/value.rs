@@ -74,7 +74,7 @@ impl FromStr for RoleAtSpace {
 }
 
 /// A time for people, to the second; nothing if there is none.
-pub(crate) fn shown(at: Option<Timestamp>) -> String {
+pub(crate) fn time_text(at: Option<Timestamp>) -> String {
     at.map(|at| format!("{at:.0}")).unwrap_or_default()
 }
 
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn times_are_shown_to_the_second() {
-        assert_eq!(shown(Some(at("2026-01-01T10:20:30.123456Z"))), "2026-01-01T10:20:30Z");
-        assert_eq!(shown(None), "");
+        assert_eq!(time_text(Some(at("2026-01-01T10:20:30.123456Z"))), "2026-01-01T10:20:30Z");
+        assert_eq!(time_text(None), "");
     }
 }

@@ -30,11 +30,11 @@ pub(super) struct Example {
     groups: &'static [&'static str],
     /// Role and space.
     bindings: &'static [(&'static str, &'static str)],
-    state: State,
+    state: ExampleState,
     pub(super) tries: &'static [Try],
 }
 
-enum State {
+enum ExampleState {
     Active,
     Disabled,
 }
@@ -52,7 +52,7 @@ const EXAMPLES: [Example; 6] = [
         description: "Bound to a role directly",
         groups: &[],
         bindings: &[("observer", "root"), ("deployer", "development")],
-        state: State::Active,
+        state: ExampleState::Active,
         tries: &[Try { from: None, expect: "200, observer everywhere and deployer in development, by bindings of its own" }],
     },
     Example {
@@ -60,7 +60,7 @@ const EXAMPLES: [Example; 6] = [
         description: "Holds its role by a group",
         groups: &["platform"],
         bindings: &[],
-        state: State::Active,
+        state: ExampleState::Active,
         tries: &[Try { from: None, expect: "200, deployer in staging, since the group platform is bound there" }],
     },
     Example {
@@ -68,7 +68,7 @@ const EXAMPLES: [Example; 6] = [
         description: "Holds its role by a login policy that looks at its name",
         groups: &[],
         bindings: &[],
-        state: State::Active,
+        state: ExampleState::Active,
         tries: &[Try { from: None, expect: "200, deployer in production, by the login policy ci-cd-pipelines" }],
     },
     Example {
@@ -76,7 +76,7 @@ const EXAMPLES: [Example; 6] = [
         description: "May only come from certain networks",
         groups: &[],
         bindings: &[],
-        state: State::Active,
+        state: ExampleState::Active,
         tries: &[
             Try {
                 from: Some("10.1.2.3"),
@@ -90,7 +90,7 @@ const EXAMPLES: [Example; 6] = [
         description: "Holds no role yet",
         groups: &[],
         bindings: &[],
-        state: State::Active,
+        state: ExampleState::Active,
         tries: &[Try { from: None, expect: "403 no_roles, nobody has given it any" }],
     },
     Example {
@@ -98,22 +98,22 @@ const EXAMPLES: [Example; 6] = [
         description: "Switched off",
         groups: &[],
         bindings: &[("deployer", "production")],
-        state: State::Disabled,
+        state: ExampleState::Disabled,
         tries: &[Try { from: None, expect: "401 invalid_key, it is disabled; an unknown key gets the same answer" }],
     },
 ];
 
 /// The texts of the example's keys, kept beside the store so that they can be shown at every start. Nothing but `dev` keeps such texts.
-pub(super) struct Keys(Kept);
+pub(super) struct ExampleKeys(KeysFile);
 
 #[derive(Default, Serialize, Deserialize)]
-struct Kept {
+struct KeysFile {
     /// Whether everything of the example has been made; from then on, what the user changes stays changed.
     complete: bool,
     keys: BTreeMap<String, String>,
 }
 
-impl Keys {
+impl ExampleKeys {
     /// Each example with its key's text.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static Example, &str)> {
         EXAMPLES.iter().filter_map(|example| Some((example, self.0.keys.get(example.name)?.as_str())))
@@ -121,7 +121,7 @@ impl Keys {
 }
 
 /// Makes the example in a new directory, or finds it in one that was used before.
-pub(super) async fn prepare(dir: &Path, store: &Arc<dyn Store>, clock: &dyn Clock) -> Result<Keys, Failure> {
+pub(super) async fn prepare(dir: &Path, store: &Arc<dyn Store>, clock: &dyn Clock) -> Result<ExampleKeys, Failure> {
     let file = dir.join("keys.json");
     let mut kept = read(&file)?;
     if !kept.complete {
@@ -141,10 +141,10 @@ pub(super) async fn prepare(dir: &Path, store: &Arc<dyn Store>, clock: &dyn Cloc
         kept.complete = true;
         write(&file, &kept)?;
     }
-    Ok(Keys(kept))
+    Ok(ExampleKeys(kept))
 }
 
-async fn make(store: &Arc<dyn Store>, kept: &Kept, now: Timestamp) -> Result<(), Failure> {
+async fn make(store: &Arc<dyn Store>, kept: &KeysFile, now: Timestamp) -> Result<(), Failure> {
     let snapshot = store.snapshot().await?;
     for (id, name, label) in
         [("development", "Development", "experiments"), ("staging", "Staging", "rehearsal"), ("production", "Production", "critical")]
@@ -184,7 +184,7 @@ async fn make(store: &Arc<dyn Store>, kept: &Kept, now: Timestamp) -> Result<(),
     Ok(())
 }
 
-async fn make_key(store: &Arc<dyn Store>, example: &Example, kept: &Kept, now: Timestamp) -> Result<(), Failure> {
+async fn make_key(store: &Arc<dyn Store>, example: &Example, kept: &KeysFile, now: Timestamp) -> Result<(), Failure> {
     let text = kept.keys.get(example.name).map_or("", String::as_str);
     let damaged = || Failure::refused(format_args!("the file keys.json of the example is damaged at {}", example.name));
     let plain = PlainKey::presented(text.as_bytes()).ok_or_else(damaged)?;
@@ -203,8 +203,8 @@ async fn make_key(store: &Arc<dyn Store>, example: &Example, kept: &Kept, now: T
         apply(store, Mutation::CreateKey(key)).await?;
     }
     match example.state {
-        State::Active => Ok(()),
-        State::Disabled => match store.key(id).await? {
+        ExampleState::Active => Ok(()),
+        ExampleState::Disabled => match store.key(id).await? {
             Some(key) if key.disabled_at.is_none() => apply(store, Mutation::DisableKey { id }).await,
             Some(_) | None => Ok(()),
         },
@@ -220,16 +220,16 @@ fn parse<T: std::str::FromStr<Err = crate::model::Invalid>>(text: &str) -> Resul
     text.parse().map_err(|error: crate::model::Invalid| Failure::Refused(error.into()))
 }
 
-fn read(file: &Path) -> Result<Kept, Failure> {
+fn read(file: &Path) -> Result<KeysFile, Failure> {
     match std::fs::read(file) {
         Ok(text) => Ok(serde_json::from_slice(&text).with_context(|| format!("{} is damaged", file.display()))?),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Kept::default()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(KeysFile::default()),
         Err(error) => Err(Failure::refused(format_args!("cannot read {}: {error}", file.display()))),
     }
 }
 
 /// Only the owner may read it. It takes the old file's place as a whole.
-fn write(file: &Path, kept: &Kept) -> Result<(), Failure> {
+fn write(file: &Path, kept: &KeysFile) -> Result<(), Failure> {
     let text = serde_json::to_vec_pretty(kept).context("keys as JSON")?;
     let new = file.with_extension("new");
     let written = || -> std::io::Result<()> {

@@ -93,7 +93,7 @@ async fn upstream_listener(settings: &Settings) -> Result<TcpListener, Failure> 
 
 /// A request to try, as it is shown.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct TryView<'a> {
     name: &'a str,
     key: &'a str,
     curl: String,
@@ -117,9 +117,9 @@ fn quoted(path: &Path) -> String {
     if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-fn show(out: &Output, dir: &Path, app: &App, keys: &example::Keys) -> Result<(), Failure> {
+fn show(out: &Output, dir: &Path, app: &App, keys: &example::ExampleKeys) -> Result<(), Failure> {
     let (proxy, ops) = (reachable(app.proxy_address()), reachable(app.ops_address()));
-    let tries: Vec<Shown<'_>> = keys
+    let tries: Vec<TryView<'_>> = keys
         .iter()
         .flat_map(|(example, key)| example.tries.iter().map(move |one| (example, key, one)))
         .map(|(example, key, one)| {
@@ -127,7 +127,7 @@ fn show(out: &Output, dir: &Path, app: &App, keys: &example::Keys) -> Result<(),
             if let Some(from) = one.from {
                 let _ = write!(curl, " -H 'X-Forwarded-For: {from}'");
             }
-            Shown { name: example.name, key, curl, expect: one.expect }
+            TryView { name: example.name, key, curl, expect: one.expect }
         })
         .collect();
     match out.format() {

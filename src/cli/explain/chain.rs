@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::cli::policy::view::{self, Said};
+use crate::cli::policy::view::{self, PolicyAnswer};
 use crate::model::{Grant, Snapshot, SystemRole, Via};
 use crate::policy::{Step, Trace, Tracer, Unheld};
 
@@ -25,7 +25,7 @@ pub(super) struct Heard {
     place: String,
     /// Whether what it says counts: nobody is asked about a key that does not work.
     pub(super) asked: bool,
-    pub(super) says: Said,
+    pub(super) says: PolicyAnswer,
     trace: Vec<Step>,
     /// Why it says nothing: the rules that would say something.
     unheld: Vec<Unheld>,
@@ -39,7 +39,7 @@ impl Heard {
             name: tracer.name.to_string(),
             place: tracer.place.clone(),
             asked,
-            says: Said::of(trace),
+            says: PolicyAnswer::of(trace),
             trace: trace.steps.clone(),
             unheld: trace.unheld.clone(),
             of: trace.clone(),
@@ -53,13 +53,13 @@ impl Heard {
     /// Why it said nothing.
     pub(super) fn error(&self) -> Option<&str> {
         match &self.says {
-            Said::Failed { error } => Some(error),
-            Said::Verdict { .. } => None,
+            PolicyAnswer::Failed { error } => Some(error),
+            PolicyAnswer::Verdict { .. } => None,
         }
     }
 
-    pub(super) fn told(&self) -> String {
-        let said = format!("policy {}: {}", self.name, self.says.told().join("; "));
+    pub(super) fn line(&self) -> String {
+        let said = format!("policy {}: {}", self.name, self.says.lines().join("; "));
         let unheld: Vec<String> = self.unheld.iter().map(|rule| format!("{} (line {})", rule.rule, rule.line)).collect();
         if unheld.is_empty() { said } else { format!("{said}, for none of its rules holds: {}", unheld.join(", ")) }
     }

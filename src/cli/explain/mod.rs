@@ -12,9 +12,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use self::chain::{Heard, Link};
-use crate::cli::args::value::{joined, shown, time};
+use crate::cli::args::value::{joined, time, time_text};
 use crate::cli::failure::Failure;
-use crate::cli::open_store::Place;
+use crate::cli::open_store::StoreArgs;
 use crate::cli::output::{Format, Output};
 use crate::clock::Moment;
 use crate::exchange::{self, Origin};
@@ -25,7 +25,7 @@ use crate::model::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Explain {
     #[command(flatten)]
-    place: Place,
+    place: StoreArgs,
     /// The key
     #[arg(long, value_name = "NAME_OR_ID")]
     key: String,
@@ -150,13 +150,13 @@ impl Explanation {
                 let head = [
                     ("decision", format!("{word} ({}): {}", self.code, self.reason)),
                     ("key", format!("{} ({}), {}", self.key.name, self.key.id, self.key.state.as_str())),
-                    ("at", shown(Some(self.at))),
+                    ("at", time_text(Some(self.at))),
                     ("from", self.ip.to_string()),
                     ("strategy", self.strategy.to_string()),
                     ("groups", joined(&self.groups)),
                 ];
                 let remarks = self.remarks.iter().map(|remark| ("but", remark.clone()));
-                let said = self.policies.iter().map(|heard| (if heard.asked { "said" } else { "would say" }, heard.told()));
+                let said = self.policies.iter().map(|heard| (if heard.asked { "said" } else { "would say" }, heard.line()));
                 let near = self.near.iter().map(|near| ("near", near.clone()));
                 out.record(self, head.into_iter().chain(remarks).chain(said).chain(near))?;
                 out.list("roles", &["SPACE", "ROLE", "BECAUSE OF"], self.rows(), self)

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::chain::Heard;
 use crate::cli::failure::Failure;
 use crate::cli::open_store::{OpenStore, nearest};
-use crate::cli::policy::view::Said;
+use crate::cli::policy::view::PolicyAnswer;
 use crate::clock::{Moment, later};
 use crate::exchange::{Difference, Explainer, Explanation, Origin};
 use crate::model::{Decision, IgnoredReason, KeyRecord, KeyState, Refusal, Snapshot};
@@ -123,13 +123,13 @@ fn folded(group: &str) -> String {
 
 /// Roles that a policy gives, and that wait for somebody to say `allow`.
 fn unallowed(told: &Explanation, heard: &[Heard]) -> Vec<String> {
-    let allowed = heard.iter().any(|heard| matches!(&heard.says, Said::Verdict { allow, admin, .. } if allow.value || admin.value));
+    let allowed = heard.iter().any(|heard| matches!(&heard.says, PolicyAnswer::Verdict { allow, admin, .. } if allow.value || admin.value));
     let is_open = !matches!(told.outcome, Err(Refusal::Denied(_)));
     let waiting = heard.iter().filter(|_| !allowed && is_open).filter_map(|heard| match &heard.says {
-        Said::Verdict { roles, .. } if !roles.is_empty() => {
+        PolicyAnswer::Verdict { roles, .. } if !roles.is_empty() => {
             Some(format!("policy {} gives roles, but no policy says `allow`, and without that they do not count", heard.name()))
         }
-        Said::Verdict { .. } | Said::Failed { .. } => None,
+        PolicyAnswer::Verdict { .. } | PolicyAnswer::Failed { .. } => None,
     });
     waiting.collect()
 }

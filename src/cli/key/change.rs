@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::make::show_rotated;
 use super::view::KeyView;
-use crate::cli::args::value::{End, shown, span};
+use crate::cli::args::value::{End, span, time_text};
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::Output;
@@ -13,7 +13,7 @@ use crate::clock::later;
 use crate::model::{GroupName, KeyDigest, KeyName, KeyRecord, KeyState, Mutation};
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Update {
+pub(crate) struct UpdateKey {
     /// The key
     #[arg(value_name = "NAME_OR_ID")]
     key: String,
@@ -47,7 +47,7 @@ struct GroupChange {
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Rotate {
+pub(crate) struct RotateKey {
     /// The key
     #[arg(value_name = "NAME_OR_ID")]
     key: String,
@@ -64,7 +64,7 @@ pub(crate) enum Switch {
     OffForGood,
 }
 
-impl Update {
+impl UpdateKey {
     pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
         let key = store.key(&self.key).await?;
         let expiry = match self.expires {
@@ -106,7 +106,7 @@ impl GroupChange {
     }
 }
 
-impl Rotate {
+impl RotateKey {
     pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
         let before = store.key(&self.key).await?;
         let id = before.id;
@@ -120,13 +120,13 @@ impl Rotate {
         if cut_short.is_some() {
             out.note(format_args!(
                 "warning: the secret before the last one was to work until {} and no longer works: a key has at most two.",
-                shown(cut_short)
+                time_text(cut_short)
             ));
         }
         if self.grace.is_zero() {
             out.note("The secret before it no longer works.");
         } else {
-            out.note(format_args!("The secret before it ends at {}.", shown(Some(old_ends_at))));
+            out.note(format_args!("The secret before it ends at {}.", time_text(Some(old_ends_at))));
         }
         match view.state() {
             KeyState::Active => {}

@@ -12,13 +12,13 @@ use crate::cli::args::value::{End, RoleAtSpace};
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::{Changed, Output};
-use crate::cli::random::{self, Generated};
+use crate::cli::random::{self, GeneratedKey};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{Expiry, GroupName, IMPORTED_KEY_MAX, KeyDigest, KeyId, KeyName, Mutation, NewKey, PlainKey, Revision};
 
 /// What a key is called and what it may do, however its text came about.
 #[derive(Debug, clap::Args)]
-struct Traits {
+struct KeyFields {
     /// What the key is called; unique among the keys that are not revoked
     #[arg(long, value_name = "N")]
     name: KeyName,
@@ -37,16 +37,16 @@ struct Traits {
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Create {
+pub(crate) struct CreateKey {
     #[command(flatten)]
-    traits: Traits,
+    traits: KeyFields,
 }
 
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("secret").required(true).args(["sha256", "key_file"])))]
-pub(crate) struct Import {
+pub(crate) struct ImportKey {
     #[command(flatten)]
-    traits: Traits,
+    traits: KeyFields,
     /// The SHA-256 of the key's text, as `printf %s TEXT | sha256sum` prints it
     // This and `id` are parsed later: clap would repeat an ill-formed value on stderr, and that value may be a key pasted by mistake.
     #[arg(long, value_name = "HEX")]
@@ -64,7 +64,7 @@ const NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7
 
 /// A key with its text, which is shown this once.
 #[derive(Serialize)]
-struct WithText<'a> {
+struct KeyWithText<'a> {
     #[serde(flatten)]
     view: &'a KeyView,
     key: &'a str,
@@ -74,21 +74,21 @@ struct WithText<'a> {
 pub(crate) fn generate(out: &Output) -> Result<(), Failure> {
     let id = random::key_id(SystemClock::start().now().wall)?;
     let plain = random::plain_key(id)?;
-    out.line(plain.reveal(), &Generated::of(id, &plain))
+    out.line(plain.reveal(), &GeneratedKey::of(id, &plain))
 }
 
-impl Create {
+impl CreateKey {
     pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
         let id = random::key_id(store.now())?;
         let plain = random::plain_key(id)?;
         let new = self.traits.into_new_key(id, KeyDigest::of(&plain), store)?;
         let change = store.apply(Mutation::CreateKey(new)).await?;
         let view = KeyView::of(store.key_by_id(id).await?, store.now());
-        show_once(&view, &plain, &Changed::now(&WithText { view: &view, key: plain.reveal() }, change.revision), out)
+        show_once(&view, &plain, &Changed::now(&KeyWithText { view: &view, key: plain.reveal() }, change.revision), out)
     }
 }
 
-impl Import {
+impl ImportKey {
     pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
         let said = self.id.as_deref().map(id).transpose()?;
         let (digest, id_in_text) = match (&self.sha256, &self.key_file) {
@@ -111,7 +111,7 @@ impl Import {
     }
 }
 
-impl Traits {
+impl KeyFields {
     fn into_new_key(self, id: KeyId, digest: KeyDigest, store: &OpenStore) -> Result<NewKey, Failure> {
         let now = store.now();
         let expires_at = match self.expires.from(now) {
@@ -185,15 +185,15 @@ pub(super) fn show_rotated(
     revision: Revision,
     out: &Output,
 ) -> Result<(), Failure> {
-    let rotated = Rotated { new: WithText { view, key: plain.reveal() }, cut_short };
+    let rotated = RotatedKey { new: KeyWithText { view, key: plain.reveal() }, cut_short };
     show_once(view, plain, &Changed::now(&rotated, revision), out)
 }
 
 /// A key with its new secret.
 #[derive(Serialize)]
-struct Rotated<'a> {
+struct RotatedKey<'a> {
     #[serde(flatten)]
-    new: WithText<'a>,
+    new: KeyWithText<'a>,
     /// Until when an older secret had been promised to work, if this rotation has ended it before that.
     cut_short: Option<Timestamp>,
 }

@@ -6,27 +6,27 @@ mod view;
 
 pub(crate) use self::make::shown_once;
 use super::failure::Failure;
-use super::open_store::Place;
+use super::open_store::StoreArgs;
 use super::output::Output;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct KeyCommand {
     #[command(flatten)]
-    place: Place,
+    place: StoreArgs,
     #[command(subcommand)]
-    verb: Verb,
+    verb: KeyVerb,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Verb {
+enum KeyVerb {
     /// Print the text of a new key; nothing is stored
     Generate,
     /// Make a key and print its text, once
-    Create(make::Create),
+    Create(make::CreateKey),
     /// Take over a key of another system by the SHA-256 of its text
-    Import(make::Import),
+    Import(make::ImportKey),
     /// Keys that are not revoked
-    List(view::List),
+    List(view::ListKeys),
     /// One key
     Show {
         /// The key
@@ -34,9 +34,9 @@ enum Verb {
         key: String,
     },
     /// Change a key's name, description, groups or expiry
-    Update(change::Update),
+    Update(change::UpdateKey),
     /// Give a key a new secret and print its text, once
-    Rotate(change::Rotate),
+    Rotate(change::RotateKey),
     /// Switch a key off
     Disable {
         /// The key
@@ -61,16 +61,16 @@ impl KeyCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         let place = self.place;
         match self.verb {
-            Verb::Generate => make::generate(out),
-            Verb::Create(create) => create.run(&place.open(out).await?, out).await,
-            Verb::Import(import) => import.run(&place.open(out).await?, out).await,
-            Verb::List(list) => list.run(&place.look(out).await?, out).await,
-            Verb::Show { key } => view::show(&key, &place.look(out).await?, out).await,
-            Verb::Update(update) => update.run(&place.look(out).await?, out).await,
-            Verb::Rotate(rotate) => rotate.run(&place.look(out).await?, out).await,
-            Verb::Disable { key } => change::switch(&key, change::Switch::Off, &place.look(out).await?, out).await,
-            Verb::Enable { key } => change::switch(&key, change::Switch::On, &place.look(out).await?, out).await,
-            Verb::Revoke { key } => change::switch(&key, change::Switch::OffForGood, &place.look(out).await?, out).await,
+            KeyVerb::Generate => make::generate(out),
+            KeyVerb::Create(create) => create.run(&place.open(out).await?, out).await,
+            KeyVerb::Import(import) => import.run(&place.open(out).await?, out).await,
+            KeyVerb::List(list) => list.run(&place.look(out).await?, out).await,
+            KeyVerb::Show { key } => view::show(&key, &place.look(out).await?, out).await,
+            KeyVerb::Update(update) => update.run(&place.look(out).await?, out).await,
+            KeyVerb::Rotate(rotate) => rotate.run(&place.look(out).await?, out).await,
+            KeyVerb::Disable { key } => change::switch(&key, change::Switch::Off, &place.look(out).await?, out).await,
+            KeyVerb::Enable { key } => change::switch(&key, change::Switch::On, &place.look(out).await?, out).await,
+            KeyVerb::Revoke { key } => change::switch(&key, change::Switch::OffForGood, &place.look(out).await?, out).await,
         }
     }
 }

@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cli::args::value::{joined, shown};
+use crate::cli::args::value::{joined, time_text};
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::{Changed, Output};
 use crate::model::{GroupName, KeyBinding, KeyId, KeyName, KeyRecord, KeyState, Revision};
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct List {
+pub(crate) struct ListKeys {
     /// Revoked keys too
     #[arg(long)]
     all: bool,
@@ -89,12 +89,12 @@ impl KeyView {
             ("state", self.state.as_str().to_owned()),
             ("groups", joined(&self.groups)),
             ("bindings", joined(self.bindings.iter().map(|binding| format!("{}@{}", binding.role, binding.space)))),
-            ("created", shown(Some(self.created_at))),
-            ("expires", self.expires_at.map_or_else(|| "never".to_owned(), |end| shown(Some(end)))),
-            ("last used", shown(self.last_used_at)),
+            ("created", time_text(Some(self.created_at))),
+            ("expires", self.expires_at.map_or_else(|| "never".to_owned(), |end| time_text(Some(end)))),
+            ("last used", time_text(self.last_used_at)),
         ];
-        rows.extend(self.disabled_at.map(|at| ("disabled", shown(Some(at)))));
-        rows.extend(self.revoked_at.map(|at| ("revoked", shown(Some(at)))));
+        rows.extend(self.disabled_at.map(|at| ("disabled", time_text(Some(at)))));
+        rows.extend(self.revoked_at.map(|at| ("revoked", time_text(Some(at)))));
         rows.extend(self.secrets.iter().map(|secret| ("secret", secret.line())));
         rows
     }
@@ -107,18 +107,18 @@ impl KeyView {
 
 impl SecretView {
     fn line(&self) -> String {
-        let mut line = format!("made {}", shown(Some(self.created_at)));
+        let mut line = format!("made {}", time_text(Some(self.created_at)));
         if let Some(end) = self.ends_at {
-            line = format!("{line}, ends {}", shown(Some(end)));
+            line = format!("{line}, ends {}", time_text(Some(end)));
         }
         match self.last_used_at {
-            Some(at) => format!("{line}, last used {}", shown(Some(at))),
+            Some(at) => format!("{line}, last used {}", time_text(Some(at))),
             None => format!("{line}, not used yet"),
         }
     }
 }
 
-impl List {
+impl ListKeys {
     pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
         if let Some(group) = &self.group {
             store.remark_on_group(group, out).await?;
@@ -133,9 +133,9 @@ impl List {
             .map(|key| KeyView::of(key, now))
             .collect();
         let rows = keys.iter().map(|key| {
-            let expires = key.expires_at.map_or_else(|| "never".to_owned(), |end| shown(Some(end)));
+            let expires = key.expires_at.map_or_else(|| "never".to_owned(), |end| time_text(Some(end)));
             let state = key.state.as_str().to_owned();
-            vec![key.id.to_string(), key.name.to_string(), state, joined(&key.groups), expires, shown(key.last_used_at)]
+            vec![key.id.to_string(), key.name.to_string(), state, joined(&key.groups), expires, time_text(key.last_used_at)]
         });
         out.list("keys", &["ID", "NAME", "STATE", "GROUPS", "EXPIRES", "LAST USED"], rows, &keys)
     }

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Dialect;
-use super::view::Said;
+use super::RegoArg;
+use super::view::PolicyAnswer;
 use crate::cli::args::config;
 use crate::cli::args::input_file;
 use crate::cli::failure::Failure;
-use crate::cli::open_store::Place;
+use crate::cli::open_store::StoreArgs;
 use crate::cli::output::{Format, Output};
 use crate::model::{PolicyName, Verdict};
 use crate::policy::{PolicyError, PolicyFault, PolicySource, Trace, Trial};
@@ -27,54 +27,54 @@ pub(crate) struct Eval {
     input: PathBuf,
     /// Which Rego the policies are written in: v0, v1, or auto (v1 is tried first)
     #[arg(long, value_name = "VERSION", default_value = "auto")]
-    rego: Dialect,
+    rego: RegoArg,
 }
 
 /// What one policy says of one input, as JSON.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct EvalLine<'a> {
     policy: &'a PolicyName,
     /// Which one in the file, the first is 1.
     input: usize,
     #[serde(flatten)]
-    said: Spoken<'a>,
+    said: EvalResult<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Spoken<'a> {
-    Verdict(Rules<'a>),
+enum EvalResult<'a> {
+    Verdict(RuleValues<'a>),
     Error(String),
 }
 
 /// The rules that count.
 #[expect(clippy::struct_excessive_bools, reason = "one for each rule that is true or false")]
 #[derive(Serialize)]
-struct Rules<'a> {
+struct RuleValues<'a> {
     allow: bool,
     deny: bool,
     admin: bool,
     deny_admin: bool,
     sample: bool,
-    roles: Vec<Given<'a>>,
+    roles: Vec<GrantedRole<'a>>,
     teams: Vec<&'a str>,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord, Serialize)]
-struct Given<'a> {
+struct GrantedRole<'a> {
     space: &'a str,
     role: &'a str,
 }
 
 /// A policy that says nothing, as JSON.
 #[derive(Serialize)]
-struct Refused<'a> {
+struct FaultyModule<'a> {
     policy: &'a PolicyName,
     faults: &'a [PolicyFault],
 }
 
 impl Eval {
-    pub(crate) fn run(self, place: &Place, out: &Output) -> Result<(), Failure> {
+    pub(crate) fn run(self, place: &StoreArgs, out: &Output) -> Result<(), Failure> {
         let settings = place.settings(out)?.policies;
         let sources = self.files.iter().map(|file| self.source(file)).collect::<Result<Vec<_>, _>>()?;
         let inputs = inputs(&self.input)?;
@@ -85,7 +85,7 @@ impl Eval {
                 Err(faults) => {
                     refused += 1;
                     match out.format() {
-                        Format::Json => out.json_line(&Refused { policy: &source.name, faults: &faults })?,
+                        Format::Json => out.json_line(&FaultyModule { policy: &source.name, faults: &faults })?,
                         Format::Table => config::show_policies(&faults),
                     }
                 }
@@ -125,30 +125,30 @@ fn show(trial: &Trial, inputs: &[Value], rows: &mut Vec<Vec<String>>, out: &Outp
     for (index, verdict) in trial.ask(inputs).into_iter().enumerate() {
         let input = index + 1;
         match out.format() {
-            Format::Json => out.json_line(&Answer { policy: &trial.name, input, said: Spoken::of(&verdict) })?,
+            Format::Json => out.json_line(&EvalLine { policy: &trial.name, input, said: EvalResult::of(&verdict) })?,
             Format::Table => {
-                let said = Said::of(&Trace { verdict, steps: Vec::new(), unheld: Vec::new() });
-                rows.push(vec![trial.name.to_string(), input.to_string(), said.told().join(", ")]);
+                let answer = PolicyAnswer::of(&Trace { verdict, steps: Vec::new(), unheld: Vec::new() });
+                rows.push(vec![trial.name.to_string(), input.to_string(), answer.lines().join(", ")]);
             }
         }
     }
     Ok(())
 }
 
-impl<'a> Spoken<'a> {
+impl<'a> EvalResult<'a> {
     fn of(verdict: &'a Result<Verdict, PolicyError>) -> Self {
         match verdict {
-            Ok(verdict) => Self::Verdict(Rules::of(verdict)),
+            Ok(verdict) => Self::Verdict(RuleValues::of(verdict)),
             Err(error) => Self::Error(error.to_string()),
         }
     }
 }
 
-impl<'a> Rules<'a> {
+impl<'a> RuleValues<'a> {
     fn of(verdict: &'a Verdict) -> Self {
         let Verdict { allow, deny, admin, deny_admin, sample, roles, space_roles, teams } = verdict;
-        let older = space_roles.iter().map(|(space, claim)| Given { space, role: claim.role().slug() });
-        let mut roles: Vec<Given<'_>> = roles.iter().map(|(space, role)| Given { space, role }).chain(older).collect();
+        let older = space_roles.iter().map(|(space, claim)| GrantedRole { space, role: claim.role().slug() });
+        let mut roles: Vec<GrantedRole<'_>> = roles.iter().map(|(space, role)| GrantedRole { space, role }).chain(older).collect();
         roles.sort_unstable();
         roles.dedup();
         let teams = teams.iter().map(String::as_str).collect();

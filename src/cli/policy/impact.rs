@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::question::NOWHERE;
-use super::sample_impact::OfSamples;
+use super::sample_impact::SampleImpact;
 use super::tally::Tally;
 use super::view;
 use crate::cli::args::value::span;
@@ -59,14 +59,14 @@ pub(crate) struct Impact {
     at: Timestamp,
     #[serde(flatten)]
     tally: Tally,
-    keys: Vec<Touched>,
+    keys: Vec<TouchedKey>,
     /// The same for the requests that are kept.
-    samples: OfSamples,
+    samples: SampleImpact,
 }
 
 /// A key for which something would be different.
 #[derive(Serialize)]
-struct Touched {
+struct TouchedKey {
     id: KeyId,
     name: KeyName,
     difference: Difference,
@@ -83,7 +83,7 @@ pub(crate) struct Weighed<'a, T> {
 }
 
 /// Whether the change is to be made.
-pub(crate) enum Verdict {
+pub(crate) enum Consent {
     /// It is; what it comes to, if that could be told and is anything.
     Make(Option<Impact>),
     /// It is not, and all has been said.
@@ -98,36 +98,36 @@ struct DryRun<'a> {
 
 impl Weighing {
     /// Tells what a change comes to, and asks whether to make it where that is to be asked.
-    pub(crate) async fn weigh(&self, change: &WhatIf, store: &OpenStore, out: &Output) -> Result<Verdict, Failure> {
+    pub(crate) async fn weigh(&self, change: &WhatIf, store: &OpenStore, out: &Output) -> Result<Consent, Failure> {
         let impact = match sides(change, store, out).await {
             Some((before, after)) => self.compare(&before, &after, store, out).await?,
             // What is in force does not load: the change may be what mends it.
             None if self.dry_run => return Err(Failure::refused("what it would change cannot be told")),
             None => {
                 out.note("what it changes cannot be told: what is in force now does not load");
-                return Ok(Verdict::Make(None));
+                return Ok(Consent::Make(None));
             }
         };
         if self.dry_run {
             self.tell(&impact, out);
             out.line("nothing was changed", &DryRun { dry_run: true, impact: &impact })?;
-            return Ok(Verdict::Leave);
+            return Ok(Consent::Leave);
         }
         if impact.keys.is_empty() && impact.samples.requests.is_empty() && impact.complete {
-            return Ok(Verdict::Make(None));
+            return Ok(Consent::Make(None));
         }
         self.tell(&impact, out);
         if impact.cuts_off() && !self.yes && io::stdin().is_terminal() && io::stderr().is_terminal() && !agreed()? {
             return Err(Failure::refused("nothing was changed"));
         }
-        Ok(Verdict::Make(Some(impact)))
+        Ok(Consent::Make(Some(impact)))
     }
 
     async fn compare(&self, before: &Explainer, after: &Explainer, store: &OpenStore, out: &Output) -> Result<Impact, Failure> {
         let (clock, at) = (SystemClock::start(), store.now());
         let ip = self.ip.map_or(NOWHERE, |ip| ip.to_canonical());
         let origin = Origin { address: Some(ip), at: Moment { wall: at, monotonic: Duration::ZERO } };
-        let samples = OfSamples::compare(before, after, store, out, || clock.monotonic() <= self.look_for).await?;
+        let samples = SampleImpact::compare(before, after, store, out, || clock.monotonic() <= self.look_for).await?;
         let mut impact = Impact { looked_at: 0, complete: true, ip, at, tally: Tally::default(), keys: Vec::new(), samples };
         let mut last = None;
         'pages: loop {
@@ -155,11 +155,11 @@ impl Weighing {
         out.note(format_args!(
             "touches {} of {looked_at} keys that work: {} (asked about at {ip}, {at:.0}{rest})",
             keys.len(),
-            tally.told()
+            tally.summary()
         ));
         let most = if self.verbose { usize::MAX } else { NAMED };
         for key in keys.iter().take(most) {
-            out.note(format_args!("  {}: {}", key.name, view::told(&key.difference)));
+            out.note(format_args!("  {}: {}", key.name, view::describe(&key.difference)));
         }
         if keys.len() > most {
             out.note(format_args!("  and {} more; -v names them", keys.len() - most));
@@ -181,7 +181,7 @@ impl Impact {
             return;
         }
         self.tally.take_in(&difference);
-        self.keys.push(Touched { id: key.id, name: key.name.clone(), difference });
+        self.keys.push(TouchedKey { id: key.id, name: key.name.clone(), difference });
     }
 }
 

@@ -19,11 +19,11 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use self::impact::{Verdict, Weighed, Weighing};
+use self::impact::{Consent, Weighed, Weighing};
 use crate::cli::args::config;
 use crate::cli::args::input_file;
 use crate::cli::failure::Failure;
-use crate::cli::open_store::{OpenStore, Place};
+use crate::cli::open_store::{OpenStore, StoreArgs};
 use crate::cli::output::{Changed, Format, Output};
 use crate::config::PolicySettings;
 use crate::exchange::WhatIf;
@@ -33,20 +33,20 @@ use crate::policy::{self, PolicyFault, PolicySource};
 #[derive(Debug, clap::Args)]
 pub(crate) struct PolicyCommand {
     #[command(flatten)]
-    place: Place,
+    place: StoreArgs,
     #[command(subcommand)]
-    verb: Verb,
+    verb: PolicyVerb,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Verb {
+enum PolicyVerb {
     /// Put a new login policy into force; `update` replaces one that is there
     Create {
         /// What it is called
         #[arg(value_name = "NAME")]
         name: PolicyName,
         #[command(flatten)]
-        module: Module,
+        module: ModuleFile,
         #[command(flatten)]
         weighing: Weighing,
     },
@@ -64,7 +64,7 @@ enum Verb {
         #[arg(value_name = "NAME")]
         name: PolicyName,
         #[command(flatten)]
-        module: Module,
+        module: ModuleFile,
         #[command(flatten)]
         weighing: Weighing,
     },
@@ -87,25 +87,25 @@ enum Verb {
 }
 
 #[derive(Debug, clap::Args)]
-struct Module {
+struct ModuleFile {
     /// A file with the Rego module, `-` for stdin
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
     /// Which Rego it is written in: v0, v1, or auto (v1 is tried first); an update that does not say leaves it
     #[arg(long, value_name = "VERSION")]
-    rego: Option<Dialect>,
+    rego: Option<RegoArg>,
 }
 
 /// `--rego`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dialect {
+enum RegoArg {
     Auto,
     Is(RegoVersion),
 }
 
 /// A policy that is in force now, and what is odd about it.
 #[derive(Serialize)]
-struct Saved<'a> {
+struct SavedPolicy<'a> {
     #[serde(flatten)]
     changed: Changed<'a, LoginPolicy>,
     warnings: Vec<PolicyFault>,
@@ -113,9 +113,9 @@ struct Saved<'a> {
 
 /// A policy without its text, for lists.
 #[derive(Serialize)]
-struct Listed<'a> {
+struct PolicyLine<'a> {
     name: &'a PolicyName,
-    from: Origin,
+    from: KeptIn,
     /// `None`: it is the store's.
     file: Option<&'a Path>,
     rego: Option<RegoVersion>,
@@ -124,22 +124,22 @@ struct Listed<'a> {
 
 /// A policy with its text, and where it lives.
 #[derive(Serialize)]
-struct Shown {
+struct PolicyView {
     #[serde(flatten)]
     policy: LoginPolicy,
-    from: Origin,
+    from: KeptIn,
     file: Option<PathBuf>,
 }
 
 /// Where a policy lives.
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Origin {
+enum KeptIn {
     Store,
     File,
 }
 
-impl FromStr for Dialect {
+impl FromStr for RegoArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -150,7 +150,7 @@ impl FromStr for Dialect {
     }
 }
 
-impl Dialect {
+impl RegoArg {
     fn version(self) -> Option<RegoVersion> {
         match self {
             Self::Auto => None,
@@ -163,33 +163,33 @@ impl PolicyCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         let place = &self.place;
         match self.verb {
-            Verb::Create { name, module, weighing } => create(name, &module, &weighing, &place.open(out).await?, out).await,
-            Verb::List => list(&place.look(out).await?, out).await,
-            Verb::Show { name } => show(&name, &place.look(out).await?, out).await,
-            Verb::Update { name, module, weighing } => update(name, &module, &weighing, &place.look(out).await?, out).await,
-            Verb::Delete { name, weighing } => delete(name, &weighing, &place.look(out).await?, out).await,
-            Verb::Simulate(command) => command.run(&place.open(out).await?, out).await,
-            Verb::Eval(command) => command.run(place, out),
-            Verb::Sample(command) => command.run(&place.open(out).await?, out).await,
-            Verb::Test(command) => command.run(place, out),
+            PolicyVerb::Create { name, module, weighing } => create(name, &module, &weighing, &place.open(out).await?, out).await,
+            PolicyVerb::List => list(&place.look(out).await?, out).await,
+            PolicyVerb::Show { name } => show(&name, &place.look(out).await?, out).await,
+            PolicyVerb::Update { name, module, weighing } => update(name, &module, &weighing, &place.look(out).await?, out).await,
+            PolicyVerb::Delete { name, weighing } => delete(name, &weighing, &place.look(out).await?, out).await,
+            PolicyVerb::Simulate(command) => command.run(&place.open(out).await?, out).await,
+            PolicyVerb::Eval(command) => command.run(place, out),
+            PolicyVerb::Sample(command) => command.run(&place.open(out).await?, out).await,
+            PolicyVerb::Test(command) => command.run(place, out),
         }
     }
 }
 
-async fn create(name: PolicyName, module: &Module, weighing: &Weighing, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+async fn create(name: PolicyName, module: &ModuleFile, weighing: &Weighing, store: &OpenStore, out: &Output) -> Result<(), Failure> {
     // Else a dry run would weigh what the store is going to refuse.
     if store.snapshot().await?.policies.iter().any(|policy| policy.name == name) {
         return Err(Failure::refused(format_args!("policy {name} exists already; `policy update {name}` replaces it")));
     }
-    let policy = LoginPolicy { name, source: module.read()?, rego: module.rego.and_then(Dialect::version) };
+    let policy = LoginPolicy { name, source: module.read()?, rego: module.rego.and_then(RegoArg::version) };
     let warnings = check(&policy, store, out).await?;
     let change = WhatIf::Put(PolicySource::from(&policy));
     show_changed(&policy.name, Mutation::CreatePolicy(policy.clone()), &change, warnings, weighing, store, out).await
 }
 
-async fn update(name: PolicyName, module: &Module, weighing: &Weighing, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+async fn update(name: PolicyName, module: &ModuleFile, weighing: &Weighing, store: &OpenStore, out: &Output) -> Result<(), Failure> {
     let before = changeable(&name, store, out).await?;
-    let policy = LoginPolicy { name, source: module.read()?, rego: module.rego.map_or(before.rego, Dialect::version) };
+    let policy = LoginPolicy { name, source: module.read()?, rego: module.rego.map_or(before.rego, RegoArg::version) };
     let warnings = check(&policy, store, out).await?;
     let change = WhatIf::Put(PolicySource::from(&policy));
     let update = Mutation::UpdatePolicy { name: policy.name.clone(), source: policy.source.clone(), rego: policy.rego };
@@ -199,8 +199,8 @@ async fn update(name: PolicyName, module: &Module, weighing: &Weighing, store: &
 async fn delete(name: PolicyName, weighing: &Weighing, store: &OpenStore, out: &Output) -> Result<(), Failure> {
     let policy = changeable(&name, store, out).await?;
     let impact = match weighing.weigh(&WhatIf::Delete(name.clone()), store, out).await? {
-        Verdict::Make(impact) => impact,
-        Verdict::Leave => return Ok(()),
+        Consent::Make(impact) => impact,
+        Consent::Leave => return Ok(()),
     };
     let change = store.apply(Mutation::DeletePolicy { name }).await?;
     out.record(&Weighed { changed: Changed::gone(&policy, change.revision), impact: impact.as_ref() }, rows(&policy))
@@ -213,7 +213,7 @@ fn named_as(file: &Path) -> Result<PolicyName, Failure> {
     stem.parse().map_err(Failure::usage)
 }
 
-impl Module {
+impl ModuleFile {
     fn read(&self) -> Result<Box<str>, Failure> {
         input_file::text(&self.file).map(String::into_boxed_str)
     }
@@ -248,8 +248,8 @@ async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
     let snapshot = store.snapshot().await?;
     let of_dir = of_dir(&store.settings(out)?.policies, out)?;
     let sources: Vec<PolicySource> = snapshot.policies.iter().map(PolicySource::from).chain(of_dir).collect();
-    let listed: Vec<Listed> = sources.iter().map(Listed::of).collect();
-    let row = |policy: &Listed| {
+    let listed: Vec<PolicyLine> = sources.iter().map(PolicyLine::of).collect();
+    let row = |policy: &PolicyLine| {
         let from = policy.file.map_or_else(|| "store".to_owned(), |file| file.display().to_string());
         vec![policy.name.to_string(), from, spelled(policy.rego).to_owned(), policy.lines.to_string()]
     };
@@ -258,10 +258,10 @@ async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
 
 async fn show(name: &PolicyName, store: &OpenStore, out: &Output) -> Result<(), Failure> {
     let shown = match in_store(name, store).await? {
-        Some(policy) => Shown { policy, from: Origin::Store, file: None },
+        Some(policy) => PolicyView { policy, from: KeptIn::Store, file: None },
         None => match in_dir(name, store, out)? {
             Some(PolicySource { name, file, text, rego }) => {
-                Shown { policy: LoginPolicy { name, source: text.as_ref().into(), rego }, from: Origin::File, file }
+                PolicyView { policy: LoginPolicy { name, source: text.as_ref().into(), rego }, from: KeptIn::File, file }
             }
             None => return Err(store.not_found(&format!("policy {name}")).await),
         },
@@ -270,10 +270,10 @@ async fn show(name: &PolicyName, store: &OpenStore, out: &Output) -> Result<(), 
     out.record(&shown, file.chain(rows(&shown.policy)))
 }
 
-impl<'a> Listed<'a> {
+impl<'a> PolicyLine<'a> {
     fn of(policy: &'a PolicySource) -> Self {
         let file = policy.file.as_deref();
-        let from = if file.is_some() { Origin::File } else { Origin::Store };
+        let from = if file.is_some() { KeptIn::File } else { KeptIn::Store };
         Self { name: &policy.name, from, file, rego: policy.rego, lines: policy.text.lines().count() }
     }
 }
@@ -291,12 +291,12 @@ async fn show_changed(
         config::show_policies(&warnings);
     }
     let impact = match weighing.weigh(change, store, out).await? {
-        Verdict::Make(impact) => impact,
-        Verdict::Leave => return Ok(()),
+        Consent::Make(impact) => impact,
+        Consent::Leave => return Ok(()),
     };
     let change = store.apply(mutation).await?;
     let policy = find(name, store).await?;
-    let changed = Saved { changed: Changed::now(&policy, change.revision), warnings };
+    let changed = SavedPolicy { changed: Changed::now(&policy, change.revision), warnings };
     out.record(&Weighed { changed, impact: impact.as_ref() }, rows(&policy))
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cli::args::value::{joined, shown as shown_time};
+use crate::cli::args::value::{joined, time_text};
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::Output;
@@ -11,11 +11,11 @@ use crate::model::{KeptSample, SampleId, SampledAnswer, SampledDecision, Sampled
 #[derive(Debug, clap::Args)]
 pub(super) struct SampleCommand {
     #[command(subcommand)]
-    verb: Verb,
+    verb: SampleVerb,
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Verb {
+enum SampleVerb {
     /// Every sample that is kept, newest first
     List,
     /// One sample: the input that policies saw, what each said, what was decided
@@ -31,9 +31,9 @@ enum Verb {
 impl SampleCommand {
     pub(super) async fn run(&self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
         match &self.verb {
-            Verb::List => list(&store.samples().await?, out),
-            Verb::Show { id } => show(&store.sample(*id).await?, out),
-            Verb::Clear => {
+            SampleVerb::List => list(&store.samples().await?, out),
+            SampleVerb::Show { id } => show(&store.sample(*id).await?, out),
+            SampleVerb::Clear => {
                 let cleared = store.clear_samples().await?;
                 out.line(
                     &format!("{cleared} {} gone", if cleared == 1 { "sample is" } else { "samples are" }),
@@ -48,10 +48,10 @@ fn list(kept: &[KeptSample], out: &Output) -> Result<(), Failure> {
     let row = |KeptSample { id, sample }: &KeptSample| {
         vec![
             id.to_string(),
-            shown_time(Some(sample.at)),
+            time_text(Some(sample.at)),
             sample.key.name.to_string(),
             sample.remote_ip().unwrap_or_default().to_owned(),
-            told(&sample.answer),
+            answer_text(&sample.answer),
             joined(sample.wanted_by()),
         ]
     };
@@ -62,10 +62,10 @@ fn show(kept: &KeptSample, out: &Output) -> Result<(), Failure> {
     let KeptSample { id, sample } = kept;
     let head = [
         ("id", id.to_string()),
-        ("at", shown_time(Some(sample.at))),
+        ("at", time_text(Some(sample.at))),
         ("key", format!("{} ({})", sample.key.name, sample.key.id)),
         ("from", sample.remote_ip().unwrap_or_default().to_owned()),
-        ("answer", told(&sample.answer)),
+        ("answer", answer_text(&sample.answer)),
         ("groups", joined(&sample.answer.groups)),
     ];
     let because = |via: &Via| match via {
@@ -83,7 +83,7 @@ fn show(kept: &KeptSample, out: &Output) -> Result<(), Failure> {
 }
 
 /// The answer that was given.
-pub(super) fn told(answer: &SampledAnswer) -> String {
+pub(super) fn answer_text(answer: &SampledAnswer) -> String {
     let decision = match answer.decision {
         SampledDecision::Allow => "allow",
         SampledDecision::Refuse => "refuse",

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::question::Question;
 use super::tally::Tally;
 use super::view;
-use crate::cli::args::value::shown as shown_time;
+use crate::cli::args::value::time_text;
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::Output;
@@ -17,18 +17,18 @@ use crate::model::{KeyName, SampleId};
 
 /// What a change comes to for the samples.
 #[derive(Default, Serialize)]
-pub(super) struct OfSamples {
+pub(super) struct SampleImpact {
     /// Samples that were asked about.
     looked_at: usize,
     #[serde(flatten)]
     pub(super) tally: Tally,
     /// Those that would be answered otherwise.
-    pub(super) requests: Vec<Touched>,
+    pub(super) requests: Vec<TouchedSample>,
 }
 
 /// A sample that would be answered otherwise.
 #[derive(Serialize)]
-pub(super) struct Touched {
+pub(super) struct TouchedSample {
     sample: SampleId,
     key: KeyName,
     ip: IpAddr,
@@ -36,7 +36,7 @@ pub(super) struct Touched {
     difference: Difference,
 }
 
-impl OfSamples {
+impl SampleImpact {
     /// Asks about every sample twice, as it is and as it would be, as long as `goes_on` says so.
     pub(super) async fn compare(
         before: &Explainer,
@@ -58,7 +58,7 @@ impl OfSamples {
             if !difference.is_none() {
                 found.tally.take_in(&difference);
                 let Question { key, address: ip, at, .. } = question;
-                found.requests.push(Touched { sample: kept.id, key: key.name, ip, at, difference });
+                found.requests.push(TouchedSample { sample: kept.id, key: key.name, ip, at, difference });
             }
         }
         Ok(found)
@@ -70,9 +70,9 @@ impl OfSamples {
             return;
         }
         let touched = self.requests.len();
-        out.note(format_args!("answers {touched} of {} kept requests otherwise: {}", self.looked_at, self.tally.told()));
-        for Touched { sample, key, ip, at, difference } in self.requests.iter().take(most) {
-            out.note(format_args!("  sample {sample}, {key} from {ip}, {}: {}", shown_time(Some(*at)), view::told(difference)));
+        out.note(format_args!("answers {touched} of {} kept requests otherwise: {}", self.looked_at, self.tally.summary()));
+        for TouchedSample { sample, key, ip, at, difference } in self.requests.iter().take(most) {
+            out.note(format_args!("  sample {sample}, {key} from {ip}, {}: {}", time_text(Some(*at)), view::describe(difference)));
         }
         if touched > most {
             out.note(format_args!("  and {} more; -v names them", touched - most));

@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use super::question::{Asked, Question};
 use super::tally::Tally;
-use super::view::{self, Decided, Said};
-use super::{Dialect, sample};
+use super::view::{self, DecisionView, PolicyAnswer};
+use super::{RegoArg, sample};
 use crate::cli::args::input_file;
-use crate::cli::args::value::{joined, shown as shown_time};
+use crate::cli::args::value::{joined, time_text};
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::{Format, Output};
@@ -31,25 +31,25 @@ pub(crate) struct Simulate {
     name: Option<PolicyName>,
     /// Which Rego it is written in: v0, v1, or auto (v1 is tried first)
     #[arg(long, value_name = "VERSION", default_value = "auto")]
-    rego: Dialect,
+    rego: RegoArg,
     #[command(flatten)]
     asked: Asked,
 }
 
 /// What was found, as JSON.
 #[derive(Serialize)]
-struct Report {
+struct SimulationReport {
     policy: PolicyName,
     /// Whether a policy of this name is in force.
     replaces: bool,
     /// Of everything that was kept, if it was asked about.
     #[serde(skip_serializing_if = "Option::is_none")]
-    summary: Option<Summary>,
+    summary: Option<SimulationSummary>,
     simulations: Vec<Simulation>,
 }
 
 #[derive(Serialize)]
-struct Summary {
+struct SimulationSummary {
     samples: usize,
     keys: usize,
     /// Samples that would be answered otherwise.
@@ -65,20 +65,20 @@ struct Simulation {
     /// How the sample was answered when it was taken.
     #[serde(skip)]
     answered: Option<String>,
-    key: Key,
+    key: SimulatedKey,
     groups: Vec<String>,
     ip: std::net::IpAddr,
     at: Timestamp,
     /// What the policy says by itself.
-    result: Said,
+    result: PolicyAnswer,
     trace: Vec<Step>,
-    before: Decided,
-    after: Decided,
+    before: DecisionView,
+    after: DecisionView,
     difference: Difference,
 }
 
 #[derive(Serialize)]
-struct Key {
+struct SimulatedKey {
     id: KeyId,
     name: KeyName,
 }
@@ -91,7 +91,7 @@ impl Simulate {
             Ok(after) => after,
             Err(faults) => return Err(out.refused_for(&faults)?),
         };
-        let mut report = Report {
+        let mut report = SimulationReport {
             replaces: before.sources().iter().any(|other| other.name == source.name),
             policy: source.name.clone(),
             summary: None,
@@ -101,7 +101,7 @@ impl Simulate {
             report.simulations.push(simulated(&question, &before, &after, &source.name).await?);
         }
         if self.asked.is_of_all_samples() {
-            report.summary = Some(Summary::of(&report.simulations));
+            report.summary = Some(SimulationSummary::of(&report.simulations));
         }
         report.show(out)
     }
@@ -122,20 +122,20 @@ async fn simulated(question: &Question, before: &Explainer, after: &Explainer, p
     let trace = after.trace_of(policy, key, &origin).ok_or_else(|| Failure::refused("the policy cannot be evaluated"))?;
     Ok(Simulation {
         sample: question.sample.as_ref().map(|kept| kept.id),
-        answered: question.sample.as_ref().map(|kept| sample::told(&kept.sample.answer)),
-        key: Key { id: key.id, name: key.name.clone() },
+        answered: question.sample.as_ref().map(|kept| sample::answer_text(&kept.sample.answer)),
+        key: SimulatedKey { id: key.id, name: key.name.clone() },
         groups: key.groups.iter().map(ToString::to_string).collect(),
         ip: question.address,
         at: question.at,
-        result: Said::of(&trace),
+        result: PolicyAnswer::of(&trace),
         trace: trace.steps,
-        before: Decided::of(&was),
-        after: Decided::of(&would),
+        before: DecisionView::of(&was),
+        after: DecisionView::of(&would),
         difference: Difference::between(&was, &would),
     })
 }
 
-impl Summary {
+impl SimulationSummary {
     fn of(simulations: &[Simulation]) -> Self {
         let keys: BTreeSet<KeyId> = simulations.iter().map(|simulation| simulation.key.id).collect();
         let mut summary = Self { samples: simulations.len(), keys: keys.len(), changed: 0, tally: Tally::default() };
@@ -153,7 +153,7 @@ impl Simulation {
     }
 }
 
-impl Report {
+impl SimulationReport {
     fn show(&self, out: &Output) -> Result<(), Failure> {
         match (out.format(), &self.summary) {
             (Format::Json, _) => out.line("", self),
@@ -166,12 +166,12 @@ impl Report {
         if self.replaces { format!("{} (instead of the one in force)", self.policy) } else { format!("{} (new)", self.policy) }
     }
 
-    fn show_changed(&self, summary: &Summary, out: &Output) -> Result<(), Failure> {
-        let Summary { samples, keys, changed, tally } = summary;
+    fn show_changed(&self, summary: &SimulationSummary, out: &Output) -> Result<(), Failure> {
+        let SimulationSummary { samples, keys, changed, tally } = summary;
         let head = [
             ("policy", self.policy()),
             ("samples", format!("{samples}, of {keys} {}", if *keys == 1 { "key" } else { "keys" })),
-            ("changed", format!("{changed}: {}", tally.told())),
+            ("changed", format!("{changed}: {}", tally.summary())),
         ];
         out.record(self, head)?;
         let row = |simulation: &Simulation| {
@@ -179,10 +179,10 @@ impl Report {
                 simulation.sample.as_ref().map(ToString::to_string).unwrap_or_default(),
                 simulation.key.name.to_string(),
                 simulation.ip.to_string(),
-                shown_time(Some(simulation.at)),
-                simulation.before.told(),
-                simulation.after.told(),
-                view::told(&simulation.difference),
+                time_text(Some(simulation.at)),
+                simulation.before.label(),
+                simulation.after.label(),
+                view::describe(&simulation.difference),
             ]
         };
         let changed = self.simulations.iter().filter(|simulation| simulation.changes());
@@ -200,10 +200,10 @@ impl Report {
             ("key", format!("{} ({})", one.key.name, one.key.id)),
             ("groups", joined(&one.groups)),
             ("from", one.ip.to_string()),
-            ("at", shown_time(Some(one.at))),
+            ("at", time_text(Some(one.at))),
         ];
-        let says = one.result.told().into_iter().enumerate().map(|(number, said)| (if number == 0 { "says" } else { "" }, said));
-        let end = [("now", one.before.told()), ("then", one.after.told()), ("difference", view::told(&one.difference))];
+        let says = one.result.lines().into_iter().enumerate().map(|(number, said)| (if number == 0 { "says" } else { "" }, said));
+        let end = [("now", one.before.label()), ("then", one.after.label()), ("difference", view::describe(&one.difference))];
         out.record(self, [("policy", self.policy())].into_iter().chain(sample).chain(head).chain(says).chain(end))?;
         let row = |step: &Step| vec![step.line.to_string(), view::head(step), view::short(&step.value)];
         out.list("rules that hold", &["LINE", "RULE THAT HOLDS", "VALUE"], one.trace.iter().map(row), self)

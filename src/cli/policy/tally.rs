@@ -21,7 +21,7 @@ impl Tally {
         self.lose += usize::from(!difference.lost.is_empty());
     }
 
-    pub(super) fn told(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         let Self { cut_off, let_in, gain, lose } = self;
         format!("{cut_off} cut off, {let_in} let in, {gain} gain roles, {lose} lose roles")
     }

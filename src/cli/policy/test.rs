@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::junit;
 use crate::cli::args::value::joined;
 use crate::cli::failure::Failure;
-use crate::cli::open_store::Place;
+use crate::cli::open_store::StoreArgs;
 use crate::cli::output::{Format, Output};
 use crate::policy::EvaluationSettings;
 use crate::policy::testing::{self, Coverage, Rules, Selection, TestOutcome, TestResult, TestRun};
@@ -40,7 +40,7 @@ pub(crate) struct Test {
 
 /// What was found, as JSON.
 #[derive(Serialize)]
-struct Report<'a> {
+struct TestReport<'a> {
     tests: &'a [TestResult],
     #[serde(flatten)]
     count: Count,
@@ -72,7 +72,7 @@ struct CoveredFile<'a> {
 }
 
 impl Test {
-    pub(crate) fn run(self, place: &Place, out: &Output) -> Result<(), Failure> {
+    pub(crate) fn run(self, place: &StoreArgs, out: &Output) -> Result<(), Failure> {
         let settings = place.settings(out)?.policies;
         let EvaluationSettings { limits, .. } = EvaluationSettings::from(&settings);
         let measures = self.coverage || self.coverage_min.is_some();
@@ -95,9 +95,9 @@ impl Test {
         match out.format() {
             Format::Json => {
                 let coverage = measures.then(|| Covered::of(&run.coverage));
-                out.line("", &Report { tests: &run.results, count, coverage })?;
+                out.line("", &TestReport { tests: &run.results, count, coverage })?;
             }
-            Format::Table => out.text(&self.told(&run, count, measures))?,
+            Format::Table => out.text(&self.text(&run, count, measures))?,
         }
         self.judged(&run, count)
     }
@@ -123,7 +123,7 @@ impl Test {
         }
     }
 
-    fn told(&self, run: &TestRun, count: Count, measures: bool) -> String {
+    fn text(&self, run: &TestRun, count: Count, measures: bool) -> String {
         let mut lines = String::new();
         let mut file = "";
         for result in &run.results {
@@ -137,7 +137,7 @@ impl Test {
             }
             tell(&mut lines, result, self.verbose);
         }
-        let _ = writeln!(lines, "{}", count.told());
+        let _ = writeln!(lines, "{}", count.summary());
         if measures {
             tell_coverage(&mut lines, &run.coverage);
         }
@@ -235,7 +235,7 @@ impl Count {
         count
     }
 
-    fn told(self) -> String {
+    fn summary(self) -> String {
         let Self { passed, failed, broken, skipped } = self;
         let more = |number: usize, word: &str| if number == 0 { String::new() } else { format!(", {number} {word}") };
         let all = passed + failed + broken + skipped;

@@ -10,9 +10,9 @@ use crate::policy::{Step, Trace};
 /// What a policy said, each part with the lines that say so.
 #[derive(Serialize)]
 #[serde(untagged)]
-pub(crate) enum Said {
+pub(crate) enum PolicyAnswer {
     /// Its rules that count.
-    Verdict { allow: Flag, deny: Flag, admin: Flag, deny_admin: Flag, sample: Flag, roles: Vec<Given>, teams: Vec<String> },
+    Verdict { allow: Flag, deny: Flag, admin: Flag, deny_admin: Flag, sample: Flag, roles: Vec<RoleClaim>, teams: Vec<String> },
     /// Why it said nothing.
     Failed { error: String },
 }
@@ -24,21 +24,24 @@ pub(crate) struct Flag {
 }
 
 #[derive(Serialize)]
-pub(crate) struct Given {
+pub(crate) struct RoleClaim {
     pub(crate) space: String,
     pub(crate) role: String,
     pub(crate) lines: Vec<u32>,
 }
 
-impl Said {
+impl PolicyAnswer {
     pub(crate) fn of(trace: &Trace) -> Self {
         let verdict = match &trace.verdict {
             Ok(verdict) => verdict,
             Err(error) => return Self::Failed { error: error.to_string() },
         };
         let flag = |value: bool, gives: fn(&Verdict) -> bool| Flag { value, lines: lines(trace, gives) };
-        let role =
-            |space: &String, role: &str| Given { space: space.clone(), role: role.to_owned(), lines: lines_of_role(trace, space, role) };
+        let role = |space: &String, role: &str| RoleClaim {
+            space: space.clone(),
+            role: role.to_owned(),
+            lines: lines_of_role(trace, space, role),
+        };
         let roles = verdict.roles.iter().map(|(space, name)| role(space, name));
         let older = verdict.space_roles.iter().map(|(space, claim)| role(space, claim.role().slug()));
         Self::Verdict {
@@ -53,7 +56,7 @@ impl Said {
     }
 
     /// In a line for each part that there is.
-    pub(crate) fn told(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         match self {
             Self::Failed { error } => vec![format!("error: {error}")],
             Self::Verdict { allow, deny, admin, deny_admin, sample, roles, teams } => {
@@ -107,14 +110,14 @@ pub(crate) fn short(value: &Value) -> String {
 
 /// A decision.
 #[derive(Serialize)]
-pub(crate) struct Decided {
+pub(crate) struct DecisionView {
     pub(crate) decision: &'static str,
     pub(crate) code: &'static str,
     pub(crate) grants: Grants,
     pub(crate) ignored: Vec<Ignored>,
 }
 
-impl Decided {
+impl DecisionView {
     pub(crate) fn of(explanation: &Explanation) -> Self {
         let (decision, code) = match &explanation.outcome {
             Ok(()) => ("allow", "ok"),
@@ -127,13 +130,13 @@ impl Decided {
         Self { decision, code, grants, ignored }
     }
 
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn label(&self) -> String {
         format!("{} ({})", self.decision, self.code)
     }
 }
 
 /// What a change comes to for one key, in a line.
-pub(crate) fn told(difference: &Difference) -> String {
+pub(crate) fn describe(difference: &Difference) -> String {
     if difference.is_none() {
         return "no difference".to_owned();
     }
