@@ -27,7 +27,7 @@ pub(crate) fn plain_key(id: KeyId) -> Result<PlainKey, Failure> {
 
 fn random<const LENGTH: usize>() -> Result<[u8; LENGTH], Failure> {
     let mut bytes = [0; LENGTH];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::refused(format_args!("the system gives no randomness: {error}")))?;
+    getrandom::fill(&mut bytes).map_err(|error| Failure::refused(format_args!("the system provides no randomness: {error}")))?;
     Ok(bytes)
 }
 

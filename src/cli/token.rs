@@ -122,14 +122,14 @@ impl TokenCommand {
             Self::Decode { token } => {
                 let decoded = decode(&token.read(out)?).map_err(Failure::refused)?;
                 show(out, &decoded)?;
-                out.note("nothing of this is verified");
+                out.note("nothing of this has been verified");
                 Ok(())
             }
             Self::Verify { token, jwks, issuer, audience } => {
                 let jwks = read_jwks(&jwks).await?;
                 let verified = verify(&token.read(out)?, &jwks, &issuer, &audience, now).map_err(Failure::refused)?;
                 show(out, &verified)?;
-                out.note("the token is good");
+                out.note("the token is valid");
                 Ok(())
             }
             Self::Keys { place, verb } => verb.run(&place.find(out)?, now, out),
@@ -217,7 +217,7 @@ impl TokenSource {
     /// The token, as it stands there or behind `Bearer`.
     fn read(&self, out: &Output) -> Result<String, Failure> {
         if self.file.is_none() && std::io::stdin().is_terminal() {
-            out.note("the token, then Ctrl-D:");
+            out.note("paste the token, then press Ctrl-D:");
         }
         let text = input_file::text(self.file.as_deref().unwrap_or(Path::new("-")))?;
         let token = text.trim();
@@ -229,7 +229,7 @@ impl TokenSource {
 
 async fn read_jwks(place: &str) -> Result<String, Failure> {
     if place.starts_with("https://") {
-        return Err(Failure::usage("--jwks: https is not spoken here; fetch the set with another program and name its file"));
+        return Err(Failure::usage("--jwks: https is not supported here; fetch the set with another program and give its file"));
     }
     if !place.starts_with("http://") {
         return input_file::text(Path::new(place));

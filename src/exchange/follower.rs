@@ -114,9 +114,9 @@ impl Exchange {
         let outcome = self.reload_files().await;
         self.metrics.config_reload(outcome.is_ok());
         match &outcome {
-            Ok(()) => tracing::info!("login policies and signing keys were read anew"),
+            Ok(()) => tracing::info!("login policies and signing keys have been reloaded"),
             Err(ExchangeError::Policies(faults)) => log_faults(faults, "login policies have faults; the old ones stay in force"),
-            Err(error) => tracing::error!(%error, "login policies and signing keys could not be read anew; the old ones stay in force"),
+            Err(error) => tracing::error!(%error, "login policies and signing keys could not be reloaded; the old ones stay in force"),
         }
         outcome
     }
@@ -230,7 +230,11 @@ impl Exchange {
             Changes::TooOld => {
                 let snapshot = self.patience.wait("snapshot", self.store.snapshot()).await?;
                 if snapshot.revision < feed.seen {
-                    tracing::warn!(seen = feed.seen.0, found = snapshot.revision.0, "the store has gone back: was a backup restored?");
+                    tracing::warn!(
+                        seen = feed.seen.0,
+                        found = snapshot.revision.0,
+                        "the store's revision has gone back: was a backup restored?"
+                    );
                 }
                 self.take_snapshot(feed, snapshot, &[]).await;
                 return Ok(());

@@ -50,11 +50,11 @@ fn detail(outcome: &Outcome) -> String {
         Outcome::MissingAction(action, space) => format!("the API key may not {action} in space {space}"),
         Outcome::NoRoute => "there is no such route".into(),
         Outcome::TooLarge(TooLarge::Body) => "the body is too large".into(),
-        Outcome::TooLarge(TooLarge::Target) => "the target is too long".into(),
-        Outcome::TooLarge(TooLarge::Head) => "the head is too large".into(),
-        Outcome::UpstreamFailed => "the upstream cannot be reached, or its answer was broken".into(),
+        Outcome::TooLarge(TooLarge::Target) => "the request target is too long".into(),
+        Outcome::TooLarge(TooLarge::Head) => "the request's header section is too large".into(),
+        Outcome::UpstreamFailed => "the upstream cannot be reached, or its response was invalid".into(),
         Outcome::UpstreamTimeout => "the upstream did not answer in time".into(),
-        Outcome::Draining => "the server is going down".into(),
+        Outcome::Draining => "the server is shutting down".into(),
         Outcome::ClientGone => "the client went away".into(),
     }
 }

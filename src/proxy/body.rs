@@ -26,7 +26,7 @@ const LEAST_RATE: u64 = 128;
 pub(super) enum Broken {
     #[error("the client's body is malformed or was cut off")]
     Client,
-    #[error("the client's body did not come")]
+    #[error("the client's body did not arrive in time")]
     Stalled,
     #[error("the upstream's body was cut off")]
     Upstream,

@@ -137,7 +137,7 @@ impl Conversation {
         answered.map_err(|failure| {
             if let Some(kind) = failure.kind() {
                 worker.metrics.upstream_error(kind);
-                tracing::debug!(%failure, "the upstream gave no answer");
+                tracing::debug!(%failure, "no response from the upstream");
             }
             failure.outcome()
         })

@@ -90,7 +90,7 @@ pub(super) fn start(
                 }
             });
         })?;
-        told.recv().map_err(|_| io::Error::other("a thread ended as it started"))??;
+        told.recv().map_err(|_| io::Error::other("a thread ended while it was starting"))??;
         threads.push(Thread { cut, handle });
         inboxes.push(inbox);
     }
@@ -127,12 +127,12 @@ impl Running {
             for thread in self.threads {
                 let _ = thread.cut.send(());
                 if thread.handle.join().is_err() {
-                    tracing::error!("a thread of the data plane had panicked");
+                    tracing::error!("a data plane thread panicked");
                 }
             }
         });
         if joined.await.is_err() {
-            tracing::error!("the data plane's threads could not be awaited");
+            tracing::error!("could not wait for the data plane's threads");
         }
     }
 }
@@ -169,7 +169,7 @@ impl Acceptor {
                 // It was gone before it could be taken; the next one may be there.
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "no connection can be taken at the moment");
+                    tracing::warn!(%error, "cannot accept connections at the moment");
                     pause().await;
                 }
             }

@@ -22,7 +22,7 @@ pub(super) fn check<B>(request: &mut Request<B>, has_body: bool) -> Result<Optio
     let host = match request.version() {
         Version::HTTP_11 | Version::HTTP_10 => check_http1(request, has_body)?,
         Version::HTTP_2 => check_http2(request)?,
-        _ => return Err(Outcome::BadRequest("this version of HTTP is not spoken here")),
+        _ => return Err(Outcome::BadRequest("this version of HTTP is not supported")),
     };
     if request.version() == Version::HTTP_2
         && let Some(host) = &host
@@ -68,7 +68,7 @@ fn check_http1<B>(request: &Request<B>, has_body: bool) -> Result<Option<HeaderV
         (Some(host), None) if is_host(host.as_bytes()) => Some(host.clone()),
         (Some(_), None) => return Err(Outcome::BadRequest("the Host is malformed")),
         (None, _) if request.version() == Version::HTTP_10 => None,
-        (None, _) => return Err(Outcome::BadRequest("there is no Host")),
+        (None, _) => return Err(Outcome::BadRequest("the Host header is missing")),
         (Some(_), Some(_)) => return Err(Outcome::BadRequest("there is more than one Host")),
     };
     match (request.uri().scheme(), request.uri().authority(), &host) {
@@ -78,7 +78,7 @@ fn check_http1<B>(request: &Request<B>, has_body: bool) -> Result<Option<HeaderV
                 return Err(Outcome::BadRequest("the target and the Host name different authorities"));
             }
         }
-        _ => return Err(Outcome::BadRequest("the target has a form that is not forwarded")),
+        _ => return Err(Outcome::BadRequest("this form of request target is not supported")),
     }
     if has_body {
         check_framing(request.headers())?;
@@ -96,7 +96,7 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Outcome> {
                 return Err(Outcome::BadRequest("Content-Length and Transfer-Encoding exclude each other"));
             }
         }
-        (Some(_), _) => return Err(Outcome::BadRequest("the Transfer-Encoding is not exactly one chunked")),
+        (Some(_), _) => return Err(Outcome::BadRequest("only one Transfer-Encoding, chunked, is supported")),
     }
     Ok(())
 }
@@ -129,7 +129,7 @@ fn check_http2<B>(request: &Request<B>) -> Result<Option<HeaderValue>, Outcome> 
     match authority {
         Some(authority) if is_host(authority.as_bytes()) => Ok(Some(authority)),
         Some(_) => Err(Outcome::BadRequest("the authority is malformed")),
-        None => Err(Outcome::BadRequest("there is no authority")),
+        None => Err(Outcome::BadRequest("the authority is missing")),
     }
 }
 

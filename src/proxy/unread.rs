@@ -37,7 +37,7 @@ impl Unread {
     /// What to say instead of `said`, counted and logged as any refusal; `None` if it is no refusal.
     pub(super) fn answer(&self, said: &[u8]) -> Option<Vec<u8>> {
         let outcome = match said.strip_prefix(b"HTTP/1.1 ").or_else(|| said.strip_prefix(b"HTTP/1.0 "))?.get(..3)? {
-            b"400" => Outcome::BadRequest("the head is malformed"),
+            b"400" => Outcome::BadRequest("the request's header section is malformed"),
             b"414" => Outcome::TooLarge(TooLarge::Target),
             b"431" => Outcome::TooLarge(TooLarge::Head),
             _ => return None,

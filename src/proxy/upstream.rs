@@ -32,15 +32,15 @@ pub(super) enum Failure {
     Connect(#[source] io::Error),
     #[error("connecting took too long")]
     ConnectTimeout,
-    #[error("no answer in time")]
+    #[error("no response in time")]
     ResponseTimeout,
     #[error("the connection failed: {0}")]
     Http1(#[source] Fault),
     #[error("the connection failed: {0}")]
     Http2(#[source] hyper::Error),
-    #[error("the upstream takes no request more")]
+    #[error("the upstream accepts no further requests")]
     Overloaded,
-    #[error("the request cannot be said to the upstream")]
+    #[error("the request cannot be written for the upstream")]
     Unsayable,
     #[error(transparent)]
     Unfit(#[from] super::headers::Unfit),
@@ -57,7 +57,7 @@ impl Failure {
             Self::ConnectTimeout | Self::ResponseTimeout => Outcome::UpstreamTimeout,
             Self::Overloaded => Outcome::Refused(Refusal::Overloaded),
             Self::Unsayable => Outcome::BadRequest("the authority is malformed"),
-            Self::Body(Broken::Stalled) => Outcome::BadRequest("the body did not come"),
+            Self::Body(Broken::Stalled) => Outcome::BadRequest("the body did not arrive in time"),
             Self::Body(Broken::Client | Broken::Upstream) => Outcome::BadRequest("the body is malformed"),
         }
     }

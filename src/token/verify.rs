@@ -137,7 +137,7 @@ fn check_claims(claims: &Value, issuer: &str, audience: &str, now: Timestamp) ->
     }
     match date("nbf") {
         None if claims.get("nbf").is_some() => wrong("nbf", "it must be a number of seconds".to_owned()),
-        Some(nbf) if now < nbf => wrong("nbf", format!("the token is good in {:.0} s only", nbf - now)),
+        Some(nbf) if now < nbf => wrong("nbf", format!("the token is not valid for another {:.0} s", nbf - now)),
         None | Some(_) => Ok(()),
     }
 }

@@ -61,11 +61,10 @@ impl Chunks {
                 At::Size => {
                     let line = input.get(..input.len().min(LINE_MAX)).unwrap_or_default();
                     let Some(end) = line.iter().position(|byte| *byte == b'\n') else {
-                        return if line.len() < LINE_MAX { Ok(Piece::More) } else { Err(Malformed("a chunk's line is too long")) };
+                        return if line.len() < LINE_MAX { Ok(Piece::More) } else { Err(Malformed("chunk header too long")) };
                     };
-                    let (size, extension) = size(line.get(..end).unwrap_or_default()).ok_or(Malformed("a chunk's size is none"))?;
-                    self.allowance =
-                        self.allowance.checked_sub(extension as u64).ok_or(Malformed("there are too many chunk extensions"))?;
+                    let (size, extension) = size(line.get(..end).unwrap_or_default()).ok_or(Malformed("invalid chunk size"))?;
+                    self.allowance = self.allowance.checked_sub(extension as u64).ok_or(Malformed("too many chunk extensions"))?;
                     input.advance(end + 1);
                     self.at = if size == 0 { At::Trailers } else { At::Data(size) };
                 }
@@ -83,7 +82,7 @@ impl Chunks {
                         input.advance(2);
                         self.at = At::Size;
                     }
-                    _ => return Err(Malformed("a chunk is longer than it says")),
+                    _ => return Err(Malformed("chunk longer than its size")),
                 },
                 At::Trailers => {
                     let Some(trailers) = trailers(input)? else { return Ok(Piece::More) };
@@ -129,18 +128,18 @@ fn trailers(input: &mut BytesMut) -> Result<Option<HeaderMap>, Malformed> {
     let seen = input.get(..input.len().min(TRAILERS_MAX)).unwrap_or_default();
     let Some(length) = seen.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4) else {
         check_line_ends(seen)?;
-        return if seen.len() < TRAILERS_MAX { Ok(None) } else { Err(Malformed("its trailers are too long")) };
+        return if seen.len() < TRAILERS_MAX { Ok(None) } else { Err(Malformed("trailers too large")) };
     };
     let block = input.split_to(length).freeze();
     check_line_ends(&block)?;
     let mut lines = [httparse::EMPTY_HEADER; LINES_MAX];
     let Ok(httparse::Status::Complete((_, lines))) = httparse::parse_headers(&block, &mut lines) else {
-        return Err(Malformed("its trailers are none"));
+        return Err(Malformed("malformed trailers"));
     };
     let mut trailers = HeaderMap::with_capacity(lines.len());
     for line in lines {
-        let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| Malformed("a trailer's name is none"))?;
-        let value = HeaderValue::from_maybe_shared(block.slice_ref(line.value)).map_err(|_| Malformed("a trailer's value is none"))?;
+        let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| Malformed("invalid trailer name"))?;
+        let value = HeaderValue::from_maybe_shared(block.slice_ref(line.value)).map_err(|_| Malformed("invalid trailer value"))?;
         trailers.append(name, value);
     }
     Ok(Some(trailers))

@@ -76,7 +76,7 @@ impl Search {
 
     fn unfinished(&mut self, length: usize) -> Result<Option<Head>, Malformed> {
         self.seen = length;
-        if length < HEAD_MAX { Ok(None) } else { Err(Malformed("its head is too long")) }
+        if length < HEAD_MAX { Ok(None) } else { Err(Malformed("response head too large")) }
     }
 }
 
@@ -94,7 +94,7 @@ struct Place {
 fn parse(input: &mut BytesMut, asked: Asked, spare: &mut HeaderMap) -> Result<Option<Head>, Malformed> {
     // `httparse` would overlook empty lines: bytes that belong to no answer.
     if input.first() != Some(&b'H') {
-        return Err(Malformed("it does not begin like an answer"));
+        return Err(Malformed("malformed status line"));
     }
     let mut places = [Place::default(); LINES_MAX];
     let (length, status, minor, reason, count) = {
@@ -103,10 +103,10 @@ fn parse(input: &mut BytesMut, asked: Asked, spare: &mut HeaderMap) -> Result<Op
         let mut parsed = httparse::Response::new(&mut []);
         let length = match httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, &mut lines) {
             Ok(httparse::Status::Complete(length)) if length <= HEAD_MAX => length,
-            Ok(httparse::Status::Complete(_)) => return Err(Malformed("its head is too long")),
+            Ok(httparse::Status::Complete(_)) => return Err(Malformed("response head too large")),
             Ok(httparse::Status::Partial) => return Ok(None),
-            Err(httparse::Error::TooManyHeaders) => return Err(Malformed("its head has too many lines")),
-            Err(_) => return Err(Malformed("its head is none")),
+            Err(httparse::Error::TooManyHeaders) => return Err(Malformed("too many header lines")),
+            Err(_) => return Err(Malformed("malformed response head")),
         };
         check_line_ends(bytes.get(..length).unwrap_or_default())?;
         let place = |part: &[u8]| {
@@ -116,7 +116,7 @@ fn parse(input: &mut BytesMut, asked: Asked, spare: &mut HeaderMap) -> Result<Op
         for (line, at) in parsed.headers.iter().zip(&mut places) {
             *at = Place { name: place(line.name.as_bytes()), value: place(line.value) };
         }
-        let status = StatusCode::from_u16(parsed.code.unwrap_or_default()).map_err(|_| Malformed("its status is none"))?;
+        let status = StatusCode::from_u16(parsed.code.unwrap_or_default()).map_err(|_| Malformed("invalid status code"))?;
         let reason = parsed.reason.filter(|reason| Some(*reason) != status.canonical_reason());
         (length, status, parsed.version, reason.map(|reason| place(reason.as_bytes())), parsed.headers.len())
     };
@@ -127,8 +127,8 @@ fn parse(input: &mut BytesMut, asked: Asked, spare: &mut HeaderMap) -> Result<Op
     headers.reserve(count);
     for at in places.iter().take(count) {
         let name = HeaderName::from_bytes(head.get(at.name.0 as usize..at.name.1 as usize).unwrap_or_default());
-        let name = name.map_err(|_| Malformed("a header's name is none"))?;
-        let value = HeaderValue::from_maybe_shared(part(at.value)).map_err(|_| Malformed("a header's value is none"))?;
+        let name = name.map_err(|_| Malformed("invalid header name"))?;
+        let value = HeaderValue::from_maybe_shared(part(at.value)).map_err(|_| Malformed("invalid header value"))?;
         if marks.pass(&name, &value)? {
             headers.append(name, value);
         }
@@ -138,7 +138,7 @@ fn parse(input: &mut BytesMut, asked: Asked, spare: &mut HeaderMap) -> Result<Op
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     if let Some(reason) = reason {
-        let reason = ReasonPhrase::try_from(part(reason)).map_err(|_| Malformed("its reason is none"))?;
+        let reason = ReasonPhrase::try_from(part(reason)).map_err(|_| Malformed("invalid reason phrase"))?;
         response.extensions_mut().insert(reason);
     }
     // A 204 that says that it has a body may be followed by one (RFC 9110, section 8.6, and RFC 9112, section 6.1, forbid it to say so),
@@ -157,7 +157,7 @@ fn narrow(place: usize) -> u32 {
 pub(super) fn check_line_ends(bytes: &[u8]) -> Result<(), Malformed> {
     let pairs = bytes.iter().zip(bytes.get(1..).unwrap_or_default());
     let bare = pairs.fold(0, |bare, (before, byte)| bare | (u8::from(*byte == b'\n') & u8::from(*before != b'\r')));
-    if bare == 0 && bytes.first() != Some(&b'\n') { Ok(()) } else { Err(Malformed("a line does not end in CR LF")) }
+    if bare == 0 && bytes.first() != Some(&b'\n') { Ok(()) } else { Err(Malformed("line does not end in CRLF")) }
 }
 
 /// What the lines say about framing and connection.
@@ -173,17 +173,17 @@ impl Marks {
     /// Takes note of a line; whether it belongs among the answer's headers.
     fn pass(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<bool, Malformed> {
         if *name == CONTENT_LENGTH {
-            let length = length(value.as_bytes()).ok_or(Malformed("its Content-Length is none"))?;
+            let length = length(value.as_bytes()).ok_or(Malformed("invalid Content-Length"))?;
             // The same again changes nothing (RFC 9110, section 8.6).
             return match self.length.replace(length) {
                 None => Ok(true),
                 Some(before) if before == length => Ok(false),
-                Some(_) => Err(Malformed("it has several lengths")),
+                Some(_) => Err(Malformed("conflicting Content-Length values")),
             };
         }
         if *name == TRANSFER_ENCODING {
             if self.chunked || !value.as_bytes().eq_ignore_ascii_case(b"chunked") {
-                return Err(Malformed("it has a transfer coding other than chunked"));
+                return Err(Malformed("transfer coding other than chunked"));
             }
             self.chunked = true;
             return Ok(false);
@@ -213,10 +213,10 @@ impl Marks {
 
     fn framing(&self, status: StatusCode, asked: Asked, minor: Option<u8>) -> Result<Framing, Malformed> {
         if self.chunked && self.length.is_some() {
-            return Err(Malformed("it has both a Content-Length and a Transfer-Encoding"));
+            return Err(Malformed("both Content-Length and Transfer-Encoding"));
         }
         if self.chunked && minor != Some(1) {
-            return Err(Malformed("it has a transfer coding, which its version does not know"));
+            return Err(Malformed("Transfer-Encoding in an HTTP/1.0 response"));
         }
         let bodiless = status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         Ok(match self.length {
