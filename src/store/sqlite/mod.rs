@@ -5,6 +5,7 @@
 //! own; a query costs two hand-overs to it, which is why a key is read by one statement that answers with one row.
 
 mod home;
+mod migrations;
 mod opening;
 mod samples;
 mod slot;

@@ -7,15 +7,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::error::DatabaseError;
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, query, query_as, query_scalar};
 
+use super::migrations::MIGRATIONS;
 use super::{BEGIN_WRITE, Tables, sql};
 use crate::model::{SpaceTree, Strategy, SystemRole};
 use crate::store::StoreError;
-
-static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
 /// `clvr` in ASCII, as [`sql::SET_APPLICATION_ID`] writes it.
 const APPLICATION_ID: i64 = 0x636c_7672;
