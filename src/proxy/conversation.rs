@@ -13,17 +13,17 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
-use super::answer::{self, Connection, X_REQUEST_ID};
 use super::body::{AnswerBody, Content, RequestBody, Sending, Whence};
-use super::headers::{Sender, Stamp, clean_answer, is_request_id};
+use super::headers::{Sender, Stamp, clean_answer};
 use super::record::Record;
-use super::request_id::RequestId;
 use super::taking::Taking;
 use super::upgrade::{self, Answered};
 use super::upstream::{Failure, Source};
 use super::wire::Watch;
 use super::worker::Worker;
-use super::{present, target};
+use crate::edge::problem::{self, Connection, X_REQUEST_ID};
+use crate::edge::request_id::{RequestId, is_request_id};
+use crate::edge::{credential, target};
 use crate::exchange::{Credential, Origin};
 use crate::model::{KeyDigest, Outcome, PlainKey};
 use crate::telemetry::AuthResult;
@@ -74,7 +74,7 @@ impl Conversation {
         if close {
             self.watch.linger();
         }
-        let response = answer::refuse(&outcome, record.id.value(), if close { Connection::Close } else { Connection::Keep });
+        let response = problem::refuse(&outcome, record.id.value(), if close { Connection::Close } else { Connection::Keep });
         record.refuses(outcome);
         Ok(response.map(|bytes| AnswerBody::new(Content::Whole(bytes), record, sending, stream)))
     }
@@ -145,7 +145,7 @@ impl Conversation {
 
     /// Counts what the exchange never sees.
     fn presented(&self, headers: &mut HeaderMap) -> Result<PlainKey, Outcome> {
-        present::take(headers, &self.worker.credentials).inspect_err(|outcome| match outcome {
+        credential::extract(headers, &self.worker.credentials).inspect_err(|outcome| match outcome {
             Outcome::MissingKey => self.worker.metrics.auth_decision(AuthResult::Refuse, "missing_key"),
             Outcome::Refused(refusal) => self.worker.metrics.auth_decision(AuthResult::Refuse, refusal.reason()),
             _ => {}

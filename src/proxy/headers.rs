@@ -11,8 +11,8 @@ use http::header::{
 };
 use http::{StatusCode, Version};
 
-use super::answer::X_REQUEST_ID;
-use super::client_addr::X_FORWARDED_FOR;
+use crate::edge::client_address::X_FORWARDED_FOR;
+use crate::edge::problem::X_REQUEST_ID;
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -364,12 +364,6 @@ fn is_traceparent(text: &[u8]) -> bool {
         Some(b"00") => rest.is_empty() && is_set(trace) && is_set(parent) && flags.is_some(),
         Some(_) => (rest.is_empty() || rest.starts_with(b"-")) && is_set(trace) && is_set(parent) && flags.is_some(),
     }
-}
-
-/// Whether a request id may be taken over from a trusted proxy.
-pub(super) fn is_request_id(id: &HeaderValue) -> bool {
-    let bytes = id.as_bytes();
-    (1..=128).contains(&bytes.len()) && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:~+/=".contains(byte))
 }
 
 /// Letters, digits, and single inner hyphens' worth of nothing to fold.

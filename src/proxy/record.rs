@@ -8,13 +8,13 @@ use std::time::Duration;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
 
-use super::answer;
 use super::headers::Hygiene;
-use super::request_id::RequestId;
 use super::wire::Watch;
 use super::worker::Worker;
 use crate::clock::Moment;
 use crate::config::AccessLog;
+use crate::edge::problem;
+use crate::edge::request_id::RequestId;
 use crate::model::{KeyId, Outcome};
 use crate::telemetry::{Access, UpstreamError};
 
@@ -69,7 +69,7 @@ impl Record {
             sent: None,
             head: None,
             upstream: None,
-            status: answer::status(&Outcome::ClientGone),
+            status: problem::status(&Outcome::ClientGone),
             outcome: Outcome::ClientGone,
         }
     }
@@ -114,7 +114,7 @@ impl Record {
 
     /// The client gets an answer of our own.
     pub(super) fn refuses(&mut self, outcome: Outcome) {
-        self.status = answer::status(&outcome);
+        self.status = problem::status(&outcome);
         self.outcome = outcome;
     }
 

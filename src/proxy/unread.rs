@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::answer::{self, Connection};
-use super::request_id::RequestIds;
 use crate::clock::Clock;
 use crate::config::AccessLog;
+use crate::edge::problem::{self, Connection};
+use crate::edge::request_id::RequestIds;
 use crate::model::{Outcome, TooLarge};
 use crate::telemetry::{Access, Metrics};
 
@@ -44,7 +44,7 @@ impl Unread {
         };
         let now = self.clock.now().wall;
         let id = self.ids.lock().unwrap_or_else(PoisonError::into_inner).next(now);
-        let response = answer::refuse(&outcome, id.value(), Connection::Close);
+        let response = problem::refuse(&outcome, id.value(), Connection::Close);
         // Where there is no head there is no method either: it is counted among the unusual ones.
         let method = Method::from_bytes(b"-").unwrap_or_default();
         self.metrics.request_finished(&method, response.status(), Duration::ZERO, None);

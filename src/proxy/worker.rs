@@ -16,11 +16,9 @@ use tokio::net::TcpStream;
 use tokio::runtime::RuntimeMetrics;
 
 use super::body::BodyPatience;
-use super::client_addr::Trust;
 use super::conversation::Conversation;
 use super::headers::{Hygiene, Sender};
 use super::listener::ProxyError;
-use super::request_id::RequestIds;
 use super::taking::Streams;
 use super::ticks::Ticks;
 use super::turns::Turns;
@@ -29,6 +27,8 @@ use super::upstream::Upstream;
 use super::wire::{Patience, Verdict, Watch, Wire};
 use crate::clock::Clock;
 use crate::config::{AccessLog, Settings};
+use crate::edge::client_address::TrustedProxies;
+use crate::edge::request_id::RequestIds;
 use crate::exchange::Exchange;
 use crate::telemetry::{Listener, Metrics};
 
@@ -104,7 +104,7 @@ pub(super) struct Worker {
     pub(super) access: AccessLog,
     pub(super) credentials: Vec<http::HeaderName>,
     pub(super) hygiene: Rc<Hygiene>,
-    pub(super) trust: Trust,
+    pub(super) trust: TrustedProxies,
     pub(super) upstream: Upstream,
     pub(super) ticks: Rc<Ticks>,
     turns: Rc<Turns>,
@@ -156,7 +156,7 @@ impl Worker {
             access: settings.log.access,
             credentials: settings.proxy.credential_headers.clone(),
             hygiene: Rc::new(Hygiene::new(&settings.proxy.credential_headers, &settings.token.header)),
-            trust: Trust::of(&settings.proxy),
+            trust: TrustedProxies::of(&settings.proxy),
             upstream: Upstream::new(&settings.upstream, Rc::clone(&ticks), Rc::clone(&turns)).ok_or(ProxyError::NoUpstream)?,
             ids: RequestIds::seeded().map_err(std::io::Error::from)?,
             body_patience: BodyPatience { stall: limits.idle_timeout, grace: limits.header_timeout },

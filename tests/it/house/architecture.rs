@@ -7,12 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, lowest floor first.
-const FLOORS: [&[&str]; 8] = [
+const FLOORS: [&[&str]; 9] = [
     &["model", "clock"],
     &["config"],
     &["telemetry"],
     &["store", "policy", "token"],
     &["exchange"],
+    &["edge"],
     &["proxy", "admin", "console", "ops"],
     &["app"],
     &["cli"],

@@ -10,14 +10,14 @@ use ulid::Ulid;
 
 /// What a request is called, here, at the upstream and in the answer.
 #[derive(Clone, Debug)]
-pub(super) enum RequestId {
+pub(crate) enum RequestId {
     Own([u8; ulid::ULID_LEN]),
     /// By a trusted proxy.
     Given(HeaderValue),
 }
 
 impl RequestId {
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Own(id) => std::str::from_utf8(id).unwrap_or_default(),
             Self::Given(value) => value.to_str().unwrap_or_default(),
@@ -25,7 +25,7 @@ impl RequestId {
     }
 
     /// For a header.
-    pub(super) fn value(&self) -> HeaderValue {
+    pub(crate) fn value(&self) -> HeaderValue {
         match self {
             Self::Own(id) => HeaderValue::from_bytes(id).expect("a ULID is letters and digits"),
             Self::Given(value) => value.clone(),
@@ -33,16 +33,22 @@ impl RequestId {
     }
 }
 
+/// Whether a request id may be taken over from a trusted proxy.
+pub(crate) fn is_request_id(id: &HeaderValue) -> bool {
+    let bytes = id.as_bytes();
+    (1..=128).contains(&bytes.len()) && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:~+/=".contains(byte))
+}
+
 /// Makes request ids.
 #[derive(Debug)]
-pub(super) struct RequestIds(Cell<u64>);
+pub(crate) struct RequestIds(Cell<u64>);
 
 impl RequestIds {
-    pub(super) fn seeded() -> Result<Self, getrandom::Error> {
+    pub(crate) fn seeded() -> Result<Self, getrandom::Error> {
         getrandom::u64().map(|seed| Self(Cell::new(seed)))
     }
 
-    pub(super) fn next(&self, now: Timestamp) -> RequestId {
+    pub(crate) fn next(&self, now: Timestamp) -> RequestId {
         let random = (u128::from(self.step()) << 64) | u128::from(self.step());
         let id = Ulid::from_parts(u64::try_from(now.as_millisecond()).unwrap_or_default(), random);
         let mut text = [0; ulid::ULID_LEN];

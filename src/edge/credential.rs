@@ -8,7 +8,7 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use crate::model::{Outcome, PlainKey, Refusal, WhyInvalid};
 
 /// Takes the key out. All lines of all `names` are gone afterwards, whatever is returned.
-pub(super) fn take(headers: &mut HeaderMap, names: &[HeaderName]) -> Result<PlainKey, Outcome> {
+pub(crate) fn extract(headers: &mut HeaderMap, names: &[HeaderName]) -> Result<PlainKey, Outcome> {
     let mut found = None;
     let mut count = 0;
     for name in names {
@@ -54,7 +54,7 @@ mod tests {
     fn taken(lines: &[(&str, &str)]) -> Result<KeyDigest, Outcome> {
         let mut headers: HeaderMap =
             lines.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())).collect();
-        let key = take(&mut headers, &[AUTHORIZATION, X_API_KEY]);
+        let key = extract(&mut headers, &[AUTHORIZATION, X_API_KEY]);
         assert!(!headers.contains_key(AUTHORIZATION) && !headers.contains_key(X_API_KEY), "{lines:?}");
         key.map(|key| KeyDigest::of(&key))
     }

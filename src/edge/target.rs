@@ -18,7 +18,7 @@ const TARGET_MAX: usize = 16 * 1024;
 /// client means: what `Host` says or would say; `None` in HTTP/1.0 without one.
 ///
 /// `has_body`: whether hyper has found one, without which there is no framing to look at.
-pub(super) fn check<B>(request: &mut Request<B>, has_body: bool) -> Result<Option<HeaderValue>, Outcome> {
+pub(crate) fn check<B>(request: &mut Request<B>, has_body: bool) -> Result<Option<HeaderValue>, Outcome> {
     let host = match request.version() {
         Version::HTTP_11 | Version::HTTP_10 => check_http1(request, has_body)?,
         Version::HTTP_2 => check_http2(request)?,

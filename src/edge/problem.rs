@@ -6,18 +6,18 @@ use http::{Response, StatusCode};
 
 use crate::model::{Outcome, Refusal, TooLarge};
 
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What becomes of the client's connection after a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Connection {
+pub(crate) enum Connection {
     Keep,
     /// What comes next on it cannot be told, or is a body that nobody wants.
     Close,
 }
 
 /// The status of each outcome. `Forwarded` has the upstream's; it stands here for completeness.
-pub(super) fn status(outcome: &Outcome) -> StatusCode {
+pub(crate) fn status(outcome: &Outcome) -> StatusCode {
     match outcome {
         Outcome::Forwarded => StatusCode::OK,
         Outcome::BadRequest(_) => StatusCode::BAD_REQUEST,
@@ -69,7 +69,7 @@ fn challenge(outcome: &Outcome) -> Option<HeaderValue> {
 }
 
 /// The whole answer: a problem document (RFC 9457) in one piece.
-pub(super) fn refuse(outcome: &Outcome, request_id: HeaderValue, connection: Connection) -> Response<Bytes> {
+pub(crate) fn refuse(outcome: &Outcome, request_id: HeaderValue, connection: Connection) -> Response<Bytes> {
     let status = status(outcome);
     let problem = serde_json::json!({
         "type": "about:blank",

@@ -10,28 +10,28 @@ use ipnet::IpNet;
 
 use crate::config::{ClientIp, ProxySettings};
 
-pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Whom to believe about addresses.
 #[derive(Clone, Debug)]
-pub(super) struct Trust {
+pub(crate) struct TrustedProxies {
     proxies: Vec<IpNet>,
     source: ClientIp,
 }
 
-impl Trust {
-    pub(super) fn of(settings: &ProxySettings) -> Self {
+impl TrustedProxies {
+    pub(crate) fn of(settings: &ProxySettings) -> Self {
         Self { proxies: settings.trusted_proxies.clone(), source: settings.client_ip }
     }
 
     /// Whether the word of this address counts.
-    pub(super) fn holds(&self, address: IpAddr) -> bool {
+    pub(crate) fn holds(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.proxies.iter().any(|net| net.contains(&address) || v4_mapped_contains(net, address))
     }
 
     /// The client's address, IPv4-mapped IPv6 unmapped; `None`: it cannot be known.
-    pub(super) fn client(&self, peer: IpAddr, trusted: bool, headers: &HeaderMap) -> Option<IpAddr> {
+    pub(crate) fn client(&self, peer: IpAddr, trusted: bool, headers: &HeaderMap) -> Option<IpAddr> {
         match self.source {
             _ if !trusted => Some(peer),
             ClientIp::Peer => Some(peer),
@@ -159,8 +159,8 @@ mod tests {
 
     use super::*;
 
-    fn trust(source: ClientIp) -> Trust {
-        Trust { proxies: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()], source }
+    fn trust(source: ClientIp) -> TrustedProxies {
+        TrustedProxies { proxies: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()], source }
     }
 
     fn client(source: ClientIp, peer: &str, lines: &[&str]) -> Option<String> {
