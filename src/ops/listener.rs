@@ -1,20 +1,18 @@
 //! Connections to the ops listener: few, short, and one request each.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use prometheus::IntGauge;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::OpsState;
 use super::router::router;
-use crate::telemetry::{Listener, Metrics};
+use crate::edge::Acceptor;
+use crate::telemetry::Listener;
 
 /// How much the listener lends to whoever connects.
 #[derive(Clone, Copy)]
@@ -30,8 +28,6 @@ struct Limits {
 const LIMITS: Limits = Limits { connections: 64, life: Duration::from_secs(5), farewell: Duration::from_secs(1) };
 /// Nobody has a long question.
 const LONGEST_HEAD: usize = 16 * 1024;
-/// Until the next try when the process has no file descriptor left.
-const BREATH: Duration = Duration::from_millis(50);
 
 /// Serves until `shutdown` comes. A draining process keeps serving here, so that probes and scrapes see it drain.
 pub async fn serve(listener: TcpListener, state: OpsState, shutdown: impl Future<Output = ()>) {
@@ -39,22 +35,20 @@ pub async fn serve(listener: TcpListener, state: OpsState, shutdown: impl Future
 }
 
 async fn serve_within(limits: Limits, listener: TcpListener, state: OpsState, shutdown: impl Future<Output = ()>) {
-    let metrics = Arc::clone(&state.metrics);
+    let acceptor = Acceptor::new(Listener::Ops, listener, limits.connections, &state.metrics);
     let service = TowerToHyperService::new(router(state));
-    let seats = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let (stream, seat) = tokio::select! {
+        let (stream, _, seat) = tokio::select! {
             () = &mut shutdown => break,
-            taken = accept(&listener, &seats) => taken,
+            taken = acceptor.accept() => taken,
             // What has ended is forgotten as it ends.
             Some(_) = connections.join_next() => continue,
         };
-        let counted = Counted::one_more(&metrics);
         let service = service.clone();
         connections.spawn(async move {
-            let (_seat, _counted) = (seat, counted);
+            let _seat = seat;
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(limits.life)
@@ -65,49 +59,21 @@ async fn serve_within(limits: Limits, listener: TcpListener, state: OpsState, sh
             _ = tokio::time::timeout(limits.life, connection).await;
         });
     }
-    drop(listener);
+    drop(acceptor);
     // Those that are still here after it are cut off with the set.
     _ = tokio::time::timeout(limits.farewell, async { while connections.join_next().await.is_some() {} }).await;
-}
-
-/// The next connection, once there is a seat for it.
-async fn accept(listener: &TcpListener, seats: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
-    let seat = Arc::clone(seats).acquire_owned().await.expect("nobody closes the semaphore");
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return (stream, seat),
-            Err(error) => {
-                tracing::warn!(%error, "the ops listener cannot accept a connection");
-                #[expect(clippy::disallowed_methods, reason = "without file descriptors accepting fails at once, again and again")]
-                tokio::time::sleep(BREATH).await;
-            }
-        }
-    }
-}
-
-/// Counts a connection for as long as it lives.
-struct Counted(IntGauge);
-
-impl Counted {
-    fn one_more(metrics: &Metrics) -> Self {
-        let gauge = metrics.connections(Listener::Ops).clone();
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use std::sync::Arc;
 
     use super::*;
     use crate::ops::Lifecycle;
+    use crate::telemetry::Metrics;
 
     fn state() -> OpsState {
         OpsState {
