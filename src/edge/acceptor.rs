@@ -63,7 +63,7 @@ impl Acceptor {
                 // It was gone before it could be taken; the next one may be there.
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!(listener = name(self.seats.listener), %error, "no connection can be taken at the moment");
+                    tracing::warn!(listener = name(self.seats.listener), %error, "cannot accept connections at the moment");
                     back_off().await;
                 }
             }

@@ -6,9 +6,20 @@
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 
 use crate::model::{Outcome, PlainKey, Refusal, WhyInvalid};
+use crate::telemetry::{AuthResult, Metrics};
 
-/// Takes the key out. All lines of all `names` are gone afterwards, whatever is returned.
-pub(crate) fn extract(headers: &mut HeaderMap, names: &[HeaderName]) -> Result<PlainKey, Outcome> {
+/// Takes the key out, and counts what the exchange will never see. All lines of all `names` are gone afterwards, whatever is returned.
+pub(crate) fn extract(headers: &mut HeaderMap, names: &[HeaderName], metrics: &Metrics) -> Result<PlainKey, Outcome> {
+    take(headers, names).inspect_err(|outcome| {
+        if let Outcome::MissingKey = outcome {
+            metrics.auth_decision(AuthResult::Refuse, "missing_key");
+        } else if let Outcome::Refused(refusal) = outcome {
+            metrics.auth_decision(AuthResult::Refuse, refusal.reason());
+        }
+    })
+}
+
+fn take(headers: &mut HeaderMap, names: &[HeaderName]) -> Result<PlainKey, Outcome> {
     let mut found = None;
     let mut count = 0;
     for name in names {
@@ -54,7 +65,7 @@ mod tests {
     fn taken(lines: &[(&str, &str)]) -> Result<KeyDigest, Outcome> {
         let mut headers: HeaderMap =
             lines.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())).collect();
-        let key = extract(&mut headers, &[AUTHORIZATION, X_API_KEY]);
+        let key = take(&mut headers, &[AUTHORIZATION, X_API_KEY]);
         assert!(!headers.contains_key(AUTHORIZATION) && !headers.contains_key(X_API_KEY), "{lines:?}");
         key.map(|key| KeyDigest::of(&key))
     }

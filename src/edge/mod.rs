@@ -1,11 +1,16 @@
 //! What every entrance shares: what comes in over HTTP is read here, in one way, before anybody acts on it.
 //!
-//! The data plane, the operations endpoints and whatever else is reached over the network find here who is at the other end of a
-//! connection, what a request is about, whose key it carries, and how a refusal is told. Nothing here decides who may pass: that is
-//! [`Exchange::credential`](crate::exchange::Exchange::credential).
+//! The data plane, the operations endpoints and whatever else is reached over the network find here how connections are taken, who is at
+//! the other end of one, what a request is about, whose key it carries, and how a refusal is told. Nothing here decides who may pass: that is
+//! [`Exchange::credential`](crate::exchange::Exchange::credential), which `authenticate` asks.
 
+mod acceptor;
+mod authenticate;
 pub(crate) mod client_address;
 pub(crate) mod credential;
 pub(crate) mod problem;
 pub(crate) mod request_id;
 pub(crate) mod target;
+
+pub(crate) use acceptor::{Acceptor, Seat, Seats};
+pub(crate) use authenticate::{Authenticated, authenticate};

@@ -1,8 +1,10 @@
 //! The data plane: a request in, the upstream's answer or a refusal out.
 //!
 //! A thread per core, each with a runtime, an upstream pool and a coarse clock of its own; a connection stays on the thread that it was
-//! handed to, and so does everything about it. The way of a request is `Conversation::serve`: six steps in one function, and
+//! handed to, and so does everything about it. The way of a request is `RequestHandler::serve`: numbered steps in one function, and
 //! `Exchange::credential` the only way through.
+//!
+//! `server` faces clients, `upstream` faces the API; between the two stand the request and what its thread's requests share.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -12,25 +14,25 @@ use crate::config::Settings;
 use crate::exchange::Exchange;
 use crate::telemetry::Metrics;
 
-mod body;
-mod conversation;
-mod follower;
+mod connection;
+mod context;
+mod error;
 mod headers;
-mod line;
-mod listener;
-mod pool;
+mod poll_epoch;
 mod record;
-mod shared;
-mod taking;
-mod ticks;
-mod turns;
-mod unread;
+mod request;
+mod request_body;
+mod response_body;
+mod server;
+mod stream;
+mod timer;
+mod tracker;
 mod upgrade;
 mod upstream;
-mod wire;
-mod worker;
 
-pub use listener::{ProxyError, Running};
+pub use error::ProxyError;
+pub use headers::Permitted;
+pub use server::Running;
 
 /// The data plane.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +50,6 @@ impl Proxy {
         metrics: &Arc<Metrics>,
         listener: TcpListener,
     ) -> Result<Running, ProxyError> {
-        listener::start(settings, exchange, clock, metrics, listener)
+        server::start(settings, exchange, clock, metrics, listener)
     }
 }

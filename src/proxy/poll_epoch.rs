@@ -1,4 +1,4 @@
-//! Turns of the event loop: whether it has looked at the sockets since something happened.
+//! Epochs of the event loop: whether it has looked at the sockets since something happened.
 //!
 //! The runtime remembers of every socket whether there is something to read, and learns it when it asks the kernel about all of them at
 //! once, between two rounds of tasks. What arrives within a round lies in the kernel and is not known of. Asking about one socket would
@@ -11,21 +11,21 @@ use tokio::runtime::RuntimeMetrics;
 /// After how many polls of tasks the runtime asks the kernel at the latest. What it does by itself; both must be the same.
 pub(super) const POLLS_MAX: u32 = 61;
 
-/// A thread's turns.
+/// A thread's epochs.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(super) struct PollEpochs {
     runtime: RuntimeMetrics,
     polls: Cell<u64>,
 }
 
 /// One of them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Turn {
+pub(super) struct PollEpoch {
     parked: u64,
     polls: u64,
 }
 
-impl Turns {
+impl PollEpochs {
     /// Of a runtime of one thread, built with [`POLLS_MAX`] as its event interval.
     pub(super) fn of(runtime: RuntimeMetrics) -> Self {
         Self { runtime, polls: Cell::new(0) }
@@ -36,12 +36,12 @@ impl Turns {
         self.polls.set(self.polls.get().wrapping_add(1));
     }
 
-    pub(super) fn now(&self) -> Turn {
-        Turn { parked: self.runtime.worker_park_unpark_count(0), polls: self.polls.get() }
+    pub(super) fn now(&self) -> PollEpoch {
+        PollEpoch { parked: self.runtime.worker_park_unpark_count(0), polls: self.polls.get() }
     }
 }
 
-impl Turn {
+impl PollEpoch {
     /// Whether the kernel has been asked since `self`, as of `now`: the runtime has slept, or has been so busy that it had to.
     pub(super) fn is_over(self, now: Self) -> bool {
         self.parked != now.parked || now.polls.wrapping_sub(self.polls) > u64::from(POLLS_MAX)
@@ -55,26 +55,26 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_turn_is_over_when_the_runtime_has_slept() {
-        let turns = Turns::of(tokio::runtime::Handle::current().metrics());
-        let before = turns.now();
-        assert!(!before.is_over(turns.now()));
+    async fn an_epoch_is_over_when_the_runtime_has_slept() {
+        let epochs = PollEpochs::of(tokio::runtime::Handle::current().metrics());
+        let before = epochs.now();
+        assert!(!before.is_over(epochs.now()));
 
         let (mut here, there) = pair();
         here.write_all(b"a").await.unwrap();
         there.readable().await.unwrap();
 
-        assert!(before.is_over(turns.now()));
+        assert!(before.is_over(epochs.now()));
     }
 
     #[tokio::test]
-    async fn a_turn_is_over_when_more_was_polled_than_one_holds() {
-        let turns = Turns::of(tokio::runtime::Handle::current().metrics());
-        let before = turns.now();
-        (0..POLLS_MAX).for_each(|_| turns.polled());
-        assert!(!before.is_over(turns.now()));
-        turns.polled();
-        assert!(before.is_over(turns.now()));
+    async fn an_epoch_is_over_when_more_was_polled_than_one_holds() {
+        let epochs = PollEpochs::of(tokio::runtime::Handle::current().metrics());
+        let before = epochs.now();
+        (0..POLLS_MAX).for_each(|_| epochs.polled());
+        assert!(!before.is_over(epochs.now()));
+        epochs.polled();
+        assert!(before.is_over(epochs.now()));
     }
 
     fn pair() -> (tokio::net::UnixStream, tokio::net::UnixStream) {

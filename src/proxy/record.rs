@@ -8,9 +8,9 @@ use std::time::Duration;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
 
-use super::headers::Hygiene;
-use super::wire::Watch;
-use super::worker::Worker;
+use super::connection::ConnectionState;
+use super::context::RequestContext;
+use super::headers::HeaderRules;
 use crate::clock::Moment;
 use crate::config::AccessLog;
 use crate::edge::problem;
@@ -20,8 +20,8 @@ use crate::telemetry::{Access, UpstreamError};
 
 /// Finishes when it is dropped: by then the answer is out, or the client is gone.
 pub(super) struct Record {
-    worker: Rc<Worker>,
-    watch: Arc<Watch>,
+    context: Rc<RequestContext>,
+    connection: Arc<ConnectionState>,
     method: Method,
     /// For the log alone, and only if there may be a line.
     target: Option<PathAndQuery>,
@@ -29,7 +29,8 @@ pub(super) struct Record {
     pub(super) started: Moment,
     /// What it is called, here and at the upstream.
     pub(super) id: RequestId,
-    client: Option<IpAddr>,
+    /// Where the request comes from, if that is known.
+    pub(super) client: Option<IpAddr>,
     key: Option<KeyId>,
     sent: Option<Duration>,
     /// Since when the answer's head is there, if nothing has been waited for after it.
@@ -48,23 +49,24 @@ impl std::fmt::Debug for Record {
 impl Record {
     /// A request has come; `id` is what a trusted proxy calls it.
     pub(super) fn open(
-        worker: &Rc<Worker>,
-        watch: &Arc<Watch>,
+        context: &Rc<RequestContext>,
+        connection: &Arc<ConnectionState>,
         method: &Method,
         target: Option<&PathAndQuery>,
         id: Option<RequestId>,
+        client: Option<IpAddr>,
     ) -> Self {
-        watch.begin();
-        worker.metrics.http_in_flight.inc();
-        let started = worker.clock.now();
+        connection.begin();
+        context.metrics.http_in_flight.inc();
+        let started = context.clock.now();
         Self {
             started,
-            target: if worker.access == AccessLog::None { None } else { target.cloned() },
-            worker: Rc::clone(worker),
-            watch: Arc::clone(watch),
+            target: if context.access_log == AccessLog::None { None } else { target.cloned() },
+            context: Rc::clone(context),
+            connection: Arc::clone(connection),
             method: method.clone(),
-            id: id.unwrap_or_else(|| worker.ids.next(started.wall)),
-            client: None,
+            id: id.unwrap_or_else(|| context.request_ids.next(started.wall)),
+            client,
             key: None,
             sent: None,
             head: None,
@@ -75,13 +77,8 @@ impl Record {
     }
 
     /// For cleaning the trailers of the answer.
-    pub(super) fn hygiene(&self) -> &Hygiene {
-        &self.worker.hygiene
-    }
-
-    /// Where the request comes from, if that is known.
-    pub(super) fn comes_from(&mut self, client: Option<IpAddr>) {
-        self.client = client;
+    pub(super) fn header_rules(&self) -> &HeaderRules {
+        &self.context.header_rules
     }
 
     /// Which key the request claims to have; `None`: its text does not say.
@@ -96,12 +93,12 @@ impl Record {
 
     /// The upstream is asked from now on.
     pub(super) fn asks_upstream(&mut self) {
-        self.sent = Some(self.worker.clock.monotonic());
+        self.sent = Some(self.context.clock.monotonic());
     }
 
     /// The upstream has answered, or will not.
     pub(super) fn upstream_done(&mut self) {
-        let now = self.worker.clock.monotonic();
+        let now = self.context.clock.monotonic();
         self.upstream = self.sent.map(|sent| now.saturating_sub(sent));
         self.head = Some(now);
     }
@@ -125,13 +122,13 @@ impl Record {
 
     /// The upstream broke off amid its answer; the client sees its connection close.
     pub(super) fn cut_off(&mut self) {
-        self.worker.metrics.upstream_error(UpstreamError::Reset);
+        self.context.metrics.upstream_error(UpstreamError::Reset);
         self.head = None;
         self.outcome = Outcome::UpstreamFailed;
     }
 
     fn is_logged(&self) -> bool {
-        match self.worker.access {
+        match self.context.access_log {
             AccessLog::None => false,
             AccessLog::Errors => self.status.is_server_error() || !matches!(self.outcome, Outcome::Forwarded | Outcome::ClientGone),
             AccessLog::All => true,
@@ -162,11 +159,11 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let ended = self.head.unwrap_or_else(|| self.worker.clock.monotonic());
+        let ended = self.head.unwrap_or_else(|| self.context.clock.monotonic());
         let total = ended.saturating_sub(self.started.monotonic);
-        self.worker.metrics.request_finished(&self.method, self.status, total, self.upstream);
-        self.worker.metrics.http_in_flight.dec();
-        self.watch.end();
+        self.context.metrics.request_finished(&self.method, self.status, total, self.upstream);
+        self.context.metrics.http_in_flight.dec();
+        self.connection.end();
         if self.is_logged() {
             self.log(total);
         }

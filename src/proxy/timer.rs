@@ -14,30 +14,30 @@ use std::time::Duration;
 use crate::clock::Clock;
 
 /// A thread's coarse clock and those who wait for it.
-pub(super) struct Ticks {
+pub(super) struct CoarseTimer {
     clock: Arc<dyn Clock>,
     start: Duration,
     step: Duration,
     now: Arc<AtomicU64>,
-    alarms: RefCell<Vec<Option<Set>>>,
+    waiting: RefCell<Vec<Option<Waiting>>>,
     free: RefCell<Vec<usize>>,
     earliest: Cell<u64>,
 }
 
 #[derive(Debug)]
-struct Set {
+struct Waiting {
     due: u64,
     waker: Waker,
 }
 
-impl std::fmt::Debug for Ticks {
+impl std::fmt::Debug for CoarseTimer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ticks").field("step", &self.step).field("now", &self.now).finish_non_exhaustive()
+        f.debug_struct("CoarseTimer").field("step", &self.step).field("now", &self.now).finish_non_exhaustive()
     }
 }
 
-impl Ticks {
-    /// Ticks short enough that none of `spans` is missed by more than a tenth; between 5 and 200 ms.
+impl CoarseTimer {
+    /// One whose ticks are so short that none of `spans` is missed by more than a tenth; between 5 and 200 ms.
     pub(super) fn for_spans(spans: &[Duration], clock: &Arc<dyn Clock>) -> Rc<Self> {
         let shortest = spans.iter().min().copied().unwrap_or_default();
         let step = (shortest / 20).clamp(Duration::from_millis(5), Duration::from_millis(200));
@@ -46,7 +46,7 @@ impl Ticks {
             clock: Arc::clone(clock),
             step,
             now: Arc::new(AtomicU64::new(1)),
-            alarms: RefCell::default(),
+            waiting: RefCell::default(),
             free: RefCell::default(),
             earliest: Cell::new(u64::MAX),
         })
@@ -72,14 +72,14 @@ impl Ticks {
         u64::try_from(span.as_nanos().div_ceil(self.step.as_nanos())).unwrap_or(u64::MAX / 2).saturating_add(1)
     }
 
-    /// An alarm `span` from now.
-    pub(super) fn alarm(self: &Rc<Self>, span: Duration) -> Alarm {
-        self.alarm_in(self.spanning(span))
+    /// A deadline `span` from now.
+    pub(super) fn deadline(self: &Rc<Self>, span: Duration) -> Deadline {
+        self.deadline_in(self.spanning(span))
     }
 
-    /// An alarm so many ticks from now.
-    pub(super) fn alarm_in(self: &Rc<Self>, ticks: u64) -> Alarm {
-        Alarm { due: self.now().saturating_add(ticks), slot: None, ticks: Rc::clone(self) }
+    /// A deadline so many ticks from now.
+    pub(super) fn deadline_in(self: &Rc<Self>, ticks: u64) -> Deadline {
+        Deadline { due: self.now().saturating_add(ticks), slot: None, timer: Rc::clone(self) }
     }
 
     /// Reads the clock and wakes whoever is due.
@@ -92,7 +92,7 @@ impl Ticks {
         }
         let mut due = Vec::new();
         let mut earliest = u64::MAX;
-        for set in self.alarms.borrow().iter().flatten() {
+        for set in self.waiting.borrow().iter().flatten() {
             if set.due <= now {
                 due.push(set.waker.clone());
             } else {
@@ -105,18 +105,18 @@ impl Ticks {
 
     fn set(&self, slot: Option<usize>, due: u64, waker: &Waker) -> usize {
         self.earliest.set(self.earliest.get().min(due));
-        let mut alarms = self.alarms.borrow_mut();
-        let slot = slot.or_else(|| self.free.borrow_mut().pop()).unwrap_or(alarms.len());
-        match alarms.get_mut(slot) {
+        let mut waiting = self.waiting.borrow_mut();
+        let slot = slot.or_else(|| self.free.borrow_mut().pop()).unwrap_or(waiting.len());
+        match waiting.get_mut(slot) {
             Some(Some(set)) if set.waker.will_wake(waker) => set.due = due,
-            Some(place) => *place = Some(Set { due, waker: waker.clone() }),
-            None => alarms.push(Some(Set { due, waker: waker.clone() })),
+            Some(place) => *place = Some(Waiting { due, waker: waker.clone() }),
+            None => waiting.push(Some(Waiting { due, waker: waker.clone() })),
         }
         slot
     }
 
     fn clear(&self, slot: usize) {
-        if let Some(place) = self.alarms.borrow_mut().get_mut(slot) {
+        if let Some(place) = self.waiting.borrow_mut().get_mut(slot) {
             *place = None;
             self.free.borrow_mut().push(slot);
         }
@@ -125,27 +125,27 @@ impl Ticks {
 
 /// Wakes a task at a tick; costs nothing until it is first polled.
 #[derive(Debug)]
-pub(super) struct Alarm {
+pub(super) struct Deadline {
     due: u64,
     slot: Option<usize>,
-    ticks: Rc<Ticks>,
+    timer: Rc<CoarseTimer>,
 }
 
-impl Alarm {
+impl Deadline {
     /// Whether the time is up; if not, the task is woken when it is.
-    pub(super) fn is_up(&mut self, cx: &Context<'_>) -> bool {
-        if self.ticks.now() >= self.due {
+    pub(super) fn has_passed(&mut self, cx: &Context<'_>) -> bool {
+        if self.timer.now() >= self.due {
             return true;
         }
-        self.slot = Some(self.ticks.set(self.slot, self.due, cx.waker()));
+        self.slot = Some(self.timer.set(self.slot, self.due, cx.waker()));
         false
     }
 }
 
-impl Drop for Alarm {
+impl Drop for Deadline {
     fn drop(&mut self) {
         if let Some(slot) = self.slot {
-            self.ticks.clear(slot);
+            self.timer.clear(slot);
         }
     }
 }
@@ -155,34 +155,34 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
 
-    fn ticks() -> (Arc<ManualClock>, Rc<Ticks>) {
+    fn timer() -> (Arc<ManualClock>, Rc<CoarseTimer>) {
         let clock = Arc::new(ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
-        let ticks = Ticks::for_spans(&[Duration::from_secs(1)], &(Arc::clone(&clock) as Arc<dyn Clock>));
-        (clock, ticks)
+        let timer = CoarseTimer::for_spans(&[Duration::from_secs(1)], &(Arc::clone(&clock) as Arc<dyn Clock>));
+        (clock, timer)
     }
 
     #[test]
-    fn an_alarm_wakes_its_task_when_its_time_is_up_and_not_before() {
-        let (clock, ticks) = ticks();
-        let mut alarm = ticks.alarm(Duration::from_secs(1));
+    fn a_deadline_wakes_its_task_when_its_time_is_up_and_not_before() {
+        let (clock, timer) = timer();
+        let mut deadline = timer.deadline(Duration::from_secs(1));
         let cx = Context::from_waker(Waker::noop());
 
         clock.advance(Duration::from_millis(999));
-        ticks.advance();
-        assert!(!alarm.is_up(&cx));
+        timer.advance();
+        assert!(!deadline.has_passed(&cx));
 
         clock.advance(Duration::from_millis(121));
-        ticks.advance();
-        assert!(alarm.is_up(&cx));
+        timer.advance();
+        assert!(deadline.has_passed(&cx));
     }
 
     #[test]
-    fn the_slot_of_an_alarm_that_is_over_is_used_again() {
-        let (_, ticks) = ticks();
+    fn the_slot_of_a_deadline_that_is_over_is_used_again() {
+        let (_, timer) = timer();
         let cx = Context::from_waker(Waker::noop());
         for _ in 0..100 {
-            assert!(!ticks.alarm(Duration::from_secs(9)).is_up(&cx));
+            assert!(!timer.deadline(Duration::from_secs(9)).has_passed(&cx));
         }
-        assert_eq!(ticks.alarms.borrow().len(), 1);
+        assert_eq!(timer.waiting.borrow().len(), 1);
     }
 }

@@ -1,8 +1,9 @@
 //! WebSocket: the one upgrade that is passed on.
 //!
-//! The upgrade has a line of its own that is never pooled. Nothing that the client sends behind its request leaves before the upstream
+//! The upgrade has a connection of its own that is never pooled. Nothing that the client sends behind its request leaves before the upstream
 //! has switched: until then it stays in the buffer of the client's connection, and is the next request if the upstream refuses.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,12 +14,11 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use super::body::RequestBody;
-use super::headers::{connection_has, insert_websocket};
-use super::line::Inflow;
-use super::upstream::{Failure, Upstream};
-use super::wire::Watch;
-use super::worker::Worker;
+use super::connection::ConnectionState;
+use super::headers::{Permitted, Unfit, connection_has};
+use super::request_body::RequestBody;
+use super::tracker::ConnectionTracker;
+use super::upstream::{ForwardError, H1Body, Upstream};
 
 /// Takes the client's half if it asks for WebSocket as RFC 6455, section 4.1, has it. Any other `Upgrade` is not passed on, and the
 /// request goes its way without (RFC 9110, section 7.8: a server may ignore it).
@@ -34,27 +34,27 @@ pub(super) fn asked<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
 }
 
 /// What the upstream said to the upgrade.
-pub(super) enum Answered {
+pub(super) enum UpgradeResponse {
     /// It has switched: the answer's head, and the connection.
     Switched(Response<()>, Tunnel),
     /// It answered like any other request.
-    Declined(Response<Inflow>),
+    Declined(Response<H1Body>),
 }
 
 /// A connection that has switched, and what came on it behind the head.
 pub(super) type Tunnel = (TcpStream, Bytes);
 
 /// Asks the upstream. The request's headers are ready but for the upgrade itself; it has no body.
-pub(super) async fn ask(upstream: &Upstream, mut request: Request<RequestBody>) -> Result<Answered, Failure> {
-    insert_websocket(request.headers_mut());
-    let response = upstream.upgrade(&mut request).await?;
+pub(super) async fn ask(upstream: &Upstream, mut request: Permitted<&mut Request<RequestBody>>) -> Result<UpgradeResponse, ForwardError> {
+    request.ask_for_websocket();
+    let response = upstream.upgrade(request).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(Answered::Declined(response));
+        return Ok(UpgradeResponse::Declined(response));
     }
-    let (head, inflow) = response.into_parts();
-    match inflow.into_parts() {
-        Some(tunnel) if switched_to_websocket(&head.headers) => Ok(Answered::Switched(Response::from_parts(head, ()), tunnel)),
-        _ => Err(Failure::Unfit(super::headers::Unfit::Switched)),
+    let (head, body) = response.into_parts();
+    match body.into_parts() {
+        Some(tunnel) if switched_to_websocket(&head.headers) => Ok(UpgradeResponse::Switched(Response::from_parts(head, ()), tunnel)),
+        _ => Err(ForwardError::Unfit(Unfit::Switched)),
     }
 }
 
@@ -64,8 +64,9 @@ fn switched_to_websocket(headers: &HeaderMap) -> bool {
 }
 
 /// Carries bytes both ways until both ends are done, or until nothing has passed for too long.
-pub(super) fn tunnel(worker: &Rc<Worker>, watch: &Arc<Watch>, client: OnUpgrade, (mut upstream, first): Tunnel) {
-    watch.tunnel();
+pub(super) fn tunnel(tracker: &Rc<ConnectionTracker>, connection: &Arc<ConnectionState>, client: OnUpgrade, (mut upstream, first): Tunnel) {
+    connection.tunnel();
+    let tracking = tracker.track(connection);
     let carried = async move {
         let Ok(client) = client.await else { return };
         let mut client = TokioIo::new(client);
@@ -74,5 +75,5 @@ pub(super) fn tunnel(worker: &Rc<Worker>, watch: &Arc<Watch>, client: OnUpgrade,
             let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
         }
     };
-    tokio::task::spawn_local(Rc::clone(worker).look_after(Arc::clone(watch), carried));
+    tokio::task::spawn_local(async move { tracking.run(pin!(carried), |_| {}).await });
 }

@@ -3,73 +3,14 @@
 //! hyper is lenient in places, and by the time a request reaches us the evidence is gone: a `Content-Length` beside a
 //! `Transfer-Encoding` has been removed, a second `Content-Length` folded into the first, a bare LF taken for a line's end, a
 //! fragment cut off the target. Two parsers that differ over such a message are how requests are smuggled, so it is refused. The
-//! follower needs only the framing: where heads begin and end. Whatever it cannot follow counts as a fault of all that comes after.
+//! shadow parser needs only the framing: where heads begin and end. Whatever it cannot follow counts as a fault of all that comes after.
 
 use std::io::BufRead as _;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
-/// What is wrong with a head that hyper takes for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Fault {
-    BareLineFeed = 1,
-    SeveralLengths,
-    LengthAndEncoding,
-    Fragment,
-    Lost,
-}
-
-impl Fault {
-    /// For the problem document.
-    pub(super) fn detail(self) -> &'static str {
-        match self {
-            Self::BareLineFeed => "a line of the head does not end in CR LF",
-            Self::SeveralLengths => "there is more than one Content-Length",
-            Self::LengthAndEncoding => "Content-Length and Transfer-Encoding exclude each other",
-            Self::Fragment => "the target has a fragment",
-            Self::Lost => "the framing of an earlier request was broken",
-        }
-    }
-}
-
-/// The first faulty head of a connection, seen by the socket, asked for by the request.
-#[derive(Debug)]
-pub(super) struct Faults {
-    first: AtomicU32,
-    what: AtomicU8,
-}
-
-impl Faults {
-    pub(super) fn none() -> Self {
-        Self { first: AtomicU32::new(u32::MAX), what: AtomicU8::new(0) }
-    }
-
-    /// What is wrong with the connection's request number `index`, counted from 0, or with one before it.
-    pub(super) fn of(&self, index: u32) -> Option<Fault> {
-        if index < self.first.load(Ordering::Relaxed) {
-            return None;
-        }
-        [Fault::BareLineFeed, Fault::SeveralLengths, Fault::LengthAndEncoding, Fault::Fragment]
-            .into_iter()
-            .find(|fault| *fault as u8 == self.what.load(Ordering::Relaxed))
-            .or(Some(Fault::Lost))
-    }
-
-    /// Whether the body of the request number `index` ended otherwise than hyper thinks: then what follows it is lost.
-    pub(super) fn spoil_body_of(&self, index: u32) -> bool {
-        self.first.load(Ordering::Relaxed) == index.wrapping_add(1) && self.what.load(Ordering::Relaxed) == Fault::Lost as u8
-    }
-
-    fn note(&self, index: u32, fault: Fault) {
-        if self.first.load(Ordering::Relaxed) == u32::MAX {
-            self.what.store(fault as u8, Ordering::Relaxed);
-            self.first.store(index, Ordering::Relaxed);
-        }
-    }
-}
+use crate::proxy::connection::{FramingFault, FramingFaults};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
+enum Position {
     /// Before a head's first line; empty lines may come.
     Start,
     /// Among a head's header lines.
@@ -90,8 +31,8 @@ enum At {
 
 /// Where in a client's bytes the socket is.
 #[derive(Debug)]
-pub(super) struct Follower {
-    at: At,
+pub(super) struct ShadowParser {
+    at: Position,
     /// How many heads have been seen whole.
     heads: u32,
     /// The beginning of a line whose end has not come.
@@ -99,36 +40,33 @@ pub(super) struct Follower {
     lengths: u32,
     length: Option<u64>,
     encoded: bool,
-    fault: Option<Fault>,
+    fault: Option<FramingFault>,
 }
 
-impl Follower {
+impl ShadowParser {
     pub(super) fn new() -> Self {
-        Self { at: At::Start, heads: 0, carry: Vec::new(), lengths: 0, length: None, encoded: false, fault: None }
+        Self { at: Position::Start, heads: 0, carry: Vec::new(), lengths: 0, length: None, encoded: false, fault: None }
     }
 
     /// Whether a message has begun and not ended.
     pub(super) fn is_amid(&self) -> bool {
-        self.at != At::Start || !self.carry.is_empty()
+        self.at != Position::Start || !self.carry.is_empty()
     }
 
     /// Takes the next bytes of the connection.
-    pub(super) fn follow(&mut self, mut bytes: &[u8], faults: &Faults) {
+    pub(super) fn follow(&mut self, mut bytes: &[u8], faults: &FramingFaults) {
         while !bytes.is_empty() {
             match self.at {
-                At::Lost => return,
-                At::Body(left) | At::Chunk(left) => {
-                    let taken = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-                    bytes = bytes.get(taken..).unwrap_or_default();
-                    let left = left - taken as u64;
-                    self.at = match self.at {
-                        At::Chunk(_) if left == 0 => At::ChunkEnd,
-                        At::Chunk(_) => At::Chunk(left),
-                        _ if left == 0 => At::Start,
-                        _ => At::Body(left),
-                    };
+                Position::Lost => return,
+                Position::Body(left) => {
+                    let left = skip(&mut bytes, left);
+                    self.at = if left == 0 { Position::Start } else { Position::Body(left) };
                 }
-                At::Start | At::Head | At::Size | At::ChunkEnd | At::Trailers => {
+                Position::Chunk(left) => {
+                    let left = skip(&mut bytes, left);
+                    self.at = if left == 0 { Position::ChunkEnd } else { Position::Chunk(left) };
+                }
+                Position::Start | Position::Head | Position::Size | Position::ChunkEnd | Position::Trailers => {
                     let whole = bytes;
                     // The standard library's way to `memchr`; on a slice it cannot fail.
                     let taken = bytes.skip_until(b'\n').unwrap_or(whole.len());
@@ -143,10 +81,10 @@ impl Follower {
                         whole.extend_from_slice(line);
                         self.line(&whole);
                     }
-                    if let (At::Lost, fault) = (self.at, self.fault) {
+                    if let (Position::Lost, fault) = (self.at, self.fault) {
                         // A faulty head has been counted; a body that cannot be followed spoils the heads after it.
                         let index = if fault.is_some() { self.heads.saturating_sub(1) } else { self.heads };
-                        faults.note(index, fault.unwrap_or(Fault::Lost));
+                        faults.note(index, fault.unwrap_or(FramingFault::Lost));
                     }
                 }
             }
@@ -158,35 +96,37 @@ impl Follower {
         let ended = line.strip_suffix(b"\r");
         self.at = match (self.at, ended) {
             // Empty lines before a request are to be ignored (RFC 9112, section 2.2).
-            (At::Start | At::Trailers, Some(b"")) => At::Start,
-            (At::Start, None) if line.is_empty() => At::Start,
-            (At::Start, _) => {
+            (Position::Start | Position::Trailers, Some(b"")) => Position::Start,
+            (Position::Start, None) if line.is_empty() => Position::Start,
+            (Position::Start, _) => {
                 (self.lengths, self.length, self.encoded, self.fault) = (0, None, false, None);
                 if line.contains(&b'#') {
-                    self.fault = Some(Fault::Fragment);
+                    self.fault = Some(FramingFault::Fragment);
                 }
                 if ended.is_none() {
-                    self.fault = Some(Fault::BareLineFeed);
+                    self.fault = Some(FramingFault::BareLineFeed);
                 }
-                At::Head
+                Position::Head
             }
-            (At::Head, Some(b"")) => self.end_of_head(),
-            (At::Head, None) => {
-                self.fault = Some(Fault::BareLineFeed);
-                if line.is_empty() { self.end_of_head() } else { At::Head }
+            (Position::Head, Some(b"")) => self.end_of_head(),
+            (Position::Head, None) => {
+                self.fault = Some(FramingFault::BareLineFeed);
+                if line.is_empty() { self.end_of_head() } else { Position::Head }
             }
-            (At::Head, Some(line)) => {
+            (Position::Head, Some(line)) => {
                 self.header(line);
-                At::Head
+                Position::Head
             }
-            (At::Size, Some(line)) => match chunk_size(line) {
-                Some(0) => At::Trailers,
-                Some(size) => At::Chunk(size),
-                None => At::Lost,
+            (Position::Size, Some(line)) => match chunk_size(line) {
+                Some(0) => Position::Trailers,
+                Some(size) => Position::Chunk(size),
+                None => Position::Lost,
             },
-            (At::ChunkEnd, Some(b"")) => At::Size,
-            (At::Trailers, Some(_)) => At::Trailers,
-            (At::Size | At::ChunkEnd | At::Trailers | At::Body(_) | At::Chunk(_) | At::Lost, _) => At::Lost,
+            (Position::ChunkEnd, Some(b"")) => Position::Size,
+            (Position::Trailers, Some(_)) => Position::Trailers,
+            (Position::Size | Position::ChunkEnd | Position::Trailers | Position::Body(_) | Position::Chunk(_) | Position::Lost, _) => {
+                Position::Lost
+            }
         };
     }
 
@@ -208,21 +148,28 @@ impl Follower {
         }
     }
 
-    fn end_of_head(&mut self) -> At {
+    fn end_of_head(&mut self) -> Position {
         self.heads = self.heads.saturating_add(1);
         if self.lengths > 1 {
-            self.fault = Some(Fault::SeveralLengths);
+            self.fault = Some(FramingFault::SeveralLengths);
         }
         if self.lengths > 0 && self.encoded {
-            self.fault = Some(Fault::LengthAndEncoding);
+            self.fault = Some(FramingFault::LengthAndEncoding);
         }
         match (self.fault, self.encoded, self.lengths, self.length) {
-            (Some(_), ..) | (None, false, 1.., None) => At::Lost,
-            (None, true, ..) => At::Size,
-            (None, false, _, Some(length)) if length > 0 => At::Body(length),
-            (None, false, ..) => At::Start,
+            (Some(_), ..) | (None, false, 1.., None) => Position::Lost,
+            (None, true, ..) => Position::Size,
+            (None, false, _, Some(length)) if length > 0 => Position::Body(length),
+            (None, false, ..) => Position::Start,
         }
     }
+}
+
+/// Passes over as many of `left` bytes as there are; how many are still to come.
+fn skip(bytes: &mut &[u8], left: u64) -> u64 {
+    let taken = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+    *bytes = bytes.get(taken..).unwrap_or_default();
+    left - taken as u64
 }
 
 /// The number that a chunk's first line begins with.
@@ -237,16 +184,15 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn faults_of(bytes: &[u8], step: usize) -> (Option<u32>, Option<Fault>, Follower) {
-        let (mut follower, faults) = (Follower::new(), Faults::none());
-        bytes.chunks(step).for_each(|part| follower.follow(part, &faults));
-        let first = faults.first.load(Ordering::Relaxed);
-        let first = (first != u32::MAX).then_some(first);
-        (first, first.and_then(|index| faults.of(index)), follower)
+    fn faults_of(bytes: &[u8], step: usize) -> (Option<u32>, Option<FramingFault>, ShadowParser) {
+        let (mut shadow, faults) = (ShadowParser::new(), FramingFaults::none());
+        bytes.chunks(step).for_each(|part| shadow.follow(part, &faults));
+        let first = (0..9).find(|index| faults.of(*index).is_some());
+        (first, first.and_then(|index| faults.of(index)), shadow)
     }
 
     /// Every cut of the bytes into reads must give the same.
-    fn fault(bytes: &[u8]) -> Option<(u32, Fault)> {
+    fn fault(bytes: &[u8]) -> Option<(u32, FramingFault)> {
         let whole = faults_of(bytes, bytes.len());
         for step in 1..bytes.len() {
             let cut = faults_of(bytes, step);
@@ -268,20 +214,20 @@ mod tests {
     #[test]
     fn what_hyper_hides_is_a_fault_of_the_request_that_has_it() {
         let both = b"GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
-        assert_eq!(fault(both), Some((1, Fault::LengthAndEncoding)));
+        assert_eq!(fault(both), Some((1, FramingFault::LengthAndEncoding)));
         let two = b"POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc";
-        assert_eq!(fault(two), Some((0, Fault::SeveralLengths)));
-        assert_eq!(fault(b"GET / HTTP/1.1\nHost: a\r\n\r\n"), Some((0, Fault::BareLineFeed)));
-        assert_eq!(fault(b"GET / HTTP/1.1\r\nHost: a\n\r\n"), Some((0, Fault::BareLineFeed)));
-        assert_eq!(fault(b"GET / HTTP/1.1\r\nHost: a\r\n\n"), Some((0, Fault::BareLineFeed)));
-        assert_eq!(fault(b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n"), Some((0, Fault::Fragment)));
+        assert_eq!(fault(two), Some((0, FramingFault::SeveralLengths)));
+        assert_eq!(fault(b"GET / HTTP/1.1\nHost: a\r\n\r\n"), Some((0, FramingFault::BareLineFeed)));
+        assert_eq!(fault(b"GET / HTTP/1.1\r\nHost: a\n\r\n"), Some((0, FramingFault::BareLineFeed)));
+        assert_eq!(fault(b"GET / HTTP/1.1\r\nHost: a\r\n\n"), Some((0, FramingFault::BareLineFeed)));
+        assert_eq!(fault(b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n"), Some((0, FramingFault::Fragment)));
     }
 
     #[test]
     fn what_comes_after_broken_framing_is_refused() {
         let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
         for body in ["x\r\n", "1\nab", "1\r\nabc\r\n", "fffffffffffffffff\r\n", "0\r\nA: b\n\r\n"] {
-            assert_eq!(fault([head, body].concat().as_bytes()), Some((1, Fault::Lost)), "{body:?}");
+            assert_eq!(fault([head, body].concat().as_bytes()), Some((1, FramingFault::Lost)), "{body:?}");
         }
     }
 

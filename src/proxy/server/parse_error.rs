@@ -16,20 +16,20 @@ use crate::model::{Outcome, TooLarge};
 use crate::telemetry::{Access, Metrics};
 
 /// What to say instead of hyper. Shared by all connections of a thread, and asked rarely.
-pub(super) struct Unread {
+pub(super) struct ParseErrors {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     access: AccessLog,
     ids: Mutex<RequestIds>,
 }
 
-impl std::fmt::Debug for Unread {
+impl std::fmt::Debug for ParseErrors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Unread").finish_non_exhaustive()
+        f.debug_struct("ParseErrors").finish_non_exhaustive()
     }
 }
 
-impl Unread {
+impl ParseErrors {
     pub(super) fn new(clock: Arc<dyn Clock>, metrics: Arc<Metrics>, access: AccessLog) -> Result<Arc<Self>, getrandom::Error> {
         Ok(Arc::new(Self { clock, metrics, access, ids: Mutex::new(RequestIds::seeded()?) }))
     }

@@ -5,7 +5,7 @@
 //! when an answer has lain ready for too long, the task is dropped, which resets this stream and no other and gives up what it holds of
 //! the upstream.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -13,80 +13,58 @@ use std::time::Duration;
 
 use hyper::rt::Executor;
 
-use super::ticks::{Alarm, Ticks};
-
-/// The most of an answer that is given to hyper at once, in bytes. What hyper has been given lies in memory until the client takes it,
-/// even if that is a byte at a time, and the last piece does so unwatched.
-pub(super) const PIECE: usize = 16 * 1024;
-
-/// How far the client of one stream has come with its answer; shared by the answer's body and the stream's task.
-#[derive(Debug)]
-pub(super) struct Taking {
-    ticks: Rc<Ticks>,
-    /// Since when a piece lies ready; 0: the upstream is waited for.
-    offered: Cell<u64>,
-    given_up: Cell<bool>,
-}
-
-impl Taking {
-    /// A piece is ready; the body is not asked for the next one before there is room for this one.
-    pub(super) fn offers(&self) {
-        self.offered.set(self.ticks.now());
-    }
-
-    /// There is nothing to take.
-    pub(super) fn waits(&self) {
-        self.offered.set(0);
-    }
-
-    /// Whether the stream ends because of its client.
-    pub(super) fn is_given_up(&self) -> bool {
-        self.given_up.get()
-    }
-}
+use crate::proxy::stream::StreamState;
+use crate::proxy::timer::{CoarseTimer, Deadline};
 
 /// Runs the streams of a thread's clients.
 #[derive(Clone, Debug)]
-pub(super) struct Streams {
-    ticks: Rc<Ticks>,
-    patience: Duration,
+pub(super) struct StreamExecutor {
+    timer: Rc<CoarseTimer>,
+    timeout: Duration,
     /// Of the request that hyper has just asked the service about: it makes the stream's task in the same breath.
-    next: Rc<RefCell<Option<Rc<Taking>>>>,
+    next: Rc<RefCell<Option<Rc<StreamState>>>>,
 }
 
-impl Streams {
-    pub(super) fn new(ticks: &Rc<Ticks>, patience: Duration) -> Self {
-        Self { ticks: Rc::clone(ticks), patience, next: Rc::default() }
+impl StreamExecutor {
+    pub(super) fn new(timer: &Rc<CoarseTimer>, timeout: Duration) -> Self {
+        Self { timer: Rc::clone(timer), timeout, next: Rc::default() }
     }
 
     /// A stream begins.
-    pub(super) fn begin(&self) -> Rc<Taking> {
-        let taking = Rc::new(Taking { ticks: Rc::clone(&self.ticks), offered: Cell::new(0), given_up: Cell::new(false) });
-        self.next.replace(Some(Rc::clone(&taking)));
-        taking
+    pub(super) fn begin(&self) -> Rc<StreamState> {
+        let state = StreamState::new(&self.timer);
+        self.next.replace(Some(Rc::clone(&state)));
+        state
     }
 }
 
-impl<F: Future + 'static> Executor<F> for Streams {
+impl<F: Future + 'static> Executor<F> for StreamExecutor {
     fn execute(&self, stream: F) {
         let stream = Box::pin(stream);
         match self.next.take() {
-            Some(taking) => drop(tokio::task::spawn_local(Watched { stream: Some(stream), taking, patience: self.patience, alarm: None })),
+            Some(state) => drop(tokio::task::spawn_local(TimedStream {
+                stream: Some(stream),
+                state,
+                timer: Rc::clone(&self.timer),
+                timeout: self.timeout,
+                deadline: None,
+            })),
             None => drop(tokio::task::spawn_local(stream)),
         }
     }
 }
 
-/// A stream's task, given up when its client has taken nothing for as long as the patience lasts.
-struct Watched<F> {
+/// A stream's task, given up when its client has taken nothing for as long as the time-out lasts.
+struct TimedStream<F> {
     stream: Option<Pin<Box<F>>>,
-    taking: Rc<Taking>,
-    patience: Duration,
+    state: Rc<StreamState>,
+    timer: Rc<CoarseTimer>,
+    timeout: Duration,
     /// For the piece that has been ready since this tick.
-    alarm: Option<(u64, Alarm)>,
+    deadline: Option<(u64, Deadline)>,
 }
 
-impl<F: Future> Future for Watched<F> {
+impl<F: Future> Future for TimedStream<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -95,18 +73,17 @@ impl<F: Future> Future for Watched<F> {
         if stream.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        let offered = this.taking.offered.get();
-        if offered == 0 {
-            this.alarm = None;
+        let Some(offered) = this.state.offered_since() else {
+            this.deadline = None;
+            return Poll::Pending;
+        };
+        if this.deadline.as_ref().is_none_or(|(since, _)| *since != offered) {
+            this.deadline = Some((offered, this.timer.deadline(this.timeout)));
+        }
+        if !this.deadline.as_mut().is_some_and(|(_, deadline)| deadline.has_passed(cx)) {
             return Poll::Pending;
         }
-        if this.alarm.as_ref().is_none_or(|(since, _)| *since != offered) {
-            this.alarm = Some((offered, this.taking.ticks.alarm(this.patience)));
-        }
-        if !this.alarm.as_mut().is_some_and(|(_, alarm)| alarm.is_up(cx)) {
-            return Poll::Pending;
-        }
-        this.taking.given_up.set(true);
+        this.state.give_up();
         this.stream = None;
         Poll::Ready(())
     }

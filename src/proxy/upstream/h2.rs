@@ -12,8 +12,8 @@ use hyper::rt::Executor;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::body::RequestBody;
-use super::ticks::Ticks;
+use crate::proxy::request_body::RequestBody;
+use crate::proxy::timer::CoarseTimer;
 
 /// How many connections a thread may have; a request for which there is no place is shed.
 const CONNECTIONS_MAX: usize = 64;
@@ -22,7 +22,7 @@ const IDLE: Duration = Duration::from_secs(4);
 
 /// Spawns on the thread that asks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct OnThisThread;
+pub(crate) struct OnThisThread;
 
 impl<F: Future + 'static> Executor<F> for OnThisThread {
     fn execute(&self, future: F) {
@@ -30,25 +30,25 @@ impl<F: Future + 'static> Executor<F> for OnThisThread {
     }
 }
 
-pub(super) type Sender = http2::SendRequest<RequestBody>;
-type Driver = http2::Connection<TokioIo<TcpStream>, RequestBody, OnThisThread>;
+pub(crate) type H2Sender = http2::SendRequest<RequestBody>;
+type H2Driver = http2::Connection<TokioIo<TcpStream>, RequestBody, OnThisThread>;
 
 /// A thread's connections; the one that came first is used first.
 #[derive(Debug)]
-pub(super) struct Shared {
-    ticks: Rc<Ticks>,
-    connections: RefCell<Vec<Connection>>,
+pub(crate) struct H2Pool {
+    timer: Rc<CoarseTimer>,
+    connections: RefCell<Vec<H2Connection>>,
 }
 
 #[derive(Debug)]
-struct Connection {
-    sender: Sender,
-    streams: Rc<Streams>,
+struct H2Connection {
+    sender: H2Sender,
+    streams: Rc<StreamCount>,
 }
 
 #[derive(Debug)]
-struct Streams {
-    ticks: Rc<Ticks>,
+struct StreamCount {
+    timer: Rc<CoarseTimer>,
     open: Cell<usize>,
     /// As the upstream has it.
     most: Cell<usize>,
@@ -58,32 +58,32 @@ struct Streams {
 
 /// A request's place on a connection, until its answer has ended.
 #[derive(Debug)]
-pub(super) struct Place(Rc<Streams>);
+pub(crate) struct StreamPermit(Rc<StreamCount>);
 
-impl Shared {
-    pub(super) fn new(ticks: &Rc<Ticks>) -> Self {
-        Self { ticks: Rc::clone(ticks), connections: RefCell::default() }
+impl H2Pool {
+    pub(crate) fn new(timer: &Rc<CoarseTimer>) -> Self {
+        Self { timer: Rc::clone(timer), connections: RefCell::default() }
     }
 
     /// A place on a connection that is open.
-    pub(super) fn place(&self) -> Option<(Sender, Place)> {
+    pub(crate) fn permit(&self) -> Option<(H2Sender, StreamPermit)> {
         let mut connections = self.connections.borrow_mut();
         connections.retain(|connection| !connection.sender.is_closed());
-        connections.iter().find(|connection| connection.streams.has_room()).map(Connection::place)
+        connections.iter().find(|connection| connection.streams.has_room()).map(H2Connection::permit)
     }
 
     /// Whether there must not be another connection.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.connections.borrow().len() >= CONNECTIONS_MAX
     }
 
     /// A place on a fresh connection, which is carried on from here.
-    pub(super) fn add(&self, sender: Sender, driver: Driver) -> (Sender, Place) {
-        let streams = Rc::new(Streams {
-            ticks: Rc::clone(&self.ticks),
+    pub(crate) fn add(&self, sender: H2Sender, driver: H2Driver) -> (H2Sender, StreamPermit) {
+        let streams = Rc::new(StreamCount {
+            timer: Rc::clone(&self.timer),
             open: Cell::new(0),
             most: Cell::new(driver.current_max_send_streams()),
-            idle_since: Cell::new(self.ticks.now()),
+            idle_since: Cell::new(self.timer.now()),
         });
         let counted = Rc::clone(&streams);
         tokio::task::spawn_local(async move {
@@ -96,29 +96,29 @@ impl Shared {
             })
             .await;
         });
-        let connection = Connection { sender, streams };
-        let place = connection.place();
+        let connection = H2Connection { sender, streams };
+        let permit = connection.permit();
         self.connections.borrow_mut().push(connection);
-        place
+        permit
     }
 
     /// Closes what is not needed any more. The first stays: it costs less than to connect for the next request.
-    pub(super) fn sweep(&self) {
-        let oldest = self.ticks.now().saturating_sub(self.ticks.spanning(IDLE));
+    pub(crate) fn sweep(&self) {
+        let oldest = self.timer.now().saturating_sub(self.timer.spanning(IDLE));
         let mut first = true;
         self.connections.borrow_mut().retain(|connection| std::mem::take(&mut first) || !connection.streams.are_idle_since(oldest));
     }
 }
 
-impl Connection {
-    fn place(&self) -> (Sender, Place) {
+impl H2Connection {
+    fn permit(&self) -> (H2Sender, StreamPermit) {
         let open = &self.streams.open;
         open.set(open.get().saturating_add(1));
-        (self.sender.clone(), Place(Rc::clone(&self.streams)))
+        (self.sender.clone(), StreamPermit(Rc::clone(&self.streams)))
     }
 }
 
-impl Streams {
+impl StreamCount {
     fn has_room(&self) -> bool {
         self.open.get() < self.most.get()
     }
@@ -128,12 +128,12 @@ impl Streams {
     }
 }
 
-impl Drop for Place {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
         let open = self.0.open.get().saturating_sub(1);
         self.0.open.set(open);
         if open == 0 {
-            self.0.idle_since.set(self.0.ticks.now());
+            self.0.idle_since.set(self.0.timer.now());
         }
     }
 }

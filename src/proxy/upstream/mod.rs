@@ -1,6 +1,9 @@
-//! The way to the upstream and back: connect, send, wait for the head.
+//! Towards the API: connect, send, wait for the head.
 
-use std::io;
+mod error;
+mod h1;
+mod h2;
+
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
@@ -15,84 +18,25 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use super::body::{Broken, RequestBody, Sending};
-use super::line::{Fault, HEAD_MAX, Inflow, Line};
-use super::pool::Pool;
-use super::shared::{OnThisThread, Place, Sender, Shared};
-use super::ticks::Ticks;
-use super::turns::Turns;
+pub(super) use self::error::ForwardError;
+use self::error::failed;
+pub(crate) use self::h1::H1Body;
+use self::h1::{H1Connection, H1Pool, HEAD_MAX};
+use self::h2::{H2Pool, H2Sender, OnThisThread, StreamPermit};
+use super::headers::Permitted;
+use super::poll_epoch::PollEpochs;
+use super::request_body::{RequestBody, UploadState};
+use super::timer::CoarseTimer;
 use crate::config::UpstreamSettings;
-use crate::model::{Outcome, Refusal};
-use crate::telemetry::UpstreamError;
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
-    #[error("cannot connect: {0}")]
-    Connect(#[source] io::Error),
-    #[error("connecting took too long")]
-    ConnectTimeout,
-    #[error("no response in time")]
-    ResponseTimeout,
-    #[error("the connection failed: {0}")]
-    Http1(#[source] Fault),
-    #[error("the connection failed: {0}")]
-    Http2(#[source] hyper::Error),
-    #[error("the upstream accepts no further requests")]
-    Overloaded,
-    #[error("the request cannot be written for the upstream")]
-    Unsayable,
-    #[error(transparent)]
-    Unfit(#[from] super::headers::Unfit),
-    /// The client's fault.
-    #[error(transparent)]
-    Body(Broken),
-}
-
-impl Failure {
-    /// How the request ends.
-    pub(super) fn outcome(&self) -> Outcome {
-        match self {
-            Self::Connect(_) | Self::Http1(_) | Self::Http2(_) | Self::Unfit(_) => Outcome::UpstreamFailed,
-            Self::ConnectTimeout | Self::ResponseTimeout => Outcome::UpstreamTimeout,
-            Self::Overloaded => Outcome::Refused(Refusal::Overloaded),
-            Self::Unsayable => Outcome::BadRequest("the authority is malformed"),
-            Self::Body(Broken::Stalled) => Outcome::BadRequest("the body did not arrive in time"),
-            Self::Body(Broken::Client | Broken::Upstream) => Outcome::BadRequest("the body is malformed"),
-        }
-    }
-
-    /// What to count; `None`: it is not the upstream's.
-    pub(super) fn kind(&self) -> Option<UpstreamError> {
-        match self {
-            Self::Connect(_) => Some(UpstreamError::Connect),
-            Self::ConnectTimeout => Some(UpstreamError::ConnectTimeout),
-            Self::ResponseTimeout => Some(UpstreamError::ResponseTimeout),
-            Self::Http1(Fault::Malformed(_)) | Self::Unfit(_) => Some(UpstreamError::Protocol),
-            Self::Http2(error) if error.is_parse() => Some(UpstreamError::Protocol),
-            Self::Http1(Fault::Closed | Fault::Io(_) | Fault::Body(_)) | Self::Http2(_) => Some(UpstreamError::Reset),
-            Self::Overloaded | Self::Unsayable | Self::Body(_) => None,
-        }
-    }
-}
-
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Body(broken) => Self::Body(broken),
-            fault => Self::Http1(fault),
-        }
-    }
-}
 
 /// Where the body of an answer comes from.
 #[derive(Debug)]
-pub(super) enum Source {
-    Line(Inflow),
-    /// Of a connection that is shared, and the place there.
+pub(super) enum UpstreamBody {
+    Http1(H1Body),
+    /// Of a connection that is shared, and the permit to use it.
     Http2 {
         incoming: Incoming,
-        _place: Place,
+        _permit: StreamPermit,
     },
 }
 
@@ -115,14 +59,14 @@ pub(super) struct Upstream {
     http2: bool,
     connect_timeout: Duration,
     response_timeout: Duration,
-    ticks: Rc<Ticks>,
-    pub(super) pool: Rc<Pool>,
-    shared: Shared,
+    timer: Rc<CoarseTimer>,
+    h1_pool: Rc<H1Pool>,
+    h2_pool: H2Pool,
 }
 
 impl Upstream {
     /// `None` if the URL has no authority.
-    pub(super) fn new(settings: &UpstreamSettings, ticks: Rc<Ticks>, turns: Rc<Turns>) -> Option<Self> {
+    pub(super) fn new(settings: &UpstreamSettings, timer: Rc<CoarseTimer>, epochs: Rc<PollEpochs>) -> Option<Self> {
         let authority = settings.url.authority()?;
         Some(Self {
             host: authority.host().trim_matches(['[', ']']).to_owned(),
@@ -131,143 +75,164 @@ impl Upstream {
             http2: settings.http2,
             connect_timeout: settings.connect_timeout,
             response_timeout: settings.response_timeout,
-            pool: Pool::new(&ticks, turns),
-            shared: Shared::new(&ticks),
-            ticks,
+            h1_pool: H1Pool::new(&timer, epochs),
+            h2_pool: H2Pool::new(&timer),
+            timer,
         })
     }
 
     /// Closes what has rested too long.
     pub(super) fn sweep(&self) {
-        self.pool.sweep();
-        self.shared.sweep();
+        self.h1_pool.sweep();
+        self.h2_pool.sweep();
+    }
+
+    /// Closes the connections that carry nothing.
+    pub(super) fn close_idle(&self) {
+        self.h1_pool.clear();
     }
 
     /// Sends a request in origin form and waits for the head of the answer. Nothing is left of the request afterwards.
-    pub(super) async fn forward(&self, request: &mut Request<RequestBody>, sending: Option<&Sending>) -> Result<Response<Source>, Failure> {
+    pub(super) async fn forward(
+        &self,
+        request: Permitted<&mut Request<RequestBody>>,
+        upload: Option<&UploadState>,
+    ) -> Result<Response<UpstreamBody>, ForwardError> {
+        let request = request.into_inner();
         if self.http2 {
-            Box::pin(self.forward_http2(std::mem::take(request), sending)).await
+            Box::pin(self.forward_http2(std::mem::take(request), upload)).await
         } else {
-            self.forward_http1(request, sending).await
+            self.forward_http1(request, upload).await
         }
     }
 
-    async fn forward_http1(&self, request: &mut Request<RequestBody>, sending: Option<&Sending>) -> Result<Response<Source>, Failure> {
-        let rested = std::future::poll_fn(|cx| self.pool.poll_take(cx)).await;
-        let mut line = match rested {
-            Some(line) => line,
+    async fn forward_http1(
+        &self,
+        request: &mut Request<RequestBody>,
+        upload: Option<&UploadState>,
+    ) -> Result<Response<UpstreamBody>, ForwardError> {
+        let idle = std::future::poll_fn(|cx| self.h1_pool.poll_take(cx)).await;
+        let mut connection = match idle {
+            Some(connection) => connection,
             None => Box::pin(self.connect_http1()).await?,
         };
-        line.begin(request, &self.authority)?;
+        connection.begin(request, &self.authority)?;
         let head = loop {
-            match self.in_time(sending, pin!(std::future::poll_fn(|cx| line.poll_head(cx, request.body_mut())))).await? {
+            match self.in_time(upload, pin!(std::future::poll_fn(|cx| connection.poll_head(cx, request.body_mut())))).await? {
                 Ok(head) => break head,
-                // It was closed while it rested. The fresh line has not rested, so this happens once.
-                Err(fault) if line.was_stale(&fault) => {
-                    let stale = std::mem::replace(&mut line, Box::pin(self.connect_http1()).await?);
-                    line.repeat(*stale);
+                // It was closed while it rested. The fresh one has not rested, so this happens once.
+                Err(fault) if connection.was_stale(&fault) => {
+                    let stale = std::mem::replace(&mut connection, Box::pin(self.connect_http1()).await?);
+                    connection.repeat(*stale);
                 }
                 Err(fault) => return Err(fault.into()),
             }
         };
-        let mut response = Inflow::answer(line, head, &self.pool);
-        if let Some(sending) = sending {
-            sending.answered();
-            let inflow = response.body_mut();
-            if inflow.is_early() {
-                inflow.send_aside(std::mem::take(request.body_mut()), &self.ticks, self.response_timeout);
+        let mut response = H1Body::answer(connection, head, &self.h1_pool);
+        if let Some(upload) = upload {
+            upload.answered();
+            let body = response.body_mut();
+            if body.is_early() {
+                body.send_aside(std::mem::take(request.body_mut()), &self.timer, self.response_timeout);
             }
         }
-        Ok(response.map(Source::Line))
+        Ok(response.map(UpstreamBody::Http1))
     }
 
-    /// Asks for an upgrade, on a line of its own that is never pooled. The request has no body.
-    pub(super) async fn upgrade(&self, request: &mut Request<RequestBody>) -> Result<Response<Inflow>, Failure> {
-        let mut line = self.connect_http1().await?;
-        line.begin(request, &self.authority)?;
-        let head = self.in_time(None, pin!(std::future::poll_fn(|cx| line.poll_head(cx, request.body_mut())))).await??;
-        let mut response = Inflow::answer(line, head, &self.pool);
+    /// Asks for an upgrade, on a connection of its own that is never pooled. The request has no body.
+    pub(super) async fn upgrade(&self, request: Permitted<&mut Request<RequestBody>>) -> Result<Response<H1Body>, ForwardError> {
+        let request = request.into_inner();
+        let mut connection = self.connect_http1().await?;
+        connection.begin(request, &self.authority)?;
+        let head = self.in_time(None, pin!(std::future::poll_fn(|cx| connection.poll_head(cx, request.body_mut())))).await??;
+        let mut response = H1Body::answer(connection, head, &self.h1_pool);
         response.body_mut().closes_after();
         Ok(response)
     }
 
     /// Waits for an answer. Only the upstream's own time counts: as long as the client is sending, its body has time-outs of its own.
-    async fn in_time<T>(&self, sending: Option<&Sending>, mut sent: Pin<&mut impl Future<Output = T>>) -> Result<T, Failure> {
-        let whole = self.ticks.spanning(self.response_timeout);
-        let mut alarm = self.ticks.alarm_in(whole);
+    async fn in_time<T>(&self, upload: Option<&UploadState>, mut sent: Pin<&mut impl Future<Output = T>>) -> Result<T, ForwardError> {
+        let whole = self.timer.spanning(self.response_timeout);
+        let mut deadline = self.timer.deadline_in(whole);
         std::future::poll_fn(|cx| {
             if let Poll::Ready(sent) = sent.as_mut().poll(cx) {
                 return Poll::Ready(Ok(sent));
             }
             // How the body came on meanwhile is asked only now: over HTTP/2 it comes on without our being woken, and a request without
             // one pays nothing for it.
-            while alarm.is_up(cx) {
-                let left = sending.map_or(0, |sending| whole.saturating_sub(sending.upstream_waited_for(&self.ticks)));
+            while deadline.has_passed(cx) {
+                let left = upload.map_or(0, |upload| whole.saturating_sub(upload.upstream_waited_for(&self.timer)));
                 if left == 0 {
-                    return Poll::Ready(Err(Failure::ResponseTimeout));
+                    return Poll::Ready(Err(ForwardError::ResponseTimeout));
                 }
-                alarm = self.ticks.alarm_in(left);
+                deadline = self.timer.deadline_in(left);
             }
             Poll::Pending
         })
         .await
     }
 
-    async fn connect_http1(&self) -> Result<Box<Line>, Failure> {
-        Ok(Line::new(self.connect().await?))
+    async fn connect_http1(&self) -> Result<Box<H1Connection>, ForwardError> {
+        Ok(H1Connection::new(self.connect().await?))
     }
 
     /// A fresh connection.
-    async fn connect(&self) -> Result<TcpStream, Failure> {
+    async fn connect(&self) -> Result<TcpStream, ForwardError> {
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let socket =
-            tokio::time::timeout(self.connect_timeout, connecting).await.map_err(|_| Failure::ConnectTimeout)?.map_err(Failure::Connect)?;
-        socket.set_nodelay(true).and_then(|()| SockRef::from(&socket).set_tcp_keepalive(&KEEPALIVE)).map_err(Failure::Connect)?;
+        let socket = tokio::time::timeout(self.connect_timeout, connecting)
+            .await
+            .map_err(|_| ForwardError::ConnectTimeout)?
+            .map_err(ForwardError::Connect)?;
+        socket.set_nodelay(true).and_then(|()| SockRef::from(&socket).set_tcp_keepalive(&KEEPALIVE)).map_err(ForwardError::Connect)?;
         Ok(socket)
     }
 
-    async fn forward_http2(&self, request: Request<RequestBody>, sending: Option<&Sending>) -> Result<Response<Source>, Failure> {
+    async fn forward_http2(
+        &self,
+        request: Request<RequestBody>,
+        upload: Option<&UploadState>,
+    ) -> Result<Response<UpstreamBody>, ForwardError> {
         let mut request = self.speak_http2(request)?;
-        let (mut sender, mut place) = match self.shared.place() {
+        let (mut sender, mut permit) = match self.h2_pool.permit() {
             Some(open) => open,
             None => self.connect_http2().await?,
         };
         let mut is_first = true;
         loop {
-            match self.in_time(sending, pin!(sender.try_send_request(request))).await? {
+            match self.in_time(upload, pin!(sender.try_send_request(request))).await? {
                 Ok(response) => {
-                    if let Some(sending) = sending {
-                        sending.answered();
+                    if let Some(upload) = upload {
+                        upload.answered();
                     }
-                    return Ok(response.map(|incoming| Source::Http2 { incoming, _place: place }));
+                    return Ok(response.map(|incoming| UpstreamBody::Http2 { incoming, _permit: permit }));
                 }
                 // It has not left: the connection was about to close.
                 Err(mut unsent) => match unsent.take_message() {
                     Some(returned) if is_first => request = returned,
-                    _ => return Err(failed(unsent.into_error(), sending)),
+                    _ => return Err(failed(unsent.into_error(), upload)),
                 },
             }
             is_first = false;
-            (sender, place) = self.connect_http2().await?;
+            (sender, permit) = self.connect_http2().await?;
         }
     }
 
     /// Moves the authority from Host to where HTTP/2 has it.
-    fn speak_http2(&self, request: Request<RequestBody>) -> Result<Request<RequestBody>, Failure> {
+    fn speak_http2(&self, request: Request<RequestBody>) -> Result<Request<RequestBody>, ForwardError> {
         let (mut parts, body) = request.into_parts();
         let host = parts.headers.remove(HOST).unwrap_or_else(|| self.authority.clone());
         let mut uri = http::uri::Parts::default();
         uri.scheme = Some(Scheme::HTTP);
-        uri.authority = Some(Authority::try_from(host.as_bytes()).map_err(|_| Failure::Unsayable)?);
+        uri.authority = Some(Authority::try_from(host.as_bytes()).map_err(|_| ForwardError::Unsayable)?);
         uri.path_and_query = parts.uri.path_and_query().cloned();
-        parts.uri = Uri::from_parts(uri).map_err(|_| Failure::Unsayable)?;
+        parts.uri = Uri::from_parts(uri).map_err(|_| ForwardError::Unsayable)?;
         parts.version = Version::HTTP_2;
         Ok(Request::from_parts(parts, body))
     }
 
-    async fn connect_http2(&self) -> Result<(Sender, Place), Failure> {
-        if self.shared.is_full() {
-            return Err(Failure::Overloaded);
+    async fn connect_http2(&self) -> Result<(H2Sender, StreamPermit), ForwardError> {
+        if self.h2_pool.is_full() {
+            return Err(ForwardError::Overloaded);
         }
         let socket = self.connect().await?;
         let (sender, driver) = http2::Builder::new(OnThisThread)
@@ -279,14 +244,9 @@ impl Upstream {
             .max_header_list_size(u32::try_from(HEAD_MAX).unwrap_or(u32::MAX))
             .handshake(TokioIo::new(socket))
             .await
-            .map_err(Failure::Http2)?;
-        Ok(self.shared.add(sender, driver))
+            .map_err(ForwardError::Http2)?;
+        Ok(self.h2_pool.add(sender, driver))
     }
-}
-
-/// Whose fault it is that a request failed.
-fn failed(error: hyper::Error, sending: Option<&Sending>) -> Failure {
-    sending.and_then(Sending::broken).map_or(Failure::Http2(error), Failure::Body)
 }
 
 #[cfg(test)]
@@ -299,9 +259,9 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let clock: std::sync::Arc<dyn Clock> = std::sync::Arc::new(ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
-        let ticks = Ticks::for_spans(&[Duration::from_secs(1)], &clock);
-        let turns = Rc::new(Turns::of(tokio::runtime::Handle::current().metrics()));
-        let upstream = Upstream::new(&UpstreamSettings { url, ..UpstreamSettings::default() }, ticks, turns).unwrap();
+        let timer = CoarseTimer::for_spans(&[Duration::from_secs(1)], &clock);
+        let epochs = Rc::new(PollEpochs::of(tokio::runtime::Handle::current().metrics()));
+        let upstream = Upstream::new(&UpstreamSettings { url, ..UpstreamSettings::default() }, timer, epochs).unwrap();
 
         let socket = upstream.connect().await.unwrap();
 

@@ -5,7 +5,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::Malformed;
+use super::error::Malformed;
 use super::head::{LINES_MAX, check_line_ends};
 
 /// The longest line before a chunk, in bytes.
@@ -18,7 +18,7 @@ const TRAILERS_MAX: usize = 16 * 1024;
 const DIGITS_MAX: usize = 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
+enum ChunkPosition {
     /// Before a chunk's size.
     Size,
     /// In a chunk with so many bytes to come.
@@ -31,8 +31,8 @@ enum At {
 
 /// Where in a chunked body one is.
 #[derive(Clone, Debug)]
-pub(super) struct Chunks {
-    at: At,
+pub(super) struct ChunkedDecoder {
+    at: ChunkPosition,
     /// How many bytes of extensions may still come.
     allowance: u64,
 }
@@ -40,7 +40,7 @@ pub(super) struct Chunks {
 /// What a step gives.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece {
-    /// At least one byte.
+    /// ChunkPosition least one byte.
     Data(Bytes),
     /// The body has ended with these; what is left in the input does not belong to it.
     Trailers(HeaderMap),
@@ -49,16 +49,16 @@ pub(super) enum Piece {
     More,
 }
 
-impl Chunks {
+impl ChunkedDecoder {
     pub(super) fn new() -> Self {
-        Self { at: At::Size, allowance: EXTENSIONS_MAX }
+        Self { at: ChunkPosition::Size, allowance: EXTENSIONS_MAX }
     }
 
     /// Takes the next piece off the input.
     pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Piece, Malformed> {
         loop {
             match self.at {
-                At::Size => {
+                ChunkPosition::Size => {
                     let line = input.get(..input.len().min(LINE_MAX)).unwrap_or_default();
                     let Some(end) = line.iter().position(|byte| *byte == b'\n') else {
                         return if line.len() < LINE_MAX { Ok(Piece::More) } else { Err(Malformed("chunk header too long")) };
@@ -66,37 +66,37 @@ impl Chunks {
                     let (size, extension) = size(line.get(..end).unwrap_or_default()).ok_or(Malformed("invalid chunk size"))?;
                     self.allowance = self.allowance.checked_sub(extension as u64).ok_or(Malformed("too many chunk extensions"))?;
                     input.advance(end + 1);
-                    self.at = if size == 0 { At::Trailers } else { At::Data(size) };
+                    self.at = if size == 0 { ChunkPosition::Trailers } else { ChunkPosition::Data(size) };
                 }
-                At::Data(_) if input.is_empty() => return Ok(Piece::More),
-                At::Data(left) => {
+                ChunkPosition::Data(_) if input.is_empty() => return Ok(Piece::More),
+                ChunkPosition::Data(left) => {
                     let taken = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
                     let left = left - taken as u64;
-                    self.at = if left == 0 { At::DataEnd } else { At::Data(left) };
+                    self.at = if left == 0 { ChunkPosition::DataEnd } else { ChunkPosition::Data(left) };
                     self.allowance = self.allowance.saturating_add(taken as u64);
                     return Ok(Piece::Data(input.split_to(taken).freeze()));
                 }
-                At::DataEnd => match &input[..] {
+                ChunkPosition::DataEnd => match &input[..] {
                     [] | [b'\r'] => return Ok(Piece::More),
                     [b'\r', b'\n', ..] => {
                         input.advance(2);
-                        self.at = At::Size;
+                        self.at = ChunkPosition::Size;
                     }
                     _ => return Err(Malformed("chunk longer than its size")),
                 },
-                At::Trailers => {
+                ChunkPosition::Trailers => {
                     let Some(trailers) = trailers(input)? else { return Ok(Piece::More) };
-                    self.at = At::End;
+                    self.at = ChunkPosition::End;
                     return Ok(if trailers.is_empty() { Piece::End } else { Piece::Trailers(trailers) });
                 }
-                At::End => return Ok(Piece::End),
+                ChunkPosition::End => return Ok(Piece::End),
             }
         }
     }
 
     /// Whether the body has come to its end.
     pub(super) fn is_at_end(&self) -> bool {
-        self.at == At::End
+        self.at == ChunkPosition::End
     }
 }
 
@@ -153,15 +153,15 @@ mod tests {
 
     /// What is made of a body: its bytes, its trailers, and what is left behind it; or that it is malformed.
     #[derive(Debug, PartialEq)]
-    enum Read {
+    enum Decoded {
         Whole(Vec<u8>, Vec<(String, String)>, Vec<u8>),
         Unfinished(Vec<u8>),
         Malformed(Vec<u8>),
     }
 
     /// Reads bytes that come in pieces of these lengths, again and again.
-    fn read(bytes: &[u8], cuts: &[usize]) -> Read {
-        let (mut chunks, mut input, mut body) = (Chunks::new(), BytesMut::new(), Vec::new());
+    fn read(bytes: &[u8], cuts: &[usize]) -> Decoded {
+        let (mut chunks, mut input, mut body) = (ChunkedDecoder::new(), BytesMut::new(), Vec::new());
         let (mut rest, mut cuts) = (bytes, cuts.iter().cycle());
         loop {
             match chunks.next(&mut input) {
@@ -169,7 +169,7 @@ mod tests {
                     assert!(!data.is_empty());
                     body.extend_from_slice(&data);
                 }
-                Ok(Piece::More) if rest.is_empty() => return Read::Unfinished(body),
+                Ok(Piece::More) if rest.is_empty() => return Decoded::Unfinished(body),
                 Ok(Piece::More) => {
                     let (piece, behind) = rest.split_at(rest.len().min(*cuts.next().unwrap()));
                     input.extend_from_slice(piece);
@@ -178,15 +178,15 @@ mod tests {
                 Ok(end) => {
                     let trailers = if let Piece::Trailers(trailers) = end { trailers } else { HeaderMap::new() };
                     let trailers = trailers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("?").to_owned()));
-                    return Read::Whole(body, trailers.collect(), [&input[..], rest].concat());
+                    return Decoded::Whole(body, trailers.collect(), [&input[..], rest].concat());
                 }
-                Err(_) => return Read::Malformed(body),
+                Err(_) => return Decoded::Malformed(body),
             }
         }
     }
 
     /// The same, cut everywhere.
-    fn read_any(bytes: &[u8]) -> Read {
+    fn read_any(bytes: &[u8]) -> Decoded {
         let whole = read(bytes, &[usize::MAX]);
         for cut in 1..bytes.len().min(40) {
             assert_eq!(read(bytes, &[cut]), whole, "{cut} bytes at a time of {:?}", String::from_utf8_lossy(bytes));
@@ -198,9 +198,9 @@ mod tests {
     fn chunks_become_the_bytes_in_them_and_what_comes_behind_stays() {
         let trailers = [("x-sum".to_owned(), "1".to_owned())];
         let bytes = b"3\r\nabc\r\n00a;x=\"y\" \r\n0123456789\r\n1  \r\n\n\r\n0;z\r\nX-Sum: 1\r\n\r\nHTTP/1.1";
-        assert_eq!(read_any(bytes), Read::Whole(b"abc0123456789\n".to_vec(), trailers.to_vec(), b"HTTP/1.1".to_vec()));
-        assert_eq!(read_any(b"0\r\n\r\n"), Read::Whole(vec![], vec![], vec![]));
-        assert_eq!(read_any(b"2\r\nab\r\n0\r\n\r"), Read::Unfinished(b"ab".to_vec()));
+        assert_eq!(read_any(bytes), Decoded::Whole(b"abc0123456789\n".to_vec(), trailers.to_vec(), b"HTTP/1.1".to_vec()));
+        assert_eq!(read_any(b"0\r\n\r\n"), Decoded::Whole(vec![], vec![], vec![]));
+        assert_eq!(read_any(b"2\r\nab\r\n0\r\n\r"), Decoded::Unfinished(b"ab".to_vec()));
     }
 
     #[test]
@@ -221,29 +221,29 @@ mod tests {
             "fffffffffffffffff\r\n",
             "00000000000000001\r\na",
         ] {
-            assert_eq!(read_any(bytes.as_bytes()), Read::Malformed(vec![]), "{bytes:?}");
+            assert_eq!(read_any(bytes.as_bytes()), Decoded::Malformed(vec![]), "{bytes:?}");
         }
         for bytes in ["1\r\nabc\r\n", "1\r\na\n0\r\n\r\n", "1\r\na\r0\r\n", "1\r\na0\r\n\r\n"] {
-            assert_eq!(read_any(bytes.as_bytes()), Read::Malformed(b"a".to_vec()), "{bytes:?}");
+            assert_eq!(read_any(bytes.as_bytes()), Decoded::Malformed(b"a".to_vec()), "{bytes:?}");
         }
         for trailers in
             ["X: a\n\r\n", "X: a\r\n b\r\n\r\n", "X Y: a\r\n\r\n", "X: \0\r\n\r\n", "X: a\rb\r\n\r\n", "none\r\n\r\n", ": a\r\n\r\n"]
         {
-            assert_eq!(read_any(format!("0\r\n{trailers}").as_bytes()), Read::Malformed(vec![]), "{trailers:?}");
+            assert_eq!(read_any(format!("0\r\n{trailers}").as_bytes()), Decoded::Malformed(vec![]), "{trailers:?}");
         }
     }
 
     #[test]
     fn what_is_said_beside_the_body_has_limits() {
         let endless = |text: &str| read(text.as_bytes(), &[1000]);
-        assert_eq!(endless(&"0".repeat(10_000)), Read::Malformed(vec![]));
-        assert_eq!(endless(&format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(10_000))), Read::Malformed(vec![]));
-        assert!(matches!(endless(&"1;xxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\na\r\n".repeat(10_000)), Read::Malformed(_)));
-        assert_eq!(endless(&format!("0\r\n{}\r\n", "X: y\r\n".repeat(101))), Read::Malformed(vec![]));
-        assert_eq!(endless(&format!("0\r\nX: {}\r\n\r\n", "y".repeat(20_000))), Read::Malformed(vec![]));
+        assert_eq!(endless(&"0".repeat(10_000)), Decoded::Malformed(vec![]));
+        assert_eq!(endless(&format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(10_000))), Decoded::Malformed(vec![]));
+        assert!(matches!(endless(&"1;xxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\na\r\n".repeat(10_000)), Decoded::Malformed(_)));
+        assert_eq!(endless(&format!("0\r\n{}\r\n", "X: y\r\n".repeat(101))), Decoded::Malformed(vec![]));
+        assert_eq!(endless(&format!("0\r\nX: {}\r\n\r\n", "y".repeat(20_000))), Decoded::Malformed(vec![]));
         // Extensions in proportion to the body are nothing unusual: some servers sign every chunk.
         let signed = format!("64;{}\r\n{}\r\n", "s".repeat(80), "a".repeat(100)).repeat(1000) + "0\r\n\r\n";
-        assert!(matches!(endless(&signed), Read::Whole(body, ..) if body.len() == 100_000));
+        assert!(matches!(endless(&signed), Decoded::Whole(body, ..) if body.len() == 100_000));
     }
 
     fn lines() -> impl Strategy<Value = Vec<u8>> {
@@ -274,7 +274,7 @@ mod tests {
                 bytes.extend([format!("{:X}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat());
             }
             bytes.extend(b"0\r\n\r\n");
-            prop_assert_eq!(read(&bytes, &cuts), Read::Whole(parts.concat(), vec![], vec![]));
+            prop_assert_eq!(read(&bytes, &cuts), Decoded::Whole(parts.concat(), vec![], vec![]));
         }
     }
 }

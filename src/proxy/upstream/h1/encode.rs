@@ -9,8 +9,8 @@ use http::{Method, Request};
 use http_body::{Body as _, Frame};
 use tokio::io::AsyncWrite;
 
-use super::Fault;
-use crate::proxy::body::{Broken, RequestBody};
+use super::error::H1Error;
+use crate::proxy::request_body::{BodyError, RequestBody};
 
 /// How much is gathered before it is written, in bytes.
 const GATHERED: usize = 16 * 1024;
@@ -19,7 +19,7 @@ const KEPT: usize = 16 * 1024;
 
 /// How the body is framed, and what of it is still to be sent.
 #[derive(Debug, Default)]
-enum Rest {
+enum Unsent {
     #[default]
     Nothing,
     Length(u64),
@@ -29,20 +29,20 @@ enum Rest {
 
 /// Bytes on their way out.
 #[derive(Debug, Default)]
-pub(super) struct Outgoing {
+pub(super) struct RequestEncoder {
     bytes: Vec<u8>,
     /// How many of `bytes` have left.
     sent: usize,
-    rest: Rest,
+    unsent: Unsent,
     /// How many of the whole request have left.
     written: u64,
     /// It asks for no change and has no body: it may be sent twice (RFC 9110, section 9.2.2).
     harmless: bool,
 }
 
-impl Outgoing {
+impl RequestEncoder {
     /// Takes the next request, whose headers are ready but for `Host`, if it has none, and the framing of a body of unknown length.
-    pub(super) fn begin(&mut self, request: &Request<RequestBody>, authority: &HeaderValue) -> Result<(), Fault> {
+    pub(super) fn begin(&mut self, request: &Request<RequestBody>, authority: &HeaderValue) -> Result<(), H1Error> {
         let out = &mut self.bytes;
         out.clear();
         out.shrink_to(KEPT);
@@ -67,14 +67,16 @@ impl Outgoing {
             // It is for the upstream and for nobody behind it (RFC 9110, section 10.1.4).
             out.extend_from_slice(b"connection: te\r\n");
         }
-        self.rest = match length {
+        self.unsent = match length {
             // The upstream would wait for what never comes, or take the next request for it.
-            Some(length) if empty && length.as_bytes().iter().any(|digit| *digit != b'0') => return Err(Fault::Body(Broken::Client)),
-            _ if empty => Rest::Nothing,
-            Some(length) => Rest::Length(length.to_str().ok().and_then(|digits| digits.parse().ok()).ok_or(Fault::Body(Broken::Client))?),
+            Some(length) if empty && length.as_bytes().iter().any(|digit| *digit != b'0') => return Err(H1Error::Body(BodyError::Client)),
+            _ if empty => Unsent::Nothing,
+            Some(length) => {
+                Unsent::Length(length.to_str().ok().and_then(|digits| digits.parse().ok()).ok_or(H1Error::Body(BodyError::Client))?)
+            }
             None => {
                 out.extend_from_slice(b"transfer-encoding: chunked\r\n");
-                Rest::Chunked(announced(request.headers()))
+                Unsent::Chunked(announced(request.headers()))
             }
         };
         out.extend_from_slice(b"\r\n");
@@ -89,11 +91,11 @@ impl Outgoing {
         cx: &mut Context<'_>,
         socket: &mut W,
         body: &mut RequestBody,
-    ) -> Poll<Result<(), Fault>> {
+    ) -> Poll<Result<(), H1Error>> {
         loop {
-            while !matches!(self.rest, Rest::Nothing) && self.bytes.len() - self.sent < GATHERED {
+            while !matches!(self.unsent, Unsent::Nothing) && self.bytes.len() - self.sent < GATHERED {
                 match Pin::new(&mut *body).poll_frame(cx) {
-                    Poll::Ready(frame) => self.take(frame.transpose().map_err(Fault::Body)?, body)?,
+                    Poll::Ready(frame) => self.take(frame.transpose().map_err(H1Error::Body)?, body)?,
                     Poll::Pending => break,
                 }
             }
@@ -102,12 +104,12 @@ impl Outgoing {
                 return if self.is_done() { Poll::Ready(Ok(())) } else { Poll::Pending };
             }
             match ready!(Pin::new(&mut *socket).poll_write(cx, waiting)) {
-                Ok(0) => return Poll::Ready(Err(Fault::Closed)),
+                Ok(0) => return Poll::Ready(Err(H1Error::Closed)),
                 Ok(written) => {
                     self.sent += written;
                     self.written += written as u64;
                 }
-                Err(error) => return Poll::Ready(Err(Fault::Io(error))),
+                Err(error) => return Poll::Ready(Err(H1Error::Io(error))),
             }
             // What may be sent again is kept until it is answered.
             if !self.harmless && self.sent == self.bytes.len() {
@@ -118,13 +120,13 @@ impl Outgoing {
     }
 
     /// Frames a piece of the body.
-    fn take(&mut self, frame: Option<Frame<Bytes>>, body: &RequestBody) -> Result<(), Fault> {
+    fn take(&mut self, frame: Option<Frame<Bytes>>, body: &RequestBody) -> Result<(), H1Error> {
         let out = &mut self.bytes;
         let frame = match frame.map(Frame::into_data) {
             None => None,
             Some(Ok(data)) => Some(data),
             Some(Err(frame)) => {
-                if let Rest::Chunked(announced) = &self.rest {
+                if let Unsent::Chunked(announced) = &self.unsent {
                     out.extend_from_slice(b"0\r\n");
                     for (name, value) in frame.trailers_ref().into_iter().flatten() {
                         if announced.contains(name) {
@@ -132,21 +134,21 @@ impl Outgoing {
                         }
                     }
                     out.extend_from_slice(b"\r\n");
-                    self.rest = Rest::Nothing;
+                    self.unsent = Unsent::Nothing;
                     return Ok(());
                 }
                 None
             }
         };
-        match (&mut self.rest, frame) {
-            (Rest::Length(left), Some(data)) => {
-                *left = left.checked_sub(data.len() as u64).ok_or(Fault::Body(Broken::Client))?;
+        match (&mut self.unsent, frame) {
+            (Unsent::Length(left), Some(data)) => {
+                *left = left.checked_sub(data.len() as u64).ok_or(H1Error::Body(BodyError::Client))?;
                 out.extend_from_slice(&data);
                 if *left == 0 {
-                    self.rest = Rest::Nothing;
+                    self.unsent = Unsent::Nothing;
                 }
             }
-            (Rest::Chunked(_), Some(data)) => {
+            (Unsent::Chunked(_), Some(data)) => {
                 // No chunk is empty but the last one.
                 if !data.is_empty() {
                     out.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
@@ -155,22 +157,22 @@ impl Outgoing {
                 }
                 if body.is_end_stream() {
                     out.extend_from_slice(b"0\r\n\r\n");
-                    self.rest = Rest::Nothing;
+                    self.unsent = Unsent::Nothing;
                 }
             }
-            (Rest::Chunked(_), None) => {
+            (Unsent::Chunked(_), None) => {
                 out.extend_from_slice(b"0\r\n\r\n");
-                self.rest = Rest::Nothing;
+                self.unsent = Unsent::Nothing;
             }
-            (Rest::Length(0) | Rest::Nothing, _) => self.rest = Rest::Nothing,
-            (Rest::Length(_), None) => return Err(Fault::Body(Broken::Client)),
+            (Unsent::Length(0) | Unsent::Nothing, _) => self.unsent = Unsent::Nothing,
+            (Unsent::Length(_), None) => return Err(H1Error::Body(BodyError::Client)),
         }
         Ok(())
     }
 
     /// Whether the whole request has left.
     pub(super) fn is_done(&self) -> bool {
-        matches!(self.rest, Rest::Nothing) && self.sent == self.bytes.len()
+        matches!(self.unsent, Unsent::Nothing) && self.sent == self.bytes.len()
     }
 
     /// How many bytes have left, and whether some are waiting for the upstream to take them.
@@ -205,10 +207,10 @@ fn announced(headers: &HeaderMap) -> Vec<HeaderName> {
 mod tests {
     use super::*;
 
-    fn begun(request: http::request::Builder) -> Result<Outgoing, Fault> {
-        let mut outgoing = Outgoing::default();
-        outgoing.begin(&request.body(RequestBody::Empty).unwrap(), &HeaderValue::from_static("upstream:80"))?;
-        Ok(outgoing)
+    fn begun(request: http::request::Builder) -> Result<RequestEncoder, H1Error> {
+        let mut encoder = RequestEncoder::default();
+        encoder.begin(&request.body(RequestBody::Empty).unwrap(), &HeaderValue::from_static("upstream:80"))?;
+        Ok(encoder)
     }
 
     fn written(request: http::request::Builder) -> Vec<u8> {
@@ -234,7 +236,7 @@ mod tests {
     fn a_length_that_no_body_has_is_not_said() {
         for length in ["5", "05", "x"] {
             let begun = begun(Request::post("/").header("content-length", length));
-            assert!(matches!(begun, Err(Fault::Body(Broken::Client))), "{length:?}");
+            assert!(matches!(begun, Err(H1Error::Body(BodyError::Client))), "{length:?}");
         }
         assert!(written(Request::post("/").header("content-length", "0")).ends_with(b"content-length: 0\r\nhost: upstream:80\r\n\r\n"));
     }
@@ -242,12 +244,12 @@ mod tests {
     #[test]
     fn only_what_asks_for_no_change_is_sent_again_once_it_has_left() {
         for (method, harmless) in [("GET", true), ("HEAD", true), ("POST", false), ("PUT", false), ("DELETE", false), ("OPTIONS", false)] {
-            let mut outgoing = begun(Request::builder().method(method).uri("/")).unwrap();
-            assert!(outgoing.may_be_repeated(), "{method} has not left");
-            (outgoing.written, outgoing.sent) = (5, 5);
-            assert_eq!(outgoing.may_be_repeated(), harmless, "{method}");
-            let mut again = Outgoing::default();
-            again.repeat(outgoing);
+            let mut encoder = begun(Request::builder().method(method).uri("/")).unwrap();
+            assert!(encoder.may_be_repeated(), "{method} has not left");
+            (encoder.written, encoder.sent) = (5, 5);
+            assert_eq!(encoder.may_be_repeated(), harmless, "{method}");
+            let mut again = RequestEncoder::default();
+            again.repeat(encoder);
             assert!(again.bytes.starts_with(method.as_bytes()) && !again.is_done() && again.sent == 0, "{method}");
         }
     }

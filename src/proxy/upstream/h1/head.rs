@@ -10,7 +10,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValu
 use http::{Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
-use super::Malformed;
+use super::error::Malformed;
 
 /// The longest head, in bytes.
 pub(crate) const HEAD_MAX: usize = 400 * 1024;
@@ -29,7 +29,7 @@ pub(super) enum Framing {
 
 /// A head that has come whole, and is taken off the bytes.
 #[derive(Debug)]
-pub(crate) struct Head {
+pub(crate) struct ResponseHead {
     /// Without what frames the body, but for a `Content-Length`, and without a `Connection` that names nothing else.
     pub(super) response: Response<()>,
     pub(super) framing: Framing,
@@ -39,7 +39,7 @@ pub(crate) struct Head {
 
 /// What is known of the question.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum RequestKind {
     /// The answer has no body, whatever it says.
     Head,
     #[default]
@@ -48,15 +48,20 @@ pub(super) enum Asked {
 
 /// Where the search for the end of a head stands.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Search {
+pub(super) struct HeadReader {
     /// How many bytes have been looked at, in vain.
     seen: usize,
 }
 
-impl Search {
+impl HeadReader {
     /// Takes the next head off `input`, leaving out those of interim answers; `None`: there is not enough of it. The lines go into
     /// `spare`, which is empty.
-    pub(super) fn take(&mut self, input: &mut BytesMut, asked: Asked, spare: &mut HeaderMap) -> Result<Option<Head>, Malformed> {
+    pub(super) fn take(
+        &mut self,
+        input: &mut BytesMut,
+        asked: RequestKind,
+        spare: &mut HeaderMap,
+    ) -> Result<Option<ResponseHead>, Malformed> {
         loop {
             // A head that comes in many pieces is not read anew for each of them.
             let from = self.seen.saturating_sub(2);
@@ -74,7 +79,7 @@ impl Search {
         }
     }
 
-    fn unfinished(&mut self, length: usize) -> Result<Option<Head>, Malformed> {
+    fn unfinished(&mut self, length: usize) -> Result<Option<ResponseHead>, Malformed> {
         self.seen = length;
         if length < HEAD_MAX { Ok(None) } else { Err(Malformed("response head too large")) }
     }
@@ -86,17 +91,17 @@ fn has_empty_line(bytes: &[u8]) -> bool {
 
 /// Where a line's parts lie in the head.
 #[derive(Clone, Copy, Default)]
-struct Place {
+struct LineSpan {
     name: (u32, u32),
     value: (u32, u32),
 }
 
-fn parse(input: &mut BytesMut, asked: Asked, spare: &mut HeaderMap) -> Result<Option<Head>, Malformed> {
+fn parse(input: &mut BytesMut, asked: RequestKind, spare: &mut HeaderMap) -> Result<Option<ResponseHead>, Malformed> {
     // `httparse` would overlook empty lines: bytes that belong to no answer.
     if input.first() != Some(&b'H') {
         return Err(Malformed("malformed status line"));
     }
-    let mut places = [Place::default(); LINES_MAX];
+    let mut places = [LineSpan::default(); LINES_MAX];
     let (length, status, minor, reason, count) = {
         let bytes = &input[..];
         let mut lines = [const { MaybeUninit::uninit() }; LINES_MAX];
@@ -114,7 +119,7 @@ fn parse(input: &mut BytesMut, asked: Asked, spare: &mut HeaderMap) -> Result<Op
             (narrow(start), narrow(start.wrapping_add(part.len())))
         };
         for (line, at) in parsed.headers.iter().zip(&mut places) {
-            *at = Place { name: place(line.name.as_bytes()), value: place(line.value) };
+            *at = LineSpan { name: place(line.name.as_bytes()), value: place(line.value) };
         }
         let status = StatusCode::from_u16(parsed.code.unwrap_or_default()).map_err(|_| Malformed("invalid status code"))?;
         let reason = parsed.reason.filter(|reason| Some(*reason) != status.canonical_reason());
@@ -122,7 +127,7 @@ fn parse(input: &mut BytesMut, asked: Asked, spare: &mut HeaderMap) -> Result<Op
     };
     let head = input.split_to(length).freeze();
     let part = |(start, end): (u32, u32)| head.slice(start as usize..end as usize);
-    let mut marks = Marks { persistent: minor == Some(1), ..Marks::default() };
+    let mut marks = HeadMarks { persistent: minor == Some(1), ..HeadMarks::default() };
     let mut headers = std::mem::take(spare);
     headers.reserve(count);
     for at in places.iter().take(count) {
@@ -145,7 +150,7 @@ fn parse(input: &mut BytesMut, asked: Asked, spare: &mut HeaderMap) -> Result<Op
     // and the next client must not get it for an answer. To HEAD, and in a 304, a length is that of another answer.
     let may_be_followed = status == StatusCode::NO_CONTENT && (marks.chunked || marks.length.is_some_and(|length| length > 0));
     let ends = framing != Framing::UntilClose && status != StatusCode::SWITCHING_PROTOCOLS && !may_be_followed;
-    Ok(Some(Head { response, framing, keeps: marks.persistent && ends }))
+    Ok(Some(ResponseHead { response, framing, keeps: marks.persistent && ends }))
 }
 
 /// A place in a head, none of which is longer than 32 bits can say.
@@ -162,14 +167,14 @@ pub(super) fn check_line_ends(bytes: &[u8]) -> Result<(), Malformed> {
 
 /// What the lines say about framing and connection.
 #[derive(Debug, Default)]
-struct Marks {
+struct HeadMarks {
     length: Option<u64>,
     chunked: bool,
     persistent: bool,
     closes: bool,
 }
 
-impl Marks {
+impl HeadMarks {
     /// Takes note of a line; whether it belongs among the answer's headers.
     fn pass(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<bool, Malformed> {
         if *name == CONTENT_LENGTH {
@@ -211,7 +216,7 @@ impl Marks {
         names
     }
 
-    fn framing(&self, status: StatusCode, asked: Asked, minor: Option<u8>) -> Result<Framing, Malformed> {
+    fn framing(&self, status: StatusCode, asked: RequestKind, minor: Option<u8>) -> Result<Framing, Malformed> {
         if self.chunked && self.length.is_some() {
             return Err(Malformed("both Content-Length and Transfer-Encoding"));
         }
@@ -220,7 +225,7 @@ impl Marks {
         }
         let bodiless = status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         Ok(match self.length {
-            _ if bodiless || asked == Asked::Head => Framing::Length(0),
+            _ if bodiless || asked == RequestKind::Head => Framing::Length(0),
             _ if self.chunked => Framing::Chunked,
             Some(length) => Framing::Length(length),
             None => Framing::UntilClose,

@@ -2,14 +2,14 @@ use bytes::BytesMut;
 use http::HeaderMap;
 use proptest::prelude::*;
 
-use super::Malformed;
-use super::head::{Asked, Framing, HEAD_MAX, LINES_MAX, Search};
+use super::error::Malformed;
+use super::head::{Framing, HEAD_MAX, HeadReader, LINES_MAX, RequestKind};
 
 /// What is made of a head: status, header lines, framing, whether the connection is kept, what is left behind it.
-type Read = Result<Option<(u16, Vec<(String, Vec<u8>)>, Framing, bool, Vec<u8>)>, Malformed>;
+type ReadHead = Result<Option<(u16, Vec<(String, Vec<u8>)>, Framing, bool, Vec<u8>)>, Malformed>;
 
-fn read(bytes: &[u8], asked: Asked, cuts: &[usize]) -> Read {
-    let (mut search, mut input, mut spare) = (Search::default(), BytesMut::new(), HeaderMap::new());
+fn read(bytes: &[u8], asked: RequestKind, cuts: &[usize]) -> ReadHead {
+    let (mut search, mut input, mut spare) = (HeadReader::default(), BytesMut::new(), HeaderMap::new());
     let (mut rest, mut cuts) = (bytes, cuts.iter().cycle());
     loop {
         if let Some(head) = search.take(&mut input, asked, &mut spare)? {
@@ -26,8 +26,8 @@ fn read(bytes: &[u8], asked: Asked, cuts: &[usize]) -> Read {
     }
 }
 
-fn whole(head: &str) -> Read {
-    read(head.as_bytes(), Asked::Other, &[usize::MAX])
+fn whole(head: &str) -> ReadHead {
+    read(head.as_bytes(), RequestKind::Other, &[usize::MAX])
 }
 
 fn framed(lines: &str) -> Option<(Framing, bool)> {
@@ -58,9 +58,9 @@ fn what_has_no_body_has_none_whatever_it_says() {
             let keeps = lines.is_empty() || status.starts_with("304");
             assert_eq!((read.2, read.3, &read.4[..]), (Framing::Length(0), keeps, &b"behind"[..]), "{status} {lines:?}");
         }
-        let asked = read(format!("HTTP/1.1 200 OK\r\n{lines}\r\n").as_bytes(), Asked::Head, &[usize::MAX]);
+        let asked = read(format!("HTTP/1.1 200 OK\r\n{lines}\r\n").as_bytes(), RequestKind::Head, &[usize::MAX]);
         assert_eq!(asked.unwrap().map(|read| (read.2, read.3)), Some((Framing::Length(0), true)), "{lines:?}");
-        let none = read(format!("HTTP/1.1 204 No Content\r\n{lines}\r\n").as_bytes(), Asked::Head, &[usize::MAX]);
+        let none = read(format!("HTTP/1.1 204 No Content\r\n{lines}\r\n").as_bytes(), RequestKind::Head, &[usize::MAX]);
         assert_eq!(none.unwrap().map(|read| (read.2, read.3)), Some((Framing::Length(0), lines.is_empty())), "{lines:?}");
     }
     // It says that there is nothing.
@@ -130,7 +130,7 @@ fn a_head_has_limits() {
     assert!(lines(LINES_MAX + 1).is_err());
     let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "y".repeat(HEAD_MAX));
     for cut in [usize::MAX, 10_000] {
-        assert!(read(long.as_bytes(), Asked::Other, &[cut]).is_err());
+        assert!(read(long.as_bytes(), RequestKind::Other, &[cut]).is_err());
     }
 }
 
@@ -147,14 +147,14 @@ fn heads() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_cut_of_any_bytes_gives_the_same(bytes in heads(), cuts in prop::collection::vec(1usize..30, 1..8)) {
-        let (cut, whole) = (read(&bytes, Asked::Other, &cuts), read(&bytes, Asked::Other, &[usize::MAX]));
+        let (cut, whole) = (read(&bytes, RequestKind::Other, &cuts), read(&bytes, RequestKind::Other, &[usize::MAX]));
         // What is wrong may show only at the end of a head that comes in pieces, and it may never come.
         prop_assert!(cut == whole || (whole.is_err() && (cut.is_err() || cut == Ok(None))), "{:?} and {:?}", cut, whole);
     }
 
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), cuts in prop::collection::vec(1usize..30, 1..8)) {
-        let _ = read(&bytes, Asked::Other, &cuts);
-        let _ = read(&[b"HTTP/1.1 200 OK\r\n", &bytes[..], b"\r\n\r\n"].concat(), Asked::Head, &cuts);
+        let _ = read(&bytes, RequestKind::Other, &cuts);
+        let _ = read(&[b"HTTP/1.1 200 OK\r\n", &bytes[..], b"\r\n\r\n"].concat(), RequestKind::Head, &cuts);
     }
 }

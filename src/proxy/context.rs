@@ -1,0 +1,36 @@
+//! What the requests of a thread have in common.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::HeaderName;
+
+use super::headers::HeaderRules;
+use super::request_body::BodyTimeouts;
+use super::timer::CoarseTimer;
+use super::tracker::ConnectionTracker;
+use super::upstream::Upstream;
+use crate::clock::Clock;
+use crate::config::AccessLog;
+use crate::edge::client_address::TrustedProxies;
+use crate::edge::request_id::RequestIds;
+use crate::exchange::Exchange;
+use crate::telemetry::Metrics;
+
+/// Made once for each thread.
+pub(super) struct RequestContext {
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) access_log: AccessLog,
+    /// Where keys are looked for.
+    pub(super) credential_headers: Vec<HeaderName>,
+    pub(super) header_rules: Rc<HeaderRules>,
+    pub(super) trusted_proxies: TrustedProxies,
+    pub(super) upstream: Upstream,
+    pub(super) timer: Rc<CoarseTimer>,
+    pub(super) request_ids: RequestIds,
+    pub(super) body_timeouts: BodyTimeouts,
+    /// Where a connection that is no HTTP any more is tracked.
+    pub(super) connections: Rc<ConnectionTracker>,
+}

@@ -1,0 +1,157 @@
+//! What a client gets: nothing is gathered, and everything is watched to its end.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::record::Record;
+use super::request_body::{BodyError, UploadState};
+use super::stream::{PIECE, StreamState};
+use super::upstream::UpstreamBody;
+
+/// What a client gets: one piece of our own, or the upstream's body.
+///
+/// The request counts as finished when its body is dropped, whether it came to its end or the client went away.
+#[derive(Debug)]
+pub(super) struct ResponseBody {
+    content: ResponseContent,
+    /// What has come but is more than one piece over HTTP/2.
+    rest: Bytes,
+    record: Box<Record>,
+    upload: Option<Rc<UploadState>>,
+    stream: Option<Rc<StreamState>>,
+}
+
+/// What the body is, and where it comes from.
+#[derive(Debug)]
+pub(super) enum ResponseContent {
+    Whole(Bytes),
+    Streamed(UpstreamBody),
+    /// The upstream broke off. What came before goes out first: hyper drops what it has not written when a body fails.
+    Broken,
+}
+
+impl ResponseContent {
+    /// What comes from there; in one piece if it is there already.
+    pub(super) fn of(source: UpstreamBody) -> Self {
+        match source {
+            UpstreamBody::Http1(mut body) => body.whole().map_or_else(|| Self::Streamed(UpstreamBody::Http1(body)), Self::Whole),
+            UpstreamBody::Http2 { incoming, .. } if incoming.is_end_stream() => Self::Whole(Bytes::new()),
+            shared @ UpstreamBody::Http2 { .. } => Self::Streamed(shared),
+        }
+    }
+}
+
+impl ResponseBody {
+    /// `sending` is the request's body, `stream` is there over HTTP/2.
+    pub(super) fn new(
+        content: ResponseContent,
+        record: Box<Record>,
+        upload: Option<Rc<UploadState>>,
+        stream: Option<Rc<StreamState>>,
+    ) -> Self {
+        Self { content, rest: Bytes::new(), record, upload, stream }
+    }
+
+    /// As much of it as may be given away at once.
+    fn piece(&mut self, mut bytes: Bytes) -> Bytes {
+        if bytes.len() <= PIECE {
+            return bytes;
+        }
+        self.rest = bytes.split_off(PIECE);
+        bytes
+    }
+
+    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Self { content, record, .. } = self;
+        let frame = match content {
+            ResponseContent::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
+            ResponseContent::Whole(bytes) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            ResponseContent::Streamed(UpstreamBody::Http1(body)) => body.poll_frame(cx).map_err(|_| BodyError::Upstream),
+            ResponseContent::Streamed(UpstreamBody::Http2 { incoming, .. }) => {
+                Pin::new(incoming).poll_frame(cx).map_err(|_| BodyError::Upstream)
+            }
+            ResponseContent::Broken => return Poll::Ready(Some(Err(BodyError::Upstream))),
+        };
+        match frame {
+            Poll::Pending => {
+                record.pauses();
+                Poll::Pending
+            }
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(match frame.into_trailers() {
+                Ok(mut trailers) => {
+                    record.header_rules().clean_trailers(&mut trailers);
+                    Frame::trailers(trailers)
+                }
+                Err(frame) => frame,
+            }))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(Some(Err(_))) => {
+                record.cut_off();
+                *content = ResponseContent::Broken;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let frame =
+            if this.rest.is_empty() { this.poll_content(cx) } else { Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.rest))))) };
+        let Some(stream) = &this.stream else { return frame };
+        match &frame {
+            Poll::Pending => stream.waits(),
+            Poll::Ready(_) => stream.offers(),
+        }
+        frame.map_ok(|frame| match frame.into_data() {
+            Ok(bytes) => Frame::data(this.piece(bytes)),
+            Err(frame) => frame,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+            && match &self.content {
+                ResponseContent::Whole(bytes) => bytes.is_empty(),
+                ResponseContent::Streamed(UpstreamBody::Http1(body)) => body.is_end_stream(),
+                ResponseContent::Streamed(UpstreamBody::Http2 { incoming, .. }) => incoming.is_end_stream(),
+                ResponseContent::Broken => false,
+            }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let mut hint = match &self.content {
+            ResponseContent::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            ResponseContent::Streamed(UpstreamBody::Http1(body)) => body.size_hint(),
+            ResponseContent::Streamed(UpstreamBody::Http2 { incoming, .. }) => incoming.size_hint(),
+            ResponseContent::Broken => SizeHint::default(),
+        };
+        let rest = self.rest.len() as u64;
+        if let Some(most) = hint.upper() {
+            hint.set_upper(most.saturating_add(rest));
+        }
+        hint.set_lower(hint.lower().saturating_add(rest));
+        hint
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        if let Some(upload) = &self.upload {
+            if self.stream.as_ref().is_some_and(|stream| stream.is_given_up()) {
+                upload.answer_given_up();
+            } else {
+                upload.answer_over();
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Why there is no answer, and what that is to the client and to whoever counts.
+
+use std::io;
+
+use super::h1::H1Error;
+use crate::model::{Outcome, Refusal};
+use crate::proxy::headers::Unfit;
+use crate::proxy::request_body::{BodyError, UploadState};
+use crate::telemetry::UpstreamError;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ForwardError {
+    #[error("cannot connect: {0}")]
+    Connect(#[source] io::Error),
+    #[error("connecting took too long")]
+    ConnectTimeout,
+    #[error("no response in time")]
+    ResponseTimeout,
+    #[error("the connection failed: {0}")]
+    Http1(#[source] H1Error),
+    #[error("the connection failed: {0}")]
+    Http2(#[source] hyper::Error),
+    #[error("the upstream accepts no further requests")]
+    Overloaded,
+    #[error("the request cannot be written for the upstream")]
+    Unsayable,
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    /// The client's fault.
+    #[error(transparent)]
+    Body(BodyError),
+}
+
+impl ForwardError {
+    /// How the request ends.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Connect(_) | Self::Http1(_) | Self::Http2(_) | Self::Unfit(_) => Outcome::UpstreamFailed,
+            Self::ConnectTimeout | Self::ResponseTimeout => Outcome::UpstreamTimeout,
+            Self::Overloaded => Outcome::Refused(Refusal::Overloaded),
+            Self::Unsayable => Outcome::BadRequest("the authority is malformed"),
+            Self::Body(BodyError::Stalled) => Outcome::BadRequest("the body did not arrive in time"),
+            Self::Body(BodyError::Client | BodyError::Upstream) => Outcome::BadRequest("the body is malformed"),
+        }
+    }
+
+    /// What to count; `None`: it is not the upstream's.
+    pub(crate) fn kind(&self) -> Option<UpstreamError> {
+        match self {
+            Self::Connect(_) => Some(UpstreamError::Connect),
+            Self::ConnectTimeout => Some(UpstreamError::ConnectTimeout),
+            Self::ResponseTimeout => Some(UpstreamError::ResponseTimeout),
+            Self::Http1(H1Error::Malformed(_)) | Self::Unfit(_) => Some(UpstreamError::Protocol),
+            Self::Http2(error) if error.is_parse() => Some(UpstreamError::Protocol),
+            Self::Http1(H1Error::Closed | H1Error::Io(_) | H1Error::Body(_)) | Self::Http2(_) => Some(UpstreamError::Reset),
+            Self::Overloaded | Self::Unsayable | Self::Body(_) => None,
+        }
+    }
+}
+
+impl From<H1Error> for ForwardError {
+    fn from(fault: H1Error) -> Self {
+        match fault {
+            H1Error::Body(broken) => Self::Body(broken),
+            fault => Self::Http1(fault),
+        }
+    }
+}
+
+/// Whose fault it is that a request failed.
+pub(crate) fn failed(error: hyper::Error, upload: Option<&UploadState>) -> ForwardError {
+    upload.and_then(UploadState::broken).map_or(ForwardError::Http2(error), ForwardError::Body)
+}
