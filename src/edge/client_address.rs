@@ -32,8 +32,10 @@ impl TrustedProxies {
 
     /// The client's address, IPv4-mapped IPv6 unmapped; `None`: it cannot be known.
     pub(crate) fn client(&self, peer: IpAddr, trusted: bool, headers: &HeaderMap) -> Option<IpAddr> {
+        if !trusted {
+            return Some(peer);
+        }
         match self.source {
-            _ if !trusted => Some(peer),
             ClientIp::Peer => Some(peer),
             ClientIp::XForwardedFor => self.rightmost(peer, headers, &X_FORWARDED_FOR, x_forwarded_for),
             ClientIp::Forwarded => self.rightmost(peer, headers, &FORWARDED, forwarded),

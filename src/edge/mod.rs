@@ -4,6 +4,8 @@
 //! the other end of one, what a request is about, whose key it carries, and how a refusal is told. Nothing here decides who may pass: that is
 //! [`Exchange::credential`](crate::exchange::Exchange::credential), which `authenticate` asks.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod acceptor;
 mod authenticate;
 pub(crate) mod client_address;

@@ -64,7 +64,16 @@ fn challenge(outcome: &Outcome) -> Option<HeaderValue> {
     match outcome {
         Outcome::MissingKey => Some(HeaderValue::from_static("Bearer realm=\"claviger\"")),
         Outcome::Refused(Refusal::InvalidKey(_)) => Some(HeaderValue::from_static("Bearer realm=\"claviger\", error=\"invalid_token\"")),
-        _ => None,
+        Outcome::Forwarded
+        | Outcome::BadRequest(_)
+        | Outcome::Refused(Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles | Refusal::Unavailable(_) | Refusal::Overloaded)
+        | Outcome::MissingAction(..)
+        | Outcome::NoRoute
+        | Outcome::TooLarge(_)
+        | Outcome::UpstreamFailed
+        | Outcome::UpstreamTimeout
+        | Outcome::Draining
+        | Outcome::ClientGone => None,
     }
 }
 

@@ -162,4 +162,24 @@ impl Outcome {
             Self::ClientGone => "client_gone",
         }
     }
+
+    /// For logs: finer than the code where there is more to say.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::BadRequest(what) => Some(what),
+            Self::Refused(refusal) => Some(refusal.reason()),
+            Self::TooLarge(TooLarge::Body) => Some("body"),
+            Self::TooLarge(TooLarge::Target) => Some("target"),
+            Self::TooLarge(TooLarge::Head) => Some("head"),
+            Self::Forwarded
+            | Self::MissingKey
+            | Self::MissingAction(..)
+            | Self::NoRoute
+            | Self::UpstreamFailed
+            | Self::UpstreamTimeout
+            | Self::Draining
+            | Self::ClientGone => None,
+        }
+    }
 }

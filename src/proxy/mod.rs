@@ -6,6 +6,8 @@
 //!
 //! `server` faces clients, `upstream` faces the API; between the two stand the request and what its thread's requests share.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use std::net::TcpListener;
 use std::sync::Arc;
 

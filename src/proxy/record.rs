@@ -136,17 +136,12 @@ impl Record {
     }
 
     fn log(&self, took: Duration) {
-        let reason = match &self.outcome {
-            Outcome::Refused(refusal) => Some(refusal.reason()),
-            Outcome::BadRequest(what) => Some(*what),
-            _ => None,
-        };
         let line = Access {
             method: self.method.as_str(),
             path: self.target.as_ref().map_or("", PathAndQuery::path),
             status: self.status.as_u16(),
             code: self.outcome.code(),
-            reason,
+            reason: self.outcome.reason(),
             key: self.key,
             request_id: self.id.as_str(),
             took,

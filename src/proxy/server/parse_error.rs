@@ -54,7 +54,7 @@ impl ParseErrors {
                 path: "",
                 status: response.status().as_u16(),
                 code: outcome.code(),
-                reason: if let Outcome::BadRequest(what) = outcome { Some(what) } else { None },
+                reason: outcome.reason(),
                 key: None,
                 request_id: id.as_str(),
                 took: Duration::ZERO,

@@ -60,10 +60,10 @@ impl ForwardError {
 }
 
 impl From<H1Error> for ForwardError {
-    fn from(fault: H1Error) -> Self {
-        match fault {
-            H1Error::Body(broken) => Self::Body(broken),
-            fault => Self::Http1(fault),
+    fn from(error: H1Error) -> Self {
+        match error {
+            H1Error::Body(body) => Self::Body(body),
+            error @ (H1Error::Malformed(_) | H1Error::Closed | H1Error::Io(_)) => Self::Http1(error),
         }
     }
 }

@@ -51,7 +51,7 @@ fn rooms_use_lower_floors_only_and_guarded_crates_stay_behind_their_doors() {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
-fn rust_files(dir: &Path) -> Vec<PathBuf> {
+pub(super) fn rust_files(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -219,14 +219,14 @@ fn escapes(tokens: &[String], depth: usize) -> Vec<String> {
     found
 }
 
-fn word(tokens: &[String], at: usize) -> &str {
+pub(super) fn word(tokens: &[String], at: usize) -> &str {
     tokens.get(at).map_or("", String::as_str)
 }
 
 // ---------------------------------------------------------------------------------------------------------------- tokens
 
 /// Words and signs of Rust source; `::` is one sign. Comments, texts, characters and lifetimes are left out.
-fn tokens(source: &str) -> Vec<String> {
+pub(super) fn tokens(source: &str) -> Vec<String> {
     let chars: Vec<char> = source.chars().collect();
     let at = |position: usize| chars.get(position).copied().unwrap_or('\0');
     let mut tokens = Vec::new();
