@@ -163,17 +163,17 @@ fn circles(uses: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<String> {
 
 /// Names that several files of a room define. Tests have words of their own.
 fn ambiguous(room: &BTreeMap<Module, Vec<String>>) -> Vec<String> {
-    let mut defined: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mut places: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (module, tokens) in room {
         for (at, inner) in inner_modules(tokens) {
             let name = word(tokens, at + 1);
             let defines = matches!(word(tokens, at), "struct" | "enum" | "trait" | "union") && name.starts_with(char::is_uppercase);
             if defines && !module.iter().chain(&inner).any(|part| part.contains("tests")) {
-                defined.entry(name).or_default().insert(module.join("/"));
+                places.entry(name).or_default().insert(module.join("/"));
             }
         }
     }
-    let several = defined.into_iter().filter(|(_, modules)| modules.len() > 1);
+    let several = places.into_iter().filter(|(_, modules)| modules.len() > 1);
     several.map(|(name, modules)| format!("{name} is defined in {}", modules.into_iter().collect::<Vec<_>>().join(", "))).collect()
 }
 

@@ -40,7 +40,7 @@ pub(super) struct ChunkedDecoder {
 /// What a step gives.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece {
-    /// ChunkPosition least one byte.
+    /// At least one byte.
     Data(Bytes),
     /// The body has ended with these; what is left in the input does not belong to it.
     Trailers(HeaderMap),
