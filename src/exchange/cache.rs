@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use moka::ops::compute::Op;
 
-use super::credential::{Credential, Says, SignedToken};
+use super::credential::{Credential, SignedToken, TokenContents};
 use super::decide::POLICY;
 use super::generation::{Generation, Stamp};
 use super::{Origin, nanos, uses};
@@ -51,7 +51,7 @@ impl Answer {
     }
 
     /// What a request of this key that it fits is told.
-    pub(super) fn told(&self, key: KeyId) -> Result<Credential, Refusal> {
+    pub(super) fn to_result(&self, key: KeyId) -> Result<Credential, Refusal> {
         match &self.outcome {
             Ok(token) => Ok(Credential::new(key, Arc::clone(token), self.until)),
             Err(refusal) => Err(refusal.clone()),
@@ -195,14 +195,14 @@ impl Entry {
             return Some(Err(POLICY));
         }
         let facet = origin.facet(&self.reads, quantum);
-        self.answers.load().iter().find(|answer| answer.fits(&facet, origin.at)).map(|answer| answer.told(self.key.id))
+        self.answers.load().iter().find(|answer| answer.fits(&facet, origin.at)).map(|answer| answer.to_result(self.key.id))
     }
 
-    /// A token that was signed for this key, says `says`, and is young enough to be used for another facet.
-    pub(super) fn young_token(&self, says: &Says, kid: &str, now: Moment) -> Option<Arc<SignedToken>> {
+    /// A token that was signed for this key, has these contents, and is young enough to be used for another facet.
+    pub(super) fn young_token(&self, contents: &TokenContents, kid: &str, now: Moment) -> Option<Arc<SignedToken>> {
         let answers = self.answers.load();
         let mut tokens = answers.iter().rev().filter_map(|answer| answer.outcome.as_ref().ok());
-        tokens.find(|token| token.serves_again(says, kid, now)).cloned()
+        tokens.find(|token| token.serves_again(contents, kid, now)).cloned()
     }
 
     /// Whether this minute's use of the secret has not been noted yet; it counts as noted from now on.

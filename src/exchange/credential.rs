@@ -37,7 +37,7 @@ impl Credential {
 
     /// Whether the roles that the token names, inherited ones included, allow `action` in `space`.
     pub fn may(&self, action: &Action, space: &SpaceId) -> bool {
-        self.token.says.rights.may(action, space)
+        self.token.contents.rights.may(action, space)
     }
 
     /// From when on it must not be put on a request any more, whichever clock gets there first.
@@ -52,19 +52,19 @@ pub(super) struct SignedToken {
     header: HeaderValue,
     kid: Arc<str>,
     issued_at: Timestamp,
-    says: Says,
+    contents: TokenContents,
     until: Moment,
     half_life: Moment,
 }
 
 /// What a decision puts into a token. All else in it follows from the key and the snapshot, which one entry of the cache has but one of.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Says {
+pub(super) struct TokenContents {
     rights: Rights,
     groups: Box<[String]>,
 }
 
-impl Says {
+impl TokenContents {
     /// What `decision`, which was made by `snapshot`, says; why a role is held does not stand in a token.
     pub(super) fn of(decision: &Decision, snapshot: &Arc<Snapshot>) -> Self {
         Self { rights: Rights::of(&decision.grants, snapshot), groups: decision.groups.clone().into_boxed_slice() }
@@ -73,7 +73,7 @@ impl Says {
 
 impl SignedToken {
     /// Takes over what was minted at `now` for tokens of this lifetime.
-    pub(super) fn new(minted: Minted, says: Says, ttl: Duration, now: Moment) -> Self {
+    pub(super) fn new(minted: Minted, contents: TokenContents, ttl: Duration, now: Moment) -> Self {
         // A token must have some life left when it reaches the upstream. One that the key's own end cuts short may be used to that end.
         let end = crate::clock::later(minted.issued_at, ttl.saturating_sub(leeway(ttl))).min(minted.expires_at);
         let half = crate::clock::later(minted.issued_at, ttl / 2).min(minted.expires_at);
@@ -81,7 +81,7 @@ impl SignedToken {
             header: minted.header,
             kid: minted.kid,
             issued_at: minted.issued_at,
-            says,
+            contents,
             until: when(now, end),
             half_life: when(now, half),
         }
@@ -98,8 +98,8 @@ impl SignedToken {
     }
 
     /// Whether it can stand for a decision made at `now`: it says the same, by the key that signs now, and half its life is left.
-    pub(super) fn serves_again(&self, says: &Says, kid: &str, now: Moment) -> bool {
-        !now.reached(self.half_life) && now.wall >= self.issued_at && *self.kid == *kid && self.says == *says
+    pub(super) fn serves_again(&self, contents: &TokenContents, kid: &str, now: Moment) -> bool {
+        !now.reached(self.half_life) && now.wall >= self.issued_at && *self.kid == *kid && self.contents == *contents
     }
 }
 
@@ -143,14 +143,14 @@ mod tests {
             expires_at: at(1_000 + expires_at),
             kid: "kid".into(),
         };
-        SignedToken::new(minted, says("deployer"), TTL, now(0))
+        SignedToken::new(minted, contents("deployer"), TTL, now(0))
     }
 
-    fn says(role: &str) -> Says {
+    fn contents(role: &str) -> TokenContents {
         static SNAPSHOT: LazyLock<Arc<Snapshot>> = LazyLock::new(|| Arc::new(Snapshot::empty(Strategy::Combined)));
         let via = Via::Binding(BindingId::new(0, 1));
         let grants = [Grant { space: SpaceId::root(), role: role.parse().unwrap(), via }].into_iter().collect();
-        Says { rights: Rights::of(&grants, &SNAPSHOT), groups: [].into() }
+        TokenContents { rights: Rights::of(&grants, &SNAPSHOT), groups: [].into() }
     }
 
     #[test]
@@ -162,11 +162,11 @@ mod tests {
     #[test]
     fn a_token_is_used_again_only_while_it_is_young_says_the_same_and_is_signed_by_the_current_key() {
         let token = token(60);
-        assert!(token.serves_again(&says("deployer"), "kid", now(29)));
-        assert!(!token.serves_again(&says("deployer"), "kid", now(30)));
-        assert!(!token.serves_again(&says("reader"), "kid", now(1)));
-        assert!(!token.serves_again(&says("deployer"), "next", now(1)));
-        assert!(!token.serves_again(&says("deployer"), "kid", Moment { wall: at(999), ..now(1) }), "the clock was set back");
-        assert!(!token.serves_again(&says("deployer"), "kid", Moment { wall: at(1_001), ..now(31) }), "and bounded all the same");
+        assert!(token.serves_again(&contents("deployer"), "kid", now(29)));
+        assert!(!token.serves_again(&contents("deployer"), "kid", now(30)));
+        assert!(!token.serves_again(&contents("reader"), "kid", now(1)));
+        assert!(!token.serves_again(&contents("deployer"), "next", now(1)));
+        assert!(!token.serves_again(&contents("deployer"), "kid", Moment { wall: at(999), ..now(1) }), "the clock was set back");
+        assert!(!token.serves_again(&contents("deployer"), "kid", Moment { wall: at(1_001), ..now(31) }), "and bounded all the same");
     }
 }

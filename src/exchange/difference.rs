@@ -11,9 +11,9 @@ use crate::model::{RoleId, SpaceId};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// As it is.
-    pub before: Answer,
+    pub before: Summary,
     /// As it would be.
-    pub after: Answer,
+    pub after: Summary,
     /// Roles that come.
     pub gained: Vec<Held>,
     /// Roles that go.
@@ -26,7 +26,7 @@ pub struct Difference {
 
 /// An answer in short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Answer {
+pub struct Summary {
     /// `ok`, or the refusal's code.
     pub code: &'static str,
     /// The groups that the token names; none for a refusal.
@@ -48,8 +48,8 @@ impl Difference {
     pub fn between(before: &Explanation, after: &Explanation) -> Self {
         let (was, would) = (roles(before), roles(after));
         Self {
-            before: Answer::of(before),
-            after: Answer::of(after),
+            before: Summary::of(before),
+            after: Summary::of(after),
             gained: would.difference(&was).cloned().collect(),
             lost: was.difference(&would).cloned().collect(),
             cut_off: before.outcome.is_ok() && after.outcome.is_err(),
@@ -64,7 +64,7 @@ impl Difference {
     }
 }
 
-impl Answer {
+impl Summary {
     fn of(explanation: &Explanation) -> Self {
         match (&explanation.outcome, &explanation.decision) {
             (Ok(()), Some(decision)) => Self { code: "ok", groups: decision.groups.clone() },

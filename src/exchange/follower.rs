@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::patience::Patience;
 use super::state::{self, Policies, State};
+use super::timed::TimedCalls;
 use super::{Exchange, ExchangeError, nanos};
 use crate::clock::Moment;
 use crate::model::{Change, Changes, KeyDigest, Reach, Refusal, Revision, Snapshot, WhyUnavailable};
@@ -31,9 +31,9 @@ const RETRY: Duration = Duration::from_millis(100);
 /// Hints that come in a flood are taken together.
 const BREATH: Duration = Duration::from_millis(2);
 /// How long a request waits for somebody else's look at the feed, and for the policies that are compiled meanwhile.
-const CONTACT_PATIENCE: Duration = Duration::from_millis(500);
+const CONTACT_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long changes wait for policies to be compiled, so that they are in force within a second. Builds for development are slower.
-const COMPILE_PATIENCE: Duration = if cfg!(debug_assertions) { Duration::from_secs(2) } else { Duration::from_millis(400) };
+const COMPILE_TIMEOUT: Duration = if cfg!(debug_assertions) { Duration::from_secs(2) } else { Duration::from_millis(400) };
 /// How often policies are compiled anew because the store's have changed meanwhile.
 const RELOADS: usize = 8;
 /// How often notes of use are written, and signing keys looked at for those past their time.
@@ -127,7 +127,7 @@ impl Exchange {
         if uses.is_empty() {
             return;
         }
-        if let Err(error) = self.patience.wait("record_use", self.store.record_use(&uses)).await {
+        if let Err(error) = self.timed.call("record_use", self.store.record_use(&uses)).await {
             tracing::warn!(%error, secrets = uses.len(), "the last use of secrets could not be recorded; it is tried again");
             self.uses.put_back(&uses);
         }
@@ -140,7 +140,7 @@ impl Exchange {
         if failure != super::NEVER && nanos(at.monotonic).saturating_sub(failure) < nanos(POLL) {
             return false;
         }
-        let Ok(mut feed) = tokio::time::timeout(CONTACT_PATIENCE, self.feed.lock()).await else { return false };
+        let Ok(mut feed) = tokio::time::timeout(CONTACT_TIMEOUT, self.feed.lock()).await else { return false };
         !self.is_stale(at) || self.take_changes(&mut feed).await.is_ok()
     }
 
@@ -154,7 +154,7 @@ impl Exchange {
             let mut feed = self.feed.lock().await;
             if feed.seen < revision { self.take_changes(&mut feed).await } else { Ok(()) }
         };
-        match tokio::time::timeout(CONTACT_PATIENCE, caught_up).await {
+        match tokio::time::timeout(CONTACT_TIMEOUT, caught_up).await {
             Ok(Ok(())) if self.applied_revision() >= revision => Ok(()),
             Ok(Ok(())) | Err(_) => Err(Refusal::Unavailable(WhyUnavailable::Contention)),
             Ok(Err(error)) => {
@@ -225,10 +225,10 @@ impl Exchange {
     }
 
     async fn take_changes_after(&self, feed: &mut Feed) -> Result<(), StoreError> {
-        let changes = match self.patience.wait("changes_after", self.store.changes_after(feed.seen)).await? {
+        let changes = match self.timed.call("changes_after", self.store.changes_after(feed.seen)).await? {
             Changes::Since(changes) => changes,
             Changes::TooOld => {
-                let snapshot = self.patience.wait("snapshot", self.store.snapshot()).await?;
+                let snapshot = self.timed.call("snapshot", self.store.snapshot()).await?;
                 if snapshot.revision < feed.seen {
                     tracing::warn!(
                         seen = feed.seen.0,
@@ -248,7 +248,7 @@ impl Exchange {
                 self.acknowledge(feed, last, &changes);
             }
             Touched::Everybody => {
-                let snapshot = self.patience.wait("snapshot", self.store.snapshot()).await?;
+                let snapshot = self.timed.call("snapshot", self.store.snapshot()).await?;
                 if snapshot.revision < last {
                     return Err(StoreError::Unavailable(format!("it shows revision {} after {last}", snapshot.revision)));
                 }
@@ -276,7 +276,7 @@ impl Exchange {
         feed.compiling = false;
         let (me, files, snapshot, compilation) = (self.me(), feed.files.clone(), snapshot.clone(), feed.compilation);
         let mut compiling = self.control.spawn(async move { me.compile(&files, &snapshot).await });
-        if let Ok(compiled) = tokio::time::timeout(COMPILE_PATIENCE, &mut compiling).await {
+        if let Ok(compiled) = tokio::time::timeout(COMPILE_TIMEOUT, &mut compiling).await {
             return usable(compiled.unwrap_or_else(|crash| Err(vec![unreadable(crash.to_string())])), feed);
         }
         feed.compiling = true;
@@ -296,7 +296,7 @@ impl Exchange {
     async fn compile(&self, files: &[PolicySource], snapshot: &Snapshot) -> Compiled {
         let (files, stored, settings) = (files.to_vec(), snapshot.policies.clone(), self.settings.policies.clone());
         let in_force = self.state.load().policies.clone();
-        let vocabulary = Vocabulary::of(snapshot).with_keys(known_keys(&self.patience, &*self.store).await);
+        let vocabulary = Vocabulary::of(snapshot).with_keys(known_keys(&self.timed, &*self.store).await);
         let work = move || {
             let policies = state::compile(&files, &stored, &settings, in_force.as_deref().unwrap_or(&PolicySet::none()))?;
             let warnings = policies.warnings(&vocabulary);
@@ -444,8 +444,8 @@ async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
 const NAMED_KEYS_MAX: usize = 500;
 
 /// The names of all keys, for remarks on policies, which are made without them if they cannot be had, or if there are many.
-pub(super) async fn known_keys(patience: &Patience, store: &dyn Store) -> Option<Vec<String>> {
-    let read = patience.wait("keys", store::key_names(store, NAMED_KEYS_MAX)).await;
+pub(super) async fn known_keys(timed: &TimedCalls, store: &dyn Store) -> Option<Vec<String>> {
+    let read = timed.call("keys", store::key_names(store, NAMED_KEYS_MAX)).await;
     read.inspect_err(|error| tracing::debug!(%error, "the names of keys are not known to the remarks on policies")).ok().flatten()
 }
 

@@ -11,14 +11,14 @@ mod credential;
 mod decide;
 mod difference;
 mod explain;
-mod flight;
 mod follower;
 mod generation;
-mod patience;
 mod resolve;
 mod samples;
+mod single_flight;
 mod state;
 mod sync;
+mod timed;
 mod uses;
 
 use std::net::IpAddr;
@@ -32,12 +32,12 @@ use tokio::sync::watch;
 
 use self::cache::{CredentialCache, Found};
 use self::decide::Procedure;
-use self::flight::Flights;
 use self::follower::{Feed, InForce};
-use self::patience::{PATIENCE, Patience};
-use self::resolve::{Course, Landing, LookedUp, RecordCourse};
+use self::resolve::{FlightKey, LookedUp, RecordKey, Resolution};
 use self::samples::Samples;
+use self::single_flight::SingleFlight;
 use self::state::State;
+use self::timed::{STORE_TIMEOUT, TimedCalls};
 use self::uses::Uses;
 use crate::clock::{Clock, Moment};
 use crate::config::Settings;
@@ -100,7 +100,7 @@ pub struct Exchange {
     me: Weak<Self>,
     control: Handle,
     store: Arc<dyn Store>,
-    patience: Patience,
+    timed: TimedCalls,
     clock: SharedClock,
     metrics: Arc<Metrics>,
     settings: Settings,
@@ -108,8 +108,8 @@ pub struct Exchange {
     state: ArcSwap<State>,
     procedure: Procedure,
     minter: Minter,
-    flights: Arc<Flights<Course, Landing>>,
-    records: Arc<Flights<RecordCourse, LookedUp>>,
+    flights: Arc<SingleFlight<FlightKey, Resolution>>,
+    records: Arc<SingleFlight<RecordKey, LookedUp>>,
     uses: Uses,
     samples: Samples,
     /// Who holds it, and nobody else, puts changes in force.
@@ -131,13 +131,13 @@ impl Exchange {
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, ExchangeError> {
         let began = clock.now();
-        let patience = Patience::new(PATIENCE, Arc::clone(&clock), Arc::clone(&metrics));
-        let snapshot = patience.wait("snapshot", store.snapshot()).await?;
+        let timed = TimedCalls::new(STORE_TIMEOUT, Arc::clone(&clock), Arc::clone(&metrics));
+        let snapshot = timed.call("snapshot", store.snapshot()).await?;
         let files = state::policy_files(settings.policies.dir.as_deref()).map_err(ExchangeError::Policies)?;
         let policies =
             state::compile(&files, &snapshot.policies, &settings.policies, &PolicySet::none()).map_err(ExchangeError::Policies)?;
         let mut warned = Vec::new();
-        let keys = follower::known_keys(&patience, &*store).await;
+        let keys = follower::known_keys(&timed, &*store).await;
         follower::log_warnings(policies.warnings(&Vocabulary::of(&snapshot).with_keys(keys)), &mut warned);
         let ring = KeyRing::open(&settings.token.keys, settings.token.algorithm, settings.token.ttl, began.wall)?;
         let evaluator = Evaluator::start(Evaluator::AT_ONCE)?;
@@ -151,8 +151,8 @@ impl Exchange {
             minter: Minter::new(&settings.token),
             cache: CredentialCache::new(settings.cache.max_entries, settings.cache.time_quantum),
             state: ArcSwap::from_pointee(State::new(snapshot, policies, ring)),
-            flights: Flights::new(MOST_FLIGHTS, MOST_WAITING),
-            records: Flights::new(MOST_FLIGHTS, MOST_FLIGHTS),
+            flights: SingleFlight::new(MOST_FLIGHTS, MOST_WAITING),
+            records: SingleFlight::new(MOST_FLIGHTS, MOST_FLIGHTS),
             uses: Uses::default(),
             samples: Samples::new(Arc::clone(&metrics)),
             feed: tokio::sync::Mutex::new(Feed { seen: revision, files, warned, compilation: 0, compiling: false }),
@@ -162,7 +162,7 @@ impl Exchange {
             failure: AtomicU64::new(NEVER),
             settings: settings.clone(),
             store,
-            patience,
+            timed,
             clock,
             metrics,
         });

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cache::{Answer, Entry, Fill};
-use super::credential::{Credential, Says, SignedToken, earlier, when};
+use super::credential::{Credential, SignedToken, TokenContents, earlier, when};
 use super::decide::{Decided, Procedure, Question, Undecided};
-use super::flight::Boarding;
 use super::generation::Stamp;
-use super::patience::PATIENCE;
 use super::samples::Taken;
+use super::single_flight::Join;
 use super::state::State;
+use super::timed::STORE_TIMEOUT;
 use super::{Exchange, Origin, uses};
 use crate::clock::Moment;
 use crate::model::{Decision, KeyDigest, Refusal, Revision, WhyInvalid, WhyUnavailable};
@@ -30,21 +30,21 @@ const STORE: Refusal = Refusal::Unavailable(WhyUnavailable::Store);
 /// Which requests share one resolution. The stamp keeps a request that comes after a change from joining work begun before it. The
 /// facet is what an answer to anybody may depend on; whether the answer fits is checked once more by each who waited.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Course {
+pub(super) struct FlightKey {
     digest: KeyDigest,
     stamp: Stamp,
     facet: Facet,
 }
 
 /// Which resolutions share one reading of the key.
-pub(super) type RecordCourse = (KeyDigest, Stamp);
+pub(super) type RecordKey = (KeyDigest, Stamp);
 
 /// What the store says of a digest.
 pub(super) type LookedUp = Result<Option<Arc<Entry>>, Refusal>;
 
 /// How a resolution ends.
 #[derive(Clone)]
-pub(super) enum Landing {
+pub(super) enum Resolution {
     /// With a decision, for the requests that it fits, and what is remembered of their key.
     Decided(Answer, Arc<Entry>),
     /// With a refusal that does not depend on where the request came from.
@@ -53,14 +53,14 @@ pub(super) enum Landing {
 
 /// What an attempt comes to.
 struct Attempt {
-    landing: Landing,
+    resolution: Resolution,
     fill: Fill,
     /// What a policy wants kept of it.
     sample: Option<Taken>,
 }
 
 /// What an attempt rests on: read in this order, and all of one epoch.
-struct Standing {
+struct Basis {
     /// Every change up to this one is seen under the stamp.
     revision: Revision,
     stamp: Stamp,
@@ -73,29 +73,30 @@ impl Exchange {
         for _ in 0..ROUNDS {
             let stamp = self.cache.stamp(digest);
             let facet = origin.facet(&self.state.load().reads(), self.settings.cache.time_quantum);
-            let (first, seat) = match self.flights.board(Course { digest: *digest, stamp, facet }) {
-                Boarding::First(pilot, seat) => {
+            let (leads, waiter) = match self.flights.join(FlightKey { digest: *digest, stamp, facet }) {
+                Join::Lead(leader) => {
+                    let waiter = leader.waiter();
                     let (me, digest, origin) = (self.me(), *digest, *origin);
                     // On its own, so that neither the caller's runtime nor the caller's going away matters to the others.
                     self.control.spawn(async move {
-                        let landing = me.resolve(&digest, &origin).await;
-                        pilot.land(landing);
+                        let resolution = me.resolve(&digest, &origin).await;
+                        leader.answer(resolution);
                     });
-                    (true, seat)
+                    (true, waiter)
                 }
-                Boarding::Joined(seat) => (false, seat),
-                Boarding::Full => return Err(Refusal::Overloaded),
+                Join::Follow(waiter) => (false, waiter),
+                Join::Full => return Err(Refusal::Overloaded),
             };
-            match seat.answer().await {
-                Some(Landing::Decided(answer, entry)) => {
+            match waiter.answer().await {
+                Some(Resolution::Decided(answer, entry)) => {
                     let facet = origin.facet(&entry.reads, self.settings.cache.time_quantum);
-                    if first || answer.fits(&facet, origin.at) {
-                        return answer.told(entry.key.id);
+                    if leads || answer.fits(&facet, origin.at) {
+                        return answer.to_result(entry.key.id);
                     }
                 }
-                Some(Landing::Refused(refusal)) => return Err(refusal),
+                Some(Resolution::Refused(refusal)) => return Err(refusal),
                 None => {
-                    if first {
+                    if leads {
                         tracing::error!("a resolution ended without an answer: it panicked, or the control runtime is gone");
                     }
                     return Err(CONTENTION);
@@ -110,17 +111,17 @@ impl Exchange {
     }
 
     /// Steps 1 to 7, and 8: if something has changed meanwhile, once more.
-    async fn resolve(&self, digest: &KeyDigest, origin: &Origin) -> Landing {
+    async fn resolve(&self, digest: &KeyDigest, origin: &Origin) -> Resolution {
         if self.is_stale(origin.at) && !self.make_contact(origin.at).await {
-            return Landing::Refused(STORE);
+            return Resolution::Refused(STORE);
         }
         // What an attempt has decided was right when it read the key, and that was after the request had come. So the last one may be
         // served though it was not kept.
-        let (mut landing, mut sample, mut moved) = (Landing::Refused(CONTENTION), None, 0);
+        let (mut resolution, mut sample, mut moved) = (Resolution::Refused(CONTENTION), None, 0);
         for _ in 0..PAIRINGS {
             match self.attempt(digest, origin).await {
-                Ok(Some(Attempt { landing: decided, fill, sample: taken })) => {
-                    (landing, sample) = (decided, taken);
+                Ok(Some(Attempt { resolution: decided, fill, sample: taken })) => {
+                    (resolution, sample) = (decided, taken);
                     match fill {
                         Fill::Kept => break,
                         Fill::Moved => moved += 1,
@@ -130,30 +131,30 @@ impl Exchange {
                     }
                 }
                 Ok(None) => {}
-                Err(refusal) => return Landing::Refused(refusal),
+                Err(refusal) => return Resolution::Refused(refusal),
             }
         }
-        if let Landing::Decided(Answer { outcome: Ok(_), .. }, _) = &landing {
+        if let Resolution::Decided(Answer { outcome: Ok(_), .. }, _) = &resolution {
             self.uses.note(digest, uses::minute_of(origin.at.wall));
         }
         if let Some(taken) = sample {
             self.samples.offer(taken, origin.at.monotonic);
         }
-        landing
+        resolution
     }
 
     /// `None`: what was read does not belong together.
     async fn attempt(&self, digest: &KeyDigest, origin: &Origin) -> Result<Option<Attempt>, Refusal> {
         // 1  What is current, before anything is looked up.
-        let standing = self.standing(digest).await?;
+        let basis = self.basis(digest).await?;
 
         // 2  The key, from its entry or the store, and the state that it belongs with.
-        let Some(entry) = self.entry(digest, &standing).await? else {
-            let fill = self.cache.fill_absence(digest, standing.stamp, origin.at.plus(self.settings.cache.negative_ttl));
-            return Ok(Some(Attempt { landing: Landing::Refused(Refusal::InvalidKey(WhyInvalid::Unknown)), fill, sample: None }));
+        let Some(entry) = self.entry(digest, &basis).await? else {
+            let fill = self.cache.fill_absence(digest, basis.stamp, origin.at.plus(self.settings.cache.negative_ttl));
+            return Ok(Some(Attempt { resolution: Resolution::Refused(Refusal::InvalidKey(WhyInvalid::Unknown)), fill, sample: None }));
         };
-        let Some((standing, entry)) = self.paired(digest, standing, entry).await? else { return Ok(None) };
-        let Standing { state, .. } = &standing;
+        let Some((basis, entry)) = self.paired(digest, basis, entry).await? else { return Ok(None) };
+        let Basis { state, .. } = &basis;
 
         // 3  Whether it works at all.
         if let Some(why) = entry.why_invalid(origin.at.wall) {
@@ -171,28 +172,28 @@ impl Exchange {
         })?;
 
         // 6  The token.
-        let answer = self.answer(&standing, &entry, &decision, origin)?;
+        let answer = self.answer(&basis, &entry, &decision, origin)?;
 
         // 7  Kept only if nothing has changed meanwhile.
         let fill = self.cache.fill(digest, &entry, &answer, origin.at);
         let input = decision.sample.then(|| self.procedure.input(&question));
         let sample = input.map(|input| Taken { at: origin.at.wall, input, decision, verdicts });
-        Ok(Some(Attempt { landing: Landing::Decided(answer, Arc::clone(&entry)), fill, sample }))
+        Ok(Some(Attempt { resolution: Resolution::Decided(answer, Arc::clone(&entry)), fill, sample }))
     }
 
     /// Reads what an attempt rests on.
-    async fn standing(&self, digest: &KeyDigest) -> Result<Standing, Refusal> {
+    async fn basis(&self, digest: &KeyDigest) -> Result<Basis, Refusal> {
         let mut in_force = self.in_force.subscribe();
         loop {
             let revision = in_force.borrow_and_update().revision;
             let stamp = self.cache.stamp(digest);
             let state = self.state.load_full();
             if state.epoch == stamp.epoch() {
-                return Ok(Standing { revision, stamp, state });
+                return Ok(Basis { revision, stamp, state });
             }
             // Published, and not announced yet: with this state, keys that were read before may make a pair that never was.
             let announced = in_force.wait_for(|in_force| in_force.epoch >= state.epoch);
-            match tokio::time::timeout(PATIENCE, announced).await {
+            match tokio::time::timeout(STORE_TIMEOUT, announced).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(_)) | Err(_) => return Err(CONTENTION),
             }
@@ -203,13 +204,13 @@ impl Exchange {
     ///
     /// The key is read from the store, which is ahead of the state while another process's changes are on their way: the key may stand in
     /// a group that the state still gives a role which was taken away before. So the state is brought up to the key's revision first.
-    async fn paired(&self, digest: &KeyDigest, standing: Standing, entry: Arc<Entry>) -> Result<Option<(Standing, Arc<Entry>)>, Refusal> {
+    async fn paired(&self, digest: &KeyDigest, basis: Basis, entry: Arc<Entry>) -> Result<Option<(Basis, Arc<Entry>)>, Refusal> {
         self.catch_up_with(entry.as_of).await?;
-        let now = self.standing(digest).await?;
-        let revision = standing.revision.max(entry.as_of);
-        if now.stamp.epoch() == standing.stamp.epoch() {
+        let now = self.basis(digest).await?;
+        let revision = basis.revision.max(entry.as_of);
+        if now.stamp.epoch() == basis.stamp.epoch() {
             // The state was read before the key, and no change up to the key's revision has touched it.
-            return Ok(Some((Standing { revision, ..standing }, entry)));
+            return Ok(Some((Basis { revision, ..basis }, entry)));
         }
         if now.state.snapshot.revision > entry.as_of {
             // The key may have changed before the state became what it is.
@@ -218,42 +219,42 @@ impl Exchange {
         // Nothing has touched this state up to the key's revision. What comes of it is not kept: the old stamp is not current any more.
         let reads = Procedure::reads(&now.state.snapshot, &now.state.policies, &entry.key);
         let entry = Arc::new(entry.read_for(reads));
-        Ok(Some((Standing { revision, stamp: standing.stamp, state: now.state }, entry)))
+        Ok(Some((Basis { revision, stamp: basis.stamp, state: now.state }, entry)))
     }
 
     /// The key's entry under this stamp; one reading of the store serves all who want it now.
-    async fn entry(&self, digest: &KeyDigest, standing: &Standing) -> LookedUp {
-        if let Some(entry) = self.cache.entry(digest, standing.stamp) {
+    async fn entry(&self, digest: &KeyDigest, basis: &Basis) -> LookedUp {
+        if let Some(entry) = self.cache.entry(digest, basis.stamp) {
             return Ok(Some(entry));
         }
-        match self.records.board((*digest, standing.stamp)) {
-            Boarding::First(pilot, _seat) => {
-                let looked_up = self.look_up_in_store(digest, standing).await;
-                pilot.land(looked_up.clone());
+        match self.records.join((*digest, basis.stamp)) {
+            Join::Lead(leader) => {
+                let looked_up = self.look_up_in_store(digest, basis).await;
+                leader.answer(looked_up.clone());
                 looked_up
             }
-            Boarding::Joined(seat) => seat.answer().await.unwrap_or(Err(CONTENTION)),
-            Boarding::Full => Err(Refusal::Overloaded),
+            Join::Follow(waiter) => waiter.answer().await.unwrap_or(Err(CONTENTION)),
+            Join::Full => Err(Refusal::Overloaded),
         }
     }
 
-    async fn look_up_in_store(&self, digest: &KeyDigest, standing: &Standing) -> LookedUp {
-        let found = self.patience.wait("find_key", self.store.find_key(digest)).await.map_err(|error| {
+    async fn look_up_in_store(&self, digest: &KeyDigest, basis: &Basis) -> LookedUp {
+        let found = self.timed.call("find_key", self.store.find_key(digest)).await.map_err(|error| {
             // The follower says aloud that the store is gone; here it would be said once for each request.
             tracing::debug!(%error, "a key could not be looked up");
             STORE
         })?;
         Ok(found.map(|mut found| {
-            standing.state.snapshot.lend_names(&mut found.key);
-            let reads = Procedure::reads(&standing.state.snapshot, &standing.state.policies, &found.key);
-            let entry = Arc::new(Entry::new(standing.stamp, digest, found, reads));
+            basis.state.snapshot.lend_names(&mut found.key);
+            let reads = Procedure::reads(&basis.state.snapshot, &basis.state.policies, &found.key);
+            let entry = Arc::new(Entry::new(basis.stamp, digest, found, reads));
             self.cache.fill_entry(digest, &entry);
             entry
         }))
     }
 
     /// What the decision comes to, and for which requests and how long it may be given again.
-    fn answer(&self, standing: &Standing, entry: &Entry, decision: &Decision, origin: &Origin) -> Result<Answer, Refusal> {
+    fn answer(&self, basis: &Basis, entry: &Entry, decision: &Decision, origin: &Origin) -> Result<Answer, Refusal> {
         let quantum = self.settings.cache.time_quantum;
         let facet = origin.facet(&entry.reads, quantum);
         let forever = Moment { wall: jiff::Timestamp::MAX, monotonic: Duration::MAX };
@@ -261,7 +262,7 @@ impl Exchange {
         let begins = facet.quantum().unwrap_or(jiff::Timestamp::MIN);
         match &decision.outcome {
             Ok(()) => {
-                let token = self.token(standing, entry, decision, origin.at)?;
+                let token = self.token(basis, entry, decision, origin.at)?;
                 let from = begins.max(token.issued_at());
                 Ok(Answer { facet, from, until: earlier(quantum_ends, token.until()), outcome: Ok(token) })
             }
@@ -273,10 +274,10 @@ impl Exchange {
     }
 
     /// A token that says what was decided: one that this entry has already, if it is young, or a new one.
-    fn token(&self, standing: &Standing, entry: &Entry, decision: &Decision, now: Moment) -> Result<Arc<SignedToken>, Refusal> {
-        let Standing { revision, state, .. } = standing;
-        let says = Says::of(decision, &state.snapshot);
-        if let Some(young) = entry.young_token(&says, state.ring.current_kid(), now) {
+    fn token(&self, basis: &Basis, entry: &Entry, decision: &Decision, now: Moment) -> Result<Arc<SignedToken>, Refusal> {
+        let Basis { revision, state, .. } = basis;
+        let contents = TokenContents::of(decision, &state.snapshot);
+        if let Some(young) = entry.young_token(&contents, state.ring.current_kid(), now) {
             return Ok(young);
         }
         let subject = Subject {
@@ -293,6 +294,6 @@ impl Exchange {
             Refusal::Unavailable(WhyUnavailable::Signing)
         })?;
         self.metrics.token_issued(state.ring.algorithm());
-        Ok(Arc::new(SignedToken::new(minted, says, self.settings.token.ttl, now)))
+        Ok(Arc::new(SignedToken::new(minted, contents, self.settings.token.ttl, now)))
     }
 }

@@ -126,7 +126,7 @@ impl Exchange {
             self.metrics.policy_sample(SampleResult::TooLarge, too_large);
         }
         // With none of them too, for those that have grown old.
-        match self.patience.wait("keep_samples", self.store.keep_samples(&samples)).await {
+        match self.timed.call("keep_samples", self.store.keep_samples(&samples)).await {
             Ok(()) => self.metrics.policy_sample(SampleResult::Kept, samples.len()),
             Err(error) => {
                 // The follower says aloud that the store is gone.

@@ -8,22 +8,22 @@ use crate::store::StoreError;
 use crate::telemetry::Metrics;
 
 /// How long the store may take for one answer.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What every call of the store goes through.
-pub(super) struct Patience {
+pub(super) struct TimedCalls {
     most: Duration,
     clock: SharedClock,
     metrics: Arc<Metrics>,
 }
 
-impl Patience {
+impl TimedCalls {
     pub(super) fn new(most: Duration, clock: SharedClock, metrics: Arc<Metrics>) -> Self {
         Self { most, clock, metrics }
     }
 
     /// The answer of the store's method `operation`, if it comes in time.
-    pub(super) async fn wait<T>(
+    pub(super) async fn call<T>(
         &self,
         operation: &'static str,
         call: impl Future<Output = Result<T, StoreError>>,
@@ -44,8 +44,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_store_that_never_answers_is_unavailable() {
-        let patience = Patience::new(Duration::from_millis(1), Arc::new(SystemClock::start()), Arc::new(Metrics::new()));
-        let answer = patience.wait("snapshot", std::future::pending::<Result<(), StoreError>>()).await;
+        let timed = TimedCalls::new(Duration::from_millis(1), Arc::new(SystemClock::start()), Arc::new(Metrics::new()));
+        let answer = timed.call("snapshot", std::future::pending::<Result<(), StoreError>>()).await;
         assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
     }
 }
