@@ -304,8 +304,8 @@ fn mint(bencher: Bencher, algorithm: TokenAlgorithm) {
     let mut settings = Settings::default().token;
     settings.algorithm = algorithm;
     let now = world.clock.now().wall;
-    let folder = world.directory.path().join(format!("{algorithm:?}"));
-    let ring = KeyRing::open(&folder, algorithm, settings.ttl, now).expect("a signing key can be made");
+    settings.keys = world.directory.path().join(format!("{algorithm:?}"));
+    let ring = KeyRing::open(&settings, now).expect("a signing key can be made");
     let (key, snapshot) = (world.key(), world.exchange.snapshot());
     let decision = Decision::make(&snapshot, &key, &[], AdmitWithoutRoles::No);
     let (effective, bound) = (decision.grants.effective(&snapshot), decision.grants.bound());

@@ -242,7 +242,7 @@ fn signing_keys(survey: &Survey) -> Result<(), TokenError> {
     if !is_sound(survey, "token.") {
         return Ok(());
     }
-    KeyRing::check(&token.keys, token.algorithm, token.ttl, SystemClock::start().now().wall)
+    KeyRing::check(token, SystemClock::start().now().wall)
 }
 
 /// Whether what the keys with this prefix say can be relied on.

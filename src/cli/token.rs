@@ -19,8 +19,8 @@ use super::args::input_file;
 use super::failure::Failure;
 use super::output::Output;
 use crate::clock::{Clock, SystemClock};
-use crate::config::TokenAlgorithm;
-use crate::token::{Decoded, KeyDirectory, KeyStanding, ListedKey, TokenError, Withdraw, decode, verify};
+use crate::config::{TokenAlgorithm, TokenType};
+use crate::token::{Activate, Decoded, KeyDirectory, KeyStanding, ListedKey, TokenError, Withdraw, decode, verify_as};
 
 /// Nobody publishes a longer key set, in bytes.
 const LONGEST: usize = 1024 * 1024;
@@ -50,6 +50,9 @@ pub(crate) enum TokenCommand {
         /// What `aud` must be, or hold
         #[arg(long)]
         audience: String,
+        /// What `typ` must be: `at+jwt` or `JWT`, as `token.typ` says
+        #[arg(long, value_name = "TYPE", default_value = "at+jwt", value_parser = token_type)]
+        typ: TokenType,
     },
     /// The keys that sign: publish the next one, activate it, retire the old one
     Keys {
@@ -98,6 +101,9 @@ pub(crate) enum KeysVerb {
         /// How long tokens last; else as the configuration says, else 1m
         #[arg(long, value_name = "SPAN", value_parser = super::args::value::span)]
         ttl: Option<Duration>,
+        /// Even if verifiers may not know it yet: they refuse what it signs until they read the JWKS anew
+        #[arg(long)]
+        now: bool,
     },
     /// Delete a key that no living token is signed by
     Retire {
@@ -115,6 +121,11 @@ fn algorithm(text: &str) -> Result<TokenAlgorithm, String> {
     named.ok_or_else(|| "it is none of ES256, EdDSA, RS256".to_owned())
 }
 
+fn token_type(text: &str) -> Result<TokenType, String> {
+    let named = TokenType::ALL.into_iter().find(|typ| typ.as_str().eq_ignore_ascii_case(text));
+    named.ok_or_else(|| "it is neither at+jwt nor JWT".to_owned())
+}
+
 impl TokenCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         let now = SystemClock::start().now().wall;
@@ -125,9 +136,9 @@ impl TokenCommand {
                 out.note("nothing of this has been verified");
                 Ok(())
             }
-            Self::Verify { token, jwks, issuer, audience } => {
+            Self::Verify { token, jwks, issuer, audience, typ } => {
                 let jwks = read_jwks(&jwks).await?;
-                let verified = verify(&token.read(out)?, &jwks, &issuer, &audience, now).map_err(Failure::refused)?;
+                let verified = verify_as(typ, &token.read(out)?, &jwks, &issuer, &audience, now).map_err(Failure::refused)?;
                 show(out, &verified)?;
                 out.note("the token is valid");
                 Ok(())
@@ -143,7 +154,7 @@ impl KeysVerb {
         match self {
             Self::List => {
                 let keys = listed()?;
-                out.list("signing keys", &["KID", "ALGORITHM", "STATE", "UNTIL", "FILE"], keys.iter().map(row), &keys)
+                out.list("signing keys", &["KID", "ALGORITHM", "STATE", "TIME", "FILE"], keys.iter().map(row), &keys)
             }
             Self::Publish { algorithm } => {
                 let algorithm = match algorithm.or(keys.algorithm) {
@@ -152,15 +163,19 @@ impl KeysVerb {
                 };
                 let kid = keys.directory.publish(algorithm, now).map_err(refused)?;
                 out.line(&kid, &json!({"kid": kid, "algorithm": algorithm.as_str()}))?;
-                out.note(if listed()?.len() == 1 {
-                    "this is the first key; it signs from now on"
-                } else {
-                    "published; give verifiers a few minutes to read the JWKS anew before you activate it"
-                });
+                let standing = listed()?.into_iter().find(|key| key.kid == kid).map(|key| key.standing);
+                match standing {
+                    Some(KeyStanding::Next { may_sign_from, .. }) => {
+                        out.note(format_args!("published; verifiers know it by {may_sign_from:.0}, when it may be activated"));
+                    }
+                    Some(KeyStanding::Current) => out.note("this is the first key; it signs from now on"),
+                    Some(KeyStanding::Retiring { .. } | KeyStanding::Retired { .. }) | None => {}
+                }
                 Ok(())
             }
-            Self::Activate { kid, ttl } => {
-                keys.directory.activate(&kid, ttl.or(keys.ttl).unwrap_or(USUAL_TTL), now).map_err(refused)?;
+            Self::Activate { kid, ttl, now: at_once } => {
+                let how = if at_once { Activate::AtOnce } else { Activate::WhenKnown };
+                keys.directory.activate(&kid, how, ttl.or(keys.ttl).unwrap_or(USUAL_TTL), now).map_err(refused)?;
                 out.line(&kid, &json!({"kid": kid, "state": "current"}))
             }
             Self::Retire { kid, now: at_once } => {
@@ -179,9 +194,9 @@ fn refused(error: TokenError) -> Failure {
 fn row(key: &ListedKey) -> Vec<String> {
     let (state, until) = match key.standing {
         KeyStanding::Current => ("current", String::new()),
-        KeyStanding::Next => ("next", String::new()),
-        KeyStanding::Retiring { until } => ("retiring", until.to_string()),
-        KeyStanding::Retired { since } => ("retired", since.to_string()),
+        KeyStanding::Next { may_sign_from, .. } => ("next", format!("may sign from {may_sign_from:.0}")),
+        KeyStanding::Retiring { until } => ("retiring", format!("until {until:.0}")),
+        KeyStanding::Retired { since } => ("retired", format!("since {since:.0}")),
     };
     vec![key.kid.clone(), key.algorithm.to_owned(), state.to_owned(), until, key.file.display().to_string()]
 }
@@ -208,8 +223,11 @@ impl KeyPlace {
         };
         let token = settings.map(|settings| settings.token);
         let (algorithm, ttl) = (token.as_ref().map(|token| token.algorithm), token.as_ref().map(|token| token.ttl));
-        let path = self.keys.or(token.map(|token| token.keys)).unwrap_or_default();
-        Ok(Keys { directory: KeyDirectory::at(path), algorithm, ttl })
+        let directory = match (&self.keys, &token) {
+            (None, Some(token)) => KeyDirectory::of(token),
+            (path, _) => KeyDirectory::at(path.clone().unwrap_or_default()),
+        };
+        Ok(Keys { directory, algorithm, ttl })
     }
 }
 

@@ -42,7 +42,7 @@ pub use policies::{PolicyEvaluator, PolicySettings};
 pub use proxy::{ClientIp, ProxySettings};
 pub use quantity::{QuantityError, parse_duration, parse_size, show_duration, show_size};
 pub use store::{StoreSettings, StoreUrl};
-pub use token::{TokenAlgorithm, TokenSettings};
+pub use token::{TokenAlgorithm, TokenSettings, TokenType};
 pub use upstream::UpstreamSettings;
 
 use reader::Reader;

@@ -24,6 +24,12 @@ pub struct TokenSettings {
     pub algorithm: TokenAlgorithm,
     /// The directory of the signing keys.
     pub keys: PathBuf,
+    /// Which of the keys signs; else as the directory says.
+    pub active: Option<String>,
+    /// What the header says that it is.
+    pub typ: TokenType,
+    /// How far `nbf` and `iat` lie before the time at which it is signed.
+    pub backdate: Duration,
     /// The header that the upstream finds the token in, behind `Bearer`.
     pub header: HeaderName,
     /// Bytes. A token that would be longer names fewer roles.
@@ -41,6 +47,28 @@ pub enum TokenAlgorithm {
     EdDsa,
     /// RSA (PKCS #1 v1.5) with SHA-256.
     Rs256,
+}
+
+/// What a token says that it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenType {
+    /// An access token by RFC 9068.
+    AccessToken,
+    /// Any JWT, for verifiers that know no other.
+    Jwt,
+}
+
+impl TokenType {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::AccessToken, Self::Jwt];
+
+    /// As `typ` spells it (RFC 9068, section 2.1; RFC 7519, section 5.1).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessToken => "at+jwt",
+            Self::Jwt => "JWT",
+        }
+    }
 }
 
 impl TokenAlgorithm {
@@ -65,6 +93,9 @@ impl Default for TokenSettings {
             ttl: secs(60),
             algorithm: TokenAlgorithm::Es256,
             keys: PathBuf::from("keys/"),
+            active: None,
+            typ: TokenType::AccessToken,
+            backdate: secs(5),
             header: AUTHORIZATION,
             max_bytes: 6144,
             include_actions: false,
@@ -75,6 +106,7 @@ impl Default for TokenSettings {
 impl TokenSettings {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         let default = Self::default();
+        let types = TokenType::ALL.map(|typ| (typ.as_str(), typ));
         let algorithms = TokenAlgorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm));
         Self {
             issuer: section.read("issuer", default.issuer, text(|text| said("issuer", text))),
@@ -82,11 +114,23 @@ impl TokenSettings {
             ttl: section.read("ttl", default.ttl, duration(secs(5)..=hours(24))),
             algorithm: section.read("algorithm", default.algorithm, one_of(&algorithms)),
             keys: section.path("keys", default.keys),
+            active: section.read("active", None, text(|text| thumbprint(text).map(Some))),
+            typ: section.read("typ", default.typ, one_of(&types)),
+            backdate: section.read("backdate", default.backdate, duration(secs(0)..=secs(300))),
             header: section.read("header", default.header, text(credential_header)),
             max_bytes: section.read("max_bytes", default.max_bytes, size(512..=64 << 10)),
             include_actions: section.read("include_actions", default.include_actions, truth),
         }
     }
+}
+
+/// The name of a signing key: a SHA-256 in base64url (RFC 7638).
+fn thumbprint(text: &str) -> Result<String, Wrong> {
+    let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if text.len() == 43 && text.bytes().all(is_base64url) {
+        return Ok(text.to_owned());
+    }
+    Err(Wrong::new("it is not the name of a signing key, 43 characters of base64url").suggest("`claviger token keys list` shows them"))
 }
 
 /// A claim that says something, in one word.

@@ -22,7 +22,8 @@ pub(crate) fn status(outcome: &Outcome) -> StatusCode {
         Outcome::Forwarded => StatusCode::OK,
         Outcome::BadRequest(_) => StatusCode::BAD_REQUEST,
         Outcome::MissingKey | Outcome::Refused(Refusal::InvalidKey(_)) => StatusCode::UNAUTHORIZED,
-        Outcome::Refused(Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles) | Outcome::MissingAction(..) => StatusCode::FORBIDDEN,
+        Outcome::Refused(Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles | Refusal::TokenTooLarge(_))
+        | Outcome::MissingAction(..) => StatusCode::FORBIDDEN,
         Outcome::Refused(Refusal::Unavailable(_) | Refusal::Overloaded) | Outcome::Draining => StatusCode::SERVICE_UNAVAILABLE,
         Outcome::NoRoute => StatusCode::NOT_FOUND,
         Outcome::TooLarge(TooLarge::Body) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -45,6 +46,7 @@ fn detail(outcome: &Outcome) -> String {
         Outcome::Refused(Refusal::Denied(_)) => "a login policy denies access".into(),
         Outcome::Refused(Refusal::NotAllowed) => "no login policy allows access".into(),
         Outcome::Refused(Refusal::NoRoles) => "the API key holds no role".into(),
+        Outcome::Refused(Refusal::TokenTooLarge(_)) => "what the API key holds does not fit into a token".into(),
         Outcome::Refused(Refusal::Unavailable(_)) => "access cannot be decided at the moment".into(),
         Outcome::Refused(Refusal::Overloaded) => "too many requests are waiting".into(),
         Outcome::MissingAction(action, space) => format!("the API key may not {action} in space {space}"),
@@ -66,7 +68,14 @@ fn challenge(outcome: &Outcome) -> Option<HeaderValue> {
         Outcome::Refused(Refusal::InvalidKey(_)) => Some(HeaderValue::from_static("Bearer realm=\"claviger\", error=\"invalid_token\"")),
         Outcome::Forwarded
         | Outcome::BadRequest(_)
-        | Outcome::Refused(Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles | Refusal::Unavailable(_) | Refusal::Overloaded)
+        | Outcome::Refused(
+            Refusal::Denied(_)
+            | Refusal::NotAllowed
+            | Refusal::NoRoles
+            | Refusal::TokenTooLarge(_)
+            | Refusal::Unavailable(_)
+            | Refusal::Overloaded,
+        )
         | Outcome::MissingAction(..)
         | Outcome::NoRoute
         | Outcome::TooLarge(_)

@@ -6,9 +6,10 @@ use super::decide::{Decided, Procedure, Question};
 use super::state::{self, Policies};
 use super::{ExchangeError, Origin};
 use crate::config::Settings;
-use crate::model::{Decision, KeyRecord, KeyState, PolicyName, Refusal, Snapshot, Strategy, WhyInvalid};
+use crate::model::{Decision, KeyRecord, KeyState, PolicyName, Refusal, Snapshot, Strategy, TokenSize, WhyInvalid};
 use crate::policy::{Evaluator, PolicyFault, PolicySet, PolicySource, SharedInput, Trace, Tracer};
 use crate::store::Store;
+use crate::token::{Envelope, Minter, Subject, TokenError};
 
 /// Everything for `explain`: what was decided and from what.
 #[derive(Clone, Debug)]
@@ -31,6 +32,7 @@ pub struct Explainer {
     sources: Vec<PolicySource>,
     policies: Policies,
     procedure: Procedure,
+    minter: Minter,
 }
 
 /// A change to think through before it is made.
@@ -60,6 +62,7 @@ impl Explainer {
             shared: Arc::new(SharedInput::of(&snapshot)),
             procedure: Procedure::new(&settings, evaluator.clone(), None),
             policies: Ok(Arc::new(policies)),
+            minter: Minter::new(&settings.token),
             settings,
             evaluator,
             snapshot,
@@ -87,7 +90,8 @@ impl Explainer {
 
     /// What would be decided for this key and origin.
     pub async fn explain(&self, key: &KeyRecord, origin: &Origin) -> Explanation {
-        explain(&self.procedure, &self.snapshot, &self.shared, &self.policies, key, origin).await
+        let size = Size { minter: &self.minter, envelope: Envelope::expected(&self.settings.token) };
+        explain(&self.procedure, &self.snapshot, &self.shared, &self.policies, size, key, origin).await
     }
 
     /// Which rules of each policy give what to this key and origin, by the policies' names; nothing if policies are not asked about it.
@@ -126,11 +130,19 @@ impl Explainer {
     }
 }
 
+/// How large tokens are and may be.
+#[derive(Clone, Copy)]
+pub(super) struct Size<'a> {
+    pub(super) minter: &'a Minter,
+    pub(super) envelope: Envelope,
+}
+
 pub(super) async fn explain(
     procedure: &Procedure,
     snapshot: &Snapshot,
     shared: &Arc<SharedInput>,
     policies: &Policies,
+    size: Size<'_>,
     key: &KeyRecord,
     origin: &Origin,
 ) -> Explanation {
@@ -146,10 +158,31 @@ pub(super) async fn explain(
     }
     let question = Question { snapshot, shared, policies, key: &Arc::new(key.clone()), origin: &origin.canonical() };
     match procedure.decide(&question).await {
-        Ok(Decided { decision, .. }) => {
+        Ok(Decided { mut decision, .. }) => {
+            if let (Ok(()), Some(size)) = (&decision.outcome, too_large(size, snapshot, key, &decision, origin)) {
+                decision.outcome = Err(Refusal::TokenTooLarge(size));
+            }
             let outcome = decision.outcome.clone();
             explanation(Some(decision), outcome)
         }
         Err(undecided) => explanation(None, Err(undecided.refusal)),
+    }
+}
+
+/// By how much what was decided does not fit into a token.
+fn too_large(size: Size<'_>, snapshot: &Snapshot, key: &KeyRecord, decision: &Decision, origin: &Origin) -> Option<TokenSize> {
+    let (effective, bound) = (decision.grants.effective(snapshot), decision.grants.bound());
+    let subject = Subject {
+        key: key.id,
+        name: &key.name,
+        groups: &decision.groups,
+        effective: &effective,
+        bound: &bound,
+        revision: snapshot.revision,
+        not_after: None,
+    };
+    match size.minter.size(size.envelope, &subject, origin.at.wall) {
+        Err(TokenError::TooLarge(size)) => Some(size),
+        Ok(_) | Err(TokenError::Keys(_) | TokenError::Signing(_)) => None,
     }
 }

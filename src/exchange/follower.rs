@@ -309,7 +309,10 @@ impl Exchange {
         // One after the other: of two, the later one has read the newer files.
         let _reloading = self.reloading.lock().await;
         let dir: Option<PathBuf> = self.settings.policies.dir.clone();
-        let files = off_runtime(move || state::policy_files(dir.as_deref())).await?.map_err(ExchangeError::Policies)?;
+        let files = self.files.read("the login policies", move || state::policy_files(dir.as_deref())).await?;
+        let files = files.map_err(ExchangeError::Policies)?;
+        // Not under the lock, either: a file system that does not answer must keep no change from being put in force.
+        let ring = Arc::new(self.reopen_ring().await?);
         let mut compiled = None;
         for _ in 0..RELOADS {
             let mut feed = self.feed.lock().await;
@@ -330,7 +333,6 @@ impl Exchange {
                     continue;
                 }
             };
-            let ring = self.open_ring().await?;
             feed.files = files;
             if !same_policies || state.ring_differs(&ring) {
                 feed.compilation += 1;
@@ -345,25 +347,27 @@ impl Exchange {
 
     /// A retired key leaves the published set when its last token has expired: nobody tells, so somebody must look.
     async fn retire_signing_keys(&self) {
-        let _feed = self.feed.lock().await;
-        let state = self.state.load_full();
         let now = self.clock.now().wall;
-        if state.ring.stale_at().is_none_or(|end| now < end) {
+        if self.state.load().ring.stale_at().is_none_or(|end| now < end) {
             return;
         }
-        match self.open_ring().await {
-            Ok(ring) if state.ring_differs(&ring) => {
-                self.metrics.signing_keys(ring.states());
-                self.put_in_force(|next| next.with_ring(ring));
+        let _reloading = self.reloading.lock().await;
+        match self.reopen_ring().await {
+            Ok(ring) => {
+                let _feed = self.feed.lock().await;
+                if self.state.load().ring_differs(&ring) {
+                    self.metrics.signing_keys(ring.states());
+                    self.put_in_force(|next| next.with_ring(Arc::new(ring)));
+                }
             }
-            Ok(_) => {}
             Err(error) => tracing::warn!(%error, "the signing keys could not be read; those that are loaded stay in force"),
         }
     }
 
-    async fn open_ring(&self) -> Result<KeyRing, ExchangeError> {
+    /// The signing keys as they are now. Only a start makes one: see [`KeyRing::reopen`].
+    async fn reopen_ring(&self) -> Result<KeyRing, ExchangeError> {
         let (token, now) = (self.settings.token.clone(), self.clock.now().wall);
-        Ok(off_runtime(move || KeyRing::open(&token.keys, token.algorithm, token.ttl, now)).await??)
+        Ok(self.files.read("the signing keys", move || KeyRing::reopen(&token, now)).await??)
     }
 
     /// Publish, announce, evict. Only for who holds the feed.

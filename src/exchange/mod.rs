@@ -11,6 +11,7 @@ mod credential;
 mod decide;
 mod difference;
 mod explain;
+mod files;
 mod follower;
 mod generation;
 mod resolve;
@@ -32,6 +33,7 @@ use tokio::sync::watch;
 
 use self::cache::{CredentialCache, Found};
 use self::decide::Procedure;
+use self::files::FileReader;
 use self::follower::{Feed, InForce};
 use self::resolve::{FlightKey, LookedUp, RecordKey, Resolution};
 use self::samples::Samples;
@@ -114,6 +116,7 @@ pub struct Exchange {
     samples: Samples,
     /// Who holds it, and nobody else, puts changes in force.
     feed: tokio::sync::Mutex<Feed>,
+    files: FileReader,
     reloading: tokio::sync::Mutex<()>,
     in_force: watch::Sender<InForce>,
     /// Nanoseconds of the monotonic clock at which everything that was committed was in force here.
@@ -133,13 +136,17 @@ impl Exchange {
         let began = clock.now();
         let timed = TimedCalls::new(STORE_TIMEOUT, Arc::clone(&clock), Arc::clone(&metrics));
         let snapshot = timed.call("snapshot", store.snapshot()).await?;
-        let files = state::policy_files(settings.policies.dir.as_deref()).map_err(ExchangeError::Policies)?;
+        let files = FileReader::new();
+        let dir = settings.policies.dir.clone();
+        let sources = files.read("the login policies", move || state::policy_files(dir.as_deref())).await?;
+        let sources = sources.map_err(ExchangeError::Policies)?;
         let policies =
-            state::compile(&files, &snapshot.policies, &settings.policies, &PolicySet::none()).map_err(ExchangeError::Policies)?;
+            state::compile(&sources, &snapshot.policies, &settings.policies, &PolicySet::none()).map_err(ExchangeError::Policies)?;
         let mut warned = Vec::new();
         let keys = follower::known_keys(&timed, &*store).await;
         follower::log_warnings(policies.warnings(&Vocabulary::of(&snapshot).with_keys(keys)), &mut warned);
-        let ring = KeyRing::open(&settings.token.keys, settings.token.algorithm, settings.token.ttl, began.wall)?;
+        let token = settings.token.clone();
+        let ring = files.read("the signing keys", move || KeyRing::open(&token, began.wall)).await??;
         let evaluator = Evaluator::start(Evaluator::AT_ONCE)?;
         let disagreements = evaluator.disagreements();
         metrics.signing_keys(ring.states());
@@ -155,7 +162,8 @@ impl Exchange {
             records: SingleFlight::new(MOST_FLIGHTS, MOST_FLIGHTS),
             uses: Uses::default(),
             samples: Samples::new(Arc::clone(&metrics)),
-            feed: tokio::sync::Mutex::new(Feed { seen: revision, files, warned, compilation: 0, compiling: false }),
+            feed: tokio::sync::Mutex::new(Feed { seen: revision, files: sources, warned, compilation: 0, compiling: false }),
+            files,
             reloading: tokio::sync::Mutex::new(()),
             in_force: watch::Sender::new(InForce { revision, epoch: 0 }),
             contact: AtomicU64::new(nanos(began.monotonic)),
@@ -202,7 +210,8 @@ impl Exchange {
     /// What would be decided for this key now, without cache, without token.
     pub async fn explain(&self, key: &KeyRecord, origin: &Origin) -> Explanation {
         let state = self.state.load_full();
-        explain::explain(&self.procedure, &state.snapshot, &state.shared, &state.policies, key, origin).await
+        let size = explain::Size { minter: &self.minter, envelope: state.ring.envelope() };
+        explain::explain(&self.procedure, &state.snapshot, &state.shared, &state.policies, size, key, origin).await
     }
 
     /// What is in force. Its revision is that of the last change that touched more than one key.
@@ -270,9 +279,10 @@ impl Exchange {
     fn count(&self, cache: CacheResult, origin: &Origin, answer: &Result<Credential, Refusal>) {
         let (result, reason) = match answer {
             Ok(_) => (AuthResult::Allow, "ok"),
-            Err(refusal @ (Refusal::InvalidKey(_) | Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles)) => {
-                (AuthResult::Refuse, refusal.reason())
-            }
+            Err(
+                refusal
+                @ (Refusal::InvalidKey(_) | Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles | Refusal::TokenTooLarge(_)),
+            ) => (AuthResult::Refuse, refusal.reason()),
             Err(refusal @ (Refusal::Unavailable(_) | Refusal::Overloaded)) => (AuthResult::Error, refusal.reason()),
         };
         self.metrics.auth_decision(result, reason);

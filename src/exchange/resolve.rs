@@ -15,7 +15,7 @@ use super::{Exchange, Origin, uses};
 use crate::clock::Moment;
 use crate::model::{Decision, KeyDigest, Refusal, Revision, WhyInvalid, WhyUnavailable};
 use crate::policy::Facet;
-use crate::token::Subject;
+use crate::token::{Subject, TokenError};
 
 /// How often a decision is made anew because something has changed meanwhile.
 const ATTEMPTS: usize = 3;
@@ -260,17 +260,20 @@ impl Exchange {
         let forever = Moment { wall: jiff::Timestamp::MAX, monotonic: Duration::MAX };
         let quantum_ends = facet.quantum().map_or(forever, |beginning| when(origin.at, crate::clock::later(beginning, quantum)));
         let begins = facet.quantum().unwrap_or(jiff::Timestamp::MIN);
-        match &decision.outcome {
-            Ok(()) => {
-                let token = self.token(basis, entry, decision, origin.at)?;
-                let from = begins.max(token.issued_at());
-                Ok(Answer { facet, from, until: earlier(quantum_ends, token.until()), outcome: Ok(token) })
-            }
-            Err(refusal) => {
-                let until = earlier(quantum_ends, origin.at.plus(self.settings.token.ttl));
-                Ok(Answer { facet, from: begins, until, outcome: Err(refusal.clone()) })
-            }
-        }
+        let refusal = match &decision.outcome {
+            Ok(()) => match self.token(basis, entry, decision, origin.at) {
+                Ok(token) => {
+                    let from = begins.max(token.issued_at());
+                    return Ok(Answer { facet, from, until: earlier(quantum_ends, token.until()), outcome: Ok(token) });
+                }
+                // As much a decision as a deny: it is the same until something changes.
+                Err(refusal @ Refusal::TokenTooLarge(_)) => refusal,
+                Err(undecided) => return Err(undecided),
+            },
+            Err(refusal) => refusal.clone(),
+        };
+        let until = earlier(quantum_ends, origin.at.plus(self.settings.token.ttl));
+        Ok(Answer { facet, from: begins, until, outcome: Err(refusal) })
     }
 
     /// A token that says what was decided: one that this entry has already, if it is young, or a new one.
@@ -280,18 +283,25 @@ impl Exchange {
         if let Some(young) = entry.young_token(&contents, state.ring.current_kid(), now) {
             return Ok(young);
         }
+        let (effective, bound) = (decision.grants.effective(&state.snapshot), decision.grants.bound());
         let subject = Subject {
             key: entry.key.id,
             name: &entry.key.name,
             groups: &decision.groups,
-            effective: &decision.grants.effective(&state.snapshot),
-            bound: &decision.grants.bound(),
+            effective: &effective,
+            bound: &bound,
             revision: *revision,
             not_after: entry.usable_until(),
         };
-        let minted = self.minter.mint(&state.ring, &subject, now.wall).map_err(|error| {
-            tracing::error!(key = %entry.key.id, %error, "no token could be signed; the request is refused");
-            Refusal::Unavailable(WhyUnavailable::Signing)
+        let minted = self.minter.mint(&state.ring, &subject, now.wall).map_err(|error| match error {
+            TokenError::TooLarge(size) => {
+                tracing::warn!(key = %entry.key.id, %error, "what the key holds does not fit into a token; it is refused");
+                Refusal::TokenTooLarge(size)
+            }
+            TokenError::Keys(_) | TokenError::Signing(_) => {
+                tracing::error!(key = %entry.key.id, %error, "no token could be signed; the request is refused");
+                Refusal::Unavailable(WhyUnavailable::Signing)
+            }
         })?;
         self.metrics.token_issued(state.ring.algorithm());
         Ok(Arc::new(SignedToken::new(minted, contents, self.settings.token.ttl, now)))

@@ -63,8 +63,8 @@ impl State {
     }
 
     /// The same with other signing keys.
-    pub(super) fn with_ring(self, ring: KeyRing) -> Self {
-        Self { jwks: ring.jwks().to_string().into(), ring: Arc::new(ring), ..self }
+    pub(super) fn with_ring(self, ring: Arc<KeyRing>) -> Self {
+        Self { jwks: ring.jwks().to_string().into(), ring, ..self }
     }
 
     /// Whether the other ring signs or publishes differently.

@@ -25,7 +25,7 @@ pub use decision::{AdmitWithoutRoles, Decision, Ignored, IgnoredReason, SystemRo
 pub use grant::{Grant, Grants, RolesBySpace, Via};
 pub use id::{BindingId, GroupName, Invalid, KeyId, KeyName, PolicyName, Revision, RoleId, SpaceId};
 pub use mutation::{Actor, AuditEntry, Change, Changes, Expiry, Mutation, NewKey, Reach};
-pub use outcome::{Outcome, Refusal, TooLarge, WhyInvalid, WhyUnavailable};
+pub use outcome::{Outcome, Refusal, TokenSize, TooLarge, WhyInvalid, WhyUnavailable};
 pub use policy::{LoginPolicy, RegoVersion, Strategy};
 pub use rights::Rights;
 pub use role::{Role, SystemRole};

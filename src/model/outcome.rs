@@ -46,10 +46,21 @@ pub enum Refusal {
     NotAllowed,
     /// The key holds no role at all.
     NoRoles,
+    /// What the key holds does not fit into a token.
+    TokenTooLarge(TokenSize),
     /// No decision could be made.
     Unavailable(WhyUnavailable),
     /// Too many undecided requests are waiting already.
     Overloaded,
+}
+
+/// How large a token would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenSize {
+    /// Of the JWT, in bytes, with all left out that may be.
+    pub size: usize,
+    /// `token.max_bytes`.
+    pub limit: usize,
 }
 
 /// How a request ended.
@@ -128,6 +139,7 @@ impl Refusal {
             Self::Denied(_) => "denied",
             Self::NotAllowed => "not_allowed",
             Self::NoRoles => "no_roles",
+            Self::TokenTooLarge(_) => "token_too_large",
             Self::Unavailable(_) => "unavailable",
             Self::Overloaded => "overloaded",
         }
@@ -139,7 +151,7 @@ impl Refusal {
         match self {
             Self::InvalidKey(why) => why.label(),
             Self::Unavailable(why) => why.label(),
-            Self::Denied(_) | Self::NotAllowed | Self::NoRoles | Self::Overloaded => self.code(),
+            Self::Denied(_) | Self::NotAllowed | Self::NoRoles | Self::TokenTooLarge(_) | Self::Overloaded => self.code(),
         }
     }
 }

@@ -18,7 +18,10 @@ pub(super) struct Claims<'a> {
     pub exp: i64,
     pub jti: String,
     pub name: &'a KeyName,
-    pub groups: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups_scope: Option<GroupsScope>,
     pub roles: &'a RolesBySpace,
     pub roles_scope: RolesScope,
     pub rev: Revision,
@@ -32,6 +35,14 @@ pub(super) enum RolesScope {
     Effective,
     /// The roles where they were given: whoever does not know about inheritance sees less, never more.
     Bound,
+}
+
+/// Why `groups` is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum GroupsScope {
+    /// They would have made the token too large. The key may be a member of any group.
+    Omitted,
 }
 
 /// A token's own name: a ULID in lower case, like every id here.

@@ -1,62 +1,29 @@
-//! The directory of signing keys: PEM files, and `ring.toml`, which says which of them signs.
+//! The directory of signing keys: PEM files, and `ring.toml`, which says which of them signs (see [`ring_file`](super::ring_file)).
 //!
-//! ```toml
-//! active = "<kid>"
-//! activated_at = "2026-01-02T03:04:05Z"
+//! A directory with one key and no `ring.toml` needs none: that key signs. A key that `ring.toml` does not name is the next one. Where the
+//! directory is read-only, as a mounted secret is, the configuration can name the key that signs instead.
 //!
-//! [[retiring]]
-//! kid = "<kid>"
-//! since = "2026-01-02T03:04:05Z"   # it has not signed since
-//! until = "2026-01-02T03:08:05Z"   # its last token has expired everywhere
-//! ```
-//!
-//! A directory with one key and no `ring.toml` needs none: that key signs. A key that `ring.toml` does not name is the next one.
 //! Writers take turns by a lock, write a new file beside the old one and rename it; the order of their steps is such that a reader at any
-//! moment finds a ring that is either the old or the new one. The directory may be read-only, as a mounted secret is.
+//! moment finds a ring that is either the old or the new one. Readers wait for nobody: not for a turn, and not for the other end of what
+//! turns out to be a pipe.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use serde::Serialize;
 
 use super::TokenError;
+use super::key_file::{KeyFile, fault, read_text};
+use super::ring_file::{KeyStanding, Published, Retiring, RingFile};
 use super::signing_key::SigningKey;
-use crate::clock::later;
-use crate::config::TokenAlgorithm;
+use crate::config::{TokenAlgorithm, TokenSettings};
 
 const RING: &str = "ring.toml";
 const LOCK: &str = ".lock";
-/// Longer files are no keys: an RSA key of 16,384 bits takes 13 kB.
-const LONGEST_FILE: u64 = 64 * 1024;
-
-/// How much longer than its lifetime a token may be taken for good: verifiers allow a minute for clocks that differ, and another
-/// process may notice a minute late that a new key signs.
-const LEEWAY: Duration = Duration::from_mins(2);
-
-/// Where a key stands in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", rename_all = "lowercase")]
-pub enum KeyStanding {
-    /// In the JWKS, has not signed yet.
-    Next,
-    /// Signs.
-    Current,
-    /// Signs no more; in the JWKS because its tokens live.
-    Retiring {
-        /// When the last of them has expired.
-        until: Timestamp,
-    },
-    /// Out of the JWKS; its file can be taken away.
-    Retired {
-        /// When its last token had expired.
-        since: Timestamp,
-    },
-}
 
 /// A key as it is listed.
 #[derive(Clone, Debug, Serialize)]
@@ -72,6 +39,15 @@ pub struct ListedKey {
     pub file: PathBuf,
 }
 
+/// How to let a key sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activate {
+    /// Only if every verifier can be expected to know it.
+    WhenKnown,
+    /// Even so; verifiers that have not read the JWKS anew refuse what it signs.
+    AtOnce,
+}
+
 /// How to take a key away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Withdraw {
@@ -85,62 +61,16 @@ pub enum Withdraw {
 #[derive(Clone, Debug)]
 pub struct KeyDirectory {
     path: PathBuf,
+    /// The key that the configuration lets sign.
+    named: Option<String>,
 }
 
 /// One consistent reading of the directory.
 pub(super) struct Reading {
     path: PathBuf,
     pub(super) keys: Vec<KeyFile>,
-    pub(super) ring: Option<RingFile>,
-}
-
-pub(super) struct KeyFile {
-    path: PathBuf,
-    pub(super) key: SigningKey,
-}
-
-/// What `ring.toml` says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RingFile {
-    active: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    activated_at: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    retiring: Vec<Retiring>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Retiring {
-    kid: String,
-    since: Timestamp,
-    until: Timestamp,
-}
-
-impl RingFile {
-    fn with_active(kid: &str) -> Self {
-        Self { active: kid.to_owned(), activated_at: None, retiring: Vec::new() }
-    }
-
-    /// Where a key stands at `now`, if tokens live for `ttl`: a longer lifetime than was known when the key was replaced counts.
-    pub(super) fn standing(&self, kid: &str, ttl: Duration, now: Timestamp) -> KeyStanding {
-        if self.active == kid {
-            return KeyStanding::Current;
-        }
-        match self.retiring.iter().find(|retiring| retiring.kid == kid) {
-            None => KeyStanding::Next,
-            Some(retiring) => match retiring.until.max(quiet_after(retiring.since, ttl)) {
-                until if now < until => KeyStanding::Retiring { until },
-                since => KeyStanding::Retired { since },
-            },
-        }
-    }
-}
-
-/// When nobody takes a token any more that was signed before `replaced`.
-fn quiet_after(replaced: Timestamp, ttl: Duration) -> Timestamp {
-    later(replaced, ttl.saturating_add(LEEWAY))
+    ring: Option<RingFile>,
+    named: Option<String>,
 }
 
 /// For people who read `ring.toml`; the leeway is generous enough for the rest of the second.
@@ -151,22 +81,31 @@ fn to_the_second(now: Timestamp) -> Timestamp {
 impl Reading {
     /// Which key signs.
     pub(super) fn current_kid(&self) -> Result<&str, TokenError> {
-        match (&self.ring, self.keys.as_slice()) {
-            (Some(ring), _) => Ok(&ring.active),
-            (None, [only]) => Ok(only.key.kid()),
-            (None, _) => Err(TokenError::Keys(format!(
-                "{} holds {} keys and no {RING} that says which one signs: name it by claviger token keys activate",
+        match (&self.named, &self.ring, self.keys.as_slice()) {
+            (Some(named), Some(ring), _) if *named != ring.active => Err(TokenError::Keys(format!(
+                "token.active names the key {named}, but {} names {}: take one of them away",
+                self.path.join(RING).display(),
+                ring.active
+            ))),
+            (Some(named), _, _) => Ok(named),
+            (None, Some(ring), _) => Ok(&ring.active),
+            (None, None, [only]) => Ok(only.key.kid()),
+            (None, None, _) => Err(TokenError::Keys(format!(
+                "{} holds {} keys and no {RING} that says which one signs: name it by claviger token keys activate, or, where the \
+                 directory is read-only, by token.active",
                 self.path.display(),
                 self.keys.len()
             ))),
         }
     }
 
-    fn standing(&self, kid: &str, ttl: Duration, now: Timestamp) -> KeyStanding {
-        match (&self.ring, self.keys.as_slice()) {
-            (Some(ring), _) => ring.standing(kid, ttl, now),
-            (None, [_]) => KeyStanding::Current,
-            (None, _) => KeyStanding::Next,
+    /// Where a key stands. Without a ring, whatever does not sign is only published.
+    pub(super) fn standing(&self, file: &KeyFile, ttl: Duration, now: Timestamp) -> KeyStanding {
+        match (&self.ring, &self.named, self.keys.as_slice()) {
+            (Some(ring), _, _) => ring.standing(file, ttl, now),
+            (None, Some(named), _) if named == file.key.kid() => KeyStanding::Current,
+            (None, None, [_]) => KeyStanding::Current,
+            (None, _, _) => KeyStanding::next(file.since),
         }
     }
 
@@ -194,7 +133,12 @@ impl Reading {
 impl KeyDirectory {
     /// The directory at `path`, which need not exist yet.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), named: None }
+    }
+
+    /// That of these settings.
+    pub fn of(settings: &TokenSettings) -> Self {
+        Self { path: settings.keys.clone(), named: settings.active.clone() }
     }
 
     /// Every key, and where it stands for tokens that live as long as was said when the current key was activated.
@@ -203,7 +147,7 @@ impl KeyDirectory {
         let listed = |file: &KeyFile| ListedKey {
             kid: file.key.kid().to_owned(),
             algorithm: file.key.algorithm().as_str(),
-            standing: reading.standing(file.key.kid(), Duration::ZERO, now),
+            standing: reading.standing(file, Duration::ZERO, now),
             file: file.path.clone(),
         };
         Ok(reading.keys.iter().map(listed).collect())
@@ -218,8 +162,8 @@ impl KeyDirectory {
         if reading.keys.is_empty() {
             return self.begin(&reading, algorithm, now);
         }
-        let ring = reading.ring_to_change()?;
-        let is_next = |file: &&KeyFile| ring.standing(file.key.kid(), Duration::ZERO, now) == KeyStanding::Next;
+        let mut ring = reading.ring_to_change()?;
+        let is_next = |file: &&KeyFile| matches!(ring.standing(file, Duration::ZERO, now), KeyStanding::Next { .. });
         if let Some(next) = reading.keys.iter().find(is_next) {
             return Err(TokenError::Keys(format!("there is a next key already, {}: activate it or retire it", next.key.kid())));
         }
@@ -227,19 +171,32 @@ impl KeyDirectory {
         if reading.ring.is_none() {
             self.write_ring(&ring)?;
         }
-        self.write_new_key(algorithm)
+        let kid = self.write_new_key(algorithm)?;
+        ring.next = vec![Published { kid: kid.clone(), published_at: to_the_second(now) }];
+        self.write_ring(&ring)?;
+        Ok(kid)
     }
 
     /// Lets `kid` sign from now on. The key that signed until now stays in the JWKS until its last token, which lives for `ttl` at most,
     /// has expired everywhere.
-    pub fn activate(&self, kid: &str, ttl: Duration, now: Timestamp) -> Result<(), TokenError> {
+    pub fn activate(&self, kid: &str, how: Activate, ttl: Duration, now: Timestamp) -> Result<(), TokenError> {
+        if let Some(named) = &self.named {
+            return Err(TokenError::Keys(format!("token.active names the key that signs, {named}: change it there, or take it out")));
+        }
         let _turn = self.turn()?;
         let reading = self.read()?;
-        reading.find(kid)?;
-        match reading.standing(kid, Duration::ZERO, now) {
-            KeyStanding::Current => return Ok(()),
-            KeyStanding::Next | KeyStanding::Retiring { .. } => {}
-            KeyStanding::Retired { since } => {
+        // Where nothing says yet which key signs, none has signed, and there is nobody to wait for.
+        let nothing_signs = reading.current_kid().is_err();
+        match (reading.standing(reading.find(kid)?, Duration::ZERO, now), how) {
+            (KeyStanding::Current, _) => return Ok(()),
+            (KeyStanding::Next { published_at, may_sign_from }, Activate::WhenKnown) if now < may_sign_from && !nothing_signs => {
+                return Err(TokenError::Keys(format!(
+                    "the key {kid} was published at {published_at:.0}, and verifiers may not know it before {may_sign_from:.0}: wait, or \
+                     let it sign at once (--now)"
+                )));
+            }
+            (KeyStanding::Next { .. } | KeyStanding::Retiring { .. }, _) => {}
+            (KeyStanding::Retired { since }, _) => {
                 return Err(TokenError::Keys(format!("the key {kid} has not been in the JWKS since {since}: publish a new one")));
             }
         }
@@ -250,10 +207,11 @@ impl KeyDirectory {
         }
         // Without a ring there is one key, which is current, or nothing has said yet which of several signs.
         if let Some(replaced) = reading.ring.as_ref().map(|ring| ring.active.clone()) {
-            let since = to_the_second(now);
-            retiring.push(Retiring { kid: replaced, since, until: quiet_after(since, ttl) });
+            retiring.push(Retiring::from(replaced, to_the_second(now), ttl));
         }
-        self.write_ring(&RingFile { active: kid.to_owned(), activated_at: Some(to_the_second(now)), retiring })
+        let mut next = reading.ring.map(|ring| ring.next).unwrap_or_default();
+        next.retain(|published| published.kid != kid);
+        self.write_ring(&RingFile { active: kid.to_owned(), activated_at: Some(to_the_second(now)), next, retiring })
     }
 
     /// Takes a key away for good: its file is deleted.
@@ -261,7 +219,7 @@ impl KeyDirectory {
         let _turn = self.turn()?;
         let reading = self.read()?;
         let file = reading.find(kid)?;
-        match (reading.standing(kid, Duration::ZERO, now), how) {
+        match (reading.standing(file, Duration::ZERO, now), how) {
             (KeyStanding::Current, _) => {
                 return Err(TokenError::Keys(format!("the key {kid} signs: activate another one first")));
             }
@@ -270,13 +228,14 @@ impl KeyDirectory {
                     "tokens of the key {kid} may live until {until}: wait, or withdraw it at once (--now)"
                 )));
             }
-            (KeyStanding::Retiring { .. }, Withdraw::AtOnce) | (KeyStanding::Next | KeyStanding::Retired { .. }, _) => {}
+            (KeyStanding::Retiring { .. }, Withdraw::AtOnce) | (KeyStanding::Next { .. } | KeyStanding::Retired { .. }, _) => {}
         }
         // The file first: a key that is there and not named as retiring would be taken for the next one.
         fs::remove_file(&file.path).map_err(|error| fault(&file.path, "cannot be removed", &error))?;
         self.sync()?;
         if let Some(mut ring) = reading.ring {
             ring.retiring.retain(|retiring| retiring.kid != kid);
+            ring.next.retain(|published| published.kid != kid);
             self.write_ring(&ring)?;
         }
         Ok(())
@@ -327,20 +286,15 @@ impl KeyDirectory {
             let afterwards = self.ring_text()?;
             left -= 1;
             if text == afterwards || left == 0 {
-                let ring = text.map(|text| parse_ring(&self.path.join(RING), &text)).transpose()?;
-                return Ok(Reading { path: self.path.clone(), keys: keys?, ring });
+                let ring = text.map(|text| RingFile::parse(&self.path.join(RING), &text)).transpose()?;
+                return Ok(Reading { path: self.path.clone(), keys: keys?, ring, named: self.named.clone() });
             }
             text = afterwards;
         }
     }
 
     fn ring_text(&self) -> Result<Option<String>, TokenError> {
-        let path = self.path.join(RING);
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(fault(&path, "cannot be read", &error)),
-        }
+        read_text(&self.path.join(RING))
     }
 
     /// Every `*.pem`, by name. What begins with a dot is somebody's way of swapping files.
@@ -367,12 +321,12 @@ impl KeyDirectory {
         paths.sort();
         let mut keys: Vec<KeyFile> = Vec::with_capacity(paths.len());
         for path in paths {
-            let Some(key) = read_key(&path)? else { continue };
-            if let Some(twin) = keys.iter().find(|other| other.key.kid() == key.kid()) {
-                let (one, other) = (twin.path.display(), path.display());
+            let Some(file) = KeyFile::read(path)? else { continue };
+            if let Some(twin) = keys.iter().find(|other| other.key.kid() == file.key.kid()) {
+                let (one, other) = (twin.path.display(), file.path.display());
                 return Err(TokenError::Keys(format!("{one} and {other} hold the same key: remove one of them")));
             }
-            keys.push(KeyFile { path, key });
+            keys.push(file);
         }
         Ok(keys)
     }
@@ -424,36 +378,4 @@ impl KeyDirectory {
         let synced = File::open(&self.path).and_then(|directory| directory.sync_all());
         synced.map_err(|error| fault(&self.path, "cannot be made durable", &error))
     }
-}
-
-fn parse_ring(path: &Path, text: &str) -> Result<RingFile, TokenError> {
-    toml::from_str(text).map_err(|error| TokenError::Keys(format!("{} is not a ring: {}", path.display(), error.message())))
-}
-
-/// Reads a key that only its owner, or its owner's group as with `fsGroup` in Kubernetes, may read. `None`: it was retired while the
-/// directory was being read. A link to nothing is a fault and not a key that is gone.
-fn read_key(path: &Path) -> Result<Option<SigningKey>, TokenError> {
-    let bad = |why: &str| TokenError::Keys(format!("the signing key {}: {why}", path.display()));
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => return Ok(None),
-        Err(error) => return Err(fault(path, "cannot be read", &error)),
-    };
-    let metadata = file.metadata().map_err(|error| fault(path, "cannot be read", &error))?;
-    if !metadata.is_file() {
-        return Err(bad("it is not a file"));
-    }
-    let mode = metadata.mode() & 0o777;
-    if mode & 0o027 != 0 {
-        return Err(bad(&format!(
-            "others than its owner may read or change it (mode {mode:04o}): chmod 0600 it, or 0440 where only its group shall read it"
-        )));
-    }
-    let mut pem = Zeroizing::new(String::new());
-    file.take(LONGEST_FILE).read_to_string(&mut pem).map_err(|error| fault(path, "cannot be read", &error))?;
-    SigningKey::from_pem(&pem).map(Some).map_err(|why| bad(&why))
-}
-
-fn fault(path: &Path, what: &str, error: &io::Error) -> TokenError {
-    TokenError::Keys(format!("{} {what}: {error}", path.display()))
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use http::HeaderValue;
 use jiff::Timestamp;
 
-use super::claims::{Claims, RolesScope, token_id};
-use super::{KeyRing, TokenError, base64url};
+use super::claims::{Claims, GroupsScope, RolesScope, token_id};
+use super::{Envelope, KeyRing, TokenError, base64url};
 use crate::config::TokenSettings;
-use crate::model::{KeyId, KeyName, Revision, RolesBySpace};
+use crate::model::{KeyId, KeyName, Revision, RolesBySpace, TokenSize};
 
 /// What a token says, besides what the minter knows itself.
 pub struct Subject<'a> {
@@ -35,6 +35,8 @@ pub struct Minter {
     audience: Box<str>,
     /// Seconds.
     ttl: i64,
+    /// Seconds.
+    backdate: i64,
     max_bytes: usize,
 }
 
@@ -43,7 +45,7 @@ pub struct Minter {
 pub struct Minted {
     /// `Bearer <jwt>`, marked sensitive.
     pub header: HeaderValue,
-    /// `iat`, whole seconds.
+    /// When it was signed, whole seconds; `iat` may lie before.
     pub issued_at: Timestamp,
     /// `exp`, whole seconds.
     pub expires_at: Timestamp,
@@ -61,40 +63,18 @@ impl Minter {
         Self {
             issuer: settings.issuer.as_str().into(),
             audience: settings.audience.as_str().into(),
-            ttl: whole_seconds(settings.ttl),
+            ttl: whole_seconds(settings.ttl).max(1),
+            backdate: whole_seconds(settings.backdate),
             max_bytes: settings.max_bytes,
         }
     }
 
-    /// Signs with the ring's current key. The roles in force are listed if the JWT stays within `token.max_bytes`, else those bound.
+    /// Signs with the ring's current key. What the JWT says stays within `token.max_bytes`: the roles in force if there is room for them,
+    /// else those bound; and if even that is too much, no groups.
     pub fn mint(&self, ring: &KeyRing, subject: &Subject<'_>, now: Timestamp) -> Result<Minted, TokenError> {
-        let iat = now.as_second();
-        let exp = subject.not_after.map_or(i64::MAX, Timestamp::as_second).min(iat.saturating_add(self.ttl));
-        let mut claims = Claims {
-            iss: &self.issuer,
-            aud: &self.audience,
-            sub: format!("api::{}", subject.key),
-            client_id: subject.key,
-            iat,
-            nbf: iat,
-            exp,
-            jti: token_id(now).map_err(TokenError::Signing)?,
-            name: subject.name,
-            groups: subject.groups,
-            roles: subject.effective,
-            roles_scope: RolesScope::Effective,
-            rev: subject.revision,
-        };
-        let mut payload = payload_of(&claims)?;
-        if ring.token_size(payload.len()) > self.max_bytes {
-            claims.roles = subject.bound;
-            claims.roles_scope = RolesScope::Bound;
-            payload = payload_of(&claims)?;
-        }
-        let size = ring.token_size(payload.len());
-        if size > self.max_bytes {
-            return Err(TokenError::TooLarge { size, limit: self.max_bytes });
-        }
+        let issued_at = now.as_second();
+        let expires_at = subject.not_after.map_or(i64::MAX, Timestamp::as_second).min(issued_at.saturating_add(self.ttl));
+        let (payload, size) = self.payload(ring.envelope(), subject, now, expires_at)?;
 
         let mut header = String::with_capacity("Bearer ".len() + size);
         header.push_str("Bearer ");
@@ -102,7 +82,51 @@ impl Minter {
         let mut header = HeaderValue::try_from(header).expect("base64url and dots may stand in a header");
         header.set_sensitive(true);
         let moment = |seconds| Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
-        Ok(Minted { header, issued_at: moment(iat), expires_at: moment(exp), kid: ring.shared_kid() })
+        Ok(Minted { header, issued_at: moment(issued_at), expires_at: moment(expires_at), kid: ring.shared_kid() })
+    }
+
+    /// How large the token would be.
+    ///
+    /// # Errors
+    /// [`TokenError::TooLarge`] if none could be signed for that reason.
+    pub fn size(&self, envelope: Envelope, subject: &Subject<'_>, now: Timestamp) -> Result<usize, TokenError> {
+        self.payload(envelope, subject, now, now.as_second().saturating_add(self.ttl)).map(|(_, size)| size)
+    }
+
+    /// The payload that says most and fits, and the size of the token around it.
+    fn payload(&self, envelope: Envelope, subject: &Subject<'_>, now: Timestamp, expires_at: i64) -> Result<(String, usize), TokenError> {
+        let valid_from = now.as_second().saturating_sub(self.backdate);
+        let mut claims = Claims {
+            iss: &self.issuer,
+            aud: &self.audience,
+            sub: format!("api::{}", subject.key),
+            client_id: subject.key,
+            iat: valid_from,
+            nbf: valid_from,
+            exp: expires_at,
+            jti: token_id(now).map_err(TokenError::Signing)?,
+            name: subject.name,
+            groups: Some(subject.groups),
+            groups_scope: None,
+            roles: subject.effective,
+            roles_scope: RolesScope::Effective,
+            rev: subject.revision,
+        };
+        let encoded = |claims: &Claims<'_>| payload_of(claims).map(|payload| (envelope.around(payload.len()), payload));
+        let (mut size, mut payload) = encoded(&claims)?;
+        if size > self.max_bytes {
+            (claims.roles, claims.roles_scope) = (subject.bound, RolesScope::Bound);
+            (size, payload) = encoded(&claims)?;
+        }
+        if size > self.max_bytes {
+            (claims.groups, claims.groups_scope) = (None, Some(GroupsScope::Omitted));
+            let without_groups = encoded(&claims)?;
+            // Few groups take less than saying that they are not there.
+            if without_groups.0 < size {
+                (size, payload) = without_groups;
+            }
+        }
+        if size > self.max_bytes { Err(TokenError::TooLarge(TokenSize { size, limit: self.max_bytes })) } else { Ok((payload, size)) }
     }
 }
 
@@ -110,7 +134,7 @@ fn payload_of(claims: &Claims<'_>) -> Result<String, TokenError> {
     serde_json::to_vec(claims).map(base64url).map_err(|error| TokenError::Signing(error.to_string()))
 }
 
-/// A `NumericDate` has no use for less than a second, and a token of none for anybody.
-fn whole_seconds(ttl: Duration) -> i64 {
-    i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX).max(1)
+/// A `NumericDate` has no use for less than a second.
+fn whole_seconds(span: Duration) -> i64 {
+    i64::try_from(span.as_secs()).unwrap_or(i64::MAX)
 }

@@ -6,18 +6,23 @@
 
 mod claims;
 mod directory;
+mod key_file;
 mod minter;
 mod ring;
+mod ring_file;
 mod signing_key;
 mod verify;
 
-pub use directory::{KeyDirectory, KeyStanding, ListedKey, Withdraw};
+pub use directory::{Activate, KeyDirectory, ListedKey, Withdraw};
 pub use minter::{Minted, Minter, Subject};
-pub use ring::KeyRing;
-pub use verify::{Decoded, VerifyError, decode, verify};
+pub use ring::{Envelope, KeyRing};
+pub use ring_file::KeyStanding;
+pub use verify::{Decoded, VerifyError, decode, verify, verify_as};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::model::TokenSize;
 
 /// What can go wrong with tokens and signing keys.
 #[derive(Debug, thiserror::Error)]
@@ -25,14 +30,9 @@ pub enum TokenError {
     /// The signing keys cannot be used; the text says which file and why.
     #[error("{0}")]
     Keys(String),
-    /// The token would pass `token.max_bytes` even with the shorter list of roles.
-    #[error("the token would be {size} bytes, more than token.max_bytes = {limit}")]
-    TooLarge {
-        /// Of the JWT, in bytes.
-        size: usize,
-        /// `token.max_bytes`.
-        limit: usize,
-    },
+    /// The token would pass `token.max_bytes` even with the shorter list of roles and without groups.
+    #[error("the token would be {} bytes, more than token.max_bytes = {}", .0.size, .0.limit)]
+    TooLarge(TokenSize),
     /// The key did not sign.
     #[error("signing failed: {0}")]
     Signing(String),

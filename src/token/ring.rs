@@ -1,24 +1,23 @@
 //! One reading of the signing keys: one signs, the others are only published.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::directory::{KeyDirectory, KeyStanding, Reading};
+use super::directory::{KeyDirectory, Reading};
+use super::ring_file::KeyStanding;
 use super::signing_key::SigningKey;
 use super::{TokenError, base64url};
-use crate::config::TokenAlgorithm;
+use crate::config::{TokenAlgorithm, TokenSettings, TokenType};
 
 /// The signing keys of `token.keys`: one signs, the others are only published. Immutable; read anew and swapped as a whole.
 #[derive(Debug)]
 pub struct KeyRing {
     current: SigningKey,
     kid: Arc<str>,
-    /// `{"alg":…,"typ":"at+jwt","kid":…}` as it stands in a token, and the dot behind it.
+    /// `{"alg":…,"typ":…,"kid":…}` as it stands in a token, and the dot behind it.
     header: Box<str>,
     /// The others that verify, and until when, if that is known.
     others: BTreeMap<Box<str>, Option<Timestamp>>,
@@ -26,39 +25,51 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// Reads the directory; makes it, with one key, if it does not exist or holds no key. `now` decides which retired keys are past their
-    /// time, `ttl` how long tokens of the key before the current one may still live.
+    /// Reads the directory at a start; makes it, with one key, if it does not exist or has never held a key. `now` decides which retired
+    /// keys are past their time, the lifetime of tokens how long those of the key before the current one may still live.
     ///
     /// # Errors
-    /// If a file is not a key or may be read by others, if nothing says which key signs, or if that key is not for `algorithm`.
-    pub fn open(dir: &Path, algorithm: TokenAlgorithm, ttl: Duration, now: Timestamp) -> Result<Self, TokenError> {
-        Self::new(KeyDirectory::at(dir).read_or_begin(algorithm, now)?, dir, algorithm, ttl, now)
+    /// If a file is not a key or may be read by others, if nothing says which key signs, or if that key is not for the algorithm.
+    pub fn open(settings: &TokenSettings, now: Timestamp) -> Result<Self, TokenError> {
+        Self::new(KeyDirectory::of(settings).read_or_begin(settings.algorithm, now)?, settings, now)
+    }
+
+    /// Reads the directory again. Makes nothing: a key made on the spot is known to no verifier.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open), and if there is no key any more.
+    pub fn reopen(settings: &TokenSettings, now: Timestamp) -> Result<Self, TokenError> {
+        match KeyDirectory::of(settings).read_if_begun()? {
+            Some(reading) => Self::new(reading, settings, now),
+            None => Err(TokenError::Keys(format!("{} holds no key any more", settings.keys.display()))),
+        }
     }
 
     /// Whether the directory could be opened as it is now. Makes nothing; that there is no key yet is no fault.
     ///
     /// # Errors
     /// Those of [`open`](Self::open).
-    pub fn check(dir: &Path, algorithm: TokenAlgorithm, ttl: Duration, now: Timestamp) -> Result<(), TokenError> {
-        match KeyDirectory::at(dir).read_if_begun()? {
-            Some(reading) => Self::new(reading, dir, algorithm, ttl, now).map(drop),
+    pub fn check(settings: &TokenSettings, now: Timestamp) -> Result<(), TokenError> {
+        match KeyDirectory::of(settings).read_if_begun()? {
+            Some(reading) => Self::new(reading, settings, now).map(drop),
             None => Ok(()),
         }
     }
 
-    fn new(reading: Reading, dir: &Path, algorithm: TokenAlgorithm, ttl: Duration, now: Timestamp) -> Result<Self, TokenError> {
+    fn new(reading: Reading, settings: &TokenSettings, now: Timestamp) -> Result<Self, TokenError> {
+        let (dir, algorithm) = (&settings.keys, settings.algorithm);
         let kid: Arc<str> = reading.current_kid()?.into();
+        let standings: Vec<KeyStanding> = reading.keys.iter().map(|file| reading.standing(file, settings.ttl, now)).collect();
         let mut published = Vec::new();
         let mut others = BTreeMap::new();
         let mut current = None;
-        for file in reading.keys {
-            let standing = reading.ring.as_ref().map_or(KeyStanding::Current, |ring| ring.standing(file.key.kid(), ttl, now));
+        for (file, standing) in reading.keys.into_iter().zip(standings) {
             match standing {
                 KeyStanding::Current => {
                     published.insert(0, file.key.jwk().clone());
                     current = Some(file.key);
                 }
-                KeyStanding::Next => {
+                KeyStanding::Next { .. } => {
                     published.push(file.key.jwk().clone());
                     others.insert(file.key.kid().into(), None);
                 }
@@ -78,8 +89,7 @@ impl KeyRing {
                 dir.display()
             )));
         }
-        let header = json!({"alg": algorithm.as_str(), "typ": "at+jwt", "kid": &*kid});
-        let header = format!("{}.", base64url(header.to_string())).into();
+        let header = header_of(algorithm, settings.typ, &kid).into();
         Ok(Self { current, kid, header, others, jwks: json!({ "keys": published }) })
     }
 
@@ -118,9 +128,9 @@ impl KeyRing {
         Arc::clone(&self.kid)
     }
 
-    /// Bytes of a token with a payload of this many.
-    pub(super) fn token_size(&self, payload: usize) -> usize {
-        self.header.len() + payload + ".".len() + (self.current.signature_length() * 8).div_ceil(6)
+    /// What a token of this ring has around its payload.
+    pub fn envelope(&self) -> Envelope {
+        Envelope { header: self.header.len(), signature: self.current.signature_length() }
     }
 
     /// Appends the token with this payload, which is base64url already.
@@ -133,5 +143,37 @@ impl KeyRing {
         token.push('.');
         token.push_str(&base64url(signature));
         Ok(())
+    }
+}
+
+/// A token's header, as it stands in front of the payload: with the dot.
+fn header_of(algorithm: TokenAlgorithm, typ: TokenType, kid: &str) -> String {
+    let header = json!({"alg": algorithm.as_str(), "typ": typ.as_str(), "kid": kid});
+    format!("{}.", base64url(header.to_string()))
+}
+
+/// What a token has around its payload, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Envelope {
+    /// The header as it stands in the token, and the dot behind it.
+    header: usize,
+    /// The signature before it is encoded.
+    signature: usize,
+}
+
+impl Envelope {
+    /// That of the keys which these settings make, for whoever has none at hand.
+    pub fn expected(settings: &TokenSettings) -> Self {
+        let thumbprint = base64url([0; 32]);
+        let signature = match settings.algorithm {
+            TokenAlgorithm::Es256 | TokenAlgorithm::EdDsa => 64,
+            TokenAlgorithm::Rs256 => 256,
+        };
+        Self { header: header_of(settings.algorithm, settings.typ, &thumbprint).len(), signature }
+    }
+
+    /// Bytes of a token with a payload of this many.
+    pub(super) fn around(self, payload: usize) -> usize {
+        self.header + payload + ".".len() + (self.signature * 8).div_ceil(6)
     }
 }

@@ -9,6 +9,8 @@ use serde_json::Value;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::config::TokenType;
+
 /// What a token says, header and claims.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Decoded {
@@ -64,6 +66,11 @@ pub fn decode(token: &str) -> Result<Decoded, VerifyError> {
 ///
 /// The algorithm is the key's. The header may say it again, not choose it; its `kid` is looked up in the set and used for nothing else.
 pub fn verify(token: &str, jwks: &str, issuer: &str, audience: &str, now: Timestamp) -> Result<Decoded, VerifyError> {
+    verify_as(TokenType::AccessToken, token, jwks, issuer, audience, now)
+}
+
+/// The same for a `typ` that may be another than that of an access token.
+pub fn verify_as(typ: TokenType, token: &str, jwks: &str, issuer: &str, audience: &str, now: Timestamp) -> Result<Decoded, VerifyError> {
     let decoded = decode(token)?;
     let text = |name: &str| decoded.header.get(name).and_then(Value::as_str).unwrap_or_default();
     let jwk = find(jwks, text("kid"))?;
@@ -71,8 +78,10 @@ pub fn verify(token: &str, jwks: &str, issuer: &str, audience: &str, now: Timest
     if text("alg") != spelled {
         return Err(VerifyError::Header(format!("the key is for {spelled}, the token says {:?}", text("alg"))));
     }
-    if !text("typ").eq_ignore_ascii_case("at+jwt") && !text("typ").eq_ignore_ascii_case("application/at+jwt") {
-        return Err(VerifyError::Header(format!("typ is {:?}, not \"at+jwt\"", text("typ"))));
+    // RFC 7515, section 4.1.9: `application/` may be left out.
+    let (said, wanted) = (text("typ").to_ascii_lowercase(), typ.as_str().to_ascii_lowercase());
+    if said.strip_prefix("application/").unwrap_or(&said) != wanted {
+        return Err(VerifyError::Header(format!("typ is {:?}, not {:?}", text("typ"), typ.as_str())));
     }
     if decoded.header.get("crit").is_some() {
         return Err(VerifyError::Header("it asks for extensions (crit)".to_owned()));

@@ -184,6 +184,9 @@ fn said(refusal: &Refusal) -> String {
         Refusal::Denied(policy) => format!("policy {policy} says deny"),
         Refusal::NotAllowed => "only login policies count, and none says allow".to_owned(),
         Refusal::NoRoles => "the key holds no role at all".to_owned(),
+        Refusal::TokenTooLarge(token) => {
+            format!("its token would be {} bytes, more than token.max_bytes = {}, even without groups", token.size, token.limit)
+        }
         Refusal::Unavailable(why) => format!("no decision can be made: {}", why.label()),
         Refusal::Overloaded => "too many evaluations are waiting".to_owned(),
     }

@@ -44,7 +44,9 @@ fn old_and_new_tokens_verify_through_a_roll_and_a_withdrawn_key_takes_its_cached
     server.until("the next key to be published", |server| published(server) == 2);
     assert_eq!(kid(&token(&server, &key)), kid(&old), "a key that is only published does not sign");
 
-    server.run(&["token", "keys", "activate", next]);
+    let refused = server.try_run(&["token", "keys", "activate", next]);
+    assert_eq!(refused.status.code(), Some(1), "verifiers may not know it yet: {refused:?}");
+    server.run(&["token", "keys", "activate", next, "--now"]);
     server.until("a token of the new key", |server| kid(&token(server, &key)) == next);
     let new = token(&server, &key);
     let claims = verify(&server, &[&old, &new]).unwrap();

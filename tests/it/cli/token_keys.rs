@@ -5,10 +5,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use claviger::clock::{Clock, SystemClock};
-use claviger::config::{TokenAlgorithm, TokenSettings};
+use claviger::config::TokenSettings;
 use claviger::model::{KeyId, Revision, RolesBySpace};
 use claviger::ops::{Lifecycle, OpsState, serve};
 use claviger::telemetry::Metrics;
@@ -36,7 +35,7 @@ fn told(output: &Output) -> (i32, String) {
 /// A token of the ring in this directory, and the ring's key set.
 fn token_and_keys(keys: &Path) -> (String, String) {
     let now = SystemClock::start().now().wall;
-    let ring = KeyRing::open(keys, TokenAlgorithm::Es256, Duration::from_mins(1), now).unwrap();
+    let ring = KeyRing::open(&TokenSettings { keys: keys.to_owned(), ..TokenSettings::default() }, now).unwrap();
     let roles = RolesBySpace::new();
     let subject = Subject {
         key: KeyId::new(0, 1),
@@ -68,7 +67,9 @@ fn a_roll_by_hand() {
     assert_eq!(states()[&first], "current");
     let next = kid(&run(&["publish"]));
     assert_eq!((states()[&first].as_str(), states()[&next].as_str()), ("current", "next"));
-    data(&run(&["activate", &next]));
+    let (code, why) = told(&run(&["activate", &next]));
+    assert!(code == 1 && why.contains("may not know it before") && why.contains("--now"), "{code} {why}");
+    data(&run(&["activate", &next, "--now"]));
     assert_eq!((states()[&first].as_str(), states()[&next].as_str()), ("retiring", "current"));
 
     let (code, why) = told(&run(&["retire", &first]));

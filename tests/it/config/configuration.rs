@@ -10,7 +10,7 @@ use proptest::prelude::*;
 const REFERENCE: &str = include_str!("../../../config/claviger.toml");
 
 /// Keys that the reference shows as comments.
-const COMMENTED: [&str; 2] = ["admin.listen", "policies.dir"];
+const COMMENTED: [&str; 3] = ["admin.listen", "policies.dir", "token.active"];
 
 fn with_environment(toml: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Settings, Faults> {
     let dir = tempfile::tempdir().unwrap();
@@ -61,7 +61,7 @@ fn every_key_stands_in_the_reference() {
 
 #[test]
 fn the_commented_keys_of_the_reference_work_when_uncommented() {
-    let uncommented = REFERENCE.replace("# dir = ", "dir = ").replace("# listen = ", "listen = ");
+    let uncommented = REFERENCE.replace("# dir = ", "dir = ").replace("# listen = ", "listen = ").replace("# active = ", "active = ");
     let loaded = Settings::from_toml(&uncommented).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(loaded.settings.policies.dir, Some(PathBuf::from("policies/")));
     assert_eq!(loaded.settings.admin, Settings::default().admin);
@@ -233,6 +233,8 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         "policies.memory_limit" => "1MiB",
         "limits.max_header_bytes" => "64KiB",
         "token.max_bytes" => "1024",
+        "token.active" => "uvDSEwUkZoFtLBPmbkHp6KcbJEBgCVtBkEW8ZyE2KoE",
+        "token.typ" => "JWT",
         "proxy.client_ip" => "forwarded",
         "proxy.credential_headers" => "x-key, authorization",
         "proxy.trusted_proxies" => "[\"10.0.0.0/8\", \"::1\"]",

@@ -8,7 +8,8 @@ use std::time::Duration;
 use claviger::exchange::{Credential, ExchangeError, Explainer, Origin};
 use claviger::model::{Actor, BindingId, Expiry, Mutation, NewKey, PolicyName, Refusal, Strategy, Subject, WhyInvalid, WhyUnavailable};
 use claviger::store::Store;
-use claviger::token::KeyDirectory;
+use claviger::token::{Activate, KeyDirectory};
+use serde_json::json;
 
 use crate::exchange::world::{HOME, Key, Through, World, new_space, policy, role, roles_of};
 
@@ -318,7 +319,7 @@ async fn a_token_from_the_future_of_a_corrected_clock_is_not_used() {
     world.clock.set_wall(then - Duration::from_hours(1));
     assert!(world.cached(key).is_none(), "no verifier takes it before its `nbf`");
     let claims = world.claims(&world.ask(key.digest).await.unwrap());
-    assert_eq!(claims["nbf"], then.as_second() - 3600);
+    assert_eq!(claims["nbf"], then.as_second() - 3605, "and token.backdate counts, too");
     world.clock.set_wall(then + Duration::from_hours(1));
     assert!(world.cached(key).is_none(), "it has expired");
 }
@@ -590,7 +591,7 @@ async fn an_acknowledged_change_is_in_force_however_many_ask() {
 async fn a_key_whose_token_cannot_be_made_is_refused() {
     let world = World::with(|settings| settings.token.max_bytes = 64).await;
     let key = world.key("ci", &["deployer@production"], &[]).await;
-    assert_eq!(refused(world.ask(key.digest).await), Refusal::Unavailable(WhyUnavailable::Signing));
+    assert!(matches!(refused(world.ask(key.digest).await), Refusal::TokenTooLarge(_)));
 }
 
 #[tokio::test]
@@ -869,9 +870,93 @@ async fn a_withdrawn_signing_key_takes_its_credentials_along() {
     let old = world.ask(key.digest).await.unwrap();
     let old_kid = kid(&world, &old);
     fs::remove_dir_all(&world.settings.token.keys).unwrap();
+    KeyDirectory::at(&world.settings.token.keys).publish(world.settings.token.algorithm, world.clock_in(Duration::ZERO)).unwrap();
     world.exchange.reload().await.unwrap();
     let new = world.ask(key.digest).await.unwrap();
     assert_ne!(kid(&world, &new), old_kid, "and its token verifies by the key set as it is now");
+}
+
+#[tokio::test]
+async fn signing_keys_that_are_gone_are_a_fault_and_those_that_are_loaded_stay() {
+    let world = World::new().await;
+    let key = deployer(&world).await;
+    let jwks = world.exchange.jwks();
+    for empty in [true, false] {
+        fs::remove_dir_all(&world.settings.token.keys).unwrap();
+        if empty {
+            fs::create_dir(&world.settings.token.keys).unwrap();
+        }
+        let Err(ExchangeError::Token(fault)) = world.exchange.reload().await else { panic!("it is no reload that finds no key") };
+        assert!(fault.to_string().contains("holds no key any more"), "{fault}");
+        fs::create_dir_all(&world.settings.token.keys).unwrap();
+    }
+    assert_eq!(fs::read_dir(&world.settings.token.keys).unwrap().count(), 0, "no key is made that no verifier knows");
+    assert_eq!(world.exchange.jwks(), jwks);
+    assert_eq!(world.roles(key).await, DEPLOYS);
+}
+
+#[tokio::test]
+async fn a_pipe_among_the_signing_keys_keeps_no_change_from_being_put_in_force() {
+    let world = World::new().await;
+    let key = deployer(&world).await;
+    let pipe = world.settings.token.keys.join("next.pem");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let Err(ExchangeError::Token(fault)) = world.exchange.reload().await else { panic!("a pipe is no key") };
+    assert!(fault.to_string().contains("it is not a file"), "{fault}");
+
+    world.change(Mutation::RevokeKey { id: key.id }).await;
+    assert_eq!(world.ask(key.digest).await.map(drop), invalid(WhyInvalid::Revoked));
+
+    fs::remove_file(pipe).unwrap();
+    world.exchange.reload().await.unwrap();
+}
+
+/// Of 36 characters, as those of an identity provider that names groups by UUIDs.
+fn uuids(number: usize) -> Vec<String> {
+    (0..number).map(|number| format!("{number:08x}-0000-4000-8000-000000000000")).collect()
+}
+
+#[tokio::test]
+async fn many_groups_are_left_out_of_the_token_and_lock_nobody_out() {
+    let world = World::new().await;
+    let groups = uuids(200);
+    let key = world.key("ci", &["deployer@production"], &groups.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let credential = world.ask(key.digest).await.unwrap();
+    let claims = world.claims(&credential);
+    assert_eq!((claims.get("groups"), &claims["groups_scope"], &claims["roles_scope"]), (None, &json!("omitted"), &json!("bound")));
+    assert_eq!(roles_of(&claims), DEPLOYS);
+
+    let few = world.key("few", &["deployer@production"], &["platform"]).await;
+    let claims = world.claims(&world.ask(few.digest).await.unwrap());
+    assert_eq!((&claims["groups"], claims.get("groups_scope")), (&json!(["platform"]), None));
+}
+
+#[tokio::test]
+async fn a_key_whose_token_would_be_too_large_is_refused_for_good_and_explained_with_the_size() {
+    let world = World::new().await;
+    for number in 0..400 {
+        world.change(Mutation::CreateSpace(new_space(&format!("space-number-{number}"), "root"))).await;
+    }
+    let roles: Vec<String> = (0..400).map(|number| format!("deployer@space-number-{number}")).collect();
+    let key = world.key("ci", &roles.iter().map(String::as_str).collect::<Vec<_>>(), &["platform"]).await;
+
+    let Err(Refusal::TokenTooLarge(told)) = world.ask(key.digest).await else { panic!("it does not fit") };
+    assert!(told.size > told.limit && told.limit == world.settings.token.max_bytes, "{told:?}");
+    assert_eq!(Refusal::TokenTooLarge(told).code(), "token_too_large");
+    assert!(world.cached(key).is_some_and(|answer| answer.is_err()), "it is decided, and not tried again with each request");
+
+    let record = world.sluice.key(key.id).await.unwrap().unwrap();
+    let explained = world.exchange.explain(&record, &world.origin(HOME)).await;
+    assert_eq!(explained.outcome, Err(Refusal::TokenTooLarge(told)));
+    let elsewhere = Explainer::load(&world.settings, &*world.store_elsewhere().await).await.unwrap();
+    let outside = elsewhere.explain(&record, &world.origin(HOME)).await;
+    assert_eq!(outside.outcome, Err(Refusal::TokenTooLarge(told)), "without the server's keys, too");
+
+    let first = record.bindings.iter().take(300);
+    for binding in first {
+        world.change(Mutation::DeleteBinding { id: binding.id }).await;
+    }
+    assert_eq!(world.roles(key).await.len(), 100, "and it works again as soon as there is room");
 }
 
 #[tokio::test]
@@ -883,7 +968,7 @@ async fn a_new_signing_key_signs_as_soon_as_it_is_active_and_old_tokens_still_ve
     let next = directory.publish(token.algorithm, now).unwrap();
     world.exchange.reload().await.unwrap();
     assert!(world.exchange.jwks().contains(&next), "it is known before it signs");
-    directory.activate(&next, token.ttl, now).unwrap();
+    directory.activate(&next, Activate::AtOnce, token.ttl, now).unwrap();
     world.exchange.reload().await.unwrap();
     let new = world.ask(key.digest).await.unwrap();
     assert_ne!(old.header(), new.header());

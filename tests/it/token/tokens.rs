@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use claviger::config::{TokenAlgorithm, TokenSettings};
-use claviger::model::{KeyId, KeyName, Revision, RolesBySpace};
-use claviger::token::{KeyDirectory, KeyRing, KeyStanding, Minted, Minter, Subject, TokenError, VerifyError, Withdraw, decode, verify};
+use claviger::config::{TokenAlgorithm, TokenSettings, TokenType};
+use claviger::model::{KeyId, KeyName, Revision, RolesBySpace, TokenSize};
+use claviger::token::{
+    Activate, KeyDirectory, KeyRing, KeyStanding, Minted, Minter, Subject, TokenError, VerifyError, Withdraw, decode, verify, verify_as,
+};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -40,7 +42,11 @@ impl Keys {
     }
 
     fn open(&self, algorithm: TokenAlgorithm) -> Result<KeyRing, TokenError> {
-        KeyRing::open(&self.path(), algorithm, TTL, self.now)
+        KeyRing::open(&self.settings(algorithm), self.now)
+    }
+
+    fn settings(&self, algorithm: TokenAlgorithm) -> TokenSettings {
+        TokenSettings { keys: self.path(), algorithm, ..settings(6144) }
     }
 
     fn ring(&self) -> KeyRing {
@@ -64,6 +70,9 @@ fn settings(max_bytes: usize) -> TokenSettings {
         ttl: TTL,
         algorithm: TokenAlgorithm::Es256,
         keys: PathBuf::new(),
+        active: None,
+        typ: TokenType::AccessToken,
+        backdate: Duration::ZERO,
         header: http::header::AUTHORIZATION,
         max_bytes,
         include_actions: false,
@@ -92,8 +101,8 @@ impl Story {
         }
     }
 
-    fn mint(&self, ring: &KeyRing, max_bytes: usize, now: Timestamp) -> Result<Minted, TokenError> {
-        let subject = Subject {
+    fn subject(&self) -> Subject<'_> {
+        Subject {
             key: KeyId::new(1_700_000_000_000, 7),
             name: &self.name,
             groups: &self.groups,
@@ -101,8 +110,11 @@ impl Story {
             bound: &self.bound,
             revision: Revision(4711),
             not_after: self.not_after,
-        };
-        Minter::new(&settings(max_bytes)).mint(ring, &subject, now)
+        }
+    }
+
+    fn mint(&self, ring: &KeyRing, max_bytes: usize, now: Timestamp) -> Result<Minted, TokenError> {
+        Minter::new(&settings(max_bytes)).mint(ring, &self.subject(), now)
     }
 }
 
@@ -174,7 +186,9 @@ fn a_token_that_would_grow_too_large_lists_the_bound_roles() {
     assert!(jwt(&minted).len() <= 6144);
 
     story.bound = story.effective.clone();
-    let Err(TokenError::TooLarge { size, limit: 6144 }) = story.mint(&ring, 6144, keys.now) else { panic!("it must be too large") };
+    let Err(TokenError::TooLarge(TokenSize { size, limit: 6144 })) = story.mint(&ring, 6144, keys.now) else {
+        panic!("it must be too large")
+    };
     assert_eq!(jwt(&story.mint(&ring, size, keys.now).unwrap()).len(), size, "the size that is told is the size that it has");
 }
 
@@ -249,12 +263,13 @@ fn a_key_that_others_may_read_is_refused() {
     let keys = Keys::none_yet();
     drop(keys.ring());
     let file = keys.pem_files().remove(0);
-    for mode in [0o644, 0o604, 0o602, 0o620, 0o660] {
+    for mode in [0o644, 0o604, 0o602] {
         fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
         let said = told(keys.open(TokenAlgorithm::Es256));
-        assert!(said.contains(&format!("mode {mode:04o}")) && said.contains("chmod 0600"), "{said}");
+        assert!(said.contains(&format!("mode {mode:04o}")) && said.contains("chmod 0600") && said.contains("defaultMode"), "{said}");
     }
-    for mode in [0o600, 0o400, 0o440, 0o640] {
+    // What the kubelet makes of the files of a volume with fsGroup, at every mount.
+    for mode in [0o600, 0o400, 0o440, 0o640, 0o660] {
         fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
         assert!(keys.open(TokenAlgorithm::Es256).is_ok(), "{mode:o}");
     }
@@ -322,7 +337,7 @@ fn several_keys_without_a_ring_wait_for_a_word() {
     assert!(told(keys.open(TokenAlgorithm::Es256)).contains("claviger token keys activate"));
     assert!(told(keys.directory().publish(TokenAlgorithm::Es256, keys.now)).contains("claviger token keys activate"));
 
-    keys.directory().activate(&first, TTL, keys.now).unwrap();
+    keys.directory().activate(&first, Activate::AtOnce, TTL, keys.now).unwrap();
     assert_eq!((keys.ring().current_kid(), keys.ring().states()), (first.as_str(), [("current", 1), ("next", 1), ("retiring", 0)]));
 }
 
@@ -339,7 +354,7 @@ fn over_a_roll_every_living_token_verifies() {
     assert_eq!(published.states(), [("current", 1), ("next", 1), ("retiring", 0)]);
     assert!(told(keys.directory().publish(TokenAlgorithm::Es256, keys.now)).contains("there is a next key already"));
 
-    keys.directory().activate(&next, TTL, keys.now).unwrap();
+    keys.directory().activate(&next, Activate::AtOnce, TTL, keys.now).unwrap();
     let rolled = keys.ring();
     let new = Story::of_ci().mint(&rolled, 6144, keys.now).unwrap();
     assert_eq!((rolled.current_kid(), &*new.kid), (next.as_str(), next.as_str()));
@@ -357,7 +372,7 @@ fn over_a_roll_every_living_token_verifies() {
     assert!(!later.publishes(&old.kid) && later.stale_at().is_none());
     let jwks = later.jwks().to_string();
     assert_eq!(verify(jwt(&old), &jwks, ISSUER, AUDIENCE, old.issued_at), Err(VerifyError::UnknownKey(old.kid.to_string())));
-    assert!(told(keys.directory().activate(&old.kid, TTL, keys.now)).contains("publish a new one"));
+    assert!(told(keys.directory().activate(&old.kid, Activate::WhenKnown, TTL, keys.now)).contains("publish a new one"));
 
     keys.directory().retire(&old.kid, Withdraw::WhenQuiet, keys.now).unwrap();
     let left: Vec<_> = keys.directory().list(keys.now).unwrap().into_iter().map(|key| (key.kid, key.standing)).collect();
@@ -369,11 +384,93 @@ fn a_key_is_published_for_as_long_as_the_lifetime_of_its_tokens_now_says() {
     let mut keys = Keys::none_yet();
     let old = keys.ring().current_kid().to_owned();
     let next = keys.directory().publish(TokenAlgorithm::Es256, keys.now).unwrap();
-    keys.directory().activate(&next, Duration::from_secs(1), keys.now).unwrap();
+    keys.directory().activate(&next, Activate::AtOnce, Duration::from_secs(1), keys.now).unwrap();
     keys.later(Duration::from_mins(10));
-    let open = |ttl| KeyRing::open(&keys.path(), TokenAlgorithm::Es256, ttl, keys.now).unwrap();
+    let open = |ttl| KeyRing::open(&TokenSettings { ttl, ..keys.settings(TokenAlgorithm::Es256) }, keys.now).unwrap();
     assert!(!open(TTL).publishes(&old));
     assert!(open(Duration::from_mins(15)).publishes(&old));
+}
+
+#[test]
+fn a_key_is_activated_when_every_verifier_can_know_it() {
+    let mut keys = Keys::none_yet();
+    let old = keys.ring().current_kid().to_owned();
+    let next = keys.directory().publish(TokenAlgorithm::Es256, keys.now).unwrap();
+    let standing = |keys: &Keys| keys.directory().list(keys.now).unwrap().into_iter().find(|key| key.kid == next).unwrap().standing;
+    let KeyStanding::Next { published_at, may_sign_from } = standing(&keys) else { panic!("it is only published") };
+    assert!(published_at <= keys.now && keys.now < may_sign_from, "{published_at} {may_sign_from}");
+
+    let said = told(keys.directory().activate(&next, Activate::WhenKnown, TTL, keys.now));
+    assert!(said.contains(&format!("before {may_sign_from:.0}")), "{said}");
+    assert_eq!(keys.ring().current_kid(), old);
+
+    keys.now = may_sign_from;
+    keys.directory().activate(&next, Activate::WhenKnown, TTL, keys.now).unwrap();
+    assert_eq!((standing(&keys), keys.ring().current_kid()), (KeyStanding::Current, next.as_str()));
+}
+
+#[test]
+fn a_key_that_was_put_there_by_hand_counts_from_when_its_file_was() {
+    let mut keys = Keys::none_yet();
+    let elsewhere = Keys::none_yet();
+    let (old, next) = (keys.ring().current_kid().to_owned(), elsewhere.ring().current_kid().to_owned());
+    // The file's time is the machine's.
+    keys.now = claviger::clock::Clock::now(&claviger::clock::SystemClock::start()).wall;
+    fs::copy(&elsewhere.pem_files()[0], keys.path().join("by-hand.pem")).unwrap();
+    assert!(told(keys.directory().activate(&next, Activate::WhenKnown, TTL, keys.now)).contains("was published at"));
+    keys.later(Duration::from_mins(11));
+    keys.directory().activate(&next, Activate::WhenKnown, TTL, keys.now).unwrap();
+    assert_ne!(keys.ring().current_kid(), old);
+}
+
+#[test]
+fn the_configuration_names_the_key_that_signs_where_the_directory_is_read_only() {
+    let keys = Keys::none_yet();
+    let first = keys.ring().current_kid().to_owned();
+    let second = keys.directory().publish(TokenAlgorithm::Es256, keys.now).unwrap();
+    let named = |kid: &str| TokenSettings { active: Some(kid.to_owned()), ..keys.settings(TokenAlgorithm::Es256) };
+    let said = told(KeyRing::open(&named(&second), keys.now));
+    assert!(said.contains("token.active names") && said.contains(&first), "two that differ are not guessed between: {said}");
+
+    fs::remove_file(keys.path().join("ring.toml")).unwrap();
+    for kid in [&first, &second] {
+        let ring = KeyRing::open(&named(kid), keys.now).unwrap();
+        assert_eq!((ring.current_kid(), ring.publishes(&first), ring.publishes(&second)), (kid.as_str(), true, true));
+    }
+    let said = told(KeyDirectory::of(&named(&first)).activate(&second, Activate::AtOnce, TTL, keys.now));
+    assert!(said.contains("token.active"), "{said}");
+    let said = told(KeyRing::open(&named("uvDSEwUkZoFtLBPmbkHp6KcbJEBgCVtBkEW8ZyE2KoE"), keys.now));
+    assert!(said.contains("that is to sign is not in"), "{said}");
+}
+
+#[test]
+fn a_token_is_of_the_type_and_as_old_as_its_verifiers_need_it() {
+    let keys = Keys::none_yet();
+    let settings = TokenSettings { typ: TokenType::Jwt, backdate: Duration::from_secs(5), ..keys.settings(TokenAlgorithm::Es256) };
+    let ring = KeyRing::open(&settings, keys.now).unwrap();
+    let story = Story::of_ci();
+    let minted = Minter::new(&settings).mint(&ring, &story.subject(), keys.now).unwrap();
+    let (token, jwks) = (jwt(&minted), ring.jwks().to_string());
+
+    let behind = keys.now - Duration::from_secs(5);
+    let read = verify_as(TokenType::Jwt, token, &jwks, ISSUER, AUDIENCE, behind).unwrap();
+    assert_eq!(read.header["typ"], "JWT");
+    let second = keys.now.as_second();
+    assert_eq!([&read.claims["iat"], &read.claims["nbf"], &read.claims["exp"]], [second - 5, second - 5, second + 60]);
+    assert!(matches!(verify(token, &jwks, ISSUER, AUDIENCE, behind), Err(VerifyError::Header(_))), "it is no access token by RFC 9068");
+}
+
+#[test]
+fn a_pipe_is_neither_a_key_nor_a_ring_and_nobody_waits_for_its_other_end() {
+    let keys = Keys::none_yet();
+    drop(keys.ring());
+    for name in ["next.pem", "ring.toml"] {
+        let path = keys.path().join(name);
+        let _there = fs::remove_file(&path);
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(told(keys.open(TokenAlgorithm::Es256)).contains("it is not a file"), "{name}");
+        fs::remove_file(path).unwrap();
+    }
 }
 
 #[test]
@@ -381,7 +478,7 @@ fn a_withdrawn_key_is_gone_at_once() {
     let keys = Keys::none_yet();
     let old = keys.ring().current_kid().to_owned();
     let next = keys.directory().publish(TokenAlgorithm::Es256, keys.now).unwrap();
-    keys.directory().activate(&next, TTL, keys.now).unwrap();
+    keys.directory().activate(&next, Activate::AtOnce, TTL, keys.now).unwrap();
     keys.directory().retire(&old, Withdraw::AtOnce, keys.now).unwrap();
     assert!(!keys.ring().publishes(&old));
     assert_eq!(keys.pem_files(), [keys.path().join(format!("{next}.pem"))]);
@@ -406,7 +503,7 @@ fn nobody_ever_reads_half_a_roll() {
         for _ in 0..30 {
             let old = keys.ring().current_kid().to_owned();
             let next = keys.directory().publish(TokenAlgorithm::Es256, keys.now).unwrap();
-            keys.directory().activate(&next, TTL, keys.now).unwrap();
+            keys.directory().activate(&next, Activate::AtOnce, TTL, keys.now).unwrap();
             keys.directory().retire(&old, Withdraw::AtOnce, keys.now).unwrap();
         }
         rolling.store(false, std::sync::atomic::Ordering::Relaxed);
@@ -430,8 +527,8 @@ fn a_roll_can_be_taken_back() {
     let keys = Keys::none_yet();
     let old = keys.ring().current_kid().to_owned();
     let next = keys.directory().publish(TokenAlgorithm::Es256, keys.now).unwrap();
-    keys.directory().activate(&next, TTL, keys.now).unwrap();
-    keys.directory().activate(&old, TTL, keys.now).unwrap();
+    keys.directory().activate(&next, Activate::AtOnce, TTL, keys.now).unwrap();
+    keys.directory().activate(&old, Activate::AtOnce, TTL, keys.now).unwrap();
     assert_eq!((keys.ring().current_kid(), keys.ring().publishes(&next)), (old.as_str(), true));
     assert_eq!(keys.ring().states(), [("current", 1), ("next", 0), ("retiring", 1)]);
 }
@@ -445,7 +542,7 @@ fn the_key_that_signs_must_be_for_the_algorithm_that_is_set() {
 
     let next = keys.directory().publish(TokenAlgorithm::EdDsa, keys.now).unwrap();
     assert!(keys.open(TokenAlgorithm::Es256).is_ok(), "others may differ");
-    keys.directory().activate(&next, TTL, keys.now).unwrap();
+    keys.directory().activate(&next, Activate::AtOnce, TTL, keys.now).unwrap();
     let ring = keys.open(TokenAlgorithm::EdDsa).unwrap();
     assert_eq!((ring.algorithm(), ring.states()), ("EdDSA", [("current", 1), ("next", 0), ("retiring", 1)]));
 }
@@ -516,10 +613,10 @@ fn an_independent_library_verifies_by_the_jwks_alone() {
         let keys = Keys::none_yet();
         // The library reads the machine's clock.
         let now = claviger::clock::Clock::now(&claviger::clock::SystemClock::start()).wall;
-        let open = || KeyRing::open(&keys.path(), algorithm, TTL, now).unwrap();
+        let open = || KeyRing::open(&keys.settings(algorithm), now).unwrap();
         let old = Story::of_ci().mint(&open(), 6144, now).unwrap();
         let next = keys.directory().publish(algorithm, now).unwrap();
-        keys.directory().activate(&next, TTL, now).unwrap();
+        keys.directory().activate(&next, Activate::AtOnce, TTL, now).unwrap();
         let ring = open();
         let new = Story::of_ci().mint(&ring, 6144, now).unwrap();
 
