@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use self::watch::Watch;
 use crate::clock::Clock;
-use crate::config::{Faults, Settings, Weight};
+use crate::config::{Faults, Settings};
 use crate::exchange::{Exchange, ExchangeError};
 use crate::ops::{self, OpsState};
 use crate::proxy::{self, Proxy};
@@ -143,7 +143,7 @@ impl App {
     pub fn reload_refused(&self, faults: &Faults) {
         self.metrics.config_reload(false);
         for fault in faults {
-            fault.log(Weight::Fault, "the configuration has a fault, the old one stays in force");
+            fault.log("the configuration has a fault, the old one stays in force");
         }
     }
 

@@ -1,6 +1,7 @@
 //! `claviger check`: everything that is wrong with a configuration and its policies, in one go, before anything runs on them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,8 +10,9 @@ use super::args::config::{self, ConfigArgs};
 use super::failure::Failure;
 use super::output::{Format, Output};
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::{Finding, Settings, StoreUrl, Survey, Weight};
-use crate::policy::{self, PolicyFault, PolicySource, Severity, Vocabulary};
+use crate::config::{Settings, StoreUrl, Survey, TakesEffect};
+use crate::diagnostics::{Diagnostic, Place, Severity};
+use crate::policy::{self, PolicyFault, PolicySource, Vocabulary};
 use crate::store::{self, Inspected, NAMED_KEYS_MAX, StoreError};
 use crate::token::{KeyRing, TokenError};
 
@@ -31,43 +33,36 @@ struct Report {
     ok: bool,
     /// The configuration, if it is a file.
     config: Option<String>,
+    /// Every key, and when another value of it counts.
+    keys: BTreeMap<String, TakesEffect>,
     /// Policies that were looked at, the store's and the directory's.
     policies: usize,
-    faults: Vec<Fault>,
-    warnings: Vec<Fault>,
+    faults: Vec<Found>,
+    warnings: Vec<Found>,
 }
 
 /// One fault or warning.
 #[derive(Serialize)]
-struct Fault {
-    severity: Severity,
+struct Found {
+    kind: Kind,
     #[serde(flatten)]
-    what: What,
+    diagnostic: Diagnostic,
 }
 
 /// What it is about.
-#[derive(Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-enum What {
-    Configuration(Finding),
-    Policy(FaultyPolicy),
-    Store { message: String },
-    Keys { message: String },
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Configuration,
+    Policy,
+    Store,
+    Keys,
 }
 
-/// A policy's fault in the words of the configuration's.
-#[derive(Serialize)]
-struct FaultyPolicy {
-    policy: String,
-    file: Option<String>,
-    /// `None` if the fault has no place.
-    line: Option<u32>,
-    column: Option<u32>,
-    /// How many characters of the text it is about.
-    width: Option<u32>,
-    text: Option<String>,
-    message: String,
-    suggestion: Option<String>,
+impl Kind {
+    fn of(self, diagnostic: Diagnostic) -> Found {
+        Found { kind: self, diagnostic }
+    }
 }
 
 /// The policies that would be in force, and what is wrong with them.
@@ -78,8 +73,6 @@ struct Policies {
     findings: Vec<PolicyFault>,
     /// What they can speak of, as far as there is a store.
     vocabulary: Vocabulary,
-    /// What messages call those that are files.
-    files: BTreeSet<String>,
     /// Why the store's could not be looked at.
     store: Option<StoreError>,
     /// What the next start will do to the store; until then its policies cannot be read.
@@ -95,8 +88,8 @@ impl Check {
         match out.format() {
             Format::Json => out.line("", &report)?,
             Format::Table => {
-                config::show(&survey.warnings, Weight::Warning);
-                config::show(survey.faults.iter().flatten(), Weight::Fault);
+                config::show(&survey.warnings);
+                config::show(survey.faults.iter().flatten());
                 config::show_policies(&policies.findings);
                 if let Some(why) = &policies.outdated {
                     out.note(format_args!("warning: {why}"));
@@ -127,21 +120,21 @@ impl Check {
     }
 
     fn report(&self, survey: &Survey, policies: &Policies, keys: Option<&TokenError>) -> Report {
-        let fault = |what| Fault { severity: Severity::Error, what };
-        let configuration = survey.faults.iter().flatten().cloned().map(What::Configuration);
-        let of_store = policies.store.iter().map(|error| What::Store { message: error.to_string() });
-        let of_keys = keys.into_iter().map(|error| What::Keys { message: error.to_string() });
-        let of_policies = policies.faults().map(|fault| What::Policy(FaultyPolicy::of(fault, &policies.files)));
-        let faults: Vec<Fault> = configuration.chain(of_policies).chain(of_store).chain(of_keys).map(fault).collect();
-        let odd = survey.warnings.iter().cloned().map(|what| Fault { severity: Severity::Warning, what: What::Configuration(what) });
-        let odd_policies = policies
-            .warnings()
-            .map(|warning| Fault { severity: warning.severity, what: What::Policy(FaultyPolicy::of(warning, &policies.files)) });
+        let (StoreUrl::Sqlite(store), dir) = (&survey.settings.store.url, &survey.settings.token.keys);
+        let told = |place: &Path, reason: String| Diagnostic::error(Place::whole(place), reason);
+        let configuration = survey.faults.iter().flatten().cloned().map(|fault| Kind::Configuration.of(fault));
+        let of_store = policies.store.iter().map(|error| Kind::Store.of(told(store, error.to_string())));
+        let of_keys = keys.into_iter().map(|error| Kind::Keys.of(told(dir, error.to_string())));
+        let of_policies = policies.faults().map(|fault| Kind::Policy.of(fault.diagnostic()));
+        let faults: Vec<Found> = configuration.chain(of_policies).chain(of_store).chain(of_keys).collect();
+        let odd = survey.warnings.iter().cloned().map(|warning| Kind::Configuration.of(warning));
+        let odd_policies = policies.warnings().map(|warning| Kind::Policy.of(warning.diagnostic()));
         let outdated = policies.outdated.iter().cloned();
-        let of_outdated = outdated.map(|message| Fault { severity: Severity::Warning, what: What::Store { message } });
+        let of_outdated = outdated.map(|reason| Kind::Store.of(told(store, reason).weighing(Severity::Warning)));
         Report {
             ok: faults.is_empty() && self.faulty_warnings(policies) == 0,
             config: self.configured.file().map(|file| file.display().to_string()),
+            keys: Settings::keys(),
             policies: policies.sources.len(),
             faults,
             warnings: odd.chain(odd_policies).chain(of_outdated).collect(),
@@ -199,8 +192,6 @@ impl Policies {
 
     fn read_dir(&mut self, settings: &Settings) {
         let found = settings.policies.dir.as_deref().map(policy::survey_dir).unwrap_or_default();
-        let names = found.sources.iter().filter_map(|source| source.file.as_ref()).map(|file| file.display().to_string());
-        self.files.extend(names.chain(found.findings.iter().map(|finding| finding.policy.clone())));
         self.sources.extend(found.sources);
         self.findings.extend(found.findings);
     }
@@ -248,20 +239,4 @@ fn signing_keys(survey: &Survey) -> Result<(), TokenError> {
 /// Whether what the keys with this prefix say can be relied on.
 fn is_sound(survey: &Survey, prefix: &str) -> bool {
     !survey.faults.iter().flatten().any(|fault| fault.key.as_ref().is_none_or(|key| key.starts_with(prefix)))
-}
-
-impl FaultyPolicy {
-    fn of(fault: &PolicyFault, files: &BTreeSet<String>) -> Self {
-        let has_place = fault.line > 0;
-        Self {
-            policy: fault.policy.clone(),
-            file: files.contains(&fault.policy).then(|| fault.policy.clone()),
-            line: has_place.then_some(fault.line),
-            column: has_place.then_some(fault.column),
-            width: has_place.then_some(fault.width),
-            text: has_place.then(|| fault.text.clone()),
-            message: fault.reason.clone(),
-            suggestion: fault.hint.clone(),
-        }
-    }
 }

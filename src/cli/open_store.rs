@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::output::Output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Settings, StoreUrl};
+use crate::diagnostics::nearest;
 use crate::exchange::{ExchangeError, Explainer};
 use crate::model::{
     Actor, AuditEntry, Binding, BindingId, Change, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord, Mutation, PlainKey,
@@ -329,31 +330,5 @@ impl OpenStore {
             "policy" => all(self.snapshot().await?.policies.iter().map(|policy| &policy.name)),
             _ => Vec::new(),
         })
-    }
-}
-
-/// The name most like `wanted`, if one is near enough to have been meant.
-pub(crate) fn nearest(wanted: &str, names: impl IntoIterator<Item = String>) -> Option<String> {
-    let likeness = |name: &String| strsim::jaro_winkler(&wanted.to_lowercase(), &name.to_lowercase());
-    names
-        .into_iter()
-        .map(|name| (likeness(&name), name))
-        .filter(|(likeness, _)| *likeness >= 0.85)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, name)| name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_near_name_is_suggested_and_a_far_one_is_not() {
-        let names = || ["production", "staging", "root"].map(str::to_owned);
-
-        assert_eq!(nearest("prodction", names()).as_deref(), Some("production"));
-        assert_eq!(nearest("Staging", names()).as_deref(), Some("staging"));
-        assert_eq!(nearest("billing-team", names()), None);
-        assert_eq!(nearest("x", []), None);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::parse::{listen, text};
 use super::reader::Section;
-use super::wanted::{listen, text};
 
 /// `[admin]`
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +21,6 @@ impl Default for AdminSettings {
 impl AdminSettings {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         let listen = text(|text| if text == "off" { Ok(None) } else { listen(text).map(Some) });
-        Self { listen: section.read("listen", Self::default().listen, listen) }
+        Self { listen: section.at_start("listen", Self::default().listen, listen) }
     }
 }

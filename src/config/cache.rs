@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::parse::{duration, number};
 use super::reader::Section;
-use super::wanted::{duration, number};
 use super::{hours, millis, secs};
 
 /// `[cache]`
@@ -28,9 +28,9 @@ impl CacheSettings {
         let default = Self::default();
         let max_entries = u32::try_from(default.max_entries).unwrap_or(u32::MAX);
         Self {
-            max_entries: section.read("max_entries", max_entries, number(1..=100_000_000)).into(),
-            negative_ttl: section.read("negative_ttl", default.negative_ttl, duration(secs(0)..=hours(1))),
-            time_quantum: section.read("time_quantum", default.time_quantum, duration(millis(1)..=hours(1))),
+            max_entries: section.live("max_entries", max_entries, number(1..=100_000_000)).into(),
+            negative_ttl: section.live("negative_ttl", default.negative_ttl, duration(secs(0)..=hours(1))),
+            time_quantum: section.live("time_quantum", default.time_quantum, duration(millis(1)..=hours(1))),
         }
     }
 }

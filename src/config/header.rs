@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use super::wanted::Wrong;
+use super::parse::ValueError;
 
 /// Headers that frame a message, that belong to one connection, or that the proxy itself speaks in: a credential in one of them would be
 /// taken off, changed, or would break the message.
@@ -45,19 +45,18 @@ const TAKEN: [&str; 35] = [
 ];
 
 /// The name of a header that may carry a credential.
-pub(super) fn credential_header(text: &str) -> Result<HeaderName, Wrong> {
+pub(super) fn credential_header(text: &str) -> Result<HeaderName, ValueError> {
     let Ok(name) = HeaderName::try_from(text) else {
-        return Err(Wrong::new(format!("{text:?} is not the name of a header")).suggest("names look like \"x-api-key\""));
+        return Err(ValueError::new(format!("{text:?} is not the name of a header")).suggest("names look like \"x-api-key\""));
     };
     let folded = name.as_str().replace(['_', '.'], "-");
     if folded != name.as_str() {
         // Many servers read all three alike, so the proxy does not let such names pass.
-        return Err(
-            Wrong::new("`_` and `.` in a header's name are read as `-` by some and not by others").suggest(format!("write \"{folded}\""))
-        );
+        return Err(ValueError::new("`_` and `.` in a header's name are read as `-` by some and not by others")
+            .suggest(format!("write \"{folded}\"")));
     }
     if TAKEN.contains(&folded.as_str()) || folded.starts_with("x-forwarded-") || folded.starts_with("sec-") {
-        return Err(Wrong::new(format!("{folded} cannot carry a credential: it has a meaning of its own to servers and proxies")));
+        return Err(ValueError::new(format!("{folded} cannot carry a credential: it has a meaning of its own to servers and proxies")));
     }
     Ok(name)
 }

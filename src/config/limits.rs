@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::parse::{duration, number, size};
 use super::reader::Section;
-use super::wanted::{duration, number, size};
 use super::{hours, millis, secs};
 
 /// `[limits]`
@@ -40,11 +40,11 @@ impl LimitSettings {
         let max_connections = u32::try_from(default.max_connections).unwrap_or(u32::MAX);
         Self {
             // hyper has no smaller buffer.
-            max_header_bytes: section.read("max_header_bytes", default.max_header_bytes, size(8 << 10..=1 << 20)),
-            max_connections: section.read("max_connections", max_connections, number(1..=1_000_000)) as usize,
-            header_timeout: section.read("header_timeout", default.header_timeout, duration(millis(100)..=secs(300))),
-            idle_timeout: section.read("idle_timeout", default.idle_timeout, duration(secs(1)..=hours(24))),
-            websocket_idle_timeout: section.read("websocket_idle_timeout", default.websocket_idle_timeout, duration(secs(1)..=hours(24))),
+            max_header_bytes: section.live("max_header_bytes", default.max_header_bytes, size(8 << 10..=1 << 20)),
+            max_connections: section.live("max_connections", max_connections, number(1..=1_000_000)) as usize,
+            header_timeout: section.live("header_timeout", default.header_timeout, duration(millis(100)..=secs(300))),
+            idle_timeout: section.live("idle_timeout", default.idle_timeout, duration(secs(1)..=hours(24))),
+            websocket_idle_timeout: section.live("websocket_idle_timeout", default.websocket_idle_timeout, duration(secs(1)..=hours(24))),
         }
     }
 }

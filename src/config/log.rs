@@ -2,8 +2,8 @@
 
 use tracing::level_filters::LevelFilter;
 
+use super::parse::one_of;
 use super::reader::Section;
-use super::wanted::one_of;
 
 /// `[log]`
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -58,9 +58,9 @@ impl LogSettings {
         ];
         let accesses = [("all", AccessLog::All), ("errors", AccessLog::Errors), ("none", AccessLog::None)];
         Self {
-            format: section.read("format", default.format, one_of(&formats)),
-            level: section.read("level", default.level, one_of(&levels)),
-            access: section.read("access", default.access, one_of(&accesses)),
+            format: section.live("format", default.format, one_of(&formats)),
+            level: section.live("level", default.level, one_of(&levels)),
+            access: section.live("access", default.access, one_of(&accesses)),
         }
     }
 }

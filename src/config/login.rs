@@ -1,7 +1,7 @@
 //! `[login]`: which sources of roles count at first, and what becomes of a key without any.
 
+use super::parse::{one_of, truth};
 use super::reader::Section;
-use super::wanted::{one_of, truth};
 use crate::model::{AdmitWithoutRoles, Strategy};
 
 /// `[login]`
@@ -22,10 +22,10 @@ impl Default for LoginSettings {
 impl LoginSettings {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         let default = Self::default();
-        let admits = section.read("admit_without_roles", default.admit_without_roles == AdmitWithoutRoles::Yes, truth);
+        let admits = section.live("admit_without_roles", default.admit_without_roles == AdmitWithoutRoles::Yes, truth);
         let strategies = Strategy::ALL.map(|strategy| (strategy.as_str(), strategy));
         Self {
-            strategy: section.read("strategy", default.strategy, one_of(&strategies)),
+            strategy: section.once("strategy", default.strategy, one_of(&strategies)),
             admit_without_roles: if admits { AdmitWithoutRoles::Yes } else { AdmitWithoutRoles::No },
         }
     }

@@ -7,37 +7,38 @@
 mod admin;
 mod cache;
 mod environment;
-mod finding;
+mod faults;
 mod header;
+mod instead;
 mod limits;
 mod load;
 mod log;
 mod login;
 mod ops;
-mod place;
+mod parse;
 mod policies;
 mod proxy;
 mod quantity;
 mod reader;
+#[cfg(test)]
+mod reader_tests;
 mod relations;
 mod store;
 mod token;
 mod upstream;
 mod value;
-mod wanted;
 
 use std::time::Duration;
 
 pub use admin::AdminSettings;
 pub use cache::CacheSettings;
 pub use environment::environment;
-pub use finding::{Colour, Faults, Finding, Weight};
+pub use faults::Faults;
 pub use limits::LimitSettings;
 pub use load::{Loaded, Survey, Values};
 pub use log::{AccessLog, LogFormat, LogSettings};
 pub use login::LoginSettings;
 pub use ops::OpsSettings;
-pub use place::{Excerpt, Place};
 pub use policies::{PolicyEvaluator, PolicySettings};
 pub use proxy::{ClientIp, ProxySettings};
 pub use quantity::{QuantityError, parse_duration, parse_size, show_duration, show_size};
@@ -45,9 +46,10 @@ pub use store::{StoreSettings, StoreUrl};
 pub use token::{TokenAlgorithm, TokenSettings, TokenType};
 pub use upstream::UpstreamSettings;
 
+pub use reader::TakesEffect;
+
+use parse::duration;
 use reader::Reader;
-pub(crate) use reader::nearest;
-use wanted::duration;
 
 /// Everything that can be set. Paths are absolute or relative to the process's working directory: a configuration file's relative paths,
 /// and the default ones beside it, are taken from the file's directory.
@@ -103,7 +105,7 @@ impl Settings {
     fn read(reader: &mut Reader<'_>) -> Self {
         let mut top = reader.top();
         top.refuse("routes", "routes are not in this version, and a rule that nobody enforces is worse than none: take them out");
-        let drain_timeout = top.read("drain_timeout", Self::default().drain_timeout, duration(Duration::ZERO..=hours(1)));
+        let drain_timeout = top.live("drain_timeout", Self::default().drain_timeout, duration(Duration::ZERO..=hours(1)));
         let settings = Self {
             drain_timeout,
             proxy: ProxySettings::read(&mut reader.section("proxy")),

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::parse::{listen, text};
 use super::reader::Section;
-use super::wanted::{listen, text};
 
 /// `[ops]`
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,6 @@ impl Default for OpsSettings {
 
 impl OpsSettings {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
-        Self { listen: section.read("listen", Self::default().listen, text(listen)) }
+        Self { listen: section.at_start("listen", Self::default().listen, text(listen)) }
     }
 }

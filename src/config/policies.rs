@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::parse::{duration, number, one_of, size};
 use super::reader::Section;
-use super::wanted::{duration, number, one_of, size};
 use super::{millis, secs};
 
 /// `[policies]`
@@ -53,11 +53,11 @@ impl PolicySettings {
         let default = Self::default();
         let evaluators = [PolicyEvaluator::Auto, PolicyEvaluator::Regorus].map(|evaluator| (evaluator.as_str(), evaluator));
         Self {
-            dir: section.optional_path("dir"),
-            time_limit: section.read("time_limit", default.time_limit, duration(millis(1)..=secs(10))),
-            memory_limit: section.read("memory_limit", default.memory_limit, size(1 << 20..=2 << 30)),
-            evaluator: section.read("evaluator", default.evaluator, one_of(&evaluators)),
-            compare_every: section.read("compare_every", default.compare_every, number(0..=1_000_000)),
+            dir: section.optional_live_path("dir"),
+            time_limit: section.live("time_limit", default.time_limit, duration(millis(1)..=secs(10))),
+            memory_limit: section.live("memory_limit", default.memory_limit, size(1 << 20..=2 << 30)),
+            evaluator: section.live("evaluator", default.evaluator, one_of(&evaluators)),
+            compare_every: section.live("compare_every", default.compare_every, number(0..=1_000_000)),
         }
     }
 }

@@ -7,9 +7,9 @@ use http::header::AUTHORIZATION;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::header::credential_header;
+use super::parse::{ValueError, ValueErrors, list, listen, number, one_of, text};
 use super::reader::Section;
 use super::value::{Origin, Value};
-use super::wanted::{Wrong, Wrongs, list, listen, number, one_of, text};
 
 /// More threads than any machine has cores.
 const THREADS_MAX: u32 = 1024;
@@ -69,50 +69,50 @@ impl ProxySettings {
         let default = Self::default();
         let threads = u32::try_from(default.threads).unwrap_or(THREADS_MAX);
         Self {
-            listen: section.read("listen", default.listen, text(listen)),
-            threads: section.read("threads", threads, number(0..=THREADS_MAX)) as usize,
-            trusted_proxies: section.read("trusted_proxies", default.trusted_proxies, list(text(network))),
-            client_ip: section.read("client_ip", default.client_ip, client_ip),
-            credential_headers: section.read("credential_headers", default.credential_headers, credential_headers),
+            listen: section.at_start("listen", default.listen, text(listen)),
+            threads: section.at_start("threads", threads, number(0..=THREADS_MAX)) as usize,
+            trusted_proxies: section.live("trusted_proxies", default.trusted_proxies, list(text(network))),
+            client_ip: section.live("client_ip", default.client_ip, client_ip),
+            credential_headers: section.live("credential_headers", default.credential_headers, credential_headers),
         }
     }
 }
 
-fn client_ip(value: &Value, at: &Origin) -> Result<ClientIp, Wrongs> {
+fn client_ip(value: &Value, at: &Origin) -> Result<ClientIp, ValueErrors> {
     if matches!(value, Value::Text(text) | Value::Bare(text) if text == "proxy-protocol") {
-        let wrong = Wrong::new("the PROXY protocol is not in this version");
+        let wrong = ValueError::new("the PROXY protocol is not in this version");
         return Err(wrong.suggest("let the balancer set X-Forwarded-For, and say \"x-forwarded-for\"").into());
     }
     one_of(&[ClientIp::Peer, ClientIp::XForwardedFor, ClientIp::Forwarded].map(|from| (from.as_str(), from)))(value, at)
 }
 
 /// At least one header, and each once.
-fn credential_headers(value: &Value, at: &Origin) -> Result<Vec<HeaderName>, Wrongs> {
+fn credential_headers(value: &Value, at: &Origin) -> Result<Vec<HeaderName>, ValueErrors> {
     let headers = list(text(credential_header))(value, at)?;
     if headers.is_empty() {
-        return Err(Wrong::new("without a header to look for, nobody could present a key").into());
+        return Err(ValueError::new("without a header to look for, nobody could present a key").into());
     }
     for (index, header) in headers.iter().enumerate() {
         if headers.iter().take(index).any(|earlier| earlier == header) {
             let at = if let Value::List(items) = value { items.get(index).map(|(_, at)| at.clone()) } else { None };
-            return Err(Wrong { at, ..Wrong::new(format!("{header} stands here twice")) }.into());
+            return Err(ValueError { at, ..ValueError::new(format!("{header} stands here twice")) }.into());
         }
     }
     Ok(headers)
 }
 
 /// A network, or one address.
-fn network(text: &str) -> Result<IpNet, Wrong> {
+fn network(text: &str) -> Result<IpNet, ValueError> {
     let network = match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
         (Ok(network), _) => network,
         (_, Ok(address)) => IpNet::from(address),
         _ => {
-            let wrong = Wrong::new(format!("{text:?} is not a network"));
+            let wrong = ValueError::new(format!("{text:?} is not a network"));
             return Err(wrong.suggest("networks look like \"10.0.0.0/8\" or \"fd00::/8\""));
         }
     };
     if network.trunc() != network {
-        let wrong = Wrong::new(format!("{network} has bits behind its prefix"));
+        let wrong = ValueError::new(format!("{network} has bits behind its prefix"));
         return Err(wrong.suggest(format!("did you mean \"{}\"?", network.trunc())));
     }
     Ok(unmapped(network))

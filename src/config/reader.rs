@@ -1,13 +1,17 @@
 //! Hands each section its values, and keeps book: what was asked for is a key, what is left over is a fault.
 //!
-//! Reading *is* the schema. There is no second list of keys that could drift from the first.
+//! Reading *is* the schema. There is no second list of keys that could drift from the first: whether a key exists, what it may hold, and
+//! when another value of it counts are said in the one place where it is read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
+use super::parse::{ValueError, ValueErrors, path};
 use super::value::{Origin, Table, Value};
-use super::wanted::{Wrong, Wrongs, path};
+use crate::diagnostics::{Diagnostic, Severity, Source};
 
 /// One layer above the file: a variable or a flag.
 #[derive(Clone, Debug)]
@@ -21,50 +25,80 @@ pub(super) struct Override {
     pub(super) name: Origin,
 }
 
-/// Something to be said about a key, before places are looked up.
-#[derive(Clone, Debug)]
-pub(super) struct Complaint {
-    pub(super) at: Origin,
-    pub(super) key: String,
-    pub(super) message: String,
-    pub(super) suggestion: Option<String>,
+/// When another value of a key counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TakesEffect {
+    /// With the next request after a reload.
+    Live,
+    /// With the next start of the process.
+    AtStart,
+    /// Never for what there is already: it is what something new begins with.
+    Once,
+}
+
+/// What a key says, written out so that two values can be compared, and when that counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) value: String,
+    pub(super) takes_effect: TakesEffect,
 }
 
 /// The values of all layers, and what has been asked and found so far.
 pub(super) struct Reader<'a> {
+    source: Source<'a>,
     table: &'a Table,
     /// Later ones win.
     overrides: &'a [Override],
     /// What relative paths are relative to.
     base: &'a Path,
-    /// Every key that was asked for, dotted, with the value that counts, written out so that two can be compared.
-    pub(super) known: BTreeMap<String, String>,
+    /// Lists that a variable or a flag says as a whole.
+    lists_said: BTreeMap<String, Value>,
+    /// Every key that was asked for, dotted; entries of lists are numbered.
+    pub(super) known: BTreeMap<String, Said>,
+    /// The keys of the entries of lists, with `*` for the number.
+    pub(super) of_entries: BTreeMap<String, TakesEffect>,
+    pub(super) tables: BTreeSet<String>,
+    pub(super) lists: BTreeSet<String>,
     /// Keys and sections that are understood but not served, each with the reason.
     refused: Vec<(String, &'static str)>,
-    pub(super) faults: Vec<Complaint>,
-    pub(super) warnings: Vec<Complaint>,
+    pub(super) faults: Vec<Diagnostic>,
+    pub(super) warnings: Vec<Diagnostic>,
 }
 
-/// The keys of one section.
+/// The keys of one table.
 pub(super) struct Section<'r, 'a> {
     reader: &'r mut Reader<'a>,
-    /// Empty for the keys outside of any section.
-    name: &'static str,
+    /// Dotted. Empty for the keys outside of any section.
+    name: String,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(table: &'a Table, overrides: &'a [Override], base: &'a Path) -> Self {
-        let (known, refused) = (BTreeMap::new(), Vec::new());
-        Self { table, overrides, base, known, refused, faults: Vec::new(), warnings: Vec::new() }
+    pub(super) fn new(source: Source<'a>, table: &'a Table, overrides: &'a [Override]) -> Self {
+        Self {
+            source,
+            table,
+            overrides,
+            base: source.file.parent().unwrap_or(Path::new("")),
+            lists_said: BTreeMap::new(),
+            known: BTreeMap::new(),
+            of_entries: BTreeMap::new(),
+            tables: BTreeSet::new(),
+            lists: BTreeSet::new(),
+            refused: Vec::new(),
+            faults: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 
-    pub(super) fn section(&mut self, name: &'static str) -> Section<'_, 'a> {
-        Section { reader: self, name }
+    pub(super) fn section(&mut self, name: &str) -> Section<'_, 'a> {
+        self.tables.insert(name.to_owned());
+        Section { reader: self, name: name.to_owned() }
     }
 
     /// The keys outside of any section.
     pub(super) fn top(&mut self) -> Section<'_, 'a> {
-        self.section("")
+        Section { reader: self, name: String::new() }
     }
 
     /// Where the key was set, if it was.
@@ -76,73 +110,111 @@ impl<'a> Reader<'a> {
         if let Some(over) = self.overrides.iter().rev().find(|over| over.key == key) {
             return Some((Value::Bare(over.text.clone()), over.at.clone()));
         }
-        let entry = match key.split_once('.') {
-            None => self.table.get(key)?,
-            Some((section, name)) => match &self.table.get(section)?.value {
-                Value::Table(entries) => entries.get(name)?,
-                _ => return None,
-            },
+        for (list, value) in &self.lists_said {
+            if let Some(rest) = key.strip_prefix(list.as_str()).and_then(|rest| rest.strip_prefix('.')) {
+                return value.within(rest).map(|(value, at)| (value.clone(), at.clone()));
+            }
+        }
+        let (first, rest) = key.split_once('.').map_or((key, None), |(first, rest)| (first, Some(rest)));
+        let entry = self.table.get(first)?;
+        let (value, at) = match rest {
+            None => (&entry.value, &entry.at),
+            Some(rest) => entry.value.within(rest)?,
         };
-        Some((entry.value.clone(), entry.at.clone()))
+        Some((value.clone(), at.clone()))
+    }
+
+    /// The first thing that a variable or a flag says below this key.
+    fn said_below(&self, key: &str) -> Option<&Override> {
+        self.overrides.iter().find(|over| over.key.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
     }
 
     /// A rule between keys. It is not looked at if one of them is wrong already. A breach stands where the first of them that was set
     /// stands: the defaults fit each other.
     pub(super) fn rule(&mut self, keys: &[&str], holds: bool, message: impl Into<String>, suggestion: Option<&str>) {
-        if holds || keys.iter().any(|key| self.faults.iter().any(|fault| fault.key == *key)) {
+        if holds || keys.iter().any(|key| self.faults.iter().any(|fault| fault.key.as_deref() == Some(key))) {
             return;
         }
         let Some((key, at)) = keys.iter().find_map(|key| self.given(key).map(|at| (*key, at))) else { return };
-        self.faults.push(Complaint { at, key: key.to_owned(), message: message.into(), suggestion: suggestion.map(str::to_owned) });
+        self.fault(&at, key, message, suggestion.map(str::to_owned));
     }
 
     /// Something to know about a key that was set. Not said of a default.
     pub(super) fn warn(&mut self, key: &str, message: &str) {
         if let Some(at) = self.given(key) {
-            self.warnings.push(Complaint { at, key: key.to_owned(), message: message.to_owned(), suggestion: None });
+            self.warnings.push(about(self.source, &at, key, message, None).weighing(Severity::Warning));
         }
+    }
+
+    pub(super) fn fault(&mut self, at: &Origin, key: &str, reason: impl Into<String>, suggestion: Option<String>) {
+        // What the parser made of a broken line says nothing about what was meant. A value that it made up has no extent.
+        if !matches!(at, Origin::File(bytes) if bytes.is_empty()) {
+            self.faults.push(about(self.source, at, key, reason, suggestion));
+        }
+    }
+
+    /// What a configuration that says nothing teaches of the keys that `read` asks for.
+    fn schema<T>(&self, name: &str, read: impl FnOnce(&mut Section<'_, '_>) -> T) -> BTreeMap<String, Said> {
+        let (table, source) = (Table::new(), Source { text: "", ..self.source });
+        let mut reader = Reader::new(source, &table, &[]);
+        read(&mut Section { reader: &mut reader, name: name.to_owned() });
+        reader.known
     }
 
     /// Complains about everything that was set and that nobody has asked for.
     pub(super) fn leftovers(&mut self) {
-        let mut found = Vec::new();
-        for (name, entry) in self.table {
-            if let Some(reason) = self.refusal(name) {
-                found.push(complaint(&entry.key, name, reason, None));
-            } else if self.known.contains_key(name) {
-                // The key's own reader has looked at the value.
-            } else if !self.is_section(name) {
-                let suggestion = Some(self.instead_of_top(name, &entry.value));
-                let message = if matches!(entry.value, Value::Table(_)) { "there is no such section" } else { "there is no such key" };
-                found.push(complaint(&entry.key, name, message, suggestion));
-            } else if let Value::Table(entries) = &entry.value {
-                for (inner, inner_entry) in entries {
-                    let key = format!("{name}.{inner}");
-                    if let Some(reason) = self.refusal(&key) {
-                        found.push(complaint(&inner_entry.key, &key, reason, None));
-                    } else if !self.known.contains_key(&key) {
-                        found.push(complaint(&inner_entry.key, &key, "there is no such key", Some(self.instead_of(name, inner))));
-                    }
-                }
-            } else {
-                let message = format!("this is a section, not {}", entry.value.kind());
-                found.push(complaint(&entry.at, name, &message, Some(format!("write `[{name}]` above its keys"))));
-            }
+        self.leftovers_of(self.table, "");
+        for (list, value) in &self.lists_said.clone() {
+            self.leftovers_in(list, value);
         }
         for over in self.overrides {
             if let Some(reason) = self.refusal(&over.key) {
-                found.push(complaint(&over.name, &over.key, reason, None));
-            } else if !self.known.contains_key(&over.key) {
+                self.fault(&over.name, &over.key, reason, None);
+            } else if !self.known.contains_key(&over.key) && !self.lists.contains(&over.key) {
                 let suggestion = self.instead_of_override(over);
-                found.push(complaint(&over.name, &over.key, "there is no such key", suggestion));
+                self.fault(&over.name, &over.key, "there is no such key", suggestion);
             }
         }
-        self.faults.extend(found);
+    }
+
+    fn leftovers_of(&mut self, table: &Table, section: &str) {
+        for (name, entry) in table {
+            let key = join(section, name);
+            // A name with a dot in it stands in quotes, and is another one than the key that it looks like.
+            let is_plain = !name.contains('.');
+            if let Some(reason) = self.refusal(&key) {
+                self.fault(&entry.key, &key, reason, None);
+            } else if is_plain && self.known.contains_key(&key) {
+                // The key's own reader has looked at the value.
+            } else if is_plain && (self.lists.contains(&key) || self.tables.contains(&key)) {
+                self.leftovers_in(&key, &entry.value);
+                if self.tables.contains(&key) && !matches!(entry.value, Value::Table(_)) {
+                    let message = format!("this is a section, not {}", entry.value.kind());
+                    self.fault(&entry.at, &key, message, Some(format!("write `[{key}]` above its keys")));
+                }
+            } else {
+                let message = if matches!(entry.value, Value::Table(_)) { "there is no such section" } else { "there is no such key" };
+                let suggestion = self.instead_of(section, name, &entry.value);
+                self.fault(&entry.key, &key, message, Some(suggestion));
+            }
+        }
+    }
+
+    fn leftovers_in(&mut self, key: &str, value: &Value) {
+        match value {
+            Value::Table(table) => self.leftovers_of(table, key),
+            Value::List(items) => {
+                for (number, (item, _)) in items.iter().enumerate() {
+                    self.leftovers_in(&format!("{key}.{number}"), item);
+                }
+            }
+            Value::Text(_) | Value::Integer(_) | Value::Boolean(_) | Value::Bare(_) | Value::Other(_) => {}
+        }
     }
 
     /// Whether this is a key, or something that is refused with a reason.
     pub(super) fn knows(&self, key: &str) -> bool {
-        self.known.contains_key(key) || self.refusal(key).is_some()
+        self.known.contains_key(key) || self.lists.contains(key) || self.refusal(key).is_some()
     }
 
     /// Why this key, or something that it is a part of, is not served.
@@ -150,104 +222,150 @@ impl<'a> Reader<'a> {
         let covers = |whole: &str| key == whole || key.strip_prefix(whole).is_some_and(|rest| rest.starts_with('.'));
         self.refused.iter().find(|(whole, _)| covers(whole)).map(|(_, reason)| *reason)
     }
-
-    fn is_section(&self, name: &str) -> bool {
-        self.sections().contains(name)
-    }
-
-    fn sections(&self) -> BTreeSet<&str> {
-        self.known.keys().filter_map(|key| key.split_once('.')).map(|(section, _)| section).collect()
-    }
-
-    fn keys_of(&self, section: &str) -> Vec<&str> {
-        self.known.keys().filter_map(|key| key.split_once('.')).filter(|(of, _)| *of == section).map(|(_, name)| name).collect()
-    }
-
-    fn instead_of(&self, section: &str, name: &str) -> String {
-        let here = self.keys_of(section);
-        if let Some(near) = nearest(name, here.iter().copied()) {
-            return format!("did you mean `{near}`?");
-        }
-        let elsewhere = self.known.keys().find(|key| key.rsplit_once('.').map_or(key.as_str(), |(_, last)| last) == name);
-        match elsewhere {
-            Some(key) => format!("did you mean `{key}`?"),
-            None => format!("[{section}] has {}", here.join(", ")),
-        }
-    }
-
-    fn instead_of_top(&self, name: &str, value: &Value) -> String {
-        let sections = self.sections();
-        if let Value::Table(_) = value {
-            return match nearest(name, sections.iter().copied()) {
-                Some(near) => format!("did you mean `[{near}]`?"),
-                None => format!("the sections are {}", sections.into_iter().collect::<Vec<_>>().join(", ")),
-            };
-        }
-        if let Some(near) = nearest(name, self.known.keys().filter(|key| !key.contains('.')).map(String::as_str)) {
-            return format!("did you mean `{near}`?");
-        }
-        match self.known.keys().find_map(|key| key.split_once('.').filter(|(_, last)| *last == name)) {
-            Some((section, _)) => format!("did you mean `{name}` in `[{section}]`?"),
-            None => format!("keys stand in sections: {}", sections.into_iter().collect::<Vec<_>>().join(", ")),
-        }
-    }
-
-    fn instead_of_override(&self, over: &Override) -> Option<String> {
-        let near = nearest(&over.key, self.known.keys().map(String::as_str))?;
-        match over.name {
-            Origin::VariableName(_) | Origin::Variable(..) => Some(format!("did you mean `{}`?", super::environment::variable(near))),
-            Origin::Flag(..) | Origin::FlagKey(_) | Origin::File(_) => Some(format!("did you mean `{near}`?")),
-        }
-    }
 }
 
-impl Section<'_, '_> {
-    /// The value of a key: what was set, if it can be read as what is wanted, else the default. A fault is kept for later, so that the
-    /// others are found too.
-    pub(super) fn read<T: Debug>(&mut self, name: &str, default: T, wanted: impl FnOnce(&Value, &Origin) -> Result<T, Wrongs>) -> T {
+impl<'a> Section<'_, 'a> {
+    /// A key whose other value counts with the next request after a reload: what was set, if `parse` can read it, else the default. A fault
+    /// is kept for later, so that the others are found too.
+    pub(super) fn live<T: Debug>(&mut self, name: &str, default: T, parse: impl FnOnce(&Value, &Origin) -> Result<T, ValueErrors>) -> T {
+        self.read(name, TakesEffect::Live, default, parse)
+    }
+
+    /// A key whose other value counts with the next start.
+    pub(super) fn at_start<T: Debug>(
+        &mut self,
+        name: &str,
+        default: T,
+        parse: impl FnOnce(&Value, &Origin) -> Result<T, ValueErrors>,
+    ) -> T {
+        self.read(name, TakesEffect::AtStart, default, parse)
+    }
+
+    /// A key that counts for something new alone.
+    pub(super) fn once<T: Debug>(&mut self, name: &str, default: T, parse: impl FnOnce(&Value, &Origin) -> Result<T, ValueErrors>) -> T {
+        self.read(name, TakesEffect::Once, default, parse)
+    }
+
+    fn read<T: Debug>(
+        &mut self,
+        name: &str,
+        takes_effect: TakesEffect,
+        default: T,
+        parse: impl FnOnce(&Value, &Origin) -> Result<T, ValueErrors>,
+    ) -> T {
         let key = self.key(name);
-        let value = self.read_key(&key, default, wanted);
-        self.reader.known.insert(key, format!("{value:?}"));
+        let value = match self.reader.find(&key) {
+            None => default,
+            Some((value, at)) => parse(&value, &at).unwrap_or_else(|errors| {
+                self.refuse_value(&key, &at, errors);
+                default
+            }),
+        };
+        self.reader.known.insert(key, Said { value: format!("{value:?}"), takes_effect });
         value
     }
 
-    fn read_key<T>(&mut self, key: &str, default: T, wanted: impl FnOnce(&Value, &Origin) -> Result<T, Wrongs>) -> T {
-        let Some((value, at)) = self.reader.find(key) else { return default };
-        match wanted(&value, &at) {
-            Ok(value) => value,
-            Err(Wrongs(wrongs)) => {
-                let complaint = |wrong: Wrong| Complaint {
-                    at: wrong.at.unwrap_or_else(|| at.clone()),
-                    key: key.to_owned(),
-                    message: wrong.message,
-                    suggestion: wrong.suggestion,
-                };
-                self.reader.faults.extend(wrongs.into_iter().map(complaint));
-                default
-            }
+    /// A key without a default. `None`: it was left out, or is wrong; there is a fault then.
+    #[cfg_attr(not(test), expect(dead_code, reason = "what entries of lists are read with; no key of this version is in one"))]
+    pub(super) fn required<T: Debug>(
+        &mut self,
+        name: &str,
+        takes_effect: TakesEffect,
+        parse: impl FnOnce(&Value, &Origin) -> Result<T, ValueErrors>,
+    ) -> Option<T> {
+        let value = self.read(name, takes_effect, None, |value, at| parse(value, at).map(Some));
+        let key = self.key(name);
+        if value.is_none()
+            && self.reader.given(&key).is_none()
+            && let Some(at) = self.reader.given(&self.name).or_else(|| self.reader.said_below(&self.name).map(|over| over.name.clone()))
+        {
+            let entry = self.name.clone();
+            self.reader.fault(&at, &entry, format!("`{name}` is missing"), None);
+        }
+        value
+    }
+
+    /// A table in this one, which is there whether it is written or not: its keys have defaults.
+    #[cfg_attr(not(test), expect(dead_code, reason = "what tables in sections are read with; this version has none"))]
+    pub(super) fn section(&mut self, name: &str) -> Section<'_, 'a> {
+        let name = self.key(name);
+        self.reader.section(&name)
+    }
+
+    /// A table in this one that may be left out as a whole: `None` if no layer says anything in it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "what tables in sections are read with; this version has none"))]
+    pub(super) fn optional<T>(&mut self, name: &str, read: impl Fn(&mut Section<'_, '_>) -> T) -> Option<T> {
+        let name = self.key(name);
+        if self.reader.given(&name).is_some() || self.reader.said_below(&name).is_some() {
+            return Some(read(&mut self.reader.section(&name)));
+        }
+        let schema = self.reader.schema(&name, &read);
+        self.reader.tables.insert(name);
+        self.reader.known.extend(schema.into_iter().map(|(key, said)| (key, Said { value: String::new(), ..said })));
+        None
+    }
+
+    /// A list of tables, `[[name]]` each. A variable or a flag may say one key of an entry, by its number from 0 (`routes.0.path`), add
+    /// entries behind the last one, or say the list as a whole, in TOML's `[{ … }]`.
+    #[cfg_attr(not(test), expect(dead_code, reason = "what lists of tables are read with; this version has none"))]
+    pub(super) fn list<T>(&mut self, name: &str, read: impl Fn(&mut Section<'_, '_>) -> T) -> Vec<T> {
+        let name = self.key(name);
+        let of_entries = self.reader.schema(&format!("{name}.*"), &read);
+        self.reader.of_entries.extend(of_entries.into_iter().map(|(key, said)| (key, said.takes_effect)));
+        self.reader.lists.insert(name.clone());
+        let written = match self.reader.find(&name) {
+            None => 0,
+            Some((value, at)) => match value.as_list_of_tables() {
+                Some(items) => {
+                    let count = items.len();
+                    if let Value::Bare(_) = value {
+                        self.reader.lists_said.insert(name.clone(), Value::List(items).said_at(&at));
+                    }
+                    count
+                }
+                None => {
+                    let message = format!("a list of tables is wanted, not {}", value.kind());
+                    self.reader.fault(&at, &name, message, Some(format!("write `[[{name}]]` above the keys of each")));
+                    0
+                }
+            },
+        };
+        let mut entries = Vec::new();
+        while entries.len() < written || self.reader.said_below(&format!("{name}.{}", entries.len())).is_some() {
+            let entry = format!("{name}.{}", entries.len());
+            entries.push(read(&mut self.reader.section(&entry)));
+        }
+        entries
+    }
+
+    fn refuse_value(&mut self, key: &str, at: &Origin, ValueErrors(errors): ValueErrors) {
+        for ValueError { at: part, message, suggestion } in errors {
+            self.reader.fault(part.as_ref().unwrap_or(at), key, message, suggestion);
         }
     }
 
     /// A path. A relative one is taken from the file's directory, unless a variable or a flag says it: those speak of the working
     /// directory. The default is taken as if the file said it.
-    pub(super) fn path(&mut self, name: &str, default: PathBuf) -> PathBuf {
-        let path = self.read(name, default, path);
+    pub(super) fn live_path(&mut self, name: &str, default: PathBuf) -> PathBuf {
+        let path = self.live(name, default, path);
         self.resolve(name, path)
     }
 
     /// A path that may be left out.
-    pub(super) fn optional_path(&mut self, name: &str) -> Option<PathBuf> {
-        self.read(name, None, |value, at| path(value, at).map(Some)).map(|path| self.resolve(name, path))
+    pub(super) fn optional_live_path(&mut self, name: &str) -> Option<PathBuf> {
+        self.live(name, None, |value, at| path(value, at).map(Some)).map(|path| self.resolve(name, path))
     }
 
-    /// Where the path of this key leads.
+    /// Where the path of this key, which has been read, leads.
     pub(super) fn resolve(&mut self, name: &str, path: PathBuf) -> PathBuf {
         let key = self.key(name);
         let path = match self.reader.given(&key) {
             None | Some(Origin::File(_)) => self.reader.base.join(path),
             Some(_) => path,
         };
-        self.reader.known.insert(key, path.display().to_string());
+        if let Some(said) = self.reader.known.get_mut(&key) {
+            said.value = path.display().to_string();
+        }
         path
     }
 
@@ -258,32 +376,15 @@ impl Section<'_, '_> {
     }
 
     fn key(&self, name: &str) -> String {
-        if self.name.is_empty() { name.to_owned() } else { format!("{}.{name}", self.name) }
+        join(&self.name, name)
     }
 }
 
-fn complaint(at: &Origin, key: &str, message: &str, suggestion: Option<String>) -> Complaint {
-    Complaint { at: at.clone(), key: key.to_owned(), message: message.to_owned(), suggestion }
+fn join(section: &str, name: &str) -> String {
+    if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
 }
 
-/// The candidate that was probably meant: at most two characters differ, and at most a third of them.
-pub(crate) fn nearest<'a>(written: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let folded = |name: &str| name.to_lowercase().replace('-', "_");
-    let written = folded(written);
-    let allowed = (written.chars().count() / 3).min(2);
-    let scored = candidates.map(|candidate| (strsim::damerau_levenshtein(&written, &folded(candidate)), candidate));
-    scored.filter(|(distance, _)| *distance <= allowed).min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_meant_is_near() {
-        let keys = ["issuer", "audience", "ttl", "max_bytes"];
-        for (written, meant) in [("isuer", Some("issuer")), ("max-bytes", Some("max_bytes")), ("TTL", Some("ttl")), ("colour", None)] {
-            assert_eq!(nearest(written, keys.into_iter()), meant, "{written}");
-        }
-    }
+/// What is to be said of a key.
+pub(super) fn about(source: Source<'_>, at: &Origin, key: &str, reason: impl Into<String>, suggestion: Option<String>) -> Diagnostic {
+    Diagnostic { key: Some(key.to_owned()), suggestion, ..Diagnostic::error(at.place(source), reason) }
 }

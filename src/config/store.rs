@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::parse::{ValueError, duration, text};
 use super::reader::Section;
-use super::wanted::{Wrong, duration, text};
 use super::{hours, secs};
 
 /// `[store]`
@@ -42,19 +42,19 @@ impl Default for StoreSettings {
 impl StoreSettings {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         let default = Self::default();
-        let StoreUrl::Sqlite(path) = section.read("url", default.url, text(read));
+        let StoreUrl::Sqlite(path) = section.at_start("url", default.url, text(read));
         Self {
             url: StoreUrl::Sqlite(section.resolve("url", path)),
-            max_staleness: section.read("max_staleness", default.max_staleness, duration(secs(1)..=hours(24))),
+            max_staleness: section.live("max_staleness", default.max_staleness, duration(secs(1)..=hours(24))),
         }
     }
 }
 
-fn read(text: &str) -> Result<StoreUrl, Wrong> {
+fn read(text: &str) -> Result<StoreUrl, ValueError> {
     let example = "stores look like \"sqlite://claviger.db\" or \"sqlite:///var/lib/claviger/claviger.db\"";
     let Some((scheme, path)) = text.split_once("://") else {
         let bare = text.strip_prefix("sqlite:").unwrap_or(text);
-        let wrong = Wrong::new("a store is named by a url");
+        let wrong = ValueError::new("a store is named by a url");
         return Err(if bare.is_empty() || bare.contains(['@', ':']) {
             wrong.suggest(example)
         } else {
@@ -63,18 +63,18 @@ fn read(text: &str) -> Result<StoreUrl, Wrong> {
     };
     match scheme {
         "sqlite" => {}
-        "postgres" | "postgresql" => return Err(Wrong::new("PostgreSQL is not in this version").suggest(example)),
-        "file" => return Err(Wrong::new("the file store is not in this version").suggest(example)),
-        _ => return Err(Wrong::new("there is no such kind of store").suggest(example)),
+        "postgres" | "postgresql" => return Err(ValueError::new("PostgreSQL is not in this version").suggest(example)),
+        "file" => return Err(ValueError::new("the file store is not in this version").suggest(example)),
+        _ => return Err(ValueError::new("there is no such kind of store").suggest(example)),
     }
     if path.is_empty() || path.ends_with('/') {
-        return Err(Wrong::new("the url names no file").suggest(example));
+        return Err(ValueError::new("the url names no file").suggest(example));
     }
     if path.contains(['?', '#', '\0']) {
-        return Err(Wrong::new("the url is a path and nothing more: no parameters").suggest(example));
+        return Err(ValueError::new("the url is a path and nothing more: no parameters").suggest(example));
     }
     if path == ":memory:" {
-        return Err(Wrong::new("a store in memory would forget every key").suggest(example));
+        return Err(ValueError::new("a store in memory would forget every key").suggest(example));
     }
     Ok(StoreUrl::Sqlite(PathBuf::from(path)))
 }

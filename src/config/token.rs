@@ -7,8 +7,8 @@ use http::HeaderName;
 use http::header::AUTHORIZATION;
 
 use super::header::credential_header;
+use super::parse::{ValueError, duration, one_of, size, text, truth};
 use super::reader::Section;
-use super::wanted::{Wrong, duration, one_of, size, text, truth};
 use super::{hours, secs};
 
 /// `[token]`
@@ -109,38 +109,38 @@ impl TokenSettings {
         let types = TokenType::ALL.map(|typ| (typ.as_str(), typ));
         let algorithms = TokenAlgorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm));
         Self {
-            issuer: section.read("issuer", default.issuer, text(|text| said("issuer", text))),
-            audience: section.read("audience", default.audience, text(|text| said("audience", text))),
-            ttl: section.read("ttl", default.ttl, duration(secs(5)..=hours(24))),
-            algorithm: section.read("algorithm", default.algorithm, one_of(&algorithms)),
-            keys: section.path("keys", default.keys),
-            active: section.read("active", None, text(|text| thumbprint(text).map(Some))),
-            typ: section.read("typ", default.typ, one_of(&types)),
-            backdate: section.read("backdate", default.backdate, duration(secs(0)..=secs(300))),
-            header: section.read("header", default.header, text(credential_header)),
-            max_bytes: section.read("max_bytes", default.max_bytes, size(512..=64 << 10)),
-            include_actions: section.read("include_actions", default.include_actions, truth),
+            issuer: section.live("issuer", default.issuer, text(|text| said("issuer", text))),
+            audience: section.live("audience", default.audience, text(|text| said("audience", text))),
+            ttl: section.live("ttl", default.ttl, duration(secs(5)..=hours(24))),
+            algorithm: section.live("algorithm", default.algorithm, one_of(&algorithms)),
+            keys: section.live_path("keys", default.keys),
+            active: section.live("active", None, text(|text| thumbprint(text).map(Some))),
+            typ: section.live("typ", default.typ, one_of(&types)),
+            backdate: section.live("backdate", default.backdate, duration(secs(0)..=secs(300))),
+            header: section.live("header", default.header, text(credential_header)),
+            max_bytes: section.live("max_bytes", default.max_bytes, size(512..=64 << 10)),
+            include_actions: section.live("include_actions", default.include_actions, truth),
         }
     }
 }
 
 /// The name of a signing key: a SHA-256 in base64url (RFC 7638).
-fn thumbprint(text: &str) -> Result<String, Wrong> {
+fn thumbprint(text: &str) -> Result<String, ValueError> {
     let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if text.len() == 43 && text.bytes().all(is_base64url) {
         return Ok(text.to_owned());
     }
-    Err(Wrong::new("it is not the name of a signing key, 43 characters of base64url").suggest("`claviger token keys list` shows them"))
+    Err(ValueError::new("it is not the name of a signing key, 43 characters of base64url").suggest("`claviger token keys list` shows them"))
 }
 
 /// A claim that says something, in one word.
-fn said(claim: &str, text: &str) -> Result<String, Wrong> {
+fn said(claim: &str, text: &str) -> Result<String, ValueError> {
     if text.is_empty() {
-        return Err(Wrong::new(format!("an empty {claim} would make the token good for everybody")));
+        return Err(ValueError::new(format!("an empty {claim} would make the token good for everybody")));
     }
     if text.chars().any(|character| character.is_whitespace() || character.is_control()) {
         return Err(
-            Wrong::new(format!("an {claim} holds no blanks")).suggest("it looks like \"https://auth.example.com\" or \"orders-api\"")
+            ValueError::new(format!("an {claim} holds no blanks")).suggest("it looks like \"https://auth.example.com\" or \"orders-api\"")
         );
     }
     Ok(text.to_owned())

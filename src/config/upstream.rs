@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use http::Uri;
 
+use super::parse::{ValueError, ValueErrors, duration, text, truth};
 use super::reader::Section;
 use super::value::{Origin, Value};
-use super::wanted::{Wrong, Wrongs, duration, text, truth};
 use super::{hours, millis, secs};
 
 /// `[upstream]`
@@ -38,63 +38,63 @@ impl Default for UpstreamSettings {
 impl UpstreamSettings {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         let default = Self::default();
-        let upstream = section.read("url", Upstream { url: default.url, h2c: false }, url);
-        let http2 = section.read("http2", default.http2 || upstream.h2c, |value, at| match truth(value, at)? {
+        let upstream = section.live("url", Upstream { url: default.url, h2c: false }, url);
+        let http2 = section.live("http2", default.http2 || upstream.h2c, |value, at| match truth(value, at)? {
             false if upstream.h2c => {
-                Err(Wrong::new("the url says h2c, so this cannot be false").suggest("write the url with http://").into())
+                Err(ValueError::new("the url says h2c, so this cannot be false").suggest("write the url with http://").into())
             }
             http2 => Ok(http2),
         });
         Self {
             url: upstream.url,
             http2,
-            connect_timeout: section.read("connect_timeout", default.connect_timeout, duration(millis(1)..=secs(300))),
-            response_timeout: section.read("response_timeout", default.response_timeout, duration(millis(1)..=hours(24))),
+            connect_timeout: section.live("connect_timeout", default.connect_timeout, duration(millis(1)..=secs(300))),
+            response_timeout: section.live("response_timeout", default.response_timeout, duration(millis(1)..=hours(24))),
         }
     }
 }
 
-fn url(value: &Value, at: &Origin) -> Result<Upstream, Wrongs> {
+fn url(value: &Value, at: &Origin) -> Result<Upstream, ValueErrors> {
     if let Value::List(_) = value {
-        return Err(Wrong::new("several upstreams are not in this version").suggest("name one url, of a balancer if need be").into());
+        return Err(ValueError::new("several upstreams are not in this version").suggest("name one url, of a balancer if need be").into());
     }
     text(upstream)(value, at)
 }
 
-fn upstream(text: &str) -> Result<Upstream, Wrong> {
+fn upstream(text: &str) -> Result<Upstream, ValueError> {
     let example = "urls look like \"http://127.0.0.1:3000\"";
     // The text is not quoted in messages: it may hold a password.
-    let Ok(uri) = Uri::try_from(text) else { return Err(Wrong::new("this is not a url").suggest(example)) };
+    let Ok(uri) = Uri::try_from(text) else { return Err(ValueError::new("this is not a url").suggest(example)) };
     let h2c = match uri.scheme_str() {
         Some("http") => false,
         Some("h2c") => true,
         Some("https") => {
-            let wrong = Wrong::new("TLS to the upstream is not in this version");
+            let wrong = ValueError::new("TLS to the upstream is not in this version");
             return Err(wrong.suggest("speak http:// over the loopback or a network that you trust"));
         }
-        Some(other) => return Err(Wrong::new(format!("the upstream is reached by http or h2c, not {other}")).suggest(example)),
+        Some(other) => return Err(ValueError::new(format!("the upstream is reached by http or h2c, not {other}")).suggest(example)),
         None if uri.authority().is_some() && !text.contains('@') => {
-            return Err(Wrong::new("the url has no scheme").suggest(format!("write \"http://{text}\"")));
+            return Err(ValueError::new("the url has no scheme").suggest(format!("write \"http://{text}\"")));
         }
-        None => return Err(Wrong::new("the url has no scheme").suggest(example)),
+        None => return Err(ValueError::new("the url has no scheme").suggest(example)),
     };
     let Some(authority) = uri.authority().filter(|authority| !authority.host().is_empty()) else {
-        return Err(Wrong::new("the url has no host").suggest(example));
+        return Err(ValueError::new("the url has no host").suggest(example));
     };
     if authority.as_str().contains('@') {
-        return Err(Wrong::new("a url with a user or a password is refused: the only credential on a request is the token"));
+        return Err(ValueError::new("a url with a user or a password is refused: the only credential on a request is the token"));
     }
     // The parser calls a port that is out of range no port at all.
     if authority.as_str() != authority.host() && authority.port_u16().is_none_or(|port| port == 0) {
-        return Err(Wrong::new("the url's port is between 1 and 65535"));
+        return Err(ValueError::new("the url's port is between 1 and 65535"));
     }
     // The parser drops a fragment.
     if !matches!(uri.path(), "" | "/") || uri.query().is_some() || text.contains('#') {
         let root = format!("http://{authority}");
-        return Err(Wrong::new("the path is the client's: the url ends with its port").suggest(format!("write \"{root}\"")));
+        return Err(ValueError::new("the path is the client's: the url ends with its port").suggest(format!("write \"{root}\"")));
     }
     let url = Uri::builder().scheme("http").authority(authority.as_str()).path_and_query("/").build();
-    url.map(|url| Upstream { url, h2c }).map_err(|_| Wrong::new("this is not a url").suggest(example))
+    url.map(|url| Upstream { url, h2c }).map_err(|_| ValueError::new("this is not a url").suggest(example))
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::diagnostics::{Place, Source};
+
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -19,6 +21,19 @@ pub(super) enum Origin {
     Flag(String, String),
     /// The key of a flag that is no setting.
     FlagKey(String),
+}
+
+impl Origin {
+    /// The place, as `source` has it if it is in the file.
+    pub(super) fn place(&self, source: Source<'_>) -> Place {
+        match self {
+            Self::File(bytes) => source.place(bytes.clone()),
+            Self::Variable(name, value) => Place::of_variable(name, value),
+            Self::VariableName(name) => Place::of_variable_name(name),
+            Self::Flag(key, value) => Place::of_flag(key, value),
+            Self::FlagKey(key) => Place::of_flag_key(key),
+        }
+    }
 }
 
 /// A value that nobody has interpreted yet.
@@ -57,6 +72,45 @@ impl Value {
             Self::Table(_) => "a table",
             Self::Other(kind) => kind,
         }
+    }
+
+    /// The same, said here as a whole.
+    pub(super) fn said_at(self, here: &Origin) -> Self {
+        match self {
+            Self::List(items) => Self::List(items.into_iter().map(|(item, _)| (item.said_at(here), here.clone())).collect()),
+            Self::Table(table) => {
+                let entry = |entry: Entry| Entry { key: here.clone(), value: entry.value.said_at(here), at: here.clone() };
+                Self::Table(table.into_iter().map(|(name, inner)| (name, entry(inner))).collect())
+            }
+            plain @ (Self::Text(_) | Self::Integer(_) | Self::Boolean(_) | Self::Bare(_) | Self::Other(_)) => plain,
+        }
+    }
+
+    /// What stands at a dotted path in it; entries of lists are numbered from 0.
+    pub(super) fn within(&self, path: &str) -> Option<(&Self, &Origin)> {
+        let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+        let (value, at) = match self {
+            Self::Table(table) => table.get(first).map(|entry| (&entry.value, &entry.at))?,
+            Self::List(items) => items.get(first.parse::<usize>().ok()?).map(|(item, at)| (item, at))?,
+            Self::Text(_) | Self::Integer(_) | Self::Boolean(_) | Self::Bare(_) | Self::Other(_) => return None,
+        };
+        match rest {
+            None => Some((value, at)),
+            Some(rest) => value.within(rest),
+        }
+    }
+
+    /// The tables of a list that holds nothing else; a variable or a flag says one in TOML.
+    pub(super) fn as_list_of_tables(&self) -> Option<Vec<(Self, Origin)>> {
+        let items = match self {
+            Self::List(items) => items.clone(),
+            Self::Bare(text) => match Self::of(DeValue::parse(text.trim()).ok()?.get_ref()) {
+                Self::List(items) => items,
+                Self::Text(_) | Self::Integer(_) | Self::Boolean(_) | Self::Table(_) | Self::Bare(_) | Self::Other(_) => return None,
+            },
+            Self::Text(_) | Self::Integer(_) | Self::Boolean(_) | Self::Table(_) | Self::Other(_) => return None,
+        };
+        items.iter().all(|(item, _)| matches!(item, Self::Table(_))).then_some(items)
     }
 
     fn of(value: &DeValue<'_>) -> Self {

@@ -18,8 +18,9 @@ use super::state::{self, Policies, State};
 use super::timed::TimedCalls;
 use super::{Exchange, ExchangeError, nanos};
 use crate::clock::Moment;
+use crate::diagnostics::Severity;
 use crate::model::{Change, Changes, KeyDigest, Reach, Refusal, Revision, Snapshot, WhyUnavailable};
-use crate::policy::{PolicyFault, PolicySet, PolicySource, Severity, Vocabulary};
+use crate::policy::{PolicyFault, PolicySet, PolicySource, Vocabulary};
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::CacheKind;
 use crate::token::KeyRing;
@@ -455,20 +456,17 @@ pub(super) async fn known_keys(timed: &TimedCalls, store: &dyn Store) -> Option<
 
 fn log_faults(faults: &[PolicyFault], message: &'static str) {
     for fault in faults {
-        let PolicyFault { policy, line, column, reason, hint, .. } = fault;
-        tracing::error!(policy, line, column, reason, hint, "{message}");
+        fault.diagnostic().log(message);
     }
 }
 
 /// Logs what is odd about policies that are put in force. What was told of those before them is not told again.
 pub(super) fn log_warnings(warnings: Vec<PolicyFault>, warned: &mut Vec<PolicyFault>) {
-    for PolicyFault { policy, line, column, reason, hint, severity, .. } in warnings.iter().filter(|warning| !warned.contains(warning)) {
-        match severity {
-            Severity::Note => tracing::info!(policy, line, column, reason, hint, "a login policy may do something else than it seems to"),
-            Severity::Warning | Severity::Error => {
-                tracing::warn!(policy, line, column, reason, hint, "a login policy does not do what it seems to");
-            }
-        }
+    for warning in warnings.iter().filter(|warning| !warned.contains(warning)) {
+        warning.diagnostic().log(match warning.severity {
+            Severity::Note => "a login policy may do something else than it seems to",
+            Severity::Warning | Severity::Error => "a login policy does not do what it seems to",
+        });
     }
     *warned = warnings;
 }

@@ -85,8 +85,8 @@ impl State {
 pub(super) fn policy_files(dir: Option<&Path>) -> Result<Vec<PolicySource>, Vec<PolicyFault>> {
     let found = dir.map(policy::survey_dir).unwrap_or_default();
     let (faults, warnings): (Vec<_>, Vec<_>) = found.findings.into_iter().partition(PolicyFault::is_error);
-    for PolicyFault { policy, reason, hint, .. } in warnings {
-        tracing::warn!(file = policy, reason, hint, "a file in the policies directory is ignored");
+    for warning in warnings {
+        warning.diagnostic().log("a file in the policies directory is ignored");
     }
     if faults.is_empty() { Ok(found.sources) } else { Err(faults) }
 }

@@ -10,6 +10,7 @@ use axum::routing::get;
 use serde_json::Value;
 
 use super::{OpsState, Parts, discovery};
+use crate::diagnostics::escaped;
 
 type OneHeader = [(HeaderName, &'static str); 1];
 
@@ -58,7 +59,7 @@ fn listed(parts: &Parts) -> String {
         _ = match part {
             Ok(()) => writeln!(text, "[+] {name}: ok"),
             // A reason may quote what an operator wrote; it stays one line.
-            Err(reason) => writeln!(text, "[-] {name}: {}", reason.replace(char::is_control, " ")),
+            Err(reason) => writeln!(text, "[-] {name}: {}", escaped(reason)),
         };
     }
     text

@@ -3,14 +3,15 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::syntax::tree::Span;
-use crate::config::{Colour, Finding, Place, Weight};
+use crate::diagnostics::{Colour, Diagnostic, Place, Severity, Spot};
+use crate::model::PolicyName;
 
 /// What is wrong with a policy, or odd about it. `Display` renders it as the faults of a configuration are: the reason, the place, the line
 /// with carets, and what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PolicyFault {
     /// The policy's file, or its name.
     pub policy: String,
@@ -28,18 +29,6 @@ pub struct PolicyFault {
     pub reason: String,
     /// What to write instead, where that can be said.
     pub hint: Option<String>,
-}
-
-/// How much it weighs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// The policy is never put in force.
-    Error,
-    /// It is put in force, and does not do what somebody seems to expect.
-    Warning,
-    /// It is put in force and may well be right; worth a second look.
-    Note,
 }
 
 /// Lines longer than this are cut.
@@ -113,33 +102,28 @@ impl PolicyFault {
         if self.line == 0 { self.reason.clone() } else { format!("line {}, column {}: {}", self.line, self.column, self.reason) }
     }
 
-    /// The same as a finding, to be shown as those of a configuration are.
+    /// The same in the form that everything is told in.
     #[must_use]
-    pub fn finding(&self) -> Finding {
-        let file = PathBuf::from(&self.policy);
-        let place = match self.line {
-            0 => Place::WholeFile(file),
-            line => Place::in_line(file, line as usize, self.column as usize, &self.text, self.width as usize),
+    pub fn diagnostic(&self) -> Diagnostic {
+        let spot = (self.line > 0).then(|| Spot::new(self.line as usize, self.column as usize, &self.text, self.width as usize));
+        // A policy of the store is called by its name, which no path to a file looks like.
+        let place = match self.policy.parse::<PolicyName>() {
+            Ok(name) => Place::Policy { policy: name.to_string(), spot },
+            Err(_) => Place::File { file: PathBuf::from(&self.policy), spot },
         };
-        Finding { place, key: None, message: self.reason.clone(), suggestion: self.hint.clone() }
-    }
-}
-
-impl Severity {
-    /// As the configuration's findings have it.
-    #[must_use]
-    pub fn weight(self) -> Weight {
-        match self {
-            Self::Error => Weight::Fault,
-            Self::Warning => Weight::Warning,
-            Self::Note => Weight::Note,
-        }
+        Diagnostic { severity: self.severity, place, key: None, reason: self.reason.clone(), suggestion: self.hint.clone() }
     }
 }
 
 impl fmt::Display for PolicyFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.finding().render(self.severity.weight(), Colour::Never).trim_end())
+        f.write_str(self.diagnostic().render(Colour::Never).trim_end())
+    }
+}
+
+impl Serialize for PolicyFault {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.diagnostic().serialize(serializer)
     }
 }
 

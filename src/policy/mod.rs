@@ -40,7 +40,7 @@ use crate::config::{PolicyEvaluator, PolicySettings};
 use crate::model::{LoginPolicy, PolicyName, RegoVersion};
 
 pub use analysis::{Facet, Reads, truncated};
-pub use fault::{PolicyFault, Severity};
+pub use fault::PolicyFault;
 pub use input::{LoginInput, SharedInput};
 pub use networks::networks;
 pub use pool::Evaluator;

@@ -17,6 +17,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use super::access::Access;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{LogFormat, LogSettings};
+use crate::diagnostics::steers;
 
 /// Sets up logs for the whole process. The first call counts; later ones change nothing.
 pub fn init(settings: LogSettings) {
@@ -203,7 +204,7 @@ impl Visit for TextFields<'_> {
             return;
         }
         _ = write!(self.0, " {}=", field.name());
-        let bare = !value.is_empty() && !value.contains([' ', '"', '=', '\\']) && !value.chars().any(is_hostile);
+        let bare = !value.is_empty() && !value.contains([' ', '"', '=', '\\']) && !value.chars().any(steers);
         if bare {
             self.0.push_str(value);
         } else {
@@ -224,7 +225,7 @@ fn escape(line: &mut String, text: &str, quotes: Quotes) {
     for character in text.chars() {
         match character {
             '"' | '\\' if quotes == Quotes::Inside => line.extend(['\\', character]),
-            hostile if is_hostile(hostile) => line.extend(hostile.escape_default()),
+            hostile if steers(hostile) => line.extend(hostile.escape_default()),
             plain => line.push(plain),
         }
     }
@@ -237,18 +238,11 @@ fn json_string(line: &mut String, text: &str) {
             '"' | '\\' => line.extend(['\\', character]),
             '\n' => line.push_str("\\n"),
             // All of them lie in the basic plane: four digits are enough.
-            hostile if is_hostile(hostile) => _ = write!(line, "\\u{:04x}", u32::from(hostile)),
+            hostile if steers(hostile) => _ = write!(line, "\\u{:04x}", u32::from(hostile)),
             plain => line.push(plain),
         }
     }
     line.push('"');
-}
-
-/// Characters that are read as something other than themselves: controls (C0, DEL, C1), line and paragraph separators, and marks that
-/// turn the direction of writing.
-fn is_hostile(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -302,7 +296,7 @@ mod tests {
                 tracing::info!("{HOSTILE}");
             });
             assert_eq!(lines.matches('\n').count(), 4, "{lines:?}");
-            assert!(!lines.chars().any(|character| character != '\n' && is_hostile(character)), "{lines:?}");
+            assert!(!lines.chars().any(|character| character != '\n' && steers(character)), "{lines:?}");
         }
     }
 

@@ -137,8 +137,8 @@ class Claviger:
                 continue
             if "faults" in told:
                 first = next((fault for fault in told["faults"] if fault.get("severity", "error") == "error"), told["faults"][0])
-                every = [f"{fault['reason']}\n{fault['hint']}" for fault in told["faults"]]
-                answers[number] = {"refused": first["reason"], "line": first["line"], "all": "\n".join(every)}
+                every = [f"{fault['message']}\n{fault['suggestion']}" for fault in told["faults"]]
+                answers[number] = {"refused": first["message"], "line": first["line"], "all": "\n".join(every)}
             elif "error" in told:
                 answers[number].append({"failed": told["error"].split(" failed: ", 1)[-1]})
             else:

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Format, Output};
-use crate::config::{Colour, Faults, Finding, Loaded, Settings, Survey, Values, Weight, environment};
+use crate::config::{Faults, Loaded, Settings, Survey, TakesEffect, Values, environment};
+use crate::diagnostics::{Colour, Diagnostic};
 use crate::policy::PolicyFault;
 
 /// Which configuration.
@@ -48,7 +49,7 @@ impl Sources {
     pub(crate) fn load(&self, out: &Output) -> Result<Loaded, Failure> {
         match self.read() {
             Ok(loaded) => {
-                show(&loaded.warnings, Weight::Warning);
+                show(&loaded.warnings);
                 Ok(loaded)
             }
             Err(faults) => Err(refused_for(&faults, out)?),
@@ -61,9 +62,11 @@ impl Sources {
         match self.read() {
             Ok(loaded) => {
                 for warning in &loaded.warnings {
-                    warning.log(Weight::Warning, "the configuration may not do what it seems to");
+                    warning.log("the configuration may not do what it seems to");
                 }
-                app.reload(&in_force.restart_keys(&loaded.values)).await;
+                let changed = in_force.changed(&loaded.values);
+                let needs_restart = changed.iter().filter(|(_, takes_effect)| **takes_effect != TakesEffect::Once);
+                app.reload(&needs_restart.map(|(key, _)| *key).collect::<Vec<_>>()).await;
             }
             Err(faults) => app.reload_refused(&faults),
         }
@@ -85,7 +88,7 @@ pub(crate) fn quiet_settings(file: Option<&Path>, out: &Output) -> Result<Settin
 /// Shows what is wrong; what is left is to refuse.
 fn refused_for(faults: &Faults, out: &Output) -> Result<Failure, Failure> {
     match out.format() {
-        Format::Table => show(faults, Weight::Fault),
+        Format::Table => show(faults),
         Format::Json => out.faults(&faults.iter().collect::<Vec<_>>())?,
     }
     Ok(Failure::usage(sentence(faults)))
@@ -99,21 +102,21 @@ pub(crate) fn sentence(faults: &Faults) -> String {
     }
 }
 
-/// Shows findings to whoever sits at the terminal. They mask what could steer it, so their own colours are all that reaches it.
-pub(crate) fn show<'a>(findings: impl IntoIterator<Item = &'a Finding>, weight: Weight) {
+/// Shows diagnostics to whoever sits at the terminal. They spell out what could steer it, so their own colours are all that reaches it.
+pub(crate) fn show<'a>(diagnostics: impl IntoIterator<Item = &'a Diagnostic>) {
     let mut stderr = io::stderr().lock();
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colour = if stderr.is_terminal() && !plain { Colour::Always } else { Colour::Never };
-    for finding in findings {
+    for diagnostic in diagnostics {
         // Nobody is left to be told that stderr is closed.
-        let _ = writeln!(stderr, "{}", finding.render(weight, colour));
+        let _ = writeln!(stderr, "{}", diagnostic.render(colour));
     }
 }
 
 /// Shows what is wrong with policies, or odd about them, in the same way.
 pub(crate) fn show_policies(faults: &[PolicyFault]) {
     for fault in faults {
-        show([&fault.finding()], fault.severity.weight());
+        show([&fault.diagnostic()]);
     }
 }
 

@@ -11,9 +11,10 @@ use jiff::Timestamp;
 
 use super::chain::Heard;
 use crate::cli::failure::Failure;
-use crate::cli::open_store::{OpenStore, nearest};
+use crate::cli::open_store::OpenStore;
 use crate::cli::policy::view::PolicyAnswer;
 use crate::clock::{Moment, later};
+use crate::diagnostics::nearest;
 use crate::exchange::{Difference, Explainer, Explanation, Origin};
 use crate::model::{Decision, IgnoredReason, KeyRecord, KeyState, Refusal, Snapshot};
 use crate::policy;

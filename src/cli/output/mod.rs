@@ -3,7 +3,6 @@
 //! Whatever somebody could have filled in (names, descriptions, labels, a policy's text in a message) is escaped before it reaches
 //! a terminal: a key named with an escape sequence must not be able to rewrite the screen of whoever lists the keys.
 
-mod escape;
 mod table;
 
 use std::fmt;
@@ -14,11 +13,10 @@ use serde::Serialize;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-pub(crate) use self::escape::escaped;
-use self::escape::escaped_lines;
 use self::table::{Frame, filled, remark, table};
 use crate::cli::args::config;
 use crate::cli::failure::Failure;
+use crate::diagnostics::{escaped, escaped_lines};
 use crate::model::Revision;
 use crate::policy::PolicyFault;
 

@@ -2,7 +2,7 @@
 
 use comfy_table::{LineStyle, Table, TableStyle, presets};
 
-use super::escape::escaped;
+use crate::diagnostics::escaped;
 
 /// How much of a table is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,10 +28,10 @@ mod types;
 mod typing;
 pub(super) mod unbound;
 
-use super::fault::{PolicyFault, Severity};
+use super::fault::PolicyFault;
 use super::syntax::tree::{Module, Span};
 use super::vocabulary::Vocabulary;
-use crate::config::nearest;
+use crate::diagnostics::{Severity, nearest};
 use meaning::Scope;
 use rules::Rules;
 

@@ -6,7 +6,7 @@ use super::Faults;
 use super::comparison::{Comparison, Op};
 use super::meaning::{Meaning, Scope};
 use super::rules::{Definition, RuleKind};
-use crate::config::nearest;
+use crate::diagnostics::nearest;
 use crate::policy::syntax::tree::{Expr, Span};
 use crate::policy::syntax::walk::{self, HeadStep};
 use crate::policy::vocabulary::Vocabulary;

@@ -9,7 +9,7 @@ use super::Faults;
 use super::meaning::{Meaning, Scope};
 use super::rules::{Definition, Rules};
 use super::schema::{self, Found};
-use crate::config::nearest;
+use crate::diagnostics::nearest;
 use crate::policy::syntax::tree::{Expr, Literal};
 use crate::policy::syntax::walk;
 

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::tests::parsed;
 use super::{Whole, faults, warnings};
+use crate::diagnostics::Severity;
 use crate::policy::syntax::tree::Module;
-use crate::policy::{PolicyFault, Severity, Vocabulary};
+use crate::policy::{PolicyFault, Vocabulary};
 
 fn told_of_all(texts: &[&str], whole: Whole, vocabulary: &Vocabulary) -> Vec<PolicyFault> {
     let modules: Vec<Module> = texts.iter().map(|text| parsed(text, None)).collect();

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use crate::diagnostics::Severity;
 use crate::model::PolicyName;
 use crate::policy::PolicySource;
-use crate::policy::fault::{PolicyFault, Severity};
+use crate::policy::fault::PolicyFault;
 use crate::policy::syntax;
 
 /// What a directory of policies holds.

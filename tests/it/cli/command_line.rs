@@ -543,7 +543,8 @@ fn what_is_odd_about_a_saved_policy_is_told_and_about_others_is_not() {
     assert_eq!(saved.code, 0);
     assert!(saved.err.contains("warning: there is no space `prodction`"), "{}", saved.err);
     assert!(saved.err.contains("  --> odd:3:7\n") && saved.err.contains("= help: did you mean `production`?"), "{}", saved.err);
-    let reasons = |saved: &Value| saved["warnings"].as_array().unwrap().iter().map(|warning| warning["reason"].clone()).collect::<Vec<_>>();
+    let reasons =
+        |saved: &Value| saved["warnings"].as_array().unwrap().iter().map(|warning| warning["message"].clone()).collect::<Vec<_>>();
     assert!(reasons(&unallowed)[0].as_str().unwrap().starts_with("`roles` counts only where a policy says `allow`"), "{unallowed}");
     assert_eq!((other.err.as_str(), other.code), ("", 0));
     // Now that another policy allows, the roles count.

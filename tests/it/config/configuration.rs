@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use claviger::config::{Colour, Faults, Settings, StoreUrl, Weight};
+use claviger::config::{Faults, Settings, StoreUrl, TakesEffect};
+use claviger::diagnostics::Colour;
 use proptest::prelude::*;
 
 const REFERENCE: &str = include_str!("../../../config/claviger.toml");
@@ -24,12 +25,12 @@ fn only_fault(toml: &str) -> (String, Option<String>) {
     let faults = Settings::from_toml(toml).expect_err(toml);
     assert_eq!(faults.len(), 1, "{faults}");
     let fault = faults.iter().next().unwrap();
-    (fault.message.clone(), fault.suggestion.clone())
+    (fault.reason.clone(), fault.suggestion.clone())
 }
 
 fn warnings(toml: &str) -> Vec<String> {
     let loaded = Settings::from_toml(toml).unwrap_or_else(|faults| panic!("{faults}"));
-    loaded.warnings.into_iter().map(|warning| format!("{}: {}", warning.key.unwrap_or_default(), warning.message)).collect()
+    loaded.warnings.into_iter().map(|warning| format!("{}: {}", warning.key.unwrap_or_default(), warning.reason)).collect()
 }
 
 #[test]
@@ -56,7 +57,38 @@ fn every_key_stands_in_the_reference() {
         }
     }
     written.extend(COMMENTED.map(str::to_owned));
-    assert_eq!(written.into_iter().collect::<Vec<_>>(), Settings::keys());
+    assert_eq!(written, Settings::keys().into_keys().collect());
+}
+
+/// The comment right above each key of the reference.
+fn comments() -> std::collections::BTreeMap<String, String> {
+    let (mut section, mut comment, mut comments) = (String::new(), String::new(), std::collections::BTreeMap::new());
+    for line in REFERENCE.lines() {
+        let key = line.trim_start_matches("# ").split_once(" = ").map(|(key, _)| key).filter(|key| !key.contains(' '));
+        if let Some(name) = line.strip_prefix('[') {
+            section = format!("{}.", name.trim_end_matches(']'));
+            comment.clear();
+        } else if let Some(key) = key.filter(|key| !line.starts_with('#') || COMMENTED.contains(&&*format!("{section}{key}"))) {
+            comments.insert(format!("{section}{key}"), comment.clone());
+            comment.clear();
+        } else if line.is_empty() {
+            comment.clear();
+        } else {
+            comment.push_str(line);
+        }
+    }
+    comments
+}
+
+#[test]
+fn the_reference_says_of_each_key_when_another_value_counts() {
+    let comments = comments();
+    for (key, takes_effect) in Settings::keys() {
+        let comment = &comments[&key];
+        let said = [("Read at start.", TakesEffect::AtStart), ("Read once.", TakesEffect::Once)];
+        let said = said.iter().find(|(mark, _)| comment.contains(mark)).map_or(TakesEffect::Live, |(_, takes_effect)| *takes_effect);
+        assert_eq!(said, takes_effect, "{key}: {comment}");
+    }
 }
 
 #[test]
@@ -195,6 +227,7 @@ fn faults_are_json_for_programs() {
     assert_eq!(json[0]["line"], 2);
     assert_eq!(json[0]["column"], 1);
     assert_eq!(json[0]["key"], "token.tll");
+    assert_eq!((&json[0]["severity"], &json[0]["width"]), (&"error".into(), &3.into()));
     assert_eq!(json[0]["text"], "tll = \"30s\"");
     assert_eq!(json[0]["message"], "there is no such key");
     assert_eq!(json[0]["suggestion"], "did you mean `ttl`?");
@@ -245,7 +278,7 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         "upstream.url" => "http://api",
         _ => "7s",
     };
-    for key in Settings::keys() {
+    for key in Settings::keys().into_keys() {
         let variable = format!("CLAVIGER_{}", key.replace('.', "__").to_uppercase());
         let pair = |name: &str| (name.to_owned(), values(&key).to_owned());
         let by_variable = Settings::load(None, [pair(&variable)], &[]).unwrap_or_else(|faults| panic!("{faults}")).settings;
@@ -309,7 +342,7 @@ fn a_variable_that_is_almost_one_that_counts_is_a_warning() {
     let warned = |name: &str| {
         let survey = Settings::survey(None, [(name.to_owned(), "s3cret".to_owned())], &[]);
         assert!(survey.faults.is_none(), "{name}");
-        assert!(survey.warnings.iter().all(|warning| !warning.render(Weight::Warning, Colour::Never).contains("s3cret")));
+        assert!(survey.warnings.iter().all(|warning| !warning.render(Colour::Never).contains("s3cret")));
         survey.warnings.into_iter().map(|warning| warning.suggestion.unwrap()).collect::<Vec<_>>()
     };
     for (name, meant) in [
@@ -374,6 +407,9 @@ fn what_is_meant_is_guessed() {
         ("[policies]\nevaluator = \"Regorus\"", "did you mean \"regorus\"?"),
         ("[policies]\ncompare_every = \"1000\"", "write 1000 without quotes"),
         ("[policies]\nmemory_limit = \"64M\"", "sizes look like 6144, \"32KiB\", \"64MiB\""),
+        ("[log]\naccess = true", "write one of \"all\", \"errors\", \"none\""),
+        ("listen = \"0.0.0.0:80\"", "write it below the section that is meant: `[admin]`, `[ops]` or `[proxy]`"),
+        ("\"token.ttl\" = \"5s\"", "did you mean `token.ttl`, without quotes and above all sections?"),
         ("proxy = 5", "write `[proxy]` above its keys"),
         ("[cache]\nmagic = 5", "[cache] has max_entries, negative_ttl, time_quantum"),
     ] {
@@ -398,7 +434,7 @@ fn what_this_version_does_not_do_is_refused_and_not_called_unknown() {
         assert!(message.contains("not in this version"), "{toml}: {message}");
     }
     let faults = with_environment("", &[("CLAVIGER_LIMITS__RATE__BURST", "5"), ("CLAVIGER_ROUTES", "[]")], &[]).unwrap_err();
-    assert!(faults.iter().all(|fault| fault.message.contains("not in this version")), "{faults}");
+    assert!(faults.iter().all(|fault| fault.reason.contains("not in this version")), "{faults}");
     assert_eq!(faults.len(), 2);
 }
 
@@ -532,13 +568,13 @@ fn colours_are_sequences_around_the_same_words() {
 #[test]
 fn a_warning_is_rendered_as_one() {
     let loaded = Settings::from_toml("[admin]\nlisten = \"127.0.0.1:8081\"\n").unwrap();
-    let text = loaded.warnings[0].render(Weight::Warning, Colour::Never);
+    let text = loaded.warnings[0].render(Colour::Never);
     assert!(text.starts_with("warning: admin.listen: the admin API is not in this version"), "{text}");
 }
 
 /// Text that is nearly a configuration.
 fn nearly_toml() -> impl Strategy<Value = String> {
-    let keys = prop::sample::select(Settings::keys());
+    let keys = prop::sample::select(Settings::keys().into_keys().collect::<Vec<_>>());
     let values = prop::sample::select(vec![
         "1",
         "-1",

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms, lowest floor first.
 const FLOORS: [&[&str]; 9] = [
-    &["model", "clock"],
+    &["model", "clock", "diagnostics"],
     &["config"],
     &["telemetry"],
     &["store", "policy", "token"],

@@ -1,11 +1,13 @@
-//! Text that somebody else may have written, made safe for a terminal.
+//! Texts on their way to a terminal.
 //!
-//! A key named with an escape sequence must not be able to rewrite the screen of whoever lists the keys.
+//! Names, labels, messages and policies' texts are filled in by others: a key named with an escape sequence must not be able to rewrite the
+//! screen of whoever lists the keys.
 
 use std::fmt::Write as _;
 
 /// The text with every character that could steer a terminal or turn the writing around spelled out.
-pub(crate) fn escaped(text: &str) -> String {
+#[must_use]
+pub fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -22,12 +24,15 @@ pub(crate) fn escaped(text: &str) -> String {
 }
 
 /// The same for a text of several lines, which stay lines.
-pub(super) fn escaped_lines(text: &str) -> String {
+#[must_use]
+pub fn escaped_lines(text: &str) -> String {
     text.trim_end_matches('\n').split('\n').map(escaped).collect::<Vec<_>>().join("\n")
 }
 
-/// Control characters, line and paragraph separators, and the marks that change the direction of writing.
-fn steers(character: char) -> bool {
+/// Characters that are read as something other than themselves: controls (C0, DEL, C1), line and paragraph separators, and marks that turn
+/// the direction of writing.
+#[must_use]
+pub fn steers(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

@@ -1,46 +1,62 @@
-//! Where in a configuration something stands, and the offending text around it.
+//! Where something stands, and the text around it.
 
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::terminal::steers;
+
 /// The widest excerpt that is shown, in characters. A longer line is cut around the caret.
 const EXCERPT_MAX: usize = 140;
 
-/// Where a finding stands.
+/// Where a diagnostic stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// A stretch of one line of a file. Line and column count from 1, columns in characters.
-    File { file: PathBuf, line: usize, column: usize, excerpt: Excerpt },
-    /// A file that could not be read.
-    WholeFile(PathBuf),
-    /// A variable of the environment, by its name.
+    /// In a file, or the file as a whole.
+    File { file: PathBuf, spot: Option<Spot> },
+    /// In a policy that is no file, or the policy as a whole.
+    Policy { policy: String, spot: Option<Spot> },
+    /// In a variable of the environment, by its name.
     Variable { name: String, excerpt: Excerpt },
-    /// An override from the command line, by its dotted key.
+    /// In an override from the command line, by its dotted key.
     Flag { key: String, excerpt: Excerpt },
 }
 
-/// The offending text. Characters that could steer a terminal and the user part of URLs are masked, one character for one, so that neither happens and
-/// no password is shown.
+/// A stretch of one line of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// The line, and how much of it is meant.
+    pub excerpt: Excerpt,
+}
+
+/// The offending text. Characters that could steer a terminal and the user part of URLs are masked, one character for one, so that neither
+/// happens and no password is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excerpt {
     text: String,
     /// Characters before the caret.
-    pub(super) before: usize,
+    before: usize,
     /// Carets: at least one.
-    pub(super) width: usize,
+    width: usize,
 }
 
 /// A file's name and text, to find places in.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Source<'a> {
-    pub(super) file: &'a Path,
-    pub(super) text: &'a str,
+pub struct Source<'a> {
+    /// What messages call it.
+    pub file: &'a Path,
+    /// The whole of it.
+    pub text: &'a str,
 }
 
 impl Source<'_> {
     /// The place of a stretch of bytes. A stretch of several lines is shown as far as the first one goes.
-    pub(super) fn place(&self, bytes: Range<usize>) -> Place {
+    #[must_use]
+    pub fn place(&self, bytes: Range<usize>) -> Place {
         let start = self.text.floor_char_boundary(bytes.start);
         let (before, after) = self.text.split_at(start);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -51,55 +67,107 @@ impl Source<'_> {
 
         let line = before.matches('\n').count() + 1;
         let excerpt = Excerpt::new(&format!("{head}{tail}"), head.chars().count(), marked.chars().count());
-        Place::File { file: self.file.to_owned(), line, column: head.chars().count() + 1, excerpt }
+        Place::File { file: self.file.to_owned(), spot: Some(Spot { line, column: head.chars().count() + 1, excerpt }) }
     }
 }
 
 impl Place {
-    /// A stretch of a line of a file that is no configuration, such as a login policy. Line and column count from 1, in characters.
-    pub fn in_line(file: PathBuf, line: usize, column: usize, text: &str, width: usize) -> Self {
-        Self::File { file, line, column, excerpt: Excerpt::new(text, column.saturating_sub(1), width) }
+    /// A file as a whole.
+    pub fn whole(file: impl Into<PathBuf>) -> Self {
+        Self::File { file: file.into(), spot: None }
     }
 
     /// Where a fault of the whole value of an environment variable stands.
-    pub(super) fn variable(name: &str, value: &str) -> Self {
+    #[must_use]
+    pub fn of_variable(name: &str, value: &str) -> Self {
         let excerpt = Excerpt::new(&format!("{name}={value}"), name.chars().count() + 1, value.chars().count());
         Self::Variable { name: name.to_owned(), excerpt }
     }
 
     /// Where a fault of a variable's name stands. The value is left out: of a variable that is not a setting nobody knows whether it is
     /// a secret.
-    pub(super) fn variable_name(name: &str) -> Self {
+    #[must_use]
+    pub fn of_variable_name(name: &str) -> Self {
         Self::Variable { name: name.to_owned(), excerpt: Excerpt::new(name, 0, name.chars().count()) }
     }
 
     /// Where a fault of the whole value of a flag stands.
-    pub(super) fn flag(key: &str, value: &str) -> Self {
+    #[must_use]
+    pub fn of_flag(key: &str, value: &str) -> Self {
         let head = format!("--set {key}=");
         let excerpt = Excerpt::new(&format!("{head}{value}"), head.chars().count(), value.chars().count());
         Self::Flag { key: key.to_owned(), excerpt }
     }
 
     /// Where a fault of a flag's key stands.
-    pub(super) fn flag_key(key: &str) -> Self {
+    #[must_use]
+    pub fn of_flag_key(key: &str) -> Self {
         Self::Flag { key: key.to_owned(), excerpt: Excerpt::new(&format!("--set {key}"), "--set ".len(), key.chars().count()) }
     }
 
-    /// By file, line and column; then variables; then flags.
-    pub(super) fn order(&self) -> (u8, usize, usize, &str) {
+    /// By file, line and column; then policies; then variables; then flags.
+    #[must_use]
+    pub fn order(&self) -> (u8, usize, usize, &str) {
+        let (line, column) = self.spot().map_or((0, 0), |spot| (spot.line, spot.column));
         match self {
-            Self::WholeFile(_) => (0, 0, 0, ""),
-            Self::File { line, column, .. } => (0, *line, *column, ""),
-            Self::Variable { name, .. } => (1, 0, 0, name),
-            Self::Flag { key, .. } => (2, 0, 0, key),
+            Self::File { .. } => (0, line, column, ""),
+            Self::Policy { policy, .. } => (1, line, column, policy),
+            Self::Variable { name, .. } => (2, 0, 0, name),
+            Self::Flag { key, .. } => (3, 0, 0, key),
         }
     }
 
-    /// The offending text, if it could be read.
-    pub(super) fn excerpt(&self) -> Option<&Excerpt> {
+    /// The file, if it is in one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
         match self {
-            Self::File { excerpt, .. } | Self::Variable { excerpt, .. } | Self::Flag { excerpt, .. } => Some(excerpt),
-            Self::WholeFile(_) => None,
+            Self::File { file, .. } => Some(file),
+            Self::Policy { .. } | Self::Variable { .. } | Self::Flag { .. } => None,
+        }
+    }
+
+    /// The policy, if it is in one that is no file.
+    #[must_use]
+    pub fn policy(&self) -> Option<&str> {
+        match self {
+            Self::Policy { policy, .. } => Some(policy),
+            Self::File { .. } | Self::Variable { .. } | Self::Flag { .. } => None,
+        }
+    }
+
+    /// The variable, if it is in one.
+    #[must_use]
+    pub fn variable(&self) -> Option<&str> {
+        match self {
+            Self::Variable { name, .. } => Some(name),
+            Self::File { .. } | Self::Policy { .. } | Self::Flag { .. } => None,
+        }
+    }
+
+    /// The key of the flag, if it is in one.
+    #[must_use]
+    pub fn flag(&self) -> Option<&str> {
+        match self {
+            Self::Flag { key, .. } => Some(key),
+            Self::File { .. } | Self::Policy { .. } | Self::Variable { .. } => None,
+        }
+    }
+
+    /// Where in the text, if not the whole is meant.
+    #[must_use]
+    pub fn spot(&self) -> Option<&Spot> {
+        match self {
+            Self::File { spot, .. } | Self::Policy { spot, .. } => spot.as_ref(),
+            Self::Variable { .. } | Self::Flag { .. } => None,
+        }
+    }
+
+    /// The offending text, if there is some to show.
+    #[must_use]
+    pub fn excerpt(&self) -> Option<&Excerpt> {
+        match self {
+            Self::File { spot, .. } | Self::Policy { spot, .. } => spot.as_ref().map(|spot| &spot.excerpt),
+            Self::Variable { excerpt, .. } | Self::Flag { excerpt, .. } => Some(excerpt),
         }
     }
 }
@@ -107,11 +175,21 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { file, line, column, .. } => write!(f, "{}:{line}:{column}", file.display()),
-            Self::WholeFile(file) => write!(f, "{}", file.display()),
+            Self::File { file, spot: None } => write!(f, "{}", file.display()),
+            Self::File { file, spot: Some(Spot { line, column, .. }) } => write!(f, "{}:{line}:{column}", file.display()),
+            Self::Policy { policy, spot: None } => f.write_str(policy),
+            Self::Policy { policy, spot: Some(Spot { line, column, .. }) } => write!(f, "{policy}:{line}:{column}"),
             Self::Variable { name, .. } => write!(f, "environment variable {name}"),
             Self::Flag { key, .. } => write!(f, "flag --set {key}"),
         }
+    }
+}
+
+impl Spot {
+    /// A stretch of a line whose text is known; line and column count from 1, in characters.
+    #[must_use]
+    pub fn new(line: usize, column: usize, text: &str, width: usize) -> Self {
+        Self { line, column, excerpt: Excerpt::new(text, column.saturating_sub(1), width) }
     }
 }
 
@@ -133,8 +211,21 @@ impl Excerpt {
     }
 
     /// The offending line.
+    #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// How many characters of the line stand before what is meant.
+    #[must_use]
+    pub fn before(&self) -> usize {
+        self.before
+    }
+
+    /// How many characters are meant: at least one.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
     }
 }
 
@@ -161,12 +252,6 @@ fn masked(line: &str) -> Vec<char> {
     characters
 }
 
-/// Control characters, line and paragraph separators, and the marks that change the direction of writing.
-pub(super) fn steers(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,10 +261,7 @@ mod tests {
     }
 
     fn line_and_column(place: &Place) -> (usize, usize) {
-        match place {
-            Place::File { line, column, .. } => (*line, *column),
-            other => panic!("{other} is not in a file"),
-        }
+        place.spot().map(|spot| (spot.line, spot.column)).unwrap()
     }
 
     #[test]

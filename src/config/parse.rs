@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::quantity::{QuantityError, parse_duration, parse_size, show_duration, show_size};
-use super::reader::nearest;
 use super::value::{Origin, Value};
+use crate::diagnostics::nearest;
 
 /// What is wrong with a value.
 #[derive(Clone, Debug)]
-pub(super) struct Wrong {
+pub(super) struct ValueError {
     /// Where, if only a part of the value is wrong.
     pub(super) at: Option<Origin>,
     pub(super) message: String,
@@ -21,9 +21,9 @@ pub(super) struct Wrong {
 
 /// Everything that is wrong with a value: a list may be wrong in several places.
 #[derive(Clone, Debug)]
-pub(super) struct Wrongs(pub(super) Vec<Wrong>);
+pub(super) struct ValueErrors(pub(super) Vec<ValueError>);
 
-impl Wrong {
+impl ValueError {
     pub(super) fn new(message: impl Into<String>) -> Self {
         Self { at: None, message: message.into(), suggestion: None }
     }
@@ -33,22 +33,22 @@ impl Wrong {
     }
 }
 
-impl From<Wrong> for Wrongs {
-    fn from(wrong: Wrong) -> Self {
+impl From<ValueError> for ValueErrors {
+    fn from(wrong: ValueError) -> Self {
         Self(vec![wrong])
     }
 }
 
 /// A text that `parse` understands.
-pub(super) fn text<T>(parse: impl Fn(&str) -> Result<T, Wrong>) -> impl Fn(&Value, &Origin) -> Result<T, Wrongs> {
+pub(super) fn text<T>(parse: impl Fn(&str) -> Result<T, ValueError>) -> impl Fn(&Value, &Origin) -> Result<T, ValueErrors> {
     move |value, _| match value {
-        Value::Text(text) | Value::Bare(text) => parse(text).map_err(Wrongs::from),
+        Value::Text(text) | Value::Bare(text) => parse(text).map_err(ValueErrors::from),
         other => Err(not_a_text(other).into()),
     }
 }
 
-fn not_a_text(value: &Value) -> Wrong {
-    let wrong = Wrong::new(format!("a text in quotes is wanted, not {}", value.kind()));
+fn not_a_text(value: &Value) -> ValueError {
+    let wrong = ValueError::new(format!("a text in quotes is wanted, not {}", value.kind()));
     match value {
         Value::Integer(integer) => wrong.suggest(format!("write \"{integer}\"")),
         Value::Boolean(truth) => wrong.suggest(format!("write \"{truth}\"")),
@@ -57,46 +57,53 @@ fn not_a_text(value: &Value) -> Wrong {
 }
 
 /// One of the words of a closed set.
-pub(super) fn one_of<T: Copy>(words: &[(&str, T)]) -> impl Fn(&Value, &Origin) -> Result<T, Wrongs> {
-    text(|written| {
+pub(super) fn one_of<T: Copy>(words: &[(&str, T)]) -> impl Fn(&Value, &Origin) -> Result<T, ValueErrors> {
+    let word = text(|written: &str| {
         if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == written) {
             return Ok(*meaning);
         }
         let all = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
-        let wrong = Wrong::new(format!("it is one of {all}, not {written:?}"));
+        let wrong = ValueError::new(format!("it is one of {all}, not {written:?}"));
         let lower = written.to_lowercase();
         let same = words.iter().map(|(word, _)| *word).find(|word| word.to_lowercase() == lower);
         Err(match same.or_else(|| nearest(written, words.iter().map(|(word, _)| *word))) {
             Some(near) => wrong.suggest(format!("did you mean \"{near}\"?")),
             None => wrong,
         })
-    })
+    });
+    move |value, at| match value {
+        Value::Text(_) | Value::Bare(_) => word(value, at),
+        Value::Integer(_) | Value::Boolean(_) | Value::List(_) | Value::Table(_) | Value::Other(_) => {
+            let all = words.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+            Err(ValueError::new(format!("a text in quotes is wanted, not {}", value.kind())).suggest(format!("write one of {all}")).into())
+        }
+    }
 }
 
 /// `true` or `false`.
-pub(super) fn truth(value: &Value, _: &Origin) -> Result<bool, Wrongs> {
+pub(super) fn truth(value: &Value, _: &Origin) -> Result<bool, ValueErrors> {
     match value {
         Value::Boolean(truth) => Ok(*truth),
         Value::Bare(text) if text == "true" => Ok(true),
         Value::Bare(text) if text == "false" => Ok(false),
         Value::Text(text) if text == "true" || text == "false" => {
-            Err(Wrong::new("true or false is wanted, not a text").suggest(format!("write {text} without quotes")).into())
+            Err(ValueError::new("true or false is wanted, not a text").suggest(format!("write {text} without quotes")).into())
         }
-        Value::Bare(text) => Err(Wrong::new(format!("true or false is wanted, not {text:?}")).into()),
-        other => Err(Wrong::new(format!("true or false is wanted, not {}", other.kind())).into()),
+        Value::Bare(text) => Err(ValueError::new(format!("true or false is wanted, not {text:?}")).into()),
+        other => Err(ValueError::new(format!("true or false is wanted, not {}", other.kind())).into()),
     }
 }
 
 /// A whole number within bounds.
-pub(super) fn number(bounds: RangeInclusive<u32>) -> impl Fn(&Value, &Origin) -> Result<u32, Wrongs> {
+pub(super) fn number(bounds: RangeInclusive<u32>) -> impl Fn(&Value, &Origin) -> Result<u32, ValueErrors> {
     move |value, _| {
         let written = match value {
             Value::Integer(integer) => *integer,
-            Value::Bare(text) => text.trim().parse().map_err(|_| Wrong::new(format!("a whole number is wanted, not {text:?}")))?,
+            Value::Bare(text) => text.trim().parse().map_err(|_| ValueError::new(format!("a whole number is wanted, not {text:?}")))?,
             Value::Text(text) if text.parse::<i64>().is_ok() => {
-                return Err(Wrong::new("a whole number is wanted, not a text").suggest(format!("write {text} without quotes")).into());
+                return Err(ValueError::new("a whole number is wanted, not a text").suggest(format!("write {text} without quotes")).into());
             }
-            other => return Err(Wrong::new(format!("a whole number is wanted, not {}", other.kind())).into()),
+            other => return Err(ValueError::new(format!("a whole number is wanted, not {}", other.kind())).into()),
         };
         let within = u32::try_from(written).ok().filter(|number| bounds.contains(number));
         within.ok_or_else(|| out_of(&bounds.start(), &bounds.end(), &written).into())
@@ -104,14 +111,16 @@ pub(super) fn number(bounds: RangeInclusive<u32>) -> impl Fn(&Value, &Origin) ->
 }
 
 /// A duration within bounds.
-pub(super) fn duration(bounds: RangeInclusive<Duration>) -> impl Fn(&Value, &Origin) -> Result<Duration, Wrongs> {
+pub(super) fn duration(bounds: RangeInclusive<Duration>) -> impl Fn(&Value, &Origin) -> Result<Duration, ValueErrors> {
     move |value, _| {
         let written = match value {
             Value::Text(text) | Value::Bare(text) => parse_duration(text).map_err(|error| bad_duration(text, &error))?,
             Value::Integer(integer) => {
-                return Err(Wrong::new("a duration is a text with a unit").suggest(format!("write \"{integer}s\" for seconds")).into());
+                return Err(ValueError::new("a duration is a text with a unit")
+                    .suggest(format!("write \"{integer}s\" for seconds"))
+                    .into());
             }
-            other => return Err(Wrong::new(format!("a duration like \"30s\" is wanted, not {}", other.kind())).into()),
+            other => return Err(ValueError::new(format!("a duration like \"30s\" is wanted, not {}", other.kind())).into()),
         };
         if bounds.contains(&written) {
             return Ok(written);
@@ -120,8 +129,8 @@ pub(super) fn duration(bounds: RangeInclusive<Duration>) -> impl Fn(&Value, &Ori
     }
 }
 
-fn bad_duration(text: &str, error: &QuantityError) -> Wrong {
-    let wrong = Wrong::new(format!("{text:?} is not a duration: {error}"));
+fn bad_duration(text: &str, error: &QuantityError) -> ValueError {
+    let wrong = ValueError::new(format!("{text:?} is not a duration: {error}"));
     match error {
         QuantityError::NoUnit(number) => wrong.suggest(format!("write \"{number}s\" for seconds")),
         _ => wrong.suggest("durations look like \"500ms\", \"30s\", \"2m\", \"1h30m\", \"90d\""),
@@ -129,30 +138,30 @@ fn bad_duration(text: &str, error: &QuantityError) -> Wrong {
 }
 
 /// A size in bytes within bounds: a number, or a text with a unit.
-pub(super) fn size(bounds: RangeInclusive<u64>) -> impl Fn(&Value, &Origin) -> Result<usize, Wrongs> {
+pub(super) fn size(bounds: RangeInclusive<u64>) -> impl Fn(&Value, &Origin) -> Result<usize, ValueErrors> {
     move |value, _| {
         let written = match value {
             Value::Text(text) | Value::Bare(text) => parse_size(text).map_err(|error| {
-                let wrong = Wrong::new(format!("{text:?} is not a size: {error}"));
+                let wrong = ValueError::new(format!("{text:?} is not a size: {error}"));
                 wrong.suggest("sizes look like 6144, \"32KiB\", \"64MiB\"")
             })?,
             Value::Integer(bytes) => match u64::try_from(*bytes) {
                 Ok(bytes) => bytes,
                 Err(_) => return Err(out_of(&show_size(*bounds.start()), &show_size(*bounds.end()), bytes).into()),
             },
-            other => return Err(Wrong::new(format!("a size like \"64MiB\" is wanted, not {}", other.kind())).into()),
+            other => return Err(ValueError::new(format!("a size like \"64MiB\" is wanted, not {}", other.kind())).into()),
         };
         let within = usize::try_from(written).ok().filter(|_| bounds.contains(&written));
         within.ok_or_else(|| out_of(&show_size(*bounds.start()), &show_size(*bounds.end()), &show_size(written)).into())
     }
 }
 
-fn out_of(least: &dyn Display, most: &dyn Display, written: &dyn Display) -> Wrong {
-    Wrong::new(format!("it is between {least} and {most}, not {written}"))
+fn out_of(least: &dyn Display, most: &dyn Display, written: &dyn Display) -> ValueError {
+    ValueError::new(format!("it is between {least} and {most}, not {written}"))
 }
 
 /// A list, each item of which `item` understands. Every wrong item is told, where it stands.
-pub(super) fn list<T>(item: impl Fn(&Value, &Origin) -> Result<T, Wrongs>) -> impl Fn(&Value, &Origin) -> Result<Vec<T>, Wrongs> {
+pub(super) fn list<T>(item: impl Fn(&Value, &Origin) -> Result<T, ValueErrors>) -> impl Fn(&Value, &Origin) -> Result<Vec<T>, ValueErrors> {
     move |value, at| {
         let split;
         let items = match value {
@@ -162,37 +171,37 @@ pub(super) fn list<T>(item: impl Fn(&Value, &Origin) -> Result<T, Wrongs>) -> im
                 &split
             }
             Value::Text(text) => {
-                let wrong = Wrong::new("a list is wanted, not a text");
+                let wrong = ValueError::new("a list is wanted, not a text");
                 return Err(wrong.suggest(format!("write [{text:?}]")).into());
             }
-            other => return Err(Wrong::new(format!("a list is wanted, not {}", other.kind())).into()),
+            other => return Err(ValueError::new(format!("a list is wanted, not {}", other.kind())).into()),
         };
         let (mut read, mut wrongs) = (Vec::new(), Vec::new());
         for (value, at) in items {
             match item(value, at) {
                 Ok(item) => read.push(item),
-                Err(Wrongs(found)) => {
-                    wrongs.extend(found.into_iter().map(|wrong| Wrong { at: wrong.at.or_else(|| Some(at.clone())), ..wrong }));
+                Err(ValueErrors(found)) => {
+                    wrongs.extend(found.into_iter().map(|wrong| ValueError { at: wrong.at.or_else(|| Some(at.clone())), ..wrong }));
                 }
             }
         }
-        if wrongs.is_empty() { Ok(read) } else { Err(Wrongs(wrongs)) }
+        if wrongs.is_empty() { Ok(read) } else { Err(ValueErrors(wrongs)) }
     }
 }
 
 /// A path: anything but nothing.
-pub(super) fn path(value: &Value, at: &Origin) -> Result<PathBuf, Wrongs> {
+pub(super) fn path(value: &Value, at: &Origin) -> Result<PathBuf, ValueErrors> {
     text(|text| match text {
-        "" => Err(Wrong::new("a path is wanted, not an empty text")),
-        text if text.contains('\0') => Err(Wrong::new("a path holds no NUL")),
+        "" => Err(ValueError::new("a path is wanted, not an empty text")),
+        text if text.contains('\0') => Err(ValueError::new("a path holds no NUL")),
         text => Ok(PathBuf::from(text)),
     })(value, at)
 }
 
 /// An address to listen on.
-pub(super) fn listen(text: &str) -> Result<SocketAddr, Wrong> {
+pub(super) fn listen(text: &str) -> Result<SocketAddr, ValueError> {
     text.parse().map_err(|_| {
-        let wrong = Wrong::new(format!("{text:?} is not an address and a port"));
+        let wrong = ValueError::new(format!("{text:?} is not an address and a port"));
         let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
         match (host, port.parse::<u16>()) {
             ("", Ok(port)) => wrong.suggest(format!("write \"0.0.0.0:{port}\" for every address of the machine")),
