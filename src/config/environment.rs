@@ -55,6 +55,7 @@ impl Raw {
                     continue;
                 }
                 true => Some(variable(&over.key)),
+                false if is_of_a_service(name, &over.text, schema) => continue,
                 false if over.key.contains('.') => {
                     raw.overrides.push(over);
                     continue;
@@ -75,19 +76,49 @@ impl Raw {
 
 /// The settings among the variables, by name.
 fn overrides(variables: impl IntoIterator<Item = (String, String)>) -> Vec<Override> {
-    let mut found: Vec<Override> = variables.into_iter().filter_map(|(name, value)| override_by(name, value)).collect();
+    let mut found: Vec<Override> = variables.into_iter().filter_map(|(name, value)| override_by(name, &value)).collect();
     found.sort_by(|a, b| a.key.cmp(&b.key));
     found
 }
 
-fn override_by(name: String, value: String) -> Option<Override> {
+fn override_by(name: String, value: &str) -> Option<Override> {
     if OTHERS.contains(&name.as_str()) {
         return None;
     }
     let rest = name.strip_prefix(PREFIX)?;
     let key = rest.replace("__", ".").to_lowercase();
+    // A value that came from a file (`$(cat …)` takes the line's end off, a manifest's block text or an env file does not).
+    let value = without_line_end(value).to_owned();
     let at = Origin::Variable(name.clone(), value.clone());
     Some(Override { key, text: value, at, name: Origin::VariableName(name) })
+}
+
+/// The value of a variable without the ends of lines behind it.
+#[must_use]
+pub fn without_line_end(value: &str) -> &str {
+    value.trim_end_matches(['\n', '\r'])
+}
+
+/// Whether Kubernetes sets a variable of this name for a Service: `_SERVICE_HOST`, `_SERVICE_PORT`, `_SERVICE_PORT_NAME`, `_PORT`,
+/// `_PORT_80_TCP` and what comes behind that. A Service's name may well hold two dashes, and then there are two underscores.
+fn is_of_a_service(name: &str, value: &str, schema: &Reader<'_>) -> bool {
+    let rest = name.strip_prefix(PREFIX).unwrap_or(name);
+    let of_port = |rest: &str| {
+        let mut parts = rest.split('_');
+        let number = parts.next().is_some_and(|number| number.parse::<u16>().is_ok());
+        let protocol = parts.next().is_some_and(|protocol| matches!(protocol, "TCP" | "UDP" | "SCTP"));
+        number && protocol && parts.next().is_none_or(|last| matches!(last, "PROTO" | "PORT" | "ADDR")) && parts.next().is_none()
+    };
+    if rest.ends_with("_SERVICE_HOST") || rest.ends_with("_SERVICE_PORT") || rest.contains("_SERVICE_PORT_") {
+        return true;
+    }
+    if rest.match_indices("_PORT_").any(|(at, found)| rest.get(at + found.len()..).is_some_and(of_port)) {
+        return true;
+    }
+    // In a section that there is, somebody may have meant a key: what Kubernetes says is told by the value.
+    let section = rest.split("__").next().unwrap_or_default().to_lowercase();
+    let is_url = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
+    rest.ends_with("_PORT") && (is_url || !schema.tables.contains(&section))
 }
 
 /// The variable that was probably meant. Kubernetes' own do not come near.

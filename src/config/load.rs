@@ -11,6 +11,7 @@ use super::environment::{Raw, nowhere, variable};
 use super::faults::Faults;
 use super::reader::{Override, Reader, Said, TakesEffect, about};
 use super::relations::relate;
+use super::syntax::broken;
 use super::value::{Origin, Table, table_of};
 use super::{Settings, StoreUrl};
 use crate::diagnostics::{Diagnostic, Place, Severity, Source};
@@ -125,7 +126,7 @@ fn not_utf8(file: &Path, bytes: &[u8], at: usize) -> Diagnostic {
 
 fn survey(source: Source<'_>, layers: &[Override], misspelt: Vec<Diagnostic>) -> Survey {
     let (document, errors) = DeTable::parse_recoverable(source.text);
-    let mut syntax: Vec<Diagnostic> = errors.iter().map(|error| broken(source, error)).collect();
+    let mut syntax: Vec<Diagnostic> = errors.iter().map(|error| broken(source, document.get_ref(), error)).collect();
     // The first thing that is wrong with a line leads to the others.
     syntax.sort_by(|a, b| a.place.order().cmp(&b.place.order()));
     syntax.dedup_by_key(|fault| fault.place.order().1);
@@ -145,10 +146,6 @@ fn survey(source: Source<'_>, layers: &[Override], misspelt: Vec<Diagnostic>) ->
     faults.extend(syntax);
     faults.sort_by(|a, b| a.place.order().cmp(&b.place.order()));
     Survey { settings, faults: Faults::of(faults), values: Values(reader.known), warnings: reader.warnings }
-}
-
-fn broken(source: Source<'_>, error: &toml::de::Error) -> Diagnostic {
-    Diagnostic::error(source.place(error.span().unwrap_or_default()), format!("the TOML is broken here: {}", error.message()))
 }
 
 /// Commands that manage work on the store that this variable names.

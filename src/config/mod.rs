@@ -24,6 +24,7 @@ mod reader;
 mod reader_tests;
 mod relations;
 mod store;
+mod syntax;
 mod token;
 mod upstream;
 mod value;
@@ -32,7 +33,7 @@ use std::time::Duration;
 
 pub use admin::AdminSettings;
 pub use cache::CacheSettings;
-pub use environment::environment;
+pub use environment::{environment, without_line_end};
 pub use faults::Faults;
 pub use limits::LimitSettings;
 pub use load::{Loaded, Survey, Values};

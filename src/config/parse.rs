@@ -193,9 +193,21 @@ pub(super) fn list<T>(item: impl Fn(&Value, &Origin) -> Result<T, ValueErrors>) 
 pub(super) fn path(value: &Value, at: &Origin) -> Result<PathBuf, ValueErrors> {
     text(|text| match text {
         "" => Err(ValueError::new("a path is wanted, not an empty text")),
-        text if text.contains('\0') => Err(ValueError::new("a path holds no NUL")),
-        text => Ok(PathBuf::from(text)),
+        text => match plain_path(text) {
+            Ok(()) => Ok(PathBuf::from(text)),
+            Err(wrong) => Err(wrong),
+        },
     })(value, at)
+}
+
+/// Nobody means a path with a line's end or another control character in it: the file beside the one that was meant would be made, or
+/// taken.
+pub(super) fn plain_path(text: &str) -> Result<(), ValueError> {
+    match text.chars().find(|character| character.is_control()) {
+        None => Ok(()),
+        Some('\n' | '\r') => Err(ValueError::new("a path holds no end of a line").suggest("take the line's end out of it")),
+        Some(control) => Err(ValueError::new(format!("a path holds no control character, such as {}", control.escape_default()))),
+    }
 }
 
 /// An address to listen on.

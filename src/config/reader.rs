@@ -313,23 +313,18 @@ impl<'a> Section<'_, 'a> {
         let of_entries = self.reader.schema(&format!("{name}.*"), &read);
         self.reader.of_entries.extend(of_entries.into_iter().map(|(key, said)| (key, said.takes_effect)));
         self.reader.lists.insert(name.clone());
-        let written = match self.reader.find(&name) {
-            None => 0,
-            Some((value, at)) => match value.as_list_of_tables() {
-                Some(items) => {
-                    let count = items.len();
-                    if let Value::Bare(_) = value {
-                        self.reader.lists_said.insert(name.clone(), Value::List(items).said_at(&at));
-                    }
-                    count
-                }
-                None => {
-                    let message = format!("a list of tables is wanted, not {}", value.kind());
-                    self.reader.fault(&at, &name, message, Some(format!("write `[[{name}]]` above the keys of each")));
-                    0
-                }
-            },
-        };
+        let written = self.reader.find(&name).map_or(0, |(value, at)| {
+            let Some(items) = value.as_list_of_tables() else {
+                let message = format!("a list of tables is wanted, not {}", value.kind());
+                self.reader.fault(&at, &name, message, Some(format!("write `[[{name}]]` above the keys of each")));
+                return 0;
+            };
+            let count = items.len();
+            if let Value::Bare(_) = value {
+                self.reader.lists_said.insert(name.clone(), Value::List(items).said_at(&at));
+            }
+            count
+        });
         let mut entries = Vec::new();
         while entries.len() < written || self.reader.said_below(&format!("{name}.{}", entries.len())).is_some() {
             let entry = format!("{name}.{}", entries.len());

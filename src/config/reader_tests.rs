@@ -126,7 +126,7 @@ fn what_is_wrong_in_the_depth_is_told_with_its_place_and_what_was_meant() {
         ("[limits.rates]\nburst = 7", &[], "c.toml:1:9: limits.rates: there is no such section; did you mean `[limits.rate]`?"),
         ("[limits]\nrate = 7", &[], "c.toml:2:8: limits.rate: this is a section, not an integer; write `[limits.rate]` above its keys"),
         ("[proxy.tls]\ncert = 7", &[], "c.toml:2:8: proxy.tls.cert: a text in quotes is wanted, not an integer; write \"7\""),
-        ("[[routes]]\nmethods = 2", &[], "c.toml:1:3: routes.0: `path` is missing"),
+        ("[[routes]]\nmethods = 2", &[], "c.toml:1:1: routes.0: `path` is missing"),
         ("[[routes]]\npath = \"/\"\nmethod = 2", &[], "c.toml:3:1: routes.0.method: there is no such key; did you mean `methods`?"),
         ("routes = 7", &[], "c.toml:1:10: routes: a list of tables is wanted, not an integer; write `[[routes]]` above the keys of each"),
         ("routes = [1]", &[], "c.toml:1:10: routes: a list of tables is wanted, not a list; write `[[routes]]` above the keys of each"),

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::parse::{ValueError, duration, text};
+use super::environment::without_line_end;
+use super::parse::{ValueError, duration, plain_path, text};
 use super::reader::Section;
 use super::{hours, secs};
 
@@ -24,9 +25,9 @@ pub enum StoreUrl {
 }
 
 impl StoreUrl {
-    /// Reads `sqlite://PATH`. The error is a sentence that does not quote the text: it may hold a password.
+    /// Reads `sqlite://PATH`, as an argument or a variable has it: an end of a line behind it does not count. The error is a sentence that does not quote the text: it may hold a password.
     pub fn parse(text: &str) -> Result<Self, String> {
-        read(text).map_err(|wrong| match wrong.suggestion {
+        read(without_line_end(text)).map_err(|wrong| match wrong.suggestion {
             Some(suggestion) => format!("{}: {suggestion}", wrong.message),
             None => wrong.message,
         })
@@ -70,7 +71,8 @@ fn read(text: &str) -> Result<StoreUrl, ValueError> {
     if path.is_empty() || path.ends_with('/') {
         return Err(ValueError::new("the url names no file").suggest(example));
     }
-    if path.contains(['?', '#', '\0']) {
+    plain_path(path)?;
+    if path.contains(['?', '#']) {
         return Err(ValueError::new("the url is a path and nothing more: no parameters").suggest(example));
     }
     if path == ":memory:" {

@@ -7,8 +7,9 @@ use http::HeaderName;
 use http::header::AUTHORIZATION;
 
 use super::header::credential_header;
-use super::parse::{ValueError, duration, one_of, size, text, truth};
+use super::parse::{ValueError, ValueErrors, duration, one_of, size, text, truth};
 use super::reader::Section;
+use super::value::{Origin, Value};
 use super::{hours, secs};
 
 /// `[token]`
@@ -107,12 +108,11 @@ impl TokenSettings {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         let default = Self::default();
         let types = TokenType::ALL.map(|typ| (typ.as_str(), typ));
-        let algorithms = TokenAlgorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm));
         Self {
             issuer: section.live("issuer", default.issuer, text(|text| said("issuer", text))),
             audience: section.live("audience", default.audience, text(|text| said("audience", text))),
             ttl: section.live("ttl", default.ttl, duration(secs(5)..=hours(24))),
-            algorithm: section.live("algorithm", default.algorithm, one_of(&algorithms)),
+            algorithm: section.live("algorithm", default.algorithm, algorithm),
             keys: section.live_path("keys", default.keys),
             active: section.live("active", None, text(|text| thumbprint(text).map(Some))),
             typ: section.live("typ", default.typ, one_of(&types)),
@@ -131,6 +131,18 @@ fn thumbprint(text: &str) -> Result<String, ValueError> {
         return Ok(text.to_owned());
     }
     Err(ValueError::new("it is not the name of a signing key, 43 characters of base64url").suggest("`claviger token keys list` shows them"))
+}
+
+/// What signs so that nobody who verifies could sign as well.
+fn algorithm(value: &Value, at: &Origin) -> Result<TokenAlgorithm, ValueErrors> {
+    if let Value::Text(text) | Value::Bare(text) = value
+        && text.to_uppercase().starts_with("HS")
+    {
+        let error =
+            ValueError::new(format!("{text} signs and verifies with one secret, so that every API could make tokens for the others"));
+        return Err(error.suggest("write \"ES256\": the JWKS that verifiers read needs no secret").into());
+    }
+    one_of(&TokenAlgorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm)))(value, at)
 }
 
 /// A claim that says something, in one word.

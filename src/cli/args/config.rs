@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Format, Output};
-use crate::config::{Faults, Loaded, Settings, Survey, TakesEffect, Values, environment};
+use crate::config::{Faults, Loaded, Settings, Survey, TakesEffect, Values, environment, without_line_end};
 use crate::diagnostics::{Colour, Diagnostic};
 use crate::policy::PolicyFault;
 
@@ -24,7 +24,12 @@ pub(crate) struct ConfigArgs {
 impl ConfigArgs {
     /// The file that the line or the environment names.
     pub(crate) fn file(&self) -> Option<PathBuf> {
-        self.config.clone().or_else(|| std::env::var_os("CLAVIGER_CONFIG").map(PathBuf::from))
+        self.config.clone().or_else(|| {
+            std::env::var_os("CLAVIGER_CONFIG").map(|file| match file.to_str() {
+                Some(text) => PathBuf::from(without_line_end(text)),
+                None => PathBuf::from(file),
+            })
+        })
     }
 
     /// The file and the flags, to be read now and at every reload.

@@ -370,6 +370,86 @@ fn a_variable_that_is_almost_one_that_counts_is_a_warning() {
 }
 
 #[test]
+fn what_kubernetes_sets_for_a_service_is_left_alone_whatever_the_service_is_called() {
+    for service in ["CLAVIGER_PR__7", "CLAVIGER__X", "CLAVIGER_PROXY__2", "CLAVIGER_TOKEN__TTL"] {
+        let url = "tcp://10.96.0.17:8080";
+        let variables = [
+            ("SERVICE_HOST", "10.96.0.17"),
+            ("SERVICE_PORT", "8080"),
+            ("SERVICE_PORT_HTTP", "8080"),
+            ("PORT", url),
+            ("PORT_8080_TCP", url),
+            ("PORT_8080_TCP_PROTO", "tcp"),
+            ("PORT_8080_TCP_PORT", "8080"),
+            ("PORT_8080_TCP_ADDR", "10.96.0.17"),
+        ];
+        let variables = variables.map(|(name, value)| (format!("{service}_{name}"), value.to_owned()));
+        let loaded = Settings::load(None, variables, &[]).unwrap_or_else(|faults| panic!("{faults}"));
+        assert_eq!((loaded.settings, loaded.warnings), (Settings::default(), Vec::new()), "{service}");
+    }
+    // A key of a section that somebody has misspelt is none of these.
+    assert!(with_environment("", &[("CLAVIGER_PROXY__LISTEN_PORT", "8080")], &[]).is_err());
+}
+
+#[test]
+fn the_end_of_a_line_behind_a_variables_value_does_not_count() {
+    let expected = with_environment("", &[("CLAVIGER_STORE__URL", "sqlite:///a.db"), ("CLAVIGER_TOKEN__KEYS", "/k")], &[]).unwrap();
+    for end in ["\n", "\r\n", "\n\n"] {
+        let variables = [("CLAVIGER_STORE__URL", format!("sqlite:///a.db{end}")), ("CLAVIGER_TOKEN__KEYS", format!("/k{end}"))];
+        let variables = [(variables[0].0, &*variables[0].1), (variables[1].0, &*variables[1].1)];
+        assert_eq!(with_environment("", &variables, &[]).unwrap(), expected);
+    }
+    assert_eq!(with_environment("", &[("CLAVIGER_CACHE__NEGATIVE_TTL", "2s\n")], &[]).unwrap().cache.negative_ttl.as_secs(), 2);
+    assert_eq!(StoreUrl::parse("sqlite:///a.db\n"), Ok(StoreUrl::Sqlite("/a.db".into())));
+}
+
+#[test]
+fn no_path_holds_a_control_character() {
+    for toml in ["[store]\nurl = \"sqlite:///var/a.db\\n\"", "[token]\nkeys = \"keys\\r\\n\"", "[policies]\ndir = \"pol\\u001bicies\""] {
+        let (reason, _) = only_fault(toml);
+        assert!(reason.starts_with("a path holds no"), "{reason}");
+    }
+    assert!(StoreUrl::parse("sqlite:///a\n.db").is_err());
+    assert!(with_environment("", &[("CLAVIGER_TOKEN__KEYS", "a\nb")], &[]).is_err());
+}
+
+#[test]
+fn what_is_no_toml_is_told_with_what_was_meant() {
+    for (toml, place, reason, suggestion) in [
+        ("[token\nttl = \"30s\"\n", "1:7", "unclosed table", "write `[token]`"),
+        ("[proxy]\nlisten = 0.0.0.0:8080 # all\n", "2:13", "invalid float", "write `listen = \"0.0.0.0:8080\"`"),
+        ("[proxy]\nlisten = [::]:8080\n", "2:11", "must be quoted", "write `listen = \"[::]:8080\"`"),
+        ("[proxy]\ntrusted_proxies = [10.0.0.0/8, ::1]\n", "2:24", "invalid float", "write `trusted_proxies = [\"10.0.0.0/8\", \"::1\"]`"),
+        ("[token]\nttl = 30s\n", "2:7", "must be quoted", "write `ttl = \"30s\"`"),
+        ("[log]\naccess = True\n", "2:10", "invalid boolean", "write `access = true`"),
+        ("[token]\nttl: 30s\n", "2:4", "invalid unquoted key", "write `ttl = \"30s\"`"),
+    ] {
+        let faults = Settings::from_toml(toml).unwrap_err();
+        let fault = faults.iter().next().unwrap();
+        assert!(fault.reason.contains(reason), "{fault}");
+        assert_eq!(fault.suggestion.as_deref(), Some(suggestion), "{fault}");
+        assert!(fault.place.to_string().starts_with(&format!("claviger.toml:{}", &place[..2])), "{fault}");
+    }
+    for (toml, told) in [
+        ("[token]\nttl = \"1s\"\naudience = \"a\"\nttl = \"2s\"\n", "claviger.toml:4:1: `ttl` stands in line 2 already"),
+        ("[token]\nttl = \"9s\"\n[log]\n[token]\n", "claviger.toml:4:2: `token` stands in line 1 already"),
+        (
+            "[cache]\nnegative_ttl = \"1s\"\n[token]\nttl = \"9s\"\n\"ttl\" = \"9s\"\n",
+            "claviger.toml:5:1: `\"ttl\"` stands in line 4 already",
+        ),
+    ] {
+        let faults = Settings::from_toml(toml).unwrap_err();
+        assert_eq!(faults.iter().map(ToString::to_string).collect::<Vec<_>>(), [told], "{faults}");
+    }
+}
+
+#[test]
+fn an_algorithm_with_a_shared_secret_is_told_why_not() {
+    let (message, suggestion) = only_fault("[token]\nalgorithm = \"HS256\"");
+    assert!(message.contains("one secret") && suggestion.unwrap().contains("ES256"), "{message}");
+}
+
+#[test]
 fn variables_that_say_something_else_are_left_alone() {
     let variables = [
         ("CLAVIGER_BOOTSTRAP_KEY", "x"),
