@@ -4,7 +4,7 @@ use super::args::value::joined;
 use super::failure::Failure;
 use super::open_store::{OpenStore, StoreArgs};
 use super::output::{Changed, Output};
-use crate::model::{Mutation, Space, SpaceId};
+use crate::model::{Mutation, Space, SpaceId, SpaceTree};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SpaceCommand {
@@ -34,7 +34,7 @@ enum SpaceVerb {
         #[arg(long = "label", value_name = "L")]
         labels: Vec<String>,
     },
-    /// Every space
+    /// Every space, each below the one that it stands under
     List,
     /// One space
     Show {
@@ -116,15 +116,15 @@ impl UpdateSpace {
 async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
     let snapshot = store.snapshot().await?;
     let spaces: Vec<&Space> = snapshot.spaces.iter().collect();
-    let row = |space: &&Space| {
-        vec![
-            space.id.to_string(),
-            space.name.clone(),
-            space.parent.as_ref().map(SpaceId::to_string).unwrap_or_default(),
-            joined(&space.labels),
-        ]
-    };
-    out.list("spaces", &["ID", "NAME", "PARENT", "LABELS"], spaces.iter().map(row), &spaces)
+    let row =
+        |(depth, space): (usize, &Space)| vec![format!("{}{}", "  ".repeat(depth), space.id), space.name.clone(), joined(&space.labels)];
+    out.list("spaces", &["ID", "NAME", "LABELS"], tree(&snapshot.spaces, &SpaceId::root(), 0).into_iter().map(row), &spaces)
+}
+
+/// A space and all below it, each behind the one that it stands under, with how deep it stands.
+fn tree<'a>(spaces: &'a SpaceTree, top: &SpaceId, depth: usize) -> Vec<(usize, &'a Space)> {
+    let own = spaces.find(top).map(|space| (depth, space));
+    own.into_iter().chain(spaces.children(top).flat_map(|child| tree(spaces, child, depth + 1))).collect()
 }
 
 async fn show_changed(id: &SpaceId, mutation: Mutation, store: &OpenStore, out: &Output) -> Result<(), Failure> {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use self::table::{Frame, filled, remark, table};
+use self::table::{Frame, filled, remark, table, width};
 use crate::cli::args::config;
 use crate::cli::failure::Failure;
 use crate::diagnostics::{escaped, escaped_lines};
@@ -55,6 +55,8 @@ impl<'a, T> Changed<'a, T> {
 pub(crate) struct Output {
     format: Format,
     frame: Frame,
+    /// How wide tables may be.
+    width: Option<u16>,
     /// Something was written to stdout after whoever read it had gone.
     abandoned: AtomicBool,
 }
@@ -63,7 +65,7 @@ impl Output {
     /// Writes to the process's own streams.
     pub(crate) fn new(format: Format) -> Self {
         let frame = if io::stdout().is_terminal() { Frame::Ruled } else { Frame::Bare };
-        Self { format, frame, abandoned: AtomicBool::new(false) }
+        Self { format, frame, width: width(), abandoned: AtomicBool::new(false) }
     }
 
     /// The format that was asked for, for the commands whose data is neither a record nor a list.
@@ -95,7 +97,8 @@ impl Output {
                 // A line without a label goes on with the field above it, and may well be empty.
                 let value = |label: &str, value: String| if label.is_empty() { value } else { filled(value) };
                 let rows = rows.into_iter().map(|(label, text)| vec![label.to_owned(), value(label, text)]);
-                self.print(&table(Frame::Bare, &[], rows))
+                // Not wrapped: what a record has is copied from it, such as the text of a new key.
+                self.print(&table(Frame::Bare, None, &[], rows))
             }
         }
     }
@@ -113,7 +116,7 @@ impl Output {
             Format::Table => {
                 let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.into_iter().map(filled).collect()).collect();
                 let remark = remark(self.frame, what, &rows);
-                self.print(&table(self.frame, headers, rows))?;
+                self.print(&table(self.frame, self.width, headers, rows))?;
                 if let Some(remark) = remark {
                     self.note(remark);
                 }

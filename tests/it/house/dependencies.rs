@@ -15,7 +15,7 @@ const HARMLESS: [(&str, &[&str], &str); 4] = [
         &["default", "unicode", "unicode-age", "unicode-bool", "unicode-segment"],
         "of proptest: properties and boundaries that RE2 has not, which no pattern names once it has been translated",
     ),
-    ("rustix", &["default", "fs"], "of tempfile: more functions, and the same ones"),
+    ("rustix", &["fs"], "of tempfile: more functions, and the same ones"),
     (
         "tracing-subscriber",
         &["default", "smallvec", "tracing-log"],
