@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::args::value::time_text;
+use super::args::value::{joined, time_text};
 use super::failure::Failure;
 use super::open_store::{OpenStore, StoreArgs};
 use super::output::{Changed, Output};
@@ -32,12 +32,27 @@ enum BindingVerb {
         #[arg(value_name = "ID")]
         id: BindingId,
     },
-    /// Unbind
-    Delete {
-        /// The binding
-        #[arg(value_name = "ID")]
-        id: BindingId,
-    },
+    /// Unbind: one binding by its id, or by what it says
+    Delete(DeleteBinding),
+}
+
+#[derive(Debug, clap::Args)]
+struct DeleteBinding {
+    /// The binding; else --role, --space, and --key or --group say which
+    #[arg(value_name = "ID", conflicts_with_all = ["key", "group", "role", "space"], required_unless_present_all = ["role", "space"])]
+    id: Option<BindingId>,
+    /// The key that holds the role
+    #[arg(long, value_name = "NAME_OR_ID", conflicts_with = "group")]
+    key: Option<String>,
+    /// The group that holds the role
+    #[arg(long, value_name = "G")]
+    group: Option<GroupName>,
+    /// The role
+    #[arg(long, value_name = "R", requires = "space")]
+    role: Option<RoleId>,
+    /// Where it is bound
+    #[arg(long, value_name = "S", requires = "role")]
+    space: Option<SpaceId>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -100,7 +115,7 @@ impl BindingCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         let store = match &self.verb {
             BindingVerb::Create(_) => self.place.open(out).await?,
-            BindingVerb::List(_) | BindingVerb::Show { .. } | BindingVerb::Delete { .. } => self.place.look(out).await?,
+            BindingVerb::List(_) | BindingVerb::Show { .. } | BindingVerb::Delete(_) => self.place.look(out).await?,
         };
         match self.verb {
             BindingVerb::Create(create) => create.run(&store, out).await,
@@ -109,26 +124,35 @@ impl BindingCommand {
                 let view = view(store.binding(id).await?, &store).await?;
                 out.record(&view, view.rows())
             }
-            BindingVerb::Delete { id } => {
-                let view = view(store.binding(id).await?, &store).await?;
-                let change = store.apply(Mutation::DeleteBinding { id }).await?;
-                out.record(&Changed::gone(&view, change.revision), view.rows())
-            }
+            BindingVerb::Delete(delete) => delete.run(&store, out).await,
         }
     }
 }
 
 impl CreateBinding {
     async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
-        let subject = match (&self.key, self.group) {
-            (Some(called), _) => Subject::Key(store.key(called).await?.id),
-            (None, Some(group)) => Subject::Group(group),
-            (None, None) => return Err(Failure::usage("who? Say --key NAME_OR_ID or --group G")),
-        };
+        let subject = subject(self.key.as_deref(), self.group, store).await?;
         let id = random::binding_id(store.now())?;
         let change = store.apply(Mutation::CreateBinding { id, subject, role: self.role, space: self.space }).await?;
         let view = view(store.binding(id).await?, store).await?;
         out.record(&Changed::now(&view, change.revision), view.rows())
+    }
+}
+
+impl DeleteBinding {
+    async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+        let binding = match (self.id, self.role, self.space) {
+            (Some(id), _, _) => store.binding(id).await?,
+            (None, Some(role), Some(space)) => {
+                let subject = subject(self.key.as_deref(), self.group, store).await?;
+                bound(&subject, &role, &space, store).await?
+            }
+            (None, _, _) => return Err(Failure::usage("which binding? Say its ID, or --role R, --space S and --key K or --group G")),
+        };
+        let id = binding.id;
+        let view = view(binding, store).await?;
+        let change = store.apply(Mutation::DeleteBinding { id }).await?;
+        out.record(&Changed::gone(&view, change.revision), view.rows())
     }
 }
 
@@ -208,6 +232,32 @@ impl SubjectView {
             Self::Group { name } => ("group", name.to_string()),
         }
     }
+}
+
+/// Whom a binding is for.
+async fn subject(key: Option<&str>, group: Option<GroupName>, store: &OpenStore) -> Result<Subject, Failure> {
+    match (key, group) {
+        (Some(called), _) => Ok(Subject::Key(store.key(called).await?.id)),
+        (None, Some(group)) => Ok(Subject::Group(group)),
+        (None, None) => Err(Failure::usage("who? Say --key NAME_OR_ID or --group G")),
+    }
+}
+
+/// The binding that says this. If there is none, a binding of the same subject that holds the role elsewhere, or another role there, is what
+/// was meant more often than not.
+async fn bound(subject: &Subject, role: &RoleId, space: &SpaceId, store: &OpenStore) -> Result<Binding, Failure> {
+    let mut bindings = store.bindings().await?;
+    bindings.retain(|binding| binding.subject == *subject);
+    if let Some(binding) = bindings.iter().find(|binding| binding.role == *role && binding.space == *space) {
+        return Ok(binding.clone());
+    }
+    let who = match subject {
+        Subject::Key(id) => format!("key {}", store.key_by_id(*id).await?.name),
+        Subject::Group(name) => format!("group {name}"),
+    };
+    let others = joined(bindings.iter().map(|binding| format!("{}@{}", binding.role, binding.space)));
+    let holds = if others.is_empty() { "it has no binding".to_owned() } else { format!("it has {others}") };
+    Err(Failure::refused(format_args!("{who} has no binding {role}@{space}; {holds}")))
 }
 
 async fn view(binding: Binding, store: &OpenStore) -> Result<BindingView, Failure> {

@@ -5,10 +5,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
 
 use crate::clock::later;
 use crate::config::parse_duration;
-use crate::model::{Expiry, RoleId, SpaceId};
+use crate::model::{Expiry, RoleId, Snapshot, SpaceId};
 
 /// When a key ends: `90d`, an RFC 3339 time, or `never`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +41,22 @@ impl FromStr for End {
         if let Ok(span) = parse_duration(text) {
             return Ok(Self::In(span));
         }
-        time(text).map(Self::At).map_err(|_| "it is neither a span such as `90d`, nor an RFC 3339 time, nor `never`".to_owned())
+        time(text).map(Self::At).map_err(|_| not_an_end(text))
     }
+}
+
+/// What to write instead: a number without a unit and a date without a time are what people write most.
+fn not_an_end(text: &str) -> String {
+    if text.parse::<u32>().is_ok() {
+        return format!("a span needs a unit: write `{text}d` for days, `{text}h` for hours");
+    }
+    if let Ok(date) = text.parse::<Date>() {
+        return format!("a date needs a time: write `{date}T00:00:00Z` for the moment that day begins in UTC");
+    }
+    if text.parse::<DateTime>().is_ok() {
+        return format!("a time needs its offset from UTC: write `{text}Z` for UTC, or `{text}+01:00`");
+    }
+    "it is neither a span such as `90d`, nor an RFC 3339 time, nor `never`".to_owned()
 }
 
 /// A span such as `90d`, `1h30m` or `0`.
@@ -62,6 +77,17 @@ pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
 pub(crate) struct RoleAtSpace {
     pub(crate) role: RoleId,
     pub(crate) space: SpaceId,
+}
+
+impl RoleAtSpace {
+    /// What was meant, if the role's name is a space's and the space's a role's.
+    pub(crate) fn swapped(&self, snapshot: &Snapshot) -> Option<Self> {
+        if snapshot.roles.contains_key(&self.role) || snapshot.spaces.contains(&self.space) {
+            return None;
+        }
+        let (role, space) = (self.space.as_str().parse::<RoleId>().ok()?, self.role.as_str().parse::<SpaceId>().ok()?);
+        (snapshot.roles.contains_key(&role) && snapshot.spaces.contains(&space)).then_some(Self { role, space })
+    }
 }
 
 impl FromStr for RoleAtSpace {
@@ -100,6 +126,16 @@ mod tests {
         for wrong in ["", "90", "tomorrow", "2026-01-31", "2026-01-31T12:00:00", "-1d", "Never", "90d ago", "30d1d"] {
             assert!(wrong.parse::<End>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_end_that_lacks_a_unit_a_time_or_an_offset_is_told_what_to_write() {
+        let told = |text: &str| text.parse::<End>().unwrap_err();
+
+        assert!(told("90").contains("write `90d` for days"), "{}", told("90"));
+        assert!(told("2027-01-31").contains("write `2027-01-31T00:00:00Z`"), "{}", told("2027-01-31"));
+        assert!(told("2027-01-31T12:00:00").contains("write `2027-01-31T12:00:00Z` for UTC"), "{}", told("2027-01-31T12:00:00"));
+        assert!(told("tomorrow").contains("neither a span"), "{}", told("tomorrow"));
     }
 
     #[test]

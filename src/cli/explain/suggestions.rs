@@ -79,12 +79,14 @@ pub(super) fn unborn(key: &KeyRecord, at: Timestamp) -> Option<String> {
 
 /// In its largest unit.
 fn span(span: jiff::SignedDuration) -> String {
-    let (days, hours, minutes) = (span.as_hours() / 24, span.as_hours(), span.as_mins());
+    let (days, hours, minutes, seconds) = (span.as_hours() / 24, span.as_hours(), span.as_mins(), span.as_secs());
     let counted = |number: i64, one: &str| if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") };
-    match (days, hours, minutes) {
-        (1.., _, _) => counted(days, "day"),
-        (_, 1.., _) => counted(hours, "hour"),
-        _ => counted(minutes, "minute"),
+    match (days, hours, minutes, seconds) {
+        (1.., _, _, _) => counted(days, "day"),
+        (_, 1.., _, _) => counted(hours, "hour"),
+        (_, _, 1.., _) => counted(minutes, "minute"),
+        (_, _, _, 1..) => counted(seconds, "second"),
+        _ => "less than a second".to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::make::show_rotated;
+use super::make::{SecretOutput, show_rotated};
 use super::view::KeyView;
 use crate::cli::args::value::{End, span, time_text};
 use crate::cli::failure::Failure;
@@ -54,6 +54,8 @@ pub(crate) struct RotateKey {
     /// How long the secret before works beside the new one, such as `1h`; 0 cuts it off at once
     #[arg(long, value_name = "SPAN", value_parser = span)]
     grace: Duration,
+    #[command(flatten)]
+    shown: SecretOutput,
 }
 
 /// What a switch does to a key.
@@ -116,17 +118,19 @@ impl RotateKey {
         let view = KeyView::of(store.key_by_id(id).await?, store.now());
         // At most two secrets live: what a rotation before this one has promised to a third ends here.
         let cut_short = before.secrets.iter().filter_map(|secret| secret.ends_at).filter(|end| *end > change.at).max();
-        show_rotated(&view, &plain, cut_short, change.revision, out)?;
+        show_rotated(&view, &plain, cut_short, change.revision, self.shown, out)?;
         if cut_short.is_some() {
             out.note(format_args!(
                 "warning: the secret before the last one was to work until {} and no longer works: a key has at most two.",
                 time_text(cut_short)
             ));
         }
-        if self.grace.is_zero() {
-            out.note("The secret before it no longer works.");
-        } else {
-            out.note(format_args!("The secret before it ends at {}.", time_text(Some(old_ends_at))));
+        match before.expires_at {
+            _ if self.grace.is_zero() => out.note("The secret before it no longer works."),
+            Some(end) if end < old_ends_at => {
+                out.note(format_args!("The secret before it ends with the key, at {}: before the grace is over.", time_text(Some(end))));
+            }
+            Some(_) | None => out.note(format_args!("The secret before it ends at {}.", time_text(Some(old_ends_at)))),
         }
         match view.state() {
             KeyState::Active => {}

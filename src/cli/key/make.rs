@@ -39,14 +39,24 @@ struct KeyFields {
 #[derive(Debug, clap::Args)]
 pub(crate) struct CreateKey {
     #[command(flatten)]
-    traits: KeyFields,
+    fields: KeyFields,
+    #[command(flatten)]
+    shown: SecretOutput,
+}
+
+/// How much of a key is shown beside its new text.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct SecretOutput {
+    /// Print the text of the key and nothing else, for `KEY="$(claviger …)"`
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("secret").required(true).args(["sha256", "key_file"])))]
 pub(crate) struct ImportKey {
     #[command(flatten)]
-    traits: KeyFields,
+    fields: KeyFields,
     /// The SHA-256 of the key's text, as `printf %s TEXT | sha256sum` prints it
     // This and `id` are parsed later: clap would repeat an ill-formed value on stderr, and that value may be a key pasted by mistake.
     #[arg(long, value_name = "HEX")]
@@ -81,10 +91,11 @@ impl CreateKey {
     pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
         let id = random::key_id(store.now())?;
         let plain = random::plain_key(id)?;
-        let new = self.traits.into_new_key(id, KeyDigest::of(&plain), store)?;
+        let new = self.fields.into_new_key(id, KeyDigest::of(&plain), store).await?;
         let change = store.apply(Mutation::CreateKey(new)).await?;
         let view = KeyView::of(store.key_by_id(id).await?, store.now());
-        show_once(&view, &plain, &Changed::now(&KeyWithText { view: &view, key: plain.reveal() }, change.revision), out)
+        let changed = KeyWithText { view: &view, key: plain.reveal() };
+        show_once(&view, &plain, &Changed::now(&changed, change.revision), self.shown, out)
     }
 }
 
@@ -106,13 +117,13 @@ impl ImportKey {
             (Some(id), _) | (None, Some(id)) => id,
             (None, None) => random::key_id(store.now())?,
         };
-        let change = store.apply(Mutation::ImportKey(self.traits.into_new_key(id, digest, store)?)).await?;
+        let change = store.apply(Mutation::ImportKey(self.fields.into_new_key(id, digest, store).await?)).await?;
         KeyView::of(store.key_by_id(id).await?, store.now()).changed(change.revision, out)
     }
 }
 
 impl KeyFields {
-    fn into_new_key(self, id: KeyId, digest: KeyDigest, store: &OpenStore) -> Result<NewKey, Failure> {
+    async fn into_new_key(self, id: KeyId, digest: KeyDigest, store: &OpenStore) -> Result<NewKey, Failure> {
         let now = store.now();
         let expires_at = match self.expires.from(now) {
             Some(Expiry::At(at)) => Some(at),
@@ -123,6 +134,13 @@ impl KeyFields {
         let is_repeated = |(number, bound): &(usize, &RoleAtSpace)| self.bindings.iter().take(*number).any(|other| other == *bound);
         if let Some((_, twice)) = self.bindings.iter().enumerate().find(is_repeated) {
             return Err(Failure::usage(format_args!("--bind: {}@{} is given twice", twice.role, twice.space)));
+        }
+        if !self.bindings.is_empty() {
+            let snapshot = store.snapshot().await?;
+            if let Some(right) = self.bindings.iter().find_map(|bound| bound.swapped(&snapshot)) {
+                let RoleAtSpace { role, space } = &right;
+                return Err(Failure::usage(format_args!("--bind: {space}@{role} has role and space swapped; write {role}@{space}")));
+            }
         }
         let bindings = self.bindings.into_iter().map(|bound| Ok((random::binding_id(now)?, bound.role, bound.space)));
         Ok(NewKey {
@@ -155,7 +173,16 @@ fn id(said: &str) -> Result<KeyId, Failure> {
 }
 
 /// Shows a key whose text nobody will see again.
-pub(super) fn show_once(view: &KeyView, plain: &PlainKey, as_json: &impl Serialize, out: &Output) -> Result<(), Failure> {
+pub(super) fn show_once(
+    view: &KeyView,
+    plain: &PlainKey,
+    as_json: &impl Serialize,
+    shown: SecretOutput,
+    out: &Output,
+) -> Result<(), Failure> {
+    if shown.quiet {
+        return shown_once(out.text(plain.reveal()), view.name(), view.id(), out);
+    }
     let mut rows = view.rows();
     rows.push(("key", plain.reveal().to_owned()));
     shown_once(out.record(as_json, rows), view.name(), view.id(), out)?;
@@ -183,10 +210,11 @@ pub(super) fn show_rotated(
     plain: &PlainKey,
     cut_short: Option<Timestamp>,
     revision: Revision,
+    shown: SecretOutput,
     out: &Output,
 ) -> Result<(), Failure> {
     let rotated = RotatedKey { new: KeyWithText { view, key: plain.reveal() }, cut_short };
-    show_once(view, plain, &Changed::now(&rotated, revision), out)
+    show_once(view, plain, &Changed::now(&rotated, revision), shown, out)
 }
 
 /// A key with its new secret.

@@ -1,12 +1,15 @@
 //! Keys as they are shown. Digests never are.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cli::args::value::{joined, time_text};
+use crate::cli::args::value::{joined, span, time_text};
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::{Changed, Output};
+use crate::clock::later;
 use crate::model::{GroupName, KeyBinding, KeyId, KeyName, KeyRecord, KeyState, Revision};
 
 #[derive(Debug, clap::Args)]
@@ -17,6 +20,12 @@ pub(crate) struct ListKeys {
     /// Only members of this group
     #[arg(long, value_name = "G")]
     group: Option<GroupName>,
+    /// Only keys that nobody has used for this long, such as `90d`; one that was never used counts from when it was made
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    unused: Option<Duration>,
+    /// Only keys that still work and end within this time, such as `14d`
+    #[arg(long, value_name = "SPAN", value_parser = span)]
+    expiring: Option<Duration>,
 }
 
 /// A key as JSON has it.
@@ -50,7 +59,12 @@ impl KeyView {
         let secrets: Vec<SecretView> = key
             .secrets
             .iter()
-            .map(|secret| SecretView { created_at: secret.created_at, ends_at: secret.ends_at, last_used_at: secret.last_used_at })
+            .map(|secret| SecretView {
+                created_at: secret.created_at,
+                ends_at: secret.ends_at,
+                // Uses are noted to the minute: the first one may seem to lie before the secret was made.
+                last_used_at: secret.last_used_at.map(|at| at.max(secret.created_at)),
+            })
             .collect();
         Self {
             id: key.id,
@@ -78,6 +92,10 @@ impl KeyView {
 
     pub(crate) fn name(&self) -> &KeyName {
         &self.name
+    }
+
+    fn ends_within(&self, now: Timestamp, span: Duration) -> bool {
+        self.state == KeyState::Active && self.expires_at.is_some_and(|end| end <= later(now, span))
     }
 
     /// The fields that a person wants to see of one key.
@@ -131,6 +149,8 @@ impl ListKeys {
             .filter(|key| self.all || key.revoked_at.is_none())
             .filter(|key| self.group.as_ref().is_none_or(|group| key.groups.contains(group)))
             .map(|key| KeyView::of(key, now))
+            .filter(|key| self.unused.is_none_or(|span| later(key.last_used_at.unwrap_or(key.created_at), span) <= now))
+            .filter(|key| self.expiring.is_none_or(|span| key.ends_within(now, span)))
             .collect();
         let rows = keys.iter().map(|key| {
             let expires = key.expires_at.map_or_else(|| "never".to_owned(), |end| time_text(Some(end)));

@@ -75,6 +75,10 @@ impl Test {
     pub(crate) fn run(self, place: &StoreArgs, out: &Output) -> Result<(), Failure> {
         let settings = place.settings(out)?.policies;
         let EvaluationSettings { limits, .. } = EvaluationSettings::from(&settings);
+        for place in &self.places {
+            // Else a path that was mistyped would look like a directory without tests.
+            std::fs::metadata(place).map_err(|error| Failure::refused(format_args!("cannot read {}: {error}", place.display())))?;
+        }
         let measures = self.coverage || self.coverage_min.is_some();
         let selection = Selection { only: self.run.clone(), coverage: measures };
         let run = match testing::run_all(&self.places, limits, &selection) {

@@ -343,6 +343,39 @@ fn spaces_are_made_relabelled_moved_and_deleted() {
 }
 
 #[test]
+fn spaces_are_listed_as_the_tree_that_they_are() {
+    let place = Place::new();
+    place.json(&["space", "create", "production"]);
+    place.json(&["space", "create", "eu", "--parent", "production"]);
+    place.json(&["space", "create", "berlin", "--parent", "eu"]);
+    place.json(&["space", "create", "development"]);
+
+    let table = place.run(&["space", "list"]).out;
+
+    let ids: Vec<&str> = table.lines().skip(1).map(|line| line.split("  ").find(|part| !part.is_empty()).unwrap()).collect();
+    assert_eq!(ids, ["root", "development", "production", "eu", "berlin"], "{table}");
+    for (id, indent) in [("root", ""), ("development", "  "), ("production", "  "), ("eu", "    "), ("berlin", "      ")] {
+        assert!(table.lines().any(|line| line.starts_with(&format!("{indent}{id} "))), "{table}");
+    }
+}
+
+#[test]
+fn tables_and_help_fit_the_terminal() {
+    let place = Place::new();
+    place.json(&["key", "create", "--name", "pipeline-orders-production", "--expires", "90d", "--group", "platform", "--group", "on-call"]);
+    let environment = [("CLAVIGER_STORE", place.url()), ("COLUMNS", "80".to_owned())];
+    let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+
+    for line in [&["key", "list"][..], &["role", "list"], &["audit"], &["binding", "list"], &["key", "create", "--help"], &["--help"]] {
+        let run = place.run_with(line, &environment, "");
+        let widest = run.out.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(run.code == 0 && widest <= 80, "{line:?} has {widest} columns:\n{}", run.out);
+    }
+    let piped = place.run(&["key", "list"]).out;
+    assert_eq!(piped.lines().count(), 2, "without COLUMNS a pipe gets a line each: {piped}");
+}
+
+#[test]
 fn roles_are_made_changed_and_deleted_but_those_of_the_system_stay() {
     let place = Place::new();
 
@@ -400,6 +433,84 @@ fn bindings_are_made_listed_shown_and_deleted() {
     assert_eq!(place.json(&["binding", "delete", text(&of_key["id"])])["deleted"], true);
     assert!(place.refused(&["binding", "show", text(&of_key["id"])]).contains("there is no binding"));
     place.misunderstood(&["binding", "create", "--role", "space-reader", "--space", "root"]);
+}
+
+#[test]
+fn a_binding_is_deleted_by_what_it_says() {
+    let place = Place::new();
+    place.json(&["space", "create", "production"]);
+    place.json(&["key", "create", "--name", "ci", "--bind", "space-reader@production", "--bind", "space-writer@root"]);
+    place.json(&["binding", "create", "--group", "platform", "--role", "space-reader", "--space", "root"]);
+
+    let gone = place.json(&["binding", "delete", "--key", "ci", "--role", "space-reader", "--space", "production"]);
+    let of_group = place.json(&["binding", "delete", "--group", "platform", "--role", "space-reader", "--space", "root"]);
+
+    assert_eq!((&gone["deleted"], &gone["role"], &gone["space"]), (&json!(true), &json!("space-reader"), &json!("production")));
+    assert_eq!(of_group["deleted"], true);
+    assert_eq!(place.names(&["binding", "list"], "role"), ["space-writer"]);
+    let said = place.refused(&["binding", "delete", "--key", "ci", "--role", "space-reader", "--space", "root"]);
+    assert!(said.contains("key ci has no binding space-reader@root; it has space-writer@root"), "{said}");
+    for line in [&["--role", "space-reader", "--space", "root"][..], &["--key", "ci", "--role", "space-reader"], &[]] {
+        place.misunderstood(&[&["binding", "delete"], line].concat());
+    }
+}
+
+#[test]
+fn keys_that_nobody_uses_and_keys_that_end_soon_are_listed() {
+    let place = Place::new();
+    place.json(&["key", "create", "--name", "endless"]);
+    place.json(&["key", "create", "--name", "soon", "--expires", "10d"]);
+    place.json(&["key", "create", "--name", "later", "--expires", "30d"]);
+
+    assert_eq!(place.names(&["key", "list", "--expiring", "14d"], "name"), ["soon"]);
+    assert_eq!(place.names(&["key", "list", "--expiring", "31d"], "name"), ["soon", "later"]);
+    assert_eq!(place.names(&["key", "list", "--unused", "0"], "name"), ["endless", "soon", "later"]);
+    assert!(place.names(&["key", "list", "--unused", "1d"], "name").is_empty());
+    assert_eq!(place.names(&["key", "list", "--unused", "0", "--expiring", "14d"], "name"), ["soon"]);
+}
+
+#[test]
+fn a_secret_is_printed_alone_where_nothing_else_is_asked_for() {
+    let place = Place::new();
+
+    let made = place.run(&["key", "create", "--name", "ci", "--quiet"]);
+    let rotated = place.run(&["key", "rotate", "ci", "--grace", "1h", "-q"]);
+
+    for run in [made, rotated] {
+        assert_eq!((run.code, run.out.lines().count(), run.out.trim_end().len()), (0, 1, KEY_LENGTH), "{}", run.out);
+        assert_eq!(place.look_up(run.out.trim_end()).unwrap().name.as_str(), "ci");
+    }
+}
+
+#[test]
+fn a_role_and_a_space_that_are_swapped_are_noticed() {
+    let place = Place::new();
+    place.json(&["space", "create", "production"]);
+
+    let said = place.misunderstood(&["key", "create", "--name", "ci", "--bind", "production@space-reader"]);
+
+    assert!(said.contains("role and space swapped; write space-reader@production"), "{said}");
+    assert!(place.refused(&["key", "create", "--name", "ci", "--bind", "space-reader@nowhere"]).contains("there is no space nowhere"));
+}
+
+#[test]
+fn an_end_without_unit_or_time_says_what_to_write_and_a_grace_ends_with_the_key() {
+    let place = Place::new();
+
+    assert!(place.misunderstood(&["key", "create", "--name", "ci", "--expires", "90"]).contains("write `90d` for days"));
+    let said = place.misunderstood(&["key", "create", "--name", "ci", "--expires", "2099-01-31"]);
+    assert!(said.contains("write `2099-01-31T00:00:00Z`"), "{said}");
+
+    place.json(&["key", "create", "--name", "ci", "--expires", "2099-01-31T00:00:00Z"]);
+    let said = place.run(&["key", "rotate", "ci", "--grace", "99999d"]).err;
+    assert!(said.contains("ends with the key, at 2099-01-31T00:00:00Z"), "{said}");
+}
+
+#[test]
+fn tests_of_policies_that_are_not_there_are_no_directory_without_tests() {
+    let place = Place::new();
+
+    assert!(place.refused(&["policy", "test", "nowhere"]).contains("cannot read nowhere: No such file"));
 }
 
 #[test]
