@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::args::value::{joined, time_text};
+use super::args::value::{RoleAtSpace, joined, time_text};
 use super::failure::Failure;
+use super::group::remark_on_near_miss;
+use super::impact::{Consent, Proposal, Weighed, Weighing};
 use super::open_store::{OpenStore, StoreArgs};
 use super::output::{Changed, Output};
 use super::random;
@@ -53,6 +55,8 @@ struct DeleteBinding {
     /// Where it is bound
     #[arg(long, value_name = "S", requires = "role")]
     space: Option<SpaceId>,
+    #[command(flatten)]
+    weighing: Weighing,
 }
 
 #[derive(Debug, clap::Args)]
@@ -70,6 +74,8 @@ struct CreateBinding {
     /// Where it holds
     #[arg(long, value_name = "S")]
     space: SpaceId,
+    #[command(flatten)]
+    weighing: Weighing,
 }
 
 #[derive(Debug, clap::Args)]
@@ -114,8 +120,10 @@ enum SubjectView {
 impl BindingCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         let store = match &self.verb {
-            BindingVerb::Create(_) => self.place.open(out).await?,
-            BindingVerb::List(_) | BindingVerb::Show { .. } | BindingVerb::Delete(_) => self.place.look(out).await?,
+            BindingVerb::Create(create) if !create.weighing.is_dry_run() => self.place.open(out).await?,
+            BindingVerb::Create(_) | BindingVerb::List(_) | BindingVerb::Show { .. } | BindingVerb::Delete(_) => {
+                self.place.look(out).await?
+            }
         };
         match self.verb {
             BindingVerb::Create(create) => create.run(&store, out).await,
@@ -132,10 +140,23 @@ impl BindingCommand {
 impl CreateBinding {
     async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
         let subject = subject(self.key.as_deref(), self.group, store).await?;
+        if let Some(right) = (RoleAtSpace { role: self.role.clone(), space: self.space.clone() }).swapped(&store.snapshot().await?) {
+            let RoleAtSpace { role, space } = right;
+            return Err(Failure::usage(format_args!("role and space are swapped; write --role {role} --space {space}")));
+        }
+        if let Subject::Group(group) = &subject {
+            remark_on_near_miss(group, store, out).await?;
+        }
         let id = random::binding_id(store.now())?;
-        let change = store.apply(Mutation::CreateBinding { id, subject, role: self.role, space: self.space }).await?;
+        let binding = Binding { id, subject, role: self.role, space: self.space, created_at: store.now() };
+        let impact = match self.weighing.weigh(&Proposal::bind(&binding, store).await?, store, out).await? {
+            Consent::Make(impact) => impact,
+            Consent::Leave => return Ok(()),
+        };
+        let Binding { subject, role, space, .. } = binding;
+        let change = store.apply(Mutation::CreateBinding { id, subject, role, space }).await?;
         let view = view(store.binding(id).await?, store).await?;
-        out.record(&Changed::now(&view, change.revision), view.rows())
+        out.record(&Weighed { changed: Changed::now(&view, change.revision), impact: impact.as_ref() }, view.rows())
     }
 }
 
@@ -150,9 +171,13 @@ impl DeleteBinding {
             (None, _, _) => return Err(Failure::usage("which binding? Say its ID, or --role R, --space S and --key K or --group G")),
         };
         let id = binding.id;
+        let impact = match self.weighing.weigh(&Proposal::unbind(&binding, store).await?, store, out).await? {
+            Consent::Make(impact) => impact,
+            Consent::Leave => return Ok(()),
+        };
         let view = view(binding, store).await?;
         let change = store.apply(Mutation::DeleteBinding { id }).await?;
-        out.record(&Changed::gone(&view, change.revision), view.rows())
+        out.record(&Weighed { changed: Changed::gone(&view, change.revision), impact: impact.as_ref() }, view.rows())
     }
 }
 

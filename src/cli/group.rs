@@ -128,6 +128,31 @@ async fn show_changed(name: &GroupName, mutation: Mutation, store: &OpenStore, o
     out.record(&Changed::now(&view, change.revision), view.rows())
 }
 
+/// Says so if no key is in this group, and there is one that is spelled nearly like it: names of groups are matched exactly, and a binding for
+/// `Platform` gives nothing to those in `platform`.
+pub(crate) async fn remark_on_near_miss(group: &GroupName, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+    let snapshot = store.snapshot().await?;
+    let keys = store.some_keys().await?;
+    let members: Vec<&GroupName> = keys.iter().filter(|key| key.revoked_at.is_none()).flat_map(|key| &key.groups).collect();
+    if members.contains(&group) {
+        return Ok(());
+    }
+    let mut known = members.iter().copied().chain(snapshot.groups.keys()).filter(|other| *other != group);
+    if let Some(near) = known.find(|other| is_near(group.as_str(), other.as_str())) {
+        let count = members.iter().filter(|member| **member == near).count();
+        let keys = if count == 1 { "1 key".to_owned() } else { format!("{count} keys") };
+        out.note(format_args!("warning: no key is in group {group}; did you mean {near}, which has {keys} in it? Case and blanks count"));
+    }
+    Ok(())
+}
+
+/// Differs in case, blanks, or a letter.
+fn is_near(one: &str, other: &str) -> bool {
+    let folded = |name: &str| name.chars().filter(|sign| sign.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
+    let (one, other) = (folded(one), folded(other));
+    one == other || (one.len().min(other.len()) > 3 && strsim::osa_distance(&one, &other) <= 1)
+}
+
 async fn find(name: &GroupName, store: &OpenStore) -> Result<GroupView, Failure> {
     let snapshot = store.snapshot().await?;
     match snapshot.groups.get(name) {

@@ -13,6 +13,7 @@ mod explain;
 mod failure;
 mod group;
 mod healthcheck;
+mod impact;
 mod key;
 mod man;
 mod open_store;

@@ -11,7 +11,7 @@ use super::args::config;
 use super::failure::Failure;
 use super::output::Output;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Settings, StoreUrl};
+use crate::config::{Settings, StoreUrl, environment};
 use crate::diagnostics::nearest;
 use crate::exchange::{ExchangeError, Explainer};
 use crate::model::{
@@ -40,8 +40,12 @@ pub(crate) struct StoreArgs {
 impl StoreArgs {
     /// The configuration that is named, with what the environment says; the environment alone if none is.
     pub(crate) fn settings(&self, out: &Output) -> Result<Settings, Failure> {
-        let file = self.config.clone().or_else(|| std::env::var_os("CLAVIGER_CONFIG").map(PathBuf::from));
-        config::quiet_settings(file.as_deref(), out)
+        config::quiet_settings(self.file().as_deref(), out)
+    }
+
+    /// The file that the line or the environment names.
+    fn file(&self) -> Option<PathBuf> {
+        self.config.clone().or_else(|| std::env::var_os("CLAVIGER_CONFIG").map(PathBuf::from))
     }
 
     /// Opens a store that is there: for commands that make nothing new.
@@ -115,6 +119,12 @@ impl OpenStore {
             Err(ExchangeError::Policies(faults)) => Err(out.refused_for(&faults)?),
             Err(other) => Err(Failure::refused(other)),
         }
+    }
+
+    /// The same where nobody has asked about configuration or policies: `None` if they do not load.
+    pub(crate) async fn explainer_if_sound(&self) -> Option<Explainer> {
+        let loaded = Settings::load(self.place.file().as_deref(), environment(), &[]).ok()?;
+        Explainer::load(&loaded.settings, &*self.store).await.ok()
     }
 
     /// The time, on the wall.

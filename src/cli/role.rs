@@ -2,6 +2,7 @@
 
 use super::args::value::joined;
 use super::failure::Failure;
+use super::impact::{Consent, Proposal, Weighed, Weighing};
 use super::open_store::{OpenStore, StoreArgs};
 use super::output::{Changed, Output};
 use crate::model::{ActionPattern, Mutation, Role, RoleId};
@@ -53,12 +54,16 @@ enum RoleVerb {
         /// What it is for
         #[arg(long, value_name = "D")]
         description: Option<String>,
+        #[command(flatten)]
+        weighing: Weighing,
     },
     /// Delete a role that is bound nowhere
     Delete {
         /// The role
         #[arg(value_name = "ID")]
         id: RoleId,
+        #[command(flatten)]
+        weighing: Weighing,
     },
 }
 
@@ -79,17 +84,29 @@ impl RoleCommand {
                 let role = find(&id, &store).await?;
                 out.record(&role, rows(&role))
             }
-            RoleVerb::Update { id, actions, name, description } => {
+            RoleVerb::Update { id, actions, name, description, weighing } => {
                 let actions = (!actions.is_empty()).then(|| each_once(actions));
                 if actions.is_none() && name.is_none() && description.is_none() {
                     return Err(Failure::usage("nothing to change: say --action, --name or --description"));
                 }
-                show_changed(&id, Mutation::UpdateRole { id: id.clone(), name, description, actions }, &store, out).await
-            }
-            RoleVerb::Delete { id } => {
+                let before = find(&id, &store).await?;
+                let holders = match weighing.weigh_role(&before.id, &store, out).await? {
+                    Consent::Make(holders) => holders,
+                    Consent::Leave => return Ok(()),
+                };
+                let change = store.apply(Mutation::UpdateRole { id: id.clone(), name, description, actions }).await?;
                 let role = find(&id, &store).await?;
+                out.record(&Weighed { changed: Changed::now(&role, change.revision), impact: holders.as_ref() }, rows(&role))
+            }
+            RoleVerb::Delete { id, weighing } => {
+                let role = find(&id, &store).await?;
+                let proposal = Proposal::delete_role(&id, store.snapshot().await?);
+                let impact = match weighing.weigh(&proposal, &store, out).await? {
+                    Consent::Make(impact) => impact,
+                    Consent::Leave => return Ok(()),
+                };
                 let change = store.apply(Mutation::DeleteRole { id }).await?;
-                out.record(&Changed::gone(&role, change.revision), rows(&role))
+                out.record(&Weighed { changed: Changed::gone(&role, change.revision), impact: impact.as_ref() }, rows(&role))
             }
         }
     }

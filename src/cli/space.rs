@@ -2,6 +2,7 @@
 
 use super::args::value::joined;
 use super::failure::Failure;
+use super::impact::{Consent, Proposal, Weighed, Weighing};
 use super::open_store::{OpenStore, StoreArgs};
 use super::output::{Changed, Output};
 use crate::model::{Mutation, Space, SpaceId, SpaceTree};
@@ -49,6 +50,8 @@ enum SpaceVerb {
         /// The space
         #[arg(value_name = "ID")]
         id: SpaceId,
+        #[command(flatten)]
+        weighing: Weighing,
     },
 }
 
@@ -72,6 +75,8 @@ struct UpdateSpace {
     /// The space that it stands under from now on, with all below it
     #[arg(long, value_name = "SPACE")]
     parent: Option<SpaceId>,
+    #[command(flatten)]
+    weighing: Weighing,
 }
 
 impl SpaceCommand {
@@ -92,11 +97,7 @@ impl SpaceCommand {
                 out.record(&space, rows(&space))
             }
             SpaceVerb::Update(update) => update.run(&store, out).await,
-            SpaceVerb::Delete { id } => {
-                let space = find(&id, &store).await?;
-                let change = store.apply(Mutation::DeleteSpace { id }).await?;
-                out.record(&Changed::gone(&space, change.revision), rows(&space))
-            }
+            SpaceVerb::Delete { id, weighing } => delete(id, &weighing, &store, out).await,
         }
     }
 }
@@ -107,10 +108,43 @@ impl UpdateSpace {
         if self.name.is_none() && self.description.is_none() && self.parent.is_none() && labels.is_none() {
             return Err(Failure::usage("nothing to change: say --name, --description, --label, --no-labels or --parent"));
         }
+        let before = find(&self.id, store).await?;
+        let snapshot = store.snapshot().await?;
+        if let Some(parent) = self.parent.as_ref().filter(|parent| !snapshot.spaces.contains(parent)) {
+            return Err(store.not_found(&format!("space {parent}")).await);
+        }
+        let after = Space {
+            name: self.name.clone().unwrap_or(before.name),
+            parent: self.parent.clone().or(before.parent),
+            labels: labels.clone().unwrap_or(before.labels),
+            ..before
+        };
+        let impact = match self.weighing.weigh(&Proposal::update_space(after, snapshot)?, store, out).await? {
+            Consent::Make(impact) => impact,
+            Consent::Leave => return Ok(()),
+        };
         let id = self.id.clone();
         let update = Mutation::UpdateSpace { id: self.id, name: self.name, description: self.description, labels, parent: self.parent };
-        show_changed(&id, update, store, out).await
+        let change = store.apply(update).await?;
+        let space = find(&id, store).await?;
+        out.record(&Weighed { changed: Changed::now(&space, change.revision), impact: impact.as_ref() }, rows(&space))
     }
+}
+
+async fn delete(id: SpaceId, weighing: &Weighing, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+    let space = find(&id, store).await?;
+    let impact = match Proposal::delete_space(&id, store.snapshot().await?) {
+        Some(proposal) => match weighing.weigh(&proposal, store, out).await? {
+            Consent::Make(impact) => impact,
+            Consent::Leave => return Ok(()),
+        },
+        None => None,
+    };
+    if impact.is_none() {
+        weighing.agree(&format!("delete space {id}?"))?;
+    }
+    let change = store.apply(Mutation::DeleteSpace { id }).await?;
+    out.record(&Weighed { changed: Changed::gone(&space, change.revision), impact: impact.as_ref() }, rows(&space))
 }
 
 async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {

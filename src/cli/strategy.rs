@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::failure::Failure;
+use super::impact::{Consent, Proposal, Weighed, Weighing};
 use super::open_store::StoreArgs;
 use super::output::{Changed, Output};
-use super::policy::impact::{Consent, Weighed, Weighing};
 use crate::exchange::WhatIf;
 use crate::model::{Mutation, Strategy};
 
@@ -49,7 +49,7 @@ impl StrategyCommand {
                 out.line(strategy.as_str(), &StrategyView { strategy })
             }
             StrategyVerb::Set { strategy, weighing } => {
-                let impact = match weighing.weigh(&WhatIf::Strategy(strategy), &store, out).await? {
+                let impact = match weighing.weigh(&Proposal::of_policies(WhatIf::Strategy(strategy)), &store, out).await? {
                     Consent::Make(impact) => impact,
                     Consent::Leave => return Ok(()),
                 };

@@ -44,6 +44,8 @@ pub enum WhatIf {
     Delete(PolicyName),
     /// Another strategy is in force.
     Strategy(Strategy),
+    /// Spaces, roles, groups and what groups hold are like this.
+    State(Box<Snapshot>),
 }
 
 impl Explainer {
@@ -83,6 +85,7 @@ impl Explainer {
             }
             WhatIf::Delete(name) => sources.retain(|other| other.name != *name),
             WhatIf::Strategy(strategy) => snapshot.strategy = *strategy,
+            WhatIf::State(state) => snapshot = Snapshot::clone(state),
         }
         let policies = PolicySet::load(&sources, &self.settings.policies)?;
         Ok(Self::new(self.settings.clone(), self.evaluator.clone(), snapshot, sources, policies))

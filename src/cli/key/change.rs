@@ -6,8 +6,9 @@ use super::make::{SecretOutput, show_rotated};
 use super::view::KeyView;
 use crate::cli::args::value::{End, span, time_text};
 use crate::cli::failure::Failure;
+use crate::cli::group::remark_on_near_miss;
 use crate::cli::open_store::OpenStore;
-use crate::cli::output::Output;
+use crate::cli::output::{self, Output};
 use crate::cli::random;
 use crate::clock::later;
 use crate::model::{GroupName, KeyDigest, KeyName, KeyRecord, KeyState, Mutation};
@@ -58,12 +59,21 @@ pub(crate) struct RotateKey {
     shown: SecretOutput,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct RevokeKey {
+    /// The key
+    #[arg(value_name = "NAME_OR_ID")]
+    key: String,
+    /// Do not ask before it is revoked (nobody is asked who does not sit at a terminal)
+    #[arg(long, short)]
+    yes: bool,
+}
+
 /// What a switch does to a key.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Switch {
     Off,
     On,
-    OffForGood,
 }
 
 impl UpdateKey {
@@ -77,6 +87,9 @@ impl UpdateKey {
             None => None,
         };
         let groups = self.groups.of(&key)?;
+        for group in groups.iter().flatten().filter(|group| !key.groups.contains(group)) {
+            remark_on_near_miss(group, store, out).await?;
+        }
         if self.name.is_none() && self.description.is_none() && groups.is_none() && expiry.is_none() {
             return Err(Failure::usage("nothing to change: say --name, --description, --group or --expires"));
         }
@@ -142,14 +155,28 @@ impl RotateKey {
     }
 }
 
-/// `key disable`, `key enable`, `key revoke`.
+impl RevokeKey {
+    pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+        let key = store.key(&self.key).await?;
+        if !self.yes && key.revoked_at.is_none() {
+            let used = match key.secrets.iter().filter_map(|secret| secret.last_used_at).max() {
+                Some(at) => format!("last used {}", time_text(Some(at))),
+                None => "never used".to_owned(),
+            };
+            output::agree(&format!("revoke key {} ({}, {used}) for good?", key.name, key.id))?;
+        }
+        let id = key.id;
+        show_changed(key, Mutation::RevokeKey { id }, store, out).await
+    }
+}
+
+/// `key disable`, `key enable`.
 pub(crate) async fn switch(called: &str, switch: Switch, store: &OpenStore, out: &Output) -> Result<(), Failure> {
     let key = store.key(called).await?;
     let id = key.id;
     let mutation = match switch {
         Switch::Off => Mutation::DisableKey { id },
         Switch::On => Mutation::EnableKey { id },
-        Switch::OffForGood => Mutation::RevokeKey { id },
     };
     show_changed(key, mutation, store, out).await
 }

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::view::KeyView;
 use crate::cli::args::value::{End, RoleAtSpace};
 use crate::cli::failure::Failure;
+use crate::cli::group::remark_on_near_miss;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::{Changed, Output};
 use crate::cli::random::{self, GeneratedKey};
@@ -91,7 +92,7 @@ impl CreateKey {
     pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
         let id = random::key_id(store.now())?;
         let plain = random::plain_key(id)?;
-        let new = self.fields.into_new_key(id, KeyDigest::of(&plain), store).await?;
+        let new = self.fields.into_new_key(id, KeyDigest::of(&plain), store, out).await?;
         let change = store.apply(Mutation::CreateKey(new)).await?;
         let view = KeyView::of(store.key_by_id(id).await?, store.now());
         let changed = KeyWithText { view: &view, key: plain.reveal() };
@@ -117,13 +118,13 @@ impl ImportKey {
             (Some(id), _) | (None, Some(id)) => id,
             (None, None) => random::key_id(store.now())?,
         };
-        let change = store.apply(Mutation::ImportKey(self.fields.into_new_key(id, digest, store).await?)).await?;
+        let change = store.apply(Mutation::ImportKey(self.fields.into_new_key(id, digest, store, out).await?)).await?;
         KeyView::of(store.key_by_id(id).await?, store.now()).changed(change.revision, out)
     }
 }
 
 impl KeyFields {
-    async fn into_new_key(self, id: KeyId, digest: KeyDigest, store: &OpenStore) -> Result<NewKey, Failure> {
+    async fn into_new_key(self, id: KeyId, digest: KeyDigest, store: &OpenStore, out: &Output) -> Result<NewKey, Failure> {
         let now = store.now();
         let expires_at = match self.expires.from(now) {
             Some(Expiry::At(at)) => Some(at),
@@ -134,6 +135,9 @@ impl KeyFields {
         let is_repeated = |(number, bound): &(usize, &RoleAtSpace)| self.bindings.iter().take(*number).any(|other| other == *bound);
         if let Some((_, twice)) = self.bindings.iter().enumerate().find(is_repeated) {
             return Err(Failure::usage(format_args!("--bind: {}@{} is given twice", twice.role, twice.space)));
+        }
+        for group in &self.groups {
+            remark_on_near_miss(group, store, out).await?;
         }
         if !self.bindings.is_empty() {
             let snapshot = store.snapshot().await?;

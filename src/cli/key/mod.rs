@@ -50,11 +50,7 @@ enum KeyVerb {
         key: String,
     },
     /// Take a key back for good
-    Revoke {
-        /// The key
-        #[arg(value_name = "NAME_OR_ID")]
-        key: String,
-    },
+    Revoke(change::RevokeKey),
 }
 
 impl KeyCommand {
@@ -70,7 +66,7 @@ impl KeyCommand {
             KeyVerb::Rotate(rotate) => rotate.run(&place.look(out).await?, out).await,
             KeyVerb::Disable { key } => change::switch(&key, change::Switch::Off, &place.look(out).await?, out).await,
             KeyVerb::Enable { key } => change::switch(&key, change::Switch::On, &place.look(out).await?, out).await,
-            KeyVerb::Revoke { key } => change::switch(&key, change::Switch::OffForGood, &place.look(out).await?, out).await,
+            KeyVerb::Revoke(revoke) => revoke.run(&place.look(out).await?, out).await,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Whatever somebody could have filled in (names, descriptions, labels, a policy's text in a message) is escaped before it reaches
 //! a terminal: a key named with an escape sequence must not be able to rewrite the screen of whoever lists the keys.
 
+mod prompt;
 mod table;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use serde::Serialize;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+pub(crate) use self::prompt::agree;
 use self::table::{Frame, filled, remark, table, width};
 use crate::cli::args::config;
 use crate::cli::failure::Failure;

@@ -4,13 +4,10 @@
 //! of it.
 
 mod eval;
-pub(crate) mod impact;
 mod junit;
-mod question;
+pub(crate) mod question;
 mod sample;
-mod sample_impact;
 mod simulate;
-mod tally;
 mod test;
 pub(crate) mod view;
 
@@ -19,10 +16,10 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use self::impact::{Consent, Weighed, Weighing};
 use crate::cli::args::config;
 use crate::cli::args::input_file;
 use crate::cli::failure::Failure;
+use crate::cli::impact::{Consent, Proposal, Weighed, Weighing};
 use crate::cli::open_store::{OpenStore, StoreArgs};
 use crate::cli::output::{Changed, Format, Output};
 use crate::config::PolicySettings;
@@ -183,7 +180,7 @@ async fn create(name: PolicyName, module: &ModuleFile, weighing: &Weighing, stor
     }
     let policy = LoginPolicy { name, source: module.read()?, rego: module.rego.and_then(RegoArg::version) };
     let warnings = check(&policy, store, out).await?;
-    let change = WhatIf::Put(PolicySource::from(&policy));
+    let change = Proposal::of_policies(WhatIf::Put(PolicySource::from(&policy)));
     show_changed(&policy.name, Mutation::CreatePolicy(policy.clone()), &change, warnings, weighing, store, out).await
 }
 
@@ -191,14 +188,14 @@ async fn update(name: PolicyName, module: &ModuleFile, weighing: &Weighing, stor
     let before = changeable(&name, store, out).await?;
     let policy = LoginPolicy { name, source: module.read()?, rego: module.rego.map_or(before.rego, RegoArg::version) };
     let warnings = check(&policy, store, out).await?;
-    let change = WhatIf::Put(PolicySource::from(&policy));
+    let change = Proposal::of_policies(WhatIf::Put(PolicySource::from(&policy)));
     let update = Mutation::UpdatePolicy { name: policy.name.clone(), source: policy.source.clone(), rego: policy.rego };
     show_changed(&policy.name, update, &change, warnings, weighing, store, out).await
 }
 
 async fn delete(name: PolicyName, weighing: &Weighing, store: &OpenStore, out: &Output) -> Result<(), Failure> {
     let policy = changeable(&name, store, out).await?;
-    let impact = match weighing.weigh(&WhatIf::Delete(name.clone()), store, out).await? {
+    let impact = match weighing.weigh(&Proposal::of_policies(WhatIf::Delete(name.clone())), store, out).await? {
         Consent::Make(impact) => impact,
         Consent::Leave => return Ok(()),
     };
@@ -281,7 +278,7 @@ impl<'a> PolicyLine<'a> {
 async fn show_changed(
     name: &PolicyName,
     mutation: Mutation,
-    change: &WhatIf,
+    change: &Proposal,
     warnings: Vec<PolicyFault>,
     weighing: &Weighing,
     store: &OpenStore,

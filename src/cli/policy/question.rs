@@ -50,24 +50,24 @@ struct Who {
 }
 
 /// A key, where it comes from, and when.
-pub(super) struct Question {
-    pub(super) key: KeyRecord,
-    pub(super) address: IpAddr,
-    pub(super) at: Timestamp,
+pub(crate) struct Question {
+    pub(crate) key: KeyRecord,
+    pub(crate) address: IpAddr,
+    pub(crate) at: Timestamp,
     /// The sample that it is made from.
-    pub(super) sample: Option<KeptSample>,
+    pub(crate) sample: Option<KeptSample>,
 }
 
 /// The address of whoever is asked about without one.
-pub(super) const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+pub(crate) const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 impl Question {
-    pub(super) fn origin(&self) -> Origin {
+    pub(crate) fn origin(&self) -> Origin {
         Origin { address: Some(self.address), at: Moment { wall: self.at, monotonic: Duration::ZERO } }
     }
 
     /// The request as it was, of the key as it is: its name and groups are those of the sample, its state and bindings those of the store.
-    pub(super) async fn of(kept: &KeptSample, store: &OpenStore, out: &Output) -> Result<Self, Failure> {
+    pub(crate) async fn of(kept: &KeptSample, store: &OpenStore, out: &Output) -> Result<Self, Failure> {
         let wrong = |why: String| Failure::refused(format_args!("sample {}: {why}", kept.id));
         let question = of_document(&kept.sample.input, &wrong, store, out).await?;
         Ok(Self { sample: Some(kept.clone()), ..question })

@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::question::{Asked, Question};
-use super::tally::Tally;
 use super::view::{self, DecisionView, PolicyAnswer};
 use super::{RegoArg, sample};
 use crate::cli::args::input_file;
 use crate::cli::args::value::{joined, time_text};
 use crate::cli::failure::Failure;
+use crate::cli::impact::Tally;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::{Format, Output};
 use crate::exchange::{Difference, Explainer, WhatIf};

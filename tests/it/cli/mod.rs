@@ -5,5 +5,6 @@ mod check;
 mod command_line;
 mod dev;
 mod explain;
+mod impact;
 mod token_keys;
 mod unread;

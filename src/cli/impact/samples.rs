@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::question::Question;
 use super::tally::Tally;
-use super::view;
 use crate::cli::args::value::time_text;
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::Output;
+use crate::cli::policy::question::Question;
+use crate::cli::policy::view;
 use crate::exchange::{Difference, Explainer};
 use crate::model::{KeyName, SampleId};
 

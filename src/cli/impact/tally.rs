@@ -6,22 +6,22 @@ use crate::exchange::Difference;
 
 /// Counts of differences. One that gains a role may lose another, and is counted for both.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(super) struct Tally {
-    pub(super) cut_off: usize,
+pub(crate) struct Tally {
+    pub(crate) cut_off: usize,
     let_in: usize,
     gain: usize,
     lose: usize,
 }
 
 impl Tally {
-    pub(super) fn take_in(&mut self, difference: &Difference) {
+    pub(crate) fn take_in(&mut self, difference: &Difference) {
         self.cut_off += usize::from(difference.cut_off);
         self.let_in += usize::from(difference.let_in);
         self.gain += usize::from(!difference.gained.is_empty());
         self.lose += usize::from(!difference.lost.is_empty());
     }
 
-    pub(super) fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let Self { cut_off, let_in, gain, lose } = self;
         format!("{cut_off} cut off, {let_in} let in, {gain} gain roles, {lose} lose roles")
     }
