@@ -2,6 +2,8 @@
 
 mod echo;
 mod example;
+mod ports;
+mod terminal;
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,15 +13,16 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde::Serialize;
-use tokio::net::TcpListener;
 
+use self::ports::Ports;
+use self::terminal::Terminal;
 use super::args::config::{self, Sources};
 use super::failure::Failure;
 use super::output::{Format, Output};
 use super::serve::{self, Signal, Signals};
 use crate::app::App;
 use crate::clock::SystemClock;
-use crate::config::{Loaded, Settings};
+use crate::config::{Loaded, Settings, environment};
 use crate::store;
 use crate::telemetry;
 
@@ -40,21 +43,36 @@ pub(crate) struct Dev {
 impl Dev {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         prepare(&self.dir)?;
-        let sources = Sources { file: Some(self.dir.join("claviger.toml")), flags: self.flags };
-        let Loaded { settings, values, .. } = sources.load(out)?;
+        let mut sources = Sources { file: Some(self.dir.join("claviger.toml")), flags: self.flags };
+        let Loaded { settings, .. } = sources.load(out)?;
+        let ports = Ports::take(&settings, out).await?;
+        let derived = ports.flags(&settings);
+        sources.flags.retain(|(key, _)| derived.iter().all(|(other, _)| other != key));
+        sources.flags.extend(derived);
+        let Loaded { settings, values, .. } = Settings::load(sources.file.as_deref(), environment(), &sources.flags)
+            .map_err(|faults| Failure::usage(config::sentence(&faults)))?;
         telemetry::init(settings.log);
         let mut signals = Signals::listen()?;
+        let terminal = Terminal::of_stdin();
 
-        let upstream = upstream_listener(&settings).await?;
-        let echo = tokio::spawn(echo::serve(upstream));
+        let echo = tokio::spawn(echo::serve(ports.into_upstream()));
         let clock = Arc::new(SystemClock::start());
         let store = store::open(&settings.store.url, settings.login.strategy, clock.clone()).await?;
         let keys = example::prepare(&self.dir, &store, clock.as_ref()).await?;
         let app = serve::start(&settings, store, clock, out).await?;
         show(out, &self.dir, &app, &keys)?;
 
-        while let Signal::Reload = signals.next().await {
-            sources.reload(&app, &values).await;
+        loop {
+            let signal = tokio::select! {
+                signal = signals.next() => signal,
+                () = terminal.hung_up() => Signal::Stop,
+            };
+            match signal {
+                Signal::Stop => break,
+                // A terminal that is closed says so by the same signal, and nobody would see what runs on behind it.
+                Signal::Reload if terminal.is_there() => break,
+                Signal::Reload => sources.reload(&app, &values).await,
+            }
         }
         serve::drain(app, signals).await;
         echo.abort();
@@ -81,16 +99,6 @@ fn prepare(dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where the echo listens: at the upstream that the configuration names.
-async fn upstream_listener(settings: &Settings) -> Result<TcpListener, Failure> {
-    let authority = settings.upstream.url.authority().map_or("", http::uri::Authority::as_str);
-    TcpListener::bind(authority).await.map_err(|error| {
-        Failure::refused(format_args!(
-            "the example upstream cannot listen on {authority}: {error}; another port: --set upstream.url=http://127.0.0.1:PORT"
-        ))
-    })
-}
-
 /// A request to try, as it is shown.
 #[derive(Serialize)]
 struct TryView<'a> {
@@ -101,7 +109,7 @@ struct TryView<'a> {
 }
 
 /// Where a client on this machine finds a listener: one on every address is found on loopback.
-fn reachable(listener: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(listener: SocketAddr) -> SocketAddr {
     let ip = match listener.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -5,6 +5,8 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::support::pyjwt::python;
+
 struct Dev {
     process: Child,
     shown: Value,
@@ -12,7 +14,7 @@ struct Dev {
 
 impl Dev {
     fn start(dir: &Path) -> Self {
-        let free_port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let free_port = free_port();
         let mut process = Command::new(env!("CARGO_BIN_EXE_claviger"))
             .args(["dev", "-o", "json", "--set", "proxy.listen=127.0.0.1:0", "--set", "ops.listen=127.0.0.1:0"])
             .args(["--set", &format!("upstream.url=http://127.0.0.1:{free_port}"), "--dir"])
@@ -43,6 +45,10 @@ impl Drop for Dev {
     }
 }
 
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 /// Runs the line as a user would, in a shell; gives the status and the body.
 fn run(line: &str) -> (u16, Value) {
     let output = Command::new("sh").args(["-c", &format!("{line} -w '\\n%{{http_code}}'")]).output().unwrap();
@@ -70,6 +76,59 @@ fn every_printed_line_does_what_it_says_and_no_key_reaches_the_upstream() {
         }
     }
     dev.end();
+}
+
+#[test]
+fn every_port_that_is_taken_is_told_at_once_and_nothing_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken: Vec<_> = (0..3).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let [proxy, ops, upstream] = [0, 1, 2].map(|at: usize| taken[at].local_addr().unwrap());
+
+    let output = Command::new(env!("CARGO_BIN_EXE_claviger"))
+        .args(["dev", "--set", &format!("proxy.listen={proxy}"), "--set", &format!("ops.listen={ops}")])
+        .args(["--set", &format!("upstream.url=http://{upstream}"), "--dir"])
+        .arg(dir.path().join("dev"))
+        .output()
+        .unwrap();
+
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    for (who, address, other) in
+        [("proxy", proxy, "proxy.listen"), ("ops listener", ops, "ops.listen"), ("example upstream", upstream, "upstream.url")]
+    {
+        assert!(told.contains(&format!("the {who} cannot listen on {address}")) && told.contains(&format!("--set {other}=")), "{told}");
+    }
+    assert!(told.contains("3 ports that are needed cannot be had"), "{told}");
+    assert!(!dir.path().join("dev/claviger.db").exists());
+}
+
+#[test]
+fn the_issuer_is_where_the_keys_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let dev = Dev::start(&dir.path().join("dev"));
+
+    let (_, body) = run(dev.tries()[0]["curl"].as_str().unwrap());
+    let issuer = format!("http://{}", dev.shown["ops"].as_str().unwrap());
+
+    assert_eq!(body["jwt"]["claims"]["iss"], issuer.as_str(), "{body}");
+    assert_eq!(run(&format!("curl -s {issuer}/.well-known/jwks.json")).0, 200);
+    dev.end();
+}
+
+#[test]
+fn it_ends_when_its_terminal_is_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/closed_terminal.py");
+
+    let output = Command::new(python())
+        .arg(script)
+        .args(["Claviger is running", env!("CARGO_BIN_EXE_claviger"), "dev", "--set", "proxy.listen=127.0.0.1:0"])
+        .args(["--set", "ops.listen=127.0.0.1:0", "--set", &format!("upstream.url=http://127.0.0.1:{}", free_port()), "--dir"])
+        .arg(dir.path().join("dev"))
+        .output()
+        .unwrap();
+
+    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
