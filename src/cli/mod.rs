@@ -110,6 +110,7 @@ impl Command {
 
 /// Does what the process's arguments say.
 pub fn main() -> ExitCode {
+    completion::answer();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

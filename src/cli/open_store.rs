@@ -19,7 +19,7 @@ use crate::model::{
     SampleId, Snapshot, Strategy,
 };
 use crate::policy::Vocabulary;
-use crate::store::{self, NAMED_KEYS_MAX, Page, Store, StoreError};
+use crate::store::{self, Inspected, NAMED_KEYS_MAX, Page, Store, StoreError};
 
 /// How many rows are read at a time.
 const PAGE: u32 = 500;
@@ -71,6 +71,19 @@ impl StoreArgs {
             out.note(format_args!("made a new store, {}", path.display()));
         }
         Ok(OpenStore { store, clock, place: self.clone() })
+    }
+
+    /// The store as it is, to look at alone: `None` if there is none or it cannot be read. Nothing is said of it.
+    pub(crate) async fn glance(&self) -> Option<Arc<dyn Store>> {
+        let url = match (&self.store, std::env::var("CLAVIGER_STORE")) {
+            (Some(text), _) => StoreUrl::parse(text).ok()?,
+            (None, Ok(text)) if self.config.is_none() => StoreUrl::parse(&text).ok()?,
+            (None, _) => Settings::load(self.file().as_deref(), environment(), &[]).ok()?.settings.store.url,
+        };
+        match store::inspect(&url, Arc::new(SystemClock::start())).await {
+            Ok(Inspected::Open(store)) => Some(store),
+            Ok(Inspected::Outdated(_)) | Err(_) => None,
+        }
     }
 
     /// Which store it is. What stands on the line counts before the environment: somebody has just typed it.

@@ -893,6 +893,33 @@ fn what_is_not_understood_ends_with_two_and_help_with_zero() {
 }
 
 #[test]
+fn a_shell_completes_names_of_the_store_and_words_of_the_command_line() {
+    let place = Place::new();
+    place.json(&["space", "create", "production"]);
+    place.json(&["key", "create", "--name", "backup", "--description", "every night"]);
+    place.json(&["key", "create", "--name", "old"]);
+    place.json(&["key", "revoke", "old"]);
+    // As fish asks: what has been typed, the last word not yet finished.
+    let completed = |typed: &[&str]| -> Vec<String> {
+        let run = place.run_with(&[&["--", "claviger"], typed].concat(), &[("COMPLETE", "fish"), ("CLAVIGER_STORE", &place.url())], "");
+        assert_eq!((run.code, run.err.as_str()), (0, ""), "{typed:?}");
+        run.out.lines().map(str::to_owned).collect()
+    };
+
+    assert_eq!(completed(&["key", "show", ""]).iter().filter(|line| !line.starts_with('-')).collect::<Vec<_>>(), ["backup\tevery night"]);
+    assert_eq!(completed(&["binding", "create", "--role", "space-a"]), ["space-admin\tSpace admin"]);
+    assert_eq!(completed(&["binding", "create", "--space", "pro"]), ["production"]);
+    assert_eq!(completed(&["key", "create", "--bind", "space-reader@p"]), ["space-reader@production"]);
+    assert!(completed(&["strategy", "set", "log"]).contains(&"login-policies".to_owned()));
+    assert!(completed(&["hea"])[0].starts_with("healthcheck\t"));
+    let elsewhere = completed(&["space", "show", "--store", "sqlite://nowhere.db", "pro"]);
+    assert!(elsewhere.is_empty() && !place.path("nowhere.db").exists(), "{elsewhere:?}");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(place.run(&["completion", shell]).out.contains("COMPLETE"), "{shell}");
+    }
+}
+
+#[test]
 fn the_version_is_the_packages() {
     let place = Place::new();
 
