@@ -8,6 +8,9 @@ use crate::model::{Outcome, Refusal, TooLarge};
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What the type of each problem begins with; its code follows. A section of `docs/errors.md` says what each means.
+const TYPE: &str = "urn:claviger:error:";
+
 /// What becomes of the client's connection after a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Connection {
@@ -41,7 +44,9 @@ fn detail(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Forwarded => "the request was forwarded".into(),
         Outcome::BadRequest(what) => (*what).into(),
-        Outcome::MissingKey => "an API key is needed".into(),
+        Outcome::MissingKey => {
+            "an API key is needed: send it as `Authorization: Bearer KEY`, or in another header that this proxy takes keys from".into()
+        }
         Outcome::Refused(Refusal::InvalidKey(_)) => "the API key is not valid".into(),
         Outcome::Refused(Refusal::Denied(_)) => "a login policy denies access".into(),
         Outcome::Refused(Refusal::NotAllowed) => "no login policy allows access".into(),
@@ -90,14 +95,14 @@ fn challenge(outcome: &Outcome) -> Option<HeaderValue> {
 pub(crate) fn refuse(outcome: &Outcome, request_id: HeaderValue, connection: Connection) -> Response<Bytes> {
     let status = status(outcome);
     let problem = serde_json::json!({
-        "type": "about:blank",
+        "type": format!("{TYPE}{}", outcome.code()),
         "title": status.canonical_reason().unwrap_or("Error"),
         "status": status.as_u16(),
         "code": outcome.code(),
         "detail": detail(outcome),
         "request_id": request_id.to_str().unwrap_or_default(),
     });
-    let mut response = Response::new(Bytes::from(problem.to_string()));
+    let mut response = Response::new(Bytes::from(format!("{problem}\n")));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -118,7 +123,7 @@ pub(crate) fn refuse(outcome: &Outcome, request_id: HeaderValue, connection: Con
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{WhyInvalid, WhyUnavailable};
+    use crate::model::{TokenSize, WhyInvalid, WhyUnavailable};
 
     fn refused(outcome: &Outcome) -> Response<Bytes> {
         refuse(outcome, HeaderValue::from_static("01hv"), Connection::Keep)
@@ -145,7 +150,7 @@ mod tests {
         assert_eq!(
             problem,
             serde_json::json!({
-                "type": "about:blank",
+                "type": "urn:claviger:error:unavailable",
                 "title": "Service Unavailable",
                 "status": 503,
                 "code": "unavailable",
@@ -163,5 +168,55 @@ mod tests {
         let invalid = Outcome::Refused(Refusal::InvalidKey(WhyInvalid::Unknown));
         assert_eq!(challenge(&invalid).unwrap(), "Bearer realm=\"claviger\", error=\"invalid_token\"");
         assert_eq!(challenge(&Outcome::Refused(Refusal::NoRoles)), None);
+    }
+
+    /// The outcome after this one. Whoever adds an outcome says here where it stands, and so comes to its section in the documentation.
+    fn next(outcome: &Outcome) -> Option<Outcome> {
+        let refused = |refusal| Some(Outcome::Refused(refusal));
+        match outcome {
+            Outcome::Forwarded => Some(Outcome::BadRequest("there is more than one credential")),
+            Outcome::BadRequest(_) => Some(Outcome::MissingKey),
+            Outcome::MissingKey => refused(Refusal::InvalidKey(WhyInvalid::Unknown)),
+            Outcome::Refused(Refusal::InvalidKey(_)) => refused(Refusal::Denied("p".parse().unwrap())),
+            Outcome::Refused(Refusal::Denied(_)) => refused(Refusal::NotAllowed),
+            Outcome::Refused(Refusal::NotAllowed) => refused(Refusal::NoRoles),
+            Outcome::Refused(Refusal::NoRoles) => refused(Refusal::TokenTooLarge(TokenSize { size: 7000, limit: 6144 })),
+            Outcome::Refused(Refusal::TokenTooLarge(_)) => refused(Refusal::Unavailable(WhyUnavailable::Store)),
+            Outcome::Refused(Refusal::Unavailable(_)) => refused(Refusal::Overloaded),
+            Outcome::Refused(Refusal::Overloaded) => {
+                Some(Outcome::MissingAction("run:trigger".parse().unwrap(), "production".parse().unwrap()))
+            }
+            Outcome::MissingAction(..) => Some(Outcome::NoRoute),
+            Outcome::NoRoute => Some(Outcome::TooLarge(TooLarge::Body)),
+            Outcome::TooLarge(TooLarge::Body) => Some(Outcome::TooLarge(TooLarge::Target)),
+            Outcome::TooLarge(TooLarge::Target) => Some(Outcome::TooLarge(TooLarge::Head)),
+            Outcome::TooLarge(TooLarge::Head) => Some(Outcome::UpstreamFailed),
+            Outcome::UpstreamFailed => Some(Outcome::UpstreamTimeout),
+            Outcome::UpstreamTimeout => Some(Outcome::Draining),
+            Outcome::Draining => Some(Outcome::ClientGone),
+            Outcome::ClientGone => None,
+        }
+    }
+
+    #[test]
+    fn every_refusal_has_a_section_with_its_status_and_a_body_that_ends_with_a_line_break() {
+        let page = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md")).unwrap();
+        let section = |code: &str| page.split("\n## ").find(|section| section.lines().next() == Some(code)).map(str::to_owned);
+        let mut codes = Vec::new();
+        for outcome in std::iter::successors(next(&Outcome::Forwarded), next) {
+            let (code, status) = (outcome.code(), status(&outcome).as_u16());
+            let told = section(code).unwrap_or_else(|| panic!("docs/errors.md has no section {code}"));
+            assert!(told.contains(&status.to_string()), "{code} is {status}: {told}");
+            assert!(page.contains(&format!("| [`{code}`](#{code}) |")), "{code} is missing in the table");
+            let body = refused(&outcome).into_body();
+            assert!(body.ends_with(b"}\n"), "{body:?}");
+            let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(problem["type"], format!("urn:claviger:error:{code}"));
+            codes.push(code);
+        }
+        let stray: Vec<&str> =
+            page.split("\n## ").skip(1).filter_map(|section| section.lines().next()).filter(|code| !codes.contains(code)).collect();
+        assert_eq!(stray, Vec::<&str>::new(), "sections of codes that there are not");
+        assert!(String::from_utf8_lossy(refused(&Outcome::MissingKey).body()).contains("Authorization: Bearer KEY"));
     }
 }
