@@ -66,9 +66,11 @@ fn v4_mapped_contains(net: &IpNet, address: IpAddr) -> bool {
     }
 }
 
-/// The entries of an `X-Forwarded-For` line: plain addresses, nothing else.
+/// The entries of an `X-Forwarded-For` line: addresses, bare, in brackets, or with a port, as gateways write them. Empty elements are
+/// none (RFC 9110, section 5.6.1.2).
 fn x_forwarded_for(line: &str) -> Vec<Option<IpAddr>> {
-    line.split(',').map(|entry| entry.trim_matches([' ', '\t']).parse().ok()).collect()
+    let entries = line.split(',').map(|entry| entry.trim_matches([' ', '\t'])).filter(|entry| !entry.is_empty());
+    entries.map(|entry| entry.parse().ok().or_else(|| node(entry))).collect()
 }
 
 /// The `for` of each element of a `Forwarded` line (RFC 7239, section 4); a line that cannot be read is one unknown entry.
@@ -76,12 +78,14 @@ fn forwarded(line: &str) -> Vec<Option<IpAddr>> {
     let mut entries = Vec::new();
     let mut rest = line;
     loop {
+        // Empty elements are none, here too.
+        rest = rest.trim_start_matches([' ', '\t', ',']);
+        if rest.is_empty() {
+            return entries;
+        }
         let Some((entry, after)) = element(rest) else { return vec![None] };
         entries.push(entry);
-        match after.strip_prefix(',') {
-            Some(after) => rest = after,
-            None => return entries,
-        }
+        rest = after;
     }
 }
 
@@ -192,12 +196,36 @@ mod tests {
     }
 
     #[test]
+    fn a_port_brackets_and_empty_elements_are_no_garbage() {
+        let of = |line| client(ClientIp::XForwardedFor, "10.0.0.1", &[line]);
+        for (line, address) in [
+            ("203.0.113.9:51234", "203.0.113.9"),
+            ("[2001:db8::7]", "2001:db8::7"),
+            ("[2001:db8::7]:443", "2001:db8::7"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("6.6.6.6, 203.0.113.9:51234, 10.1.1.1:80", "203.0.113.9"),
+            ("203.0.113.9,, 10.1.1.1,", "203.0.113.9"),
+            (" , ,", "10.0.0.1"),
+            ("", "10.0.0.1"),
+        ] {
+            assert_eq!(of(line).as_deref(), Some(address), "{line:?}");
+        }
+        let of = |line| client(ClientIp::Forwarded, "10.0.0.1", &[line]);
+        for (line, address) in [("for=203.0.113.9,, for=10.1.1.1,", "203.0.113.9"), (",", "10.0.0.1"), ("", "10.0.0.1")] {
+            assert_eq!(of(line).as_deref(), Some(address), "{line:?}");
+        }
+    }
+
+    #[test]
     fn an_entry_that_cannot_be_read_makes_the_address_unknown() {
-        for line in ["a", "", "1.2.3.4:80", "1.2.3.4,", "[::1]", "fe80::1%eth0", "1.2.3.4 5", "01.2.3.4", "unknown"] {
+        for line in [
+            "a", "1.2.3.4:", "1.2.3.4:x", "1.2.3.4:99999", "[::1", "[::1]x", "[::1]:", "[1.2.3.4]", "fe80::1%eth0", "1.2.3.4 5", "01.2.3.4",
+            "unknown", "\"1.2.3.4\"",
+        ] {
             assert_eq!(client(ClientIp::XForwardedFor, "10.0.0.1", &[line]), None, "{line}");
         }
         for line in
-            ["for=unknown", "for=_hidden", "for=\"1.2.3.4", "proto=http", "for=::1", "for=1.2.3.4;for=1.2.3.5", "for", "", "=", "for=a b"]
+            ["for=unknown", "for=_hidden", "for=\"1.2.3.4", "proto=http", "for=::1", "for=1.2.3.4;for=1.2.3.5", "for", "=", "for=a b"]
         {
             assert_eq!(client(ClientIp::Forwarded, "10.0.0.1", &[line]), None, "{line}");
         }
