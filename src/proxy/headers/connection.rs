@@ -38,17 +38,18 @@ impl ConnectionHeader {
 
 /// Whether a `Connection` header has this token.
 pub(crate) fn connection_has(headers: &HeaderMap, token: &str) -> bool {
-    tokens(headers, &CONNECTION).any(|named| named.eq_ignore_ascii_case(token))
+    tokens(headers, &CONNECTION).any(|named| named.eq_ignore_ascii_case(token.as_bytes()))
 }
 
 /// What `Connection` names, but for what a message cannot be without.
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     tokens(headers, &CONNECTION)
-        .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
+        .filter_map(|token| HeaderName::from_bytes(token).ok())
         .filter(|name| ![HOST, CONTENT_LENGTH, TRANSFER_ENCODING, TE].contains(name))
         .collect()
 }
 
-pub(super) fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)
+/// The elements of a list, each as it is: odd bytes in one of them are no reason to overlook the others.
+pub(super) fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    headers.get_all(name).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
 }

@@ -159,7 +159,7 @@ impl HeaderRules {
 }
 
 fn wants_trailers(headers: &HeaderMap) -> bool {
-    tokens(headers, &TE).any(|coding| coding.eq_ignore_ascii_case("trailers"))
+    tokens(headers, &TE).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
 /// All lines of the header and one entry more.

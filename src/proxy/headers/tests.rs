@@ -148,6 +148,21 @@ fn what_connection_names_ends_here_and_takes_nothing_of_ours_away() {
 }
 
 #[test]
+fn odd_bytes_in_a_connection_header_hide_nothing_that_it_names() {
+    let mut headers = map(&[("host", "api"), ("x-secret", "1"), ("x-other", "2")]);
+    headers.append("connection", HeaderValue::from_bytes(b"keep-alive, x-secret, \xff").unwrap());
+    let peer = Peer::at("192.0.2.7".parse().unwrap(), false);
+    let context = ForwardContext { peer: &peer, host: None, request_id: HeaderValue::from_static("ours") };
+    rules().rewrite_headers(&mut headers, Version::HTTP_11, &HeaderValue::from_static("Bearer jwt"), context);
+    assert!(!headers.contains_key("x-secret") && headers.contains_key("x-other"), "{headers:?}");
+
+    let mut headers = map(&[("x-secret", "1")]);
+    headers.append("connection", HeaderValue::from_bytes(b"x-secret, \xff").unwrap());
+    clean_response(StatusCode::OK, &mut headers).unwrap();
+    assert_eq!(lines(&headers), []);
+}
+
+#[test]
 fn a_trace_passes_only_if_it_is_one() {
     let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     assert_eq!(left(false, &[("traceparent", good), ("tracestate", "a=b")]).len(), 2);

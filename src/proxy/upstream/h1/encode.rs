@@ -70,7 +70,14 @@ impl RequestEncoder {
         self.unsent = match length {
             // The upstream would wait for what never comes, or take the next request for it.
             Some(length) if empty && length.as_bytes().iter().any(|digit| *digit != b'0') => return Err(H1Error::Body(BodyError::Client)),
-            _ if empty => Unsent::Nothing,
+            Some(_) if empty => Unsent::Nothing,
+            None if empty => {
+                // Strict servers ask for a length where a body would mean something (RFC 9110, section 8.6).
+                if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
+                    out.extend_from_slice(b"content-length: 0\r\n");
+                }
+                Unsent::Nothing
+            }
             Some(length) => {
                 Unsent::Length(length.to_str().ok().and_then(|digits| digits.parse().ok()).ok_or(H1Error::Body(BodyError::Client))?)
             }
@@ -199,8 +206,8 @@ fn push_line(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
 }
 
 fn announced(headers: &HeaderMap) -> Vec<HeaderName> {
-    let lines = headers.get_all(TRAILER).iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok()).collect()
+    let names = headers.get_all(TRAILER).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
 }
 
 #[cfg(test)]
@@ -220,8 +227,8 @@ mod tests {
     #[test]
     fn a_head_is_written_line_by_line_and_has_a_host() {
         let value = HeaderValue::from_bytes(b"\xe9").unwrap();
-        let request = Request::post("/a?b=%20").header("x-two", "a: b").header("x-two", value).header("x-empty", "").header("host", "api");
-        let head = &b"POST /a?b=%20 HTTP/1.1\r\nx-two: a: b\r\nx-two: \xe9\r\nx-empty: \r\nhost: api\r\n\r\n"[..];
+        let request = Request::get("/a?b=%20").header("x-two", "a: b").header("x-two", value).header("x-empty", "").header("host", "api");
+        let head = &b"GET /a?b=%20 HTTP/1.1\r\nx-two: a: b\r\nx-two: \xe9\r\nx-empty: \r\nhost: api\r\n\r\n"[..];
         assert_eq!(written(request), head);
         assert_eq!(written(Request::get("/")), b"GET / HTTP/1.1\r\nhost: upstream:80\r\n\r\n");
     }
@@ -230,6 +237,18 @@ mod tests {
     fn what_is_said_of_trailers_is_said_to_the_next_hop_alone() {
         let head = b"GET / HTTP/1.1\r\nte: trailers\r\nhost: upstream:80\r\nconnection: te\r\n\r\n";
         assert_eq!(written(Request::get("/").header("te", "trailers")), head);
+    }
+
+    #[test]
+    fn a_body_that_would_mean_something_and_is_not_there_has_the_length_0() {
+        for method in ["POST", "PUT", "PATCH"] {
+            let head = written(Request::builder().method(method).uri("/"));
+            assert!(head.ends_with(b"\r\ncontent-length: 0\r\n\r\n"), "{method}");
+        }
+        for method in ["GET", "HEAD", "DELETE", "OPTIONS"] {
+            let head = written(Request::builder().method(method).uri("/"));
+            assert!(!String::from_utf8_lossy(&head).contains("content-length"), "{method}");
+        }
     }
 
     #[test]
