@@ -23,6 +23,7 @@ mod reader;
 #[cfg(test)]
 mod reader_tests;
 mod relations;
+mod removed_headers;
 mod store;
 mod syntax;
 mod token;
@@ -43,6 +44,7 @@ pub use ops::OpsSettings;
 pub use policies::{PolicyEvaluator, PolicySettings};
 pub use proxy::{ClientIp, ProxySettings};
 pub use quantity::{QuantityError, parse_duration, parse_size, show_duration, show_size};
+pub use removed_headers::HeaderPattern;
 pub use store::{StoreSettings, StoreUrl};
 pub use token::{TokenAlgorithm, TokenSettings, TokenType};
 pub use upstream::UpstreamSettings;

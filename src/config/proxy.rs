@@ -7,8 +7,9 @@ use http::header::AUTHORIZATION;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::header::credential_header;
-use super::parse::{ValueError, ValueErrors, list, listen, number, one_of, text};
+use super::parse::{ValueError, ValueErrors, list, listen, number, one_of, text, truth};
 use super::reader::Section;
+use super::removed_headers::{HeaderPattern, header_pattern};
 use super::value::{Origin, Value};
 
 /// More threads than any machine has cores.
@@ -27,6 +28,10 @@ pub struct ProxySettings {
     pub client_ip: ClientIp,
     /// Where a client may put its key: `authorization` takes `Bearer`, the others the bare key. Never empty, no name twice.
     pub credential_headers: Vec<HeaderName>,
+    /// Headers of clients that never reach the API, in any spelling.
+    pub remove_headers: Vec<HeaderPattern>,
+    /// Whether requests say that they came through here.
+    pub via: bool,
 }
 
 /// Where the client's address comes from.
@@ -59,6 +64,8 @@ impl Default for ProxySettings {
             trusted_proxies: Vec::new(),
             client_ip: ClientIp::Peer,
             credential_headers: vec![AUTHORIZATION, HeaderName::from_static("x-api-key")],
+            remove_headers: HeaderPattern::identity(),
+            via: true,
         }
     }
 }
@@ -74,6 +81,8 @@ impl ProxySettings {
             trusted_proxies: section.live("trusted_proxies", default.trusted_proxies, list(text(network))),
             client_ip: section.live("client_ip", default.client_ip, client_ip),
             credential_headers: section.live("credential_headers", default.credential_headers, credential_headers),
+            remove_headers: section.live("remove_headers", default.remove_headers, list(text(header_pattern))),
+            via: section.live("via", default.via, truth),
         }
     }
 }

@@ -219,8 +219,19 @@ mod tests {
     #[test]
     fn an_entry_that_cannot_be_read_makes_the_address_unknown() {
         for line in [
-            "a", "1.2.3.4:", "1.2.3.4:x", "1.2.3.4:99999", "[::1", "[::1]x", "[::1]:", "[1.2.3.4]", "fe80::1%eth0", "1.2.3.4 5", "01.2.3.4",
-            "unknown", "\"1.2.3.4\"",
+            "a",
+            "1.2.3.4:",
+            "1.2.3.4:x",
+            "1.2.3.4:99999",
+            "[::1",
+            "[::1]x",
+            "[::1]:",
+            "[1.2.3.4]",
+            "fe80::1%eth0",
+            "1.2.3.4 5",
+            "01.2.3.4",
+            "unknown",
+            "\"1.2.3.4\"",
         ] {
             assert_eq!(client(ClientIp::XForwardedFor, "10.0.0.1", &[line]), None, "{line}");
         }

@@ -1,6 +1,7 @@
 //! Which headers pass, in both directions: identity is ours or nobody's, and what belongs to one connection stays on it.
 
 mod connection;
+mod name_set;
 mod request;
 mod response;
 mod rules;

@@ -152,7 +152,9 @@ impl HeaderRules {
                 headers.insert(X_FORWARDED_HOST, host.clone());
             }
         }
-        headers.append(VIA, via(version));
+        if self.via {
+            headers.append(VIA, via(version));
+        }
         headers.insert(X_REQUEST_ID, context.request_id);
         headers.insert(self.token.clone(), token.clone());
     }

@@ -4,6 +4,25 @@ use std::fmt::Write as _;
 
 use http::header::{HeaderMap, HeaderName};
 
+use super::name_set::NameSet;
+use crate::config::HeaderPattern;
+
+/// The usual names, which are looked up first. What is removed by configuration is not among them.
+const USUAL: [&str; 12] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "origin",
+    "referer",
+    "trailer",
+    "user-agent",
+];
+
 /// What is to happen to a header of a client's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -25,16 +44,20 @@ pub(super) enum Fate {
 #[derive(Clone, Debug)]
 pub(crate) struct HeaderRules {
     pub(super) token: HeaderName,
-    /// The headers that credentials come in, and the one that the token leaves in.
+    /// The headers that credentials come in, the one that the token leaves in, and usual ones that are removed all the same.
     own: Vec<HeaderName>,
     pub(super) own_folded: Vec<String>,
+    removed: NameSet,
+    pub(super) via: bool,
 }
 
 impl HeaderRules {
-    pub(crate) fn new(credentials: &[HeaderName], token: &HeaderName) -> Self {
-        let own: Vec<HeaderName> = credentials.iter().chain([token]).cloned().collect();
+    pub(crate) fn new(credentials: &[HeaderName], token: &HeaderName, removed: &[HeaderPattern], via: bool) -> Self {
+        let removed = NameSet::of(removed);
+        let usual = USUAL.into_iter().filter(|name| removed.contains(name)).map(HeaderName::from_static);
+        let own: Vec<HeaderName> = credentials.iter().chain([token]).cloned().chain(usual).collect();
         let own_folded = own.iter().map(|name| fold(name.as_str())).collect();
-        Self { token: token.clone(), own, own_folded }
+        Self { token: token.clone(), own, own_folded, removed, via }
     }
 
     /// What is to happen to this header.
@@ -50,25 +73,51 @@ impl HeaderRules {
             "cookie" => Fate::Cookie,
             "connection" => Fate::Connection,
             "te" => Fate::Te,
-            "keep-alive" | "proxy-connection" | "proxy-authenticate" | "proxy-authorization" | "proxy-authentication-info"
-            | "transfer-encoding" | "upgrade" | "http2-settings" | "expect"
-            // Names that say who somebody is, here or in the proxies that people come from.
-            | "x-role" | "x-roles" | "x-user" | "x-groups" | "x-remote-user" | "x-remote-group" | "x-remote-groups" | "remote-user"
-            | "x-authenticated-user" => Fate::Drop,
-            "forwarded" | "x-forwarded-for" | "x-forwarded-proto" | "x-forwarded-host" | "x-forwarded-port" | "x-forwarded-prefix"
-            | "x-forwarded-scheme" | "x-forwarded-server" | "x-forwarded-ssl" | "x-forwarded-by" | "x-real-ip" | "x-client-ip"
-            | "x-cluster-client-ip" | "true-client-ip" | "client-ip" | "cf-connecting-ip" | "cf-connecting-ipv6" | "fastly-client-ip"
-            | "x-envoy-external-address" | "x-originating-ip" | "x-remote-ip" | "x-remote-addr" | "x-proxyuser-ip" | "x-original-url"
-            | "x-original-host" | "x-original-uri" | "x-original-forwarded-for" | "x-rewrite-url" | "x-request-id" => {
-                Fate::KeepFromTrusted
-            }
+            "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-authentication-info"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+            | "expect" => Fate::Drop,
+            "forwarded"
+            | "x-forwarded-for"
+            | "x-forwarded-proto"
+            | "x-forwarded-host"
+            | "x-forwarded-port"
+            | "x-forwarded-prefix"
+            | "x-forwarded-scheme"
+            | "x-forwarded-server"
+            | "x-forwarded-ssl"
+            | "x-forwarded-by"
+            | "x-real-ip"
+            | "x-client-ip"
+            | "x-cluster-client-ip"
+            | "true-client-ip"
+            | "client-ip"
+            | "cf-connecting-ip"
+            | "cf-connecting-ipv6"
+            | "fastly-client-ip"
+            | "x-envoy-external-address"
+            | "x-originating-ip"
+            | "x-remote-ip"
+            | "x-remote-addr"
+            | "x-proxyuser-ip"
+            | "x-original-url"
+            | "x-original-host"
+            | "x-original-uri"
+            | "x-original-forwarded-for"
+            | "x-rewrite-url"
+            | "x-request-id" => Fate::KeepFromTrusted,
             "traceparent" | "tracestate" => Fate::Trace,
             _ => self.fate_of_rare(name),
         }
     }
 
     fn fate_of_rare(&self, name: &str) -> Fate {
-        if ["x-forwarded-", "x-auth-request-", "x-claviger-"].iter().any(|prefix| name.starts_with(prefix)) {
+        if name.starts_with("x-forwarded-") || name.starts_with("x-claviger-") || self.removed.contains(name) {
             return Fate::Drop;
         }
         if is_plain(name) {

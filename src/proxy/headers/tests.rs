@@ -7,9 +7,15 @@ use proptest::prelude::*;
 use super::request::{ForwardContext, Peer};
 use super::response::{Unfit, clean_response};
 use super::rules::{Fate, HeaderRules, fold};
+use crate::config::HeaderPattern;
 
 fn rules() -> HeaderRules {
-    HeaderRules::new(&[AUTHORIZATION, HeaderName::from_static("x-api-key")], &HeaderName::from_static("x-service-token"))
+    HeaderRules::new(
+        &[AUTHORIZATION, HeaderName::from_static("x-api-key")],
+        &HeaderName::from_static("x-service-token"),
+        &HeaderPattern::identity(),
+        true,
+    )
 }
 
 fn map(lines: &[(&str, &str)]) -> HeaderMap {
@@ -122,6 +128,53 @@ fn names_that_fold_to_protected_ones_are_dropped() {
     for name in ["x-mine", "x_mine", "x.mine", "accept", "content-type", "if-match", "x-users"] {
         assert_eq!(left(false, &[(name, "x")]), [(name.to_owned(), "x".to_owned())], "{name}");
     }
+}
+
+#[test]
+fn identity_names_of_other_proxies_end_here_in_every_spelling_trailers_included() {
+    for name in [
+        "X-User-Id",
+        "X_User_Id",
+        "X.User.Id",
+        "x-user-email",
+        "Remote-User",
+        "remote_groups",
+        "X-WebAuth-User",
+        "X-Goog-Authenticated-User-Email",
+        "X_Goog_Authenticated_User_Id",
+        "X-Amzn-Oidc-Data",
+        "X-Ms-Client-Principal",
+        "X-MS-CLIENT-PRINCIPAL-NAME",
+        "Cf-Access-Jwt-Assertion",
+        "cf_access_authenticated_user_email",
+        "Tailscale-User-Login",
+        "X-Pomerium-Jwt-Assertion",
+        "Ssl-Client-Verify",
+        "ssl_client_subject_dn",
+        "X-Consumer-Username",
+        "X-Auth-Request-Email",
+    ] {
+        assert_eq!(left(false, &[(name, "root")]), [], "{name}");
+        assert_eq!(left(true, &[(name, "root")]), [], "{name}, from a trusted proxy");
+        let mut trailers = map(&[(name, "root"), ("x-checksum", "1")]);
+        rules().clean_trailers(&mut trailers);
+        assert_eq!(lines(&trailers), [("x-checksum".to_owned(), "1".to_owned())], "{name}, as a trailer");
+    }
+}
+
+#[test]
+fn what_is_removed_is_the_configurations_to_say() {
+    let removed = [HeaderPattern::Name("origin".to_owned()), HeaderPattern::Prefix("accept-".to_owned())];
+    let rules = HeaderRules::new(&[AUTHORIZATION], &AUTHORIZATION, &removed, false);
+    let mut headers = map(&[("origin", "a"), ("accept-language", "b"), ("accept_language", "c"), ("accept", "d"), ("x-user-id", "e")]);
+    let peer = Peer::at("192.0.2.7".parse().unwrap(), false);
+    let context = ForwardContext { peer: &peer, host: None, request_id: HeaderValue::from_static("ours") };
+    rules.rewrite_headers(&mut headers, Version::HTTP_11, &HeaderValue::from_static("Bearer jwt"), context);
+    let names: Vec<&str> = headers.keys().map(HeaderName::as_str).filter(|name| !name.starts_with("x-forwarded")).collect();
+    for gone in ["origin", "accept-language", "accept_language", "via"] {
+        assert!(!names.contains(&gone), "{gone} in {names:?}");
+    }
+    assert!(names.contains(&"accept") && names.contains(&"x-user-id"), "{names:?}");
 }
 
 #[test]

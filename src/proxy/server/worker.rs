@@ -125,14 +125,16 @@ impl Worker {
             closing: timer.spanning(CLOSING),
             tunnel: timer.spanning(limits.websocket_idle_timeout),
         };
+        let proxy = &settings.proxy;
+        let header_rules = HeaderRules::new(&proxy.credential_headers, &settings.token.header, &proxy.remove_headers, proxy.via);
         let context = RequestContext {
             exchange,
             clock,
             metrics,
             access_log: settings.log.access,
-            credential_headers: settings.proxy.credential_headers.clone(),
-            header_rules: Rc::new(HeaderRules::new(&settings.proxy.credential_headers, &settings.token.header)),
-            trusted_proxies: TrustedProxies::of(&settings.proxy),
+            credential_headers: proxy.credential_headers.clone(),
+            header_rules: Rc::new(header_rules),
+            trusted_proxies: TrustedProxies::of(proxy),
             upstream: Upstream::new(&settings.upstream, Rc::clone(&timer), Rc::clone(&epochs)).ok_or(ProxyError::NoUpstream)?,
             timer,
             request_ids: RequestIds::seeded().map_err(std::io::Error::from)?,
