@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 
 use super::framing::ShadowParser;
 use super::parse_error::ParseErrors;
+use super::protocol::Taken;
 use crate::proxy::connection::{ConnectionState, Phase};
 
 /// How much of a refused request is read and thrown away before the connection is closed, in bytes.
@@ -21,6 +22,8 @@ const LINGER_BYTES: usize = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct ClientIo<G> {
     socket: TcpStream,
+    /// What was taken off the socket before; given to hyper first.
+    taken: Taken,
     state: Arc<ConnectionState>,
     /// Of HTTP/1 only.
     shadow: Option<(ShadowParser, Arc<ParseErrors>)>,
@@ -32,12 +35,12 @@ pub(super) struct ClientIo<G> {
 }
 
 impl<G> ClientIo<G> {
-    pub(super) fn http1(socket: TcpStream, state: Arc<ConnectionState>, parse_errors: Arc<ParseErrors>, counted: G) -> Self {
-        Self { shadow: Some((ShadowParser::new(), parse_errors)), ..Self::http2(socket, state, counted) }
+    pub(super) fn http1(socket: TcpStream, taken: Taken, state: Arc<ConnectionState>, parse_errors: Arc<ParseErrors>, counted: G) -> Self {
+        Self { shadow: Some((ShadowParser::new(), parse_errors)), ..Self::http2(socket, taken, state, counted) }
     }
 
-    pub(super) fn http2(socket: TcpStream, state: Arc<ConnectionState>, counted: G) -> Self {
-        Self { socket, state, shadow: None, instead: None, shut: false, lingered: 0, _counted: counted }
+    pub(super) fn http2(socket: TcpStream, taken: Taken, state: Arc<ConnectionState>, counted: G) -> Self {
+        Self { socket, taken, state, shadow: None, instead: None, shut: false, lingered: 0, _counted: counted }
     }
 
     /// Our answer if these bytes are one of hyper's own.
@@ -57,7 +60,12 @@ impl<G: Unpin> AsyncRead for ClientIo<G> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
+        if this.taken.as_bytes().is_empty() {
+            ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
+        } else {
+            // hyper never has room for less.
+            buf.put_slice(std::mem::take(&mut this.taken).as_bytes());
+        }
         let read = buf.filled().get(before..).unwrap_or_default();
         this.state.moved();
         // What passes through a tunnel has no lines whose ends could be waited for.

@@ -203,16 +203,16 @@ impl Worker {
         let handler = Rc::new(RequestHandler::new(&self.context, Peer::at(peer, trusted), Arc::clone(&state)));
         match protocol {
             None | Some(Err(_) | Ok(Protocol::Nothing)) => {}
-            Some(Ok(Protocol::Http1)) => {
+            Some(Ok(Protocol::Http1(taken))) => {
                 let service = service_fn(move |request| RequestHandler::handle(Rc::clone(&handler), request, None));
-                let io = TokioIo::new(ClientIo::http1(socket, state, Arc::clone(&self.parse_errors), seat));
+                let io = TokioIo::new(ClientIo::http1(socket, taken, state, Arc::clone(&self.parse_errors), seat));
                 let mut connection = pin!(self.http1.serve_connection(io, service).with_upgrades());
                 tracking.run(connection.as_mut(), http1::UpgradeableConnection::graceful_shutdown).await;
             }
-            Some(Ok(Protocol::Http2)) => {
+            Some(Ok(Protocol::Http2(taken))) => {
                 let streams = self.streams.clone();
                 let service = service_fn(move |request| RequestHandler::handle(Rc::clone(&handler), request, Some(streams.begin())));
-                let io = TokioIo::new(ClientIo::http2(socket, state, seat));
+                let io = TokioIo::new(ClientIo::http2(socket, taken, state, seat));
                 let mut connection = pin!(self.http2.serve_connection(io, service));
                 tracking.run(connection.as_mut(), http2::Connection::graceful_shutdown).await;
             }
