@@ -54,7 +54,7 @@ impl RequestHandler {
         let mut upload = None;
         // From here on it is lent from step to step: it is large, and whoever takes it over has it copied.
         let mut request = request.map(|incoming| {
-            let owner = BodyOwner { connection: &self.connection, request: number };
+            let owner = BodyOwner { connection: &self.connection, request: number, http2 };
             let (body, state) = RequestBody::new(incoming, owner, &context.header_rules, &context.timer, context.body_timeouts);
             upload = state;
             body
@@ -110,6 +110,13 @@ impl RequestHandler {
         let origin = Origin { address: record.client, at: record.started };
         let authenticated = edge::authenticate(&context.exchange, key, &origin).await.map_err(Outcome::Refused)?;
         record.belongs_to(authenticated.key());
+        // Over HTTP/2 a body may come that was not declared. The head alone would be the whole of a sound request: it waits.
+        let upload = if request.body().claims_to_be_empty() {
+            request.body_mut().is_empty().await.map_err(|error| ForwardError::Body(error).outcome())?;
+            None
+        } else {
+            upload
+        };
         // 4. Identity headers: ours or none.
         let upgrading = upgrade::asked(request);
         let forward_context = ForwardContext { peer: &self.peer, host: host.as_ref(), request_id: record.id.value() };

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -108,6 +109,22 @@ pub(super) struct StreamedBody {
     waiting: Option<(u64, Deadline)>,
     waited: u64,
     received: u64,
+    /// Over HTTP/2: how long the body says it is.
+    declared: Option<u64>,
+    held: Held,
+}
+
+/// What has come and is not passed on yet. Over HTTP/2 a body may be longer than it says: its last piece is held until the stream has
+/// ended, so that the upstream never has the whole of a request that is malformed.
+#[derive(Debug, Default)]
+enum Held {
+    #[default]
+    Nothing,
+    /// The last piece, as far as the declared length goes.
+    Last(Bytes),
+    /// Behind the last piece, which is on its way.
+    Trailers(HeaderMap),
+    End,
 }
 
 /// Which request of which connection a body belongs to.
@@ -116,6 +133,7 @@ pub(super) struct BodyOwner<'a> {
     pub(super) connection: &'a Arc<ConnectionState>,
     /// Counted from 0.
     pub(super) request: u32,
+    pub(super) http2: bool,
 }
 
 /// How long a client's body may take.
@@ -139,6 +157,7 @@ impl RequestBody {
         if incoming.is_end_stream() {
             return (Self::Empty, None);
         }
+        let declared = if owner.http2 { incoming.size_hint().exact() } else { None };
         owner.connection.begin_upload();
         let upload = Rc::new(UploadState {
             broken: Cell::default(),
@@ -157,13 +176,87 @@ impl RequestBody {
             waiting: None,
             waited: 0,
             received: 0,
+            declared,
+            held: Held::Nothing,
         }));
         (body, Some(upload))
+    }
+
+    /// Whether the client says that there is no body, though its stream goes on.
+    pub(super) fn claims_to_be_empty(&self) -> bool {
+        match self {
+            Self::Empty => false,
+            Self::Streamed(streamed) => streamed.declared == Some(0),
+        }
+    }
+
+    /// Waits until the stream has ended, which must bring nothing.
+    pub(super) async fn is_empty(&mut self) -> Result<(), BodyError> {
+        if let Self::Streamed(streamed) = self {
+            while let Some(frame) = std::future::poll_fn(|cx| streamed.poll_frame(cx)).await {
+                if frame?.data_ref().is_some_and(|data| !data.is_empty()) {
+                    return Err(BodyError::Client);
+                }
+            }
+        }
+        *self = Self::Empty;
+        Ok(())
     }
 }
 
 impl StreamedBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            let last = match std::mem::take(&mut self.held) {
+                Held::Nothing => None,
+                Held::Last(last) => Some(last),
+                Held::Trailers(trailers) => {
+                    self.held = Held::End;
+                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                }
+                Held::End => return Poll::Ready(None),
+            };
+            let frame = match self.poll_incoming(cx) {
+                Poll::Ready(frame) => frame,
+                Poll::Pending => {
+                    self.held = last.map_or(Held::Nothing, Held::Last);
+                    return Poll::Pending;
+                }
+            };
+            let Some(last) = last else {
+                match frame {
+                    Some(Ok(frame)) if self.declared == Some(self.received) && !self.incoming.is_end_stream() => match frame.into_data() {
+                        Ok(last) => self.held = Held::Last(last),
+                        Err(frame) => return Poll::Ready(Some(Ok(frame))),
+                    },
+                    frame => return Poll::Ready(frame),
+                }
+                continue;
+            };
+            match frame.map(|frame| frame.map(Frame::into_trailers)) {
+                None => self.held = Held::End,
+                Some(Ok(Ok(trailers))) => self.held = Held::Trailers(trailers),
+                // h2 has seen to it that there is nothing in it.
+                Some(Ok(Err(_))) => {
+                    self.held = Held::Last(last);
+                    continue;
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            }
+            return Poll::Ready(Some(Ok(Frame::data(last))));
+        }
+    }
+
+    /// Whether nothing more will come.
+    fn is_at_end(&self) -> bool {
+        match self.held {
+            Held::Nothing => self.incoming.is_end_stream(),
+            Held::Last(_) | Held::Trailers(_) => false,
+            Held::End => true,
+        }
+    }
+
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Pending if self.upload.response.get() == ResponsePhase::GivenUp || self.has_stalled(cx) => self.fail(BodyError::Stalled),
             Poll::Pending => {
@@ -263,7 +356,7 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Streamed(streamed) => streamed.incoming.is_end_stream(),
+            Self::Streamed(streamed) => streamed.is_at_end(),
         }
     }
 

@@ -225,6 +225,23 @@ async fn a_body_that_is_not_as_long_as_it_says_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_request_that_brings_more_than_it_says_never_reaches_the_upstream_whole() {
+    let world = World::start(ok).await;
+    let none = [opened(&world, 1, &[("content-length", "0")]), frame(DATA, END_STREAM, 1, b"x")].concat();
+    assert!(is_refused(&first_ends(&world, &none).await));
+    assert_eq!(world.upstream.bytes(), "");
+    let behind_the_last = [opened(&world, 1, &[("content-length", "4")]), frame(DATA, 0, 1, b"last"), frame(DATA, END_STREAM, 1, b"x")];
+    assert!(is_refused(&first_ends(&world, &behind_the_last.concat()).await));
+    assert!(!world.upstream.bytes().contains("last"), "{}", world.upstream.bytes());
+
+    for (length, body) in [("0", ""), ("4", "last")] {
+        let sound = [opened(&world, 1, &[("content-length", length)]), frame(DATA, 0, 1, body.as_bytes()), frame(DATA, END_STREAM, 1, b"")];
+        assert_eq!(first_ends(&world, &sound.concat()).await, End::Answered(200), "{length}");
+        assert_eq!(world.last().body, body);
+    }
+}
+
+#[tokio::test]
 async fn trailers_that_mean_something_are_dropped_or_refused() {
     let world = World::start(ok).await;
     let body = frame(DATA, 0, 1, b"ab");
