@@ -82,3 +82,22 @@ async fn a_line_that_has_not_rested_gets_no_second_try() {
     let answer = world.ask(&request("GET", "\r\n")).await;
     assert_eq!((answer.status, world.upstream.requests().len()), (502, 1));
 }
+
+/// What an upstream says behind an answer without a body, after a while, must not be the next client's answer.
+#[tokio::test]
+async fn a_line_whose_answer_spoke_of_a_body_that_is_not_there_is_not_used_again() {
+    for (method, answer) in [
+        ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"),
+        ("HEAD", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        ("GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 4\r\n\r\n"),
+    ] {
+        let world = World::start(move |request| Reply::with(if request.target() == "/again?x=%20" { answer } else { OK })).await;
+        let mut client = world.client().await;
+        client.send(&request(method, "\r\n")).await;
+        client.answer_to("HEAD").await;
+
+        assert_eq!(world.ask("GET /next HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer KEY\r\n\r\n").await.status, 200);
+
+        assert_eq!(world.last().connection, 2, "{method} {answer:?}");
+    }
+}

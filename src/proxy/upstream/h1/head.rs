@@ -146,9 +146,10 @@ fn parse(input: &mut BytesMut, asked: RequestKind, spare: &mut HeaderMap) -> Res
         let reason = ReasonPhrase::try_from(part(reason)).map_err(|_| Malformed("invalid reason phrase"))?;
         response.extensions_mut().insert(reason);
     }
-    // A 204 that says that it has a body may be followed by one (RFC 9110, section 8.6, and RFC 9112, section 6.1, forbid it to say so),
-    // and the next client must not get it for an answer. To HEAD, and in a 304, a length is that of another answer.
-    let may_be_followed = status == StatusCode::NO_CONTENT && (marks.chunked || marks.length.is_some_and(|length| length > 0));
+    // What has no body but speaks of one (an answer to HEAD, a 304, and, against RFC 9110, section 8.6, a 204) may be followed by one all
+    // the same, sooner or later, and the next client must not get it for an answer.
+    let speaks_of_body = marks.chunked || marks.length.is_some_and(|length| length > 0);
+    let may_be_followed = framing == Framing::Length(0) && speaks_of_body;
     let ends = framing != Framing::UntilClose && status != StatusCode::SWITCHING_PROTOCOLS && !may_be_followed;
     Ok(Some(ResponseHead { response, framing, keeps: marks.persistent && ends }))
 }

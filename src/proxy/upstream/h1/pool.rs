@@ -1,6 +1,7 @@
 //! Connections to the upstream that are between two requests.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,12 +15,13 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 /// How many connections may rest, for each thread.
 const IDLE_MAX: usize = 512;
 
-/// The connections of a thread that rest; the one that came last goes first, of those that the event loop has looked at since they came.
+/// The connections of a thread that rest; the one that has rested longest goes first, if the event loop has looked at it since it came:
+/// the longer it rests, the more of what an upstream says too much has been seen.
 pub(crate) struct H1Pool {
     timer: Rc<CoarseTimer>,
     epochs: Rc<PollEpochs>,
     /// In the order in which they came.
-    idle: RefCell<Vec<Idle>>,
+    idle: RefCell<VecDeque<Idle>>,
 }
 
 struct Idle {
@@ -56,11 +58,12 @@ impl H1Pool {
             }
             let now = self.epochs.now();
             let mut idle = self.idle.borrow_mut();
-            let looked_at = idle.iter().rposition(|one| one.epoch.is_over(now));
-            let taken = looked_at.map(|place| idle.remove(place)).or_else(|| idle.pop());
+            // They came in order, so if the first has not been looked at, none has.
+            let looked_at = idle.front().is_some_and(|first| first.epoch.is_over(now));
+            let taken = if looked_at { idle.pop_front() } else { idle.pop_back() };
             drop(idle);
             let Some(Idle { mut connection, .. }) = taken else { return Poll::Ready(None) };
-            if connection.is_quiet(cx) && (looked_at.is_some() || connection.holds_nothing()) {
+            if connection.is_quiet(cx) && (looked_at || connection.holds_nothing()) {
                 return Poll::Ready(Some(connection));
             }
         }
@@ -82,7 +85,7 @@ impl H1Pool {
     pub(crate) fn put(&self, connection: Box<H1Connection>) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < IDLE_MAX {
-            idle.push(Idle { connection, since: self.timer.now(), epoch: self.epochs.now() });
+            idle.push_back(Idle { connection, since: self.timer.now(), epoch: self.epochs.now() });
         }
     }
 }
