@@ -10,6 +10,7 @@ mod acceptor;
 mod authenticate;
 pub(crate) mod client_address;
 pub(crate) mod credential;
+pub(crate) mod grpc;
 pub(crate) mod problem;
 pub(crate) mod request_id;
 pub(crate) mod target;

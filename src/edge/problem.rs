@@ -40,7 +40,7 @@ pub(crate) fn status(outcome: &Outcome) -> StatusCode {
 }
 
 /// A sentence for the client. It tells nothing that helps to guess: all invalid keys get the same.
-fn detail(outcome: &Outcome) -> String {
+pub(super) fn detail(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Forwarded => "the request was forwarded".into(),
         Outcome::BadRequest(what) => (*what).into(),

@@ -23,7 +23,7 @@ use super::upgrade::{self, UpgradeResponse};
 use super::upstream::{ForwardError, UpstreamBody};
 use crate::edge::problem::{self, Connection, X_REQUEST_ID};
 use crate::edge::request_id::{RequestId, is_request_id};
-use crate::edge::{self, credential, target};
+use crate::edge::{self, credential, grpc, target};
 use crate::exchange::Origin;
 use crate::model::Outcome;
 
@@ -51,6 +51,7 @@ impl RequestHandler {
         let number = self.requests.replace(self.requests.get().wrapping_add(1));
         let http2 = request.version() == Version::HTTP_2;
         let unread = !request.body().is_end_stream();
+        let grpc = http2 && grpc::is_spoken(request.headers());
         let mut upload = None;
         // From here on it is lent from step to step: it is large, and whoever takes it over has it copied.
         let mut request = request.map(|incoming| {
@@ -72,7 +73,11 @@ impl RequestHandler {
         if close {
             self.connection.linger();
         }
-        let response = problem::refuse(&outcome, record.id.value(), if close { Connection::Close } else { Connection::Keep });
+        let response = if grpc {
+            grpc::refuse(&outcome, record.id.value())
+        } else {
+            problem::refuse(&outcome, record.id.value(), if close { Connection::Close } else { Connection::Keep })
+        };
         record.refuses(outcome);
         Ok(response.map(|bytes| ResponseBody::new(ResponseContent::Whole(bytes), record, upload, stream)))
     }

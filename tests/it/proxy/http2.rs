@@ -150,6 +150,25 @@ async fn what_is_refused_over_http1_is_refused_over_http2() {
 }
 
 #[tokio::test]
+async fn a_grpc_client_is_refused_in_its_own_words() {
+    let world = World::start(|_| Reply::with(OK)).await;
+    let (mut client, _driving) = connect(world.address).await;
+    let mut refused = request(&world, &[("content-type", "application/grpc+proto"), ("te", "trailers")], Pieces::default());
+    refused.headers_mut().remove("x-api-key");
+
+    let response = client.send_request(refused).await.unwrap();
+
+    // One head that ends the stream: "trailers-only".
+    assert!(response.body().is_end_stream());
+    let (status, headers, body, trailers) = whole(response).await;
+    assert_eq!((status, body.as_str(), trailers), (200, "", None));
+    assert_eq!((headers["grpc-status"].as_bytes(), headers["content-type"].as_bytes()), (&b"16"[..], &b"application/grpc"[..]));
+    let id = headers["x-request-id"].to_str().unwrap();
+    assert_eq!(headers["grpc-message"], format!("an API key is needed (missing_key, request {id})"));
+    assert_eq!(world.upstream.bytes(), "");
+}
+
+#[tokio::test]
 async fn bodies_and_trailers_pass_from_http2_to_http2() {
     let (world, seen) = world_over_http2().await;
     let (mut client, _driving) = connect(world.address).await;
