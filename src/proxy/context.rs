@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::HeaderName;
 
+use super::failure_log::FailureLog;
 use super::headers::HeaderRules;
 use super::request_body::BodyTimeouts;
 use super::timer::CoarseTimer;
@@ -28,6 +29,7 @@ pub(super) struct RequestContext {
     pub(super) header_rules: Rc<HeaderRules>,
     pub(super) trusted_proxies: TrustedProxies,
     pub(super) upstream: Upstream,
+    pub(super) failures: FailureLog,
     pub(super) timer: Rc<CoarseTimer>,
     pub(super) request_ids: RequestIds,
     pub(super) body_timeouts: BodyTimeouts,

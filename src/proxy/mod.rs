@@ -19,6 +19,7 @@ use crate::telemetry::Metrics;
 mod connection;
 mod context;
 mod error;
+mod failure_log;
 mod headers;
 mod poll_epoch;
 mod record;

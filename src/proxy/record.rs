@@ -11,6 +11,7 @@ use http::{Method, StatusCode};
 use super::connection::ConnectionState;
 use super::context::RequestContext;
 use super::headers::HeaderRules;
+use super::upstream::{ForwardError, reason};
 use crate::clock::Moment;
 use crate::config::AccessLog;
 use crate::edge::problem;
@@ -38,6 +39,8 @@ pub(super) struct Record {
     upstream: Option<Duration>,
     status: StatusCode,
     outcome: Outcome,
+    /// What went wrong with the upstream.
+    failure: Option<&'static str>,
 }
 
 impl std::fmt::Debug for Record {
@@ -73,6 +76,7 @@ impl Record {
             upstream: None,
             status: problem::status(&Outcome::ClientGone),
             outcome: Outcome::ClientGone,
+            failure: None,
         }
     }
 
@@ -109,6 +113,11 @@ impl Record {
         self.outcome = Outcome::Forwarded;
     }
 
+    /// What the upstream did wrong, for the log.
+    pub(super) fn fails(&mut self, reason: &'static str) {
+        self.failure = Some(reason);
+    }
+
     /// The client gets an answer of our own.
     pub(super) fn refuses(&mut self, outcome: Outcome) {
         self.status = problem::status(&outcome);
@@ -121,8 +130,10 @@ impl Record {
     }
 
     /// The upstream broke off amid its answer; the client sees its connection close.
-    pub(super) fn cut_off(&mut self) {
+    pub(super) fn cut_off(&mut self, error: &ForwardError) {
         self.context.metrics.upstream_error(UpstreamError::Reset);
+        self.context.failures.warn(UpstreamError::Reset, None, error, self.id.as_str());
+        self.failure = Some(reason(UpstreamError::Reset));
         self.head = None;
         self.outcome = Outcome::UpstreamFailed;
     }
@@ -141,7 +152,7 @@ impl Record {
             path: self.target.as_ref().map_or("", PathAndQuery::path),
             status: self.status.as_u16(),
             code: self.outcome.code(),
-            reason: self.outcome.reason(),
+            reason: self.outcome.reason().or(self.failure),
             key: self.key,
             request_id: self.id.as_str(),
             took,

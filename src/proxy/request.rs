@@ -20,7 +20,7 @@ use super::request_body::{BodyOwner, RequestBody, UploadState};
 use super::response_body::{ResponseBody, ResponseContent};
 use super::stream::StreamState;
 use super::upgrade::{self, UpgradeResponse};
-use super::upstream::{ForwardError, UpstreamBody};
+use super::upstream::{self, ForwardError, UpstreamBody};
 use crate::edge::problem::{self, Connection, X_REQUEST_ID};
 use crate::edge::request_id::{RequestId, is_request_id};
 use crate::edge::{self, credential, grpc, target};
@@ -139,7 +139,8 @@ impl RequestHandler {
         answered.map_err(|error| {
             if let Some(kind) = error.kind() {
                 context.metrics.upstream_error(kind);
-                tracing::debug!(%error, "no response from the upstream");
+                context.failures.warn(kind, error.address(), &error, record.id.as_str());
+                record.fails(upstream::reason(kind));
             }
             error.outcome()
         })

@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::record::Record;
 use super::request_body::{BodyError, UploadState};
 use super::stream::{PIECE, StreamState};
-use super::upstream::UpstreamBody;
+use super::upstream::{ForwardError, UpstreamBody};
 
 /// What a client gets: one piece of our own, or the upstream's body.
 ///
@@ -70,9 +70,9 @@ impl ResponseBody {
         let frame = match content {
             ResponseContent::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
             ResponseContent::Whole(bytes) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            ResponseContent::Streamed(UpstreamBody::Http1(body)) => body.poll_frame(cx).map_err(|_| BodyError::Upstream),
+            ResponseContent::Streamed(UpstreamBody::Http1(body)) => body.poll_frame(cx).map_err(ForwardError::from),
             ResponseContent::Streamed(UpstreamBody::Http2 { incoming, .. }) => {
-                Pin::new(incoming).poll_frame(cx).map_err(|_| BodyError::Upstream)
+                Pin::new(incoming).poll_frame(cx).map_err(ForwardError::Http2)
             }
             ResponseContent::Broken => return Poll::Ready(Some(Err(BodyError::Upstream))),
         };
@@ -89,8 +89,8 @@ impl ResponseBody {
                 Err(frame) => frame,
             }))),
             Poll::Ready(None) => Poll::Ready(None),
-            Poll::Ready(Some(Err(_))) => {
-                record.cut_off();
+            Poll::Ready(Some(Err(error))) => {
+                record.cut_off(&error);
                 *content = ResponseContent::Broken;
                 cx.waker().wake_by_ref();
                 Poll::Pending

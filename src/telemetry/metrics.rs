@@ -101,6 +101,8 @@ pub enum UpstreamError {
     Protocol,
     /// The connection broke.
     Reset,
+    /// The host's name has no address.
+    Resolve,
 }
 
 /// Which cache was asked.
@@ -256,7 +258,7 @@ impl Metrics {
                 "claviger_upstream_errors_total",
                 "Requests that the upstream did not answer properly.",
                 ["kind"],
-                ["connect", "connect_timeout", "response_timeout", "protocol", "reset"].map(|kind| [kind]),
+                ["connect", "connect_timeout", "response_timeout", "protocol", "reset", "resolve"].map(|kind| [kind]),
             ),
             decisions: Counters::new(
                 "claviger_auth_decisions_total",
@@ -396,6 +398,7 @@ impl Metrics {
             UpstreamError::ResponseTimeout => 2,
             UpstreamError::Protocol => 3,
             UpstreamError::Reset => 4,
+            UpstreamError::Resolve => 5,
         });
     }
 

@@ -28,6 +28,7 @@ use crate::exchange::Exchange;
 use crate::proxy::connection::{ConnectionState, ConnectionTimeouts};
 use crate::proxy::context::RequestContext;
 use crate::proxy::error::ProxyError;
+use crate::proxy::failure_log::FailureLog;
 use crate::proxy::headers::{HeaderRules, Peer};
 use crate::proxy::poll_epoch::PollEpochs;
 use crate::proxy::request::RequestHandler;
@@ -127,6 +128,7 @@ impl Worker {
         };
         let proxy = &settings.proxy;
         let header_rules = HeaderRules::new(&proxy.credential_headers, &settings.token.header, &proxy.remove_headers, proxy.via);
+        let upstream = Upstream::new(&settings.upstream, Rc::clone(&timer), Rc::clone(&epochs)).ok_or(ProxyError::NoUpstream)?;
         let context = RequestContext {
             exchange,
             clock,
@@ -135,7 +137,8 @@ impl Worker {
             credential_headers: proxy.credential_headers.clone(),
             header_rules: Rc::new(header_rules),
             trusted_proxies: TrustedProxies::of(proxy),
-            upstream: Upstream::new(&settings.upstream, Rc::clone(&timer), Rc::clone(&epochs)).ok_or(ProxyError::NoUpstream)?,
+            failures: FailureLog::new(&timer, upstream.authority()),
+            upstream,
             timer,
             request_ids: RequestIds::seeded().map_err(std::io::Error::from)?,
             body_timeouts: BodyTimeouts { stall: limits.idle_timeout, grace: limits.header_timeout },

@@ -1,7 +1,8 @@
 //! Why there is no answer, and what that is to the client and to whoever counts.
 
-use std::io;
+use std::net::SocketAddr;
 
+use super::connect::ConnectError;
 use super::h1::H1Error;
 use crate::model::{Outcome, Refusal};
 use crate::proxy::headers::Unfit;
@@ -11,10 +12,8 @@ use crate::telemetry::UpstreamError;
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ForwardError {
-    #[error("cannot connect: {0}")]
-    Connect(#[source] io::Error),
-    #[error("connecting took too long")]
-    ConnectTimeout,
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     #[error("no response in time")]
     ResponseTimeout,
     #[error("the connection failed: {0}")]
@@ -36,8 +35,10 @@ impl ForwardError {
     /// How the request ends.
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
-            Self::Connect(_) | Self::Http1(_) | Self::Http2(_) | Self::Unfit(_) => Outcome::UpstreamFailed,
-            Self::ConnectTimeout | Self::ResponseTimeout => Outcome::UpstreamTimeout,
+            Self::Connect(ConnectError::TimedOut { .. }) | Self::ResponseTimeout => Outcome::UpstreamTimeout,
+            Self::Connect(ConnectError::Resolve(_) | ConnectError::Refused { .. }) | Self::Http1(_) | Self::Http2(_) | Self::Unfit(_) => {
+                Outcome::UpstreamFailed
+            }
             Self::Overloaded => Outcome::Refused(Refusal::Overloaded),
             Self::Unsayable => Outcome::BadRequest("the authority is malformed"),
             Self::Body(BodyError::Stalled) => Outcome::BadRequest("the body did not arrive in time"),
@@ -45,17 +46,44 @@ impl ForwardError {
         }
     }
 
+    /// Where it was tried, if no connection came about.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Connect(error) => error.address(),
+            Self::ResponseTimeout
+            | Self::Http1(_)
+            | Self::Http2(_)
+            | Self::Overloaded
+            | Self::Unsayable
+            | Self::Unfit(_)
+            | Self::Body(_) => None,
+        }
+    }
+
     /// What to count; `None`: it is not the upstream's.
     pub(crate) fn kind(&self) -> Option<UpstreamError> {
         match self {
-            Self::Connect(_) => Some(UpstreamError::Connect),
-            Self::ConnectTimeout => Some(UpstreamError::ConnectTimeout),
+            Self::Connect(ConnectError::Resolve(_)) => Some(UpstreamError::Resolve),
+            Self::Connect(ConnectError::Refused { .. }) => Some(UpstreamError::Connect),
+            Self::Connect(ConnectError::TimedOut { .. }) => Some(UpstreamError::ConnectTimeout),
             Self::ResponseTimeout => Some(UpstreamError::ResponseTimeout),
             Self::Http1(H1Error::Malformed(_)) | Self::Unfit(_) => Some(UpstreamError::Protocol),
             Self::Http2(error) if error.is_parse() => Some(UpstreamError::Protocol),
             Self::Http1(H1Error::Closed | H1Error::Io(_) | H1Error::Body(_)) | Self::Http2(_) => Some(UpstreamError::Reset),
             Self::Overloaded | Self::Unsayable | Self::Body(_) => None,
         }
+    }
+}
+
+/// What a kind of failure is called in the log, as in the metrics.
+pub(crate) fn reason(kind: UpstreamError) -> &'static str {
+    match kind {
+        UpstreamError::Resolve => "resolve",
+        UpstreamError::Connect => "connect",
+        UpstreamError::ConnectTimeout => "connect_timeout",
+        UpstreamError::ResponseTimeout => "response_timeout",
+        UpstreamError::Protocol => "protocol",
+        UpstreamError::Reset => "reset",
     }
 }
 

@@ -1,5 +1,6 @@
 //! Towards the API: connect, send, wait for the head.
 
+mod connect;
 mod error;
 mod h1;
 mod h2;
@@ -15,11 +16,10 @@ use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
 
-pub(super) use self::error::ForwardError;
+use self::connect::Connector;
 use self::error::failed;
+pub(super) use self::error::{ForwardError, reason};
 pub(crate) use self::h1::H1Body;
 use self::h1::{H1Connection, H1Pool, HEAD_MAX};
 use self::h2::{H2Pool, H2Sender, OnThisThread, StreamPermit};
@@ -40,10 +40,6 @@ pub(super) enum UpstreamBody {
     },
 }
 
-/// Finds a host that has vanished amid an answer, or behind a WebSocket, within minutes. One that is alive may pause as long as it likes:
-/// no time-out can tell an event that is far apart from one that will never come.
-const KEEPALIVE: TcpKeepalive = TcpKeepalive::new().with_time(Duration::from_mins(1)).with_interval(Duration::from_secs(15));
-
 /// How much of one answer over HTTP/2 may lie here until its client takes it, in bytes.
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// The largest there is (RFC 9113, section 6.9.1). What clients do not take counts against the window of the connection that all requests
@@ -53,11 +49,9 @@ const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
 /// A thread's way to the upstream.
 pub(super) struct Upstream {
-    host: String,
-    port: u16,
+    connector: Connector,
     authority: HeaderValue,
     http2: bool,
-    connect_timeout: Duration,
     response_timeout: Duration,
     timer: Rc<CoarseTimer>,
     h1_pool: Rc<H1Pool>,
@@ -69,16 +63,23 @@ impl Upstream {
     pub(super) fn new(settings: &UpstreamSettings, timer: Rc<CoarseTimer>, epochs: Rc<PollEpochs>) -> Option<Self> {
         let authority = settings.url.authority()?;
         Some(Self {
-            host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(80),
+            connector: Connector::new(
+                authority.host().trim_matches(['[', ']']).to_owned(),
+                authority.port_u16().unwrap_or(80),
+                settings.connect_timeout,
+            ),
             authority: HeaderValue::from_str(authority.as_str()).ok()?,
             http2: settings.http2,
-            connect_timeout: settings.connect_timeout,
             response_timeout: settings.response_timeout,
             h1_pool: H1Pool::new(&timer, epochs),
             h2_pool: H2Pool::new(&timer),
             timer,
         })
+    }
+
+    /// Its host and port, as the configuration says it.
+    pub(super) fn authority(&self) -> &str {
+        self.authority.to_str().unwrap_or_default()
     }
 
     /// Closes what has rested too long.
@@ -173,18 +174,7 @@ impl Upstream {
     }
 
     async fn connect_http1(&self) -> Result<Box<H1Connection>, ForwardError> {
-        Ok(H1Connection::new(self.connect().await?))
-    }
-
-    /// A fresh connection.
-    async fn connect(&self) -> Result<TcpStream, ForwardError> {
-        let connecting = TcpStream::connect((self.host.as_str(), self.port));
-        let socket = tokio::time::timeout(self.connect_timeout, connecting)
-            .await
-            .map_err(|_| ForwardError::ConnectTimeout)?
-            .map_err(ForwardError::Connect)?;
-        socket.set_nodelay(true).and_then(|()| SockRef::from(&socket).set_tcp_keepalive(&KEEPALIVE)).map_err(ForwardError::Connect)?;
-        Ok(socket)
+        Ok(H1Connection::new(self.connector.connect().await?))
     }
 
     async fn forward_http2(
@@ -234,7 +224,7 @@ impl Upstream {
         if self.h2_pool.is_full() {
             return Err(ForwardError::Overloaded);
         }
-        let socket = self.connect().await?;
+        let socket = self.connector.connect().await?;
         let (sender, driver) = http2::Builder::new(OnThisThread)
             .timer(TokioTimer::new())
             .keep_alive_interval(Duration::from_secs(20))
@@ -246,25 +236,5 @@ impl Upstream {
             .await
             .map_err(ForwardError::Http2)?;
         Ok(self.h2_pool.add(sender, driver))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::{Clock, ManualClock};
-
-    #[tokio::test]
-    async fn a_host_that_vanishes_is_noticed_by_its_connection() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let clock: std::sync::Arc<dyn Clock> = std::sync::Arc::new(ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
-        let timer = CoarseTimer::for_spans(&[Duration::from_secs(1)], &clock);
-        let epochs = Rc::new(PollEpochs::of(tokio::runtime::Handle::current().metrics()));
-        let upstream = Upstream::new(&UpstreamSettings { url, ..UpstreamSettings::default() }, timer, epochs).unwrap();
-
-        let socket = upstream.connect().await.unwrap();
-
-        assert!(SockRef::from(&socket).keepalive().unwrap());
     }
 }
