@@ -43,6 +43,8 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// For how long nothing passes through a WebSocket, or is asked on an idle connection, before it is closed while the process drains: the
 /// two are hardly amid a message.
 const DRAIN_CLOSING: Duration = Duration::from_secs(1);
+/// How long the head of a request may take while others wait for a connection's end.
+const FULL_HEAD: Duration = Duration::from_secs(1);
 /// Requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 200;
 
@@ -182,6 +184,7 @@ impl Worker {
         let mut timeouts = self.timeouts;
         if self.seats.are_full() {
             timeouts.idle = 0;
+            timeouts.head = timeouts.head.min(timer.spanning(FULL_HEAD));
         }
         if let Some(since) = self.draining.get() {
             let closing = timer.spanning(DRAIN_CLOSING);
