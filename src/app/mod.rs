@@ -1,5 +1,6 @@
 //! Composition root: settings in, running listeners out; the order of starting and of draining.
 
+mod descriptors;
 mod watch;
 
 use std::net::SocketAddr;
@@ -57,6 +58,7 @@ pub struct App {
     ops: Ops,
     metrics: Arc<Metrics>,
     lifecycle: Arc<ops::Lifecycle>,
+    drain_delay: Duration,
     drain_timeout: Duration,
     /// Follower and reloader; they end when they are aborted.
     background: Vec<JoinHandle<()>>,
@@ -90,7 +92,9 @@ impl App {
         let proxy_listener = bind("proxy", settings.proxy.listen).await?.into_std()?;
         let lifecycle = Arc::new(ops::Lifecycle::starting());
         let ops = Ops::start(ops_listener, settings, &exchange, &metrics, &lifecycle)?;
-        let proxy = Proxy::start(settings, &exchange, &clock, &metrics, proxy_listener)?;
+        let mut settings_of_proxy = settings.clone();
+        settings_of_proxy.limits.max_connections = descriptors::connections(settings.limits.max_connections, descriptors::raise());
+        let proxy = Proxy::start(&settings_of_proxy, &exchange, &clock, &metrics, proxy_listener)?;
         lifecycle.serve();
 
         // The directory of keys may just have been made, so its beginning is now.
@@ -101,7 +105,18 @@ impl App {
             tokio::spawn(reload_on_change(Watch::start(watched), Arc::clone(&exchange))),
         ];
         let sampler = tokio::spawn(Arc::clone(&exchange).keep_samples());
-        Ok(Self { exchange, store, proxy, ops, metrics, lifecycle, drain_timeout: settings.drain_timeout, background, sampler })
+        Ok(Self {
+            exchange,
+            store,
+            proxy,
+            ops,
+            metrics,
+            lifecycle,
+            drain_delay: settings.drain_delay,
+            drain_timeout: settings.drain_timeout,
+            background,
+            sampler,
+        })
     }
 
     /// Where the data plane listens.
@@ -147,11 +162,15 @@ impl App {
         }
     }
 
-    /// Not ready, no new connections, what runs is finished within `drain_timeout`; then everything ends.
+    /// Not ready at once; for `drain_delay` connections are still taken, because whoever routes them here hears of it later. Then no new
+    /// ones, what runs is finished within `drain_timeout`, and everything ends.
     ///
     /// The ops listener stays to the end: a probe must see `draining`, not a refused connection.
     pub async fn drain(mut self) {
         self.lifecycle.drain();
+        // Nothing to wait for but time.
+        let _ = tokio::time::timeout(self.drain_delay, std::future::pending::<()>()).await;
+        tracing::info!(drain_timeout = ?self.drain_timeout, "draining: no new connections, what runs is finished");
         self.proxy.drain(self.drain_timeout).await;
         self.exchange.close_samples();
         if tokio::time::timeout(LAST_SAMPLES, &mut self.sampler).await.is_err() {

@@ -82,7 +82,7 @@ pub(super) async fn start(settings: &Settings, store: Arc<dyn Store>, clock: Arc
 
 /// Finishes what runs; a second signal ends it at once.
 pub(super) async fn drain(app: App, mut signals: Signals) {
-    tracing::info!("draining: no new connections, what runs is finished");
+    tracing::info!("stopping: not ready any more");
     tokio::select! {
         () = app.drain() => tracing::info!("stopped"),
         () = signals.stop() => tracing::warn!("stopped before everything was finished"),

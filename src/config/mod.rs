@@ -58,7 +58,9 @@ use reader::Reader;
 /// and the default ones beside it, are taken from the file's directory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// How long requests that run may go on after SIGTERM.
+    /// How long connections are still taken after SIGTERM, when the process is no longer ready.
+    pub drain_delay: Duration,
+    /// How long requests that run may go on after that.
     pub drain_timeout: Duration,
     /// `[proxy]`
     pub proxy: ProxySettings,
@@ -88,7 +90,8 @@ impl Default for Settings {
     /// What holds where nothing is said: the values of the reference, `config/claviger.toml`.
     fn default() -> Self {
         Self {
-            drain_timeout: Duration::from_secs(30),
+            drain_delay: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(20),
             proxy: ProxySettings::default(),
             upstream: UpstreamSettings::default(),
             login: LoginSettings::default(),
@@ -108,8 +111,10 @@ impl Settings {
     fn read(reader: &mut Reader<'_>) -> Self {
         let mut top = reader.top();
         top.refuse("routes", "routes are not in this version, and a rule that nobody enforces is worse than none: take them out");
+        let drain_delay = top.live("drain_delay", Self::default().drain_delay, duration(Duration::ZERO..=hours(1)));
         let drain_timeout = top.live("drain_timeout", Self::default().drain_timeout, duration(Duration::ZERO..=hours(1)));
         let settings = Self {
+            drain_delay,
             drain_timeout,
             proxy: ProxySettings::read(&mut reader.section("proxy")),
             upstream: UpstreamSettings::read(&mut reader.section("upstream")),

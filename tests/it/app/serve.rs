@@ -50,6 +50,35 @@ fn a_terminated_server_ends_well_and_what_it_acknowledged_is_there_at_the_next_s
 }
 
 #[test]
+fn a_server_that_is_to_end_is_not_ready_at_once_and_takes_connections_for_a_while() {
+    let mut server = Setup::new().environment("CLAVIGER_DRAIN_DELAY", "3s").start();
+    let key = server.key("ci", &["--bind", "space-reader@root"]);
+    server.until("the key", |server| server.get(&key.text).status == 200);
+
+    server.signal("TERM");
+
+    server.until("the end of readiness", |server| http::get(server.ops(), "/readyz", &[]).status == 503);
+    assert_eq!(server.get(&key.text).status, 200, "a new connection is served");
+    assert!(server.wait().success(), "{}", server.log());
+}
+
+#[test]
+fn the_limit_of_open_files_is_raised_and_told() {
+    let limit = |name: &str| {
+        let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap().to_owned();
+        line.split_whitespace().nth(if name == "soft" { 3 } else { 4 }).unwrap().to_owned()
+    };
+    let (soft, hard) = (limit("soft"), limit("hard"));
+    let server = Server::start();
+
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(line.split_whitespace().nth(3), Some(&*hard), "{line}");
+    assert_eq!(server.log().contains("raised the limit of open files"), soft != hard);
+}
+
+#[test]
 fn a_killed_server_loses_nothing_that_was_acknowledged() {
     let mut server = Server::with_spaces();
     let mut names = Vec::new();

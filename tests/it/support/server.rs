@@ -48,7 +48,8 @@ impl Setup {
              [store]\nurl = \"sqlite://claviger.db\"\n[log]\nformat = \"json\"\nlevel = \"info\"\naccess = \"all\"\n",
             echo.address()
         );
-        Self { dir, echo, config, environment: Vec::new() }
+        // No test waits for what routes elsewhere.
+        Self { dir, echo, config, environment: vec![("CLAVIGER_DRAIN_DELAY".to_owned(), "0s".to_owned())] }
     }
 
     /// As if the environment said so.
