@@ -11,6 +11,8 @@ use super::{hours, millis, secs};
 pub struct LimitSettings {
     /// The head of a request, in bytes.
     pub max_header_bytes: usize,
+    /// Header lines, of a request as of an answer.
+    pub max_headers: usize,
     /// Connections of clients at one time.
     pub max_connections: usize,
     /// How long the head of a request may take.
@@ -25,6 +27,7 @@ impl Default for LimitSettings {
     fn default() -> Self {
         Self {
             max_header_bytes: 32 << 10,
+            max_headers: 100,
             max_connections: 10_000,
             header_timeout: secs(10),
             idle_timeout: secs(75),
@@ -38,9 +41,11 @@ impl LimitSettings {
         section.refuse("rate", "rate limits are not in this version, and a limit that nobody enforces is worse than none: take it out");
         let default = Self::default();
         let max_connections = u32::try_from(default.max_connections).unwrap_or(u32::MAX);
+        let max_headers = u32::try_from(default.max_headers).unwrap_or(u32::MAX);
         Self {
             // hyper has no smaller buffer.
             max_header_bytes: section.live("max_header_bytes", default.max_header_bytes, size(8 << 10..=1 << 20)),
+            max_headers: section.live("max_headers", max_headers, number(16..=1_000)) as usize,
             max_connections: section.live("max_connections", max_connections, number(1..=1_000_000)) as usize,
             header_timeout: section.live("header_timeout", default.header_timeout, duration(millis(100)..=secs(300))),
             idle_timeout: section.live("idle_timeout", default.idle_timeout, duration(secs(1)..=hours(24))),

@@ -6,6 +6,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
+/// hyper's smallest buffer, in bytes.
+const HEAD_BUFFER_MIN: u64 = 8192;
+
 /// What a client's connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -58,6 +61,8 @@ pub(super) struct ConnectionState {
     phase: AtomicU8,
     since: AtomicU64,
     active: AtomicU32,
+    /// How many bytes have come of a head that is not whole.
+    head: AtomicU32,
     /// Bodies of requests that are still coming.
     uploads: AtomicU32,
     /// Since when the client has not taken what was written; 0: it takes.
@@ -76,6 +81,7 @@ impl ConnectionState {
             phase: AtomicU8::new(Phase::Head as u8),
             since,
             active: AtomicU32::new(0),
+            head: AtomicU32::new(0),
             uploads: AtomicU32::new(0),
             stuck: AtomicU64::new(0),
             linger: AtomicBool::new(false),
@@ -88,6 +94,7 @@ impl ConnectionState {
     pub(super) fn begin(&self) {
         self.active.store(self.active.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
         self.quiet.store(false, Ordering::Relaxed);
+        self.head.store(0, Ordering::Relaxed);
         self.enter(Phase::Busy);
     }
 
@@ -122,6 +129,21 @@ impl ConnectionState {
     /// The client is going to send what nobody will read: it must have its answer all the same.
     pub(super) fn linger(&self) {
         self.linger.store(true, Ordering::Relaxed);
+    }
+
+    /// So many bytes have come while nobody knows whose they are.
+    pub(super) fn reads_head(&self, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.head.store(self.head.load(Ordering::Relaxed).saturating_add(bytes), Ordering::Relaxed);
+    }
+
+    /// About how much memory a head takes that has begun, in bytes: hyper's buffer doubles.
+    pub(super) fn head_memory(&self) -> u64 {
+        match self.head.load(Ordering::Relaxed) {
+            0 => 0,
+            _ if !self.is(Phase::Head) => 0,
+            bytes => u64::from(bytes).next_power_of_two().max(HEAD_BUFFER_MIN),
+        }
     }
 
     /// The client takes nothing at the moment.

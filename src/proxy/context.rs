@@ -27,6 +27,8 @@ pub(super) struct RequestContext {
     /// Where keys are looked for.
     pub(super) credential_headers: Vec<HeaderName>,
     pub(super) header_rules: Rc<HeaderRules>,
+    /// Header lines of a request.
+    pub(super) max_headers: usize,
     pub(super) trusted_proxies: TrustedProxies,
     pub(super) upstream: Upstream,
     pub(super) failures: FailureLog,

@@ -25,7 +25,7 @@ use crate::edge::problem::{self, Connection, X_REQUEST_ID};
 use crate::edge::request_id::{RequestId, is_request_id};
 use crate::edge::{self, credential, grpc, target};
 use crate::exchange::Origin;
-use crate::model::Outcome;
+use crate::model::{Outcome, TooLarge};
 
 /// Answers the requests of one connection.
 pub(super) struct RequestHandler {
@@ -105,6 +105,10 @@ impl RequestHandler {
         // 0. Only what can be read in one way is looked at.
         if let Some(fault) = self.connection.faults.of(number) {
             return Err(Outcome::BadRequest(fault.detail()));
+        }
+        // Over HTTP/1.1 hyper counts them.
+        if request.headers().len() > context.max_headers {
+            return Err(Outcome::TooLarge(TooLarge::Head));
         }
         let host = target::check(request, upload.is_some())?;
         // 1. The presented key leaves the request.

@@ -51,6 +51,26 @@ impl ConnectionTracker {
         }
     }
 
+    /// Closes connections whose heads are not whole until what these take together fits into `budget` bytes, the largest first: nobody
+    /// knows yet who is behind them.
+    pub(super) fn shed_heads(&self, budget: u64) {
+        let open = self.open.borrow();
+        let taken: u64 = open.iter().map(|connection| connection.state.head_memory()).sum();
+        let Some(mut over) = taken.checked_sub(budget).filter(|over| *over > 0) else { return };
+        let mut heads: Vec<_> = open.iter().map(|connection| (connection.state.head_memory(), connection)).collect();
+        heads.sort_unstable_by_key(|(memory, _)| std::cmp::Reverse(*memory));
+        let mut closed = 0_usize;
+        for (memory, connection) in heads {
+            if over == 0 {
+                break;
+            }
+            connection.tell(SweepAction::Close);
+            over = over.saturating_sub(memory);
+            closed += 1;
+        }
+        tracing::debug!(taken, budget, closed, "heads that are not whole took too much memory");
+    }
+
     /// All connections, and those that are still to come, close after what they are doing. How many there are.
     pub(super) fn drain(&self) -> usize {
         self.first_action.set(SweepAction::GracefulShutdown);
@@ -120,5 +140,34 @@ impl TrackedConnection {
         if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             *waker = Some(cx.waker().clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn heads_that_are_not_whole_are_shed_above_their_budget_the_largest_first() {
+        let epochs = PollEpochs::of(tokio::runtime::Handle::current().metrics());
+        let tracker = ConnectionTracker::new(Rc::new(epochs));
+        let tracked = |bytes| {
+            let state = ConnectionState::new(Arc::new(AtomicU64::new(1)));
+            state.reads_head(bytes);
+            tracker.track(&state)
+        };
+        let large: Vec<_> = (0..600).map(|_| tracked(31_000)).collect();
+        let small: Vec<_> = (0..8).map(|_| tracked(100)).collect();
+        let silent = tracked(0);
+        let closed = |tracking: &Tracking| tracking.connection.action.get() == SweepAction::Close;
+
+        tracker.shed_heads(32 << 20);
+        assert!(!large.iter().any(closed), "there is room for all");
+
+        tracker.shed_heads(16 << 20);
+        assert_eq!(large.iter().filter(|tracking| closed(tracking)).count(), 600 - 512 + 2);
+        assert!(!small.iter().any(closed) && !closed(&silent));
     }
 }

@@ -13,6 +13,9 @@ pub(crate) enum Unfit {
     /// What reads HTTP/1 sees to it by itself; h2 takes an empty one for none.
     #[error("the upstream's Content-Length is malformed")]
     Length,
+    /// What reads HTTP/1 sees to it by itself.
+    #[error("too many header lines")]
+    Lines,
 }
 
 /// Makes an upstream's headers ready for the client. There is no `Transfer-Encoding` among them: what reads answers has taken it off,

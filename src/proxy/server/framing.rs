@@ -36,7 +36,7 @@ pub(super) struct ShadowParser {
     /// How many heads have been seen whole.
     heads: u32,
     /// The beginning of a line whose end has not come.
-    carry: Vec<u8>,
+    carry: Carry,
     lengths: u32,
     length: Option<u64>,
     encoded: bool,
@@ -45,12 +45,12 @@ pub(super) struct ShadowParser {
 
 impl ShadowParser {
     pub(super) fn new() -> Self {
-        Self { at: Position::Start, heads: 0, carry: Vec::new(), lengths: 0, length: None, encoded: false, fault: None }
+        Self { at: Position::Start, heads: 0, carry: Carry::default(), lengths: 0, length: None, encoded: false, fault: None }
     }
 
     /// Whether a message has begun and not ended.
     pub(super) fn is_amid(&self) -> bool {
-        self.at != Position::Start || !self.carry.is_empty()
+        self.at != Position::Start || self.carry.length > 0
     }
 
     /// Takes the next bytes of the connection.
@@ -71,15 +71,17 @@ impl ShadowParser {
                     // The standard library's way to `memchr`; on a slice it cannot fail.
                     let taken = bytes.skip_until(b'\n').unwrap_or(whole.len());
                     let Some(line) = whole.get(..taken).and_then(|line| line.strip_suffix(b"\n")) else {
-                        self.carry.extend_from_slice(whole);
+                        self.carry.add(whole);
                         return;
                     };
-                    if self.carry.is_empty() {
-                        self.line(line);
+                    if self.carry.length == 0 {
+                        let start = line.strip_suffix(b"\r").unwrap_or(line);
+                        let fragment = self.at == Position::Start && line.contains(&b'#');
+                        self.line(&Line { start, is_whole: line.len() <= KEPT, ended: start.len() < line.len(), fragment });
                     } else {
-                        let mut whole = std::mem::take(&mut self.carry);
-                        whole.extend_from_slice(line);
-                        self.line(&whole);
+                        let mut carry = std::mem::take(&mut self.carry);
+                        carry.add(line);
+                        self.line(&carry.line());
                     }
                     if let (Position::Lost, fault) = (self.at, self.fault) {
                         // A faulty head has been counted; a body that cannot be followed spoils the heads after it.
@@ -92,55 +94,55 @@ impl ShadowParser {
     }
 
     /// Takes a line without its LF.
-    fn line(&mut self, line: &[u8]) {
-        let ended = line.strip_suffix(b"\r");
-        self.at = match (self.at, ended) {
+    fn line(&mut self, line: &Line<'_>) {
+        self.at = match (self.at, line.ended) {
             // Empty lines before a request are to be ignored (RFC 9112, section 2.2).
-            (Position::Start | Position::Trailers, Some(b"")) => Position::Start,
-            (Position::Start, None) if line.is_empty() => Position::Start,
-            (Position::Start, _) => {
+            (Position::Start, _) | (Position::Trailers, true) if line.is_empty() => Position::Start,
+            (Position::Start, ended) => {
                 (self.lengths, self.length, self.encoded, self.fault) = (0, None, false, None);
-                if line.contains(&b'#') {
+                if line.fragment {
                     self.fault = Some(FramingFault::Fragment);
                 }
-                if ended.is_none() {
+                if !ended {
                     self.fault = Some(FramingFault::BareLineFeed);
                 }
                 Position::Head
             }
-            (Position::Head, Some(b"")) => self.end_of_head(),
-            (Position::Head, None) => {
+            (Position::Head, true) if line.is_empty() => self.end_of_head(),
+            (Position::Head, false) => {
                 self.fault = Some(FramingFault::BareLineFeed);
                 if line.is_empty() { self.end_of_head() } else { Position::Head }
             }
-            (Position::Head, Some(line)) => {
+            (Position::Head, true) => {
                 self.header(line);
                 Position::Head
             }
-            (Position::Size, Some(line)) => match chunk_size(line) {
+            (Position::Size, true) => match chunk_size(line.start) {
                 Some(0) => Position::Trailers,
                 Some(size) => Position::Chunk(size),
                 None => Position::Lost,
             },
-            (Position::ChunkEnd, Some(b"")) => Position::Size,
-            (Position::Trailers, Some(_)) => Position::Trailers,
+            (Position::ChunkEnd, true) if line.is_empty() => Position::Size,
+            (Position::Trailers, true) => Position::Trailers,
             (Position::Size | Position::ChunkEnd | Position::Trailers | Position::Body(_) | Position::Chunk(_) | Position::Lost, _) => {
                 Position::Lost
             }
         };
     }
 
-    fn header(&mut self, line: &[u8]) {
+    fn header(&mut self, line: &Line<'_>) {
         let named = |name: &[u8]| {
-            line.split_at_checked(name.len())
+            line.start
+                .split_at_checked(name.len())
                 .filter(|(start, _)| start.eq_ignore_ascii_case(name))
                 .and_then(|(_, rest)| rest.strip_prefix(b":"))
         };
-        match line.first() {
+        match line.start.first() {
             Some(b'c' | b'C') => {
                 if let Some(value) = named(b"content-length") {
                     self.lengths += 1;
-                    self.length = std::str::from_utf8(value.trim_ascii()).ok().and_then(|digits| digits.parse().ok());
+                    let value = if line.is_whole { std::str::from_utf8(value.trim_ascii()).ok() } else { None };
+                    self.length = value.and_then(|digits| digits.parse().ok());
                 }
             }
             Some(b't' | b'T') => self.encoded |= named(b"transfer-encoding").is_some(),
@@ -162,6 +164,53 @@ impl ShadowParser {
             (None, false, _, Some(length)) if length > 0 => Position::Body(length),
             (None, false, ..) => Position::Start,
         }
+    }
+}
+
+/// How much of a line is kept until its end has come, in bytes: more than names, sizes and lengths take.
+const KEPT: usize = 128;
+
+/// A line whose end has not come. However long it is, only its start is kept: hyper has the whole of it already.
+#[derive(Debug, Default)]
+struct Carry {
+    start: Vec<u8>,
+    length: usize,
+    fragment: bool,
+    last: u8,
+}
+
+impl Carry {
+    fn add(&mut self, bytes: &[u8]) {
+        let room = KEPT.saturating_sub(self.start.len());
+        self.start.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        self.length = self.length.saturating_add(bytes.len());
+        self.fragment |= bytes.contains(&b'#');
+        self.last = bytes.last().copied().unwrap_or(self.last);
+    }
+
+    fn line(&self) -> Line<'_> {
+        let ended = self.last == b'\r';
+        let is_whole = self.length <= KEPT;
+        let start = if ended && is_whole { self.start.strip_suffix(b"\r").unwrap_or(&self.start) } else { &self.start };
+        Line { start, is_whole, ended, fragment: self.fragment }
+    }
+}
+
+/// A line without its LF, as far as it was kept.
+#[derive(Debug)]
+struct Line<'a> {
+    /// Without its CR, if it is whole.
+    start: &'a [u8],
+    is_whole: bool,
+    /// Whether there was a CR before the LF.
+    ended: bool,
+    /// Whether there is a `#` in it. Asked of a head's first line alone.
+    fragment: bool,
+}
+
+impl Line<'_> {
+    fn is_empty(&self) -> bool {
+        self.is_whole && self.start.is_empty()
     }
 }
 
@@ -229,6 +278,22 @@ mod tests {
         for body in ["x\r\n", "1\nab", "1\r\nabc\r\n", "fffffffffffffffff\r\n", "0\r\nA: b\n\r\n"] {
             assert_eq!(fault([head, body].concat().as_bytes()), Some((1, FramingFault::Lost)), "{body:?}");
         }
+    }
+
+    #[test]
+    fn a_line_is_followed_without_being_kept() {
+        let long = "a".repeat(31_000);
+        let (mut shadow, faults) = (ShadowParser::new(), FramingFaults::none());
+        shadow.follow(format!("GET /{long}").as_bytes(), &faults);
+        shadow.follow(b"#b HTTP/1.1", &faults);
+        assert!(shadow.carry.start.capacity() <= 2 * KEPT, "{} bytes are kept", shadow.carry.start.capacity());
+        shadow.follow(format!("\r\nX: {long}").as_bytes(), &faults);
+        assert!(shadow.carry.start.capacity() <= 2 * KEPT);
+        shadow.follow(b"\r\n\r\n", &faults);
+        assert_eq!(faults.of(0), Some(FramingFault::Fragment));
+        // A length that cannot be read to its end frames nothing.
+        let padded = format!("POST / HTTP/1.1\r\nContent-Length:{}3\r\n\r\nabcGET / HTTP/1.1\r\n\r\n", " ".repeat(KEPT));
+        assert_eq!(fault(padded.as_bytes()), Some((1, FramingFault::Lost)));
     }
 
     #[test]

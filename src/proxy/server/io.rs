@@ -76,6 +76,9 @@ impl<G: Unpin> AsyncRead for ClientIo<G> {
             if this.state.is(Phase::Idle) {
                 this.state.enter(Phase::Head);
             }
+            if this.state.is(Phase::Head) {
+                this.state.reads_head(read.len());
+            }
             shadow.follow(read, &this.state.faults);
         }
         Poll::Ready(Ok(()))

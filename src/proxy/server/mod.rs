@@ -70,7 +70,7 @@ pub(super) fn start(
             let runtime = Builder::new_current_thread().enable_all().event_interval(POLLS_MAX).build_local(LocalOptions::default());
             let made = runtime.map_err(ProxyError::Io).and_then(|runtime| {
                 let epochs = runtime.handle().metrics();
-                Ok((runtime, Worker::new(&settings, exchange, clock, metrics, seats, epochs)?))
+                Ok((runtime, Worker::new(&settings, exchange, clock, metrics, seats, epochs, count)?))
             });
             let (runtime, worker) = match made {
                 Ok(made) => made,

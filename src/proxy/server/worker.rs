@@ -45,6 +45,10 @@ const CLOSING: Duration = Duration::from_secs(2);
 const DRAIN_CLOSING: Duration = Duration::from_secs(1);
 /// How long the head of a request may take while others wait for a connection's end.
 const FULL_HEAD: Duration = Duration::from_secs(1);
+/// hyper's own limit of header lines, for which it needs no allocation.
+const HYPER_HEADERS_MAX: usize = 100;
+/// What heads that are not whole may take together, in all threads, in bytes: anybody can send half of one.
+const HEADS_MAX: u64 = 16 << 20;
 /// Requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 200;
 
@@ -83,6 +87,8 @@ pub(super) struct Worker {
     parse_errors: Arc<ParseErrors>,
     seats: Arc<Seats>,
     timeouts: ConnectionTimeouts,
+    /// For heads that are not whole, in bytes.
+    head_budget: u64,
     http1: http1::Builder,
     http2: http2::Builder<StreamExecutor>,
     streams: StreamExecutor,
@@ -98,6 +104,7 @@ impl Worker {
         metrics: Arc<Metrics>,
         seats: Arc<Seats>,
         runtime: RuntimeMetrics,
+        threads: usize,
     ) -> Result<Rc<Self>, ProxyError> {
         let limits = &settings.limits;
         let epochs = Rc::new(PollEpochs::of(runtime));
@@ -106,6 +113,9 @@ impl Worker {
         let mut http1 = http1::Builder::new();
         // Time-outs are the thread's own. One flat buffer is written faster than two pieces.
         http1.writev(false).header_read_timeout(None).max_buf_size(head_max).max_header_size(limits.max_header_bytes);
+        if limits.max_headers != HYPER_HEADERS_MAX {
+            http1.max_headers(limits.max_headers);
+        }
         let streams = StreamExecutor::new(&timer, limits.idle_timeout);
         let mut http2 = http2::Builder::new(streams.clone());
         http2
@@ -130,7 +140,8 @@ impl Worker {
         };
         let proxy = &settings.proxy;
         let header_rules = HeaderRules::new(&proxy.credential_headers, &settings.token.header, &proxy.remove_headers, proxy.via);
-        let upstream = Upstream::new(&settings.upstream, Rc::clone(&timer), Rc::clone(&epochs)).ok_or(ProxyError::NoUpstream)?;
+        let upstream =
+            Upstream::new(&settings.upstream, limits.max_headers, Rc::clone(&timer), Rc::clone(&epochs)).ok_or(ProxyError::NoUpstream)?;
         let context = RequestContext {
             exchange,
             clock,
@@ -138,6 +149,7 @@ impl Worker {
             access_log: settings.log.access,
             credential_headers: proxy.credential_headers.clone(),
             header_rules: Rc::new(header_rules),
+            max_headers: limits.max_headers,
             trusted_proxies: TrustedProxies::of(proxy),
             failures: FailureLog::new(&timer, upstream.authority()),
             upstream,
@@ -146,7 +158,18 @@ impl Worker {
             body_timeouts: BodyTimeouts { stall: limits.idle_timeout, grace: limits.header_timeout },
             connections: ConnectionTracker::new(epochs),
         };
-        Ok(Rc::new(Self { context: Rc::new(context), parse_errors, seats, timeouts, http1, http2, streams, draining: Cell::new(None) }))
+        let head_budget = HEADS_MAX / u64::try_from(threads.max(1)).unwrap_or(1);
+        Ok(Rc::new(Self {
+            context: Rc::new(context),
+            parse_errors,
+            seats,
+            timeouts,
+            head_budget,
+            http1,
+            http2,
+            streams,
+            draining: Cell::new(None),
+        }))
     }
 
     /// Takes connections until the acceptor's end is gone, then finishes those that are open. The caller cuts it short by dropping
@@ -196,6 +219,7 @@ impl Worker {
             }
         }
         self.context.connections.sweep(&timeouts);
+        self.context.connections.shed_heads(self.head_budget);
     }
 
     async fn serve(self: Rc<Self>, accepted: Accepted) {

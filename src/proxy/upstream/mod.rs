@@ -23,7 +23,7 @@ pub(super) use self::error::{ForwardError, reason};
 pub(crate) use self::h1::H1Body;
 use self::h1::{H1Connection, H1Pool, HEAD_MAX};
 use self::h2::{H2Pool, H2Sender, OnThisThread, StreamPermit};
-use super::headers::Permitted;
+use super::headers::{Permitted, Unfit};
 use super::poll_epoch::PollEpochs;
 use super::request_body::{RequestBody, UploadState};
 use super::timer::CoarseTimer;
@@ -52,6 +52,8 @@ pub(super) struct Upstream {
     connector: Connector,
     authority: HeaderValue,
     http2: bool,
+    /// Header lines of an answer.
+    max_headers: usize,
     response_timeout: Duration,
     timer: Rc<CoarseTimer>,
     h1_pool: Rc<H1Pool>,
@@ -60,7 +62,7 @@ pub(super) struct Upstream {
 
 impl Upstream {
     /// `None` if the URL has no authority.
-    pub(super) fn new(settings: &UpstreamSettings, timer: Rc<CoarseTimer>, epochs: Rc<PollEpochs>) -> Option<Self> {
+    pub(super) fn new(settings: &UpstreamSettings, max_headers: usize, timer: Rc<CoarseTimer>, epochs: Rc<PollEpochs>) -> Option<Self> {
         let authority = settings.url.authority()?;
         Some(Self {
             connector: Connector::new(
@@ -70,6 +72,7 @@ impl Upstream {
             ),
             authority: HeaderValue::from_str(authority.as_str()).ok()?,
             http2: settings.http2,
+            max_headers,
             response_timeout: settings.response_timeout,
             h1_pool: H1Pool::new(&timer, epochs),
             h2_pool: H2Pool::new(&timer),
@@ -174,7 +177,7 @@ impl Upstream {
     }
 
     async fn connect_http1(&self) -> Result<Box<H1Connection>, ForwardError> {
-        Ok(H1Connection::new(self.connector.connect().await?))
+        Ok(H1Connection::new(self.connector.connect().await?, self.max_headers))
     }
 
     async fn forward_http2(
@@ -190,6 +193,7 @@ impl Upstream {
         let mut is_first = true;
         loop {
             match self.in_time(upload, pin!(sender.try_send_request(request))).await? {
+                Ok(response) if response.headers().len() > self.max_headers => return Err(Unfit::Lines.into()),
                 Ok(response) => {
                     if let Some(upload) = upload {
                         upload.answered();

@@ -150,6 +150,27 @@ async fn what_is_refused_over_http1_is_refused_over_http2() {
 }
 
 #[tokio::test]
+async fn one_limit_of_header_lines_holds_over_both_versions_and_for_answers() {
+    let lines = |count: usize| (0..count).map(|n| format!("x-{n}: y\r\n")).collect::<String>();
+    let script = move |request: &crate::proxy::upstream::Received| {
+        let count = if request.target() == "/many" { 121 } else { 110 };
+        Reply::with(&format!("HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n", lines(count)))
+    };
+    let world = World::with(script, |settings| settings.limits.max_headers = 120).await;
+    for (target, more, status) in [("/", 110, 200), ("/", 130, 431), ("/many", 0, 502)] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: api\r\nX-Api-Key: KEY\r\n{}\r\n", lines(more));
+        assert_eq!(world.ask(&request).await.status, status, "{target} {more}");
+    }
+    let (mut client, _driving) = connect(world.address).await;
+    for (more, status) in [(110, 200), (130, 431)] {
+        let names: Vec<String> = (0..more).map(|n| format!("x-{n}")).collect();
+        let headers: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "y")).collect();
+        let answer = client.send_request(request(&world, &headers, Pieces::default())).await.unwrap();
+        assert_eq!(whole(answer).await.0, status, "{more} over HTTP/2");
+    }
+}
+
+#[tokio::test]
 async fn a_grpc_client_is_refused_in_its_own_words() {
     let world = World::start(|_| Reply::with(OK)).await;
     let (mut client, _driving) = connect(world.address).await;

@@ -62,7 +62,7 @@ pub(crate) struct H1Connection {
 }
 
 impl H1Connection {
-    pub(crate) fn new(socket: TcpStream) -> Box<Self> {
+    pub(crate) fn new(socket: TcpStream, max_headers: usize) -> Box<Self> {
         Box::new(Self {
             socket: UpstreamSocket::Whole(socket),
             input: BytesMut::new(),
@@ -70,7 +70,7 @@ impl H1Connection {
             grown: false,
             encoder: RequestEncoder::default(),
             kind: RequestKind::Other,
-            reader: HeadReader::default(),
+            reader: HeadReader::new(max_headers),
             spare: HeaderMap::new(),
             may_be_stale: false,
             listens: false,

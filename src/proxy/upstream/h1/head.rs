@@ -14,7 +14,7 @@ use super::error::Malformed;
 
 /// The longest head, in bytes.
 pub(crate) const HEAD_MAX: usize = 400 * 1024;
-/// The most lines of a head, or of trailers.
+/// The most lines of trailers, and those of a head for which there is room without an allocation.
 pub(super) const LINES_MAX: usize = 100;
 
 /// How the end of an answer's body is known (RFC 9112, section 6.3).
@@ -47,13 +47,19 @@ pub(super) enum RequestKind {
 }
 
 /// Where the search for the end of a head stands.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct HeadReader {
+    /// The most lines of a head.
+    lines: usize,
     /// How many bytes have been looked at, in vain.
     seen: usize,
 }
 
 impl HeadReader {
+    pub(super) fn new(lines: usize) -> Self {
+        Self { lines, seen: 0 }
+    }
+
     /// Takes the next head off `input`, leaving out those of interim answers; `None`: there is not enough of it. The lines go into
     /// `spare`, which is empty.
     pub(super) fn take(
@@ -68,7 +74,7 @@ impl HeadReader {
             if input.is_empty() || (self.seen > 0 && !has_empty_line(input.get(from..).unwrap_or_default())) {
                 return self.unfinished(input.len());
             }
-            let Some(head) = parse(input, asked, spare)? else { return self.unfinished(input.len()) };
+            let Some(head) = parse(input, asked, spare, self.lines)? else { return self.unfinished(input.len()) };
             self.seen = 0;
             let status = head.response.status();
             if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
@@ -96,17 +102,31 @@ struct LineSpan {
     value: (u32, u32),
 }
 
-fn parse(input: &mut BytesMut, asked: RequestKind, spare: &mut HeaderMap) -> Result<Option<ResponseHead>, Malformed> {
+fn parse(input: &mut BytesMut, asked: RequestKind, spare: &mut HeaderMap, lines_max: usize) -> Result<Option<ResponseHead>, Malformed> {
     // `httparse` would overlook empty lines: bytes that belong to no answer.
     if input.first() != Some(&b'H') {
         return Err(Malformed("malformed status line"));
     }
-    let mut places = [LineSpan::default(); LINES_MAX];
+    let (mut few_places, mut many_places) = ([LineSpan::default(); LINES_MAX], Vec::new());
+    let places = match few_places.get_mut(..lines_max) {
+        Some(few) => few,
+        None => {
+            many_places.resize(lines_max, LineSpan::default());
+            &mut many_places[..]
+        }
+    };
     let (length, status, minor, reason, count) = {
         let bytes = &input[..];
-        let mut lines = [const { MaybeUninit::uninit() }; LINES_MAX];
+        let (mut few_lines, mut many_lines) = ([const { MaybeUninit::uninit() }; LINES_MAX], Vec::new());
+        let lines = match few_lines.get_mut(..lines_max) {
+            Some(few) => few,
+            None => {
+                many_lines.resize_with(lines_max, MaybeUninit::uninit);
+                &mut many_lines[..]
+            }
+        };
         let mut parsed = httparse::Response::new(&mut []);
-        let length = match httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, &mut lines) {
+        let length = match httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, lines) {
             Ok(httparse::Status::Complete(length)) if length <= HEAD_MAX => length,
             Ok(httparse::Status::Complete(_)) => return Err(Malformed("response head too large")),
             Ok(httparse::Status::Partial) => return Ok(None),
@@ -118,7 +138,7 @@ fn parse(input: &mut BytesMut, asked: RequestKind, spare: &mut HeaderMap) -> Res
             let start = (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize);
             (narrow(start), narrow(start.wrapping_add(part.len())))
         };
-        for (line, at) in parsed.headers.iter().zip(&mut places) {
+        for (line, at) in parsed.headers.iter().zip(places.iter_mut()) {
             *at = LineSpan { name: place(line.name.as_bytes()), value: place(line.value) };
         }
         let status = StatusCode::from_u16(parsed.code.unwrap_or_default()).map_err(|_| Malformed("invalid status code"))?;

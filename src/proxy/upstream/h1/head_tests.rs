@@ -9,7 +9,7 @@ use super::head::{Framing, HEAD_MAX, HeadReader, LINES_MAX, RequestKind};
 type ReadHead = Result<Option<(u16, Vec<(String, Vec<u8>)>, Framing, bool, Vec<u8>)>, Malformed>;
 
 fn read(bytes: &[u8], asked: RequestKind, cuts: &[usize]) -> ReadHead {
-    let (mut search, mut input, mut spare) = (HeadReader::default(), BytesMut::new(), HeaderMap::new());
+    let (mut search, mut input, mut spare) = (HeadReader::new(LINES_MAX), BytesMut::new(), HeaderMap::new());
     let (mut rest, mut cuts) = (bytes, cuts.iter().cycle());
     loop {
         if let Some(head) = search.take(&mut input, asked, &mut spare)? {
@@ -28,6 +28,18 @@ fn read(bytes: &[u8], asked: RequestKind, cuts: &[usize]) -> ReadHead {
 
 fn whole(head: &str) -> ReadHead {
     read(head.as_bytes(), RequestKind::Other, &[usize::MAX])
+}
+
+#[test]
+fn a_head_has_so_many_lines_and_no_more() {
+    for most in [16, LINES_MAX, 300] {
+        for (count, good) in [(most, true), (most + 1, false)] {
+            let head = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(count));
+            let (mut input, mut spare) = (BytesMut::from(head.as_bytes()), HeaderMap::new());
+            let read = HeadReader::new(most).take(&mut input, RequestKind::Other, &mut spare);
+            assert_eq!(read.is_ok_and(|head| head.is_some_and(|head| head.response.headers().len() == count)), good, "{count} of {most}");
+        }
+    }
 }
 
 fn framed(lines: &str) -> Option<(Framing, bool)> {

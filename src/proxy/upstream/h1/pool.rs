@@ -110,7 +110,7 @@ mod tests {
     /// A connection, and the upstream's end of it.
     async fn connection() -> (Box<H1Connection>, std::net::TcpStream) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let connection = H1Connection::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+        let connection = H1Connection::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap(), 100);
         (connection, listener.accept().unwrap().0)
     }
 
