@@ -1,5 +1,6 @@
 //! What the requests of a thread have in common.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ pub(super) struct RequestContext {
     pub(super) timer: Rc<CoarseTimer>,
     pub(super) request_ids: RequestIds,
     pub(super) body_timeouts: BodyTimeouts,
+    /// The thread is being ended: whatever still runs is cut off by us, and not by its client.
+    pub(super) cutting: Cell<bool>,
     /// Where a connection that is no HTTP any more is tracked.
     pub(super) connections: Rc<ConnectionTracker>,
 }

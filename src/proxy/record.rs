@@ -165,6 +165,9 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        if self.outcome == Outcome::ClientGone && self.context.cutting.get() {
+            self.refuses(Outcome::Draining);
+        }
         let ended = self.head.unwrap_or_else(|| self.context.clock.monotonic());
         let total = ended.saturating_sub(self.started.monotonic);
         self.context.metrics.request_finished(&self.method, self.status, total, self.upstream);

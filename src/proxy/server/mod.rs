@@ -9,6 +9,7 @@ mod worker;
 
 use std::io::Error;
 use std::net::{SocketAddr, TcpListener as StdListener};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -79,8 +80,8 @@ pub(super) fn start(
             drop(tell.send(Ok(())));
             runtime.block_on(async {
                 tokio::select! {
-                    () = worker.run(accepted) => {}
-                    _ = cutting => {}
+                    () = Rc::clone(&worker).run(accepted) => {}
+                    _ = cutting => worker.cut(),
                 }
             });
         })?;

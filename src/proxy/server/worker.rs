@@ -156,6 +156,7 @@ impl Worker {
             timer,
             request_ids: RequestIds::seeded().map_err(std::io::Error::from)?,
             body_timeouts: BodyTimeouts { stall: limits.idle_timeout, grace: limits.header_timeout },
+            cutting: Cell::new(false),
             connections: ConnectionTracker::new(epochs),
         };
         let head_budget = HEADS_MAX / u64::try_from(threads.max(1)).unwrap_or(1);
@@ -197,6 +198,11 @@ impl Worker {
             beat.tick().await;
             self.sweep();
         }
+    }
+
+    /// What still runs is about to be cut off.
+    pub(super) fn cut(&self) {
+        self.context.cutting.set(true);
     }
 
     /// Looks after time-outs of connections, requests and idle connections to the upstream.

@@ -558,6 +558,9 @@ async fn what_does_not_finish_in_time_is_cut() {
     }
     world.running.drain(Duration::from_millis(50)).await;
     assert!(client.is_closed().await);
+    // It was not the client that went away.
+    let counted = "claviger_http_requests_total{route=\"-\",method=\"GET\",code=\"503\"} 1";
+    assert!(world.metrics.render().contains(counted), "{}", world.metrics.render());
 }
 
 #[tokio::test]
