@@ -121,7 +121,7 @@ impl RequestHandler {
         record.belongs_to(authenticated.key());
         // Over HTTP/2 a body may come that was not declared. The head alone would be the whole of a sound request: it waits.
         let upload = if request.body().claims_to_be_empty() {
-            request.body_mut().is_empty().await.map_err(|error| ForwardError::Body(error).outcome())?;
+            request.body_mut().nothing_comes().await.map_err(|error| ForwardError::Body(error).outcome())?;
             None
         } else {
             upload

@@ -191,7 +191,7 @@ impl RequestBody {
     }
 
     /// Waits until the stream has ended, which must bring nothing.
-    pub(super) async fn is_empty(&mut self) -> Result<(), BodyError> {
+    pub(super) async fn nothing_comes(&mut self) -> Result<(), BodyError> {
         if let Self::Streamed(streamed) = self {
             while let Some(frame) = std::future::poll_fn(|cx| streamed.poll_frame(cx)).await {
                 if frame?.data_ref().is_some_and(|data| !data.is_empty()) {
@@ -236,11 +236,11 @@ impl StreamedBody {
             match frame.map(|frame| frame.map(Frame::into_trailers)) {
                 None => self.held = Held::End,
                 Some(Ok(Ok(trailers))) => self.held = Held::Trailers(trailers),
-                // h2 has seen to it that there is nothing in it.
-                Some(Ok(Err(_))) => {
+                Some(Ok(Err(frame))) if frame.data_ref().is_none_or(Bytes::is_empty) => {
                     self.held = Held::Last(last);
                     continue;
                 }
+                Some(Ok(Err(_))) => return self.fail(BodyError::Client),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
             }
             return Poll::Ready(Some(Ok(Frame::data(last))));

@@ -191,7 +191,7 @@ impl Carry {
     fn line(&self) -> Line<'_> {
         let ended = self.last == b'\r';
         let is_whole = self.length <= KEPT;
-        let start = if ended && is_whole { self.start.strip_suffix(b"\r").unwrap_or(&self.start) } else { &self.start };
+        let start = if ended && is_whole { self.start.strip_suffix(b"\r").unwrap_or(&self.start) } else { self.start.as_slice() };
         Line { start, is_whole, ended, fragment: self.fragment }
     }
 }
