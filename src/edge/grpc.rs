@@ -27,7 +27,8 @@ fn status(outcome: &Outcome) -> u8 {
         Outcome::Forwarded => 0,
         Outcome::ClientGone => 1,
         Outcome::BadRequest(_) => 3,
-        Outcome::Refused(Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles) | Outcome::MissingAction(..) => 7,
+        Outcome::Refused(Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles | Refusal::TokenTooLarge(_))
+        | Outcome::MissingAction(..) => 7,
         Outcome::Refused(Refusal::Overloaded) | Outcome::TooLarge(_) => 8,
         Outcome::NoRoute => 12,
         Outcome::Refused(Refusal::Unavailable(_)) | Outcome::UpstreamFailed | Outcome::UpstreamTimeout | Outcome::Draining => 14,

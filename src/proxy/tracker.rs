@@ -153,14 +153,14 @@ mod tests {
     async fn heads_that_are_not_whole_are_shed_above_their_budget_the_largest_first() {
         let epochs = PollEpochs::of(tokio::runtime::Handle::current().metrics());
         let tracker = ConnectionTracker::new(Rc::new(epochs));
-        let tracked = |bytes| {
+        let begun = |bytes| {
             let state = ConnectionState::new(Arc::new(AtomicU64::new(1)));
             state.reads_head(bytes);
             tracker.track(&state)
         };
-        let large: Vec<_> = (0..600).map(|_| tracked(31_000)).collect();
-        let small: Vec<_> = (0..8).map(|_| tracked(100)).collect();
-        let silent = tracked(0);
+        let large: Vec<_> = (0..600).map(|_| begun(31_000)).collect();
+        let small: Vec<_> = (0..8).map(|_| begun(100)).collect();
+        let silent = begun(0);
         let closed = |tracking: &Tracking| tracking.connection.action.get() == SweepAction::Close;
 
         tracker.shed_heads(32 << 20);
