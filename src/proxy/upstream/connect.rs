@@ -196,7 +196,7 @@ mod tests {
         let error = connector().first_of(vec![closed], &Cell::new(None)).await.unwrap_err();
         assert_eq!(error.address(), Some(closed), "{error}");
         assert!(matches!(connector().first_of(Vec::new(), &Cell::new(None)).await, Err(ConnectError::Resolve(_))));
-        let unknown = Connector::new("no-such-host.invalid".to_owned(), 80, Duration::from_secs(5)).connect().await;
+        let unknown = Connector::new("no\0host".to_owned(), 80, Duration::from_secs(5)).connect().await;
         assert!(matches!(unknown, Err(ConnectError::Resolve(_))), "{unknown:?}");
     }
 

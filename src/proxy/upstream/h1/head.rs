@@ -108,22 +108,20 @@ fn parse(input: &mut BytesMut, asked: RequestKind, spare: &mut HeaderMap, lines_
         return Err(Malformed("malformed status line"));
     }
     let (mut few_places, mut many_places) = ([LineSpan::default(); LINES_MAX], Vec::new());
-    let places = match few_places.get_mut(..lines_max) {
-        Some(few) => few,
-        None => {
-            many_places.resize(lines_max, LineSpan::default());
-            &mut many_places[..]
-        }
+    let places = if let Some(few) = few_places.get_mut(..lines_max) {
+        few
+    } else {
+        many_places.resize(lines_max, LineSpan::default());
+        &mut many_places[..]
     };
     let (length, status, minor, reason, count) = {
         let bytes = &input[..];
         let (mut few_lines, mut many_lines) = ([const { MaybeUninit::uninit() }; LINES_MAX], Vec::new());
-        let lines = match few_lines.get_mut(..lines_max) {
-            Some(few) => few,
-            None => {
-                many_lines.resize_with(lines_max, MaybeUninit::uninit);
-                &mut many_lines[..]
-            }
+        let lines = if let Some(few) = few_lines.get_mut(..lines_max) {
+            few
+        } else {
+            many_lines.resize_with(lines_max, MaybeUninit::uninit);
+            &mut many_lines[..]
         };
         let mut parsed = httparse::Response::new(&mut []);
         let length = match httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, lines) {
