@@ -151,7 +151,7 @@ async fn what_is_refused_over_http1_is_refused_over_http2() {
 
 #[tokio::test]
 async fn one_limit_of_header_lines_holds_over_both_versions_and_for_answers() {
-    let lines = |count: usize| (0..count).map(|n| format!("x-{n}: y\r\n")).collect::<String>();
+    let lines = |count: usize| "x: y\r\n".repeat(count);
     let script = move |request: &crate::proxy::upstream::Received| {
         let count = if request.target() == "/many" { 121 } else { 110 };
         Reply::with(&format!("HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n", lines(count)))
