@@ -108,9 +108,8 @@ pub(super) fn header_pattern(text: &str) -> Result<HeaderPattern, ValueError> {
     let name = lower.strip_suffix('*').unwrap_or(&lower);
     let sound = HeaderName::try_from(name).is_ok() && !name.contains('*');
     if !sound {
-        return Err(
-            ValueError::new(format!("{text:?} is not the name of a header")).suggest("write \"x-user\", or \"x-user-*\" for all that begin so")
-        );
+        return Err(ValueError::new(format!("{text:?} is not the name of a header"))
+            .suggest("write \"x-user\", or \"x-user-*\" for all that begin so"));
     }
     let folded = name.replace(['_', '.'], "-");
     if folded != name {
