@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use super::parse::{duration, number};
+use super::parse::{duration, number, size};
 use super::reader::Section;
 use super::{hours, millis, secs};
 
 /// `[cache]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct CacheSettings {
-    /// Keys whose credentials are remembered.
+    /// Credentials that are remembered.
     pub max_entries: u64,
+    /// What they may take together.
+    pub max_bytes: usize,
     /// How long it is remembered that a key is unknown.
     pub negative_ttl: Duration,
     /// How finely policies see the time.
@@ -19,7 +21,7 @@ pub struct CacheSettings {
 
 impl Default for CacheSettings {
     fn default() -> Self {
-        Self { max_entries: 100_000, negative_ttl: secs(5), time_quantum: secs(1) }
+        Self { max_entries: 100_000, max_bytes: 32 << 20, negative_ttl: secs(5), time_quantum: secs(1) }
     }
 }
 
@@ -29,6 +31,7 @@ impl CacheSettings {
         let max_entries = u32::try_from(default.max_entries).unwrap_or(u32::MAX);
         Self {
             max_entries: section.live("max_entries", max_entries, number(1..=100_000_000)).into(),
+            max_bytes: section.live("max_bytes", default.max_bytes, size(1 << 20..=1 << 40)),
             negative_ttl: section.live("negative_ttl", default.negative_ttl, duration(secs(0)..=hours(1))),
             time_quantum: section.live("time_quantum", default.time_quantum, duration(millis(1)..=hours(1))),
         }

@@ -42,7 +42,7 @@ pub use log::{AccessLog, LogFormat, LogSettings};
 pub use login::LoginSettings;
 pub use ops::OpsSettings;
 pub use policies::{PolicyEvaluator, PolicySettings};
-pub use proxy::{ClientIp, ProxySettings};
+pub use proxy::{ClientIp, EndStreams, ProxySettings};
 pub use quantity::{QuantityError, parse_duration, parse_size, show_duration, show_size};
 pub use removed_headers::HeaderPattern;
 pub use store::{StoreSettings, StoreUrl};

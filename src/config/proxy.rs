@@ -32,6 +32,30 @@ pub struct ProxySettings {
     pub remove_headers: Vec<HeaderPattern>,
     /// Whether requests say that they came through here.
     pub via: bool,
+    /// When what is open ends with its key.
+    pub end_streams: EndStreams,
+}
+
+/// When a stream or a WebSocket that is open ends because of its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndStreams {
+    /// When a request with the key would be refused.
+    Revoked,
+    /// When it would get other roles or groups, too.
+    AnyChange,
+    /// Never: what was opened may go on.
+    Never,
+}
+
+impl EndStreams {
+    /// As the configuration spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::AnyChange => "any-change",
+            Self::Never => "never",
+        }
+    }
 }
 
 /// Where the client's address comes from.
@@ -66,6 +90,7 @@ impl Default for ProxySettings {
             credential_headers: vec![AUTHORIZATION, HeaderName::from_static("x-api-key")],
             remove_headers: HeaderPattern::identity(),
             via: true,
+            end_streams: EndStreams::Revoked,
         }
     }
 }
@@ -74,6 +99,7 @@ impl ProxySettings {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         section.refuse("tls", "TLS on the proxy's listener is not in this version: end it in front, and take this out");
         let default = Self::default();
+        let ends = [EndStreams::Revoked, EndStreams::AnyChange, EndStreams::Never].map(|when| (when.as_str(), when));
         let threads = u32::try_from(default.threads).unwrap_or(THREADS_MAX);
         Self {
             listen: section.at_start("listen", default.listen, text(listen)),
@@ -83,6 +109,7 @@ impl ProxySettings {
             credential_headers: section.live("credential_headers", default.credential_headers, credential_headers),
             remove_headers: section.live("remove_headers", default.remove_headers, list(text(header_pattern))),
             via: section.live("via", default.via, truth),
+            end_streams: section.live("end_streams", default.end_streams, one_of(&ends)),
         }
     }
 }

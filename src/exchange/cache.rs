@@ -4,7 +4,10 @@
 //! can read. So a new second or a new address asks the policies, not the store. Entries, absences and answers are served only under
 //! the [`Stamp`] that they were made under, see [`generation`](super::generation); what has lost its stamp is dead wherever it lies.
 //!
-//! Nothing lives longer for being used. Memory is bounded: an entry weighs as many answers as it holds.
+//! A key that works for nobody has no entry: whatever is wrong with it, it is remembered exactly as a key that does not exist, in the same
+//! place and for the same time, so that the time which an answer takes does not tell one from the other.
+//!
+//! Nothing lives longer for being used. Memory is bounded: an entry weighs what it takes.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -20,7 +23,7 @@ use super::decide::POLICY;
 use super::generation::{Generation, Stamp};
 use super::{Origin, nanos, uses};
 use crate::clock::Moment;
-use crate::model::{KeyDigest, KeyId, KeyRecord, KeyState, Refusal, Revision, WhyInvalid};
+use crate::model::{GroupName, KeyBinding, KeyDigest, KeyId, KeyRecord, KeyState, Refusal, Revision, WhyInvalid};
 use crate::policy::{Facet, Reads};
 use crate::store::FoundKey;
 
@@ -28,6 +31,9 @@ use crate::store::FoundKey;
 const MOST_ANSWERS: usize = 64;
 /// How many absences are remembered. Whoever invents keys never sends one twice; a client with a wrong key sends that one.
 const MOST_ABSENCES: u64 = 16_384;
+/// What an entry takes beside what hangs on it: itself, its record and the list of its answers with the counts in front of them, and its
+/// place in the map, which is most of it.
+const ENTRY_BYTES: usize = size_of::<Entry>() + size_of::<KeyRecord>() + 400;
 /// How many groups of keys a change to one key tells apart.
 const STRIPES: u16 = 1024;
 
@@ -48,6 +54,11 @@ impl Answer {
     /// Whether it is the answer to a request with this facet at this moment.
     pub(super) fn fits(&self, facet: &Facet, at: Moment) -> bool {
         self.facet == *facet && at.wall >= self.from && !at.reached(self.until)
+    }
+
+    /// Bytes that it takes. A token that several answers share counts for each.
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.outcome.as_ref().map_or(0, |token| token.bytes())
     }
 
     /// What a request of this key that it fits is told.
@@ -81,8 +92,8 @@ pub(super) enum Found {
     Answer(Arc<Entry>, Result<Credential, Refusal>),
     /// Something, but not for such a request, or not any more.
     Stale,
-    /// No key has this digest.
-    Absent,
+    /// What has this digest works for nobody.
+    Invalid(WhyInvalid),
     /// Nothing.
     Nothing,
 }
@@ -96,10 +107,20 @@ pub(super) enum Fill {
     Moved,
 }
 
+/// That there is no key that works.
 #[derive(Clone, Copy)]
 struct Absence {
     stamp: Stamp,
+    /// Not before this time, should the clock be set back: a key may not have ended by then.
+    from: Timestamp,
     until: Moment,
+    why: WhyInvalid,
+}
+
+impl Absence {
+    fn holds(&self, at: Moment) -> bool {
+        at.wall >= self.from && !at.reached(self.until)
+    }
 }
 
 /// Everything that is remembered between requests.
@@ -186,10 +207,10 @@ impl Entry {
         [self.key.expires_at, self.secret_ends_at].into_iter().flatten().min()
     }
 
-    /// What the key's record, or an answer that fits, says to a request.
+    /// What an answer that fits says to a request; nothing if the key has stopped working meanwhile.
     pub(super) fn answer(&self, origin: &Origin, quantum: Duration) -> Option<Result<Credential, Refusal>> {
-        if let Some(why) = self.why_invalid(origin.at.wall) {
-            return Some(Err(Refusal::InvalidKey(why)));
+        if self.why_invalid(origin.at.wall).is_some() {
+            return None;
         }
         if nanos(origin.at.monotonic) < self.paused_until.load(Ordering::Relaxed) {
             return Some(Err(POLICY));
@@ -230,15 +251,30 @@ impl Entry {
         });
     }
 
-    fn weight(&self) -> u32 {
-        u32::try_from(self.answers.load().len()).unwrap_or(u32::MAX).max(1)
+    /// Bytes that it takes, as good as they can be told without asking the allocator.
+    fn bytes(&self) -> usize {
+        let key = &self.key;
+        let names = key.name.as_str().len() + key.groups.len() * size_of::<GroupName>() + key.bindings.len() * size_of::<KeyBinding>();
+        let answers: usize = self.answers.load().iter().map(Answer::bytes).sum();
+        ENTRY_BYTES + names + answers
+    }
+
+    fn answers(&self) -> usize {
+        self.answers.load().len().max(1)
     }
 }
 
 impl CredentialCache {
-    /// Empty, for at most `most` answers. `quantum`: how finely policies see the time.
-    pub(super) fn new(most: u64, quantum: Duration) -> Self {
-        let entries = moka::sync::Cache::builder().max_capacity(most).weigher(|_, entry: &Arc<Entry>| entry.weight());
+    /// Empty, for at most `most` answers that take `most_bytes` together. `quantum`: how finely policies see the time.
+    pub(super) fn new(most: u64, most_bytes: usize, quantum: Duration) -> Self {
+        let most_bytes = most_bytes as u64;
+        // One measure for both bounds: an answer weighs its share of the whole, or its bytes where those are more.
+        let share = most_bytes.div_ceil(most.max(1));
+        let weight = move |entry: &Entry| {
+            let (answers, bytes) = (entry.answers() as u64, entry.bytes() as u64);
+            u32::try_from((answers * share).max(bytes)).unwrap_or(u32::MAX)
+        };
+        let entries = moka::sync::Cache::builder().max_capacity(most_bytes).weigher(move |_, entry: &Arc<Entry>| weight(entry));
         let absences = moka::sync::Cache::builder().max_capacity(most.min(MOST_ABSENCES));
         Self {
             generation: Generation::new(STRIPES),
@@ -267,7 +303,7 @@ impl CredentialCache {
             },
             Some(_) => Found::Stale,
             None => match self.absences.get(digest) {
-                Some(absence) if absence.stamp == stamp && !origin.at.reached(absence.until) => Found::Absent,
+                Some(absence) if absence.stamp == stamp && absence.holds(origin.at) => Found::Invalid(absence.why),
                 Some(_) => Found::Stale,
                 None => Found::Nothing,
             },
@@ -303,12 +339,14 @@ impl CredentialCache {
         fill
     }
 
-    /// Remembers that no key has this digest.
-    pub(super) fn fill_absence(&self, digest: &KeyDigest, stamp: Stamp, until: Moment) -> Fill {
+    /// Remembers that what has this digest works for nobody, from a time until a moment, and nothing else of it.
+    pub(super) fn fill_absence(&self, digest: &KeyDigest, stamp: Stamp, span: (Timestamp, Moment), why: WhyInvalid) -> Fill {
         if !self.is_current(digest, stamp) {
             return Fill::Moved;
         }
-        self.absences.insert(*digest, Absence { stamp, until });
+        self.entries.invalidate(digest);
+        let (from, until) = span;
+        self.absences.insert(*digest, Absence { stamp, from, until, why });
         Fill::Kept
     }
 
@@ -330,11 +368,11 @@ impl CredentialCache {
         });
     }
 
-    /// How many credentials and refusals, and how many absences, are remembered. Does the caches' housekeeping first.
+    /// How many keys, and how many absences, are remembered. Does the caches' housekeeping first.
     pub(super) fn sizes(&self) -> (u64, u64) {
         self.entries.run_pending_tasks();
         self.absences.run_pending_tasks();
-        (self.entries.weighted_size(), self.absences.entry_count())
+        (self.entries.entry_count(), self.absences.entry_count())
     }
 }
 
@@ -349,7 +387,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn cache(most: u64) -> CredentialCache {
-        CredentialCache::new(most, SECOND)
+        CredentialCache::new(most, 1 << 20, SECOND)
     }
 
     /// Of policies that tell one second from another.
@@ -409,9 +447,12 @@ mod tests {
         let remember = || {
             let entry = entry(cache.stamp(&known), known);
             assert_eq!(cache.fill(&known, &entry, &answer(1, 60), now.at), Fill::Kept);
-            assert_eq!(cache.fill_absence(&nobody, cache.stamp(&nobody), origin(60).at), Fill::Kept);
+            assert_eq!(
+                cache.fill_absence(&nobody, cache.stamp(&nobody), (Timestamp::UNIX_EPOCH, origin(60).at), WhyInvalid::Unknown),
+                Fill::Kept
+            );
             assert!(matches!(cache.find(&known, cache.stamp(&known), &now), Found::Answer(..)));
-            assert!(matches!(cache.find(&nobody, cache.stamp(&nobody), &now), Found::Absent));
+            assert!(matches!(cache.find(&nobody, cache.stamp(&nobody), &now), Found::Invalid(WhyInvalid::Unknown)));
         };
         let all_is_dead = || {
             for digest in [known, nobody] {
@@ -433,7 +474,7 @@ mod tests {
         let before = cache.stamp(&known);
         cache.change_keys(&[known]);
         assert_eq!(cache.fill(&known, &entry(before, known), &answer(1, 60), now.at), Fill::Moved);
-        assert_eq!(cache.fill_absence(&known, before, origin(60).at), Fill::Moved);
+        assert_eq!(cache.fill_absence(&known, before, (Timestamp::UNIX_EPOCH, origin(60).at), WhyInvalid::Unknown), Fill::Moved);
         cache.fill_entry(&known, &entry(before, known));
         assert!(matches!(cache.find(&known, cache.stamp(&known), &now), Found::Nothing));
     }
@@ -445,12 +486,39 @@ mod tests {
         for quantum in 1..=i64::try_from(MOST_ANSWERS).unwrap() {
             entry.keep(&answer(quantum, 60), origin(5).at);
         }
-        assert_eq!(entry.weight(), 64, "the first one was over");
+        assert_eq!(entry.answers(), 64, "the first one was over");
         entry.keep(&answer(100, 60), origin(5).at);
         entry.keep(&answer(100, 60), origin(5).at);
-        assert_eq!(entry.weight(), 64);
+        assert_eq!(entry.answers(), 64);
         let kept: Vec<_> = entry.answers.load().iter().map(|answer| answer.facet.quantum().unwrap().as_second()).collect();
         assert_eq!((kept.first(), kept.last()), (Some(&2), Some(&100)));
+    }
+
+    #[test]
+    fn a_key_that_stops_working_is_remembered_as_one_that_was_never_there() {
+        let (cache, known, now) = (cache(8), digest(1), origin(1));
+        let stamp = cache.stamp(&known);
+        let entry = entry(stamp, known);
+        assert_eq!(cache.fill(&known, &entry, &answer(1, 60), now.at), Fill::Kept);
+        assert_eq!(cache.fill_absence(&known, stamp, (now.at.wall, origin(6).at), WhyInvalid::Expired), Fill::Kept);
+        assert!(cache.entry(&known, stamp).is_none(), "its record is not kept");
+        assert!(matches!(cache.find(&known, stamp, &now), Found::Invalid(WhyInvalid::Expired)));
+        assert!(matches!(cache.find(&known, stamp, &origin(6)), Found::Stale), "and it is forgotten as soon");
+        assert!(matches!(cache.find(&known, stamp, &origin(0)), Found::Stale), "if the clock is set back, it may work again");
+    }
+
+    #[test]
+    fn memory_is_bounded_by_bytes_whatever_the_keys_hold() {
+        let (cache, now) = (CredentialCache::new(1000, 100_000, SECOND), origin(1));
+        for byte in 0..200 {
+            let entry = entry(cache.stamp(&digest(byte)), digest(byte));
+            for quantum in 0..i64::from(byte) % 32 {
+                cache.fill(&digest(byte), &entry, &answer(quantum, 60), now.at);
+            }
+        }
+        cache.entries.run_pending_tasks();
+        let bytes: usize = cache.entries.iter().map(|(_, entry)| entry.bytes()).sum();
+        assert!((1..=100_000).contains(&bytes), "{bytes}");
     }
 
     #[test]
@@ -462,7 +530,9 @@ mod tests {
                 cache.fill(&digest(byte), &entry, &answer(quantum, 60), now.at);
             }
         }
-        assert!((1..=16).contains(&cache.sizes().0), "{:?}", cache.sizes());
+        cache.entries.run_pending_tasks();
+        let answers: usize = cache.entries.iter().map(|(_, entry)| entry.answers()).sum();
+        assert!((1..=16).contains(&answers), "{answers}");
     }
 
     #[test]

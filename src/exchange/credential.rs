@@ -40,6 +40,12 @@ impl Credential {
         self.token.contents.rights.may(action, space)
     }
 
+    /// Whether the other one lets its holder do the same and names the same groups, whatever has changed in between.
+    pub(super) fn says_the_same_as(&self, other: &Self) -> bool {
+        let (one, other) = (&self.token.contents, &other.token.contents);
+        one.groups == other.groups && one.rights.allow_the_same_as(&other.rights)
+    }
+
     /// From when on it must not be put on a request any more, whichever clock gets there first.
     pub fn until(&self) -> Moment {
         self.until
@@ -90,6 +96,14 @@ impl SignedToken {
     /// From when on it must not be put on requests any more.
     pub(super) fn until(&self) -> Moment {
         self.until
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let Self { header, contents, .. } = self;
+        let groups: usize = contents.groups.iter().map(|group| size_of::<String>() + group.len()).sum();
+        // The text of the token is shared by reference, and the count of it has a place of its own.
+        size_of::<Self>() + header.len() + contents.rights.bytes() + groups + 64
     }
 
     /// When it was signed. Before that time, on a clock that was set back, no verifier takes it.

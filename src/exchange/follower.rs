@@ -76,6 +76,7 @@ impl Exchange {
         if let Reach::Key(_, digests) = &change.reach {
             // At once, whatever is to be read of changes before this one: the key itself is read from the store, by and by.
             self.cache.change_keys(digests);
+            self.bells.ring(digests);
             if change.revision == feed.seen.next() {
                 self.acknowledge(&mut feed, change.revision, std::slice::from_ref(change));
                 return Ok(());
@@ -246,6 +247,7 @@ impl Exchange {
         match touched(&changes) {
             Touched::Keys(digests) => {
                 self.cache.change_keys(&digests);
+                self.bells.ring(&digests);
                 self.acknowledge(feed, last, &changes);
             }
             Touched::Everybody => {
@@ -379,6 +381,7 @@ impl Exchange {
             self.state.store(Arc::new(change(self.state.load().next(next))));
         });
         self.in_force.send_modify(|in_force| in_force.epoch = epoch);
+        self.bells.ring_all();
     }
 
     /// Says that everything up to `revision` is in force.

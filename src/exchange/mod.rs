@@ -14,6 +14,7 @@ mod explain;
 mod files;
 mod follower;
 mod generation;
+mod open;
 mod resolve;
 mod samples;
 mod single_flight;
@@ -35,6 +36,7 @@ use self::cache::{CredentialCache, Found};
 use self::decide::Procedure;
 use self::files::FileReader;
 use self::follower::{Feed, InForce};
+use self::open::Bells;
 use self::resolve::{FlightKey, LookedUp, RecordKey, Resolution};
 use self::samples::Samples;
 use self::single_flight::SingleFlight;
@@ -43,7 +45,7 @@ use self::timed::{STORE_TIMEOUT, TimedCalls};
 use self::uses::Uses;
 use crate::clock::{Clock, Moment};
 use crate::config::Settings;
-use crate::model::{KeyDigest, KeyRecord, Refusal, Revision, Snapshot, WhyInvalid};
+use crate::model::{KeyDigest, KeyRecord, Refusal, Revision, Snapshot};
 use crate::policy::{Evaluator, Facet, PolicyFault, PolicySet, Reads, Vocabulary};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{AuthResult, CacheKind, CacheResult, Metrics};
@@ -107,6 +109,7 @@ pub struct Exchange {
     metrics: Arc<Metrics>,
     settings: Settings,
     cache: CredentialCache,
+    bells: Bells,
     state: ArcSwap<State>,
     procedure: Procedure,
     minter: Minter,
@@ -156,7 +159,8 @@ impl Exchange {
             control: Handle::current(),
             procedure: Procedure::new(settings, evaluator, Some((Arc::clone(&metrics), Arc::clone(&clock)))),
             minter: Minter::new(&settings.token),
-            cache: CredentialCache::new(settings.cache.max_entries, settings.cache.time_quantum),
+            cache: CredentialCache::new(settings.cache.max_entries, settings.cache.max_bytes, settings.cache.time_quantum),
+            bells: Bells::new(),
             state: ArcSwap::from_pointee(State::new(snapshot, policies, ring)),
             flights: SingleFlight::new(MOST_FLIGHTS, MOST_WAITING),
             records: SingleFlight::new(MOST_FLIGHTS, MOST_FLIGHTS),
@@ -197,7 +201,7 @@ impl Exchange {
         };
         match missed {
             Found::Stale => self.metrics.cache_request(CacheKind::Credential, CacheResult::Stale),
-            Found::Answer(..) | Found::Absent | Found::Nothing => {
+            Found::Answer(..) | Found::Invalid(_) | Found::Nothing => {
                 self.metrics.cache_request(CacheKind::Credential, CacheResult::Miss);
                 self.metrics.cache_request(CacheKind::Absence, CacheResult::Miss);
             }
@@ -205,6 +209,16 @@ impl Exchange {
         let answer = self.resolved(digest, &origin).await;
         self.count(CacheResult::Miss, &origin, &answer);
         answer
+    }
+
+    /// What a request would get now, without counting it as one.
+    async fn passes(&self, digest: &KeyDigest, origin: &Origin) -> Result<Credential, Refusal> {
+        let origin = origin.canonical();
+        match self.look_up(digest, &origin) {
+            Found::Answer(_, answer) => answer,
+            Found::Invalid(why) => Err(Refusal::InvalidKey(why)),
+            Found::Stale | Found::Nothing => self.resolved(digest, &origin).await,
+        }
     }
 
     /// What would be decided for this key now, without cache, without token.
@@ -266,9 +280,9 @@ impl Exchange {
                 self.metrics.cache_request(CacheKind::Credential, CacheResult::Hit);
                 answer
             }
-            Found::Absent => {
+            Found::Invalid(why) => {
                 self.metrics.cache_request(CacheKind::Absence, CacheResult::Hit);
-                Err(Refusal::InvalidKey(WhyInvalid::Unknown))
+                Err(Refusal::InvalidKey(why))
             }
             Found::Stale | Found::Nothing => return Err(found),
         };

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::cache::{Answer, Entry, Fill};
 use super::credential::{Credential, SignedToken, TokenContents, earlier, when};
 use super::decide::{Decided, Procedure, Question, Undecided};
@@ -23,6 +25,10 @@ const ATTEMPTS: usize = 3;
 const PAIRINGS: usize = 16;
 /// How often a request that waited for others tries again when their answer turns out not to be its own.
 const ROUNDS: usize = 4;
+
+/// How long it takes to say that a key works for nobody, if it was not known: longer than a store takes to find a key and all that is
+/// bound to it.
+const INVALID_AFTER: Duration = Duration::from_millis(5);
 
 const CONTENTION: Refusal = Refusal::Unavailable(WhyUnavailable::Contention);
 const STORE: Refusal = Refusal::Unavailable(WhyUnavailable::Store);
@@ -112,6 +118,7 @@ impl Exchange {
 
     /// Steps 1 to 7, and 8: if something has changed meanwhile, once more.
     async fn resolve(&self, digest: &KeyDigest, origin: &Origin) -> Resolution {
+        let began = Instant::now();
         if self.is_stale(origin.at) && !self.make_contact(origin.at).await {
             return Resolution::Refused(STORE);
         }
@@ -119,7 +126,7 @@ impl Exchange {
         // served though it was not kept.
         let (mut resolution, mut sample, mut moved) = (Resolution::Refused(CONTENTION), None, 0);
         for _ in 0..PAIRINGS {
-            match self.attempt(digest, origin).await {
+            match self.attempt(digest, origin, began).await {
                 Ok(Some(Attempt { resolution: decided, fill, sample: taken })) => {
                     (resolution, sample) = (decided, taken);
                     match fill {
@@ -144,21 +151,20 @@ impl Exchange {
     }
 
     /// `None`: what was read does not belong together.
-    async fn attempt(&self, digest: &KeyDigest, origin: &Origin) -> Result<Option<Attempt>, Refusal> {
+    async fn attempt(&self, digest: &KeyDigest, origin: &Origin, began: Instant) -> Result<Option<Attempt>, Refusal> {
         // 1  What is current, before anything is looked up.
         let basis = self.basis(digest).await?;
 
         // 2  The key, from its entry or the store, and the state that it belongs with.
         let Some(entry) = self.entry(digest, &basis).await? else {
-            let fill = self.cache.fill_absence(digest, basis.stamp, origin.at.plus(self.settings.cache.negative_ttl));
-            return Ok(Some(Attempt { resolution: Resolution::Refused(Refusal::InvalidKey(WhyInvalid::Unknown)), fill, sample: None }));
+            return Ok(Some(self.invalid(digest, basis.stamp, WhyInvalid::Unknown, origin, began).await));
         };
         let Some((basis, entry)) = self.paired(digest, basis, entry).await? else { return Ok(None) };
         let Basis { state, .. } = &basis;
 
         // 3  Whether it works at all.
         if let Some(why) = entry.why_invalid(origin.at.wall) {
-            return Err(Refusal::InvalidKey(why));
+            return Ok(Some(self.invalid(digest, basis.stamp, why, origin, began).await));
         }
 
         // 4, 5  Grants, and what the policies say.
@@ -179,6 +185,15 @@ impl Exchange {
         let input = decision.sample.then(|| self.procedure.input(&question));
         let sample = input.map(|input| Taken { at: origin.at.wall, input, decision, verdicts });
         Ok(Some(Attempt { resolution: Resolution::Decided(answer, Arc::clone(&entry)), fill, sample }))
+    }
+
+    /// The end of an attempt for what works for nobody. It is remembered, and the answer given, so long after the beginning that it does not
+    /// show how much there was to look up: nobody learns by the time whether there is such a key.
+    async fn invalid(&self, digest: &KeyDigest, stamp: Stamp, why: WhyInvalid, origin: &Origin, began: Instant) -> Attempt {
+        at(began + INVALID_AFTER).await;
+        let span = (origin.at.wall, origin.at.plus(self.settings.cache.negative_ttl));
+        let fill = self.cache.fill_absence(digest, stamp, span, why);
+        Attempt { resolution: Resolution::Refused(Refusal::InvalidKey(why)), fill, sample: None }
     }
 
     /// Reads what an attempt rests on.
@@ -306,4 +321,9 @@ impl Exchange {
         self.metrics.token_issued(state.ring.algorithm());
         Ok(Arc::new(SignedToken::new(minted, contents, self.settings.token.ttl, now)))
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the wait is the purpose, and by the runtime's clock, whose steps are coarse on purpose")]
+async fn at(moment: Instant) {
+    tokio::time::sleep(moment.saturating_duration_since(Instant::now())).await;
 }

@@ -25,6 +25,26 @@ impl Rights {
         Self { held: held.into_boxed_slice(), snapshot: Arc::clone(snapshot) }
     }
 
+    /// Whether the same roles are held, reach the same spaces and allow the same, though the snapshots may be two.
+    #[must_use]
+    pub fn allow_the_same_as(&self, other: &Self) -> bool {
+        let same_role = |role: &RoleId| {
+            let actions = |snapshot: &Snapshot| snapshot.roles.get(role).map(|role| role.actions.clone());
+            actions(&self.snapshot) == actions(&other.snapshot)
+        };
+        let same_reach = |space: &SpaceId| {
+            self.snapshot.spaces.subtree(space).map(|space| &space.id).eq(other.snapshot.spaces.subtree(space).map(|space| &space.id))
+        };
+        self.held == other.held
+            && (Arc::ptr_eq(&self.snapshot, &other.snapshot) || self.held.iter().all(|(space, role)| same_role(role) && same_reach(space)))
+    }
+
+    /// Bytes that the roles take, beside the snapshot that is not theirs alone.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of_val(&*self.held)
+    }
+
     /// Whether some role that is held in `space`, or in a space above it, allows `action`. Never in a space that does not exist.
     #[must_use]
     pub fn may(&self, action: &Action, space: &SpaceId) -> bool {

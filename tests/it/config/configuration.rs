@@ -263,12 +263,13 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         "policies.dir" | "token.keys" => "elsewhere",
         "policies.compare_every" => "7",
         "policies.evaluator" => "regorus",
-        "policies.memory_limit" => "1MiB",
+        "cache.max_bytes" | "policies.memory_limit" => "1MiB",
         "limits.max_header_bytes" => "64KiB",
         "token.max_bytes" => "1024",
         "token.active" => "uvDSEwUkZoFtLBPmbkHp6KcbJEBgCVtBkEW8ZyE2KoE",
         "token.typ" => "JWT",
         "proxy.client_ip" => "forwarded",
+        "proxy.end_streams" => "any-change",
         "proxy.credential_headers" => "x-key, authorization",
         "proxy.trusted_proxies" => "[\"10.0.0.0/8\", \"::1\"]",
         "store.url" => "sqlite://other.db",
@@ -491,7 +492,7 @@ fn what_is_meant_is_guessed() {
         ("listen = \"0.0.0.0:80\"", "write it below the section that is meant: `[admin]`, `[ops]` or `[proxy]`"),
         ("\"token.ttl\" = \"5s\"", "did you mean `token.ttl`, without quotes and above all sections?"),
         ("proxy = 5", "write `[proxy]` above its keys"),
-        ("[cache]\nmagic = 5", "[cache] has max_entries, negative_ttl, time_quantum"),
+        ("[cache]\nmagic = 5", "[cache] has max_bytes, max_entries, negative_ttl, time_quantum"),
     ] {
         assert_eq!(only_fault(toml).1.as_deref(), Some(suggestion), "{toml}");
     }

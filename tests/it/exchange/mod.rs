@@ -3,6 +3,8 @@
 mod cache_property;
 mod cached;
 mod classes;
+mod indistinct;
 mod loom_generation;
+mod open;
 mod samples;
 pub(crate) mod world;

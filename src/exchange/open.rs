@@ -1,0 +1,100 @@
+//! Tells what is open, a stream or a WebSocket, when its key no longer passes.
+//!
+//! A request is decided about once, and what it opens may go on for days. So whoever carries it waits beside it: a change that can touch the
+//! key wakes it, and it asks what a request would get now. Nothing is registered and nothing is kept for each stream: it waits for the bell
+//! of the group that its key is in, as stamps are counted by groups of keys, and a change rings the bells of those that it can touch.
+
+use std::net::IpAddr;
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::{Credential, Exchange, Origin};
+use crate::clock::Moment;
+use crate::config::EndStreams;
+use crate::model::{KeyDigest, Refusal};
+
+/// How many groups of keys are woken apart.
+const BELLS: usize = 256;
+/// When what could not be decided is asked again.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Rung when a change has been announced.
+pub(super) struct Bells(Box<[Notify]>);
+
+impl Bells {
+    pub(super) fn new() -> Self {
+        Self((0..BELLS).map(|_| Notify::new()).collect())
+    }
+
+    /// A change to single keys is in force.
+    pub(super) fn ring(&self, digests: &[KeyDigest]) {
+        for digest in digests {
+            self.of(digest).notify_waiters();
+        }
+    }
+
+    /// A change that can touch everybody is in force.
+    pub(super) fn ring_all(&self) {
+        for bell in &self.0 {
+            bell.notify_waiters();
+        }
+    }
+
+    fn of(&self, digest: &KeyDigest) -> &Notify {
+        let [first, ..] = *digest.as_bytes();
+        self.0.get(usize::from(first) % BELLS).expect("a remainder is less than what was divided by")
+    }
+}
+
+impl Exchange {
+    /// Returns when what was opened with this key from this address is to end: at once when a change is in force after which a request
+    /// would be refused, or, for [`EndStreams::AnyChange`], would get other roles or groups; and when the key ends by itself. Never if
+    /// streams are left alone, and not for what cannot be decided: that does not say that the key passes no more.
+    pub async fn no_longer_passes(&self, digest: KeyDigest, address: Option<IpAddr>, when: EndStreams) {
+        if when == EndStreams::Never {
+            return std::future::pending().await;
+        }
+        let mut opened_with = None;
+        let mut seen = None;
+        loop {
+            // Begun before the stamp is read, or a change in between would ring for nobody.
+            let mut bell = pin!(self.bells.of(&digest).notified());
+            bell.as_mut().enable();
+            let stamp = self.cache.stamp(&digest);
+            let mut wait = Duration::MAX;
+            if seen != Some(stamp) {
+                let origin = Origin { address, at: self.clock.now() };
+                match self.passes(&digest, &origin).await {
+                    Ok(credential) => {
+                        if when == EndStreams::AnyChange
+                            && !opened_with.get_or_insert_with(|| credential.clone()).says_the_same_as(&credential)
+                        {
+                            return;
+                        }
+                        seen = Some(stamp);
+                        wait = self.ends_in(&digest, &credential, origin.at);
+                    }
+                    Err(Refusal::Unavailable(_) | Refusal::Overloaded) => wait = AGAIN,
+                    Err(
+                        Refusal::InvalidKey(_) | Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles | Refusal::TokenTooLarge(_),
+                    ) => return,
+                }
+            }
+            if tokio::time::timeout(wait, bell).await.is_err() {
+                // The key's own end, or another try.
+                seen = None;
+            }
+        }
+    }
+
+    /// How long the key works by itself; where that is not known any more, how long its token lasts.
+    fn ends_in(&self, digest: &KeyDigest, credential: &Credential, now: Moment) -> Duration {
+        match self.cache.entry(digest, self.cache.stamp(digest)).map(|entry| entry.usable_until()) {
+            Some(None) => Duration::MAX,
+            Some(Some(end)) => Duration::try_from(end.duration_since(now.wall)).unwrap_or(Duration::ZERO).max(AGAIN),
+            None => credential.until().monotonic.saturating_sub(now.monotonic).max(AGAIN),
+        }
+    }
+}

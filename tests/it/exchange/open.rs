@@ -1,0 +1,86 @@
+//! What is open when its key stops passing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use claviger::config::EndStreams;
+use claviger::exchange::Exchange;
+use claviger::model::{BindingId, Mutation, Strategy, Subject};
+use tokio::task::JoinHandle;
+
+use super::world::{HOME, Key, Through, World, new_space, policy, role};
+
+fn open(exchange: &Arc<Exchange>, key: Key, when: EndStreams) -> JoinHandle<()> {
+    let exchange = exchange.clone();
+    tokio::spawn(async move { exchange.no_longer_passes(key.digest, HOME.parse().ok(), when).await })
+}
+
+async fn ends(stream: JoinHandle<()>) {
+    tokio::time::timeout(Duration::from_secs(20), stream).await.expect("it ends").unwrap();
+}
+
+/// A change of another key's that follows is in force when whatever the one before it has woken has run.
+async fn goes_on(world: &World, stream: &JoinHandle<()>) {
+    for name in ["one", "two"] {
+        world.key(&format!("{name}-{}", world.draw()), &[], &[]).await;
+        let settle = world.key(&format!("settle-{}", world.draw()), &["reader@staging"], &[]).await;
+        world.ask(settle.digest).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert!(!stream.is_finished());
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_key_wherever_the_change_was_made_and_others_go_on() {
+    for through in [Through::Here, Through::Elsewhere] {
+        let world = World::new().await;
+        let [key, other] = [world.key("ci", &["deployer@production"], &[]).await, world.key("cd", &["deployer@production"], &[]).await];
+        let (stream, beside) = (open(&world.exchange, key, EndStreams::Revoked), open(&world.exchange, other, EndStreams::Revoked));
+        goes_on(&world, &stream).await;
+        world.change_through(through, Mutation::DisableKey { id: key.id }).await;
+        ends(stream).await;
+        goes_on(&world, &beside).await;
+        beside.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_a_policy_denies_its_key_or_its_last_role_goes() {
+    let world = World::new().await;
+    let key = world.key("ci", &["deployer@production"], &[]).await;
+    let stream = open(&world.exchange, key, EndStreams::Revoked);
+    goes_on(&world, &stream).await;
+    world.change(Mutation::SetStrategy(Strategy::Combined)).await;
+    goes_on(&world, &stream).await;
+    world.change(Mutation::CreatePolicy(policy("night", "deny if input.session.login == \"ci\""))).await;
+    ends(stream).await;
+
+    world.change(Mutation::DeletePolicy { name: "night".parse().unwrap() }).await;
+    let stream = open(&world.exchange, key, EndStreams::Revoked);
+    goes_on(&world, &stream).await;
+    let binding = world.sluice.key(key.id).await.unwrap().unwrap().bindings[0].id;
+    world.change(Mutation::DeleteBinding { id: binding }).await;
+    ends(stream).await;
+}
+
+#[tokio::test]
+async fn what_a_stream_ends_for_is_the_configurations_to_say() {
+    let world = World::new().await;
+    let key = world.key("ci", &["deployer@production"], &[]).await;
+    let [revoked, any, never] =
+        [EndStreams::Revoked, EndStreams::AnyChange, EndStreams::Never].map(|when| open(&world.exchange, key, when));
+    goes_on(&world, &any).await;
+    world.change(Mutation::CreateSpace(new_space("elsewhere", "root"))).await;
+    goes_on(&world, &any).await;
+
+    let id = BindingId::new(0, world.draw());
+    let bind = Mutation::CreateBinding { id, subject: Subject::Key(key.id), role: role("reader"), space: "staging".parse().unwrap() };
+    world.change(bind).await;
+    ends(any).await;
+    goes_on(&world, &revoked).await;
+
+    world.change(Mutation::RevokeKey { id: key.id }).await;
+    ends(revoked).await;
+    goes_on(&world, &never).await;
+    never.abort();
+}
