@@ -91,6 +91,17 @@ impl Explainer {
         Ok(Self::new(self.settings.clone(), self.evaluator.clone(), snapshot, sources, policies))
     }
 
+    /// As it was with this snapshot and the policies that stand in it. Those of the directory are as they are now: nobody has kept others.
+    ///
+    /// # Errors
+    /// The faults of the policies.
+    pub fn as_of(&self, snapshot: Snapshot) -> Result<Self, Vec<PolicyFault>> {
+        let files = self.sources.iter().filter(|source| source.file.is_some()).cloned();
+        let sources: Vec<PolicySource> = files.chain(snapshot.policies.iter().map(PolicySource::from)).collect();
+        let policies = PolicySet::load(&sources, &self.settings.policies)?;
+        Ok(Self::new(self.settings.clone(), self.evaluator.clone(), snapshot, sources, policies))
+    }
+
     /// What would be decided for this key and origin.
     pub async fn explain(&self, key: &KeyRecord, origin: &Origin) -> Explanation {
         let size = Size { minter: &self.minter, envelope: Envelope::expected(&self.settings.token) };

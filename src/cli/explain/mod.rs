@@ -3,6 +3,7 @@
 //! It decides by the data plane's own procedure, without its cache and without a token.
 
 mod chain;
+mod past;
 mod suggestions;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use self::chain::{Heard, Link};
+use self::past::AsOf;
 use crate::cli::args::value::{joined, time, time_text};
 use crate::cli::failure::Failure;
 use crate::cli::open_store::StoreArgs;
@@ -32,7 +34,7 @@ pub(crate) struct Explain {
     /// The client's address that policies see; else 127.0.0.1
     #[arg(long, value_name = "ADDR")]
     ip: Option<IpAddr>,
-    /// The time that expiries and policies are held against, RFC 3339; else now
+    /// The time to explain, RFC 3339; else now. What has changed since is taken back, as far as the audit tells
     #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<Timestamp>,
 }
@@ -83,6 +85,7 @@ impl Explain {
         let key = store.key(&self.key).await?;
         let explainer = store.explainer(out).await?;
         let at = self.at.unwrap_or_else(|| store.now());
+        let AsOf { explainer, key, remarks } = past::as_of(at, explainer, key, &store).await?;
         let ip = self.ip.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ip| ip.to_canonical());
         if self.ip.is_none() && Decision::asks_policies(explainer.snapshot(), &key) {
             out.note(format_args!("without --ip: explained for a client at {ip}"));
@@ -103,6 +106,7 @@ impl Explain {
             explanation.reason = format!("no decision can be made: {error}");
         }
         explanation.policies = heard;
+        explanation.remarks.extend(remarks);
         explanation.near = near;
         explanation.show(out)
     }

@@ -97,9 +97,38 @@ fn a_time_before_the_key_was_made_or_ended_is_not_told_as_if_it_came_after() {
     let remark = unborn["remarks"][0].as_str().unwrap();
     assert!(remark.starts_with("the key did not exist yet: it was made at 20") && remark.ends_with(" days after the time asked about"));
     assert!(table.contains(remark), "{table}");
-    let told = near(&disabled)[0];
-    assert!(told.starts_with("the key was disabled at ") && told.contains(" days after the time asked about"), "{told}");
+    assert_eq!((&disabled["code"], &disabled["key"]["state"]), (&json!("no_roles"), &json!("active")), "it was disabled later");
     assert_eq!(now["remarks"], json!([]));
+}
+
+#[test]
+fn the_past_is_explained_by_what_was_in_force_then() {
+    let place = place();
+    place.json(&["key", "create", "--name", "ada", "--group", "platform", "--bind", "space-reader@production"]);
+    place.json(&["key", "create", "--name", "ben"]);
+    let group = place.json(&["binding", "create", "--group", "platform", "--role", "space-writer", "--space", "root"]);
+    let denies = "package spacelift\n\ndeny if input.session.login == \"ada\"\n";
+    place.json(&["policy", "create", "gate", "--file", &place.file("gate.rego", denies)]);
+    let then = place.json(&["audit", "--limit", "1"])[0]["at"].as_str().unwrap().to_owned();
+    let before = explain(&place, &["--key", "ada"]);
+    assert_eq!((&before["code"], &before["reason"]), (&json!("denied"), &json!("policy gate says deny")));
+
+    // The next change has another millisecond.
+    while place.json(&["key", "update", "ben", "--description", "later"])["revision"].is_null()
+        || place.json(&["audit", "--limit", "1"])[0]["at"] == json!(then)
+    {}
+    let since = place.json(&["audit", "--limit", "1"])[0]["at"].as_str().unwrap().to_owned();
+    place.json(&["policy", "delete", "gate"]);
+    place.json(&["binding", "delete", group["id"].as_str().unwrap()]);
+    place.json(&["key", "disable", "ada"]);
+    assert_eq!(explain(&place, &["--key", "ada"])["code"], "invalid_key");
+
+    let past = explain(&place, &["--key", "ada", "--at", &then]);
+    assert_eq!((&past["code"], &past["reason"]), (&json!("denied"), &json!("policy gate says deny")));
+    assert_eq!((&past["grants"], &past["key"], &past["strategy"]), (&before["grants"], &before["key"], &before["strategy"]));
+    let remark = past["remarks"][0].as_str().unwrap();
+    assert!(remark.starts_with("3 changes since then: key.disable ") && remark.contains("policy.delete gate"), "{remark}");
+    assert!(since >= then);
 }
 
 #[test]

@@ -6,5 +6,6 @@ mod classes;
 mod indistinct;
 mod loom_generation;
 mod open;
+mod past;
 mod samples;
 pub(crate) mod world;
