@@ -7,12 +7,18 @@ use crate::model::{KeyDigest, KeyId, PlainKey, Refusal};
 #[derive(Debug)]
 pub(crate) struct Authenticated {
     credential: Credential,
+    digest: KeyDigest,
 }
 
 impl Authenticated {
     /// What the key was exchanged for.
     pub(crate) fn credential(&self) -> &Credential {
         &self.credential
+    }
+
+    /// What the key is found by: for asking again what it may, as long as what it has opened lasts.
+    pub(crate) fn digest(&self) -> KeyDigest {
+        self.digest
     }
 
     /// Whose it is; may be logged.
@@ -30,5 +36,5 @@ pub(crate) async fn authenticate(exchange: &Exchange, key: PlainKey, origin: &Or
         // What is seldom needed is boxed, so that the room for it is not made, and moved, for every request.
         None => Box::pin(exchange.credential(&digest, origin)).await?,
     };
-    Ok(Authenticated { credential })
+    Ok(Authenticated { credential, digest })
 }

@@ -217,7 +217,8 @@ impl Exchange {
         match self.look_up(digest, &origin) {
             Found::Answer(_, answer) => answer,
             Found::Invalid(why) => Err(Refusal::InvalidKey(why)),
-            Found::Stale | Found::Nothing => self.resolved(digest, &origin).await,
+            // Seldom, and large: whoever waits has no room for it while it waits.
+            Found::Stale | Found::Nothing => Box::pin(self.resolved(digest, &origin)).await,
         }
     }
 

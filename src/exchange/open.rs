@@ -52,7 +52,9 @@ impl Exchange {
     /// Returns when what was opened with this key from this address is to end: at once when a change is in force after which a request
     /// would be refused, or, for [`EndStreams::AnyChange`], would get other roles or groups; and when the key ends by itself. Never if
     /// streams are left alone, and not for what cannot be decided: that does not say that the key passes no more.
-    pub async fn no_longer_passes(&self, digest: KeyDigest, address: Option<IpAddr>, when: EndStreams) {
+    ///
+    /// The refusal that a request would get; `None` where it would get other roles or groups.
+    pub async fn no_longer_passes(&self, digest: KeyDigest, address: Option<IpAddr>, when: EndStreams) -> Option<Refusal> {
         if when == EndStreams::Never {
             return std::future::pending().await;
         }
@@ -71,15 +73,19 @@ impl Exchange {
                         if when == EndStreams::AnyChange
                             && !opened_with.get_or_insert_with(|| credential.clone()).says_the_same_as(&credential)
                         {
-                            return;
+                            return None;
                         }
                         seen = Some(stamp);
                         wait = self.ends_in(&digest, &credential, origin.at);
                     }
                     Err(Refusal::Unavailable(_) | Refusal::Overloaded) => wait = AGAIN,
                     Err(
-                        Refusal::InvalidKey(_) | Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles | Refusal::TokenTooLarge(_),
-                    ) => return,
+                        refusal @ (Refusal::InvalidKey(_)
+                        | Refusal::Denied(_)
+                        | Refusal::NotAllowed
+                        | Refusal::NoRoles
+                        | Refusal::TokenTooLarge(_)),
+                    ) => return Some(refusal),
                 }
             }
             if tokio::time::timeout(wait, bell).await.is_err() {

@@ -13,7 +13,7 @@ use super::timer::CoarseTimer;
 use super::tracker::ConnectionTracker;
 use super::upstream::Upstream;
 use crate::clock::Clock;
-use crate::config::AccessLog;
+use crate::config::{AccessLog, EndStreams};
 use crate::edge::client_address::TrustedProxies;
 use crate::edge::request_id::RequestIds;
 use crate::exchange::Exchange;
@@ -25,6 +25,8 @@ pub(super) struct RequestContext {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) access_log: AccessLog,
+    /// When what is open ends with its key.
+    pub(super) end_streams: EndStreams,
     /// Where keys are looked for.
     pub(super) credential_headers: Vec<HeaderName>,
     pub(super) header_rules: Rc<HeaderRules>,

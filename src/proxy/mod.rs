@@ -21,6 +21,7 @@ mod context;
 mod error;
 mod failure_log;
 mod headers;
+mod key_watch;
 mod poll_epoch;
 mod record;
 mod request;

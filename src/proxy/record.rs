@@ -11,12 +11,14 @@ use http::{Method, StatusCode};
 use super::connection::ConnectionState;
 use super::context::RequestContext;
 use super::headers::HeaderRules;
+use super::key_watch::KeyWatch;
 use super::upstream::{ForwardError, reason};
 use crate::clock::Moment;
-use crate::config::AccessLog;
+use crate::config::{AccessLog, EndStreams};
 use crate::edge::problem;
 use crate::edge::request_id::RequestId;
-use crate::model::{KeyId, Outcome};
+use crate::exchange::Origin;
+use crate::model::{KeyDigest, KeyId, Outcome, Refusal};
 use crate::telemetry::{Access, UpstreamError};
 
 /// Finishes when it is dropped: by then the answer is out, or the client is gone.
@@ -33,6 +35,7 @@ pub(super) struct Record {
     /// Where the request comes from, if that is known.
     pub(super) client: Option<IpAddr>,
     key: Option<KeyId>,
+    digest: Option<KeyDigest>,
     sent: Option<Duration>,
     /// Since when the answer's head is there, if nothing has been waited for after it.
     head: Option<Duration>,
@@ -71,6 +74,7 @@ impl Record {
             id: id.unwrap_or_else(|| context.request_ids.next(started.wall)),
             client,
             key: None,
+            digest: None,
             sent: None,
             head: None,
             upstream: None,
@@ -91,8 +95,23 @@ impl Record {
     }
 
     /// Whose request it is.
-    pub(super) fn belongs_to(&mut self, key: KeyId) {
-        self.key = Some(key);
+    pub(super) fn belongs_to(&mut self, key: KeyId, digest: KeyDigest) {
+        (self.key, self.digest) = (Some(key), Some(digest));
+    }
+
+    /// Tells when what the request has opened is to end; nothing if it is left alone, or nobody's.
+    pub(super) fn key_watch(&self) -> Option<KeyWatch> {
+        let origin = Origin { address: self.client, at: self.started };
+        let digest = self.digest.filter(|_| self.context.end_streams != EndStreams::Never)?;
+        Some(KeyWatch::begin(&self.context, digest, origin))
+    }
+
+    /// The answer ends here, because a request with its key would be refused by now; `None`: because it would get other roles.
+    pub(super) fn ends_with_key(&mut self, refusal: Option<Refusal>) {
+        self.head = None;
+        if let Some(refusal) = refusal {
+            self.outcome = Outcome::Refused(refusal);
+        }
     }
 
     /// The upstream is asked from now on.

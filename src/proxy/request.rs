@@ -118,7 +118,7 @@ impl RequestHandler {
         // 2. and 3. The only way to pass; only the key's digest is known from here on.
         let origin = Origin { address: record.client, at: record.started };
         let authenticated = edge::authenticate(&context.exchange, key, &origin).await.map_err(Outcome::Refused)?;
-        record.belongs_to(authenticated.key());
+        record.belongs_to(authenticated.key(), authenticated.digest());
         // Over HTTP/2 a body may come that was not declared. The head alone would be the whole of a sound request: it waits.
         let upload = if request.body().claims_to_be_empty() {
             request.body_mut().nothing_comes().await.map_err(|error| ForwardError::Body(error).outcome())?;
@@ -134,7 +134,7 @@ impl RequestHandler {
         // 5. To the upstream and back.
         record.asks_upstream();
         let answered = match upgrading {
-            Some(client) if upload.is_none() => Box::pin(self.upgrade(client, permitted)).await,
+            Some(client) if upload.is_none() => Box::pin(self.upgrade(client, permitted, record)).await,
             Some(_) => return Err(Outcome::BadRequest("an upgrade has no body")),
             None => self.forward(permitted, upload).await,
         };
@@ -165,6 +165,7 @@ impl RequestHandler {
         &self,
         client: OnUpgrade,
         request: Permitted<&mut Request<RequestBody>>,
+        record: &Record,
     ) -> Result<Response<ResponseContent>, ForwardError> {
         match upgrade::ask(&self.context.upstream, request).await? {
             UpgradeResponse::Switched(mut response, tunnel) => {
@@ -172,7 +173,7 @@ impl RequestHandler {
                 clean_response(StatusCode::OK, response.headers_mut())?;
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
                 response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
-                upgrade::tunnel(&self.context.connections, &self.connection, client, tunnel);
+                upgrade::tunnel(&self.context.connections, &self.connection, client, tunnel, record.key_watch());
                 Ok(response.map(|()| ResponseContent::Whole(Bytes::new())))
             }
             UpgradeResponse::Declined(mut response) => {

@@ -7,10 +7,14 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::key_watch::KeyWatch;
 use super::record::Record;
 use super::request_body::{BodyError, UploadState};
 use super::stream::{PIECE, StreamState};
 use super::upstream::{ForwardError, UpstreamBody};
+
+/// Of how many pieces an answer is that is watched though none of them had to be waited for.
+const LONG: u32 = 32;
 
 /// What a client gets: one piece of our own, or the upstream's body.
 ///
@@ -23,6 +27,10 @@ pub(super) struct ResponseBody {
     record: Box<Record>,
     upload: Option<Rc<UploadState>>,
     stream: Option<Rc<StreamState>>,
+    /// There if the answer has not come to its end at once.
+    key_watch: Option<KeyWatch>,
+    /// How many pieces have come.
+    pieces: u32,
 }
 
 /// What the body is, and where it comes from.
@@ -53,7 +61,7 @@ impl ResponseBody {
         upload: Option<Rc<UploadState>>,
         stream: Option<Rc<StreamState>>,
     ) -> Self {
-        Self { content, rest: Bytes::new(), record, upload, stream }
+        Self { content, rest: Bytes::new(), record, upload, stream, key_watch: None, pieces: 0 }
     }
 
     /// As much of it as may be given away at once.
@@ -63,6 +71,21 @@ impl ResponseBody {
         }
         self.rest = bytes.split_off(PIECE);
         bytes
+    }
+
+    /// Ends the answer if its key no longer passes. Watched is what lasts: what has had to be waited for, or is long.
+    fn poll_key(&mut self, cx: &mut Context<'_>, lasts: bool) -> Poll<()> {
+        if self.key_watch.is_none() && lasts && matches!(self.content, ResponseContent::Streamed(_)) {
+            self.key_watch = self.record.key_watch();
+        }
+        let Some(watch) = &mut self.key_watch else { return Poll::Pending };
+        let refusal = std::task::ready!(Pin::new(watch).poll(cx));
+        self.key_watch = None;
+        self.record.ends_with_key(refusal);
+        // As if the upstream had broken off, which is what the client is to see: the answer is not whole.
+        self.rest = Bytes::new();
+        self.content = ResponseContent::Broken;
+        Poll::Ready(())
     }
 
     fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -105,8 +128,16 @@ impl Body for ResponseBody {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        let frame =
+        let is_watched = this.key_watch.is_some();
+        if is_watched {
+            let _ended = this.poll_key(cx, true);
+        }
+        let mut frame =
             if this.rest.is_empty() { this.poll_content(cx) } else { Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.rest))))) };
+        this.pieces = this.pieces.saturating_add(1);
+        if !is_watched && this.poll_key(cx, frame.is_pending() || this.pieces == LONG).is_ready() && frame.is_pending() {
+            frame = this.poll_content(cx);
+        }
         let Some(stream) = &this.stream else { return frame };
         match &frame {
             Poll::Pending => stream.waits(),

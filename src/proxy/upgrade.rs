@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 
 use super::connection::ConnectionState;
 use super::headers::{Permitted, Unfit, connection_has};
+use super::key_watch::KeyWatch;
 use super::request_body::RequestBody;
 use super::tracker::ConnectionTracker;
 use super::upstream::{ForwardError, H1Body, Upstream};
@@ -63,16 +64,34 @@ fn switched_to_websocket(headers: &HeaderMap) -> bool {
     matches!((protocols.next(), protocols.next()), (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-/// Carries bytes both ways until both ends are done, or until nothing has passed for too long.
-pub(super) fn tunnel(tracker: &Rc<ConnectionTracker>, connection: &Arc<ConnectionState>, client: OnUpgrade, (mut upstream, first): Tunnel) {
+/// Carries bytes both ways until both ends are done, until nothing has passed for too long, or until its key no longer passes.
+pub(super) fn tunnel(
+    tracker: &Rc<ConnectionTracker>,
+    connection: &Arc<ConnectionState>,
+    client: OnUpgrade,
+    (mut upstream, first): Tunnel,
+    key_watch: Option<KeyWatch>,
+) {
     connection.tunnel();
     let tracking = tracker.track(connection);
     let carried = async move {
         let Ok(client) = client.await else { return };
         let mut client = TokioIo::new(client);
-        if client.write_all(&first).await.is_ok() {
-            // Whichever end breaks, both are closed; there is nobody to tell.
-            let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
+        let copied = async {
+            if client.write_all(&first).await.is_ok() {
+                // Whichever end breaks, both are closed; there is nobody to tell.
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
+            }
+        };
+        let key_ends = async {
+            match key_watch {
+                Some(watch) => drop(watch.await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = copied => {}
+            () = key_ends => {}
         }
     };
     tokio::task::spawn_local(async move { tracking.run(pin!(carried), |_| {}).await });

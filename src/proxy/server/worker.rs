@@ -147,6 +147,7 @@ impl Worker {
             clock,
             metrics,
             access_log: settings.log.access,
+            end_streams: proxy.end_streams,
             credential_headers: proxy.credential_headers.clone(),
             header_rules: Rc::new(header_rules),
             max_headers: limits.max_headers,

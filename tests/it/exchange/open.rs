@@ -5,22 +5,22 @@ use std::time::Duration;
 
 use claviger::config::EndStreams;
 use claviger::exchange::Exchange;
-use claviger::model::{BindingId, Mutation, Strategy, Subject};
+use claviger::model::{BindingId, Mutation, Refusal, Strategy, Subject, WhyInvalid};
 use tokio::task::JoinHandle;
 
 use super::world::{HOME, Key, Through, World, new_space, policy, role};
 
-fn open(exchange: &Arc<Exchange>, key: Key, when: EndStreams) -> JoinHandle<()> {
+fn open(exchange: &Arc<Exchange>, key: Key, when: EndStreams) -> JoinHandle<Option<Refusal>> {
     let exchange = exchange.clone();
     tokio::spawn(async move { exchange.no_longer_passes(key.digest, HOME.parse().ok(), when).await })
 }
 
-async fn ends(stream: JoinHandle<()>) {
-    tokio::time::timeout(Duration::from_secs(20), stream).await.expect("it ends").unwrap();
+async fn ends(stream: JoinHandle<Option<Refusal>>) -> Option<Refusal> {
+    tokio::time::timeout(Duration::from_secs(20), stream).await.expect("it ends").unwrap()
 }
 
 /// A change of another key's that follows is in force when whatever the one before it has woken has run.
-async fn goes_on(world: &World, stream: &JoinHandle<()>) {
+async fn goes_on(world: &World, stream: &JoinHandle<Option<Refusal>>) {
     for name in ["one", "two"] {
         world.key(&format!("{name}-{}", world.draw()), &[], &[]).await;
         let settle = world.key(&format!("settle-{}", world.draw()), &["reader@staging"], &[]).await;
@@ -38,7 +38,7 @@ async fn a_stream_ends_with_its_key_wherever_the_change_was_made_and_others_go_o
         let (stream, beside) = (open(&world.exchange, key, EndStreams::Revoked), open(&world.exchange, other, EndStreams::Revoked));
         goes_on(&world, &stream).await;
         world.change_through(through, Mutation::DisableKey { id: key.id }).await;
-        ends(stream).await;
+        assert_eq!(ends(stream).await, Some(Refusal::InvalidKey(WhyInvalid::Disabled)));
         goes_on(&world, &beside).await;
         beside.abort();
     }
@@ -53,14 +53,14 @@ async fn a_stream_ends_when_a_policy_denies_its_key_or_its_last_role_goes() {
     world.change(Mutation::SetStrategy(Strategy::Combined)).await;
     goes_on(&world, &stream).await;
     world.change(Mutation::CreatePolicy(policy("night", "deny if input.session.login == \"ci\""))).await;
-    ends(stream).await;
+    assert_eq!(ends(stream).await, Some(Refusal::Denied("night".parse().unwrap())));
 
     world.change(Mutation::DeletePolicy { name: "night".parse().unwrap() }).await;
     let stream = open(&world.exchange, key, EndStreams::Revoked);
     goes_on(&world, &stream).await;
     let binding = world.sluice.key(key.id).await.unwrap().unwrap().bindings[0].id;
     world.change(Mutation::DeleteBinding { id: binding }).await;
-    ends(stream).await;
+    assert_eq!(ends(stream).await, Some(Refusal::NoRoles));
 }
 
 #[tokio::test]
@@ -76,11 +76,11 @@ async fn what_a_stream_ends_for_is_the_configurations_to_say() {
     let id = BindingId::new(0, world.draw());
     let bind = Mutation::CreateBinding { id, subject: Subject::Key(key.id), role: role("reader"), space: "staging".parse().unwrap() };
     world.change(bind).await;
-    ends(any).await;
+    assert_eq!(ends(any).await, None, "it would get other roles");
     goes_on(&world, &revoked).await;
 
     world.change(Mutation::RevokeKey { id: key.id }).await;
-    ends(revoked).await;
+    assert_eq!(ends(revoked).await, Some(Refusal::InvalidKey(WhyInvalid::Revoked)));
     goes_on(&world, &never).await;
     never.abort();
 }

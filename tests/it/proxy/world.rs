@@ -9,6 +9,7 @@ use claviger::config::{AccessLog, Settings, StoreUrl};
 use claviger::exchange::Exchange;
 use claviger::model::{Actor, AdmitWithoutRoles, KeyDigest, KeyId, Mutation, NewKey, PlainKey, Strategy};
 use claviger::proxy::{Proxy, Running};
+use claviger::store::Store;
 use claviger::telemetry::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -24,6 +25,9 @@ pub(crate) struct World {
     pub(crate) key: String,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) running: Running,
+    pub(crate) id: KeyId,
+    store: Arc<dyn Store>,
+    exchange: Arc<Exchange>,
     _dir: tempfile::TempDir,
 }
 
@@ -63,11 +67,17 @@ impl World {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let running = Proxy::start(&settings, &exchange, &clock, &metrics, listener).unwrap();
         let key = key.reveal().to_owned();
-        Self { address: running.local_addr(), upstream, key, metrics, running, _dir: dir }
+        Self { address: running.local_addr(), upstream, key, metrics, running, id, store, exchange, _dir: dir }
     }
 
     pub(crate) async fn client(&self) -> Client {
         Client { socket: TcpStream::connect(self.address).await.unwrap(), buffer: Vec::new(), key: self.key.clone() }
+    }
+
+    /// Makes a change in this process, and returns when it is in force.
+    pub(crate) async fn change(&self, mutation: Mutation) {
+        let change = self.store.apply(mutation, &Actor::Operator).await.unwrap();
+        self.exchange.applied(&change).await.unwrap();
     }
 
     /// Sends bytes on a connection of their own and reads one answer; `KEY` stands for the key.

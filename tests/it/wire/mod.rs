@@ -7,6 +7,7 @@ mod hostile;
 mod http2_hostile;
 mod http2_upstream;
 mod lines;
+mod open_streams;
 mod stalled;
 mod uploads;
 mod websocket;
