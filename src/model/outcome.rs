@@ -131,6 +131,17 @@ impl WhyUnavailable {
 }
 
 impl Refusal {
+    /// The login policy that refuses, if it is one.
+    #[must_use]
+    pub fn policy(&self) -> Option<&PolicyName> {
+        match self {
+            Self::Denied(policy) => Some(policy),
+            Self::InvalidKey(_) | Self::NotAllowed | Self::NoRoles | Self::TokenTooLarge(_) | Self::Unavailable(_) | Self::Overloaded => {
+                None
+            }
+        }
+    }
+
     /// The code of the problem document, as the contract spells it.
     #[must_use]
     pub fn code(&self) -> &'static str {

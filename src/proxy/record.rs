@@ -18,7 +18,7 @@ use crate::config::{AccessLog, EndStreams};
 use crate::edge::problem;
 use crate::edge::request_id::RequestId;
 use crate::exchange::Origin;
-use crate::model::{KeyDigest, KeyId, Outcome, Refusal};
+use crate::model::{KeyDigest, KeyId, Outcome, PolicyName, Refusal};
 use crate::telemetry::{Access, UpstreamError};
 
 /// Finishes when it is dropped: by then the answer is out, or the client is gone.
@@ -166,12 +166,27 @@ impl Record {
     }
 
     fn log(&self, took: Duration) {
+        let refusal = match &self.outcome {
+            Outcome::Refused(refusal) => Some(refusal),
+            Outcome::Forwarded
+            | Outcome::BadRequest(_)
+            | Outcome::MissingKey
+            | Outcome::MissingAction(..)
+            | Outcome::NoRoute
+            | Outcome::TooLarge(_)
+            | Outcome::UpstreamFailed
+            | Outcome::UpstreamTimeout
+            | Outcome::Draining
+            | Outcome::ClientGone => None,
+        };
         let line = Access {
             method: self.method.as_str(),
             path: self.target.as_ref().map_or("", PathAndQuery::path),
             status: self.status.as_u16(),
             code: self.outcome.code(),
             reason: self.outcome.reason().or(self.failure),
+            policy: refusal.and_then(Refusal::policy).map(PolicyName::as_str),
+            revision: refusal.map(|_| self.context.exchange.applied_revision().0),
             key: self.key,
             request_id: self.id.as_str(),
             took,

@@ -21,6 +21,10 @@ pub struct Access<'a> {
     pub code: &'static str,
     /// Finer than the code where there is more to say: `Refusal::reason()`, or what is wrong with a malformed request.
     pub reason: Option<&'static str>,
+    /// Which login policy refused it.
+    pub policy: Option<&'a str>,
+    /// The last change that was in force when the exchange refused it: what `explain --at` is to be held against.
+    pub revision: Option<u64>,
     /// Whose key it was, or, of a request that was refused, the id in the presented key's text if that is a well-formed key of Claviger's
     /// own. The latter is the client's word: the checksum tells that the text is whole, not that there is such a key.
     pub key: Option<KeyId>,
@@ -47,6 +51,8 @@ impl Access<'_> {
             status = self.status,
             code = self.code,
             reason = self.reason,
+            policy = self.policy,
+            revision = self.revision,
             key = self.key.map(tracing::field::display),
             request_id = self.request_id,
             duration_ms = milliseconds(self.took),

@@ -312,9 +312,11 @@ mod tests {
         let access = Access {
             method: "GET",
             path: "/v1/runs",
-            status: 401,
-            code: "invalid_key",
-            reason: Some("expired"),
+            status: 403,
+            code: "denied",
+            reason: Some("denied"),
+            policy: Some("night"),
+            revision: Some(4711),
             key: Some(crate::model::KeyId::new(0, 7)),
             request_id: "r-1",
             took: Duration::from_micros(1_234),
@@ -325,7 +327,8 @@ mod tests {
         let object: serde_json::Value = serde_json::from_str(&line).unwrap();
         let expected = serde_json::json!({
             "timestamp": "2026-01-02T03:04:05.678901Z", "level": "INFO", "message": "request answered", "method": "GET",
-            "path": "/v1/runs", "status": 401, "code": "invalid_key", "reason": "expired", "key": "00000000000000000000000007",
+            "path": "/v1/runs", "status": 403, "code": "denied", "reason": "denied", "policy": "night", "revision": 4711,
+            "key": "00000000000000000000000007",
             "request_id": "r-1", "duration_ms": 1.234, "client": "10.1.2.3", "target": "claviger::access",
         });
         assert_eq!(object, expected);

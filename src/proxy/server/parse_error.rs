@@ -55,6 +55,8 @@ impl ParseErrors {
                 status: response.status().as_u16(),
                 code: outcome.code(),
                 reason: outcome.reason(),
+                policy: None,
+                revision: None,
                 key: None,
                 request_id: id.as_str(),
                 took: Duration::ZERO,
