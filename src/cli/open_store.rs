@@ -13,10 +13,10 @@ use super::output::Output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Settings, StoreUrl, environment};
 use crate::diagnostics::nearest;
-use crate::exchange::{ExchangeError, Explainer};
+use crate::exchange::{self, ExchangeError, Explainer};
 use crate::model::{
     Actor, AuditEntry, Binding, BindingId, Change, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord, Mutation, PlainKey,
-    SampleId, Snapshot, Strategy,
+    SampleId, Snapshot, Strategy, TokenSize,
 };
 use crate::policy::Vocabulary;
 use crate::store::{self, Inspected, NAMED_KEYS_MAX, Page, Store, StoreError};
@@ -208,9 +208,23 @@ impl OpenStore {
         Ok(self.store.key_named(name).await?)
     }
 
-    /// The key with this id, which is there because it has just been changed.
+    /// The key with this id, which is known to be there.
     pub(crate) async fn key_by_id(&self, id: KeyId) -> Result<KeyRecord, Failure> {
         self.store.key(id).await?.ok_or_else(|| Failure::refused(format_args!("there is no key {id}")))
+    }
+
+    /// The same of one that has just been changed. Says so if what it holds does not fit into a token.
+    pub(crate) async fn changed_key(&self, id: KeyId, out: &Output) -> Result<KeyRecord, Failure> {
+        let key = self.key_by_id(id).await?;
+        // A remark is worth no failure: where the configuration cannot be read, what it usually says is held against.
+        let token = self.settings(out).map(|settings| settings.token).unwrap_or_default();
+        if let Some(TokenSize { size, limit }) = exchange::oversize(&token, &self.snapshot().await?, &key, self.now()) {
+            out.note(format_args!(
+                "{} is refused with token_too_large: its token would be {size} bytes, more than token.max_bytes = {limit}",
+                key.name
+            ));
+        }
+        Ok(key)
     }
 
     /// What policies can speak of.

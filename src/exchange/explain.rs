@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::decide::{Decided, Procedure, Question};
 use super::state::{self, Policies};
 use super::{ExchangeError, Origin};
-use crate::config::Settings;
-use crate::model::{Decision, KeyRecord, KeyState, PolicyName, Refusal, Snapshot, Strategy, TokenSize, WhyInvalid};
+use crate::config::{Settings, TokenSettings};
+use crate::model::{AdmitWithoutRoles, Decision, KeyRecord, KeyState, PolicyName, Refusal, Snapshot, Strategy, TokenSize, WhyInvalid};
 use crate::policy::{Evaluator, PolicyFault, PolicySet, PolicySource, SharedInput, Trace, Tracer};
 use crate::store::Store;
 use crate::token::{Envelope, Minter, Subject, TokenError};
@@ -173,7 +175,7 @@ pub(super) async fn explain(
     let question = Question { snapshot, shared, policies, key: &Arc::new(key.clone()), origin: &origin.canonical() };
     match procedure.decide(&question).await {
         Ok(Decided { mut decision, .. }) => {
-            if let (Ok(()), Some(size)) = (&decision.outcome, too_large(size, snapshot, key, &decision, origin)) {
+            if let (Ok(()), Some(size)) = (&decision.outcome, too_large(size, snapshot, key, &decision, origin.at.wall)) {
                 decision.outcome = Err(Refusal::TokenTooLarge(size));
             }
             let outcome = decision.outcome.clone();
@@ -183,8 +185,15 @@ pub(super) async fn explain(
     }
 }
 
+/// By how much what bindings and groups give a key does not fit into a token, if so; policies may give it more.
+pub fn oversize(settings: &TokenSettings, snapshot: &Snapshot, key: &KeyRecord, at: Timestamp) -> Option<TokenSize> {
+    let decision = Decision::make(snapshot, key, &[], AdmitWithoutRoles::Yes);
+    let size = Size { minter: &Minter::new(settings), envelope: Envelope::expected(settings) };
+    too_large(size, snapshot, key, &decision, at)
+}
+
 /// By how much what was decided does not fit into a token.
-fn too_large(size: Size<'_>, snapshot: &Snapshot, key: &KeyRecord, decision: &Decision, origin: &Origin) -> Option<TokenSize> {
+fn too_large(size: Size<'_>, snapshot: &Snapshot, key: &KeyRecord, decision: &Decision, at: Timestamp) -> Option<TokenSize> {
     let (effective, bound) = (decision.grants.effective(snapshot), decision.grants.bound());
     let subject = Subject {
         key: key.id,
@@ -195,7 +204,7 @@ fn too_large(size: Size<'_>, snapshot: &Snapshot, key: &KeyRecord, decision: &De
         revision: snapshot.revision,
         not_after: None,
     };
-    match size.minter.size(size.envelope, &subject, origin.at.wall) {
+    match size.minter.size(size.envelope, &subject, at) {
         Err(TokenError::TooLarge(size)) => Some(size),
         Ok(_) | Err(TokenError::Keys(_) | TokenError::Signing(_)) => None,
     }

@@ -53,7 +53,7 @@ use crate::token::{KeyRing, Minter, TokenError};
 
 pub use self::credential::Credential;
 pub use self::difference::{Difference, Held};
-pub use self::explain::{Explainer, Explanation, WhatIf};
+pub use self::explain::{Explainer, Explanation, WhatIf, oversize};
 
 type SharedClock = Arc<dyn Clock>;
 

@@ -128,7 +128,7 @@ impl RotateKey {
         let plain = random::plain_key(id)?;
         let old_ends_at = later(store.now(), self.grace);
         let change = store.apply(Mutation::RotateKey { id, digest: KeyDigest::of(&plain), old_ends_at }).await?;
-        let view = KeyView::of(store.key_by_id(id).await?, store.now());
+        let view = KeyView::of(store.changed_key(id, out).await?, store.now());
         // At most two secrets live: what a rotation before this one has promised to a third ends here.
         let cut_short = before.secrets.iter().filter_map(|secret| secret.ends_at).filter(|end| *end > change.at).max();
         show_rotated(&view, &plain, cut_short, change.revision, self.shown, out)?;
@@ -183,7 +183,7 @@ pub(crate) async fn switch(called: &str, switch: Switch, store: &OpenStore, out:
 
 async fn show_changed(key: KeyRecord, mutation: Mutation, store: &OpenStore, out: &Output) -> Result<(), Failure> {
     let change = store.apply(mutation).await?;
-    KeyView::of(store.key_by_id(key.id).await?, store.now()).changed(change.revision, out)
+    KeyView::of(store.changed_key(key.id, out).await?, store.now()).changed(change.revision, out)
 }
 
 #[cfg(test)]

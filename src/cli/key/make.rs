@@ -94,7 +94,7 @@ impl CreateKey {
         let plain = random::plain_key(id)?;
         let new = self.fields.into_new_key(id, KeyDigest::of(&plain), store, out).await?;
         let change = store.apply(Mutation::CreateKey(new)).await?;
-        let view = KeyView::of(store.key_by_id(id).await?, store.now());
+        let view = KeyView::of(store.changed_key(id, out).await?, store.now());
         let changed = KeyWithText { view: &view, key: plain.reveal() };
         show_once(&view, &plain, &Changed::now(&changed, change.revision), self.shown, out)
     }
@@ -119,7 +119,7 @@ impl ImportKey {
             (None, None) => random::key_id(store.now())?,
         };
         let change = store.apply(Mutation::ImportKey(self.fields.into_new_key(id, digest, store, out).await?)).await?;
-        KeyView::of(store.key_by_id(id).await?, store.now()).changed(change.revision, out)
+        KeyView::of(store.changed_key(id, out).await?, store.now()).changed(change.revision, out)
     }
 }
 

@@ -972,3 +972,22 @@ fn a_healthcheck_that_nobody_answers_fails() {
     assert!(said.contains("no answer"), "{said}");
     assert_eq!(place.run(&["healthcheck", "--url", "https://x"]).code, 2);
 }
+
+#[test]
+fn what_makes_a_token_too_large_is_told_when_it_is_saved_and_when_it_is_explained() {
+    let place = Place::new();
+    let name = |number: usize| format!("space-number-{number:03}-with-a-long-name-that-takes-room");
+    let roles: Vec<String> = (0..90).map(|number| format!("space-reader@{}", name(number))).collect();
+    for number in 0..90 {
+        place.json(&["space", "create", &name(number)]);
+    }
+    let binds: Vec<&str> = roles.iter().flat_map(|role| ["--bind", role.as_str()]).collect();
+    let made = place.run(&[&["key", "create", "--name", "wide"], binds.as_slice()].concat());
+    assert_eq!(made.code, 0, "{}", made.err);
+    assert!(made.err.contains("wide is refused with token_too_large: its token would be "), "{}", made.err);
+
+    let explained = place.json(&["explain", "--key", "wide", "--ip", "192.0.2.7"]);
+    assert_eq!((&explained["decision"], &explained["code"]), (&json!("refuse"), &json!("token_too_large")));
+    assert!(text(&explained["reason"]).contains(" bytes, more than token.max_bytes = 6144"), "{explained}");
+    assert!(!place.run(&["key", "create", "--name", "narrow"]).err.contains("token_too_large"));
+}
