@@ -5,6 +5,7 @@ mod cached;
 mod classes;
 mod indistinct;
 mod loom_generation;
+mod memory;
 mod open;
 mod past;
 mod samples;
