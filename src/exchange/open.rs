@@ -17,8 +17,10 @@ use crate::model::{KeyDigest, Refusal};
 
 /// How many groups of keys are woken apart.
 const BELLS: usize = 256;
-/// When what could not be decided is asked again.
-const AGAIN: Duration = Duration::from_millis(200);
+/// When what could not be decided is asked again: seldom enough for thousands of streams while the store is away.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Ends that are nearer than this are looked at together.
+const SOON: Duration = Duration::from_millis(50);
 
 /// Rung when a change has been announced.
 pub(super) struct Bells(Box<[Notify]>);
@@ -99,8 +101,8 @@ impl Exchange {
     fn ends_in(&self, digest: &KeyDigest, credential: &Credential, now: Moment) -> Duration {
         match self.cache.entry(digest, self.cache.stamp(digest)).map(|entry| entry.usable_until()) {
             Some(None) => Duration::MAX,
-            Some(Some(end)) => Duration::try_from(end.duration_since(now.wall)).unwrap_or(Duration::ZERO).max(AGAIN),
-            None => credential.until().monotonic.saturating_sub(now.monotonic).max(AGAIN),
+            Some(Some(end)) => Duration::try_from(end.duration_since(now.wall)).unwrap_or(Duration::ZERO).max(SOON),
+            None => credential.until().monotonic.saturating_sub(now.monotonic).max(SOON),
         }
     }
 }
