@@ -21,9 +21,10 @@ use moka::ops::compute::Op;
 use super::credential::{Credential, SignedToken, TokenContents};
 use super::decide::POLICY;
 use super::generation::{Generation, Stamp};
+use super::remembered_key::RememberedKey;
 use super::{Origin, nanos, uses};
 use crate::clock::Moment;
-use crate::model::{GroupName, KeyBinding, KeyDigest, KeyId, KeyRecord, KeyState, Refusal, Revision, WhyInvalid};
+use crate::model::{KeyDigest, KeyId, Refusal, Revision, WhyInvalid};
 use crate::policy::{Facet, Reads};
 use crate::store::FoundKey;
 
@@ -31,9 +32,9 @@ use crate::store::FoundKey;
 const MOST_ANSWERS: usize = 64;
 /// How many absences are remembered. Whoever invents keys never sends one twice; a client with a wrong key sends that one.
 const MOST_ABSENCES: u64 = 16_384;
-/// What an entry takes beside what hangs on it: itself, its record and the list of its answers with the counts in front of them, and its
-/// place in the map, which is most of it.
-const ENTRY_BYTES: usize = size_of::<Entry>() + size_of::<KeyRecord>() + 400;
+/// What an entry takes beside what hangs on it: itself, the list of its answers, the counts in front of both, and its place in the map,
+/// which is most of it.
+const ENTRY_BYTES: usize = size_of::<Entry>() + 400;
 /// How many groups of keys a change to one key tells apart.
 const STRIPES: u16 = 1024;
 
@@ -73,8 +74,8 @@ impl Answer {
 /// What is remembered of one digest.
 pub(super) struct Entry {
     stamp: Stamp,
-    /// The key that the digest is of, without what no decision reads: its secrets and its description.
-    pub(super) key: Arc<KeyRecord>,
+    /// The key that the digest is of.
+    pub(super) key: RememberedKey,
     /// The last change that the store showed when the key was read.
     pub(super) as_of: Revision,
     /// What the policies in force can read of this key's requests.
@@ -171,21 +172,17 @@ impl Hasher for Seeded {
 impl Entry {
     /// The record as it was read under `stamp`. The digest must be one of its secrets'.
     pub(super) fn new(stamp: Stamp, digest: &KeyDigest, found: FoundKey, reads: Arc<Reads>) -> Self {
-        let FoundKey { mut key, as_of } = found;
+        let FoundKey { key, as_of } = found;
         // A record without the secret that it was found by is not to be trusted: as if it had ended at the beginning of time.
         let secret_ends_at = key.secret(digest).map_or(Some(Timestamp::MIN), |secret| secret.ends_at);
-        // What is kept is kept for every key: it takes no more room than it needs.
-        (key.secrets, key.description) = (Vec::new(), String::new());
-        key.groups.shrink_to_fit();
-        key.bindings.shrink_to_fit();
         let (answers, last_noted, paused_until) = Self::unused();
-        Self { stamp, key: Arc::new(key), as_of, reads, secret_ends_at, answers, last_noted, paused_until }
+        Self { stamp, key: RememberedKey::of(key), as_of, reads, secret_ends_at, answers, last_noted, paused_until }
     }
 
     /// The same key where the policies in force read something else of its requests.
     pub(super) fn read_for(&self, reads: Arc<Reads>) -> Self {
         let (answers, last_noted, paused_until) = Self::unused();
-        Self { key: Arc::clone(&self.key), reads, answers, last_noted, paused_until, ..*self }
+        Self { key: self.key.clone(), reads, answers, last_noted, paused_until, ..*self }
     }
 
     fn unused() -> (ArcSwap<Vec<Answer>>, AtomicI64, AtomicU64) {
@@ -194,12 +191,8 @@ impl Entry {
 
     /// Why the key works for nobody at `now`, if so.
     pub(super) fn why_invalid(&self, now: Timestamp) -> Option<WhyInvalid> {
-        match self.key.state_at(now) {
-            KeyState::Active => self.secret_ends_at.is_some_and(|end| now >= end).then_some(WhyInvalid::RotatedOut),
-            KeyState::Disabled => Some(WhyInvalid::Disabled),
-            KeyState::Expired => Some(WhyInvalid::Expired),
-            KeyState::Revoked => Some(WhyInvalid::Revoked),
-        }
+        let rotated_out = || self.secret_ends_at.is_some_and(|end| now >= end).then_some(WhyInvalid::RotatedOut);
+        self.key.why_invalid(now).or_else(rotated_out)
     }
 
     /// When the key, or the secret that was presented, stops working by itself.
@@ -220,10 +213,10 @@ impl Entry {
     }
 
     /// A token that was signed for this key, has these contents, and is young enough to be used for another facet.
-    pub(super) fn young_token(&self, contents: &TokenContents, kid: &str, now: Moment) -> Option<Arc<SignedToken>> {
+    pub(super) fn young_token(&self, contents: &TokenContents, ttl: Duration, now: Moment) -> Option<Arc<SignedToken>> {
         let answers = self.answers.load();
         let mut tokens = answers.iter().rev().filter_map(|answer| answer.outcome.as_ref().ok());
-        tokens.find(|token| token.serves_again(contents, kid, now)).cloned()
+        tokens.find(|token| token.serves_again(contents, ttl, now)).cloned()
     }
 
     /// Whether this minute's use of the secret has not been noted yet; it counts as noted from now on.
@@ -253,10 +246,8 @@ impl Entry {
 
     /// Bytes that it takes, as good as they can be told without asking the allocator.
     fn bytes(&self) -> usize {
-        let key = &self.key;
-        let names = key.name.as_str().len() + key.groups.len() * size_of::<GroupName>() + key.bindings.len() * size_of::<KeyBinding>();
         let answers: usize = self.answers.load().iter().map(Answer::bytes).sum();
-        ENTRY_BYTES + names + answers
+        ENTRY_BYTES + self.key.bytes() + answers
     }
 
     fn answers(&self) -> usize {
@@ -381,7 +372,7 @@ mod tests {
     use std::sync::LazyLock;
 
     use super::*;
-    use crate::model::SecretRecord;
+    use crate::model::{KeyRecord, SecretRecord};
     use crate::policy::{PolicyLimits, PolicySet, PolicySource};
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -538,7 +529,7 @@ mod tests {
     #[test]
     fn a_record_without_the_secret_that_it_was_found_by_is_no_key() {
         let stamp = cache(8).stamp(&digest(1));
-        let found = FoundKey { key: (*entry(stamp, digest(1)).key).clone(), as_of: Revision(0) };
+        let found = FoundKey { key: (*entry(stamp, digest(1)).key.record()).clone(), as_of: Revision(0) };
         let found = Entry::new(stamp, &digest(2), found, Reads::nothing());
         assert_eq!(found.why_invalid(origin(1).at.wall), Some(WhyInvalid::RotatedOut));
     }

@@ -56,11 +56,9 @@ impl Credential {
 #[derive(Debug)]
 pub(super) struct SignedToken {
     header: HeaderValue,
-    kid: Arc<str>,
     issued_at: Timestamp,
     contents: TokenContents,
     until: Moment,
-    half_life: Moment,
 }
 
 /// What a decision puts into a token. All else in it follows from the key and the snapshot, which one entry of the cache has but one of.
@@ -82,15 +80,7 @@ impl SignedToken {
     pub(super) fn new(minted: Minted, contents: TokenContents, ttl: Duration, now: Moment) -> Self {
         // A token must have some life left when it reaches the upstream. One that the key's own end cuts short may be used to that end.
         let end = crate::clock::later(minted.issued_at, ttl.saturating_sub(leeway(ttl))).min(minted.expires_at);
-        let half = crate::clock::later(minted.issued_at, ttl / 2).min(minted.expires_at);
-        Self {
-            header: minted.header,
-            kid: minted.kid,
-            issued_at: minted.issued_at,
-            contents,
-            until: when(now, end),
-            half_life: when(now, half),
-        }
+        Self { header: minted.header, issued_at: minted.issued_at, contents, until: when(now, end) }
     }
 
     /// From when on it must not be put on requests any more.
@@ -111,9 +101,17 @@ impl SignedToken {
         self.issued_at
     }
 
-    /// Whether it can stand for a decision made at `now`: it says the same, by the key that signs now, and half its life is left.
-    pub(super) fn serves_again(&self, contents: &TokenContents, kid: &str, now: Moment) -> bool {
-        !now.reached(self.half_life) && now.wall >= self.issued_at && *self.kid == *kid && self.contents == *contents
+    /// Whether it can stand for a decision made at `now`: it says the same, and half its life is left. That the key which signed it still
+    /// does is the stamp's to say: another one is another epoch.
+    pub(super) fn serves_again(&self, contents: &TokenContents, ttl: Duration, now: Moment) -> bool {
+        !now.reached(self.half_life(ttl)) && now.wall >= self.issued_at && self.contents == *contents
+    }
+
+    /// As far before its end as half its life is before all of it, by each clock.
+    fn half_life(&self, ttl: Duration) -> Moment {
+        let wall = crate::clock::later(self.issued_at, ttl / 2).min(self.until.wall);
+        let left = Duration::try_from(self.until.wall.duration_since(wall)).unwrap_or(Duration::ZERO);
+        Moment { wall, monotonic: self.until.monotonic.saturating_sub(left) }
     }
 }
 
@@ -174,13 +172,12 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_used_again_only_while_it_is_young_says_the_same_and_is_signed_by_the_current_key() {
+    fn a_token_is_used_again_only_while_it_is_young_and_says_the_same() {
         let token = token(60);
-        assert!(token.serves_again(&contents("deployer"), "kid", now(29)));
-        assert!(!token.serves_again(&contents("deployer"), "kid", now(30)));
-        assert!(!token.serves_again(&contents("reader"), "kid", now(1)));
-        assert!(!token.serves_again(&contents("deployer"), "next", now(1)));
-        assert!(!token.serves_again(&contents("deployer"), "kid", Moment { wall: at(999), ..now(1) }), "the clock was set back");
-        assert!(!token.serves_again(&contents("deployer"), "kid", Moment { wall: at(1_001), ..now(31) }), "and bounded all the same");
+        assert!(token.serves_again(&contents("deployer"), TTL, now(29)));
+        assert!(!token.serves_again(&contents("deployer"), TTL, now(30)));
+        assert!(!token.serves_again(&contents("reader"), TTL, now(1)));
+        assert!(!token.serves_again(&contents("deployer"), TTL, Moment { wall: at(999), ..now(1) }), "the clock was set back");
+        assert!(!token.serves_again(&contents("deployer"), TTL, Moment { wall: at(1_001), ..now(31) }), "and bounded all the same");
     }
 }

@@ -15,6 +15,7 @@ mod files;
 mod follower;
 mod generation;
 mod open;
+mod remembered_key;
 mod resolve;
 mod samples;
 mod single_flight;

@@ -168,7 +168,8 @@ impl Exchange {
         }
 
         // 4, 5  Grants, and what the policies say.
-        let question = Question { snapshot: &state.snapshot, shared: &state.shared, policies: &state.policies, key: &entry.key, origin };
+        let key = entry.key.record();
+        let question = Question { snapshot: &state.snapshot, shared: &state.shared, policies: &state.policies, key: &key, origin };
         let Decided { decision, verdicts } = self.procedure.decide(&question).await.map_err(|undecided| {
             let Undecided { refusal, for_the_next } = undecided;
             if let Some(pause) = for_the_next {
@@ -232,7 +233,7 @@ impl Exchange {
             return Ok(None);
         }
         // Nothing has touched this state up to the key's revision. What comes of it is not kept: the old stamp is not current any more.
-        let reads = Procedure::reads(&now.state.snapshot, &now.state.policies, &entry.key);
+        let reads = Procedure::reads(&now.state.snapshot, &now.state.policies, &entry.key.record());
         let entry = Arc::new(entry.read_for(reads));
         Ok(Some((Basis { revision, stamp: basis.stamp, state: now.state }, entry)))
     }
@@ -295,7 +296,7 @@ impl Exchange {
     fn token(&self, basis: &Basis, entry: &Entry, decision: &Decision, now: Moment) -> Result<Arc<SignedToken>, Refusal> {
         let Basis { revision, state, .. } = basis;
         let contents = TokenContents::of(decision, &state.snapshot);
-        if let Some(young) = entry.young_token(&contents, state.ring.current_kid(), now) {
+        if let Some(young) = entry.young_token(&contents, self.settings.token.ttl, now) {
             return Ok(young);
         }
         let (effective, bound) = (decision.grants.effective(&state.snapshot), decision.grants.bound());
