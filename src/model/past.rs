@@ -60,7 +60,7 @@ impl Past {
     pub fn concerns(&self, entry: &AuditEntry) -> bool {
         match entry.action.split_once('.') {
             Some(("key", _)) => entry.resource == self.key.id.to_string(),
-            Some(("binding", _)) => match self.subject(entry) {
+            Some(("binding", _)) => match subject(entry) {
                 Some(Subject::Key(key)) => key == self.key.id,
                 Some(Subject::Group(_)) | None => true,
             },
@@ -118,12 +118,11 @@ impl Past {
             }
         }
         match deleted {
-            Some(Binding { id, subject: Subject::Key(key), role, space, .. }) => {
-                if key == self.key.id {
-                    self.key.bindings.push(KeyBinding { id, role, space });
-                    self.key.bindings.sort_by_key(|binding| binding.id);
-                }
+            Some(Binding { id, subject: Subject::Key(key), role, space, .. }) if key == self.key.id => {
+                self.key.bindings.push(KeyBinding { id, role, space });
+                self.key.bindings.sort_by_key(|binding| binding.id);
             }
+            // Another key's is none of this one's business, and is not taken for a group's.
             Some(binding) => {
                 self.snapshot.bind_group(binding);
             }
@@ -140,11 +139,11 @@ impl Past {
         policies.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(())
     }
+}
 
-    fn subject(&self, entry: &AuditEntry) -> Option<Subject> {
-        let binding = entry.before.as_ref().or(entry.after.as_ref())?;
-        read::<Binding>(Some(binding)).ok().map(|binding| binding.subject)
-    }
+fn subject(entry: &AuditEntry) -> Option<Subject> {
+    let binding = entry.before.as_ref().or(entry.after.as_ref())?;
+    read::<Binding>(Some(binding)).ok().map(|binding| binding.subject)
 }
 
 /// Puts what stood there before in the place of what stands there now.
