@@ -51,7 +51,7 @@ const TOO_LARGE: [&str; 3] = ["413", "414", "431"];
 const NO_ROUTE: &str = "-";
 
 /// Where a decision was made, and so what a reason counts as. The last stands for every reason that is not listed.
-const DECISIONS: [(&str, &str); 18] = [
+const DECISIONS: [(&str, &str); 19] = [
     ("allow", "ok"),
     ("refuse", "missing_key"),
     ("refuse", "malformed"),
@@ -63,6 +63,7 @@ const DECISIONS: [(&str, &str); 18] = [
     ("refuse", "denied"),
     ("refuse", "not_allowed"),
     ("refuse", "no_roles"),
+    ("refuse", "token_too_large"),
     ("error", "store"),
     ("error", "policy"),
     ("error", "address"),

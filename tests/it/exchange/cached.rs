@@ -944,6 +944,7 @@ async fn a_key_whose_token_would_be_too_large_is_refused_for_good_and_explained_
     assert!(told.size > told.limit && told.limit == world.settings.token.max_bytes, "{told:?}");
     assert_eq!(Refusal::TokenTooLarge(told).code(), "token_too_large");
     assert!(world.cached(key).is_some_and(|answer| answer.is_err()), "it is decided, and not tried again with each request");
+    assert!(world.metrics.render().contains("claviger_auth_decisions_total{result=\"refuse\",reason=\"token_too_large\"} 2\n"));
 
     let record = world.sluice.key(key.id).await.unwrap().unwrap();
     let explained = world.exchange.explain(&record, &world.origin(HOME)).await;
