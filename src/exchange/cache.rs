@@ -359,11 +359,13 @@ impl CredentialCache {
         });
     }
 
-    /// How many keys, and how many absences, are remembered. Does the caches' housekeeping first.
+    /// How many credentials and refusals, and how many absences, are remembered. Does the caches' housekeeping first. What it costs to
+    /// count them grows with them: some milliseconds for what fits into `cache.max_bytes`.
     pub(super) fn sizes(&self) -> (u64, u64) {
         self.entries.run_pending_tasks();
         self.absences.run_pending_tasks();
-        (self.entries.entry_count(), self.absences.entry_count())
+        let answers = self.entries.iter().map(|(_, entry)| entry.answers() as u64).sum();
+        (answers, self.absences.entry_count())
     }
 }
 

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::cache::{Answer, Entry, Fill};
 use super::credential::{Credential, SignedToken, TokenContents, earlier, when};
 use super::decide::{Decided, Procedure, Question, Undecided};
@@ -118,7 +116,7 @@ impl Exchange {
 
     /// Steps 1 to 7, and 8: if something has changed meanwhile, once more.
     async fn resolve(&self, digest: &KeyDigest, origin: &Origin) -> Resolution {
-        let began = Instant::now();
+        let began = self.clock.now().monotonic;
         if self.is_stale(origin.at) && !self.make_contact(origin.at).await {
             return Resolution::Refused(STORE);
         }
@@ -151,7 +149,7 @@ impl Exchange {
     }
 
     /// `None`: what was read does not belong together.
-    async fn attempt(&self, digest: &KeyDigest, origin: &Origin, began: Instant) -> Result<Option<Attempt>, Refusal> {
+    async fn attempt(&self, digest: &KeyDigest, origin: &Origin, began: Duration) -> Result<Option<Attempt>, Refusal> {
         // 1  What is current, before anything is looked up.
         let basis = self.basis(digest).await?;
 
@@ -190,8 +188,9 @@ impl Exchange {
 
     /// The end of an attempt for what works for nobody. It is remembered, and the answer given, so long after the beginning that it does not
     /// show how much there was to look up: nobody learns by the time whether there is such a key.
-    async fn invalid(&self, digest: &KeyDigest, stamp: Stamp, why: WhyInvalid, origin: &Origin, began: Instant) -> Attempt {
-        at(began + INVALID_AFTER).await;
+    async fn invalid(&self, digest: &KeyDigest, stamp: Stamp, why: WhyInvalid, origin: &Origin, began: Duration) -> Attempt {
+        let took = self.clock.now().monotonic.saturating_sub(began);
+        pause(INVALID_AFTER.saturating_sub(took)).await;
         let span = (origin.at.wall, origin.at.plus(self.settings.cache.negative_ttl));
         let fill = self.cache.fill_absence(digest, stamp, span, why);
         Attempt { resolution: Resolution::Refused(Refusal::InvalidKey(why)), fill, sample: None }
@@ -324,7 +323,7 @@ impl Exchange {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the wait is the purpose, and by the runtime's clock, whose steps are coarse on purpose")]
-async fn at(moment: Instant) {
-    tokio::time::sleep(moment.saturating_duration_since(Instant::now())).await;
+#[expect(clippy::disallowed_methods, reason = "the wait is the purpose; that the runtime's timers are coarse serves it")]
+async fn pause(span: Duration) {
+    tokio::time::sleep(span).await;
 }

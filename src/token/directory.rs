@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::TokenError;
+use super::error::TokenError;
 use super::key_file::{KeyFile, fault, read_text};
 use super::ring_file::{KeyStanding, Published, Retiring, RingFile};
 use super::signing_key::SigningKey;

@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 use rustix::process::{getegid, geteuid, getgroups};
 use zeroize::Zeroizing;
 
-use super::TokenError;
+use super::error::TokenError;
 use super::signing_key::SigningKey;
 
 /// Longer files are no keys: an RSA key of 16,384 bits takes 13 kB.

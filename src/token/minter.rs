@@ -7,7 +7,9 @@ use http::HeaderValue;
 use jiff::Timestamp;
 
 use super::claims::{Claims, GroupsScope, RolesScope, token_id};
-use super::{Envelope, KeyRing, TokenError, base64url};
+use super::encoding::base64url;
+use super::error::TokenError;
+use super::ring::{Envelope, KeyRing};
 use crate::config::TokenSettings;
 use crate::model::{KeyId, KeyName, Revision, RolesBySpace, TokenSize};
 

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::directory::{KeyDirectory, Reading};
+use super::encoding::base64url;
+use super::error::TokenError;
 use super::ring_file::KeyStanding;
 use super::signing_key::SigningKey;
-use super::{TokenError, base64url};
 use crate::config::{TokenAlgorithm, TokenSettings, TokenType};
 
 /// The signing keys of `token.keys`: one signs, the others are only published. Immutable; read anew and swapped as a whole.

@@ -20,7 +20,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::TokenError;
+use super::error::TokenError;
 use super::key_file::KeyFile;
 use crate::clock::later;
 

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::base64url;
+use super::encoding::base64url;
 use crate::config::TokenAlgorithm;
 
 /// A private key, parsed once; its algorithm follows from it and from nothing else.
