@@ -26,7 +26,7 @@ const ROUNDS: usize = 4;
 
 /// How long it takes to say that a key works for nobody, if it was not known: longer than a store takes to find a key and all that is
 /// bound to it.
-const INVALID_AFTER: Duration = Duration::from_millis(5);
+const INVALID_AFTER: Duration = Duration::from_millis(2);
 
 const CONTENTION: Refusal = Refusal::Unavailable(WhyUnavailable::Contention);
 const STORE: Refusal = Refusal::Unavailable(WhyUnavailable::Store);
