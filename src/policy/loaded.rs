@@ -9,7 +9,7 @@ use std::time::Duration;
 use regorus::Value;
 
 use super::analysis::{self, Depends};
-use super::compiled::{Bounds, Compiled, Failure, Limit, Observer, What};
+use super::compiled::{Bounds, Compiled, Evaluated, Failure, Limit, Observer, What};
 use super::engine::{Engine, Stopped};
 use super::fault::PolicyFault;
 use super::pool::cross_check::{self, Comparison, CrossCheck, When};
@@ -46,12 +46,20 @@ pub(super) struct Policy {
     pub(super) cross_check: CrossCheck,
 }
 
-/// Who gave a verdict.
+/// What a policy has answered, and who gave the answer.
+pub(super) struct Asked {
+    pub(super) answer: Result<Verdict, PolicyError>,
+    pub(super) by: By,
+}
+
+/// Who gave an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum By {
     Engine,
     /// The compiled form alone.
     Compiled,
+    /// The compiled form, which passed a limit: that says nothing of what the policy means.
+    Limit,
 }
 
 /// Stands for a policy's text.
@@ -156,50 +164,38 @@ impl Policy {
     }
 
     /// Evaluates the policy on this thread, which should have a large stack. Whoever wants to know what it says asks here.
-    ///
-    /// # Errors
-    /// Where there is no answer; the caller must refuse.
-    pub(super) fn ask(&self, input: &Value, now: impl Fn() -> Duration) -> Result<(Verdict, By), PolicyError> {
+    pub(super) fn ask(&self, input: &Value, now: impl Fn() -> Duration) -> Asked {
         if self.settings.evaluator == PolicyEvaluator::Regorus || !self.cross_check.trusts_compiled() {
-            return self.ask_engine(input.clone(), now).map(|verdict| (verdict, By::Engine));
+            return Asked { answer: self.ask_engine(input.clone(), now), by: By::Engine };
         }
-        let said = self.ask_compiled(input, &now, None);
-        match self.cross_check.when() {
-            When::After(_) | When::Never => said.map(|verdict| (verdict, By::Compiled)),
+        let (answer, by) = match self.evaluate(input, &now, None) {
+            Ok(verdict) => (Ok(verdict), By::Compiled),
+            Err(failure) => (Err(self.failed(&failure)), if failure.is_limit() { By::Limit } else { By::Compiled }),
+        };
+        match (self.cross_check.when(), by) {
             // The engine has the same limits, and no more time is left.
-            When::Before => match said {
-                Err(limit @ (PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_))) => Err(limit),
-                said => self.compared(said, self.ask_engine(input.clone(), now)).map(|verdict| (verdict, By::Engine)),
-            },
+            (When::After(_) | When::Never, _) | (When::Before, By::Limit) => Asked { answer, by },
+            (When::Before, By::Compiled | By::Engine) => {
+                let decided = self.ask_engine(input.clone(), now);
+                Asked { answer: self.compared(answer, &decided), by: By::Engine }
+            }
         }
     }
 
     /// What both say, if they say the same.
-    fn compared(&self, compiled: Result<Verdict, PolicyError>, engine: Result<Verdict, PolicyError>) -> Result<Verdict, PolicyError> {
-        let differs = |what: &str| PolicyError::Failed(self.name.clone(), format!("the engine says something else: {what}"));
-        match (compiled, engine) {
-            // The engine is slower, and takes more.
-            (said, Err(PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_))) => said,
-            (Ok(said), Ok(decided)) => match cross_check::compare(&said, &decided) {
-                Comparison::Same | Comparison::Unknown => Ok(decided),
-                Comparison::Different(what) => Err(differs(&what)),
-            },
-            (Err(failed), Err(_)) => Err(failed),
-            (Ok(_), Err(failed)) => Err(differs(&failed.to_string())),
-            (Err(failed), Ok(_)) => Err(differs(&format!("it answers, and does not end: {failed}"))),
+    fn compared(&self, said: Result<Verdict, PolicyError>, decided: &Result<Verdict, PolicyError>) -> Result<Verdict, PolicyError> {
+        match cross_check::compare(&said, decided) {
+            Comparison::Same | Comparison::Unknown => said,
+            Comparison::Different(what) => {
+                let failed = said.err().or(decided.clone().err()).map(|failed| format!(" ({failed})")).unwrap_or_default();
+                Err(PolicyError::Failed(self.name.clone(), format!("the engine says something else: {what}{failed}")))
+            }
         }
     }
 
-    /// Asks the engine, on a thread like that, what the compiled form has said.
-    pub(super) fn compare(&self, input: &Value, said: &Verdict, now: impl Fn() -> Duration) -> Comparison {
-        match self.ask_engine(input.clone(), now) {
-            Ok(decided) => cross_check::compare(said, &decided),
-            Err(PolicyError::Failed(..)) => Comparison::Different("the engine has no answer".to_owned()),
-            // With a limit that the compiled form keeps, and the engine does not.
-            Err(PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_) | PolicyError::Paused(..) | PolicyError::Overloaded) => {
-                Comparison::Unknown
-            }
-        }
+    /// Asks the engine, on a thread like that, what the compiled form has answered.
+    pub(super) fn compare(&self, input: &Value, said: &Result<Verdict, PolicyError>, now: impl Fn() -> Duration) -> Comparison {
+        cross_check::compare(said, &self.ask_engine(input.clone(), now))
     }
 
     /// Leaves the compiled form, and forgets what it has said. Whether that is new.
@@ -218,16 +214,16 @@ impl Policy {
         now: &impl Fn() -> Duration,
         watcher: Option<&dyn Observer>,
     ) -> Result<Verdict, PolicyError> {
+        self.evaluate(input, now, watcher).map_err(|failure| self.failed(&failure))
+    }
+
+    fn evaluate(&self, input: &Value, now: &impl Fn() -> Duration, watcher: Option<&dyn Observer>) -> Evaluated<Verdict> {
         let PolicyLimits { time, memory } = self.settings.limits;
         let begun = now();
         let time_is_up = || now().saturating_sub(begun) > time;
         let bounds = Bounds { memory, time_is_up: &time_is_up };
-        match catch_unwind(AssertUnwindSafe(|| self.compiled.ask(input, bounds, watcher))) {
-            Ok(Ok(_)) if time_is_up() => Err(PolicyError::TimeLimit(self.name.clone())),
-            Ok(Ok(verdict)) => Ok(verdict),
-            Ok(Err(failure)) => Err(self.failed(&failure)),
-            Err(_) => Err(PolicyError::Failed(self.name.clone(), "the evaluation panicked".to_owned())),
-        }
+        let evaluated = catch_unwind(AssertUnwindSafe(|| self.compiled.ask(input, bounds, watcher)));
+        evaluated.unwrap_or_else(|_| Err(Box::new(Failure { what: What::Builtin("the evaluation panicked".to_owned()), place: None })))
     }
 
     fn failed(&self, failure: &Failure) -> PolicyError {

@@ -108,7 +108,7 @@ impl Tracer {
             let held = Held::default();
             // It does not decide: what is watched may be more than what is asked.
             let _ = self.policy.ask_compiled(&value, &now, Some(&held));
-            let verdict = self.policy.ask(&value, now).map(|(verdict, _)| verdict);
+            let verdict = self.policy.ask(&value, now).answer;
             let marks = marks(&self.policy.program, entrypoint::PACKAGE);
             let steps = steps(&marks, held);
             // Of a policy that failed it is not known what it would have come to.

@@ -44,7 +44,7 @@ impl Trial {
         let ask = |input: &Json| {
             let Some(input) = value(input) else { return failed("it has a number that a policy cannot compute with") };
             let clock = SystemClock::start();
-            self.policy.ask(&input, || clock.now().monotonic).map(|(verdict, _)| verdict)
+            self.policy.ask(&input, || clock.now().monotonic).answer
         };
         on_thread(|| inputs.iter().map(ask).collect()).unwrap_or_else(|| inputs.iter().map(|_| failed("the engine fails")).collect())
     }

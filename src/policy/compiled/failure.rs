@@ -74,7 +74,7 @@ impl Failure {
     }
 
     /// Whether it took too much, and not what the policy says is to blame.
-    pub(super) fn is_limit(&self) -> bool {
+    pub(in crate::policy) fn is_limit(&self) -> bool {
         matches!(self.what, What::Limit(_))
     }
 }

@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 
 use regorus::Value;
 
-pub(in crate::policy) use failure::{Failure, Limit, What};
+pub(in crate::policy) use failure::{Evaluated, Failure, Limit, What};
 pub(in crate::policy) use term::{Owner, Place};
 
 use super::builtins::budget;
@@ -36,7 +36,6 @@ use super::engine::entrypoint;
 use super::syntax::core;
 use super::syntax::tree::Span;
 use crate::model::Verdict;
-use failure::Evaluated;
 use index::Index;
 use world::{Run, Unknown, World};
 

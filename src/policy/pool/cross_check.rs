@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::model::Verdict;
+use crate::policy::PolicyError;
 
 /// What is known of a policy's compiled form.
 #[derive(Debug)]
@@ -45,9 +46,9 @@ impl When {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::policy) enum Comparison {
     Same,
-    /// In what, by the names of rules.
+    /// In what, by the names of rules, or who has no answer.
     Different(String),
-    /// The engine passed a limit, which says nothing of the answer.
+    /// One of them passed a limit, which says nothing of the answer.
     Unknown,
 }
 
@@ -88,8 +89,22 @@ impl CrossCheck {
     }
 }
 
-/// Compares what the compiled form and the engine say.
-pub(in crate::policy) fn compare(compiled: &Verdict, engine: &Verdict) -> Comparison {
+/// Compares what the compiled form and the engine answer. Where neither has an answer, for whatever reason, both refuse.
+pub(in crate::policy) fn compare(compiled: &Result<Verdict, PolicyError>, engine: &Result<Verdict, PolicyError>) -> Comparison {
+    let different = |what: &str| Comparison::Different(what.to_owned());
+    match (compiled, engine) {
+        (Ok(compiled), Ok(engine)) => compare_verdicts(compiled, engine),
+        (Err(PolicyError::Failed(..)), Err(PolicyError::Failed(..))) => Comparison::Same,
+        (Ok(_), Err(PolicyError::Failed(..))) => different("the engine has no answer"),
+        (Err(PolicyError::Failed(..)), Ok(_)) => different("the compiled form has no answer"),
+        (Err(PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_) | PolicyError::Paused(..) | PolicyError::Overloaded), _)
+        | (_, Err(PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_) | PolicyError::Paused(..) | PolicyError::Overloaded)) => {
+            Comparison::Unknown
+        }
+    }
+}
+
+fn compare_verdicts(compiled: &Verdict, engine: &Verdict) -> Comparison {
     // Every field by name, so that another one asks for its place.
     let Verdict { allow, deny, admin, deny_admin, sample, roles, space_roles, teams } = compiled;
     let differs = [
@@ -133,7 +148,20 @@ mod tests {
     #[test]
     fn what_differs_is_told_by_the_names_of_rules() {
         let one = Verdict { allow: true, teams: [String::from("secret")].into(), ..Verdict::default() };
-        assert_eq!(compare(&one, &one.clone()), Comparison::Same);
-        assert_eq!(compare(&one, &Verdict::default()), Comparison::Different("allow, team".to_owned()));
+        assert_eq!(compare_verdicts(&one, &one.clone()), Comparison::Same);
+        assert_eq!(compare_verdicts(&one, &Verdict::default()), Comparison::Different("allow, team".to_owned()));
+    }
+
+    #[test]
+    fn an_answer_and_none_differ_unless_a_limit_was_passed() {
+        let failed = |reason: &str| Err(PolicyError::Failed("p".parse().unwrap(), reason.to_owned()));
+        let (answered, limit) = (Ok(Verdict::default()), Err(PolicyError::MemoryLimit("p".parse().unwrap())));
+        let (one, other) = (failed("a conflict"), failed("another word for it"));
+        assert_eq!(compare(&answered, &one), Comparison::Different("the engine has no answer".to_owned()));
+        assert_eq!(compare(&one, &answered), Comparison::Different("the compiled form has no answer".to_owned()));
+        assert_eq!(compare(&one, &other), Comparison::Same);
+        for other in [&answered, &one, &limit] {
+            assert_eq!((compare(&limit, other), compare(other, &limit)), (Comparison::Unknown, Comparison::Unknown));
+        }
     }
 }

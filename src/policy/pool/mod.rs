@@ -32,7 +32,7 @@ use self::backoff::Backoff;
 use self::cross_check::Comparison;
 use self::job::{Job, Purpose};
 use self::watchdog::Watchdog;
-use super::loaded::{By, Identity, Policy};
+use super::loaded::{Asked, By, Identity, Policy};
 use super::{LoginInput, PolicyError, PolicySet};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{PolicyName, Verdict};
@@ -163,11 +163,11 @@ struct Question {
     job: Arc<Job>,
 }
 
-/// What the compiled form has said of a question, and the engine is still to be asked.
+/// What the compiled form has answered to a question, and the engine is still to be asked.
 struct ToCompare {
     /// The policy's index.
     policy: usize,
-    said: Verdict,
+    said: Result<Verdict, PolicyError>,
 }
 
 impl Evaluator {
@@ -335,10 +335,12 @@ impl Pool {
                 verdict
             } else {
                 job.begin(index, self.now());
-                let (verdict, by) = policy.ask(value.get_or_init(|| input.value()), || self.now())?;
+                let Asked { answer, by } = policy.ask(value.get_or_init(|| input.value()), || self.now());
+                // That there is none is compared as well: a refusal that the policy does not mean is a difference.
                 if by == By::Compiled && policy.cross_check.is_due() {
-                    to_compare.push(ToCompare { policy: index, said: verdict.clone() });
+                    to_compare.push(ToCompare { policy: index, said: answer.clone() });
                 }
+                let verdict = answer?;
                 if let Some(cache) = cache {
                     cache.keep(input, &verdict, || by == By::Engine || policy.cross_check.trusts_compiled());
                 }
@@ -498,6 +500,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_compiled_form_that_fails_where_the_engine_answers_is_found_out_and_left() {
+        let both = "deny if input.session.login == \"x\"\nlevel := 1\n";
+        let conflict = format!("{both}level := 2 if input.session.login == \"x\"\nsample if level == 2");
+        let settings = EvaluationSettings { compare_every: 1, ..LIMITS.into() };
+        let (ask, disagreements) = asked_once(Arc::new(PolicySet::mistranslated(both, &conflict, settings))).await;
+        assert!(matches!(ask, Err(PolicyError::Failed(..))), "{ask:?}");
+        assert_eq!(disagreements, 1);
+        // A failure that both have is none, and a limit says nothing.
+        let (ask, disagreements) = asked_once(Arc::new(PolicySet::mistranslated(&conflict, &conflict, settings))).await;
+        assert!(matches!(ask, Err(PolicyError::Failed(..))), "{ask:?}");
+        assert_eq!(disagreements, 0);
+        let large = "sample if { input.session.login == \"x\"; count([1 | some a in numbers.range(1, 9000); some b in numbers.range(1, 9000)]) > 0 }";
+        let settings = EvaluationSettings { limits: PolicyLimits { memory: 1 << 20, ..LIMITS }, ..settings };
+        let (ask, disagreements) = asked_once(Arc::new(PolicySet::mistranslated(both, large, settings))).await;
+        assert!(matches!(ask, Err(PolicyError::MemoryLimit(_))), "{ask:?}");
+        assert_eq!(disagreements, 0);
+    }
+
+    /// What the key `x` is answered, and how many differences are known when the thread is through with that.
+    async fn asked_once(set: Arc<PolicySet>) -> (Answer, u64) {
+        let evaluator = Evaluator::start(1).unwrap();
+        let answer = evaluator.ask(set, question("x")).await;
+        evaluator.ask(load("next", "package spacelift\nallow if true\n"), question("x")).await.unwrap();
+        let disagreements = *evaluator.disagreements().borrow();
+        (answer, disagreements)
+    }
+
+    #[tokio::test]
     async fn nothing_is_compared_if_that_is_not_wanted() {
         let (set, evaluator) = (mistranslated(0), Evaluator::start(1).unwrap());
         for _ in 0..3 {
@@ -512,7 +542,7 @@ mod tests {
         let settings = EvaluationSettings { compare_every: 1, ..LIMITS.into() };
         let set = Arc::new(PolicySet::mistranslated("team contains \"SECRET\"", "allow := true", settings));
         let (pool, value) = (Arc::new(Pool::new()), question("x").value());
-        let (said, _) = set.policies()[0].ask(&value, || pool.now()).unwrap();
+        let said = set.policies()[0].ask(&value, || pool.now()).answer;
         let log = Log::default();
         let lines = log.clone();
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || lines.clone()).finish();
