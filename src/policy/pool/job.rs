@@ -208,6 +208,7 @@ mod tests {
         let nice = |thread| rustix::process::getpriority_process(Some(thread)).unwrap();
         let worked = thread::spawn(move || {
             let (job, me) = (job().0, rustix::thread::gettid());
+            let given = nice(me);
             job.lower_priority();
             assert!(job.start(me, Duration::ZERO));
             assert!(!job.release_thread());
@@ -216,7 +217,7 @@ mod tests {
             *job.priority() = Priority::Normal(me);
             job.lower_priority();
             job.lower_priority();
-            (before, nice(me), job.has_low_priority(), job.release_thread(), job.release_thread())
+            (before - given, nice(me), job.has_low_priority(), job.release_thread(), job.release_thread())
         });
         assert_eq!(worked.join().unwrap(), (0, LOW_PRIORITY, true, true, false));
     }
