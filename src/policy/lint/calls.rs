@@ -9,7 +9,7 @@ type Told = (String, Option<String>);
 /// A function that neither is a builtin nor one of the policy's own, whose names are `own`.
 pub(in crate::policy) fn unknown<'a>(name: &str, own: impl Iterator<Item = &'a str>) -> Told {
     let near = || did_you_mean(name, own).or_else(|| did_you_mean(name, builtins::names()));
-    let hint = elsewhere(name).map(str::to_owned).or_else(near);
+    let hint = elsewhere(name).map(str::to_owned).or_else(|| as_method(name)).or_else(near);
     (format!("there is no function `{name}`"), hint)
 }
 
@@ -53,6 +53,16 @@ fn instead(name: &str) -> Option<&'static str> {
         "rego.parse_module" | "rego.metadata.rule" => "take it out; a rule's text is not something to decide by",
         _ => return None,
     })
+}
+
+/// What a method of other languages is in Rego.
+fn as_method(name: &str) -> Option<String> {
+    let (of, method) = name.rsplit_once('.')?;
+    let is_value = of.starts_with("input.") || !of.contains('.') && !builtins::names().any(|name| name.split('.').next() == Some(of));
+    let written = || builtins::names().any(|name| name == method).then(|| format!("call `{method}({of}, …)`"));
+    let other = || elsewhere(method).map(|call| format!("{call} with `{of}` in its brackets"));
+    let call = is_value.then(|| written().or_else(other))??;
+    Some(format!("{call}: a value has no methods"))
 }
 
 /// What functions of other languages are called in Rego.

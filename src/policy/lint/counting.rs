@@ -1,12 +1,13 @@
 //! Rules that count for nothing, or for everybody.
 
-use super::Faults;
 use super::comparison::Comparison;
 use super::meaning::{Call, Meaning};
 use super::rego_type::is_true;
 use super::rules::{Definition, RuleKind, Rules};
+use super::{Faults, did_you_mean};
+use crate::policy::engine::entrypoint;
 use crate::policy::syntax::tree::Expr;
-use crate::policy::syntax::walk::{self, HeadStep};
+use crate::policy::syntax::walk::{self, HeadStep, Step};
 
 /// Rules that give something which counts only for who is allowed.
 const GIVING: [&str; 4] = ["roles", "space_admin", "space_write", "space_read"];
@@ -35,6 +36,14 @@ pub(super) fn check_unallowed(rules: &Rules<'_>, alone: bool, faults: &mut Fault
 }
 
 pub(super) fn check(rules: &Rules<'_>, definition: &Definition<'_>, comparisons: &[Comparison<'_>], faults: &mut Faults<'_>) {
+    misspelt(rules, definition, faults);
+    if matches!(definition.name, "deny" | "deny_admin") && definition.default && definition.value.is_some_and(is_true) {
+        faults.warn(
+            definition.span,
+            format!("`default {0} := true` holds for everybody for whom no rule makes `{0}` false", definition.name),
+            format!("leave it out, or write `default {} := false`, and let rules say whom it holds for", definition.name),
+        );
+    }
     if matches!(definition.name, "allow" | "admin") && definition.value.is_some_and(is_true) {
         if definition.default {
             faults.warn(
@@ -61,6 +70,27 @@ pub(super) fn check(rules: &Rules<'_>, definition: &Definition<'_>, comparisons:
                 "write `roles[_][_]`: it holds where there is a role",
             );
         }
+    }
+}
+
+/// Tells of a rule that has nearly the name of one that counts, and that no other rule asks for. Where none counts at all, that is an error.
+fn misspelt(rules: &Rules<'_>, definition: &Definition<'_>, faults: &mut Faults<'_>) {
+    let name = definition.name;
+    if entrypoint::shape(name).is_some() || rules.named(name).next().is_none_or(|first| first.span.start != definition.span.start) {
+        return;
+    }
+    let Some(hint) = did_you_mean(name, entrypoint::RULES.iter().map(|(name, _)| *name)) else { return };
+    let mut asked = false;
+    for other in rules.definitions.iter().filter(|other| other.name != name) {
+        other.visit(&mut |expr| {
+            let (root, steps) = walk::unfold(if let Expr::Call { fcn, .. } = expr { fcn } else { expr });
+            let steps = steps.iter().map_while(|step| if let Step::Name(name) = step { Some(*name) } else { None });
+            let path: Vec<&str> = walk::var(root).into_iter().chain(steps).collect();
+            asked |= rules.resolve(&path).first() == Some(&name);
+        });
+    }
+    if !asked {
+        faults.warn(definition.span, format!("`{name}` counts for nothing, and no rule asks for it"), hint);
     }
 }
 

@@ -76,6 +76,13 @@ fn given<'m>(scope: &Scope<'_, 'm>, definition: &Definition<'m>, vocabulary: &Vo
         }
         _ => return,
     }
+    for (span, _) in spaces.extract_if(.., |(_, name)| name.contains('*')) {
+        faults.warn(
+            span,
+            "the id of a space is no pattern, and none has a `*`: what is given with it is left out",
+            "a role in `root` is one in every space that inherits; or go through all of them by `some space in input.spaces`",
+        );
+    }
     for (names, known, what) in [(spaces, &vocabulary.spaces, "space"), (roles, &vocabulary.roles, "role")] {
         let Some(known) = known else { continue };
         for (span, name) in names.into_iter().filter(|(_, name)| !known.contains(*name)) {

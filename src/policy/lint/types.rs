@@ -11,6 +11,7 @@ use super::rules::Definition;
 use super::schema::{self, Found};
 use super::signatures::signature;
 use crate::policy::syntax::tree::Literal;
+use crate::policy::syntax::walk;
 
 pub(super) fn check<'m>(scope: &Scope<'_, 'm>, definition: &Definition<'m>, comparisons: &[Comparison<'m>], faults: &mut Faults<'_>) {
     for comparison in comparisons {
@@ -26,7 +27,8 @@ pub(super) fn check<'m>(scope: &Scope<'_, 'm>, definition: &Definition<'m>, comp
             }
             let text = argument.span().text();
             let hint = if matches!(found, Type::Array(_)) && name == "contains" {
-                format!("look for an item by `item in {text}`")
+                let item = params.get(1).and_then(|part| walk::literal_text(part)).map_or("item".to_owned(), |item| format!("\"{item}\""));
+                format!("look for an item by `{item} in {text}`")
             } else {
                 "take one of its items, or compare it in another way".to_owned()
             };
@@ -74,12 +76,17 @@ fn hint(comparison: &Comparison<'_>, left: &Type, right: &Type, other: &str) -> 
         (Type::Number, Type::Text) if comparison.path().last() == Some(&Some("timestamp_ns")) => {
             format!("write the time as `time.parse_rfc3339_ns({})`", if other.contains('T') { other } else { "\"2026-12-31T00:00:00Z\"" })
         }
-        (Type::Number, Type::Text) => "take the quotes off".to_owned(),
+        (Type::Number, Type::Text) => without_quotes(other.trim_matches('"')).unwrap_or_else(|| "compare it with a number".to_owned()),
         (Type::Text, Type::Number | Type::Bool) => format!("write it in quotes: `\"{other}\"`"),
         (Type::Array(_), Type::Text) => format!("look for it by `{other} in {subject}`"),
         (Type::Text, Type::Array(_) | Type::Tuple(_) | Type::Set(_)) => format!("write `{subject} in {other}`"),
         _ => "compare it with something of its own type".to_owned(),
     }
+}
+
+/// What to write for a number that stands in quotes, where it may begin with zeros.
+pub(super) fn without_quotes(text: &str) -> Option<String> {
+    text.parse::<i64>().ok().map(|number| format!("take the quotes off: `{number}`"))
 }
 
 /// A body of `input.session.login` alone: what it is does not matter.

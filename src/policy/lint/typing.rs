@@ -9,7 +9,7 @@ use std::rc::Rc;
 use super::rego_type::{At, Type, is_scalar, joined};
 use super::rules::{Definition, RuleKind, Rules, number, step_name};
 use super::signatures::signature;
-use super::{Faults, did_you_mean, schema};
+use super::{Faults, did_you_mean, schema, types};
 use crate::policy::syntax::tree::{ArithOp, AssignOp, BoolOp, Expr, Literal, LiteralStmt, Query, Span, TemplatePart};
 use crate::policy::syntax::walk::{self, HeadStep, Step};
 
@@ -492,13 +492,12 @@ fn instead(of: &Type, place: At<'_>, before: &str) -> Option<String> {
 
 /// What to do with quotes where a number is compared with a string of digits.
 fn by_quotes(one: (&Expr, &Type), other: (&Expr, &Type)) -> Option<String> {
-    let is_number = |expr: &Expr| walk::literal_text(expr).is_some_and(|text| text.parse::<i64>().is_ok());
     match (one, other) {
-        ((_, Type::Number), (literal, Type::Text)) | ((literal, Type::Text), (_, Type::Number)) if is_number(literal) => {
-            Some("take the quotes off".to_owned())
+        ((Expr::Number { span, .. }, _), (_, Type::Text)) | ((_, Type::Text), (Expr::Number { span, .. }, _)) => {
+            Some(format!("write it in quotes: `\"{}\"`", span.text()))
         }
-        ((literal @ Expr::Number { span, .. }, _), (_, Type::Text)) | ((_, Type::Text), (literal @ Expr::Number { span, .. }, _)) => {
-            Some(literal).map(|_| format!("write it in quotes: `\"{}\"`", span.text()))
+        ((_, Type::Number), (literal, Type::Text)) | ((literal, Type::Text), (_, Type::Number)) => {
+            walk::literal_text(literal).and_then(types::without_quotes)
         }
         _ => None,
     }

@@ -114,7 +114,7 @@ fn comparisons_that_the_types_decide() {
         ("allow if 5 in input.session.teams", &[(Warning, 2, 10, 24, "an item of `input.session.teams` is a string")]),
         ("allow if \"ci\" in input.session.login", &[(Warning, 2, 10, 27, "`in` looks into arrays, sets and objects")]),
         ("allow if input.session.login = input.session.admin", &[(Warning, 2, 10, 41, "never equal")]),
-        ("allow if contains(input.session.teams, \"x\")", &[(Warning, 2, 19, 19, "`item in input.session.teams`")]),
+        ("allow if contains(input.session.teams, \"x\")", &[(Warning, 2, 19, 19, "`\"x\" in input.session.teams`")]),
         ("allow if startswith(input.request.timestamp_ns, \"1\")", &[(Warning, 2, 21, 26, "wants a string")]),
         ("allow if input.session.login", &[(Warning, 2, 10, 19, "as a condition it always holds")]),
         ("allow if { not count(input.session.teams) != \"1\" }", &[(Warning, 2, 16, 33, "take the quotes off")]),

@@ -10,6 +10,7 @@ pub(crate) mod grammar;
 mod hostile;
 mod hostile_served;
 mod impact;
+mod mistakes;
 mod mutated;
 mod opa;
 pub(crate) mod question;
