@@ -12,7 +12,7 @@ use super::analysis::{self, Depends};
 use super::compiled::{Bounds, Compiled, Evaluated, Failure, Limit, Observer, What};
 use super::engine::{Engine, Stopped};
 use super::fault::PolicyFault;
-use super::pool::cross_check::{self, Comparison, CrossCheck, When};
+use super::pool::cross_check::{self, Agreement, CrossCheck, When};
 use super::pool::verdict_cache::VerdictCache;
 use super::syntax::core::Program;
 use super::syntax::tree::Module;
@@ -47,14 +47,14 @@ pub(super) struct Policy {
 }
 
 /// What a policy has answered, and who gave the answer.
-pub(super) struct Asked {
+pub(super) struct Answered {
     pub(super) answer: Result<Verdict, PolicyError>,
-    pub(super) by: By,
+    pub(super) by: AnsweredBy,
 }
 
 /// Who gave an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum By {
+pub(super) enum AnsweredBy {
     Engine,
     /// The compiled form alone.
     Compiled,
@@ -164,20 +164,20 @@ impl Policy {
     }
 
     /// Evaluates the policy on this thread, which should have a large stack. Whoever wants to know what it says asks here.
-    pub(super) fn ask(&self, input: &Value, now: impl Fn() -> Duration) -> Asked {
+    pub(super) fn ask(&self, input: &Value, now: impl Fn() -> Duration) -> Answered {
         if self.settings.evaluator == PolicyEvaluator::Regorus || !self.cross_check.trusts_compiled() {
-            return Asked { answer: self.ask_engine(input.clone(), now), by: By::Engine };
+            return Answered { answer: self.ask_engine(input.clone(), now), by: AnsweredBy::Engine };
         }
         let (answer, by) = match self.evaluate(input, &now, None) {
-            Ok(verdict) => (Ok(verdict), By::Compiled),
-            Err(failure) => (Err(self.failed(&failure)), if failure.is_limit() { By::Limit } else { By::Compiled }),
+            Ok(verdict) => (Ok(verdict), AnsweredBy::Compiled),
+            Err(failure) => (Err(self.failed(&failure)), if failure.is_limit() { AnsweredBy::Limit } else { AnsweredBy::Compiled }),
         };
         match (self.cross_check.when(), by) {
             // The engine has the same limits, and no more time is left.
-            (When::After(_) | When::Never, _) | (When::Before, By::Limit) => Asked { answer, by },
-            (When::Before, By::Compiled | By::Engine) => {
+            (When::After(_) | When::Never, _) | (When::Before, AnsweredBy::Limit) => Answered { answer, by },
+            (When::Before, AnsweredBy::Compiled | AnsweredBy::Engine) => {
                 let decided = self.ask_engine(input.clone(), now);
-                Asked { answer: self.compared(answer, &decided), by: By::Engine }
+                Answered { answer: self.compared(answer, &decided), by: AnsweredBy::Engine }
             }
         }
     }
@@ -185,8 +185,8 @@ impl Policy {
     /// What both say, if they say the same.
     fn compared(&self, said: Result<Verdict, PolicyError>, decided: &Result<Verdict, PolicyError>) -> Result<Verdict, PolicyError> {
         match cross_check::compare(&said, decided) {
-            Comparison::Same | Comparison::Unknown => said,
-            Comparison::Different(what) => {
+            Agreement::Same | Agreement::Unknown => said,
+            Agreement::Different(what) => {
                 let failed = said.err().or(decided.clone().err()).map(|failed| format!(" ({failed})")).unwrap_or_default();
                 Err(PolicyError::Failed(self.name.clone(), format!("the engine says something else: {what}{failed}")))
             }
@@ -194,7 +194,7 @@ impl Policy {
     }
 
     /// Asks the engine, on a thread like that, what the compiled form has answered.
-    pub(super) fn compare(&self, input: &Value, said: &Result<Verdict, PolicyError>, now: impl Fn() -> Duration) -> Comparison {
+    pub(super) fn compare(&self, input: &Value, said: &Result<Verdict, PolicyError>, now: impl Fn() -> Duration) -> Agreement {
         cross_check::compare(said, &self.ask_engine(input.clone(), now))
     }
 

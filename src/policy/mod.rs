@@ -46,7 +46,7 @@ pub use networks::networks;
 pub use pool::Evaluator;
 pub use set::{PolicySet, review};
 pub use source::directory::{Directory, read_dir, survey_dir};
-pub use trace::{Step, Trace, Tracer, Unheld};
+pub use trace::{HeldRule, Trace, Tracer, Unheld};
 pub use trial::Trial;
 pub use vocabulary::Vocabulary;
 

@@ -30,7 +30,7 @@ pub struct Trace {
     /// What it said.
     pub verdict: Result<Verdict, PolicyError>,
     /// The heads that held, in the order of the text. Those of a policy that failed are the ones that held before.
-    pub steps: Vec<Step>,
+    pub steps: Vec<HeldRule>,
     /// The heads that did not hold, in the order of the text; only those of rules that count, and only if none of these held.
     pub unheld: Vec<Unheld>,
 }
@@ -46,7 +46,7 @@ pub struct Unheld {
 
 /// A rule that held.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Step {
+pub struct HeldRule {
     /// Where the rule begins, 1-based.
     pub line: u32,
     /// The rule's name.
@@ -166,14 +166,14 @@ pub(super) fn marks(program: &Program, package: &str) -> Vec<Mark> {
     marks
 }
 
-fn steps(marks: &[Mark], held: Held) -> Vec<Step> {
+fn steps(marks: &[Mark], held: Held) -> Vec<HeldRule> {
     let json = |value: &Value| serde_json::to_value(value).unwrap_or_default();
     let held = held.0.into_inner();
     let mut steps = Vec::new();
     for mark in marks.iter().filter(|mark| !mark.is_function) {
         for (_, behind, value) in held.iter().filter(|(at, _, _)| *at == mark.at) {
             let path: Vec<Value> = mark.path.iter().map(|name| Value::from(name.as_ref())).chain(behind.iter().cloned()).collect();
-            steps.push(Step {
+            steps.push(HeldRule {
                 line: mark.line,
                 rule: mark.rule.clone(),
                 path: path.iter().map(json).collect(),
@@ -186,7 +186,7 @@ fn steps(marks: &[Mark], held: Held) -> Vec<Step> {
 }
 
 /// If one of the rules that count has held, the others may not have been looked at; if none has, all were.
-fn unheld(marks: &[Mark], steps: &[Step]) -> Vec<Unheld> {
+fn unheld(marks: &[Mark], steps: &[HeldRule]) -> Vec<Unheld> {
     if steps.iter().any(|step| entrypoint::shape(&step.rule).is_some()) {
         return Vec::new();
     }

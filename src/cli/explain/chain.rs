@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cli::policy::view::{self, PolicyAnswer};
 use crate::model::{Grant, Snapshot, SystemRole, Via};
-use crate::policy::{Step, Trace, Tracer, Unheld};
+use crate::policy::{HeldRule, Trace, Tracer, Unheld};
 
 /// A grant, and what it rests on.
 #[derive(Serialize)]
@@ -26,7 +26,7 @@ pub(super) struct Heard {
     /// Whether what it says counts: nobody is asked about a key that does not work.
     pub(super) asked: bool,
     pub(super) says: PolicyAnswer,
-    trace: Vec<Step>,
+    trace: Vec<HeldRule>,
     /// Why it says nothing: the rules that would say something.
     unheld: Vec<Unheld>,
     #[serde(skip)]

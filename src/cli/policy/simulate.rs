@@ -19,7 +19,7 @@ use crate::cli::open_store::OpenStore;
 use crate::cli::output::{Format, Output};
 use crate::exchange::{Difference, Explainer, WhatIf};
 use crate::model::{KeyId, KeyName, PolicyName, SampleId};
-use crate::policy::{PolicySource, Step};
+use crate::policy::{HeldRule, PolicySource};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Simulate {
@@ -71,7 +71,7 @@ struct Simulation {
     at: Timestamp,
     /// What the policy says by itself.
     result: PolicyAnswer,
-    trace: Vec<Step>,
+    trace: Vec<HeldRule>,
     before: DecisionView,
     after: DecisionView,
     difference: Difference,
@@ -205,7 +205,7 @@ impl SimulationReport {
         let says = one.result.lines().into_iter().enumerate().map(|(number, said)| (if number == 0 { "says" } else { "" }, said));
         let end = [("now", one.before.label()), ("then", one.after.label()), ("difference", view::describe(&one.difference))];
         out.record(self, [("policy", self.policy())].into_iter().chain(sample).chain(head).chain(says).chain(end))?;
-        let row = |step: &Step| vec![step.line.to_string(), view::head(step), view::short(&step.value)];
+        let row = |step: &HeldRule| vec![step.line.to_string(), view::head(step), view::short(&step.value)];
         out.list("rules that hold", &["LINE", "RULE THAT HOLDS", "VALUE"], one.trace.iter().map(row), self)
     }
 }

@@ -13,7 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::open_store::StoreArgs;
 use crate::cli::output::{Format, Output};
 use crate::policy::EvaluationSettings;
-use crate::policy::testing::{self, Coverage, Rules, Selection, TestOutcome, TestResult, TestRun};
+use crate::policy::testing::{self, Coverage, RuleCounts, Selection, TestOutcome, TestResult, TestRun};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Test {
@@ -60,7 +60,7 @@ pub(super) struct Count {
 #[derive(Serialize)]
 struct Covered<'a> {
     percent: f64,
-    rules: Rules,
+    rules: RuleCounts,
     files: Vec<CoveredFile<'a>>,
 }
 
@@ -183,19 +183,19 @@ fn tell_coverage(lines: &mut String, coverage: &[Coverage]) {
     let _ = writeln!(lines, "coverage, rules that hold in some test:");
     let width = coverage.iter().map(|file| file.file.chars().count()).max().unwrap_or_default();
     for file in coverage {
-        let Rules { covered, total } = file.rules;
+        let RuleCounts { covered, total } = file.rules;
         let _ = write!(lines, "  {:width$}  {covered:>3} of {total:>3}  {:>5.1} %", file.file, file.rules.percent());
         if !file.uncovered_lines.is_empty() {
             let _ = write!(lines, "  not covered: line {}", ranges(&file.uncovered_lines));
         }
         lines.push('\n');
     }
-    let Rules { covered, total } = total(coverage);
-    let _ = writeln!(lines, "  {:width$}  {covered:>3} of {total:>3}  {:>5.1} %", "all", Rules { covered, total }.percent());
+    let RuleCounts { covered, total } = total(coverage);
+    let _ = writeln!(lines, "  {:width$}  {covered:>3} of {total:>3}  {:>5.1} %", "all", RuleCounts { covered, total }.percent());
 }
 
-fn total(coverage: &[Coverage]) -> Rules {
-    coverage.iter().map(|file| file.rules).fold(Rules::default(), Rules::plus)
+fn total(coverage: &[Coverage]) -> RuleCounts {
+    coverage.iter().map(|file| file.rules).fold(RuleCounts::default(), RuleCounts::plus)
 }
 
 /// `3, 7-9`.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::exchange::{Difference, Explanation};
 use crate::model::{Grants, Ignored, Verdict};
-use crate::policy::{Step, Trace};
+use crate::policy::{HeldRule, Trace};
 
 /// What a policy said, each part with the lines that say so.
 #[derive(Serialize)]
@@ -97,7 +97,7 @@ fn at(lines: &[u32]) -> String {
 }
 
 /// A head with its steps, as the text has it: `roles["production"]["deployer"]`.
-pub(crate) fn head(step: &Step) -> String {
+pub(crate) fn head(step: &HeldRule) -> String {
     step.path.iter().fold(step.rule.clone(), |head, step| format!("{head}[{step}]"))
 }
 

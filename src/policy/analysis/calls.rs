@@ -1,6 +1,6 @@
 //! What calls of builtins do with what they are given.
 
-use super::source::Source;
+use super::source::ValueSource;
 use super::walk::Walk;
 use crate::policy::syntax::core::Term;
 
@@ -19,48 +19,48 @@ const REARRANGING: [&str; 10] = [
 ];
 
 impl<'p> Walk<'p> {
-    pub(super) fn call(&mut self, name: &str, arguments: &'p [Term]) -> Source {
+    pub(super) fn call(&mut self, name: &str, arguments: &'p [Term]) -> ValueSource {
         match (name, arguments) {
             ("net.cidr_contains", [network, address]) => {
                 let (network, address) = (self.term(network), self.term(address));
                 self.uses.network(network, address);
-                Source::LITERAL
+                ValueSource::LITERAL
             }
             ("net.cidr_intersects", [one, other]) => {
                 let (one, other) = (self.term(one), self.term(other));
-                if one.may_be(Source::ADDRESS) {
+                if one.may_be(ValueSource::ADDRESS) {
                     self.uses.network(other, one);
                 } else {
                     self.uses.network(one, other);
                 }
-                Source::LITERAL
+                ValueSource::LITERAL
             }
             ("time.clock", [of]) => {
                 if self.local_time(of) {
                     self.uses.clock_part(0);
-                    Source::CLOCK | Source::OTHER
+                    ValueSource::CLOCK | ValueSource::OTHER
                 } else {
-                    Source::OTHER
+                    ValueSource::OTHER
                 }
             }
             ("time.weekday", [of]) => {
                 self.uses.parts.weekday |= self.local_time(of);
-                Source::OTHER
+                ValueSource::OTHER
             }
             ("time.date", [of]) => {
                 self.uses.parts.date |= self.local_time(of);
-                Source::OTHER
+                ValueSource::OTHER
             }
             // A text of the policy is read as a time; which, is seen to where the texts are.
             ("time.parse_rfc3339_ns", [text]) => self.part(text),
             (name, arguments) if REARRANGING.contains(&name) => {
-                arguments.iter().fold(Source::NUMBER, |made, argument| made | self.part(argument))
+                arguments.iter().fold(ValueSource::NUMBER, |made, argument| made | self.part(argument))
             }
             (_, arguments) => {
                 for argument in arguments {
                     self.part(argument);
                 }
-                Source::OTHER
+                ValueSource::OTHER
             }
         }
     }
@@ -75,14 +75,14 @@ impl<'p> Walk<'p> {
             },
             _ => (self.term(of), None),
         };
-        self.uses.read(time.without(Source::TIME));
-        if !time.may_be(Source::TIME) {
+        self.uses.read(time.without(ValueSource::TIME));
+        if !time.may_be(ValueSource::TIME) {
             return false;
         }
         match zone {
             None => self.uses.utc = true,
-            Some(zone) if zone.may_be(Source::OTHER) => {
-                self.uses.read(Source::TIME);
+            Some(zone) if zone.may_be(ValueSource::OTHER) => {
+                self.uses.read(ValueSource::TIME);
             }
             Some(_) => self.uses.zones = true,
         }

@@ -47,20 +47,20 @@ pub(super) use self::walk::depends;
 /// What the answers of one policy depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Depends {
-    address: Extent<BTreeSet<IpNet>>,
-    time: Extent<Calendar>,
+    address: ReadExtent<BTreeSet<IpNet>>,
+    time: ReadExtent<Calendar>,
 }
 
 impl Depends {
     /// Whether two requests of one key are the same to the policy, as long as the key and what all keys share are the same.
     pub(super) fn on_the_key_alone(&self) -> bool {
-        self.address == Extent::Nothing && self.time == Extent::Nothing
+        self.address == ReadExtent::Nothing && self.time == ReadExtent::Nothing
     }
 }
 
 /// How much of something is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum Extent<T> {
+enum ReadExtent<T> {
     #[default]
     Nothing,
     /// Which class it is in.
@@ -68,7 +68,7 @@ enum Extent<T> {
     Everything,
 }
 
-impl<T: Clone> Extent<T> {
+impl<T: Clone> ReadExtent<T> {
     /// As much as either.
     fn merge(&mut self, other: &Self, merge: impl FnOnce(&mut T, &T)) {
         match (&mut *self, other) {
@@ -79,12 +79,12 @@ impl<T: Clone> Extent<T> {
     }
 }
 
-impl<T> Extent<T> {
-    fn map<U>(self, map: impl FnOnce(T) -> U) -> Extent<U> {
+impl<T> ReadExtent<T> {
+    fn map<U>(self, map: impl FnOnce(T) -> U) -> ReadExtent<U> {
         match self {
-            Self::Nothing => Extent::Nothing,
-            Self::Classes(classes) => Extent::Classes(map(classes)),
-            Self::Everything => Extent::Everything,
+            Self::Nothing => ReadExtent::Nothing,
+            Self::Classes(classes) => ReadExtent::Classes(map(classes)),
+            Self::Everything => ReadExtent::Everything,
         }
     }
 }

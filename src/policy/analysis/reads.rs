@@ -11,15 +11,15 @@ use jiff::Timestamp;
 
 use super::calendar::Calendar;
 use super::networks::Networks;
-use super::{Depends, Extent};
+use super::{Depends, ReadExtent};
 
 /// What the policies in force can read of a request.
 #[derive(Debug, Default)]
 pub struct Reads {
-    address: Extent<Networks>,
-    time: Extent<Calendar>,
+    address: ReadExtent<Networks>,
+    time: ReadExtent<Calendar>,
     /// What was seen of the time last: the same for all requests of a quantum.
-    last: ArcSwapOption<Seen>,
+    last: ArcSwapOption<SeenTime>,
 }
 
 /// The part of a request that an answer was made for: what the policies can tell of it. Means something only together with the [`Reads`]
@@ -45,7 +45,7 @@ enum TimeFacet {
 
 /// What is seen of the time, from the beginning of a quantum to its end.
 #[derive(Debug)]
-struct Seen {
+struct SeenTime {
     begins: Timestamp,
     ends: Timestamp,
     quantum: Duration,
@@ -55,8 +55,8 @@ struct Seen {
 impl Reads {
     /// What any of the policies can read.
     pub(in crate::policy) fn of<'a>(policies: impl Iterator<Item = &'a Depends>) -> Self {
-        let mut address: Extent<BTreeSet<IpNet>> = Extent::Nothing;
-        let mut time: Extent<Calendar> = Extent::Nothing;
+        let mut address: ReadExtent<BTreeSet<IpNet>> = ReadExtent::Nothing;
+        let mut time: ReadExtent<Calendar> = ReadExtent::Nothing;
         for depends in policies {
             address.merge(&depends.address, |networks, more| networks.extend(more));
             time.merge(&depends.time, Calendar::merge);
@@ -72,12 +72,12 @@ impl Reads {
 
     /// Whether they can tell one address from another.
     pub fn reads_address(&self) -> bool {
-        !matches!(self.address, Extent::Nothing)
+        !matches!(self.address, ReadExtent::Nothing)
     }
 
     /// Whether they can tell one time from another.
     pub fn reads_time(&self) -> bool {
-        !matches!(self.time, Extent::Nothing)
+        !matches!(self.time, ReadExtent::Nothing)
     }
 
     /// What they can tell of a request. Two requests with the same facet get the same answers.
@@ -85,9 +85,9 @@ impl Reads {
     /// The address must not be mapped into IPv6. Of the time they see the beginning of its quantum.
     pub fn facet(&self, address: Option<IpAddr>, at: Timestamp, quantum: Duration) -> Facet {
         let address = match &self.address {
-            Extent::Nothing => None,
-            Extent::Classes(networks) => address.map(|address| AddressFacet::Class(networks.class(address))),
-            Extent::Everything => address.map(AddressFacet::Whole),
+            ReadExtent::Nothing => None,
+            ReadExtent::Classes(networks) => address.map(|address| AddressFacet::Class(networks.class(address))),
+            ReadExtent::Everything => address.map(AddressFacet::Whole),
         };
         Facet { address, time: self.reads_time().then(|| self.time(at, quantum)) }
     }
@@ -101,9 +101,9 @@ impl Reads {
             return seen.facet;
         }
         let begins = truncated(at, quantum);
-        let class = if let Extent::Classes(calendar) = &self.time { calendar.class(begins) } else { None };
+        let class = if let ReadExtent::Classes(calendar) = &self.time { calendar.class(begins) } else { None };
         let facet = class.map_or(TimeFacet::Quantum(begins), TimeFacet::Class);
-        self.last.store(Some(Arc::new(Seen { begins, ends: crate::clock::later(begins, quantum), quantum, facet })));
+        self.last.store(Some(Arc::new(SeenTime { begins, ends: crate::clock::later(begins, quantum), quantum, facet })));
         facet
     }
 }

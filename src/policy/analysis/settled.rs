@@ -8,7 +8,7 @@ use crate::policy::syntax::parts;
 /// The first slots are its arguments.
 pub(super) fn is_settled(definition: &Definition, arguments: usize) -> bool {
     definition.branches.iter().all(|branch| {
-        let mut settled = Settled((0..arguments).collect());
+        let mut settled = SettledSlots((0..arguments).collect());
         settled.body(&branch.body, true);
         let (Put::Value(value) | Put::Item(value)) = &branch.put;
         settled.holds(value)
@@ -16,9 +16,9 @@ pub(super) fn is_settled(definition: &Definition, arguments: usize) -> bool {
 }
 
 /// Slots that have one value only.
-struct Settled(BTreeSet<usize>);
+struct SettledSlots(BTreeSet<usize>);
 
-impl Settled {
+impl SettledSlots {
     /// Statements in their order, each of which finds what it uses.
     fn body(&mut self, body: &[Stmt], is_settled: bool) {
         for statement in body {

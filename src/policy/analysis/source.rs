@@ -7,9 +7,9 @@ use std::ops::{BitAnd, BitOr, BitOrAssign};
 /// The first three are about what a value is or holds, at whatever depth; the others about what it *is*, as a whole. A value that is put
 /// into another, or computed with, is none of the latter any more, and counts as read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Source(u16);
+pub(super) struct ValueSource(u16);
 
-impl Source {
+impl ValueSource {
     /// Texts and numbers that stand in the policy itself, and times that such a text is read as.
     pub(super) const LITERAL: Self = Self(1);
     /// Numbers that stand nowhere: an array's indices, sums.
@@ -53,7 +53,7 @@ impl Source {
     }
 }
 
-impl BitOr for Source {
+impl BitOr for ValueSource {
     type Output = Self;
 
     fn bitor(self, other: Self) -> Self {
@@ -61,13 +61,13 @@ impl BitOr for Source {
     }
 }
 
-impl BitOrAssign for Source {
+impl BitOrAssign for ValueSource {
     fn bitor_assign(&mut self, other: Self) {
         self.0 |= other.0;
     }
 }
 
-impl BitAnd for Source {
+impl BitAnd for ValueSource {
     type Output = Self;
 
     fn bitand(self, other: Self) -> Self {

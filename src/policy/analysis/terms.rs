@@ -1,6 +1,6 @@
 //! What statements do with values, and what terms may be.
 
-use super::source::Source;
+use super::source::ValueSource;
 use super::walk::Walk;
 use crate::policy::syntax::core::{Stmt, StmtKind, Target, Term};
 use crate::policy::syntax::tree::BoolOp;
@@ -24,8 +24,8 @@ impl<'p> Walk<'p> {
             StmtKind::Bind(slot, Term::At(of, key)) if matches!(**key, Term::Const(_)) && !self.is_used(*slot) => {
                 // As of a pattern with `_` in it. The hour, the minute or the second is always there.
                 let whole = self.term(of);
-                self.at(whole.without(Source::CLOCK), key);
-                self.bind(*slot, Source::OTHER);
+                self.at(whole.without(ValueSource::CLOCK), key);
+                self.bind(*slot, ValueSource::OTHER);
             }
             StmtKind::Bind(slot, term) => {
                 let value = self.term(term);
@@ -71,23 +71,23 @@ impl<'p> Walk<'p> {
     }
 
     /// What a term may be, where it becomes a part of something, or is looked into.
-    pub(super) fn part(&mut self, term: &'p Term) -> Source {
+    pub(super) fn part(&mut self, term: &'p Term) -> ValueSource {
         let whole = self.term(term);
         self.uses.read(whole)
     }
 
-    fn all_parts(&mut self, terms: &[&'p Term]) -> Source {
-        terms.iter().fold(Source::default(), |made, term| made | self.part(term))
+    fn all_parts(&mut self, terms: &[&'p Term]) -> ValueSource {
+        terms.iter().fold(ValueSource::default(), |made, term| made | self.part(term))
     }
 
     /// What a term may be.
-    pub(super) fn term(&mut self, term: &'p Term) -> Source {
+    pub(super) fn term(&mut self, term: &'p Term) -> ValueSource {
         match term {
             Term::Const(value) => {
                 self.constant(value);
-                Source::LITERAL
+                ValueSource::LITERAL
             }
-            Term::Input => Source::INPUT,
+            Term::Input => ValueSource::INPUT,
             Term::Extent(path) => self.document(path),
             Term::Slot(slot) => self.slot(*slot),
             Term::Rule(number) => self.rule(*number),
@@ -97,14 +97,14 @@ impl<'p> Walk<'p> {
             }
             Term::Call(name, arguments) => self.call(name, arguments),
             Term::Function(number, arguments) => self.function(*number, arguments),
-            Term::Array(_) | Term::Set(_) | Term::Object(_) => Source::LITERAL | self.all_parts(&term.parts()),
+            Term::Array(_) | Term::Set(_) | Term::Object(_) => ValueSource::LITERAL | self.all_parts(&term.parts()),
             Term::Compare(op, sides) => {
                 let (one, other) = (self.term(&sides.0), self.term(&sides.1));
                 match op {
                     BoolOp::Eq | BoolOp::Ne => self.uses.equal(one, other),
                     BoolOp::Lt | BoolOp::Le | BoolOp::Ge | BoolOp::Gt => self.uses.order(one, other),
                 }
-                Source::LITERAL
+                ValueSource::LITERAL
             }
             Term::In(key, sides) => {
                 let of = self.part(&sides.1);
@@ -114,23 +114,23 @@ impl<'p> Walk<'p> {
                 }
                 let item = self.term(&sides.0);
                 self.uses.equal(item, of.items());
-                Source::LITERAL
+                ValueSource::LITERAL
             }
             Term::Sets(_, sides) => self.part(&sides.0) | self.part(&sides.1),
             // Also one set without another's items.
-            Term::Arithmetic(_, sides) => self.part(&sides.0) | self.part(&sides.1) | Source::NUMBER,
+            Term::Arithmetic(_, sides) => self.part(&sides.0) | self.part(&sides.1) | ValueSource::NUMBER,
             Term::Collect(comprehension) => {
                 self.body(&comprehension.body);
                 // Empty, it is none of its parts.
-                Source::LITERAL | self.all_parts(&term.parts())
+                ValueSource::LITERAL | self.all_parts(&term.parts())
             }
             Term::Template(_) => {
                 self.all_parts(&term.parts());
-                Source::OTHER
+                ValueSource::OTHER
             }
             Term::Named(_) => {
                 self.uses.obscure = true;
-                Source::OTHER
+                ValueSource::OTHER
             }
         }
     }
@@ -151,16 +151,16 @@ impl<'p> Walk<'p> {
 
     /// An item of what a value may be. An item of a set, or a field of an object, is found by being equal to the key; an array's is found by
     /// its number.
-    fn at(&mut self, whole: Source, key: &'p Term) -> Source {
+    fn at(&mut self, whole: ValueSource, key: &'p Term) -> ValueSource {
         match key {
             Term::Const(Value::String(name)) => self.field(whole, name),
             // Nothing that varies is a key of anything.
             Term::Const(key) => {
-                if whole.may_be(Source::CLOCK) {
+                if whole.may_be(ValueSource::CLOCK) {
                     let part = key.as_u64().ok().and_then(|part| usize::try_from(part).ok());
                     self.uses.clock_part(part.unwrap_or(usize::MAX));
                 }
-                let rest = if whole.may_be(Source::CLOCK) { whole.without(Source::CLOCK) | Source::OTHER } else { whole };
+                let rest = if whole.may_be(ValueSource::CLOCK) { whole.without(ValueSource::CLOCK) | ValueSource::OTHER } else { whole };
                 self.uses.read(rest).items()
             }
             key => {
@@ -173,8 +173,8 @@ impl<'p> Walk<'p> {
     }
 
     /// What stands in a field whose name is known.
-    pub(super) fn field(&mut self, whole: Source, name: &str) -> Source {
-        let documents = Source::INPUT | Source::REQUEST | Source::SESSION;
+    pub(super) fn field(&mut self, whole: ValueSource, name: &str) -> ValueSource {
+        let documents = ValueSource::INPUT | ValueSource::REQUEST | ValueSource::SESSION;
         let mut found = self.uses.read(whole.without(documents)).items();
         for (document, fields) in DOCUMENTS {
             if whole.may_be(document) {
@@ -190,24 +190,24 @@ impl<'p> Walk<'p> {
 /// request's own, is not followed; neither is another rule or function in the place of one.
 fn leaves_the_request(target: &Target) -> bool {
     let Target::Input(path) = target else { return false };
-    let mut replaced = Source::INPUT;
+    let mut replaced = ValueSource::INPUT;
     for name in path {
         // Beyond a field that varies, too, there is nothing to follow: what stood there is gone.
         let Some((_, fields)) = DOCUMENTS.iter().find(|(document, _)| *document == replaced) else { break };
         replaced = known(fields, name);
     }
-    replaced == Source::OTHER
+    replaced == ValueSource::OTHER
 }
 
 /// What stands in a field of a document.
-fn known(fields: &[(&str, Source)], name: &str) -> Source {
-    fields.iter().find(|(field, _)| *field == name).map_or(Source::OTHER, |(_, source)| *source)
+fn known(fields: &[(&str, ValueSource)], name: &str) -> ValueSource {
+    fields.iter().find(|(field, _)| *field == name).map_or(ValueSource::OTHER, |(_, source)| *source)
 }
 
 /// The fields that differ between the requests of one key, and the way to them. All else in `input` tells of the key or the snapshot,
 /// and an answer is remembered for these as they were.
-const DOCUMENTS: [(Source, &[(&str, Source)]); 3] = [
-    (Source::INPUT, &[("request", Source::REQUEST), ("session", Source::SESSION)]),
-    (Source::REQUEST, &[("remote_ip", Source::ADDRESS), ("timestamp_ns", Source::TIME)]),
-    (Source::SESSION, &[("creator_ip", Source::ADDRESS)]),
+const DOCUMENTS: [(ValueSource, &[(&str, ValueSource)]); 3] = [
+    (ValueSource::INPUT, &[("request", ValueSource::REQUEST), ("session", ValueSource::SESSION)]),
+    (ValueSource::REQUEST, &[("remote_ip", ValueSource::ADDRESS), ("timestamp_ns", ValueSource::TIME)]),
+    (ValueSource::SESSION, &[("creator_ip", ValueSource::ADDRESS)]),
 ];

@@ -2,20 +2,20 @@
 
 use std::fmt::Write;
 
-use super::{Depends, Extent};
+use super::{Depends, ReadExtent};
 use crate::policy::syntax::{self, lower};
 
 /// The address and the time, in a few words.
 fn told(depends: &Depends) -> String {
     let mut told = match &depends.address {
-        Extent::Nothing => String::new(),
-        Extent::Classes(networks) => networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
-        Extent::Everything => "address".to_owned(),
+        ReadExtent::Nothing => String::new(),
+        ReadExtent::Classes(networks) => networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        ReadExtent::Everything => "address".to_owned(),
     };
     match &depends.time {
-        Extent::Nothing => {}
-        Extent::Everything => told.push_str(" time"),
-        Extent::Classes(calendar) => {
+        ReadExtent::Nothing => {}
+        ReadExtent::Everything => told.push_str(" time"),
+        ReadExtent::Classes(calendar) => {
             for (zone, parts) in &calendar.zones {
                 let names = [(parts.hour, "hour"), (parts.minute, "minute"), (parts.weekday, "weekday"), (parts.date, "date")];
                 let names: Vec<&str> = names.into_iter().filter_map(|(read, name)| read.then_some(name)).collect();

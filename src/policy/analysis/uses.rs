@@ -10,14 +10,14 @@ use ipnet::IpNet;
 use regorus::Value;
 
 use super::calendar::{Calendar, Parts};
-use super::source::Source;
-use super::{Depends, Extent};
+use super::source::ValueSource;
+use super::{Depends, ReadExtent};
 use crate::policy::builtins;
 
 /// What was found; grows while the policy is walked through.
 #[expect(clippy::struct_excessive_bools, reason = "each is a question of its own, and all of them are asked in one place")]
 #[derive(Debug, Default)]
-pub(super) struct Uses<'p> {
+pub(super) struct InputUses<'p> {
     /// Something that this analysis does not understand.
     pub(super) obscure: bool,
     /// The address other than in the next two ways.
@@ -42,7 +42,7 @@ pub(super) struct Uses<'p> {
     odd_number: bool,
 }
 
-impl<'p> Uses<'p> {
+impl<'p> InputUses<'p> {
     pub(super) fn text(&mut self, text: &'p str) {
         self.texts.insert(text);
     }
@@ -57,11 +57,11 @@ impl<'p> Uses<'p> {
     }
 
     /// A value is used in a way that may tell everything of it; what comes of it is no longer the value itself.
-    pub(super) fn read(&mut self, value: Source) -> Source {
-        self.address |= value.may_be(Source::ADDRESS | Source::REQUEST | Source::SESSION | Source::INPUT);
-        self.time |= value.may_be(Source::TIME | Source::CLOCK | Source::REQUEST | Source::INPUT);
-        let known = value & Source::PLAIN;
-        if known == value { value } else { known | Source::OTHER }
+    pub(super) fn read(&mut self, value: ValueSource) -> ValueSource {
+        self.address |= value.may_be(ValueSource::ADDRESS | ValueSource::REQUEST | ValueSource::SESSION | ValueSource::INPUT);
+        self.time |= value.may_be(ValueSource::TIME | ValueSource::CLOCK | ValueSource::REQUEST | ValueSource::INPUT);
+        let known = value & ValueSource::PLAIN;
+        if known == value { value } else { known | ValueSource::OTHER }
     }
 
     /// One of hour, minute and second is taken out of what `time.clock` makes of the time.
@@ -74,62 +74,62 @@ impl<'p> Uses<'p> {
     }
 
     /// Two values are compared for being equal, and nothing else.
-    pub(super) fn equal(&mut self, one: Source, other: Source) {
+    pub(super) fn equal(&mut self, one: ValueSource, other: ValueSource) {
         for (value, against) in [(one, other), (other, one)] {
-            if value.may_be(Source::ADDRESS) {
-                if against.may_be(Source::OTHER) {
-                    self.read(Source::ADDRESS);
+            if value.may_be(ValueSource::ADDRESS) {
+                if against.may_be(ValueSource::OTHER) {
+                    self.read(ValueSource::ADDRESS);
                 } else {
-                    self.hosts |= against.may_be(Source::LITERAL);
+                    self.hosts |= against.may_be(ValueSource::LITERAL);
                 }
             }
             self.instant(value, against);
-            self.read(value.without(Source::ADDRESS | Source::TIME));
+            self.read(value.without(ValueSource::ADDRESS | ValueSource::TIME));
         }
     }
 
     /// Two values are compared for which is the greater.
-    pub(super) fn order(&mut self, one: Source, other: Source) {
+    pub(super) fn order(&mut self, one: ValueSource, other: ValueSource) {
         for (value, against) in [(one, other), (other, one)] {
             self.instant(value, against);
-            self.read(value.without(Source::TIME));
+            self.read(value.without(ValueSource::TIME));
         }
     }
 
-    fn instant(&mut self, value: Source, against: Source) {
-        if value.may_be(Source::TIME) {
-            if against.may_be(Source::OTHER | Source::NUMBER) {
-                self.read(Source::TIME);
+    fn instant(&mut self, value: ValueSource, against: ValueSource) {
+        if value.may_be(ValueSource::TIME) {
+            if against.may_be(ValueSource::OTHER | ValueSource::NUMBER) {
+                self.read(ValueSource::TIME);
             } else {
-                self.instants |= against.may_be(Source::LITERAL);
+                self.instants |= against.may_be(ValueSource::LITERAL);
             }
         }
     }
 
     /// An address is tested against a network.
-    pub(super) fn network(&mut self, network: Source, address: Source) {
-        if address.may_be(Source::ADDRESS) {
-            if network.may_be(Source::OTHER) {
-                self.read(Source::ADDRESS);
+    pub(super) fn network(&mut self, network: ValueSource, address: ValueSource) {
+        if address.may_be(ValueSource::ADDRESS) {
+            if network.may_be(ValueSource::OTHER) {
+                self.read(ValueSource::ADDRESS);
             } else {
                 self.networks = true;
             }
         }
         self.read(network);
-        self.read(address.without(Source::ADDRESS));
+        self.read(address.without(ValueSource::ADDRESS));
     }
 
     /// What an answer depends on, all things considered.
     pub(super) fn depends(&self) -> Depends {
         if self.obscure {
-            return Depends { address: Extent::Everything, time: Extent::Everything };
+            return Depends { address: ReadExtent::Everything, time: ReadExtent::Everything };
         }
         Depends { address: self.address_depends(), time: self.time_depends() }
     }
 
-    fn address_depends(&self) -> Extent<BTreeSet<IpNet>> {
+    fn address_depends(&self) -> ReadExtent<BTreeSet<IpNet>> {
         if self.address {
-            return Extent::Everything;
+            return ReadExtent::Everything;
         }
         let mut networks = BTreeSet::new();
         if self.networks {
@@ -138,12 +138,12 @@ impl<'p> Uses<'p> {
         if self.hosts {
             networks.extend(self.texts.iter().filter_map(|text| host(text)));
         }
-        if networks.is_empty() { Extent::Nothing } else { Extent::Classes(networks) }
+        if networks.is_empty() { ReadExtent::Nothing } else { ReadExtent::Classes(networks) }
     }
 
-    fn time_depends(&self) -> Extent<Calendar> {
+    fn time_depends(&self) -> ReadExtent<Calendar> {
         if self.time || (self.instants && self.odd_number) {
-            return Extent::Everything;
+            return ReadExtent::Everything;
         }
         let mut calendar = Calendar { zones: BTreeMap::new(), instants: BTreeSet::new() };
         if self.zones {
@@ -158,7 +158,7 @@ impl<'p> Uses<'p> {
             let read = |text: &&str| builtins::call_alone("time.parse_rfc3339_ns", &[Value::from(*text)]).as_i64().ok();
             calendar.instants.extend(self.texts.iter().filter_map(read));
         }
-        if calendar.is_empty() { Extent::Nothing } else { Extent::Classes(calendar) }
+        if calendar.is_empty() { ReadExtent::Nothing } else { ReadExtent::Classes(calendar) }
     }
 }
 

@@ -8,34 +8,34 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Depends;
 use super::settled;
-use super::source::Source;
-use super::uses::Uses;
+use super::source::ValueSource;
+use super::uses::InputUses;
 use crate::policy::engine::entrypoint;
 use crate::policy::syntax::core::{Definition, Extent, Kind, Program, Put, Term};
 use crate::policy::syntax::parts;
 
 /// A rule or a function, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Node {
+pub(super) enum RuleOrFunction {
     Rule(usize),
     Function(usize),
 }
 
 /// Whose slots: those of a definition, or of a default.
-type Frame = (Node, Option<usize>);
+type SlotOwner = (RuleOrFunction, Option<usize>);
 
 /// What is known so far.
 pub(super) struct Walk<'p> {
     program: &'p Program,
-    pub(super) uses: Uses<'p>,
+    pub(super) uses: InputUses<'p>,
     /// What the answer may depend on.
-    reached: BTreeSet<Node>,
+    reached: BTreeSet<RuleOrFunction>,
     /// What a rule's value, or a function's result, may be.
-    values: BTreeMap<Node, Source>,
-    arguments: BTreeMap<(usize, usize), Source>,
-    slots: BTreeMap<(Frame, usize), Source>,
+    values: BTreeMap<RuleOrFunction, ValueSource>,
+    arguments: BTreeMap<(usize, usize), ValueSource>,
+    slots: BTreeMap<(SlotOwner, usize), ValueSource>,
     /// The definition at hand.
-    frame: Frame,
+    frame: SlotOwner,
     /// Its slots that something is made of.
     used: BTreeSet<usize>,
     /// Something became known in this round.
@@ -48,12 +48,12 @@ pub(super) struct Walk<'p> {
 pub(in crate::policy) fn depends(program: &Program) -> Depends {
     let mut walk = Walk {
         program,
-        uses: Uses::default(),
+        uses: InputUses::default(),
         reached: BTreeSet::new(),
         values: BTreeMap::new(),
         arguments: BTreeMap::new(),
         slots: BTreeMap::new(),
-        frame: (Node::Rule(usize::MAX), None),
+        frame: (RuleOrFunction::Rule(usize::MAX), None),
         used: BTreeSet::new(),
         news: true,
         last_round: false,
@@ -77,14 +77,14 @@ impl<'p> Walk<'p> {
         }
     }
 
-    fn node(&mut self, node: Node) {
+    fn node(&mut self, node: RuleOrFunction) {
         let program = self.program;
         let (kind, default, definitions) = match node {
-            Node::Rule(number) => match program.rules.get(number) {
+            RuleOrFunction::Rule(number) => match program.rules.get(number) {
                 Some(rule) => (rule.kind, &rule.default, &rule.definitions),
                 None => return self.uses.obscure = true,
             },
-            Node::Function(number) => match program.functions.get(number) {
+            RuleOrFunction::Function(number) => match program.functions.get(number) {
                 Some(function) => (Kind::Complete, &function.default, &function.definitions),
                 None => return self.uses.obscure = true,
             },
@@ -101,7 +101,7 @@ impl<'p> Walk<'p> {
             self.definition(node, kind, definition);
         }
         // Two values of one rule are compared: unless they are the same, the evaluation ends there.
-        let arguments = if let Node::Function(number) = node { self.arity(number) } else { 0 };
+        let arguments = if let RuleOrFunction::Function(number) = node { self.arity(number) } else { 0 };
         let may_have_two = definitions.len() > 1 || definitions.iter().any(|definition| !settled::is_settled(definition, arguments));
         if kind == Kind::Complete && may_have_two {
             let value = self.value(node);
@@ -113,8 +113,8 @@ impl<'p> Walk<'p> {
         self.program.functions.get(function).map_or(0, |function| function.arity)
     }
 
-    fn definition(&mut self, node: Node, kind: Kind, definition: &'p Definition) {
-        if let Node::Function(number) = node {
+    fn definition(&mut self, node: RuleOrFunction, kind: Kind, definition: &'p Definition) {
+        if let RuleOrFunction::Function(number) = node {
             for index in 0..self.arity(number) {
                 let given = self.arguments.get(&(number, index)).copied().unwrap_or_default();
                 self.bind(index, given);
@@ -130,34 +130,36 @@ impl<'p> Walk<'p> {
             let value = match kind {
                 Kind::Complete => self.term(value),
                 // What is put into a collection is read as a whole.
-                Kind::Set | Kind::Object => branch.steps.iter().chain([value]).fold(Source::LITERAL, |made, part| made | self.part(part)),
+                Kind::Set | Kind::Object => {
+                    branch.steps.iter().chain([value]).fold(ValueSource::LITERAL, |made, part| made | self.part(part))
+                }
             };
             self.add_value(node, value);
         }
     }
 
-    fn add_value(&mut self, node: Node, value: Source) {
+    fn add_value(&mut self, node: RuleOrFunction, value: ValueSource) {
         let before = self.values.entry(node).or_default();
         self.news |= *before | value != *before;
         *before |= value;
     }
 
-    fn value(&self, node: Node) -> Source {
+    fn value(&self, node: RuleOrFunction) -> ValueSource {
         self.values.get(&node).copied().unwrap_or_default()
     }
 
     /// What a rule's value may be, which the answer depends on from now on.
-    pub(super) fn rule(&mut self, number: usize) -> Source {
-        self.reach(Node::Rule(number))
+    pub(super) fn rule(&mut self, number: usize) -> ValueSource {
+        self.reach(RuleOrFunction::Rule(number))
     }
 
-    fn reach(&mut self, node: Node) -> Source {
+    fn reach(&mut self, node: RuleOrFunction) -> ValueSource {
         self.news |= self.reached.insert(node);
         self.value(node)
     }
 
     /// What a function's result may be, by what one call gives it among others.
-    pub(super) fn function(&mut self, number: usize, given: &'p [Term]) -> Source {
+    pub(super) fn function(&mut self, number: usize, given: &'p [Term]) -> ValueSource {
         self.uses.obscure |= self.arity(number) != given.len();
         for (index, term) in given.iter().enumerate() {
             let given = self.term(term);
@@ -165,11 +167,11 @@ impl<'p> Walk<'p> {
             self.news |= *before | given != *before;
             *before |= given;
         }
-        self.reach(Node::Function(number))
+        self.reach(RuleOrFunction::Function(number))
     }
 
     /// What the document at a path of `data` may be.
-    pub(super) fn document<N: AsRef<str>>(&mut self, path: &[N]) -> Source {
+    pub(super) fn document<N: AsRef<str>>(&mut self, path: &[N]) -> ValueSource {
         let program = self.program;
         let mut place = &program.root;
         for (length, name) in path.iter().enumerate() {
@@ -182,7 +184,7 @@ impl<'p> Walk<'p> {
             match place.fields.get(name.as_ref()) {
                 Some(next) => place = next,
                 // Nothing is there.
-                None => return Source::OTHER,
+                None => return ValueSource::OTHER,
             }
         }
         match place.rule {
@@ -192,8 +194,8 @@ impl<'p> Walk<'p> {
     }
 
     /// What all rules at and below a place make together.
-    fn all(&mut self, place: &'p Extent) -> Source {
-        let mut made = Source::LITERAL;
+    fn all(&mut self, place: &'p Extent) -> ValueSource {
+        let mut made = ValueSource::LITERAL;
         if let Some(rule) = place.rule {
             let value = self.rule(rule);
             made |= self.uses.read(value);
@@ -206,10 +208,10 @@ impl<'p> Walk<'p> {
     }
 
     /// What a slot of the definition at hand may be.
-    pub(super) fn slot(&mut self, slot: usize) -> Source {
+    pub(super) fn slot(&mut self, slot: usize) -> ValueSource {
         let value = self.slots.get(&(self.frame, slot)).copied().unwrap_or_default();
         // By now everything that is bound has been seen to be: what this is bound by is not understood.
-        self.uses.obscure |= self.last_round && value == Source::default();
+        self.uses.obscure |= self.last_round && value == ValueSource::default();
         value
     }
 
@@ -219,7 +221,7 @@ impl<'p> Walk<'p> {
     }
 
     /// A slot may be this, too.
-    pub(super) fn bind(&mut self, slot: usize, value: Source) {
+    pub(super) fn bind(&mut self, slot: usize, value: ValueSource) {
         let before = self.slots.entry((self.frame, slot)).or_default();
         self.news |= *before | value != *before;
         *before |= value;

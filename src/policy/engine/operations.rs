@@ -182,31 +182,31 @@ fn set(args: &[Value]) -> anyhow::Result<Value> {
 /// What stands where in an object, and in objects within it.
 #[derive(Default)]
 struct Built {
-    leaves: BTreeMap<Vec<Value>, Leaf>,
+    leaves: BTreeMap<Vec<Value>, BuiltLeaf>,
     /// Objects that are there even if they are empty.
     objects: Vec<Vec<Value>>,
 }
 
-enum Leaf {
+enum BuiltLeaf {
     Value(Value),
     Items(BTreeSet<Value>),
 }
 
 impl Built {
     fn put(&mut self, path: Vec<Value>, value: Value) -> anyhow::Result<()> {
-        match self.leaves.entry(path).or_insert_with(|| Leaf::Value(value.clone())) {
-            Leaf::Value(there) if *there == value => Ok(()),
-            Leaf::Value(_) | Leaf::Items(_) => bail!(CONFLICT),
+        match self.leaves.entry(path).or_insert_with(|| BuiltLeaf::Value(value.clone())) {
+            BuiltLeaf::Value(there) if *there == value => Ok(()),
+            BuiltLeaf::Value(_) | BuiltLeaf::Items(_) => bail!(CONFLICT),
         }
     }
 
     fn put_items(&mut self, path: Vec<Value>, items: impl Iterator<Item = Value>) -> anyhow::Result<()> {
-        match self.leaves.entry(path).or_insert_with(|| Leaf::Items(BTreeSet::new())) {
-            Leaf::Items(there) => {
+        match self.leaves.entry(path).or_insert_with(|| BuiltLeaf::Items(BTreeSet::new())) {
+            BuiltLeaf::Items(there) => {
                 there.extend(items);
                 Ok(())
             }
-            Leaf::Value(_) => bail!(CONFLICT),
+            BuiltLeaf::Value(_) => bail!(CONFLICT),
         }
     }
 
@@ -232,8 +232,8 @@ impl Built {
         }
         for (path, leaf) in self.leaves {
             let value = match leaf {
-                Leaf::Value(value) => value,
-                Leaf::Items(items) => Value::from(items),
+                BuiltLeaf::Value(value) => value,
+                BuiltLeaf::Items(items) => Value::from(items),
             };
             match path.split_last() {
                 None => root = value,

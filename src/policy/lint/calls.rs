@@ -4,33 +4,33 @@ use super::did_you_mean;
 use crate::policy::builtins;
 
 /// What is wrong, and what to write instead where that can be said.
-type Told = (String, Option<String>);
+type Message = (String, Option<String>);
 
 /// A function that neither is a builtin nor one of the policy's own, whose names are `own`.
-pub(in crate::policy) fn unknown<'a>(name: &str, own: impl Iterator<Item = &'a str>) -> Told {
+pub(in crate::policy) fn unknown<'a>(name: &str, own: impl Iterator<Item = &'a str>) -> Message {
     let near = || did_you_mean(name, own).or_else(|| did_you_mean(name, builtins::names()));
     let hint = elsewhere(name).map(str::to_owned).or_else(|| as_method(name)).or_else(near);
     (format!("there is no function `{name}`"), hint)
 }
 
 /// A builtin of OPA's that policies may not call.
-pub(in crate::policy) fn impure(name: &str, why: &str) -> Told {
+pub(in crate::policy) fn impure(name: &str, why: &str) -> Message {
     (format!("`{name}` may not be called in a login policy: {why}"), instead(name).map(str::to_owned))
 }
 
 /// Another number of arguments than a function takes.
-pub(in crate::policy) fn arity(name: &str, wanted: usize, given: usize) -> Told {
+pub(in crate::policy) fn arity(name: &str, wanted: usize, given: usize) -> Message {
     let hint = (wanted + 1 == given).then(|| format!("take its result by `x := {name}(…)`"));
     (format!("`{name}` takes {}, and is given {given}", arguments(wanted)), hint)
 }
 
 /// A call of a rule that is no function.
-pub(in crate::policy) fn of_rule(name: &str) -> Told {
+pub(in crate::policy) fn of_rule(name: &str) -> Message {
     (format!("`{name}` is a rule and not a function"), Some(format!("write `{name}` alone")))
 }
 
 /// A builtin that Rego v0 has and v1 has no more.
-pub(in crate::policy) fn old(name: &str) -> Told {
+pub(in crate::policy) fn old(name: &str) -> Message {
     let hint = match name {
         "re_match" => "call `regex.match`",
         "any" => "write `true in …`, or `some x in …; x`",

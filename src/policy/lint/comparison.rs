@@ -4,10 +4,10 @@
 //! `names[input.session.login]` all ask whether two things are equal. They are brought into one form here, so that whoever warns of
 //! a comparison sees all of its spellings.
 
-use super::meaning::{Meaning, Scope};
+use super::meaning::{Meaning, RuleScope};
 use super::rego_type::{Type, is_scalar};
-use super::rules::Definition;
-use super::schema::{self, Found};
+use super::rules::RuleText;
+use super::schema::{self, SchemaEntry};
 use crate::policy::syntax::tree::{AssignOp, BoolOp, Expr, Span};
 use crate::policy::syntax::walk;
 
@@ -77,14 +77,14 @@ impl Op {
 }
 
 /// Every comparison of a rule.
-pub(super) fn all<'m>(scope: &Scope<'_, 'm>, definition: &Definition<'m>) -> Vec<Comparison<'m>> {
+pub(super) fn all<'m>(scope: &RuleScope<'_, 'm>, definition: &RuleText<'m>) -> Vec<Comparison<'m>> {
     let mut found = Vec::new();
     definition.visit(&mut |expr| found.extend(of(scope, expr)));
     found
 }
 
 /// The comparison that an expression is, if it is one.
-pub(super) fn of<'m>(scope: &Scope<'_, 'm>, expr: &'m Expr) -> Option<Comparison<'m>> {
+pub(super) fn of<'m>(scope: &RuleScope<'_, 'm>, expr: &'m Expr) -> Option<Comparison<'m>> {
     match expr {
         Expr::BoolExpr { span, op, lhs, rhs } => pair(scope, span, Op::of(*op), lhs, rhs),
         Expr::AssignExpr { span, op: AssignOp::Eq, lhs, rhs, .. } => {
@@ -113,7 +113,7 @@ pub(super) fn of<'m>(scope: &Scope<'_, 'm>, expr: &'m Expr) -> Option<Comparison
     }
 }
 
-fn pair<'m>(scope: &Scope<'_, 'm>, span: &'m Span, op: Op, lhs: &'m Expr, rhs: &'m Expr) -> Option<Comparison<'m>> {
+fn pair<'m>(scope: &RuleScope<'_, 'm>, span: &'m Span, op: Op, lhs: &'m Expr, rhs: &'m Expr) -> Option<Comparison<'m>> {
     let (left, right) = (scope.meaning(lhs), scope.meaning(rhs));
     let (of_left, of_right) = (spelled(&left), spelled(&right));
     Some(match (of_left.is_empty(), of_right.is_empty()) {
@@ -124,7 +124,7 @@ fn pair<'m>(scope: &Scope<'_, 'm>, span: &'m Span, op: Op, lhs: &'m Expr, rhs: &
     })
 }
 
-fn membership<'m>(scope: &Scope<'_, 'm>, span: &'m Span, value: &'m Expr, collection: &'m Expr) -> Option<Comparison<'m>> {
+fn membership<'m>(scope: &RuleScope<'_, 'm>, span: &'m Span, value: &'m Expr, collection: &'m Expr) -> Option<Comparison<'m>> {
     let (what, place) = (scope.meaning(value), scope.meaning(collection));
     match place {
         Meaning::Written(Expr::Array { items, .. } | Expr::Set { items, .. }) if spelled(&what).is_empty() => {
@@ -132,7 +132,7 @@ fn membership<'m>(scope: &Scope<'_, 'm>, span: &'m Span, value: &'m Expr, collec
             Some(Comparison { span, op: Op::Equal, subject: value, meaning: what, each: false, with, other: None })
         }
         Meaning::Input(mut path) => match schema::at(&path) {
-            Found::Type(Type::Array(_)) => {
+            SchemaEntry::Type(Type::Array(_)) => {
                 path.push(None);
                 let with = spelled(&what);
                 Some(Comparison { span, op: Op::Equal, subject: collection, meaning: Meaning::Input(path), each: true, with, other: None })

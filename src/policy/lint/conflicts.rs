@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use regorus::Value;
 
 use super::Faults;
-use super::rules::{Definition, RuleKind, Rules};
+use super::rules::{ModuleRules, RuleKind, RuleText};
 use crate::policy::syntax::tree::{Expr, Span};
 
 /// Where a rule got a constant.
 type Fixed<'m> = (&'m Span, Value);
 
 /// Tells of rules that get different constants under different conditions: where both hold, the policy fails.
-pub(super) fn check(rules: &Rules<'_>, faults: &mut Faults<'_>) {
+pub(super) fn check(rules: &ModuleRules<'_>, faults: &mut Faults<'_>) {
     let mut first: BTreeMap<&str, Fixed<'_>> = BTreeMap::new();
     for definition in rules.definitions.iter().filter(|definition| definition.kind == RuleKind::Complete && !definition.default) {
         // With an `else` the conditions shut each other out, as far as this definition goes.
@@ -35,7 +35,7 @@ pub(super) fn check(rules: &Rules<'_>, faults: &mut Faults<'_>) {
 }
 
 /// The constant that a rule has if it holds.
-fn given<'m>(definition: &Definition<'m>) -> Option<Fixed<'m>> {
+fn given<'m>(definition: &RuleText<'m>) -> Option<Fixed<'m>> {
     match definition.value {
         Some(value) => Some((value.span(), scalar(value)?)),
         None => Some((definition.span, Value::Bool(true))),

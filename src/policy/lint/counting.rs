@@ -1,9 +1,9 @@
 //! Rules that count for nothing, or for everybody.
 
 use super::comparison::Comparison;
-use super::meaning::{Call, Meaning};
+use super::meaning::{BuiltinCall, Meaning};
 use super::rego_type::is_true;
-use super::rules::{Definition, RuleKind, Rules};
+use super::rules::{ModuleRules, RuleKind, RuleText};
 use super::{Faults, did_you_mean};
 use crate::policy::engine::entrypoint;
 use crate::policy::syntax::tree::Expr;
@@ -13,18 +13,18 @@ use crate::policy::syntax::walk::{self, HeadStep, Step};
 const GIVING: [&str; 4] = ["roles", "space_admin", "space_write", "space_read"];
 
 /// Whether a policy can ever allow, by itself, as `allow` or as `admin`.
-pub(super) fn may_allow(rules: &Rules<'_>) -> bool {
+pub(super) fn may_allow(rules: &ModuleRules<'_>) -> bool {
     rules.definitions.iter().any(|definition| matches!(definition.name, "allow" | "admin") && !is_false(definition))
 }
 
 /// Whether a rule's only value is `false`.
-fn is_false(definition: &Definition<'_>) -> bool {
+fn is_false(definition: &RuleText<'_>) -> bool {
     let mut values = definition.values().peekable();
     values.peek().is_some() && values.all(|value| matches!(value, Expr::Bool { .. }) && !is_true(value))
 }
 
 /// Tells of roles that nobody is ever allowed to take. For a set of policies of which none allows: together they decide.
-pub(super) fn check_unallowed(rules: &Rules<'_>, alone: bool, faults: &mut Faults<'_>) {
+pub(super) fn check_unallowed(rules: &ModuleRules<'_>, alone: bool, faults: &mut Faults<'_>) {
     if let Some(first) = rules.definitions.iter().find(|definition| GIVING.contains(&definition.name)) {
         let whose = if alone { "this policy never does" } else { "none of the policies ever does" };
         faults.warn(
@@ -35,7 +35,7 @@ pub(super) fn check_unallowed(rules: &Rules<'_>, alone: bool, faults: &mut Fault
     }
 }
 
-pub(super) fn check(rules: &Rules<'_>, definition: &Definition<'_>, comparisons: &[Comparison<'_>], faults: &mut Faults<'_>) {
+pub(super) fn check(rules: &ModuleRules<'_>, definition: &RuleText<'_>, comparisons: &[Comparison<'_>], faults: &mut Faults<'_>) {
     misspelt(rules, definition, faults);
     if matches!(definition.name, "deny" | "deny_admin") && definition.default && definition.value.is_some_and(is_true) {
         faults.warn(
@@ -60,7 +60,7 @@ pub(super) fn check(rules: &Rules<'_>, definition: &Definition<'_>, comparisons:
         }
     }
     for comparison in comparisons {
-        if let Meaning::Answer(Call { name, arguments: [counted], .. }) = &comparison.meaning
+        if let Meaning::Answer(BuiltinCall { name, arguments: [counted], .. }) = &comparison.meaning
             && name == "count"
             && walk::var(counted).is_some_and(|counted| counted == "roles" && names_spaces(rules))
         {
@@ -74,7 +74,7 @@ pub(super) fn check(rules: &Rules<'_>, definition: &Definition<'_>, comparisons:
 }
 
 /// Tells of a rule that has nearly the name of one that counts, and that no other rule asks for. Where none counts at all, that is an error.
-fn misspelt(rules: &Rules<'_>, definition: &Definition<'_>, faults: &mut Faults<'_>) {
+fn misspelt(rules: &ModuleRules<'_>, definition: &RuleText<'_>, faults: &mut Faults<'_>) {
     let name = definition.name;
     if entrypoint::shape(name).is_some() || rules.named(name).next().is_none_or(|first| first.span.start != definition.span.start) {
         return;
@@ -95,7 +95,7 @@ fn misspelt(rules: &Rules<'_>, definition: &Definition<'_>, faults: &mut Faults<
 }
 
 /// Whether a head of `roles` names its space, so that the space is there whatever the body says.
-fn names_spaces(rules: &Rules<'_>) -> bool {
+fn names_spaces(rules: &ModuleRules<'_>) -> bool {
     rules.definitions.iter().any(|definition| {
         definition.name == "roles" && definition.kind == RuleKind::Object && definition.steps.first().is_some_and(HeadStep::is_fixed)
     })

@@ -1,14 +1,14 @@
 //! `some team in input.session.teams; team != "x"`: holds if there is any other group, and not only if there is no group `x`.
 
 use super::Faults;
-use super::meaning::{Meaning, Scope};
+use super::meaning::{Meaning, RuleScope};
 use super::rego_type::is_scalar;
-use super::rules::Definition;
+use super::rules::RuleText;
 use crate::policy::engine::entrypoint;
 use crate::policy::syntax::tree::{AssignOp, BoolOp, Expr, Literal, LiteralStmt, Query};
 use crate::policy::syntax::walk;
 
-pub(super) fn check<'m>(scope: &Scope<'_, 'm>, definition: &Definition<'m>, faults: &mut Faults<'_>) {
+pub(super) fn check<'m>(scope: &RuleScope<'_, 'm>, definition: &RuleText<'m>, faults: &mut Faults<'_>) {
     for query in definition.bodies.iter().map(|body| body.query) {
         for (expr, lhs, rhs) in query.stmts.iter().filter_map(different) {
             for (item, other) in [(lhs, rhs), (rhs, lhs)] {
@@ -47,7 +47,7 @@ fn different(statement: &LiteralStmt) -> Option<(&Expr, &Expr, &Expr)> {
 }
 
 /// What an expression is any one item of. Where the item is used for more than to be different, it says which one is meant.
-fn collection<'m>(definition: &Definition<'m>, query: &'m Query, item: &'m Expr) -> Option<&'m Expr> {
+fn collection<'m>(definition: &RuleText<'m>, query: &'m Query, item: &'m Expr) -> Option<&'m Expr> {
     let Some(name) = walk::var(item) else { return any_of(item) };
     let collection = query.stmts.iter().find_map(|statement| match &statement.literal {
         Literal::SomeIn { key: None, value, collection, .. } if walk::var(value) == Some(name) => Some(collection.as_ref()),

@@ -1,12 +1,12 @@
 //! Patterns, formats and layouts that stand in the text and would end the evaluation when they come to be read.
 
 use super::Faults;
-use super::rules::Rules;
+use super::rules::ModuleRules;
 use crate::policy::builtins::{format, glob, layout, pattern};
 use crate::policy::syntax::tree::{Expr, Span};
 use crate::policy::syntax::walk;
 
-pub(super) fn check(rules: &Rules<'_>, faults: &mut Faults<'_>) {
+pub(super) fn check(rules: &ModuleRules<'_>, faults: &mut Faults<'_>) {
     for definition in &rules.definitions {
         definition.visit_calls(&mut |name, _, params| {
             if let Some((span, reason)) = odd(name, params) {

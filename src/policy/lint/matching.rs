@@ -1,15 +1,15 @@
 //! Regular expressions that match other names than they seem to.
 
 use super::Faults;
-use super::meaning::{Meaning, Scope};
-use super::rules::Definition;
+use super::meaning::{Meaning, RuleScope};
+use super::rules::RuleText;
 use crate::policy::builtins::pattern;
 use crate::policy::syntax::walk;
 
 /// Rules whose holding too often lets somebody in or gives them something.
 const OPENING: [&str; 6] = ["allow", "admin", "roles", "space_admin", "space_write", "space_read"];
 
-pub(super) fn check<'m>(scope: &Scope<'_, 'm>, definition: &Definition<'m>, faults: &mut Faults<'_>) {
+pub(super) fn check<'m>(scope: &RuleScope<'_, 'm>, definition: &RuleText<'m>, faults: &mut Faults<'_>) {
     definition.visit_calls(&mut |name, _, params| {
         let ("regex.match" | "re_match", [pattern, subject]) = (name, params) else { return };
         let Some(text) = walk::literal_text(pattern) else { return };

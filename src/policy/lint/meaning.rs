@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rules::{Definition, RuleKind, Rules};
+use super::rules::{ModuleRules, RuleKind, RuleText};
 use crate::policy::syntax::tree::{AssignOp, Expr, ExprRef, Literal, Span};
 use crate::policy::syntax::walk::{self, Step};
 
@@ -15,7 +15,7 @@ pub(super) enum Meaning<'m> {
     /// A path of `input`; `None` is an index that may be anything.
     Input(Vec<Option<&'m str>>),
     /// What a builtin answers with, or the item of it at an index.
-    Answer(Call<'m>),
+    Answer(BuiltinCall<'m>),
     /// Something written out: a literal, an array, a set, an object.
     Written(&'m Expr),
     /// Any one item of an array or a set that is written out.
@@ -27,7 +27,7 @@ pub(super) enum Meaning<'m> {
 
 /// A call of a builtin.
 #[derive(Clone, Debug)]
-pub(super) struct Call<'m> {
+pub(super) struct BuiltinCall<'m> {
     pub(super) name: String,
     pub(super) arguments: &'m [ExprRef],
     /// Which item of the answer is meant; `None`: all of it.
@@ -35,16 +35,16 @@ pub(super) struct Call<'m> {
 }
 
 /// What the names in one rule stand for.
-pub(super) struct Scope<'r, 'm> {
-    rules: &'r Rules<'m>,
-    locals: BTreeMap<&'m str, Local<'m>>,
+pub(super) struct RuleScope<'r, 'm> {
+    rules: &'r ModuleRules<'m>,
+    locals: BTreeMap<&'m str, LocalName<'m>>,
     /// Arguments, and names that are bound twice.
     unknown: BTreeSet<&'m str>,
 }
 
 /// How a variable got its value.
 #[derive(Clone, Copy)]
-enum Local<'m> {
+enum LocalName<'m> {
     Is(&'m Expr),
     /// An item of an array.
     Part(&'m Expr, usize),
@@ -61,12 +61,12 @@ const ARGUMENT: usize = 4;
 /// The most calls that are looked at.
 const CALLS: usize = 12;
 
-impl<'r, 'm> Scope<'r, 'm> {
-    pub(super) fn of(rules: &'r Rules<'m>, definition: &Definition<'m>) -> Self {
+impl<'r, 'm> RuleScope<'r, 'm> {
+    pub(super) fn of(rules: &'r ModuleRules<'m>, definition: &RuleText<'m>) -> Self {
         let mut scope = Self { rules, locals: BTreeMap::new(), unknown: BTreeSet::new() };
         for (index, argument) in definition.args.iter().enumerate() {
             if let Some(name) = walk::var(argument) {
-                scope.bind(name, Local::Argument(definition.name, index));
+                scope.bind(name, LocalName::Argument(definition.name, index));
             } else {
                 let mut others = Vec::new();
                 walk::pattern_vars(argument, &mut others);
@@ -80,14 +80,14 @@ impl<'r, 'm> Scope<'r, 'm> {
                     walk::pattern_vars(key, &mut others);
                 }
                 match walk::var(value) {
-                    Some(name) => scope.bind(name, Local::ItemOf(collection)),
+                    Some(name) => scope.bind(name, LocalName::ItemOf(collection)),
                     None => walk::pattern_vars(value, &mut others),
                 }
                 scope.unknown.extend(others);
             }
             Literal::Every { key, value, domain, .. } => {
                 scope.unknown.extend(key.iter().map(Span::text));
-                scope.bind(value.text(), Local::ItemOf(domain));
+                scope.bind(value.text(), LocalName::ItemOf(domain));
             }
             Literal::SomeVars { .. } | Literal::Expr { .. } | Literal::NotExpr { .. } => {}
         });
@@ -102,15 +102,15 @@ impl<'r, 'm> Scope<'r, 'm> {
     fn assign(&mut self, op: AssignOp, lhs: &'m Expr, rhs: &'m Expr) {
         match (lhs, rhs) {
             (Expr::Var { span, .. }, value) if op == AssignOp::ColEq || !self.rules.is_global(span.text()) => {
-                self.bind(span.text(), Local::Is(value));
+                self.bind(span.text(), LocalName::Is(value));
             }
             (value, Expr::Var { span, .. }) if op == AssignOp::Eq && !self.rules.is_global(span.text()) => {
-                self.bind(span.text(), Local::Is(value));
+                self.bind(span.text(), LocalName::Is(value));
             }
             (Expr::Array { items, .. }, value) => {
                 for (index, item) in items.iter().enumerate() {
                     if let Some(name) = walk::var(item) {
-                        self.bind(name, Local::Part(value, index));
+                        self.bind(name, LocalName::Part(value, index));
                         continue;
                     }
                     let mut others = Vec::new();
@@ -122,7 +122,7 @@ impl<'r, 'm> Scope<'r, 'm> {
         }
     }
 
-    fn bind(&mut self, name: &'m str, local: Local<'m>) {
+    fn bind(&mut self, name: &'m str, local: LocalName<'m>) {
         if name != "_" && self.locals.insert(name, local).is_some() {
             self.unknown.insert(name);
         }
@@ -150,7 +150,7 @@ impl<'r, 'm> Scope<'r, 'm> {
             | Expr::Object { .. } => Meaning::Written(expr),
             Expr::Call { fcn, params, .. } => match walk::path(fcn) {
                 Some(names) if self.rules.kind(names.first().copied().unwrap_or_default()).is_none() => {
-                    Meaning::Answer(Call { name: names.join("."), arguments: params, item: None })
+                    Meaning::Answer(BuiltinCall { name: names.join("."), arguments: params, item: None })
                 }
                 Some(_) | None => Meaning::Unknown,
             },
@@ -169,10 +169,10 @@ impl<'r, 'm> Scope<'r, 'm> {
         }
         if let Some(local) = self.locals.get(name) {
             let value = match *local {
-                Local::Is(value) => self.follow(value, far),
-                Local::Part(value, index) => item(self.follow(value, far), Some(index)),
-                Local::ItemOf(collection) => item(self.follow(collection, far), None),
-                Local::Argument(function, index) => self.argument(function, index, far),
+                LocalName::Is(value) => self.follow(value, far),
+                LocalName::Part(value, index) => item(self.follow(value, far), Some(index)),
+                LocalName::ItemOf(collection) => item(self.follow(collection, far), None),
+                LocalName::Argument(function, index) => self.argument(function, index, far),
             };
             return steps.iter().fold(value, step);
         }
@@ -233,7 +233,7 @@ impl<'r, 'm> Scope<'r, 'm> {
             _ => None,
         };
         match value {
-            Some(value) if definition.kind == RuleKind::Complete => Scope::of(self.rules, definition).follow(value, far),
+            Some(value) if definition.kind == RuleKind::Complete => RuleScope::of(self.rules, definition).follow(value, far),
             Some(_) | None => Meaning::Unknown,
         }
     }
@@ -279,7 +279,9 @@ fn item(of: Meaning<'_>, index: Option<usize>) -> Meaning<'_> {
             path.push(None);
             Meaning::Input(path)
         }
-        Meaning::Answer(Call { name, arguments, item: None }) if index.is_some() => Meaning::Answer(Call { name, arguments, item: index }),
+        Meaning::Answer(BuiltinCall { name, arguments, item: None }) if index.is_some() => {
+            Meaning::Answer(BuiltinCall { name, arguments, item: index })
+        }
         Meaning::Written(collection @ (Expr::Array { .. } | Expr::Set { .. })) => Meaning::ItemOf(collection),
         Meaning::Answer(_) | Meaning::Written(_) | Meaning::ItemOf(_) | Meaning::OneOf(_) | Meaning::Unknown => Meaning::Unknown,
     }

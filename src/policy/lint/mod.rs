@@ -32,12 +32,12 @@ use super::fault::PolicyFault;
 use super::syntax::tree::{Module, Span};
 use super::vocabulary::Vocabulary;
 use crate::diagnostics::{Severity, nearest};
-use meaning::Scope;
-use rules::Rules;
+use meaning::RuleScope;
+use rules::ModuleRules;
 
 /// What a login policy is refused for.
 pub(super) fn faults(place: &str, module: &Module) -> Vec<PolicyFault> {
-    let (rules, mut faults) = (Rules::of(module), Faults::new(place));
+    let (rules, mut faults) = (ModuleRules::of(module), Faults::new(place));
     check(&rules, &mut faults);
     shapes::check(&rules, &mut faults);
     faults.sorted()
@@ -46,11 +46,11 @@ pub(super) fn faults(place: &str, module: &Module) -> Vec<PolicyFault> {
 /// What a module of tests is refused for.
 pub(super) fn faults_of_tests(place: &str, module: &Module) -> Vec<PolicyFault> {
     let mut faults = Faults::new(place);
-    check(&Rules::of(module), &mut faults);
+    check(&ModuleRules::of(module), &mut faults);
     faults.sorted()
 }
 
-fn check(rules: &Rules<'_>, faults: &mut Faults<'_>) {
+fn check(rules: &ModuleRules<'_>, faults: &mut Faults<'_>) {
     literals::check(rules, faults);
     numbers::check(rules, faults);
     typing::check(rules, faults);
@@ -72,9 +72,9 @@ pub(super) fn warnings<'m>(
     whole: Whole,
     vocabulary: &Vocabulary,
 ) -> Vec<PolicyFault> {
-    let policies: Vec<(&str, Rules<'_>)> = policies.map(|(place, module)| (place, Rules::of(module))).collect();
+    let policies: Vec<(&str, ModuleRules<'_>)> = policies.map(|(place, module)| (place, ModuleRules::of(module))).collect();
     let nobody_allowed = whole == Whole::Yes && !policies.iter().any(|(_, rules)| counting::may_allow(rules));
-    let of_policy = |(place, rules): &(&str, Rules<'_>)| {
+    let of_policy = |(place, rules): &(&str, ModuleRules<'_>)| {
         let mut faults = Faults::new(place);
         if nobody_allowed {
             counting::check_unallowed(rules, policies.len() == 1, &mut faults);
@@ -82,7 +82,7 @@ pub(super) fn warnings<'m>(
         conflicts::check(rules, &mut faults);
         networks::check_literals(rules, &mut faults);
         for definition in &rules.definitions {
-            let scope = Scope::of(rules, definition);
+            let scope = RuleScope::of(rules, definition);
             let comparisons = comparison::all(&scope, definition);
             counting::check(rules, definition, &comparisons, &mut faults);
             differing::check(&scope, definition, &mut faults);

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use super::Faults;
 use super::comparison::{Comparison, Op};
-use super::meaning::{Meaning, Scope};
-use super::rules::{Definition, RuleKind};
+use super::meaning::{Meaning, RuleScope};
+use super::rules::{RuleKind, RuleText};
 use crate::diagnostics::nearest;
 use crate::policy::syntax::tree::{Expr, Span};
 use crate::policy::syntax::walk::{self, HeadStep};
 use crate::policy::vocabulary::Vocabulary;
 
 pub(super) fn check<'m>(
-    scope: &Scope<'_, 'm>,
-    definition: &Definition<'m>,
+    scope: &RuleScope<'_, 'm>,
+    definition: &RuleText<'m>,
     comparisons: &[Comparison<'m>],
     vocabulary: &Vocabulary,
     faults: &mut Faults<'_>,
@@ -53,7 +53,7 @@ fn other_case(span: &Span, text: &str, known: &BTreeSet<String>, whose: &str, fa
 type Name<'m> = (&'m Span, &'m str);
 
 /// The spaces and roles that a rule gives out.
-fn given<'m>(scope: &Scope<'_, 'm>, definition: &Definition<'m>, vocabulary: &Vocabulary, faults: &mut Faults<'_>) {
+fn given<'m>(scope: &RuleScope<'_, 'm>, definition: &RuleText<'m>, vocabulary: &Vocabulary, faults: &mut Faults<'_>) {
     let (mut spaces, mut roles): (Vec<Name<'m>>, Vec<Name<'m>>) = (Vec::new(), Vec::new());
     let mut places: Vec<Vec<Name<'m>>> = definition.steps.iter().map(|step| names(scope, *step)).collect();
     places.extend(definition.key.map(|key| names(scope, HeadStep::Expr(key))));
@@ -96,7 +96,7 @@ fn given<'m>(scope: &Scope<'_, 'm>, definition: &Definition<'m>, vocabulary: &Vo
 }
 
 /// The texts that a step of a head stands for.
-fn names<'m>(scope: &Scope<'_, 'm>, step: HeadStep<'m>) -> Vec<Name<'m>> {
+fn names<'m>(scope: &RuleScope<'_, 'm>, step: HeadStep<'m>) -> Vec<Name<'m>> {
     match step {
         HeadStep::Field(span) => vec![(span, span.text())],
         HeadStep::Expr(expr) => texts(&scope.meaning(expr)),
@@ -114,7 +114,7 @@ fn texts<'m>(meaning: &Meaning<'m>) -> Vec<Name<'m>> {
 }
 
 /// What stands in a value: spaces first if the head names none, then roles.
-fn values<'m>(scope: &Scope<'_, 'm>, value: &'m Expr, depth: usize, spaces: &mut Vec<Name<'m>>, roles: &mut Vec<Name<'m>>) {
+fn values<'m>(scope: &RuleScope<'_, 'm>, value: &'m Expr, depth: usize, spaces: &mut Vec<Name<'m>>, roles: &mut Vec<Name<'m>>) {
     match (depth, scope.meaning(value)) {
         (0, Meaning::Written(Expr::Object { fields, .. })) => {
             for (_, key, value) in fields {
@@ -128,7 +128,7 @@ fn values<'m>(scope: &Scope<'_, 'm>, value: &'m Expr, depth: usize, spaces: &mut
 }
 
 /// The names in a set, an array, or the keys of an object.
-fn items<'m>(scope: &Scope<'_, 'm>, value: &'m Expr, found: &mut Vec<Name<'m>>) {
+fn items<'m>(scope: &RuleScope<'_, 'm>, value: &'m Expr, found: &mut Vec<Name<'m>>) {
     match scope.meaning(value) {
         Meaning::Written(collection @ (Expr::Array { .. } | Expr::Set { .. })) => found.extend(texts(&Meaning::ItemOf(collection))),
         Meaning::Written(Expr::Object { fields, .. }) => {

@@ -7,13 +7,13 @@ use ipnet::IpNet;
 
 use super::Faults;
 use super::comparison::{Comparison, Op};
-use super::meaning::{Meaning, Scope};
-use super::rules::{Definition, Rules};
+use super::meaning::{Meaning, RuleScope};
+use super::rules::{ModuleRules, RuleText};
 use crate::policy::syntax::tree::Expr;
 use crate::policy::syntax::walk;
 
 /// Every string of the policy that looks like a network, if it has to do with networks at all.
-pub(super) fn check_literals(rules: &Rules<'_>, faults: &mut Faults<'_>) {
+pub(super) fn check_literals(rules: &ModuleRules<'_>, faults: &mut Faults<'_>) {
     let (mut concerned, mut seen) = (false, BTreeSet::new());
     let mut literals: Vec<(&Expr, &str)> = Vec::new();
     for definition in &rules.definitions {
@@ -81,7 +81,7 @@ fn network(literal: &Expr, text: &str, faults: &mut Faults<'_>) {
 }
 
 /// Addresses that are compared as texts.
-pub(super) fn check<'m>(scope: &Scope<'_, 'm>, definition: &Definition<'m>, comparisons: &[Comparison<'m>], faults: &mut Faults<'_>) {
+pub(super) fn check<'m>(scope: &RuleScope<'_, 'm>, definition: &RuleText<'m>, comparisons: &[Comparison<'m>], faults: &mut Faults<'_>) {
     for comparison in comparisons.iter().filter(|comparison| is_address(&comparison.meaning)) {
         if matches!(comparison.op, Op::Equal | Op::NotEqual) {
             let subject = comparison.subject.span().text();

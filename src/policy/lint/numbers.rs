@@ -4,10 +4,10 @@
 //! integers of any size, and fractions that are compared and never computed with.
 
 use super::Faults;
-use super::rules::Rules;
+use super::rules::ModuleRules;
 use crate::policy::syntax::tree::{ArithOp, Expr};
 
-pub(super) fn check(rules: &Rules<'_>, faults: &mut Faults<'_>) {
+pub(super) fn check(rules: &ModuleRules<'_>, faults: &mut Faults<'_>) {
     for definition in &rules.definitions {
         definition.visit(&mut |expr| match expr {
             Expr::Number { span, value, .. } if !is_plain(span.text()) => {

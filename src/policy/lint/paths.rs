@@ -6,14 +6,14 @@
 use std::collections::BTreeSet;
 
 use super::Faults;
-use super::meaning::{Meaning, Scope};
-use super::rules::{Definition, Rules};
-use super::schema::{self, Found};
+use super::meaning::{Meaning, RuleScope};
+use super::rules::{ModuleRules, RuleText};
+use super::schema::{self, SchemaEntry};
 use crate::diagnostics::nearest;
 use crate::policy::syntax::tree::{Expr, Literal};
 use crate::policy::syntax::walk;
 
-pub(super) fn check<'m>(rules: &Rules<'m>, scope: &Scope<'_, 'm>, definition: &Definition<'m>, faults: &mut Faults<'_>) {
+pub(super) fn check<'m>(rules: &ModuleRules<'m>, scope: &RuleScope<'_, 'm>, definition: &RuleText<'m>, faults: &mut Faults<'_>) {
     if rules.changes_input {
         // `with input as …`: what stands there is the author's affair.
         return;
@@ -24,7 +24,7 @@ pub(super) fn check<'m>(rules: &Rules<'m>, scope: &Scope<'_, 'm>, definition: &D
             return;
         }
         let Meaning::Input(path) = scope.meaning(expr) else { return };
-        let Found::Nothing { step, instead } = schema::at(&path) else { return };
+        let SchemaEntry::Nothing { step, instead } = schema::at(&path) else { return };
         // The steps of this very reference are the path's last: what an alias brought along is told of where the alias is made.
         let spans = walk::step_spans(expr);
         let Some(span) = (step + spans.len()).checked_sub(path.len()).and_then(|own| spans.get(own)) else { return };
@@ -35,7 +35,7 @@ pub(super) fn check<'m>(rules: &Rules<'m>, scope: &Scope<'_, 'm>, definition: &D
 }
 
 /// Where the references begin that stand behind a `not`.
-fn negated(definition: &Definition<'_>) -> BTreeSet<u32> {
+fn negated(definition: &RuleText<'_>) -> BTreeSet<u32> {
     let mut found = BTreeSet::new();
     definition.visit_statements(&mut |statement| {
         if let Literal::NotExpr { expr, .. } = &statement.literal {

@@ -7,8 +7,8 @@ use crate::policy::syntax::tree::{Expr, LiteralStmt, Module, Query, Rule, RuleAs
 use crate::policy::syntax::walk::{self, HeadStep, Step};
 
 /// A module's rules.
-pub(super) struct Rules<'m> {
-    pub(super) definitions: Vec<Definition<'m>>,
+pub(super) struct ModuleRules<'m> {
+    pub(super) definitions: Vec<RuleText<'m>>,
     kinds: BTreeMap<&'m str, RuleKind>,
     /// Where the definitions of a name are.
     places: BTreeMap<&'m str, Vec<usize>>,
@@ -21,7 +21,7 @@ pub(super) struct Rules<'m> {
 }
 
 /// One rule, as it stands in the text.
-pub(super) struct Definition<'m> {
+pub(super) struct RuleText<'m> {
     pub(super) name: &'m str,
     /// The name with its indices: what carets stand under when the whole rule is meant.
     pub(super) span: &'m Span,
@@ -31,14 +31,14 @@ pub(super) struct Definition<'m> {
     pub(super) key: Option<&'m Expr>,
     pub(super) value: Option<&'m Expr>,
     pub(super) args: Vec<&'m Expr>,
-    pub(super) bodies: Vec<Body<'m>>,
+    pub(super) bodies: Vec<BodyText<'m>>,
     pub(super) default: bool,
     pub(super) kind: RuleKind,
 }
 
 /// A body, and the value that an `else` gives.
 #[derive(Clone, Copy)]
-pub(super) struct Body<'m> {
+pub(super) struct BodyText<'m> {
     pub(super) query: &'m Query,
     pub(super) value: Option<&'m Expr>,
     /// Looked at only if those before it do not hold.
@@ -58,9 +58,9 @@ pub(super) enum RuleKind {
     Function(usize),
 }
 
-impl<'m> Rules<'m> {
+impl<'m> ModuleRules<'m> {
     pub(super) fn of(module: &'m Module) -> Self {
-        let definitions: Vec<Definition<'m>> = module.policy.iter().map(|rule| Definition::of(rule)).collect();
+        let definitions: Vec<RuleText<'m>> = module.policy.iter().map(|rule| RuleText::of(rule)).collect();
         let mut kinds = BTreeMap::new();
         let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (place, definition) in definitions.iter().enumerate() {
@@ -85,7 +85,7 @@ impl<'m> Rules<'m> {
     }
 
     /// The definitions of a name.
-    pub(super) fn named(&self, name: &str) -> impl Iterator<Item = &Definition<'m>> {
+    pub(super) fn named(&self, name: &str) -> impl Iterator<Item = &RuleText<'m>> {
         self.places.get(name).into_iter().flatten().filter_map(|place| self.definitions.get(*place))
     }
 
@@ -123,7 +123,7 @@ impl<'m> Rules<'m> {
     }
 }
 
-impl<'m> Definition<'m> {
+impl<'m> RuleText<'m> {
     fn of(rule: &'m Rule) -> Self {
         let given = |assign: &'m Option<RuleAssign>| assign.as_ref().map(|assign| assign.value.as_ref());
         let (refr, args, key, value, kind): (_, &[_], _, _, _) = match rule {
@@ -137,7 +137,7 @@ impl<'m> Definition<'m> {
         let bodies = match rule {
             Rule::Default { .. } => Vec::new(),
             Rule::Spec { bodies, .. } => {
-                bodies.iter().map(|body| Body { query: &body.query, value: given(&body.assign), is_else: body.is_else }).collect()
+                bodies.iter().map(|body| BodyText { query: &body.query, value: given(&body.assign), is_else: body.is_else }).collect()
             }
         };
         let (root, _) = walk::unfold(refr);

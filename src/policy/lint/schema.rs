@@ -6,7 +6,7 @@ use super::rego_type::Type;
 
 /// What a path leads to.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum SchemaEntry {
     Type(Type),
     /// Nothing is ever there: the step at this index leads nowhere; what could stand in its place.
     Nothing {
@@ -54,20 +54,20 @@ pub(super) fn input() -> &'static Type {
 }
 
 /// Follows a path of `input`; `None` is an index that may be anything.
-pub(super) fn at(path: &[Option<&str>]) -> Found {
+pub(super) fn at(path: &[Option<&str>]) -> SchemaEntry {
     let mut of = input();
     for (step, name) in path.iter().enumerate() {
         of = match (of, name) {
             (Type::Array(item), None) => item,
-            (Type::Object(..), None) => return Found::Unsure,
+            (Type::Object(..), None) => return SchemaEntry::Unsure,
             (Type::Object(fields, _), Some(name)) => match fields.get(*name) {
                 Some(field) => field,
-                None => return Found::Nothing { step, instead: fields.keys().cloned().collect() },
+                None => return SchemaEntry::Nothing { step, instead: fields.keys().cloned().collect() },
             },
-            (_, _) => return Found::Nothing { step, instead: Vec::new() },
+            (_, _) => return SchemaEntry::Nothing { step, instead: Vec::new() },
         };
     }
-    Found::Type(of.clone())
+    SchemaEntry::Type(of.clone())
 }
 
 #[cfg(test)]
@@ -109,11 +109,11 @@ mod tests {
 
     #[test]
     fn a_step_that_leads_nowhere_is_found_with_what_could_stand_there() {
-        assert!(matches!(at(&[Some("session"), Some("login")]), Found::Type(Type::Text)));
-        assert!(matches!(at(&[Some("spaces"), None, Some("labels"), None]), Found::Type(Type::Text)));
-        assert!(matches!(at(&[Some("session"), None]), Found::Unsure));
-        let Found::Nothing { step, instead } = at(&[Some("request"), Some("ip")]) else { panic!("it is not there") };
+        assert!(matches!(at(&[Some("session"), Some("login")]), SchemaEntry::Type(Type::Text)));
+        assert!(matches!(at(&[Some("spaces"), None, Some("labels"), None]), SchemaEntry::Type(Type::Text)));
+        assert!(matches!(at(&[Some("session"), None]), SchemaEntry::Unsure));
+        let SchemaEntry::Nothing { step, instead } = at(&[Some("request"), Some("ip")]) else { panic!("it is not there") };
         assert_eq!((step, instead), (1, vec!["remote_ip".into(), "timestamp_ns".into()]));
-        assert!(matches!(at(&[Some("session"), Some("login"), Some("x")]), Found::Nothing { step: 2, .. }));
+        assert!(matches!(at(&[Some("session"), Some("login"), Some("x")]), SchemaEntry::Nothing { step: 2, .. }));
     }
 }

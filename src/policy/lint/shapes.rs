@@ -4,14 +4,14 @@
 //! the types of `input` alone say is told when the policy is saved.
 
 use super::rego_type::Type::{self, Bool, Text};
-use super::rules::{Definition, RuleKind, Rules, step_span};
+use super::rules::{ModuleRules, RuleKind, RuleText, step_span};
 use super::typing::{Input, Typing};
 use super::{Faults, did_you_mean};
 use crate::policy::engine::entrypoint::{self, Shape};
 use crate::policy::syntax::tree::{Expr, Span};
 use crate::policy::syntax::walk;
 
-pub(super) fn check(rules: &Rules<'_>, faults: &mut Faults<'_>) {
+pub(super) fn check(rules: &ModuleRules<'_>, faults: &mut Faults<'_>) {
     // Where a statement changes `input` for itself, nothing is known of it.
     let input = if rules.changes_input { Input::Any } else { Input::Known };
     let mut typing = Typing::new(rules, input, faults.place);
@@ -34,7 +34,7 @@ pub(super) fn check(rules: &Rules<'_>, faults: &mut Faults<'_>) {
     }
 }
 
-fn definition_of<'m>(definition: &Definition<'m>, shape: Shape, typing: &mut Typing<'_, 'm, '_>, faults: &mut Faults<'_>) {
+fn definition_of<'m>(definition: &RuleText<'m>, shape: Shape, typing: &mut Typing<'_, 'm, '_>, faults: &mut Faults<'_>) {
     let (name, depth) = (definition.name, definition.steps.len());
     let whole = definition.span;
     if let RuleKind::Function(_) = definition.kind {
@@ -97,7 +97,7 @@ fn hint(name: &str, shape: Shape) -> String {
 }
 
 /// What to write in the place of a value.
-fn instead(definition: &Definition<'_>, shape: Shape, value: Option<&Expr>) -> String {
+fn instead(definition: &RuleText<'_>, shape: Shape, value: Option<&Expr>) -> String {
     let whole = definition.span.text();
     let name = value.and_then(walk::literal_text);
     match (shape, definition.steps.len(), name, value) {

@@ -1,12 +1,12 @@
 //! Calls whose arguments stand in each other's place: both are strings, and nothing else tells them apart.
 
 use super::Faults;
-use super::meaning::{Meaning, Scope};
+use super::meaning::{Meaning, RuleScope};
 use super::networks::is_address;
-use super::rules::Definition;
+use super::rules::RuleText;
 use super::types::is_text_of_input;
 
-pub(super) fn check<'m>(scope: &Scope<'_, 'm>, definition: &Definition<'m>, faults: &mut Faults<'_>) {
+pub(super) fn check<'m>(scope: &RuleScope<'_, 'm>, definition: &RuleText<'m>, faults: &mut Faults<'_>) {
     definition.visit_calls(&mut |name, span, params| {
         let Some((within, what)) = places(name) else { return };
         let (Some(within_it), Some(what_for)) = (params.get(within), params.get(what)) else { return };

@@ -2,16 +2,16 @@
 
 use super::Faults;
 use super::comparison::{Comparison, Op};
-use super::meaning::{Call, Meaning, Scope};
-use super::rules::Definition;
+use super::meaning::{BuiltinCall, Meaning, RuleScope};
+use super::rules::RuleText;
 use super::types::is_text_of_input;
 use crate::policy::syntax::tree::Expr;
 use crate::policy::syntax::walk;
 use crate::policy::vocabulary::Vocabulary;
 
 pub(super) fn check<'m>(
-    scope: &Scope<'_, 'm>,
-    definition: &Definition<'m>,
+    scope: &RuleScope<'_, 'm>,
+    definition: &RuleText<'m>,
     comparisons: &[Comparison<'m>],
     vocabulary: &Vocabulary,
     faults: &mut Faults<'_>,
@@ -57,7 +57,7 @@ fn stars(comparison: &Comparison<'_>, literal: &Expr, text: &str, vocabulary: &V
 
 /// `lower(x) == "CI"`
 fn letters(meaning: &Meaning<'_>, literal: &Expr, text: &str, consequence: &str, faults: &mut Faults<'_>) {
-    let Meaning::Answer(Call { name, item: None, .. }) = meaning else { return };
+    let Meaning::Answer(BuiltinCall { name, item: None, .. }) = meaning else { return };
     let (kept, of) = match name.as_str() {
         "lower" => (text.to_lowercase(), "lower"),
         "upper" => (text.to_uppercase(), "upper"),

@@ -4,15 +4,15 @@ use regorus::Value;
 
 use super::Faults;
 use super::comparison::{self, Comparison, Op};
-use super::meaning::{Call, Meaning, Scope};
-use super::rules::Definition;
+use super::meaning::{BuiltinCall, Meaning, RuleScope};
+use super::rules::RuleText;
 use crate::policy::builtins;
 use crate::policy::syntax::tree::{Expr, Literal, Query};
 use crate::policy::syntax::walk;
 
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
-pub(super) fn check<'m>(scope: &Scope<'_, 'm>, definition: &Definition<'m>, comparisons: &[Comparison<'m>], faults: &mut Faults<'_>) {
+pub(super) fn check<'m>(scope: &RuleScope<'_, 'm>, definition: &RuleText<'m>, comparisons: &[Comparison<'m>], faults: &mut Faults<'_>) {
     for comparison in comparisons {
         if is_hour(comparison) {
             hour(comparison, faults);
@@ -20,7 +20,7 @@ pub(super) fn check<'m>(scope: &Scope<'_, 'm>, definition: &Definition<'m>, comp
         if comparison.path() == [Some("request"), Some("timestamp_ns")] {
             moment(comparison, faults);
         }
-        if let Meaning::Answer(Call { name, item: None, .. }) = &comparison.meaning
+        if let Meaning::Answer(BuiltinCall { name, item: None, .. }) = &comparison.meaning
             && name == "time.weekday"
         {
             comparison.with.iter().for_each(|literal| weekday(literal, faults));
@@ -61,7 +61,7 @@ fn moment(comparison: &Comparison<'_>, faults: &mut Faults<'_>) {
 }
 
 fn is_hour(comparison: &Comparison<'_>) -> bool {
-    matches!(&comparison.meaning, Meaning::Answer(Call { name, item: Some(0), .. }) if name == "time.clock")
+    matches!(&comparison.meaning, Meaning::Answer(BuiltinCall { name, item: Some(0), .. }) if name == "time.clock")
 }
 
 /// The literal hour that a comparison is with.
@@ -94,7 +94,7 @@ fn hour(comparison: &Comparison<'_>, faults: &mut Faults<'_>) {
 }
 
 /// Two ends of a window in one body that no hour lies between: a night that was written like a day.
-fn window<'m>(scope: &Scope<'_, 'm>, query: &'m Query, faults: &mut Faults<'_>) {
+fn window<'m>(scope: &RuleScope<'_, 'm>, query: &'m Query, faults: &mut Faults<'_>) {
     let mut hours: Vec<Comparison<'m>> = Vec::new();
     for statement in &query.stmts {
         if let Literal::Expr { expr, .. } = &statement.literal {

@@ -5,15 +5,15 @@
 
 use super::Faults;
 use super::comparison::{Comparison, Op};
-use super::meaning::{Call, Meaning, Scope};
+use super::meaning::{BuiltinCall, Meaning, RuleScope};
 use super::rego_type::{At, Type};
-use super::rules::Definition;
-use super::schema::{self, Found};
+use super::rules::RuleText;
+use super::schema::{self, SchemaEntry};
 use super::signatures::signature;
 use crate::policy::syntax::tree::Literal;
 use crate::policy::syntax::walk;
 
-pub(super) fn check<'m>(scope: &Scope<'_, 'm>, definition: &Definition<'m>, comparisons: &[Comparison<'m>], faults: &mut Faults<'_>) {
+pub(super) fn check<'m>(scope: &RuleScope<'_, 'm>, definition: &RuleText<'m>, comparisons: &[Comparison<'m>], faults: &mut Faults<'_>) {
     for comparison in comparisons {
         compare(comparison, faults);
     }
@@ -90,7 +90,7 @@ pub(super) fn without_quotes(text: &str) -> Option<String> {
 }
 
 /// A body of `input.session.login` alone: what it is does not matter.
-fn conditions<'m>(scope: &Scope<'_, 'm>, definition: &Definition<'m>, faults: &mut Faults<'_>) {
+fn conditions<'m>(scope: &RuleScope<'_, 'm>, definition: &RuleText<'m>, faults: &mut Faults<'_>) {
     definition.visit_statements(&mut |statement| {
         let (expr, outcome) = match &statement.literal {
             Literal::Expr { expr, .. } => (expr, "always holds"),
@@ -121,10 +121,10 @@ fn conditions<'m>(scope: &Scope<'_, 'm>, definition: &Definition<'m>, faults: &m
 pub(super) fn of(meaning: &Meaning<'_>) -> Type {
     match meaning {
         Meaning::Input(path) => match schema::at(path) {
-            Found::Type(of) => of,
-            Found::Nothing { .. } | Found::Unsure => Type::Any,
+            SchemaEntry::Type(of) => of,
+            SchemaEntry::Nothing { .. } | SchemaEntry::Unsure => Type::Any,
         },
-        Meaning::Answer(Call { name, item, .. }) => {
+        Meaning::Answer(BuiltinCall { name, item, .. }) => {
             let answer = signature(name).map_or(Type::Any, |(_, answer)| answer);
             item.map_or(Some(answer.clone()), |item| answer.at(At::Index(item))).unwrap_or(Type::Any)
         }

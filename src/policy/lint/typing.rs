@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::rego_type::{At, Type, is_scalar, joined};
-use super::rules::{Definition, RuleKind, Rules, number, step_name};
+use super::rules::{ModuleRules, RuleKind, RuleText, number, step_name};
 use super::signatures::signature;
 use super::{Faults, did_you_mean, schema, types};
 use crate::policy::syntax::tree::{ArithOp, AssignOp, BoolOp, Expr, Literal, LiteralStmt, Query, Span, TemplatePart};
@@ -24,7 +24,7 @@ pub(super) enum Input {
 
 /// Everything that the types of a module's expressions are inferred from, and the faults that are found on the way.
 pub(super) struct Typing<'r, 'm, 'f> {
-    rules: &'r Rules<'m>,
+    rules: &'r ModuleRules<'m>,
     input: Input,
     faults: Faults<'f>,
     /// Types of rules, and of what functions answer with. One that is being looked at is anything.
@@ -52,7 +52,7 @@ pub(super) struct OfDefinition<'m> {
     pub(super) values: Vec<(Option<&'m Expr>, Type)>,
 }
 
-pub(super) fn check(rules: &Rules<'_>, faults: &mut Faults<'_>) {
+pub(super) fn check(rules: &ModuleRules<'_>, faults: &mut Faults<'_>) {
     let mut typing = Typing::new(rules, Input::Any, faults.place);
     for name in rules.names() {
         typing.rule(name);
@@ -61,7 +61,7 @@ pub(super) fn check(rules: &Rules<'_>, faults: &mut Faults<'_>) {
 }
 
 impl<'r, 'm, 'f> Typing<'r, 'm, 'f> {
-    pub(super) fn new(rules: &'r Rules<'m>, input: Input, place: &'f str) -> Self {
+    pub(super) fn new(rules: &'r ModuleRules<'m>, input: Input, place: &'f str) -> Self {
         let (known, locals, replaced) = (BTreeMap::new(), Vec::new(), Vec::new());
         Self { rules, input, faults: Faults::new(place), known, locals, replaced, copies: COPIES, depth: 0, is_quiet: false }
     }
@@ -86,7 +86,7 @@ impl<'r, 'm, 'f> Typing<'r, 'm, 'f> {
         found
     }
 
-    pub(super) fn definition(&mut self, definition: &Definition<'m>) -> OfDefinition<'m> {
+    pub(super) fn definition(&mut self, definition: &RuleText<'m>) -> OfDefinition<'m> {
         let outside = self.locals.len();
         for arg in &definition.args {
             self.pattern(arg, &Type::Any);
@@ -105,7 +105,7 @@ impl<'r, 'm, 'f> Typing<'r, 'm, 'f> {
         found
     }
 
-    fn head(&mut self, definition: &Definition<'m>, value: Option<&'m Expr>, found: &mut OfDefinition<'m>) {
+    fn head(&mut self, definition: &RuleText<'m>, value: Option<&'m Expr>, found: &mut OfDefinition<'m>) {
         found.steps = Vec::new();
         for step in &definition.steps {
             found.steps.push(match step {
@@ -409,7 +409,7 @@ impl<'r, 'm, 'f> Typing<'r, 'm, 'f> {
 }
 
 /// What the definitions of a name make together.
-fn made(definitions: Vec<(&Definition<'_>, OfDefinition<'_>)>) -> Type {
+fn made(definitions: Vec<(&RuleText<'_>, OfDefinition<'_>)>) -> Type {
     if definitions.iter().any(|(definition, _)| definition.kind == RuleKind::Object) {
         return object(definitions);
     }
@@ -420,7 +420,7 @@ fn made(definitions: Vec<(&Definition<'_>, OfDefinition<'_>)>) -> Type {
 
 /// What rules with steps in their heads make. OPA keeps them by the names at the beginning of their heads, and does not mind what is looked
 /// for by others.
-fn object(definitions: Vec<(&Definition<'_>, OfDefinition<'_>)>) -> Type {
+fn object(definitions: Vec<(&RuleText<'_>, OfDefinition<'_>)>) -> Type {
     let paths = definitions.into_iter().map(|(definition, types)| {
         let value = Type::one_of(types.values.into_iter().map(|(_, of)| of));
         let value = if definition.key.is_some() { Type::set(value) } else { value };

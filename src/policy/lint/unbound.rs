@@ -8,7 +8,8 @@ pub(in crate::policy) fn told<'a>(name: &str, rule: &str, own: impl Iterator<Ite
     if name == "_" {
         return (
             "`_` is unsafe here: a value is needed, and `_` has none".to_owned(),
-            "write the value, or a variable that the body binds; whether something is not in a collection is asked by `not \"x\" in xs`".to_owned(),
+            "write the value, or a variable that the body binds; whether something is not in a collection is asked by `not \"x\" in xs`"
+                .to_owned(),
         );
     }
     if let Some(constant) = elsewhere(name) {

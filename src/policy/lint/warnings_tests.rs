@@ -34,9 +34,9 @@ fn vocabulary() -> Vocabulary {
 }
 
 /// `(the text, and of each remark its weight, line, column, width, and a part of its reason or hint)`
-type Case = (&'static str, &'static [(Severity, u32, u32, u32, &'static str)]);
+type WarningCase = (&'static str, &'static [(Severity, u32, u32, u32, &'static str)]);
 
-fn expect(cases: &[Case]) {
+fn expect(cases: &[WarningCase]) {
     for (text, expected) in cases {
         let told = told(text);
         let places: Vec<_> = told.iter().map(|fault| (fault.severity, fault.line, fault.column, fault.width)).collect();

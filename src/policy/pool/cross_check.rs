@@ -44,7 +44,7 @@ impl When {
 
 /// What a comparison comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::policy) enum Comparison {
+pub(in crate::policy) enum Agreement {
     Same,
     /// In what, by the names of rules, or who has no answer.
     Different(String),
@@ -90,21 +90,21 @@ impl CrossCheck {
 }
 
 /// Compares what the compiled form and the engine answer. Where neither has an answer, for whatever reason, both refuse.
-pub(in crate::policy) fn compare(compiled: &Result<Verdict, PolicyError>, engine: &Result<Verdict, PolicyError>) -> Comparison {
-    let different = |what: &str| Comparison::Different(what.to_owned());
+pub(in crate::policy) fn compare(compiled: &Result<Verdict, PolicyError>, engine: &Result<Verdict, PolicyError>) -> Agreement {
+    let different = |what: &str| Agreement::Different(what.to_owned());
     match (compiled, engine) {
         (Ok(compiled), Ok(engine)) => compare_verdicts(compiled, engine),
-        (Err(PolicyError::Failed(..)), Err(PolicyError::Failed(..))) => Comparison::Same,
+        (Err(PolicyError::Failed(..)), Err(PolicyError::Failed(..))) => Agreement::Same,
         (Ok(_), Err(PolicyError::Failed(..))) => different("the engine has no answer"),
         (Err(PolicyError::Failed(..)), Ok(_)) => different("the compiled form has no answer"),
         (Err(PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_) | PolicyError::Paused(..) | PolicyError::Overloaded), _)
         | (_, Err(PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_) | PolicyError::Paused(..) | PolicyError::Overloaded)) => {
-            Comparison::Unknown
+            Agreement::Unknown
         }
     }
 }
 
-fn compare_verdicts(compiled: &Verdict, engine: &Verdict) -> Comparison {
+fn compare_verdicts(compiled: &Verdict, engine: &Verdict) -> Agreement {
     // Every field by name, so that another one asks for its place.
     let Verdict { allow, deny, admin, deny_admin, sample, roles, space_roles, teams } = compiled;
     let differs = [
@@ -118,7 +118,7 @@ fn compare_verdicts(compiled: &Verdict, engine: &Verdict) -> Comparison {
         ("team", *teams != engine.teams),
     ];
     let rules: Vec<&str> = differs.iter().filter(|(_, differs)| *differs).map(|(rule, _)| *rule).collect();
-    if rules.is_empty() { Comparison::Same } else { Comparison::Different(rules.join(", ")) }
+    if rules.is_empty() { Agreement::Same } else { Agreement::Different(rules.join(", ")) }
 }
 
 #[cfg(test)]
@@ -148,8 +148,8 @@ mod tests {
     #[test]
     fn what_differs_is_told_by_the_names_of_rules() {
         let one = Verdict { allow: true, teams: [String::from("secret")].into(), ..Verdict::default() };
-        assert_eq!(compare_verdicts(&one, &one.clone()), Comparison::Same);
-        assert_eq!(compare_verdicts(&one, &Verdict::default()), Comparison::Different("allow, team".to_owned()));
+        assert_eq!(compare_verdicts(&one, &one.clone()), Agreement::Same);
+        assert_eq!(compare_verdicts(&one, &Verdict::default()), Agreement::Different("allow, team".to_owned()));
     }
 
     #[test]
@@ -157,11 +157,11 @@ mod tests {
         let failed = |reason: &str| Err(PolicyError::Failed("p".parse().unwrap(), reason.to_owned()));
         let (answered, limit) = (Ok(Verdict::default()), Err(PolicyError::MemoryLimit("p".parse().unwrap())));
         let (one, other) = (failed("a conflict"), failed("another word for it"));
-        assert_eq!(compare(&answered, &one), Comparison::Different("the engine has no answer".to_owned()));
-        assert_eq!(compare(&one, &answered), Comparison::Different("the compiled form has no answer".to_owned()));
-        assert_eq!(compare(&one, &other), Comparison::Same);
+        assert_eq!(compare(&answered, &one), Agreement::Different("the engine has no answer".to_owned()));
+        assert_eq!(compare(&one, &answered), Agreement::Different("the compiled form has no answer".to_owned()));
+        assert_eq!(compare(&one, &other), Agreement::Same);
         for other in [&answered, &one, &limit] {
-            assert_eq!((compare(&limit, other), compare(other, &limit)), (Comparison::Unknown, Comparison::Unknown));
+            assert_eq!((compare(&limit, other), compare(other, &limit)), (Agreement::Unknown, Agreement::Unknown));
         }
     }
 }

@@ -30,12 +30,12 @@ pub(super) struct Job {
     priority: Mutex<Priority>,
     /// Nobody, once there has been an answer, and for a comparison.
     asker: Mutex<Option<oneshot::Sender<Answer>>>,
-    purpose: Purpose,
+    purpose: JobPurpose,
 }
 
 /// What a job is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(super) enum JobPurpose {
     /// Somebody waits for the answer.
     Answer,
     /// The answer has been given, and is [compared](super::cross_check).
@@ -71,22 +71,22 @@ impl Job {
 
     /// Of a question whose answer goes to `asker`.
     pub(super) fn new(asker: oneshot::Sender<Answer>) -> Self {
-        Self::with(Some(asker), Purpose::Answer)
+        Self::with(Some(asker), JobPurpose::Answer)
     }
 
     /// Of a comparison with what the engine says of a policy, which the thread with this number has begun.
     pub(super) fn comparison(policy: usize, me: Pid, now: Duration) -> Self {
-        let job = Self::with(None, Purpose::Compare);
+        let job = Self::with(None, JobPurpose::Compare);
         job.start(me, now);
         job.begin(policy, now);
         job
     }
 
-    pub(super) fn purpose(&self) -> Purpose {
+    pub(super) fn purpose(&self) -> JobPurpose {
         self.purpose
     }
 
-    fn with(asker: Option<oneshot::Sender<Answer>>, purpose: Purpose) -> Self {
+    fn with(asker: Option<oneshot::Sender<Answer>>, purpose: JobPurpose) -> Self {
         Self {
             state: AtomicU8::new(Self::WAITING),
             begun: AtomicU64::new(0),

@@ -29,10 +29,10 @@ use rustix::process::Pid;
 use tokio::sync::{oneshot, watch};
 
 use self::backoff::Backoff;
-use self::cross_check::Comparison;
-use self::job::{Job, Purpose};
+use self::cross_check::Agreement;
+use self::job::{Job, JobPurpose};
 use self::watchdog::Watchdog;
-use super::loaded::{Asked, By, Identity, Policy};
+use super::loaded::{Answered, AnsweredBy, Identity, Policy};
 use super::{LoginInput, PolicyError, PolicySet};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{PolicyName, Verdict};
@@ -40,7 +40,7 @@ use crate::model::{PolicyName, Verdict};
 /// Threads of its own with large stacks, a bounded queue and a deadline. Cheap to clone; the threads end with the last clone.
 #[derive(Clone, Debug)]
 pub struct Evaluator {
-    owner: Arc<Owner>,
+    owner: Arc<PoolOwner>,
 }
 
 type Answer = Result<Verdicts, PolicyError>;
@@ -56,12 +56,12 @@ const LOST_MAX: usize = 16;
 
 /// The evaluators hold it; the threads hold the pool.
 #[derive(Debug)]
-struct Owner {
+struct PoolOwner {
     pool: Arc<Pool>,
     backoff: Backoff,
 }
 
-impl Drop for Owner {
+impl Drop for PoolOwner {
     fn drop(&mut self) {
         self.pool.queue.close();
         self.pool.watchdog.close();
@@ -126,24 +126,24 @@ impl Queue {
 struct Stuck {
     /// Whether there is any, so that a question is not asked under a lock.
     any: AtomicBool,
-    policies: Mutex<Vec<(Identity, Purpose)>>,
+    policies: Mutex<Vec<(Identity, JobPurpose)>>,
 }
 
 impl Stuck {
     /// Whether an answer of the policy is still looked for.
     fn holds(&self, policy: &Policy) -> bool {
-        self.any.load(Ordering::Acquire) && self.list().contains(&(policy.identity, Purpose::Answer))
+        self.any.load(Ordering::Acquire) && self.list().contains(&(policy.identity, JobPurpose::Answer))
     }
 
     /// How many there are now.
-    fn add(&self, policy: &Policy, purpose: Purpose) -> usize {
+    fn add(&self, policy: &Policy, purpose: JobPurpose) -> usize {
         let mut list = self.list();
         list.push((policy.identity, purpose));
         self.any.store(true, Ordering::Release);
         list.len()
     }
 
-    fn remove(&self, policy: &Policy, purpose: Purpose) {
+    fn remove(&self, policy: &Policy, purpose: JobPurpose) {
         let mut list = self.list();
         if let Some(place) = list.iter().position(|stuck| *stuck == (policy.identity, purpose)) {
             list.swap_remove(place);
@@ -151,7 +151,7 @@ impl Stuck {
         self.any.store(!list.is_empty(), Ordering::Release);
     }
 
-    fn list(&self) -> MutexGuard<'_, Vec<(Identity, Purpose)>> {
+    fn list(&self) -> MutexGuard<'_, Vec<(Identity, JobPurpose)>> {
         self.policies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -182,7 +182,7 @@ impl Evaluator {
     pub fn start(threads: usize) -> io::Result<Self> {
         let pool = Arc::new(Pool::new());
         // First of all, so that those that were started end if another cannot be.
-        let evaluator = Self { owner: Arc::new(Owner { pool: Arc::clone(&pool), backoff: Backoff::default() }) };
+        let evaluator = Self { owner: Arc::new(PoolOwner { pool: Arc::clone(&pool), backoff: Backoff::default() }) };
         watchdog::start(&pool)?;
         for _ in 0..threads.max(1) {
             pool.spawn()?;
@@ -202,7 +202,7 @@ impl Evaluator {
     /// # Errors
     /// The first policy that gave no answer; the rest are not asked. The caller must refuse.
     pub async fn ask(&self, set: Arc<PolicySet>, input: LoginInput) -> Answer {
-        let Owner { pool, backoff } = &*self.owner;
+        let PoolOwner { pool, backoff } = &*self.owner;
         if let Some(stuck) = set.policies().iter().find(|policy| pool.stuck.holds(policy)) {
             return Err(PolicyError::TimeLimit(stuck.name.clone()));
         }
@@ -268,10 +268,10 @@ impl Pool {
             return;
         }
         match job.purpose() {
-            Purpose::Answer => {
+            JobPurpose::Answer => {
                 tracing::error!(policy = %policy.name, "a policy keeps a thread busy long past its time limit; it is refused until the thread comes back");
             }
-            Purpose::Compare => {
+            JobPurpose::Compare => {
                 tracing::warn!(policy = %policy.name, "the engine keeps a thread busy long past its time limit; the policy's answers are not compared until the thread comes back");
             }
         }
@@ -335,14 +335,14 @@ impl Pool {
                 verdict
             } else {
                 job.begin(index, self.now());
-                let Asked { answer, by } = policy.ask(value.get_or_init(|| input.value()), || self.now());
+                let Answered { answer, by } = policy.ask(value.get_or_init(|| input.value()), || self.now());
                 // That there is none is compared as well: a refusal that the policy does not mean is a difference.
-                if by == By::Compiled && policy.cross_check.is_due() {
+                if by == AnsweredBy::Compiled && policy.cross_check.is_due() {
                     to_compare.push(ToCompare { policy: index, said: answer.clone() });
                 }
                 let verdict = answer?;
                 if let Some(cache) = cache {
-                    cache.keep(input, &verdict, || by == By::Engine || policy.cross_check.trusts_compiled());
+                    cache.keep(input, &verdict, || by == AnsweredBy::Engine || policy.cross_check.trusts_compiled());
                 }
                 verdict
             };
@@ -361,11 +361,11 @@ impl Pool {
         policy.cross_check.end();
         let stays = self.finish(set, &job).unwrap_or(false);
         match comparison {
-            Comparison::Same => {}
-            Comparison::Unknown => {
+            Agreement::Same => {}
+            Agreement::Unknown => {
                 tracing::debug!(policy = %policy.name, "the engine passes a limit where the compiled form of the policy has an answer; the two are not compared");
             }
-            Comparison::Different(differs) => {
+            Agreement::Different(differs) => {
                 if policy.leave_compiled() {
                     tracing::error!(policy = %policy.name, differs, "the compiled form of a policy gave another answer than the engine; the engine alone is asked from now on, and everybody is decided about anew");
                     self.disagreements.send_modify(|found| *found += 1);

@@ -22,7 +22,7 @@ pub struct Coverage {
     /// The policy.
     pub file: String,
     /// Rules, each `else` counted by itself.
-    pub rules: Rules,
+    pub rules: RuleCounts,
     /// Lines of expressions that were never evaluated, and of rules that never held.
     pub uncovered_lines: Vec<u32>,
     /// The rules that never held.
@@ -31,7 +31,7 @@ pub struct Coverage {
 
 /// How many rules held in some test, of how many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Rules {
+pub struct RuleCounts {
     /// Those that held.
     pub covered: usize,
     /// All of them.
@@ -47,7 +47,7 @@ pub struct Uncovered {
     pub rule: String,
 }
 
-impl Rules {
+impl RuleCounts {
     /// Of a hundred; a policy without rules has nothing uncovered.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a policy has fewer rules than a float has digits")]
@@ -102,7 +102,7 @@ impl Seen {
         });
         Coverage {
             file: policy.place(),
-            rules: Rules { covered: marks.len() - never.len(), total: marks.len() },
+            rules: RuleCounts { covered: marks.len() - never.len(), total: marks.len() },
             uncovered_lines: lines.into_iter().collect(),
             uncovered: never,
         }

@@ -19,11 +19,11 @@ const SHOWN: usize = 400;
 pub(super) struct Watch<'p> {
     program: &'p Program,
     rule: usize,
-    seen: RefCell<BTreeMap<Place, Branch>>,
+    seen: RefCell<BTreeMap<Place, BranchLooks>>,
 }
 
 #[derive(Default)]
-struct Branch {
+struct BranchLooks {
     /// The statements in the order in which they were come to first, each once.
     looked_at: Vec<(Span, Vec<Value>)>,
     held: BTreeSet<u32>,

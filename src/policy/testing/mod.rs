@@ -17,7 +17,7 @@ use super::fault::PolicyFault;
 use super::source::directory;
 use super::{PolicyLimits, PolicySource};
 
-pub use coverage::{Coverage, Rules, Uncovered};
+pub use coverage::{Coverage, RuleCounts, Uncovered};
 pub use run::run;
 
 /// How one test ended.

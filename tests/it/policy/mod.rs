@@ -14,6 +14,7 @@ mod mistakes;
 mod mutated;
 mod opa;
 pub(crate) mod question;
+mod room;
 mod samples;
 mod shared;
 mod simulate;
