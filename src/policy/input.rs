@@ -177,16 +177,14 @@ pub(super) fn nanoseconds(at: Timestamp) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Strategy;
-
-    fn question() -> LoginInput {
+impl LoginInput {
+    /// About a key with this name, of a store with nothing else in it.
+    pub(super) fn about(login: &str) -> Self {
         let key = KeyRecord {
             id: crate::model::KeyId::new(1, 2),
-            name: "ci \"prod\"".parse().unwrap(),
+            name: login.parse().unwrap(),
             description: String::new(),
-            groups: vec!["Platform Team".parse().unwrap()],
+            groups: Vec::new(),
             created_at: Timestamp::UNIX_EPOCH,
             expires_at: None,
             disabled_at: None,
@@ -194,14 +192,26 @@ mod tests {
             secrets: Vec::new(),
             bindings: Vec::new(),
         };
-        LoginInput {
-            shared: Arc::new(SharedInput::of(&Snapshot::empty(Strategy::Combined))),
+        Self {
+            shared: Arc::new(SharedInput::of(&Snapshot::empty(crate::model::Strategy::Combined))),
             key: Arc::new(key),
             root_admin: false,
-            remote_ip: "::ffff:10.1.2.3".parse().unwrap(),
-            at: "2026-07-01T12:00:00.123456789Z".parse().unwrap(),
+            remote_ip: "10.1.2.3".parse().unwrap(),
+            at: Timestamp::UNIX_EPOCH,
             instance: "dev".into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question() -> LoginInput {
+        let (remote_ip, at) = ("::ffff:10.1.2.3".parse().unwrap(), "2026-07-01T12:00:00.123456789Z".parse().unwrap());
+        let mut question = LoginInput { remote_ip, at, ..LoginInput::about("ci \"prod\"") };
+        Arc::make_mut(&mut question.key).groups.push("Platform Team".parse().unwrap());
+        question
     }
 
     #[test]

@@ -4,13 +4,13 @@
 //! `input` has, or have another type there: a policy must then say what OPA says.
 
 use std::collections::BTreeMap;
-use std::thread;
 
 use regorus::Value;
 use serde_json::Value as Json;
 
 use super::fault::PolicyFault;
 use super::loaded::{self, Policy};
+use super::trace::on_thread;
 use super::{EvaluationSettings, PolicyError, PolicySource};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{PolicyName, Verdict};
@@ -21,9 +21,6 @@ pub struct Trial {
     pub name: PolicyName,
     policy: Policy,
 }
-
-/// Stack of the threads, as of those that load policies.
-const STACK: usize = 256 * 1024 * 1024;
 
 impl Trial {
     /// Checks and compiles.
@@ -48,14 +45,6 @@ impl Trial {
         };
         on_thread(|| inputs.iter().map(ask).collect()).unwrap_or_else(|| inputs.iter().map(|_| failed("the engine fails")).collect())
     }
-}
-
-/// Does the work on a thread with a large stack; `None` if it panicked, or no thread could be had.
-fn on_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
-    thread::scope(|scope| {
-        let thread = thread::Builder::new().name("policy-trial".to_owned()).stack_size(STACK).spawn_scoped(scope, work);
-        thread.ok()?.join().ok()
-    })
 }
 
 /// Not by regorus' own reader of JSON, which takes an object with a certain key for a number of any size. How deep it goes is the affair

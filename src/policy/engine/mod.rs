@@ -5,7 +5,6 @@
 
 pub(super) mod entrypoint;
 mod operations;
-mod prints;
 #[cfg(test)]
 mod tests;
 
@@ -87,14 +86,6 @@ impl Engine {
             }
         }
         Ok(verdict)
-    }
-
-    #[cfg(test)]
-    /// The value of one rule, by number, undefined if it has none; and what it printed.
-    pub(super) fn rule(&self, number: usize, input: Option<Value>, now: impl Fn() -> Duration) -> (Result<Value, Stopped>, Vec<String>) {
-        prints::take();
-        let value = self.evaluate(&write::rule_name(number), input, now);
-        (value, prints::take())
     }
 
     fn evaluate(&self, rule: &str, input: Option<Value>, now: impl Fn() -> Duration) -> Result<Value, Stopped> {

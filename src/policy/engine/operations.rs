@@ -19,7 +19,7 @@ use crate::policy::builtins::{operators, order};
 /// A name, how many arguments it takes, and what it does. No argument is ever undefined.
 pub(super) type Operation = (&'static str, u8, fn(&[Value]) -> anyhow::Result<Value>);
 
-pub(super) const OPERATIONS: [Operation; 38] = [
+pub(super) const OPERATIONS: [Operation; 37] = [
     ("op_is", 1, |args| Ok(args.first().cloned().unwrap_or(Value::Undefined))),
     ("op_nothing", 1, |_| Ok(Value::Undefined)),
     ("op_eq", 2, |args| compare(args, Ordering::is_eq)),
@@ -52,7 +52,6 @@ pub(super) const OPERATIONS: [Operation; 38] = [
     ("op_build", 1, build),
     ("op_tree", 1, tree),
     ("op_template", 1, template),
-    ("op_print", 2, super::prints::print),
     ("op_with", 4, with),
     ("op_with_functions", 1, with_functions),
     ("op_given", 2, |args| dig(&[at(&[first(args), Value::from("data")])?, second(args)])),

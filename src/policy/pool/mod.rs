@@ -379,37 +379,14 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{KeyRecord, Snapshot, Strategy};
-    use crate::policy::{EvaluationSettings, PolicyLimits, PolicySource, SharedInput};
+    use crate::model::KeyRecord;
+    use crate::policy::{EvaluationSettings, PolicyLimits, PolicySource};
 
     const LIMITS: PolicyLimits = PolicyLimits { time: Duration::from_secs(5), memory: 64 << 20 };
 
     fn load(name: &str, text: &str) -> Arc<PolicySet> {
         let source = PolicySource { name: name.parse().unwrap(), file: None, text: text.into(), rego: None };
         Arc::new(PolicySet::load(&[source], LIMITS).unwrap())
-    }
-
-    fn question(login: &str) -> LoginInput {
-        let key = KeyRecord {
-            id: crate::model::KeyId::new(1, 2),
-            name: login.parse().unwrap(),
-            description: String::new(),
-            groups: Vec::new(),
-            created_at: jiff::Timestamp::UNIX_EPOCH,
-            expires_at: None,
-            disabled_at: None,
-            revoked_at: None,
-            secrets: Vec::new(),
-            bindings: Vec::new(),
-        };
-        LoginInput {
-            shared: Arc::new(SharedInput::of(&Snapshot::empty(Strategy::Combined))),
-            key: Arc::new(key),
-            root_admin: false,
-            remote_ip: "10.1.2.3".parse().unwrap(),
-            at: jiff::Timestamp::UNIX_EPOCH,
-            instance: "dev".into(),
-        }
     }
 
     #[tokio::test]
@@ -422,8 +399,8 @@ mod tests {
         let set = Arc::new(PolicySet::load(&[source], limits).unwrap());
         let evaluator = Evaluator::start(1).unwrap();
         for _ in 0..2 {
-            assert!(matches!(evaluator.ask(set.clone(), question("x")).await, Err(PolicyError::TimeLimit(_))));
-            assert_eq!(evaluator.ask(set.clone(), question("y")).await.unwrap().len(), 1);
+            assert!(matches!(evaluator.ask(set.clone(), LoginInput::about("x")).await, Err(PolicyError::TimeLimit(_))));
+            assert_eq!(evaluator.ask(set.clone(), LoginInput::about("y")).await.unwrap().len(), 1);
         }
     }
 
@@ -434,11 +411,11 @@ mod tests {
             "package spacelift\nallow if startswith(input.session.login, \"ci-\")\nroles[\"production\"][\"deployer\"] if allow\n",
         );
         let evaluator = Evaluator::start(1).unwrap();
-        let answer = evaluator.ask(set.clone(), question("ci-1")).await.unwrap();
+        let answer = evaluator.ask(set.clone(), LoginInput::about("ci-1")).await.unwrap();
         assert_eq!(answer.len(), 1);
         assert!(answer[0].1.allow);
         assert_eq!(answer[0].1.roles.iter().collect::<Vec<_>>(), [&("production".to_owned(), "deployer".to_owned())]);
-        let answer = evaluator.ask(set, question("x")).await.unwrap();
+        let answer = evaluator.ask(set, LoginInput::about("x")).await.unwrap();
         assert_eq!(answer[0].1, Verdict::default());
     }
 
@@ -446,7 +423,7 @@ mod tests {
     async fn what_is_remembered_of_a_key_is_not_said_of_it_when_it_has_changed() {
         let set = load("team", "package spacelift\nallow if \"ops\" in input.session.teams\nadmin if input.session.admin\n");
         let evaluator = Evaluator::start(1).unwrap();
-        let mut asked = question("x");
+        let mut asked = LoginInput::about("x");
         let verdict = async |asked: &LoginInput| {
             let first = evaluator.ask(set.clone(), asked.clone()).await.unwrap();
             assert_eq!(evaluator.ask(set.clone(), asked.clone()).await.unwrap(), first);
@@ -465,7 +442,7 @@ mod tests {
     async fn what_is_remembered_of_a_key_is_not_said_of_another_address_if_the_policy_sees_it() {
         let set = load("office", "package spacelift\nallow if net.cidr_contains(\"10.0.0.0/8\", input.request.remote_ip)\n");
         let evaluator = Evaluator::start(1).unwrap();
-        let inside = question("x");
+        let inside = LoginInput::about("x");
         let outside = LoginInput { remote_ip: "192.0.2.1".parse().unwrap(), ..inside.clone() };
         assert!(evaluator.ask(set.clone(), inside).await.unwrap()[0].1.allow);
         assert!(!evaluator.ask(set, outside).await.unwrap()[0].1.allow);
@@ -487,15 +464,15 @@ mod tests {
     async fn a_compiled_form_that_says_something_else_than_the_engine_is_found_out_and_left() {
         let (set, evaluator) = (mistranslated(1), Evaluator::start(1).unwrap());
         let mut disagreements = evaluator.disagreements();
-        assert!(allows(&evaluator.ask(set.clone(), question("x")).await));
+        assert!(allows(&evaluator.ask(set.clone(), LoginInput::about("x")).await));
         disagreements.changed().await.unwrap();
         assert_eq!(*disagreements.borrow_and_update(), 1);
         // The very question that there was an answer to, and others.
-        assert!(!allows(&evaluator.ask(set.clone(), question("x")).await));
-        assert!(!allows(&evaluator.ask(set.clone(), LoginInput { instance: "test".into(), ..question("x") }).await));
+        assert!(!allows(&evaluator.ask(set.clone(), LoginInput::about("x")).await));
+        assert!(!allows(&evaluator.ask(set.clone(), LoginInput { instance: "test".into(), ..LoginInput::about("x") }).await));
         assert!(!disagreements.has_changed().unwrap());
         // Loaded once more, it is trusted and compared once more.
-        assert!(allows(&evaluator.ask(mistranslated(1), question("x")).await));
+        assert!(allows(&evaluator.ask(mistranslated(1), LoginInput::about("x")).await));
         disagreements.changed().await.unwrap();
     }
 
@@ -521,8 +498,8 @@ mod tests {
     /// What the key `x` is answered, and how many differences are known when the thread is through with that.
     async fn asked_once(set: Arc<PolicySet>) -> (Answer, u64) {
         let evaluator = Evaluator::start(1).unwrap();
-        let answer = evaluator.ask(set, question("x")).await;
-        evaluator.ask(load("next", "package spacelift\nallow if true\n"), question("x")).await.unwrap();
+        let answer = evaluator.ask(set, LoginInput::about("x")).await;
+        evaluator.ask(load("next", "package spacelift\nallow if true\n"), LoginInput::about("x")).await.unwrap();
         let disagreements = *evaluator.disagreements().borrow();
         (answer, disagreements)
     }
@@ -532,7 +509,7 @@ mod tests {
         let (set, evaluator) = (mistranslated(0), Evaluator::start(1).unwrap());
         for _ in 0..3 {
             // Each is another question, which the one thread comes to when it is through with the one before.
-            assert!(allows(&evaluator.ask(set.clone(), question("x")).await));
+            assert!(allows(&evaluator.ask(set.clone(), LoginInput::about("x")).await));
         }
         assert!(!evaluator.disagreements().has_changed().unwrap());
     }
@@ -541,7 +518,7 @@ mod tests {
     fn what_differs_is_logged_and_no_value_of_it() {
         let settings = EvaluationSettings { compare_every: 1, ..LIMITS.into() };
         let set = Arc::new(PolicySet::mistranslated("team contains \"SECRET\"", "allow := true", settings));
-        let (pool, value) = (Arc::new(Pool::new()), question("x").value());
+        let (pool, value) = (Arc::new(Pool::new()), LoginInput::about("x").value());
         let said = set.policies()[0].ask(&value, || pool.now()).answer;
         let log = Log::default();
         let lines = log.clone();
@@ -588,9 +565,9 @@ mod tests {
         let busy = || evaluator.owner.pool.stuck.list().len();
         let other = load("other", "package spacelift\nallow if true\n");
         let ask = async |set: &Arc<PolicySet>| {
-            assert!(allows(&evaluator.ask(set.clone(), question("x")).await));
+            assert!(allows(&evaluator.ask(set.clone(), LoginInput::about("x")).await));
             // Once the thread is through with the comparison; or on the one that takes its place, as soon as it is noticed.
-            let answered = async { while evaluator.ask(other.clone(), question("x")).await.is_err() {} };
+            let answered = async { while evaluator.ask(other.clone(), LoginInput::about("x")).await.is_err() {} };
             tokio::time::timeout(Duration::from_mins(1), answered).await.unwrap();
         };
         // On a busy machine the limit may be over before the one long step is reached.

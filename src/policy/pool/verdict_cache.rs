@@ -96,38 +96,12 @@ fn place(input: &LoginInput) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::model::{KeyId, Snapshot, Strategy};
     use crate::policy::{analysis, syntax};
-
-    fn question() -> LoginInput {
-        let key = KeyRecord {
-            id: KeyId::new(1, 2),
-            name: "x".parse().unwrap(),
-            description: String::new(),
-            groups: Vec::new(),
-            created_at: jiff::Timestamp::UNIX_EPOCH,
-            expires_at: None,
-            disabled_at: None,
-            revoked_at: None,
-            secrets: Vec::new(),
-            bindings: Vec::new(),
-        };
-        LoginInput {
-            shared: Arc::new(SharedInput::of(&Snapshot::empty(Strategy::Combined))),
-            key: Arc::new(key),
-            root_admin: false,
-            remote_ip: "10.1.2.3".parse().unwrap(),
-            at: jiff::Timestamp::UNIX_EPOCH,
-            instance: "dev".into(),
-        }
-    }
 
     #[test]
     fn a_large_verdict_is_not_kept() {
-        let (cache, question) = (VerdictCache::default(), question());
+        let (cache, question) = (VerdictCache::default(), LoginInput::about("x"));
         let few = Verdict { roles: [("eu".to_owned(), "reader".to_owned())].into(), ..Verdict::default() };
         let large = [
             Verdict { roles: [("eu".to_owned(), "r".repeat(LARGEST))].into(), ..Verdict::default() },
@@ -147,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_was_said_by_somebody_who_is_not_trusted_any_more_is_neither_found_nor_kept() {
-        let (cache, question, said) = (VerdictCache::default(), question(), Verdict::default());
+        let (cache, question, said) = (VerdictCache::default(), LoginInput::about("x"), Verdict::default());
         cache.keep(&question, &said, || true);
         assert_eq!(cache.verdict(&question), Some(said.clone()));
         cache.clear();

@@ -296,13 +296,8 @@ impl<'w, 'p> Body<'w, 'p> {
             },
             Term::Call(name, parts) => {
                 let parts: Vec<&Term> = parts.iter().collect();
-                match name.as_ref() {
-                    "internal.print" => self.print(&parts),
-                    name => {
-                        let function = self.writer.builtin_in_use(name);
-                        self.call(&function, &parts)
-                    }
-                }
+                let function = self.writer.builtin_in_use(name);
+                self.call(&function, &parts)
             }
             Term::Function(number, parts) => {
                 let function = self.writer.function_in_use(*number);
@@ -327,14 +322,6 @@ impl<'w, 'p> Body<'w, 'p> {
 
     fn call(&mut self, function: &str, parts: &[&'p Term]) -> String {
         format!("{function}({})", self.terms(parts).join(", "))
-    }
-
-    /// What is printed begins with its line.
-    fn print(&mut self, parts: &[&'p Term]) -> String {
-        let line = self.span.as_ref().map_or(0, |span| span.line);
-        let file = self.span.as_ref().map(|span| span.source.name.to_string()).unwrap_or_default();
-        let place = self.writer.constant(&format!("{file}:{line}").into());
-        format!("op_print({place}, {})", self.terms(parts).join(", "))
     }
 
     /// The texts of terms that are evaluated one after the other: none of them writes a line that would come before another.
