@@ -208,11 +208,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_is_told_in_its_largest_unit() {
-        let minutes = |minutes| span(jiff::SignedDuration::from_mins(minutes));
-        assert_eq!(
-            [minutes(0), minutes(1), minutes(119), minutes(24 * 60), minutes(48 * 60)],
-            ["0 minutes", "1 minute", "1 hour", "1 day", "2 days"]
-        );
+    fn a_span_is_told_in_its_largest_unit_and_never_as_0_of_it() {
+        let told = [0, 1, 59, 60, 119 * 60, 24 * 3_600, 48 * 3_600].map(|seconds| span(jiff::SignedDuration::from_secs(seconds)));
+
+        assert_eq!(told, ["less than a second", "1 second", "59 seconds", "1 minute", "1 hour", "1 day", "2 days"]);
     }
 }

@@ -166,3 +166,22 @@ pub(crate) async fn show(called: &str, store: &OpenStore, out: &Output) -> Resul
     let view = KeyView::of(store.key(called).await?, store.now());
     out.record(&view, view.rows())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{KeyDigest, SecretRecord};
+
+    #[test]
+    fn a_use_that_is_noted_to_the_minute_does_not_lie_before_the_key_was_made() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (made, noted) = (at("2026-01-31T12:00:42Z"), at("2026-01-31T12:00:00Z"));
+        let digest: KeyDigest = "ab".repeat(32).parse().unwrap();
+        let mut key = KeyRecord::unbound(KeyId::new(1, 1), "ci".parse().unwrap(), made);
+        key.secrets = vec![SecretRecord { digest, created_at: made, ends_at: None, last_used_at: Some(noted) }];
+
+        let view = KeyView::of(key, made);
+
+        assert_eq!((view.last_used_at, view.secrets[0].last_used_at), (Some(made), Some(made)));
+    }
+}

@@ -40,7 +40,7 @@ const ENVIRONMENT: [(&str, &str); 7] = [
 const FILES: [(&str, &str); 4] = [
     ("claviger.toml", "The configuration. Where it lies is said by --config or CLAVIGER_CONFIG; paths in it start at its directory."),
     ("*.rego", "Login policies, in the directory that policies.dir names. NAME_test.rego holds the tests of NAME.rego."),
-    ("*.pem", "Keys that sign tokens, in the directory that token.keys names; readable by their owner alone."),
+    ("*.pem", "Keys that sign tokens, in the directory that token.keys names. Nobody but the process may be able to read them."),
     ("claviger.db", "The store that store.url names, with claviger.db-wal and claviger.db-shm beside it while it is open."),
 ];
 

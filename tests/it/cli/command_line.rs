@@ -490,6 +490,8 @@ fn a_role_and_a_space_that_are_swapped_are_noticed() {
     let said = place.misunderstood(&["key", "create", "--name", "ci", "--bind", "production@space-reader"]);
 
     assert!(said.contains("role and space swapped; write space-reader@production"), "{said}");
+    let said = place.misunderstood(&["binding", "create", "--group", "platform", "--role", "production", "--space", "space-reader"]);
+    assert!(said.contains("write --role space-reader --space production"), "{said}");
     assert!(place.refused(&["key", "create", "--name", "ci", "--bind", "space-reader@nowhere"]).contains("there is no space nowhere"));
 }
 
