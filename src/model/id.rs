@@ -101,19 +101,19 @@ text_id!(
     /// A group as the identity provider spells it; case and blanks count.
     GroupName,
     "a group name",
-    |text| printable(text, 256)
+    |text| printable(text, LONGEST_GROUP)
 );
 text_id!(
     /// An API key's name, unique among the keys that are not revoked.
     KeyName,
     "a key name",
-    |text| trimmed(text, 128)
+    |text| trimmed(text, LONGEST_NAME)
 );
 text_id!(
     /// A login policy's name, unique.
     PolicyName,
     "a policy name",
-    |text| trimmed(text, 128)
+    |text| trimmed(text, LONGEST_NAME)
 );
 
 impl SpaceId {
@@ -141,11 +141,17 @@ fn slug(text: &str) -> Result<(), &'static str> {
     }
 }
 
-fn printable(text: &str, longest: usize) -> Result<(), &'static str> {
+/// How many characters there may be, and what is said of more.
+type Longest = (usize, &'static str);
+
+const LONGEST_GROUP: Longest = (256, "it is longer than 256 characters");
+const LONGEST_NAME: Longest = (128, "it is longer than 128 characters");
+
+fn printable(text: &str, (longest, too_long): Longest) -> Result<(), &'static str> {
     if text.is_empty() {
         Err("it is empty")
     } else if text.chars().count() > longest {
-        Err("it is too long")
+        Err(too_long)
     } else if text.chars().any(char::is_control) {
         Err("control characters may not stand in it")
     } else {
@@ -153,7 +159,7 @@ fn printable(text: &str, longest: usize) -> Result<(), &'static str> {
     }
 }
 
-fn trimmed(text: &str, longest: usize) -> Result<(), &'static str> {
+fn trimmed(text: &str, longest: Longest) -> Result<(), &'static str> {
     printable(text, longest)?;
     if text.trim() == text { Ok(()) } else { Err("it may not begin or end with a blank") }
 }
@@ -295,6 +301,15 @@ mod tests {
         for wrong in ["", "a\nb", "\u{1b}[2J"] {
             assert!(wrong.parse::<GroupName>().is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn what_is_too_long_is_told_how_long_it_may_be() {
+        for (length, said) in [(128, None), (129, Some("it is longer than 128 characters"))] {
+            assert_eq!("é".repeat(length).parse::<KeyName>().err().map(|invalid| invalid.why), said);
+        }
+        let group = "g".repeat(257).parse::<GroupName>().unwrap_err();
+        assert_eq!(group.why, "it is longer than 256 characters");
     }
 
     #[test]
