@@ -119,6 +119,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    keep_memory_to_itself();
     let out = Output::new(cli.output);
     match control_runtime().and_then(|runtime| runtime.block_on(cli.command.run(&out))) {
         Ok(()) => ExitCode::SUCCESS,
@@ -127,6 +128,15 @@ pub fn main() -> ExitCode {
             failure.exit_code()
         }
     }
+}
+
+/// Keys and signing keys lie in memory: no image of it is written when the process dies, and no other process of the user may read it.
+fn keep_memory_to_itself() {
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    // Nothing that a command should fail for.
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 /// The runtime that everything but the data plane runs on: few threads, since what it does is rare. On one core a second thread would
