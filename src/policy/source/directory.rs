@@ -1,6 +1,7 @@
 //! Policies in files.
 
 use std::borrow::Cow;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -28,6 +29,13 @@ pub fn survey_dir(dir: &Path) -> Directory {
         Err(fault) => return Directory { sources: Vec::new(), findings: vec![fault] },
     };
     let mut found = read_files(&entries, |name| !name.ends_with(TEST_ENDING));
+    if found.sources.is_empty() && found.findings.is_empty() {
+        let empty = PolicyFault::of(&dir.display().to_string(), "there is no policy in this directory");
+        found.findings.push(empty.hint("is something mounted there? without policies nobody is denied by one").weighing(Severity::Warning));
+    }
+    let policies = found.sources.iter().filter_map(|source| source.file.as_deref());
+    let writable: Vec<PolicyFault> = [dir].into_iter().chain(policies).filter_map(open_to_everybody).collect();
+    found.findings.extend(writable);
     found.findings.extend(entries.iter().filter_map(|path| passed_over(path)));
     found.findings.extend(entries.iter().filter_map(|path| alone(path, &entries)));
     found
@@ -96,6 +104,14 @@ fn read_files(entries: &[PathBuf], wanted: impl Fn(&str) -> bool) -> Directory {
         }
     }
     found
+}
+
+/// A warning about a place that everybody on the machine may write to: who writes policies says who gets in.
+fn open_to_everybody(path: &Path) -> Option<PolicyFault> {
+    let mode = fs::metadata(path).ok()?.permissions().mode();
+    let reason = format!("everybody on this machine may write here (mode {:04o})", mode & 0o7777);
+    let fault = || PolicyFault::of(&path.display().to_string(), reason).hint("`chmod o-w` it").weighing(Severity::Warning);
+    (mode & 0o002 != 0).then(fault)
 }
 
 /// A warning about what somebody may have meant to be a policy.
