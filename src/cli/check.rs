@@ -10,9 +10,9 @@ use super::args::config::{self, ConfigArgs};
 use super::failure::Failure;
 use super::output::{Format, Output};
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::{Settings, StoreUrl, Survey, TakesEffect};
+use crate::config::{ClientIp, Settings, StoreUrl, Survey, TakesEffect};
 use crate::diagnostics::{Diagnostic, Place, Severity};
-use crate::policy::{self, PolicyFault, PolicySource, Vocabulary};
+use crate::policy::{self, PolicyFault, PolicySet, PolicySource, Vocabulary};
 use crate::store::{self, Inspected, NAMED_KEYS_MAX, StoreError};
 use crate::token::{KeyRing, TokenError};
 
@@ -75,6 +75,8 @@ struct Policies {
     vocabulary: Vocabulary,
     /// Why the store's could not be looked at.
     store: Option<StoreError>,
+    /// What to know of the addresses that they read.
+    about_addresses: Option<Diagnostic>,
     /// What the next start will do to the store; until then its policies cannot be read.
     outdated: Option<String>,
 }
@@ -88,7 +90,7 @@ impl Check {
         match out.format() {
             Format::Json => out.line("", &report)?,
             Format::Table => {
-                config::show(&survey.warnings);
+                config::show(survey.warnings.iter().chain(&policies.about_addresses));
                 config::show(survey.faults.iter().flatten());
                 config::show_policies(&policies.findings);
                 if let Some(why) = &policies.outdated {
@@ -127,7 +129,7 @@ impl Check {
         let of_keys = keys.into_iter().map(|error| Kind::Keys.of(told(dir, error.to_string())));
         let of_policies = policies.faults().map(|fault| Kind::Policy.of(fault.diagnostic()));
         let faults: Vec<Found> = configuration.chain(of_policies).chain(of_store).chain(of_keys).collect();
-        let odd = survey.warnings.iter().cloned().map(|warning| Kind::Configuration.of(warning));
+        let odd = survey.warnings.iter().chain(&policies.about_addresses).cloned().map(|warning| Kind::Configuration.of(warning));
         let odd_policies = policies.warnings().map(|warning| Kind::Policy.of(warning.diagnostic()));
         let outdated = policies.outdated.iter().cloned();
         let of_outdated = outdated.map(|reason| Kind::Store.of(told(store, reason).weighing(Severity::Warning)));
@@ -179,7 +181,23 @@ impl Policies {
         }
         let reviewed = policy::review(&found.sources, &settings.policies, &found.vocabulary);
         found.findings.extend(reviewed);
+        found.about_addresses = found.reads_peers(survey);
         found
+    }
+
+    /// A note if policies read the client's address while that is always the peer's.
+    fn reads_peers(&self, survey: &Survey) -> Option<Diagnostic> {
+        let settings = &survey.settings;
+        if settings.proxy.client_ip != ClientIp::Peer || self.faults().next().is_some() {
+            return None;
+        }
+        let policies = PolicySet::load(&self.sources, &settings.policies).ok()?;
+        let place = survey.file.as_ref().map_or_else(|| Place::of_variable_name("CLAVIGER_PROXY__CLIENT_IP"), Place::whole);
+        let reason = "a policy reads the client's address, and here that is the peer's: behind an ingress or a load balancer it is the same \
+                      for all clients";
+        let hint = "behind one, set proxy.client_ip = \"x-forwarded-for\" and name it in proxy.trusted_proxies";
+        let note = Diagnostic { key: Some("proxy.client_ip".to_owned()), ..Diagnostic::error(place, reason) };
+        policies.reads().reads_address().then(|| note.suggest(hint).weighing(Severity::Note))
     }
 
     fn faults(&self) -> impl Iterator<Item = &PolicyFault> {

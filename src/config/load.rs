@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
@@ -33,6 +33,8 @@ pub struct Values(BTreeMap<String, Said>);
 /// A look at a configuration that may be wrong: what `claviger check` works with. Nothing may run on it.
 #[derive(Clone, Debug)]
 pub struct Survey {
+    /// The file, if there is one.
+    pub file: Option<PathBuf>,
     /// As far as they can be read: a key with a fault has its default.
     pub settings: Settings,
     /// Everything that is wrong.
@@ -81,6 +83,7 @@ impl Settings {
         };
         warnings.extend(commands.and_then(|url| other_store(&url, &found.settings.store.url)));
         found.warnings.extend(warnings);
+        found.file = file.map(Path::to_owned);
         found
     }
 
@@ -95,7 +98,7 @@ impl Settings {
 
 impl Survey {
     fn nothing(fault: Diagnostic) -> Self {
-        Self { settings: Settings::default(), faults: Some(fault.into()), values: Values::default(), warnings: Vec::new() }
+        Self { file: None, settings: Settings::default(), faults: Some(fault.into()), values: Values::default(), warnings: Vec::new() }
     }
 
     /// What may be run on, if nothing is wrong.
@@ -145,7 +148,7 @@ fn survey(source: Source<'_>, layers: &[Override], misspelt: Vec<Diagnostic>) ->
     faults.retain(|fault| fault.place.file().is_none() || !broken_lines.contains(&fault.place.order().1));
     faults.extend(syntax);
     faults.sort_by(|a, b| a.place.order().cmp(&b.place.order()));
-    Survey { settings, faults: Faults::of(faults), values: Values(reader.known), warnings: reader.warnings }
+    Survey { file: None, settings, faults: Faults::of(faults), values: Values(reader.known), warnings: reader.warnings }
 }
 
 /// Commands that manage work on the store that this variable names.

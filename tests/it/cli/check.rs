@@ -341,10 +341,63 @@ fn a_strict_check_that_does_not_pass_says_so_in_its_report_too() {
 
 #[test]
 fn nothing_is_odd_about_the_example_policies() {
-    let dir = place(&format!("[policies]\ndir = \"{}/policies\"\n", env!("CARGO_MANIFEST_DIR")), None);
+    let behind = "[proxy]\nclient_ip = \"x-forwarded-for\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n";
+    let dir = place(&format!("{behind}[policies]\ndir = \"{}/policies\"\n", env!("CARGO_MANIFEST_DIR")), None);
 
     let done = check(&dir, &["--strict"]);
 
     assert_eq!(said(&done.stderr), "");
     assert!(said(&done.stdout).ends_with(" policies\n"), "{}", said(&done.stdout));
+}
+
+#[test]
+fn a_policy_that_reads_addresses_is_noted_where_every_client_may_have_the_ingress_s() {
+    let reads = "package spacelift\n\ndeny if not net.cidr_contains(\"10.0.0.0/8\", input.request.remote_ip)\n";
+    let (plain, behind, blind) = (
+        place("[policies]\ndir = \"policies\"\n", Some(reads)),
+        place("[policies]\ndir = \"policies\"\n[proxy]\nclient_ip = \"forwarded\"\ntrusted_proxies = [\"10.0.0.7\"]\n", Some(reads)),
+        place("[policies]\ndir = \"policies\"\n", Some(SOUND_POLICY)),
+    );
+
+    let (noted, json) = (check(&plain, &["--strict"]), check(&plain, &["-o", "json"]));
+
+    let stderr = said(&noted.stderr);
+    assert!(stderr.starts_with("note: proxy.client_ip: a policy reads the client's address"), "{stderr}");
+    assert!(stderr.contains("proxy.trusted_proxies"), "{stderr}");
+    assert_eq!(noted.status.code(), Some(0));
+    let report: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&report["warnings"][0]["severity"], &report["warnings"][0]["key"]), (&"note".into(), &"proxy.client_ip".into()));
+    assert_eq!((said(&check(&behind, &[]).stderr), said(&check(&blind, &[]).stderr)), (String::new(), String::new()));
+}
+
+#[test]
+fn a_directory_without_a_policy_or_open_to_everybody_is_warned_of() {
+    let dir = place("[policies]\ndir = \"policies\"\n", None);
+    let empty = check(&dir, &[]);
+    assert!(said(&empty.stderr).starts_with("warning: there is no policy in this directory\n  --> policies\n"), "{}", said(&empty.stderr));
+    assert_eq!((empty.status.code(), check(&dir, &["--strict"]).status.code()), (Some(0), Some(1)));
+
+    std::fs::write(dir.path().join("policies/members.rego"), SOUND_POLICY).unwrap();
+    let mode = |path: &str, mode| {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(dir.path().join(path), permissions).unwrap();
+    };
+    mode("policies", 0o777);
+    mode("policies/members.rego", 0o666);
+
+    let open = said(&check(&dir, &[]).stderr);
+
+    for told in ["(mode 0777)\n  --> policies\n", "(mode 0666)\n  --> policies/members.rego\n"] {
+        assert!(open.contains(told), "{told}: {open}");
+    }
+}
+
+#[test]
+fn programs_are_told_of_each_key_when_another_value_counts() {
+    let dir = place("", None);
+
+    let report: Value = serde_json::from_slice(&check(&dir, &["-o", "json"]).stdout).unwrap();
+
+    let keys = &report["keys"];
+    assert_eq!((&keys["token.ttl"], &keys["proxy.listen"], &keys["login.strategy"]), (&"live".into(), &"at-start".into(), &"once".into()));
 }
