@@ -39,25 +39,24 @@ struct Health {
 
 impl Healthcheck {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
-        let authority = self.authority(out)?;
-        let url = format!("http://{authority}/readyz");
-        let (status, body) = match tokio::time::timeout(self.timeout, ask(&authority)).await {
-            Ok(answer) => answer.map_err(|error| Failure::refused(format_args!("no answer from {url}: {error:#}")))?,
-            Err(_) => {
-                return Err(Failure::refused(format_args!("no answer from {url} within {}", show_duration(self.timeout))));
-            }
+        let authorities = self.authorities(out)?;
+        let Ok((authority, answer)) = tokio::time::timeout(self.timeout, ask_any(&authorities)).await else {
+            let asked = authorities.join(" or ");
+            return Err(Failure::refused(format_args!("no answer from http://{asked}/readyz within {}", show_duration(self.timeout))));
         };
+        let url = format!("http://{authority}/readyz");
+        let (status, body) = answer.map_err(|error| Failure::refused(format_args!("no answer from {url}: {error:#}")))?;
         let ready = status.is_success();
         let health = Health { ready, status: status.as_u16(), url: url.clone() };
         out.line(if ready { "ready" } else { "not ready" }, &health)?;
         if ready { Ok(()) } else { Err(Failure::refused(format_args!("{url} answers {status}: {}", body.trim()))) }
     }
 
-    /// Host and port of the ops listener.
-    fn authority(&self, out: &Output) -> Result<String, Failure> {
+    /// Hosts and ports at which the ops listener may be.
+    fn authorities(&self, out: &Output) -> Result<Vec<String>, Failure> {
         match &self.url {
-            Some(url) => authority_of(url),
-            None => Ok(reachable(self.place.settings(out)?.ops.listen).to_string()),
+            Some(url) => authority_of(url).map(|authority| vec![authority]),
+            None => Ok(reachable(self.place.settings(out)?.ops.listen).iter().map(ToString::to_string).collect()),
         }
     }
 }
@@ -68,14 +67,27 @@ fn authority_of(url: &Uri) -> Result<String, Failure> {
     Ok(format!("{host}:{}", url.port_u16().unwrap_or(80)))
 }
 
-/// Where a listener on this address can be reached from the machine itself.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+/// Where a listener on this address can be reached from the machine itself: one on every address of IPv6 takes IPv4, too, and is on IPv4
+/// alone where there is no IPv6.
+fn reachable(listen: SocketAddr) -> Vec<SocketAddr> {
+    let ips = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => vec![Ipv4Addr::LOCALHOST.into()],
+        IpAddr::V6(ip) if ip.is_unspecified() => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+        ip => vec![ip],
     };
-    SocketAddr::new(ip, listen.port())
+    ips.into_iter().map(|ip| SocketAddr::new(ip, listen.port())).collect()
+}
+
+/// The first that somebody answers at, and the answer; else the last and why nobody does.
+async fn ask_any(authorities: &[String]) -> (&str, anyhow::Result<(http::StatusCode, String)>) {
+    let mut last = ("", Err(anyhow::anyhow!("there is nowhere to ask")));
+    for authority in authorities {
+        last = (authority.as_str(), ask(authority).await);
+        if last.1.is_ok() {
+            break;
+        }
+    }
+    last
 }
 
 async fn ask(authority: &str) -> anyhow::Result<(http::StatusCode, String)> {
@@ -96,12 +108,13 @@ mod tests {
     #[test]
     fn a_listener_on_every_address_is_reached_over_loopback() {
         for (listen, reached) in [
-            ("0.0.0.0:9464", "127.0.0.1:9464"),
-            ("[::]:9464", "[::1]:9464"),
-            ("10.0.0.7:1", "10.0.0.7:1"),
-            ("127.0.0.1:80", "127.0.0.1:80"),
+            ("0.0.0.0:9464", &["127.0.0.1:9464"][..]),
+            ("[::]:9464", &["127.0.0.1:9464", "[::1]:9464"]),
+            ("10.0.0.7:1", &["10.0.0.7:1"]),
+            ("127.0.0.1:80", &["127.0.0.1:80"]),
         ] {
-            assert_eq!(reachable(listen.parse().unwrap()).to_string(), reached);
+            let addresses = reachable(listen.parse().unwrap());
+            assert_eq!(addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), reached);
         }
     }
 

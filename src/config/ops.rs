@@ -1,6 +1,6 @@
 //! `[ops]`: where probes, metrics and keys are served.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::parse::{listen, text};
 use super::reader::Section;
@@ -14,7 +14,7 @@ pub struct OpsSettings {
 
 impl Default for OpsSettings {
     fn default() -> Self {
-        Self { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 9464) }
+        Self { listen: SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 9464) }
     }
 }
 

@@ -216,7 +216,7 @@ pub(super) fn listen(text: &str) -> Result<SocketAddr, ValueError> {
         let wrong = ValueError::new(format!("{text:?} is not an address and a port"));
         let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
         match (host, port.parse::<u16>()) {
-            ("", Ok(port)) => wrong.suggest(format!("write \"0.0.0.0:{port}\" for every address of the machine")),
+            ("", Ok(port)) => wrong.suggest(format!("write \"[::]:{port}\" for every address of the machine")),
             ("localhost", Ok(port)) => wrong.suggest(format!("write \"127.0.0.1:{port}\"")),
             (_, Ok(_)) => wrong.suggest("it is an address of this machine, not a name"),
             (_, Err(_)) => wrong.suggest("addresses look like \"127.0.0.1:8080\" or \"[::1]:8080\""),

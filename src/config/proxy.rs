@@ -1,6 +1,6 @@
 //! `[proxy]`: where clients come in, and whose word about them counts.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use http::HeaderName;
 use http::header::AUTHORIZATION;
@@ -83,7 +83,7 @@ impl ClientIp {
 impl Default for ProxySettings {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 8080),
+            listen: SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 8080),
             threads: 0,
             trusted_proxies: Vec::new(),
             client_ip: ClientIp::Peer,

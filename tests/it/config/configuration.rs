@@ -139,7 +139,7 @@ error: proxy.listen: ":8080" is not an address and a port
    |
  4 | listen = ":8080"
    |          ^^^^^^^
-   = help: write "0.0.0.0:8080" for every address of the machine
+   = help: write "[::]:8080" for every address of the machine
 
 error: proxy.trusted_proxies: 10.1.2.3/8 has bits behind its prefix
   --> claviger.toml:5:34
