@@ -1,24 +1,27 @@
-//! Composition root: settings in, running listeners out; the order of starting and of draining.
+//! Composition root: settings in, running listeners out; the order of starting, of reloading and of draining.
 
 mod descriptors;
 mod watch;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
+use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use self::watch::Watch;
+use self::watch::{Watch, Watched};
 use crate::clock::Clock;
-use crate::config::{Faults, Settings};
+use crate::config::{Faults, LiveSettings, Settings};
 use crate::exchange::{Exchange, ExchangeError};
 use crate::ops::{self, OpsState};
 use crate::proxy::{self, Proxy};
 use crate::store::{self, Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{self, Metrics};
 
 /// Why Claviger does not start.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +50,8 @@ pub enum AppError {
     Io(#[from] std::io::Error),
 }
 
+/// How many connections may wait to be taken; the system has a limit of its own, which is the smaller one.
+const BACKLOG: i32 = 1024;
 /// How long the end waits for samples to be written.
 const LAST_SAMPLES: Duration = Duration::from_secs(2);
 
@@ -58,10 +63,13 @@ pub struct App {
     ops: Ops,
     metrics: Arc<Metrics>,
     lifecycle: Arc<ops::Lifecycle>,
-    drain_delay: Duration,
-    drain_timeout: Duration,
-    /// Follower and reloader; they end when they are aborted.
-    background: Vec<JoinHandle<()>>,
+    live: LiveSettings,
+    /// What a reload is for, besides signals.
+    watch: Watch,
+    /// The configuration, if it is a file that is watched.
+    configuration: Option<PathBuf>,
+    /// Ends when it is aborted.
+    follower: JoinHandle<()>,
     /// Writes what policies want kept; ends by itself when it is told that there is no more.
     sampler: JoinHandle<()>,
 }
@@ -84,39 +92,25 @@ impl App {
     /// Listeners are bound last, when everything behind them is loaded: a connection that is accepted can be served.
     pub async fn start_on(settings: &Settings, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
         let metrics = Arc::new(Metrics::new());
+        let live = LiveSettings::from(settings);
         // Before the policies are read: what changes from here on must be noticed.
-        let policies = settings.policies.dir.clone().map(|dir| (watch::listing(&dir), dir));
+        let policies = settings.policies.dir.clone().map(|dir| Watched::directory(&dir));
         let exchange = Exchange::start(settings, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics)).await?;
 
-        let ops_listener = bind("ops", settings.ops.listen).await?;
-        let proxy_listener = bind("proxy", settings.proxy.listen).await?.into_std()?;
+        let ops_listener = bind("ops", settings.ops.listen)?;
+        let proxy_listener = bind("proxy", settings.proxy.listen)?.into_std()?;
         let lifecycle = Arc::new(ops::Lifecycle::starting());
-        let ops = Ops::start(ops_listener, settings, &exchange, &metrics, &lifecycle)?;
+        let ops = Ops::start(ops_listener, &live, &exchange, &metrics, &lifecycle)?;
         let mut settings_of_proxy = settings.clone();
         settings_of_proxy.limits.max_connections = descriptors::connections(settings.limits.max_connections, descriptors::raise());
         let proxy = Proxy::start(&settings_of_proxy, &exchange, &clock, &metrics, proxy_listener)?;
         lifecycle.serve();
 
         // The directory of keys may just have been made, so its beginning is now.
-        let keys = settings.token.keys.clone();
-        let watched = policies.into_iter().chain([(watch::listing(&keys), keys)]).collect();
-        let background = vec![
-            tokio::spawn(Arc::clone(&exchange).follow()),
-            tokio::spawn(reload_on_change(Watch::start(watched), Arc::clone(&exchange))),
-        ];
+        let watch = Watch::start(policies.into_iter().chain([Watched::directory(&settings.token.keys)]).collect());
+        let follower = tokio::spawn(Arc::clone(&exchange).follow());
         let sampler = tokio::spawn(Arc::clone(&exchange).keep_samples());
-        Ok(Self {
-            exchange,
-            store,
-            proxy,
-            ops,
-            metrics,
-            lifecycle,
-            drain_delay: settings.drain_delay,
-            drain_timeout: settings.drain_timeout,
-            background,
-            sampler,
-        })
+        Ok(Self { exchange, store, proxy, ops, metrics, lifecycle, live, watch, configuration: None, follower, sampler })
     }
 
     /// Where the data plane listens.
@@ -139,19 +133,48 @@ impl App {
         &self.store
     }
 
-    /// Reads login policies and signing keys anew. A fault is logged and counted, and leaves the old ones in force.
+    /// Watches the configuration's file, too.
+    pub fn watch_configuration(&mut self, file: PathBuf) {
+        self.configuration = Some(file);
+        self.watch = Watch::start(self.watched(&self.live.now()));
+    }
+
+    /// Returns when something has changed that a reload would read.
+    pub async fn changed(&mut self) {
+        self.watch.changed().await;
+    }
+
+    /// Puts these settings in force, and reads login policies and signing keys anew. A fault is logged and counted, and leaves all that was
+    /// in force in force.
     ///
-    /// `restart` names the keys of the configuration whose new values only a restart puts in force: while there are any, the reload has
-    /// not done what was asked of it, and counts as failed, whatever could be read anew.
-    pub async fn reload(&self, restart: &[&str]) {
-        // Logged and counted there.
-        let _ = self.exchange.reload().await;
+    /// `changed` names the keys of the configuration that have other values now, and `restart` those whose new values only a restart puts in
+    /// force: while there are any, the reload has not done what was asked of it, and counts as failed, whatever is in force by then.
+    /// Whether the settings are in force.
+    pub async fn reload(&mut self, settings: Settings, changed: &[&str], restart: &[&str]) -> bool {
+        let before = Arc::clone(&*self.live.now());
+        let settings = Arc::new(settings.with_start_of(&before));
+        // Before they are read: what changes from here on must be noticed.
+        let is_elsewhere = (&before.policies.dir, &before.token.keys) != (&settings.policies.dir, &settings.token.keys);
+        let watched = is_elsewhere.then(|| self.watched(&settings));
+        let also = || {
+            telemetry::change_log(settings.log);
+            self.live.replace(Arc::clone(&settings));
+            for key in changed {
+                tracing::info!(key, "another value of this key of the configuration is now in force");
+            }
+        };
+        // A fault is logged and counted there.
+        let is_in_force = self.exchange.reload_with(Arc::clone(&settings), also).await.is_ok();
+        if let Some(watched) = watched.filter(|_| is_in_force) {
+            self.watch = Watch::start(watched);
+        }
         for key in restart {
             tracing::warn!(key, "this key of the configuration has changed, which needs a restart: the old value stays in force");
         }
         if !restart.is_empty() {
             self.metrics.config_reload(false);
         }
+        is_in_force
     }
 
     /// Notes that a new configuration was not taken, and why.
@@ -162,25 +185,29 @@ impl App {
         }
     }
 
+    fn watched(&self, settings: &Settings) -> Vec<Watched> {
+        let directories = settings.policies.dir.iter().chain([&settings.token.keys]).map(|dir| Watched::directory(dir));
+        directories.chain(self.configuration.iter().map(|file| Watched::file(file))).collect()
+    }
+
     /// Not ready at once; for `drain_delay` connections are still taken, because whoever routes them here hears of it later. Then no new
     /// ones, what runs is finished within `drain_timeout`, and everything ends.
     ///
     /// The ops listener stays to the end: a probe must see `draining`, not a refused connection.
     pub async fn drain(mut self) {
         self.lifecycle.drain();
+        let settings = Arc::clone(&*self.live.now());
         // Nothing to wait for but time.
-        let _ = tokio::time::timeout(self.drain_delay, std::future::pending::<()>()).await;
-        tracing::info!(drain_timeout = ?self.drain_timeout, "draining: no new connections, what runs is finished");
-        self.proxy.drain(self.drain_timeout).await;
+        let _ = tokio::time::timeout(settings.drain_delay, std::future::pending::<()>()).await;
+        tracing::info!(drain_timeout = ?settings.drain_timeout, "draining: no new connections, what runs is finished");
+        self.proxy.drain(settings.drain_timeout).await;
         self.exchange.close_samples();
         if tokio::time::timeout(LAST_SAMPLES, &mut self.sampler).await.is_err() {
             self.sampler.abort();
         }
-        for task in self.background {
-            task.abort();
-            // One that is on its way has a connection in its hands, which nobody would close in order.
-            let _ = task.await;
-        }
+        self.follower.abort();
+        // If it is on its way, it has a connection in its hands, which nobody would close in order.
+        let _ = self.follower.await;
         // Bounded by the store's own patience.
         self.exchange.record_uses().await;
         self.store.close().await;
@@ -192,13 +219,13 @@ impl App {
 impl Ops {
     fn start(
         listener: TcpListener,
-        settings: &Settings,
+        live: &LiveSettings,
         exchange: &Arc<Exchange>,
         metrics: &Arc<Metrics>,
         lifecycle: &Arc<ops::Lifecycle>,
     ) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
-        let state = OpsState::of(exchange, Arc::clone(lifecycle), Arc::clone(metrics), &settings.token.issuer);
+        let state = OpsState::of(exchange, Arc::clone(lifecycle), Arc::clone(metrics), live.clone());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             ops::serve(listener, state, async {
@@ -210,14 +237,30 @@ impl Ops {
     }
 }
 
-async fn bind(listener: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
-    TcpListener::bind(address).await.map_err(|error| AppError::Bind { listener, address, error })
+/// Binds. `[::]` takes IPv4 as well, whatever the system's default is; where there is no IPv6 at all, IPv4 alone is what is left of it.
+fn bind(listener: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
+    let bound = match (listen_on(address), address.ip()) {
+        (Err(error), IpAddr::V6(ip)) if ip.is_unspecified() && has_no_ipv6(&error) => {
+            listen_on(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()))
+        }
+        (bound, _) => bound,
+    };
+    bound.map_err(|error| AppError::Bind { listener, address, error })
 }
 
-/// Policies and signing keys are read anew when their directories change. A fault is logged by the exchange and leaves the old ones in force.
-async fn reload_on_change(mut watch: Watch, exchange: Arc<Exchange>) {
-    loop {
-        watch.changed().await;
-        let _ = exchange.reload().await;
+fn listen_on(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.ip().is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
     }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn has_no_ipv6(error: &std::io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL | Errno::PROTONOSUPPORT))
 }

@@ -1,18 +1,19 @@
 //! `claviger serve`: runs until it is told to stop.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::config::ConfigArgs;
+use super::args::config::{ConfigArgs, Sources};
 use super::failure::Failure;
 use super::key;
 use super::output::Output;
 use super::random;
 use crate::app::{App, AppError};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Loaded, Settings};
+use crate::config::{Loaded, Settings, Values};
 use crate::exchange::ExchangeError;
 use crate::model::{Actor, KeyDigest, KeyName, Mutation, NewKey, PlainKey, SpaceId, SystemRole};
 use crate::store::{self, Page, Store, StoreError};
@@ -20,6 +21,8 @@ use crate::telemetry;
 
 /// Holds the text of the first root admin key.
 const BOOTSTRAP_KEY: &str = "CLAVIGER_BOOTSTRAP_KEY";
+/// What a configuration is usually called. It is read only if somebody says so: a directory may hold any file.
+const USUAL_NAME: &str = "claviger.toml";
 const MALFORMED: &str = "CLAVIGER_BOOTSTRAP_KEY does not hold a key as `claviger key generate` prints it";
 /// What the first key is called.
 pub(super) const ROOT_ADMIN: &str = "root-admin";
@@ -37,39 +40,70 @@ impl Serve {
         let Loaded { settings, values, .. } = sources.load(out)?;
         telemetry::init(settings.log);
         // Before anything listens: a stop that comes during the start must not be lost.
-        let mut signals = Signals::listen()?;
+        let signals = Signals::listen()?;
         let clock = Arc::new(SystemClock::start());
         let store = store::open(&settings.store.url, settings.login.strategy, clock.clone()).await?;
-        if let Some(plain) = bootstrap(&store, clock.as_ref()).await? {
-            out.note("this store is new: here is its first key, a root admin; it is shown this once");
-            let written = out.line(plain.reveal(), &serde_json::json!({ "name": ROOT_ADMIN, "key": plain.reveal() }));
-            let id = plain.id().ok_or_else(|| Failure::usage(MALFORMED))?;
-            key::shown_once(written, &root_admin()?, id, out)?;
+        // A text that is no key is found out before anything listens.
+        let given = if is_new(&store).await? { given_key()? } else { None };
+        let app = start(&settings, Arc::clone(&store), clock.clone(), out).await?;
+        // Last: a start that fails has not made a key that is printed once, and lost with it.
+        if let Err(failure) = first_key(&app, &store, given.as_ref(), clock.as_ref(), out).await {
+            drain(app, signals).await;
+            return Err(failure);
         }
-        let app = start(&settings, store, clock, out).await?;
-        while let Signal::Reload = signals.next().await {
-            sources.reload(&app, &values).await;
-        }
-        drain(app, signals).await;
+        told_of(&sources);
+        announce(&app, &settings);
+        serve(app, &sources, &values, signals).await;
         Ok(())
     }
 }
 
-/// Starts, and says where it listens.
+/// Makes the first key of a new store, and shows it if nobody knows it yet.
+async fn first_key(app: &App, store: &Arc<dyn Store>, given: Option<&PlainKey>, clock: &dyn Clock, out: &Output) -> Result<(), Failure> {
+    if let Some(plain) = bootstrap(store, given, clock).await? {
+        out.note("this store is new: here is its first key, a root admin; it is shown this once");
+        let written = out.line(plain.reveal(), &serde_json::json!({ "name": ROOT_ADMIN, "key": plain.reveal() }));
+        let id = plain.id().ok_or_else(|| Failure::usage(MALFORMED))?;
+        key::shown_once(written, &root_admin()?, id, out)?;
+    }
+    // It works when it is told of, not half a second later.
+    app.exchange().catch_up().await?;
+    Ok(())
+}
+
+/// Says which configuration it was, since there may be another one where somebody looks for it.
+fn told_of(sources: &Sources) {
+    match &sources.file {
+        Some(file) => {
+            let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+            tracing::info!(file = %file.display(), "configured by this file");
+        }
+        None if Path::new(USUAL_NAME).exists() => {
+            tracing::warn!(file = USUAL_NAME, "this file is here and was not read: only --config or CLAVIGER_CONFIG names a configuration");
+        }
+        None => tracing::info!("no file of configuration was named: the defaults and the environment count"),
+    }
+}
+
+/// Starts. Nobody is told yet.
 pub(super) async fn start(settings: &Settings, store: Arc<dyn Store>, clock: Arc<dyn Clock>, out: &Output) -> Result<App, Failure> {
-    let app = match App::start_on(settings, Arc::clone(&store), clock).await {
-        Ok(app) => app,
+    match App::start_on(settings, Arc::clone(&store), clock).await {
+        Ok(app) => Ok(app),
         Err(error) => {
             store.close().await;
-            return Err(match error {
+            Err(match error {
                 AppError::Exchange(ExchangeError::Policies(faults)) => out.refused_for(&faults)?,
                 AppError::Bind { listener, .. } => {
                     Failure::refused(format_args!("{error}; another port: --set {listener}.listen=HOST:PORT"))
                 }
                 error => Failure::Refused(error.into()),
-            });
+            })
         }
-    };
+    }
+}
+
+/// Says where it listens.
+pub(super) fn announce(app: &App, settings: &Settings) {
     tracing::info!(
         proxy = %app.proxy_address(),
         ops = %app.ops_address(),
@@ -77,7 +111,30 @@ pub(super) async fn start(settings: &Settings, store: Arc<dyn Store>, clock: Arc
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );
-    Ok(app)
+}
+
+/// Serves until it is told to stop. The configuration is read anew when somebody asks for it, and when something of what it names changes.
+async fn serve(mut app: App, sources: &Sources, started: &Values, mut signals: Signals) {
+    if let Some(file) = &sources.file {
+        app.watch_configuration(file.clone());
+    }
+    let mut in_force = started.clone();
+    loop {
+        let signal = tokio::select! {
+            signal = signals.next() => signal,
+            () = app.changed() => Signal::Reload,
+        };
+        match signal {
+            Signal::Stop => break,
+            Signal::Reload => {}
+        }
+        // Policies may take long to compile, and whoever wants the process to end does not care.
+        tokio::select! {
+            () = sources.reload(&mut app, started, &mut in_force) => {}
+            () = signals.stopped() => break,
+        }
+    }
+    drain(app, signals).await;
 }
 
 /// Finishes what runs; a second signal ends it at once.
@@ -85,19 +142,18 @@ pub(super) async fn drain(app: App, mut signals: Signals) {
     tracing::info!("stopping: not ready any more");
     tokio::select! {
         () = app.drain() => tracing::info!("stopped"),
-        () = signals.stop() => tracing::warn!("stopped before everything was finished"),
+        () = signals.stopped() => tracing::warn!("stopped before everything was finished"),
     }
 }
 
 /// Makes the root admin key if the store has never had a key: with the text of `CLAVIGER_BOOTSTRAP_KEY`, or else with a new one, which is
 /// returned so that it can be shown once. Several replicas may try at once; one of them makes the key.
-pub(super) async fn bootstrap(store: &Arc<dyn Store>, clock: &dyn Clock) -> Result<Option<PlainKey>, Failure> {
-    if !store.keys(&Page { after: None, limit: 1, query: None }).await?.is_empty() {
+pub(super) async fn bootstrap(store: &Arc<dyn Store>, given: Option<&PlainKey>, clock: &dyn Clock) -> Result<Option<PlainKey>, Failure> {
+    if !is_new(store).await? {
         return Ok(None);
     }
     let now = clock.now().wall;
-    let given = given_key()?;
-    let plain = match &given {
+    let plain = match given {
         Some(plain) => plain,
         None => &random::plain_key(random::key_id(now)?)?,
     };
@@ -112,7 +168,10 @@ pub(super) async fn bootstrap(store: &Arc<dyn Store>, clock: &dyn Clock) -> Resu
         bindings: vec![(random::binding_id(now)?, SystemRole::SpaceAdmin.id(), SpaceId::root())],
     };
     match store.apply(Mutation::Bootstrap(key), &Actor::System).await {
-        Ok(_) if given.is_some() => Ok(None),
+        Ok(_) if given.is_some() => {
+            tracing::info!(key = %id, name = ROOT_ADMIN, "this store is new: its first key, a root admin, is the one in {BOOTSTRAP_KEY}");
+            Ok(None)
+        }
         Ok(_) => Ok(PlainKey::presented(plain.reveal().as_bytes())),
         // Another replica was faster: there is a first key, and that is what was wanted.
         Err(StoreError::Conflict(_)) => Ok(None),
@@ -120,11 +179,16 @@ pub(super) async fn bootstrap(store: &Arc<dyn Store>, clock: &dyn Clock) -> Resu
     }
 }
 
+/// Whether the store has never had a key.
+async fn is_new(store: &Arc<dyn Store>) -> Result<bool, Failure> {
+    Ok(store.keys(&Page { after: None, limit: 1, query: None }).await?.is_empty())
+}
+
 fn root_admin() -> Result<KeyName, Failure> {
     Ok(ROOT_ADMIN.parse().context("the first key's name")?)
 }
 
-fn given_key() -> Result<Option<PlainKey>, Failure> {
+pub(super) fn given_key() -> Result<Option<PlainKey>, Failure> {
     match std::env::var(BOOTSTRAP_KEY) {
         Err(std::env::VarError::NotPresent) => Ok(None),
         Ok(text) if text.is_empty() => Ok(None),
@@ -170,8 +234,11 @@ impl Signals {
         }
     }
 
-    /// The next stop, whatever else is asked meanwhile.
-    pub(super) async fn stop(&mut self) {
-        while let Signal::Reload = self.next().await {}
+    /// The next stop; what else is asked meanwhile is asked still.
+    async fn stopped(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }

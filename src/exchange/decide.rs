@@ -8,16 +8,13 @@ use std::time::Duration;
 use super::state::Policies;
 use super::{Origin, SharedClock};
 use crate::config::Settings;
-use crate::model::{AdmitWithoutRoles, Decision, KeyRecord, PolicyName, Refusal, Snapshot, Verdict, WhyUnavailable};
+use crate::model::{Decision, KeyRecord, PolicyName, Refusal, Snapshot, Verdict, WhyUnavailable};
 use crate::policy::{Evaluator, LoginInput, PolicyError, PolicySet, Reads, SharedInput, truncated};
 use crate::telemetry::{Metrics, PolicyResult};
 
 /// What decisions need besides what they are about.
 pub(super) struct Procedure {
     evaluator: Evaluator,
-    admit: AdmitWithoutRoles,
-    quantum: Duration,
-    instance: Arc<str>,
     /// Explanations outside a server are not counted.
     observer: Option<(Arc<Metrics>, SharedClock)>,
 }
@@ -29,6 +26,7 @@ pub(super) struct Question<'a> {
     pub(super) policies: &'a Policies,
     pub(super) key: &'a Arc<KeyRecord>,
     pub(super) origin: &'a Origin,
+    pub(super) settings: &'a Settings,
 }
 
 /// What was decided, and from what verdicts.
@@ -54,15 +52,9 @@ impl From<Refusal> for Undecided {
 pub(super) const POLICY: Refusal = Refusal::Unavailable(WhyUnavailable::Policy);
 
 impl Procedure {
-    /// By the settings; `observer` counts evaluations.
-    pub(super) fn new(settings: &Settings, evaluator: Evaluator, observer: Option<(Arc<Metrics>, SharedClock)>) -> Self {
-        Self {
-            evaluator,
-            admit: settings.login.admit_without_roles,
-            quantum: settings.cache.time_quantum,
-            instance: settings.token.issuer.as_str().into(),
-            observer,
-        }
+    /// `observer` counts evaluations.
+    pub(super) fn new(evaluator: Evaluator, observer: Option<(Arc<Metrics>, SharedClock)>) -> Self {
+        Self { evaluator, observer }
     }
 
     /// What the policies in force can read of this key's requests.
@@ -77,7 +69,7 @@ impl Procedure {
     pub(super) async fn decide(&self, question: &Question<'_>) -> Result<Decided, Undecided> {
         let Question { snapshot, key, .. } = question;
         let verdicts = if Decision::asks_policies(snapshot, key) { self.ask(question).await? } else { Vec::new() };
-        let decision = Decision::make(snapshot, key, &verdicts, self.admit);
+        let decision = Decision::make(snapshot, key, &verdicts, question.settings.login.admit_without_roles);
         if let Some((metrics, _)) = &self.observer {
             for ignored in &decision.ignored {
                 metrics.policy_ignored_grant(ignored.reason.label());
@@ -87,15 +79,15 @@ impl Procedure {
     }
 
     /// What the policies see.
-    pub(super) fn input(&self, question: &Question<'_>) -> LoginInput {
+    pub(super) fn input(question: &Question<'_>) -> LoginInput {
         LoginInput {
             shared: Arc::clone(question.shared),
             key: Arc::clone(question.key),
             root_admin: question.snapshot.is_root_admin(question.key),
             // If it is not known, no policy can see it; the field must have some value all the same.
             remote_ip: question.origin.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-            at: truncated(question.origin.at.wall, self.quantum),
-            instance: Arc::clone(&self.instance),
+            at: truncated(question.origin.at.wall, question.settings.cache.time_quantum),
+            instance: question.settings.token.issuer.as_str().into(),
         }
     }
 
@@ -108,7 +100,7 @@ impl Procedure {
         if question.origin.address.is_none() && policies.reads().reads_address() {
             return Err(Refusal::Unavailable(WhyUnavailable::Address).into());
         }
-        let input = self.input(question);
+        let input = Self::input(question);
         let asked_at = self.observer.as_ref().map(|(_, clock)| clock.now().monotonic);
         let answer = self.evaluator.ask(Arc::clone(policies), input).await;
         if let (Some((metrics, clock)), Some(asked_at)) = (&self.observer, asked_at) {

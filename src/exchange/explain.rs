@@ -64,7 +64,7 @@ impl Explainer {
     fn new(settings: Settings, evaluator: Evaluator, snapshot: Snapshot, sources: Vec<PolicySource>, policies: PolicySet) -> Self {
         Self {
             shared: Arc::new(SharedInput::of(&snapshot)),
-            procedure: Procedure::new(&settings, evaluator.clone(), None),
+            procedure: Procedure::new(evaluator.clone(), None),
             policies: Ok(Arc::new(policies)),
             minter: Minter::new(&settings.token),
             settings,
@@ -107,7 +107,8 @@ impl Explainer {
     /// What would be decided for this key and origin.
     pub async fn explain(&self, key: &KeyRecord, origin: &Origin) -> Explanation {
         let size = Size { minter: &self.minter, envelope: Envelope::expected(&self.settings.token) };
-        explain(&self.procedure, &self.snapshot, &self.shared, &self.policies, size, key, origin).await
+        let terms = Terms { settings: &self.settings, size };
+        explain(&self.procedure, terms, &self.snapshot, &self.shared, &self.policies, key, origin).await
     }
 
     /// Which rules of each policy give what to this key and origin, by the policies' names; nothing if policies are not asked about it.
@@ -129,7 +130,7 @@ impl Explainer {
     fn traced(&self, source: &PolicySource, key: &KeyRecord, origin: &Origin) -> Option<(Tracer, Trace)> {
         let (key, origin) = (Arc::new(key.clone()), origin.canonical());
         let (snapshot, shared, policies) = (&self.snapshot, &self.shared, &self.policies);
-        let input = self.procedure.input(&Question { snapshot, shared, policies, key: &key, origin: &origin });
+        let input = Procedure::input(&Question { snapshot, shared, policies, key: &key, origin: &origin, settings: &self.settings });
         let tracer = Tracer::load(source, &self.settings.policies).ok()?;
         let trace = tracer.ask(&input);
         Some((tracer, trace))
@@ -146,6 +147,13 @@ impl Explainer {
     }
 }
 
+/// What decisions go by, and how large tokens are and may be.
+#[derive(Clone, Copy)]
+pub(super) struct Terms<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) size: Size<'a>,
+}
+
 /// How large tokens are and may be.
 #[derive(Clone, Copy)]
 pub(super) struct Size<'a> {
@@ -155,10 +163,10 @@ pub(super) struct Size<'a> {
 
 pub(super) async fn explain(
     procedure: &Procedure,
+    terms: Terms<'_>,
     snapshot: &Snapshot,
     shared: &Arc<SharedInput>,
     policies: &Policies,
-    size: Size<'_>,
     key: &KeyRecord,
     origin: &Origin,
 ) -> Explanation {
@@ -172,10 +180,11 @@ pub(super) async fn explain(
     if let Some(why) = why_invalid {
         return explanation(None, Err(Refusal::InvalidKey(why)));
     }
-    let question = Question { snapshot, shared, policies, key: &Arc::new(key.clone()), origin: &origin.canonical() };
+    let question =
+        Question { snapshot, shared, policies, key: &Arc::new(key.clone()), origin: &origin.canonical(), settings: terms.settings };
     match procedure.decide(&question).await {
         Ok(Decided { mut decision, .. }) => {
-            if let (Ok(()), Some(size)) = (&decision.outcome, too_large(size, snapshot, key, &decision, origin.at.wall)) {
+            if let (Ok(()), Some(size)) = (&decision.outcome, too_large(terms.size, snapshot, key, &decision, origin.at.wall)) {
                 decision.outcome = Err(Refusal::TokenTooLarge(size));
             }
             let outcome = decision.outcome.clone();

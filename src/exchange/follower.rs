@@ -18,8 +18,9 @@ use super::state::{self, Policies, State};
 use super::timed::TimedCalls;
 use super::{Exchange, ExchangeError, nanos};
 use crate::clock::Moment;
+use crate::config::{PolicySettings, Settings, TokenSettings};
 use crate::diagnostics::Severity;
-use crate::model::{Change, Changes, KeyDigest, Reach, Refusal, Revision, Snapshot, WhyUnavailable};
+use crate::model::{Change, Changes, KeyDigest, PolicyName, Reach, Refusal, Revision, Snapshot, WhyUnavailable};
 use crate::policy::{PolicyFault, PolicySet, PolicySource, Vocabulary};
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::CacheKind;
@@ -113,10 +114,23 @@ impl Exchange {
     ///
     /// Counted and logged here; the error is for callers who want to show it.
     pub async fn reload(&self) -> Result<(), ExchangeError> {
-        let outcome = self.reload_files().await;
+        let settings = Arc::clone(&self.state.load().settings);
+        self.reload_with(settings, || {}).await
+    }
+
+    /// The same by other settings, which are in force afterwards; `also` puts them in force elsewhere, before it is told that they are.
+    pub async fn reload_with(&self, settings: Arc<Settings>, also: impl FnOnce()) -> Result<(), ExchangeError> {
+        let outcome = self.reload_files(&settings).await;
+        if outcome.is_ok() {
+            also();
+        }
         self.metrics.config_reload(outcome.is_ok());
         match &outcome {
-            Ok(()) => tracing::info!("login policies and signing keys have been reloaded"),
+            Ok(()) => {
+                let state = self.state.load();
+                let names: Vec<&str> = state.policies.iter().flat_map(|policies| policies.names()).map(PolicyName::as_str).collect();
+                tracing::info!(policies = names.len(), names = names.join(", "), "login policies and signing keys have been reloaded");
+            }
             Err(ExchangeError::Policies(faults)) => log_faults(faults, "login policies have faults; the old ones stay in force"),
             Err(error) => tracing::error!(%error, "login policies and signing keys could not be reloaded; the old ones stay in force"),
         }
@@ -172,6 +186,11 @@ impl Exchange {
         self.metrics.applied_revision.set(revision);
     }
 
+    pub(super) fn show_policies(&self, state: &State) {
+        let policies = state.policies.as_ref().map_or(0, |policies| policies.names().len());
+        self.metrics.policies.set(i64::try_from(policies).unwrap_or(i64::MAX));
+    }
+
     async fn follow_feed(&self) {
         let mut reachable = true;
         loop {
@@ -185,7 +204,7 @@ impl Exchange {
                 Ok(_) => {}
                 Err(error) if reachable => {
                     reachable = false;
-                    let serving_for = self.settings.store.max_staleness;
+                    let serving_for = self.state.load().settings.store.max_staleness;
                     tracing::warn!(%error, ?serving_for, "the store does not answer; what is loaded serves on for a while");
                 }
                 Err(error) => tracing::debug!(%error, "the store still does not answer"),
@@ -278,7 +297,8 @@ impl Exchange {
         // Whoever waits here may be dropped, and then nobody puts in force what is being compiled.
         feed.compiling = false;
         let (me, files, snapshot, compilation) = (self.me(), feed.files.clone(), snapshot.clone(), feed.compilation);
-        let mut compiling = self.control.spawn(async move { me.compile(&files, &snapshot).await });
+        let settings = Arc::clone(&self.state.load().settings);
+        let mut compiling = self.control.spawn(async move { me.compile(&files, &snapshot, &settings.policies).await });
         if let Ok(compiled) = tokio::time::timeout(COMPILE_TIMEOUT, &mut compiling).await {
             return usable(compiled.unwrap_or_else(|crash| Err(vec![unreadable(crash.to_string())])), feed);
         }
@@ -296,8 +316,8 @@ impl Exchange {
         Err(Arc::new([unreadable("the login policies are still being compiled".to_owned())]))
     }
 
-    async fn compile(&self, files: &[PolicySource], snapshot: &Snapshot) -> Compiled {
-        let (files, stored, settings) = (files.to_vec(), snapshot.policies.clone(), self.settings.policies.clone());
+    async fn compile(&self, files: &[PolicySource], snapshot: &Snapshot, settings: &PolicySettings) -> Compiled {
+        let (files, stored, settings) = (files.to_vec(), snapshot.policies.clone(), settings.clone());
         let in_force = self.state.load().policies.clone();
         let vocabulary = Vocabulary::of(snapshot).with_keys(known_keys(&self.timed, &*self.store).await);
         let work = move || {
@@ -308,19 +328,28 @@ impl Exchange {
         off_runtime(work).await.unwrap_or_else(|crash| Err(vec![unreadable(crash.to_string())]))
     }
 
-    async fn reload_files(&self) -> Result<(), ExchangeError> {
+    async fn reload_files(&self, settings: &Arc<Settings>) -> Result<(), ExchangeError> {
         // One after the other: of two, the later one has read the newer files.
         let _reloading = self.reloading.lock().await;
-        let dir: Option<PathBuf> = self.settings.policies.dir.clone();
+        let dir: Option<PathBuf> = settings.policies.dir.clone();
         let files = self.files.read("the login policies", move || state::policy_files(dir.as_deref())).await?;
         let files = files.map_err(ExchangeError::Policies)?;
+        // A volume that is gone, or a ConfigMap without entries, looks like this: every `deny` would be gone with it, and nobody would see.
+        if let Some(dir) = settings.policies.dir.as_ref().filter(|_| files.is_empty()) {
+            let (feed, state) = (self.feed.lock().await, self.state.load());
+            // One that has moved into the store is not gone.
+            let is_gone = |file: &PolicySource| !state.snapshot.policies.iter().any(|policy| policy.name == file.name);
+            if feed.files.iter().any(is_gone) {
+                return Err(ExchangeError::NoPolicyLeft(dir.clone()));
+            }
+        }
         // Not under the lock, either: a file system that does not answer must keep no change from being put in force.
-        let ring = Arc::new(self.reopen_ring().await?);
+        let ring = Arc::new(self.reopen_ring(settings.token.clone()).await?);
         let mut compiled = None;
         for _ in 0..RELOADS {
             let mut feed = self.feed.lock().await;
             let state = self.state.load_full();
-            let same_policies = files == feed.files && state.policies.is_ok();
+            let same_policies = files == feed.files && state.policies.is_ok() && settings.policies == state.settings.policies;
             let fitting = |(stored, _): &(Arc<Snapshot>, _)| stored.policies == state.snapshot.policies;
             let policies = match compiled.take_if(|compiled| fitting(compiled)) {
                 _ if same_policies => state.policies.clone(),
@@ -331,17 +360,17 @@ impl Exchange {
                 None => {
                     // Not under the lock: changes go on, and if one of them touches the policies, this was for nothing.
                     drop(feed);
-                    let policies = self.compile(&files, &state.snapshot).await.map_err(ExchangeError::Policies)?;
+                    let policies = self.compile(&files, &state.snapshot, &settings.policies).await.map_err(ExchangeError::Policies)?;
                     compiled = Some((Arc::clone(&state.snapshot), policies));
                     continue;
                 }
             };
             feed.files = files;
-            if !same_policies || state.ring_differs(&ring) {
+            if !same_policies || state.ring_differs(&ring) || **settings != *state.settings {
                 feed.compilation += 1;
                 feed.compiling = false;
                 self.metrics.signing_keys(ring.states());
-                self.put_in_force(|next| next.with_policies(policies).with_ring(ring));
+                self.put_in_force(|next| next.with_policies(policies).with_ring(ring).with_settings(Arc::clone(settings)));
             }
             return Ok(());
         }
@@ -355,7 +384,8 @@ impl Exchange {
             return;
         }
         let _reloading = self.reloading.lock().await;
-        match self.reopen_ring().await {
+        let token = self.state.load().settings.token.clone();
+        match self.reopen_ring(token).await {
             Ok(ring) => {
                 let _feed = self.feed.lock().await;
                 if self.state.load().ring_differs(&ring) {
@@ -368,8 +398,8 @@ impl Exchange {
     }
 
     /// The signing keys as they are now. Only a start makes one: see [`KeyRing::reopen`].
-    async fn reopen_ring(&self) -> Result<KeyRing, ExchangeError> {
-        let (token, now) = (self.settings.token.clone(), self.clock.now().wall);
+    async fn reopen_ring(&self, token: TokenSettings) -> Result<KeyRing, ExchangeError> {
+        let now = self.clock.now().wall;
         Ok(self.files.read("the signing keys", move || KeyRing::reopen(&token, now)).await??)
     }
 
@@ -378,7 +408,10 @@ impl Exchange {
         let mut epoch = 0;
         self.cache.change_everybody(|next| {
             epoch = next;
-            self.state.store(Arc::new(change(self.state.load().next(next))));
+            let state = change(self.state.load().next(next));
+            self.max_staleness.store(nanos(state.settings.store.max_staleness), Ordering::Relaxed);
+            self.show_policies(&state);
+            self.state.store(Arc::new(state));
         });
         self.in_force.send_modify(|in_force| in_force.epoch = epoch);
         self.bells.ring_all();
@@ -487,7 +520,7 @@ async fn pause(span: Duration) {
 mod tests {
     use super::*;
     use crate::clock::{Clock, ManualClock};
-    use crate::config::{Settings, StoreUrl};
+    use crate::config::StoreUrl;
     use crate::exchange::Origin;
     use crate::model::{Actor, BindingId, KeyDigest, KeyId, Mutation, NewKey, PlainKey, Strategy};
     use crate::policy::{EvaluationSettings, PolicyLimits};

@@ -25,6 +25,7 @@ mod timed;
 mod uses;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -50,7 +51,7 @@ use crate::model::{KeyDigest, KeyRecord, Refusal, Revision, Snapshot};
 use crate::policy::{Evaluator, Facet, PolicyFault, PolicySet, Reads, Vocabulary};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{AuthResult, CacheKind, CacheResult, Metrics};
-use crate::token::{KeyRing, Minter, TokenError};
+use crate::token::{KeyRing, TokenError};
 
 pub use self::credential::Credential;
 pub use self::difference::{Difference, Held};
@@ -95,6 +96,12 @@ pub enum ExchangeError {
     /// Login policies do not load, all faults of all of them.
     #[error("login policies have faults")]
     Policies(Vec<PolicyFault>),
+    /// The directory of policies, which had some, has none any more.
+    #[error(
+        "there is no policy in {} any more: those that were there stay in force; to have none, take policies.dir out of the configuration",
+        .0.display()
+    )]
+    NoPolicyLeft(PathBuf),
     /// Threads or files cannot be had.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -108,12 +115,12 @@ pub struct Exchange {
     timed: TimedCalls,
     clock: SharedClock,
     metrics: Arc<Metrics>,
-    settings: Settings,
+    /// Nanoseconds.
+    max_staleness: AtomicU64,
     cache: CredentialCache,
     bells: Bells,
     state: ArcSwap<State>,
     procedure: Procedure,
-    minter: Minter,
     flights: Arc<SingleFlight<FlightKey, Resolution>>,
     records: Arc<SingleFlight<RecordKey, LookedUp>>,
     uses: Uses,
@@ -158,11 +165,10 @@ impl Exchange {
         let exchange = Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             control: Handle::current(),
-            procedure: Procedure::new(settings, evaluator, Some((Arc::clone(&metrics), Arc::clone(&clock)))),
-            minter: Minter::new(&settings.token),
+            procedure: Procedure::new(evaluator, Some((Arc::clone(&metrics), Arc::clone(&clock)))),
             cache: CredentialCache::new(settings.cache.max_entries, settings.cache.max_bytes, settings.cache.time_quantum),
             bells: Bells::new(),
-            state: ArcSwap::from_pointee(State::new(snapshot, policies, ring)),
+            state: ArcSwap::from_pointee(State::new(snapshot, policies, ring, Arc::new(settings.clone()))),
             flights: SingleFlight::new(MOST_FLIGHTS, MOST_WAITING),
             records: SingleFlight::new(MOST_FLIGHTS, MOST_FLIGHTS),
             uses: Uses::default(),
@@ -173,13 +179,14 @@ impl Exchange {
             in_force: watch::Sender::new(InForce { revision, epoch: 0 }),
             contact: AtomicU64::new(nanos(began.monotonic)),
             failure: AtomicU64::new(NEVER),
-            settings: settings.clone(),
+            max_staleness: AtomicU64::new(nanos(settings.store.max_staleness)),
             store,
             timed,
             clock,
             metrics,
         });
         exchange.show_revision(revision);
+        exchange.show_policies(&exchange.state.load());
         exchange.control.spawn(follower::decide_anew(Weak::clone(&exchange.me), disagreements));
         Ok(exchange)
     }
@@ -226,8 +233,9 @@ impl Exchange {
     /// What would be decided for this key now, without cache, without token.
     pub async fn explain(&self, key: &KeyRecord, origin: &Origin) -> Explanation {
         let state = self.state.load_full();
-        let size = explain::Size { minter: &self.minter, envelope: state.ring.envelope() };
-        explain::explain(&self.procedure, &state.snapshot, &state.shared, &state.policies, size, key, origin).await
+        let size = explain::Size { minter: &state.minter, envelope: state.ring.envelope() };
+        let terms = explain::Terms { settings: &state.settings, size };
+        explain::explain(&self.procedure, terms, &state.snapshot, &state.shared, &state.policies, key, origin).await
     }
 
     /// What is in force. Its revision is that of the last change that touched more than one key.
@@ -240,6 +248,11 @@ impl Exchange {
         self.in_force.borrow().revision
     }
 
+    /// Whether a policy in force can tell one client's address from another.
+    pub fn reads_addresses(&self) -> bool {
+        self.state.load().reads().reads_address()
+    }
+
     /// RFC 7517, as JSON text.
     pub fn jwks(&self) -> Arc<str> {
         Arc::clone(&self.state.load().jwks)
@@ -249,7 +262,7 @@ impl Exchange {
     pub fn readiness(&self) -> Vec<(&'static str, Result<(), String>)> {
         let state = self.state.load();
         let store = if self.is_stale(self.clock.now()) {
-            Err(format!("nothing is known of the store's changes for more than {:?}", self.settings.store.max_staleness))
+            Err(format!("nothing is known of the store's changes for more than {:?}", state.settings.store.max_staleness))
         } else {
             Ok(())
         };
@@ -308,7 +321,7 @@ impl Exchange {
     /// Whether what is loaded may be older than allowed.
     fn is_stale(&self, at: Moment) -> bool {
         let contact = Duration::from_nanos(self.contact.load(Ordering::Acquire));
-        at.monotonic.saturating_sub(contact) > self.settings.store.max_staleness
+        at.monotonic.saturating_sub(contact) > Duration::from_nanos(self.max_staleness.load(Ordering::Relaxed))
     }
 }
 

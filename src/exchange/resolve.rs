@@ -76,7 +76,7 @@ impl Exchange {
     pub(super) async fn resolved(&self, digest: &KeyDigest, origin: &Origin) -> Result<Credential, Refusal> {
         for _ in 0..ROUNDS {
             let stamp = self.cache.stamp(digest);
-            let facet = origin.facet(&self.state.load().reads(), self.settings.cache.time_quantum);
+            let facet = self.facet(origin);
             let (leads, waiter) = match self.flights.join(FlightKey { digest: *digest, stamp, facet }) {
                 Join::Lead(leader) => {
                     let waiter = leader.waiter();
@@ -93,7 +93,7 @@ impl Exchange {
             };
             match waiter.answer().await {
                 Some(Resolution::Decided(answer, entry)) => {
-                    let facet = origin.facet(&entry.reads, self.settings.cache.time_quantum);
+                    let facet = origin.facet(&entry.reads, self.state.load().settings.cache.time_quantum);
                     if leads || answer.fits(&facet, origin.at) {
                         return answer.to_result(entry.key.id);
                     }
@@ -108,6 +108,12 @@ impl Exchange {
             }
         }
         Err(CONTENTION)
+    }
+
+    /// What an answer to this request may depend on, whoever makes it.
+    fn facet(&self, origin: &Origin) -> Facet {
+        let state = self.state.load();
+        origin.facet(&state.reads(), state.settings.cache.time_quantum)
     }
 
     pub(super) fn me(&self) -> Arc<Self> {
@@ -167,7 +173,14 @@ impl Exchange {
 
         // 4, 5  Grants, and what the policies say.
         let key = entry.key.record();
-        let question = Question { snapshot: &state.snapshot, shared: &state.shared, policies: &state.policies, key: &key, origin };
+        let question = Question {
+            snapshot: &state.snapshot,
+            shared: &state.shared,
+            policies: &state.policies,
+            key: &key,
+            origin,
+            settings: &state.settings,
+        };
         let Decided { decision, verdicts } = self.procedure.decide(&question).await.map_err(|undecided| {
             let Undecided { refusal, for_the_next } = undecided;
             if let Some(pause) = for_the_next {
@@ -181,7 +194,7 @@ impl Exchange {
 
         // 7  Kept only if nothing has changed meanwhile.
         let fill = self.cache.fill(digest, &entry, &answer, origin.at);
-        let input = decision.sample.then(|| self.procedure.input(&question));
+        let input = decision.sample.then(|| Procedure::input(&question));
         let sample = input.map(|input| Taken { at: origin.at.wall, input, decision, verdicts });
         Ok(Some(Attempt { resolution: Resolution::Decided(answer, Arc::clone(&entry)), fill, sample }))
     }
@@ -191,7 +204,7 @@ impl Exchange {
     async fn invalid(&self, digest: &KeyDigest, stamp: Stamp, why: WhyInvalid, origin: &Origin, began: Duration) -> Attempt {
         let took = self.clock.now().monotonic.saturating_sub(began);
         pause(INVALID_AFTER.saturating_sub(took)).await;
-        let span = (origin.at.wall, origin.at.plus(self.settings.cache.negative_ttl));
+        let span = (origin.at.wall, origin.at.plus(self.state.load().settings.cache.negative_ttl));
         let fill = self.cache.fill_absence(digest, stamp, span, why);
         Attempt { resolution: Resolution::Refused(Refusal::InvalidKey(why)), fill, sample: None }
     }
@@ -270,7 +283,8 @@ impl Exchange {
 
     /// What the decision comes to, and for which requests and how long it may be given again.
     fn answer(&self, basis: &Basis, entry: &Entry, decision: &Decision, origin: &Origin) -> Result<Answer, Refusal> {
-        let quantum = self.settings.cache.time_quantum;
+        let settings = &basis.state.settings;
+        let quantum = settings.cache.time_quantum;
         let facet = origin.facet(&entry.reads, quantum);
         let forever = Moment { wall: jiff::Timestamp::MAX, monotonic: Duration::MAX };
         let quantum_ends = facet.quantum().map_or(forever, |beginning| when(origin.at, crate::clock::later(beginning, quantum)));
@@ -287,7 +301,7 @@ impl Exchange {
             },
             Err(refusal) => refusal.clone(),
         };
-        let until = earlier(quantum_ends, origin.at.plus(self.settings.token.ttl));
+        let until = earlier(quantum_ends, origin.at.plus(settings.token.ttl));
         Ok(Answer { facet, from: begins, until, outcome: Err(refusal) })
     }
 
@@ -295,7 +309,7 @@ impl Exchange {
     fn token(&self, basis: &Basis, entry: &Entry, decision: &Decision, now: Moment) -> Result<Arc<SignedToken>, Refusal> {
         let Basis { revision, state, .. } = basis;
         let contents = TokenContents::of(decision, &state.snapshot);
-        if let Some(young) = entry.young_token(&contents, self.settings.token.ttl, now) {
+        if let Some(young) = entry.young_token(&contents, state.settings.token.ttl, now) {
             return Ok(young);
         }
         let (effective, bound) = (decision.grants.effective(&state.snapshot), decision.grants.bound());
@@ -308,7 +322,7 @@ impl Exchange {
             revision: *revision,
             not_after: entry.usable_until(),
         };
-        let minted = self.minter.mint(&state.ring, &subject, now.wall).map_err(|error| match error {
+        let minted = state.minter.mint(&state.ring, &subject, now.wall).map_err(|error| match error {
             TokenError::TooLarge(size) => {
                 tracing::warn!(key = %entry.key.id, %error, "what the key holds does not fit into a token; it is refused");
                 Refusal::TokenTooLarge(size)
@@ -319,7 +333,7 @@ impl Exchange {
             }
         })?;
         self.metrics.token_issued(state.ring.algorithm());
-        Ok(Arc::new(SignedToken::new(minted, contents, self.settings.token.ttl, now)))
+        Ok(Arc::new(SignedToken::new(minted, contents, state.settings.token.ttl, now)))
     }
 }
 

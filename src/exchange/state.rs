@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::PolicySettings;
+use crate::config::{PolicySettings, Settings};
 use crate::model::{LoginPolicy, Snapshot};
 use crate::policy::{self, PolicyFault, PolicySet, PolicySource, Reads, SharedInput};
-use crate::token::KeyRing;
+use crate::token::{KeyRing, Minter};
 
 /// The policies in force, or why there are none. Without them nobody whom they concern gets a credential.
 pub(super) type Policies = Result<Arc<PolicySet>, Arc<[PolicyFault]>>;
@@ -23,13 +23,17 @@ pub(super) struct State {
     pub(super) policies: Policies,
     /// Who signs.
     pub(super) ring: Arc<KeyRing>,
+    /// Makes tokens as the settings want them.
+    pub(super) minter: Arc<Minter>,
+    /// What the configuration says.
+    pub(super) settings: Arc<Settings>,
     /// What verifiers need.
     pub(super) jwks: Arc<str>,
 }
 
 impl State {
     /// The state at the start.
-    pub(super) fn new(snapshot: Snapshot, policies: PolicySet, ring: KeyRing) -> Self {
+    pub(super) fn new(snapshot: Snapshot, policies: PolicySet, ring: KeyRing, settings: Arc<Settings>) -> Self {
         Self {
             epoch: 0,
             shared: Arc::new(SharedInput::of(&snapshot)),
@@ -37,6 +41,8 @@ impl State {
             policies: Ok(Arc::new(policies)),
             jwks: ring.jwks().to_string().into(),
             ring: Arc::new(ring),
+            minter: Arc::new(Minter::new(&settings.token)),
+            settings,
         }
     }
 
@@ -49,6 +55,8 @@ impl State {
             policies: self.policies.clone(),
             ring: Arc::clone(&self.ring),
             jwks: Arc::clone(&self.jwks),
+            minter: Arc::clone(&self.minter),
+            settings: Arc::clone(&self.settings),
         }
     }
 
@@ -65,6 +73,12 @@ impl State {
     /// The same with other signing keys.
     pub(super) fn with_ring(self, ring: Arc<KeyRing>) -> Self {
         Self { jwks: ring.jwks().to_string().into(), ring, ..self }
+    }
+
+    /// The same with other settings.
+    pub(super) fn with_settings(self, settings: Arc<Settings>) -> Self {
+        let minter = if settings.token == self.settings.token { self.minter } else { Arc::new(Minter::new(&settings.token)) };
+        Self { minter, settings, ..self }
     }
 
     /// Whether the other ring signs or publishes differently.
@@ -86,7 +100,7 @@ pub(super) fn policy_files(dir: Option<&Path>) -> Result<Vec<PolicySource>, Vec<
     let found = dir.map(policy::survey_dir).unwrap_or_default();
     let (faults, warnings): (Vec<_>, Vec<_>) = found.findings.into_iter().partition(PolicyFault::is_error);
     for warning in warnings {
-        warning.diagnostic().log("a file in the policies directory is ignored");
+        warning.diagnostic().log("the directory of policies may not do what it seems to");
     }
     if faults.is_empty() { Ok(found.sources) } else { Err(faults) }
 }

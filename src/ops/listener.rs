@@ -112,7 +112,7 @@ mod tests {
         OpsState {
             lifecycle: Arc::new(Lifecycle::starting()),
             metrics: Arc::new(Metrics::new()),
-            issuer: "http://127.0.0.1:9464".into(),
+            issuer: Arc::new(|| "http://127.0.0.1:9464".to_owned()),
             parts: Arc::new(Vec::new),
             jwks: Arc::new(|| r#"{"keys":[]}"#.into()),
         }

@@ -13,6 +13,7 @@ pub use listener::serve;
 
 use std::sync::Arc;
 
+use crate::config::LiveSettings;
 use crate::exchange::Exchange;
 use crate::telemetry::Metrics;
 
@@ -26,8 +27,8 @@ pub struct OpsState {
     pub lifecycle: Arc<Lifecycle>,
     /// Every series.
     pub metrics: Arc<Metrics>,
-    /// `token.issuer`.
-    pub issuer: Arc<str>,
+    /// `token.issuer`, as it is in force.
+    pub issuer: Arc<dyn Fn() -> String + Send + Sync>,
     /// Asked at each `/readyz`.
     pub parts: Arc<dyn Fn() -> Parts + Send + Sync>,
     /// RFC 7517, as JSON text.
@@ -36,12 +37,12 @@ pub struct OpsState {
 
 impl OpsState {
     /// Answers about this exchange.
-    pub fn of(exchange: &Arc<Exchange>, lifecycle: Arc<Lifecycle>, metrics: Arc<Metrics>, issuer: &str) -> Self {
+    pub fn of(exchange: &Arc<Exchange>, lifecycle: Arc<Lifecycle>, metrics: Arc<Metrics>, live: LiveSettings) -> Self {
         let (for_parts, for_jwks) = (Arc::clone(exchange), Arc::clone(exchange));
         Self {
             lifecycle,
             metrics,
-            issuer: issuer.into(),
+            issuer: Arc::new(move || live.now().token.issuer.clone()),
             parts: Arc::new(move || for_parts.readiness()),
             jwks: Arc::new(move || for_jwks.jwks()),
         }

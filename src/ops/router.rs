@@ -74,11 +74,11 @@ async fn jwks(State(state): State<OpsState>) -> Response {
 }
 
 async fn openid_configuration(State(state): State<OpsState>) -> Response {
-    document(&discovery::openid_configuration(&state.issuer, &(state.jwks)()))
+    document(&discovery::openid_configuration(&(state.issuer)(), &(state.jwks)()))
 }
 
 async fn authorization_server(State(state): State<OpsState>) -> Response {
-    document(&discovery::authorization_server(&state.issuer))
+    document(&discovery::authorization_server(&(state.issuer)()))
 }
 
 fn document(value: &Value) -> Response {

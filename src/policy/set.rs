@@ -12,6 +12,7 @@ use super::lint::{self, Whole};
 use super::loaded::{Identity, Policy, load};
 use super::vocabulary::Vocabulary;
 use super::{EvaluationSettings, PolicySource, Reads};
+use crate::model::PolicyName;
 
 /// Checked, compiled policies, ready to be asked. Immutable; swapped as a whole.
 #[derive(Default)]
@@ -80,6 +81,11 @@ impl PolicySet {
     fn told(&self, whole: Whole, vocabulary: &Vocabulary) -> Vec<PolicyFault> {
         let modules = self.policies.iter().map(|policy| (policy.place.as_str(), &policy.module));
         lint::warnings(modules, whole, vocabulary)
+    }
+
+    /// What they are called, in order.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &PolicyName> {
+        self.policies.iter().map(|policy| &policy.name)
     }
 
     /// Whether there is none.

@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, FORWARDED, HeaderMap, HeaderValue, UPGRADE};
 use http::{Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -21,6 +22,7 @@ use super::response_body::{ResponseBody, ResponseContent};
 use super::stream::StreamState;
 use super::upgrade::{self, UpgradeResponse};
 use super::upstream::{self, ForwardError, UpstreamBody};
+use crate::edge::client_address::X_FORWARDED_FOR;
 use crate::edge::problem::{self, Connection, X_REQUEST_ID};
 use crate::edge::request_id::{RequestId, is_request_id};
 use crate::edge::{self, credential, grpc, target};
@@ -89,8 +91,26 @@ impl RequestHandler {
             None
         };
         let client = self.context.trusted_proxies.client(self.peer.address, self.peer.trusted, request.headers());
+        self.warn_of_untrusted(request.headers());
         let target = request.uri().path_and_query();
         Box::new(Record::open(&self.context, &self.connection, request.method(), target, given, client))
+    }
+
+    /// Says once that policies read the address of a proxy, where that is likely: the peer tells of a client, and nobody has said that its
+    /// word counts.
+    fn warn_of_untrusted(&self, headers: &HeaderMap) {
+        static WARNED: AtomicBool = AtomicBool::new(false);
+        let names = [&X_FORWARDED_FOR, &FORWARDED];
+        if self.peer.trusted || WARNED.load(Ordering::Relaxed) || !names.iter().any(|name| headers.contains_key(*name)) {
+            return;
+        }
+        if self.context.exchange.reads_addresses() && !WARNED.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                peer = %self.peer.address,
+                "a peer that is not in proxy.trusted_proxies names a client, and a login policy reads addresses: it reads the peer's; if \
+                 that is a proxy of yours, set proxy.trusted_proxies and proxy.client_ip"
+            );
+        }
     }
 
     /// The way of a request. Each step either hands on what the next one needs or says how the request ends.

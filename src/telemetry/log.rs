@@ -6,30 +6,48 @@
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 use std::io::{IsTerminal, Write};
+use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::{Registry, reload};
 
 use super::access::Access;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{LogFormat, LogSettings};
 use crate::diagnostics::steers;
 
+/// What a change of the settings reaches.
+struct InForce {
+    counts: reload::Handle<Targets, Registry>,
+    format: Arc<ArcSwap<Format>>,
+}
+
+static IN_FORCE: OnceLock<InForce> = OnceLock::new();
+
 /// Sets up logs for the whole process. The first call counts; later ones change nothing.
 pub fn init(settings: LogSettings) {
-    let terminal = std::io::stderr().is_terminal();
-    let format = match settings.format {
-        LogFormat::Auto | LogFormat::Text if terminal => Format::ColouredText,
-        LogFormat::Text => Format::Text,
-        LogFormat::Auto | LogFormat::Json => Format::Json,
-    };
-    let lines = Lines { format, clock: SystemClock::start(), write: |line: &[u8]| _ = std::io::stderr().write_all(line) };
-    let subscriber = tracing_subscriber::registry().with(lines.with_filter(what_counts(settings.level)));
-    _ = tracing::subscriber::set_global_default(subscriber);
+    let format = Arc::new(ArcSwap::from_pointee(Format::of(settings)));
+    let (counts, handle) = reload::Layer::new(what_counts(settings.level));
+    let write = |line: &[u8]| _ = std::io::stderr().write_all(line);
+    let lines = Lines { format: Arc::clone(&format), clock: SystemClock::start(), write };
+    if tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines.with_filter(counts))).is_ok() {
+        _ = IN_FORCE.set(InForce { counts: handle, format });
+    }
+}
+
+/// Puts other settings in force for the whole process, if its log has been set up.
+pub fn change(settings: LogSettings) {
+    if let Some(in_force) = IN_FORCE.get() {
+        in_force.format.store(Arc::new(Format::of(settings)));
+        // An error says that there is no log any more.
+        _ = in_force.counts.reload(what_counts(settings.level));
+    }
 }
 
 /// Other crates speak only when something is wrong: at `trace` they would print the headers that pass through them.
@@ -48,9 +66,20 @@ enum Format {
     Json,
 }
 
+impl Format {
+    fn of(settings: LogSettings) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        match settings.format {
+            LogFormat::Auto | LogFormat::Text if terminal => Self::ColouredText,
+            LogFormat::Text => Self::Text,
+            LogFormat::Auto | LogFormat::Json => Self::Json,
+        }
+    }
+}
+
 /// Makes each event a line and hands it to `write`. Spans are not used in this program and do not show.
 struct Lines<C, W> {
-    format: Format,
+    format: Arc<ArcSwap<Format>>,
     clock: C,
     write: W,
 }
@@ -67,7 +96,7 @@ impl<S: Subscriber, C: Clock, W: Fn(&[u8]) + 'static> Layer<S> for Lines<C, W> {
             let mut kept = line.try_borrow_mut();
             let line = kept.as_deref_mut().unwrap_or(&mut own);
             line.clear();
-            match self.format {
+            match **self.format.load() {
                 Format::Json => json(line, at, event),
                 Format::Text => text(line, at, event, Colour::Without),
                 Format::ColouredText => text(line, at, event, Colour::With),
@@ -247,7 +276,7 @@ fn json_string(line: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
     use std::time::Duration;
 
     use super::*;
@@ -257,7 +286,11 @@ mod tests {
         let lines: Arc<Mutex<Vec<u8>>> = Arc::default();
         let sink = Arc::clone(&lines);
         let write = move |line: &[u8]| sink.lock().unwrap().extend_from_slice(line);
-        let layer = Lines { format, clock: ManualClock::at("2026-01-02T03:04:05.678901Z".parse().unwrap()), write };
+        let layer = Lines {
+            format: Arc::new(ArcSwap::from_pointee(format)),
+            clock: ManualClock::at("2026-01-02T03:04:05.678901Z".parse().unwrap()),
+            write,
+        };
         let subscriber = tracing_subscriber::registry().with(layer.with_filter(what_counts(level)));
         tracing::subscriber::with_default(subscriber, speak);
         String::from_utf8(std::mem::take(&mut *lines.lock().unwrap())).unwrap()

@@ -189,6 +189,8 @@ pub struct Metrics {
     cache_entries_by_cache: IntGaugeVec,
     tokens_issued: Counters,
     signing_keys: IntGaugeVec,
+    /// Login policies in force, of the store and of the directory.
+    pub policies: IntGauge,
     policy_evaluations: Counters,
     policy_durations: Histograms,
     policy_disagreements: Counters,
@@ -279,6 +281,7 @@ impl Metrics {
             cache_entries_by_cache,
             tokens_issued: Counters::new("claviger_tokens_issued_total", "Tokens signed.", ["alg"], ALGORITHMS.map(|alg| [alg])),
             signing_keys,
+            policies: gauge("policies", "Login policies in force."),
             policy_evaluations: Counters::new(
                 "claviger_policy_evaluations_total",
                 "Evaluations of the login policies.",
@@ -366,7 +369,7 @@ impl Metrics {
         ];
         let vectors = [&self.connections_by_listener, &self.cache_entries_by_cache, &self.signing_keys];
         families.extend(vectors.into_iter().flat_map(IntGaugeVec::collect));
-        let gauges = [&self.store_revision, &self.applied_revision, &self.config_last_reload_success];
+        let gauges = [&self.store_revision, &self.applied_revision, &self.config_last_reload_success, &self.policies];
         families.extend(gauges.into_iter().flat_map(IntGauge::collect));
         families.extend(self.process.collect());
         TextEncoder::new().encode_to_string(&families).expect("every family has a name and at least one member")

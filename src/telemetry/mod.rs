@@ -10,6 +10,6 @@ mod metrics;
 mod series;
 
 pub use access::Access;
-pub use log::init;
+pub use log::{change as change_log, init};
 pub use metrics::{AuthResult, CacheKind, CacheResult, Listener, Metrics, PolicyResult, SampleResult, UpstreamError};
 pub use series::Gauge;

@@ -61,17 +61,23 @@ impl Sources {
         }
     }
 
-    /// Reads policies and signing keys anew if the configuration is without fault. What else has changed in it since it said `in_force`
-    /// needs a restart. All of it is logged: what a process says while it runs goes where its log goes.
-    pub(crate) async fn reload(&self, app: &App, in_force: &Values) {
+    /// Puts in force what the configuration, policies and signing keys say now, if they are without fault. `started` is what the
+    /// configuration said when the process started, `in_force` what it said when it was last read. All of it is logged: what a process says while it runs goes where its log goes.
+    pub(crate) async fn reload(&self, app: &mut App, started: &Values, in_force: &mut Values) {
         match self.read() {
             Ok(loaded) => {
                 for warning in &loaded.warnings {
                     warning.log("the configuration may not do what it seems to");
                 }
+                let changed = started.changed(&loaded.values);
+                let restart = changed.iter().filter(|(_, takes_effect)| **takes_effect == TakesEffect::AtStart);
+                let restart: Vec<&str> = restart.map(|(key, _)| *key).collect();
                 let changed = in_force.changed(&loaded.values);
-                let needs_restart = changed.iter().filter(|(_, takes_effect)| **takes_effect != TakesEffect::Once);
-                app.reload(&needs_restart.map(|(key, _)| *key).collect::<Vec<_>>()).await;
+                let live = changed.iter().filter(|(_, takes_effect)| **takes_effect == TakesEffect::Live);
+                let live: Vec<&str> = live.map(|(key, _)| *key).collect();
+                if app.reload(loaded.settings, &live, &restart).await {
+                    *in_force = loaded.values;
+                }
             }
             Err(faults) => app.reload_refused(&faults),
         }

@@ -134,7 +134,7 @@ pub(super) async fn prepare(dir: &Path, store: &Arc<dyn Store>, clock: &dyn Cloc
             }
         }
         write(&file, &kept)?;
-        if let Some(plain) = serve::bootstrap(store, clock).await? {
+        if let Some(plain) = serve::bootstrap(store, serve::given_key()?.as_ref(), clock).await? {
             kept.keys.insert(ROOT_ADMIN.to_owned(), plain.reveal().to_owned());
         }
         make(store, &kept, now).await?;

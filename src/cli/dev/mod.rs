@@ -59,19 +59,28 @@ impl Dev {
         let clock = Arc::new(SystemClock::start());
         let store = store::open(&settings.store.url, settings.login.strategy, clock.clone()).await?;
         let keys = example::prepare(&self.dir, &store, clock.as_ref()).await?;
-        let app = serve::start(&settings, store, clock, out).await?;
+        let mut app = serve::start(&settings, store, clock, out).await?;
+        serve::announce(&app, &settings);
         show(out, &self.dir, &app, &keys)?;
 
+        if let Some(file) = &sources.file {
+            app.watch_configuration(file.clone());
+        }
+        let mut in_force = values.clone();
         loop {
             let signal = tokio::select! {
                 signal = signals.next() => signal,
                 () = terminal.hung_up() => Signal::Stop,
+                () = app.changed() => {
+                    sources.reload(&mut app, &values, &mut in_force).await;
+                    continue;
+                }
             };
             match signal {
                 Signal::Stop => break,
                 // A terminal that is closed says so by the same signal, and nobody would see what runs on behind it.
                 Signal::Reload if terminal.is_there() => break,
-                Signal::Reload => sources.reload(&app, &values).await,
+                Signal::Reload => sources.reload(&mut app, &values, &mut in_force).await,
             }
         }
         serve::drain(app, signals).await;

@@ -2,6 +2,8 @@
 
 mod canary;
 mod changes;
+mod live;
+mod live_upstream;
 mod serve;
 mod signing_key_roll;
 mod soak;

@@ -185,22 +185,173 @@ fn events(server: &Server) -> Vec<Value> {
 #[test]
 fn a_reload_of_what_only_a_restart_puts_in_force_says_so_and_counts_as_failed() {
     let server = Server::start();
-    let metric = |server: &Server, line: &str| http::get(server.ops(), "/metrics", &[]).text().lines().any(|found| found == line);
     let before = std::fs::read_to_string(server.config()).unwrap();
-    let changed = before.replace("access = \"all\"", "access = \"none\"").replace("[token]", "[token]\nttl = \"30s\"");
-    std::fs::write(server.config(), changed + "[login]\nstrategy = \"login-policies\"\n[policies]\ndir = \"keys\"\n").unwrap();
+    let changed =
+        before.replace("threads = 1", "threads = 2").replace("claviger.db", "other.db").replace("[token]", "[token]\nttl = \"30s\"");
+    std::fs::write(server.config(), changed + "[login]\nstrategy = \"login-policies\"\n").unwrap();
 
     server.signal("HUP");
 
-    server.until("the warnings", |server| server.log().matches("needs a restart").count() == 3);
-    let keys: Vec<_> = events(&server).iter().filter_map(|event| event["key"].as_str().map(str::to_owned)).collect();
-    assert_eq!(keys, ["log.access", "policies.dir", "token.ttl"]);
-    server.until("the count", |server| metric(server, "claviger_config_last_reload_success 0"));
+    server.until("the warnings", |server| server.log().matches("needs a restart").count() >= 2);
+    let named = |message: &str| -> std::collections::BTreeSet<String> {
+        let events = events(&server);
+        let named = events.iter().filter(|event| event["message"].as_str().unwrap().contains(message));
+        named.map(|event| event["key"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(named("needs a restart"), ["proxy.threads", "store.url"].map(str::to_owned).into());
+    assert_eq!(named("now in force"), ["token.ttl".to_owned()].into());
+    server.until("the count", |server| server.metric("claviger_config_last_reload_success") == 0);
     std::fs::write(server.config(), before).unwrap();
     server.signal("HUP");
-    server.until("what is in force to be what is configured", |server| metric(server, "claviger_config_last_reload_success 1"));
-    let read = events(&server).iter().filter(|event| event["message"].as_str().unwrap().contains("read anew")).count();
-    assert_eq!(read, 2, "{}", server.log());
+    server.until("what is in force to be what is configured", |server| server.metric("claviger_config_last_reload_success") == 1);
+}
+
+#[test]
+fn a_configuration_that_changes_is_read_anew_without_a_signal() {
+    let server = Server::start();
+    let before = std::fs::read_to_string(server.config()).unwrap();
+    let file = server.dir().join("next.toml");
+    std::fs::write(&file, before.replace("[token]", "[token]\naudience = \"others\"")).unwrap();
+
+    // As an editor does it, and `kubectl apply` in its way.
+    std::fs::rename(&file, server.config()).unwrap();
+
+    server.until("the other audience", |server| server.log().contains("\"key\":\"token.audience\""));
+}
+
+#[test]
+fn an_emptied_directory_of_policies_takes_nothing_out_of_force() {
+    let deny = "package spacelift\n\ndeny if input.session.login == \"ci\"\n";
+    let server = Setup::new().policies([("deny.rego", deny)]).start();
+    server.make_spaces();
+    let key = server.key("ci", &["--bind", "deployer@production"]);
+    server.until("the key", |server| server.get(&key.text).code() == "denied");
+    assert_eq!(server.metric("claviger_policies"), 1);
+    let file = server.dir().join("policies/deny.rego");
+
+    std::fs::remove_file(&file).unwrap();
+    server.signal("HUP");
+
+    server.until("the refusal", |server| server.log().contains("take policies.dir out of the configuration"));
+    assert_eq!((server.get(&key.text).code(), server.metric("claviger_policies")), ("denied".to_owned(), 1));
+    assert_eq!(server.metric("claviger_config_last_reload_success"), 0);
+
+    std::fs::write(&file, deny.replace("ci", "other")).unwrap();
+    std::fs::write(server.dir().join("policies/watch.rego"), "package spacelift\n\nsample := true\n").unwrap();
+    server.signal("HUP");
+    server.until("the other policies", |server| server.get(&key.text).status == 200 && server.metric("claviger_policies") == 2);
+    server.until("their names", |server| server.log().contains("\"policies\":2,\"names\":\"deny, watch\""));
+}
+
+#[test]
+fn a_peer_that_names_a_client_and_is_not_trusted_is_warned_of_once_where_a_policy_reads_addresses() {
+    let reads = "package spacelift\n\ndeny if not net.cidr_contains(\"127.0.0.0/8\", input.request.remote_ip)\n";
+    let untrusting =
+        |setup: Setup| setup.environment("CLAVIGER_PROXY__TRUSTED_PROXIES", "[]").environment("CLAVIGER_PROXY__CLIENT_IP", "peer");
+    let warnings = |policies: &[(&'static str, &'static str)]| {
+        let server = untrusting(Setup::new().policies(policies.iter().copied())).start();
+        let key = server.key("ci", &["--bind", "space-reader@root"]);
+        server.until("the key", |server| server.get(&key.text).status == 200);
+        http::get(server.proxy(), "/last", &[("Forwarded", "for=192.0.2.1")]);
+        server.until("the last line", |server| server.log().contains("\"/last\""));
+        server.log().matches("names a client").count()
+    };
+
+    assert_eq!(warnings(&[("office.rego", reads)]), 1);
+    assert_eq!(warnings(&[("blind.rego", "package spacelift\n\nallow if input.session.member\n")]), 0);
+}
+
+/// Runs `serve` until it ends by itself.
+fn serve(dir: &std::path::Path, variables: &[(&str, &str)], arguments: &[&str]) -> std::process::Output {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_claviger"));
+    command.current_dir(dir).env_clear().envs(variables.iter().copied()).arg("serve").args(arguments).output().unwrap()
+}
+
+#[test]
+fn a_start_that_fails_has_made_and_shown_no_key() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let free = [("CLAVIGER_PROXY__LISTEN", "127.0.0.1:0"), ("CLAVIGER_OPS__LISTEN", "127.0.0.1:0")];
+    let malformed = "clv_01hv00000000000000000000aa_x";
+    for (what, variables) in [
+        ("a port that is taken", [("CLAVIGER_PROXY__LISTEN", &*taken), ("CLAVIGER_OPS__LISTEN", "127.0.0.1:0")]),
+        ("another one", [("CLAVIGER_PROXY__LISTEN", "127.0.0.1:0"), ("CLAVIGER_OPS__LISTEN", &*taken)]),
+        ("a directory that is not there", [free[0], ("CLAVIGER_POLICIES__DIR", "nowhere")]),
+        ("a key that is none", [free[0], ("CLAVIGER_BOOTSTRAP_KEY", malformed)]),
+        ("a signing key that is none", [free[0], ("CLAVIGER_TOKEN__KEYS", "broken")]),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("broken")).unwrap();
+        std::fs::write(dir.path().join("broken/a.pem"), "-----BEGIN PRIVATE KEY-----\n").unwrap();
+        std::fs::set_permissions(dir.path().join("broken/a.pem"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+
+        let ended = serve(dir.path(), &[&free[..], &variables[..]].concat(), &[]);
+
+        assert!(!ended.status.success(), "{what}");
+        assert_eq!(String::from_utf8(ended.stdout).unwrap(), "", "{what}");
+        let url = format!("sqlite://{}", dir.path().join("claviger.db").display());
+        let mut list = std::process::Command::new(env!("CARGO_BIN_EXE_claviger"));
+        let keys = list.env_clear().args(["key", "list", "-o", "json", "--store", &url]).output().unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&keys.stdout).unwrap_or_default().as_array().map_or(0, Vec::len), 0, "{what}: {keys:?}");
+    }
+}
+
+#[test]
+fn the_key_from_the_environment_is_told_of_by_its_id() {
+    let key = generate()["key"].as_str().unwrap().to_owned();
+    let server = Setup::new().environment("CLAVIGER_BOOTSTRAP_KEY", &key).start();
+
+    let id = key.split('_').nth(1).unwrap();
+    assert!(server.log().contains(&format!("\"key\":\"{id}\"")), "{}", server.log());
+}
+
+#[test]
+fn a_start_says_which_configuration_it_has_read_and_takes_none_that_lies_there() {
+    let server = Server::start();
+    let named = server.config().display().to_string();
+    assert!(server.log().lines().any(|line| line.contains("configured by this file") && line.contains(&named)), "{}", server.log());
+
+    let dir = tempfile::tempdir().unwrap();
+    // With a fault, so that it would be told if it were read.
+    std::fs::write(dir.path().join("claviger.toml"), "[token]\nttl = \"1s\"\n").unwrap();
+    let variables = [("CLAVIGER_PROXY__LISTEN", "127.0.0.1:0"), ("CLAVIGER_OPS__LISTEN", "127.0.0.1:0"), ("CLAVIGER_LOG__FORMAT", "json")];
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_claviger"));
+    command.current_dir(dir.path()).env_clear().envs(variables).arg("serve").stderr(std::process::Stdio::piped());
+    let mut process = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(process.stderr.take().unwrap()));
+    let warned = lines
+        .map_while(Result::ok)
+        .take_while(|line| !line.contains("\"message\":\"serving\""))
+        .any(|line| line.contains("\"level\":\"WARN\"") && line.contains("claviger.toml") && line.contains("was not read"));
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert!(warned);
+}
+
+#[test]
+fn the_default_listeners_take_both_families_and_the_healthcheck_finds_them() {
+    let free = |address: &str| std::net::TcpListener::bind(address).unwrap().local_addr().unwrap().port();
+    let (proxy, ops) = (free("127.0.0.1:0"), free("127.0.0.1:0"));
+    let server = Setup::new()
+        .environment("CLAVIGER_PROXY__LISTEN", &format!("[::]:{proxy}"))
+        .environment("CLAVIGER_OPS__LISTEN", &format!("[::]:{ops}"))
+        .start();
+
+    for host in ["127.0.0.1", "[::1]"] {
+        let reached = |port: u16| http::get(format!("{host}:{port}").parse().unwrap(), "/livez", &[]).status;
+        assert_eq!((reached(ops), reached(proxy)), (200, 401), "{host}");
+    }
+    let asked = server.try_run(&["healthcheck"]);
+    assert!(asked.status.success(), "{asked:?}");
+}
+
+#[test]
+fn no_image_of_the_memory_is_written() {
+    let server = Server::start();
+
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
 }
 
 #[test]

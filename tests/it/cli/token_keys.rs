@@ -122,7 +122,7 @@ async fn a_token_is_verified_by_what_the_ops_listener_publishes() {
     let state = OpsState {
         lifecycle: Arc::new(Lifecycle::starting()),
         metrics: Arc::new(Metrics::new()),
-        issuer: "http://127.0.0.1:9464".into(),
+        issuer: Arc::new(|| "http://127.0.0.1:9464".to_owned()),
         parts: Arc::new(Vec::new),
         jwks: Arc::new(move || jwks.as_str().into()),
     };

@@ -824,8 +824,13 @@ async fn policy_files_are_read_anew_and_a_broken_one_leaves_the_old_ones_in_forc
     world.change(Mutation::CreateSpace(new_space("eu", "root"))).await;
     assert_eq!(refused(world.ask(key.digest).await).code(), "denied", "whatever else changes");
     fs::remove_file(&file).unwrap();
-    world.exchange.reload().await.unwrap();
-    assert_eq!(world.roles(key).await, DEPLOYS);
+    let fault = world.exchange.reload().await.unwrap_err();
+    assert!(fault.to_string().contains("take policies.dir out of the configuration"), "{fault}");
+    assert_eq!(refused(world.ask(key.digest).await).code(), "denied", "a directory that is empty all of a sudden opens nothing");
+    let mut settings = world.settings.clone();
+    settings.policies.dir = None;
+    world.exchange.reload_with(settings.into(), || {}).await.unwrap();
+    assert_eq!(world.roles(key).await, DEPLOYS, "that was said on purpose");
 }
 
 #[tokio::test]

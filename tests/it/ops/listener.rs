@@ -44,7 +44,7 @@ impl Ops {
         let state = OpsState {
             lifecycle: Arc::clone(&lifecycle),
             metrics: Arc::new(Metrics::new()),
-            issuer: "https://auth.example.com".into(),
+            issuer: Arc::new(|| "https://auth.example.com".to_owned()),
             parts: Arc::new(move || asked.lock().unwrap().clone()),
             jwks: Arc::new(|| r#"{"keys":[{"kty":"EC","alg":"ES256","kid":"k"}]}"#.into()),
         };

@@ -135,6 +135,13 @@ impl Server {
         self.until("the role to be known", |server| server.applied_revision() >= made);
     }
 
+    /// The value of a series, labels and all.
+    pub(crate) fn metric(&self, series: &str) -> u64 {
+        let metrics = http::get(self.ops, "/metrics", &[]).text();
+        let line = metrics.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));
+        line.unwrap_or_else(|| panic!("there is no {series}: {metrics}")).rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
     pub(crate) fn proxy(&self) -> SocketAddr {
         self.proxy
     }

@@ -1,0 +1,487 @@
+//! Every live key of the configuration: changed by SIGHUP while 64 connections ask, in force on the next request, and no request of theirs
+//! fails.
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use base64::Engine as _;
+use claviger::clock::{Clock as _, SystemClock};
+use claviger::config::{Settings, TakesEffect};
+use serde_json::Value;
+
+use super::live_upstream;
+use crate::support::echo::claims;
+use crate::support::http::{self, Answer};
+use crate::support::server::{Key, Server, Setup};
+
+const CONNECTIONS: usize = 64;
+/// For a connection that nothing comes on. Far longer than what is waited for here, far shorter than the defaults.
+const A_WHILE: Duration = Duration::from_secs(5);
+
+/// One key, and what shows that another value of it is in force.
+struct Row {
+    key: &'static str,
+    /// What the configuration says before, besides what every server here has.
+    before: &'static str,
+    /// What it says of the key, and of nothing else, afterwards.
+    after: &'static str,
+    when: When,
+    /// What there is to see.
+    see: fn(&Seen<'_>) -> String,
+    /// What is seen on the first request afterwards.
+    expected: &'static str,
+}
+
+/// What the 64 connections do while a row looks.
+#[derive(Clone, Copy, PartialEq)]
+enum When {
+    /// They ask. What is seen before is something else.
+    Asking,
+    /// They asked while the key was changed, and are gone: what is to be seen would end them, or they would hide it.
+    Over,
+}
+
+/// What a row looks through.
+struct Seen<'a> {
+    server: &'a Server,
+    /// Policies that are for this key alone leave the 64 connections in peace.
+    probe: &'a Key,
+}
+
+impl Seen<'_> {
+    fn get(&self, path: &str, more: &[(&str, &str)]) -> Answer {
+        let bearer = format!("Bearer {}", self.probe.text);
+        http::get(self.server.proxy(), path, &[&[("Authorization", &*bearer)], more].concat())
+    }
+
+    /// A header of the request as the upstream got it.
+    fn header(&self, name: &str) -> String {
+        let headers = self.get("/", &[]).json()["headers"].clone();
+        let found = headers.as_array().unwrap().iter().find(|header| header[0] == name);
+        found.map(|header| header[1].as_str().unwrap().to_owned()).unwrap_or_default()
+    }
+
+    fn token(&self) -> String {
+        self.header("authorization").trim_start_matches("Bearer ").to_owned()
+    }
+
+    fn claim(&self, name: &str) -> Value {
+        claims(&self.token())[name].clone()
+    }
+
+    fn token_header(&self, name: &str) -> String {
+        let token = self.token();
+        let header = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+        serde_json::from_slice::<Value>(&header).unwrap()[name].as_str().unwrap().to_owned()
+    }
+
+    /// Says this on a connection of its own, with the probe's key in the place of KEY.
+    fn say(&self, text: &str) -> TcpStream {
+        let mut connection = TcpStream::connect(self.server.proxy()).unwrap();
+        connection.set_read_timeout(Some(A_WHILE)).unwrap();
+        connection.write_all(text.replace("KEY", &self.probe.text).as_bytes()).unwrap();
+        connection
+    }
+
+    /// How much a series grows by what is done.
+    fn growth(&self, series: &str, mut act: impl FnMut()) -> u64 {
+        let before = self.server.metric(series);
+        act();
+        self.server.metric(series) - before
+    }
+
+    /// The line of the log with this in it, once it is there.
+    fn line(&self, part: &str) -> Value {
+        let mut found = Value::Null;
+        self.server.until(part, |server| match server.log().lines().rev().find(|line| line.contains(part)) {
+            Some(line) => {
+                found = serde_json::from_str(line).unwrap_or_else(|_| line.into());
+                true
+            }
+            None => false,
+        });
+        found
+    }
+
+    /// Whether the server has told that this key is in force: all that is to be seen of it from outside.
+    fn is_told(&self, key: &str) -> String {
+        self.server.log().lines().any(|line| line.contains("now in force") && line.contains(&format!("\"key\":\"{key}\""))).to_string()
+    }
+}
+
+const ASK: &str = "GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer KEY\r\n\r\n";
+
+const fn row(
+    key: &'static str,
+    (before, after): (&'static str, &'static str),
+    when: When,
+    see: fn(&Seen<'_>) -> String,
+    expected: &'static str,
+) -> Row {
+    Row { key, before, after, when, see, expected }
+}
+
+#[expect(clippy::too_many_lines, reason = "a row for each key")]
+fn rows() -> Vec<Row> {
+    use When::{Asking, Over};
+    vec![
+        row(
+            "drain_delay",
+            ("", "drain_delay = \"0s\""),
+            Over,
+            |seen| {
+                let asked_at = SystemClock::start().now().wall;
+                seen.server.signal("TERM");
+                let begun: jiff::Timestamp = seen.line("draining: no new connections")["timestamp"].as_str().unwrap().parse().unwrap();
+                // The default is five seconds.
+                (begun.as_second() - asked_at.as_second() < 4).to_string()
+            },
+            "true",
+        ),
+        row(
+            "drain_timeout",
+            ("", "drain_timeout = \"1s\""),
+            Over,
+            |seen| {
+                let _hanging = seen.say(&ASK.replace("GET /", "GET /hang"));
+                seen.server.until("the request", |server| server.metric("claviger_http_requests_in_flight") > 0);
+                seen.server.signal("TERM");
+                seen.line("were cut")["level"].to_string()
+            },
+            "\"WARN\"",
+        ),
+        row(
+            "login.admit_without_roles",
+            ("", "login.admit_without_roles = true"),
+            Asking,
+            |seen| {
+                let nobody = seen.server.key(&format!("nobody-{}", seen.server.log().len()), &[]);
+                seen.server.until("the key", |server| server.get(&nobody.text).status != 401);
+                seen.server.get(&nobody.text).status.to_string()
+            },
+            "200",
+        ),
+        row(
+            "token.issuer",
+            ("", "token.issuer = \"https://other.example\""),
+            Asking,
+            |seen| {
+                let document = http::get(seen.server.ops(), "/.well-known/openid-configuration", &[]).json();
+                format!("{} {}", seen.claim("iss"), document["issuer"])
+            },
+            "\"https://other.example\" \"https://other.example\"",
+        ),
+        row("token.audience", ("", "token.audience = \"others\""), Asking, |seen| seen.claim("aud").to_string(), "\"others\""),
+        row(
+            "token.ttl",
+            ("", "token.ttl = \"30s\""),
+            Asking,
+            |seen| {
+                let claims = claims(&seen.token());
+                (claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap()).to_string()
+            },
+            // And the five seconds that it is backdated by.
+            "35",
+        ),
+        row(
+            "token.algorithm",
+            ("", "token.keys = \"others\"\ntoken.algorithm = \"EdDSA\""),
+            Asking,
+            |seen| seen.token_header("alg"),
+            "EdDSA",
+        ),
+        row(
+            "token.keys",
+            ("", "token.keys = \"same\""),
+            Asking,
+            |seen| {
+                let kid = seen.token_header("kid");
+                let published = http::get(seen.server.ops(), "/.well-known/jwks.json", &[]).text().contains(&kid);
+                let ring = std::fs::read_to_string(seen.server.dir().join("same/ring.toml")).unwrap();
+                format!("{published} {}", ring.contains(&kid))
+            },
+            "true true",
+        ),
+        row("token.active", ("", "token.active = \"SECOND\""), Asking, |seen| seen.token_header("kid"), "SECOND"),
+        row("token.typ", ("", "token.typ = \"JWT\""), Asking, |seen| seen.token_header("typ"), "JWT"),
+        row(
+            "token.backdate",
+            ("", "token.backdate = \"5m\""),
+            Asking,
+            |seen| (SystemClock::start().now().wall.as_second() - seen.claim("nbf").as_i64().unwrap() >= 300).to_string(),
+            "true",
+        ),
+        row("token.max_bytes", ("", "token.max_bytes = 1100"), Asking, |seen| seen.claim("roles_scope").to_string(), "\"bound\""),
+        // Nothing else follows from it as long as there are no routes.
+        row(
+            "token.include_actions",
+            ("", "token.include_actions = true"),
+            Asking,
+            |seen| seen.server.log().contains("token.include_actions is set").to_string(),
+            "true",
+        ),
+        row(
+            "store.max_staleness",
+            ("", "store.max_staleness = \"5s\""),
+            Over,
+            |seen| {
+                std::fs::rename(seen.server.dir().join("claviger.db"), seen.server.dir().join("gone.db")).unwrap();
+                // Far sooner than the default's minute.
+                seen.server.until("the refusal", |server| server.get(&seen.probe.text).status == 503);
+                "refused".to_owned()
+            },
+            "refused",
+        ),
+        row("policies.dir", ("", "policies.dir = \"deny\""), Asking, |seen| seen.get("/", &[]).status.to_string(), "403"),
+        row(
+            "policies.time_limit",
+            ("policies.dir = \"large\"\npolicies.time_limit = \"10s\"", "policies.time_limit = \"1ms\""),
+            Asking,
+            |seen| seen.get("/", &[]).status.to_string(),
+            "503",
+        ),
+        row(
+            "policies.memory_limit",
+            ("policies.dir = \"large\"\npolicies.time_limit = \"10s\"", "policies.memory_limit = \"1MiB\""),
+            Asking,
+            |seen| seen.get("/", &[]).status.to_string(),
+            "503",
+        ),
+        row(
+            "policies.evaluator",
+            ("policies.dir = \"large\"\npolicies.time_limit = \"10s\"", "policies.evaluator = \"regorus\""),
+            Asking,
+            |seen| seen.is_told("policies.evaluator"),
+            "true",
+        ),
+        row(
+            "policies.compare_every",
+            ("policies.dir = \"large\"\npolicies.time_limit = \"10s\"", "policies.compare_every = 1"),
+            Asking,
+            |seen| seen.is_told("policies.compare_every"),
+            "true",
+        ),
+        row(
+            "cache.negative_ttl",
+            ("", "cache.negative_ttl = \"0s\""),
+            Asking,
+            |seen| {
+                let remembered = seen.growth("claviger_cache_requests_total{cache=\"absence\",result=\"hit\"}", || {
+                    for _ in 0..5 {
+                        http::get(seen.server.proxy(), "/", &[("X-API-Key", "nobodys")]);
+                    }
+                });
+                (remembered > 0).to_string()
+            },
+            "false",
+        ),
+        row(
+            "log.format",
+            ("", "log.format = \"text\""),
+            Asking,
+            |seen| {
+                let path = format!("/{}", seen.server.log().len());
+                http::get(seen.server.proxy(), &path, &[]);
+                seen.line(&path).is_string().to_string()
+            },
+            "true",
+        ),
+        row(
+            "log.level",
+            ("", "log.level = \"error\""),
+            Asking,
+            |seen| {
+                let said = |server: &Server| server.log().matches("have been reloaded").count();
+                let before = said(seen.server);
+                reload(seen.server);
+                let path = format!("/{}", seen.server.log().len());
+                http::get(seen.server.proxy(), &path, &[]);
+                // Lines are written in order, and this one at every level.
+                seen.line(&path);
+                (said(seen.server) > before).to_string()
+            },
+            "false",
+        ),
+    ]
+}
+
+/// Has the configuration read anew, and returns when that is over.
+fn reload(server: &Server) {
+    let over = |server: &Server| {
+        ["ok", "error"].map(|result| server.metric(&format!("claviger_config_reloads_total{{result=\"{result}\"}}"))).iter().sum::<u64>()
+    };
+    let before = over(server);
+    server.signal("HUP");
+    server.until("the reload", |server| over(server) > before);
+}
+
+/// Asks on 64 connections at once, again and again, until it is told to stop.
+fn keep_asking(proxy: SocketAddr, key: &Key, stop: &AtomicBool) -> Result<usize, String> {
+    let request = ASK.replace("KEY", &key.text).replace("GET /", "GET /load");
+    let connect = || {
+        let connection = TcpStream::connect(proxy).unwrap();
+        connection.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+        connection
+    };
+    let mut connections: Vec<TcpStream> = (0..CONNECTIONS).map(|_| connect()).collect();
+    let mut answered = 0;
+    while !stop.load(Ordering::Relaxed) {
+        for connection in &mut connections {
+            connection.write_all(request.as_bytes()).map_err(|error| format!("a request could not be sent: {error}"))?;
+        }
+        for connection in &mut connections {
+            let answer = read_answer(connection)?;
+            if answer.status != 200 {
+                return Err(format!("{}: {}", answer.status, answer.text()));
+            }
+            answered += 1;
+            if answer.headers.iter().any(|(name, value)| name == "connection" && value == "close") {
+                *connection = connect();
+            }
+        }
+    }
+    Ok(answered)
+}
+
+/// One answer of a connection that goes on.
+fn read_answer(connection: &mut TcpStream) -> Result<Answer, String> {
+    let (mut bytes, mut piece) = (Vec::new(), [0; 8 * 1024]);
+    loop {
+        let count = connection.read(&mut piece).map_err(|error| format!("no answer: {error}"))?;
+        if count == 0 {
+            return Err(format!("closed instead of an answer, after {:?}", String::from_utf8_lossy(&bytes)));
+        }
+        bytes.extend_from_slice(&piece[..count]);
+        let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+        let text = String::from_utf8_lossy(&bytes[..head]).to_lowercase();
+        let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse::<usize>().ok());
+        if length.is_some_and(|length| bytes.len() >= head + 4 + length) {
+            return Ok(http::parse(&bytes));
+        }
+    }
+}
+
+/// A configuration with these keys said differently.
+fn with(configuration: &str, keys: &str) -> String {
+    fn merge(into: &mut toml::Table, from: toml::Table) {
+        for (key, value) in from {
+            match (into.get_mut(&key), value) {
+                (Some(toml::Value::Table(into)), toml::Value::Table(from)) => merge(into, from),
+                (_, value) => drop(into.insert(key, value)),
+            }
+        }
+    }
+    let mut table: toml::Table = configuration.parse().unwrap();
+    merge(&mut table, keys.parse().unwrap());
+    table.to_string()
+}
+
+/// What a row has to find before it begins.
+fn prepare(server: &Server, key: &str) {
+    let policy = |dir: &str, text: &str| {
+        std::fs::create_dir(server.dir().join(dir)).unwrap();
+        std::fs::write(server.dir().join(dir).join("gate.rego"), format!("package spacelift\n\n{text}\n")).unwrap();
+    };
+    let of_probe = "input.session.login == \"probe\"";
+    policy("deny", &format!("deny if {of_probe}"));
+    policy(
+        "large",
+        &format!(
+            "text := \"0123456789012345678901234567890123456789\"\n\ndeny if {{\n\t{of_probe}\n\tcount([concat(\"\", [text, \"x\"]) | some _ in numbers.range(1, 20000)]) == 1\n}}"
+        ),
+    );
+    for (dir, algorithm) in [("others", "EdDSA"), ("same", "ES256")] {
+        let dir = server.dir().join(dir);
+        let made = server.try_run(&["token", "keys", "--keys", dir.to_str().unwrap(), "publish", "--algorithm", algorithm]);
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+    if key == "token.max_bytes" {
+        for number in 0..12 {
+            server.run(&["space", "create", &format!("{}-{number}", "long-name-of-a-space".repeat(3)), "--parent", "root"]);
+        }
+    }
+}
+
+/// Changes one key, and says what is wrong with that.
+fn change(row: &Row) -> Result<(), String> {
+    let upstream = live_upstream::start();
+    let server = Setup::new().environment("CLAVIGER_UPSTREAM__URL", &format!("http://{upstream}")).start();
+    server.make_role("deployer", "run:trigger");
+    prepare(&server, row.key);
+    let (load, probe) = (server.key("load", &["--bind", "deployer@root"]), server.key("probe", &["--bind", "deployer@root"]));
+    // One more signing key, which is published and does not sign.
+    let second = server.run(&["token", "keys", "publish"])["kid"].as_str().unwrap().to_owned();
+    let fill = |text: &str| text.replace("SECOND", &second);
+    let before = std::fs::read_to_string(server.config()).unwrap();
+    let before = with(&before, &fill(row.before));
+    std::fs::write(server.config(), &before).unwrap();
+    reload(&server);
+    let in_force = server.metric("claviger_config_last_reload_success") > 0;
+    assert!(in_force, "{}: {}", row.key, server.log());
+    server.until("the keys", |server| [&load, &probe].iter().all(|key| server.get(&key.text).status != 401));
+
+    let seen = Seen { server: &server, probe: &probe };
+    let expected = fill(row.expected);
+    let stop = AtomicBool::new(false);
+    let (asked, found) = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| keep_asking(server.proxy(), &load, &stop));
+        server.until("the connections", |server| server.metric("claviger_http_connections{listener=\"proxy\"}") >= CONNECTIONS as u64);
+        if row.when == When::Asking {
+            let earlier = (row.see)(&seen);
+            assert_ne!(earlier, expected, "{}: it shows before it is changed; the log:\n{}", row.key, server.log());
+        }
+        let told = |server: &Server| {
+            let log = server.log();
+            log.lines().filter(|line| line.contains("now in force") && line.contains(row.key)).count()
+        };
+        let told_before = told(&server);
+        std::fs::write(server.config(), with(&before, &fill(row.after))).unwrap();
+        reload(&server);
+        // The file is watched, too: what was read may have been the one before. At its new level, the log does not tell of itself.
+        if row.key == "log.level" {
+            reload(&server);
+        } else {
+            server.until("the key to be in force", |server| told(server) > told_before);
+        }
+        let found = (row.when == When::Asking).then(|| (row.see)(&seen));
+        stop.store(true, Ordering::Relaxed);
+        (asking.join().unwrap(), found)
+    });
+    let asked = asked?;
+    if asked < CONNECTIONS {
+        return Err(format!("only {asked} requests were answered meanwhile"));
+    }
+    let found = found.unwrap_or_else(|| (row.see)(&seen));
+    if found == expected { Ok(()) } else { Err(format!("{found} instead of {expected}; the log:\n{}", server.log())) }
+}
+
+#[test]
+fn every_live_key_is_in_force_on_the_next_request_and_no_request_fails() {
+    let rows = rows();
+    let listed: BTreeSet<&str> = rows.iter().map(|row| row.key).collect();
+    let live: Vec<String> =
+        Settings::keys().into_iter().filter(|(_, takes_effect)| *takes_effect == TakesEffect::Live).map(|(key, _)| key).collect();
+    let without_row: Vec<&String> = live.iter().filter(|key| !listed.contains(key.as_str())).collect();
+    assert!(without_row.is_empty() && live.len() == rows.len(), "live keys without a row here: {without_row:?}");
+
+    let (waiting, faults) = (Mutex::new(rows), Mutex::new(Vec::new()));
+    let next = || waiting.lock().unwrap().pop();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while let Some(row) = next() {
+                    if let Err(fault) = change(&row) {
+                        faults.lock().unwrap().push(format!("{}: {fault}", row.key));
+                    }
+                }
+            });
+        }
+    });
+
+    let faults = faults.into_inner().unwrap();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
