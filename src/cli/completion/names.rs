@@ -17,7 +17,7 @@ const KEYS_MAX: u32 = 1_000;
 
 /// What an argument takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum NameKind {
     Key,
     Space,
     Role,
@@ -37,7 +37,7 @@ pub(super) fn complete(command: Command) -> Command {
 
 fn with_names(command: Command, noun: &str, verb: &str) -> Command {
     command
-        .mut_args(|arg| match Kind::of(noun, verb, &arg) {
+        .mut_args(|arg| match NameKind::of(noun, verb, &arg) {
             Some(kind) => arg.add(ArgValueCandidates::new(move || candidates(kind))),
             None => arg,
         })
@@ -47,7 +47,7 @@ fn with_names(command: Command, noun: &str, verb: &str) -> Command {
         })
 }
 
-impl Kind {
+impl NameKind {
     fn of(noun: &str, verb: &str, arg: &Arg) -> Option<Self> {
         let called = arg.get_value_names().and_then(|names| names.first()).map(clap::builder::Str::as_str)?;
         // What is made has no name that is there already.
@@ -69,8 +69,8 @@ impl Kind {
     }
 }
 
-fn candidates(kind: Kind) -> Vec<CompletionCandidate> {
-    if let Kind::OneOf(words) = kind {
+fn candidates(kind: NameKind) -> Vec<CompletionCandidate> {
+    if let NameKind::OneOf(words) = kind {
         return words.iter().map(CompletionCandidate::new).collect();
     }
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return Vec::new() };
@@ -82,8 +82,8 @@ fn candidates(kind: Kind) -> Vec<CompletionCandidate> {
     })
 }
 
-async fn read(kind: Kind, store: &Arc<dyn Store>) -> Option<Vec<CompletionCandidate>> {
-    if kind == Kind::Key {
+async fn read(kind: NameKind, store: &Arc<dyn Store>) -> Option<Vec<CompletionCandidate>> {
+    if kind == NameKind::Key {
         let keys = store.keys(&Page { after: None, limit: KEYS_MAX, query: None }).await.ok()?;
         return Some(
             keys.into_iter().filter(|key| key.revoked_at.is_none()).map(|key| named(key.name.as_str(), &key.description)).collect(),
@@ -91,15 +91,15 @@ async fn read(kind: Kind, store: &Arc<dyn Store>) -> Option<Vec<CompletionCandid
     }
     let snapshot = store.snapshot().await.ok()?;
     Some(match kind {
-        Kind::Space => snapshot.spaces.iter().map(|space| named(space.id.as_str(), &space.name)).collect(),
-        Kind::Role => snapshot.roles.values().map(|role| named(role.id.as_str(), &role.name)).collect(),
-        Kind::Group => snapshot.groups.values().map(|group| named(group.name.as_str(), &group.description)).collect(),
-        Kind::Policy => snapshot.policies.iter().map(|policy| named(policy.name.as_str(), "")).collect(),
-        Kind::RoleAtSpace => {
+        NameKind::Space => snapshot.spaces.iter().map(|space| named(space.id.as_str(), &space.name)).collect(),
+        NameKind::Role => snapshot.roles.values().map(|role| named(role.id.as_str(), &role.name)).collect(),
+        NameKind::Group => snapshot.groups.values().map(|group| named(group.name.as_str(), &group.description)).collect(),
+        NameKind::Policy => snapshot.policies.iter().map(|policy| named(policy.name.as_str(), "")).collect(),
+        NameKind::RoleAtSpace => {
             let roles = snapshot.roles.keys();
             roles.flat_map(|role| snapshot.spaces.iter().map(move |space| named(&format!("{role}@{}", space.id), ""))).collect()
         }
-        Kind::Key | Kind::OneOf(_) => Vec::new(),
+        NameKind::Key | NameKind::OneOf(_) => Vec::new(),
     })
 }
 
