@@ -11,9 +11,9 @@ COPY . .
 # With an explicit target, build scripts and macros keep the C library that they are loaded with; only the program is static.
 RUN set -eu; \
     target="$(rustc --print host-tuple)"; \
-    RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --bin claviger --target "$target"; \
+    RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile dist --locked --bin claviger --target "$target"; \
     mkdir -p /image/etc/claviger /image/var/lib/claviger; \
-    strip --strip-debug -o /image/claviger "target/$target/release/claviger"
+    strip --strip-debug -o /image/claviger "target/$target/dist/claviger"
 
 FROM scratch
 LABEL org.opencontainers.image.title="Claviger" \

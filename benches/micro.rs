@@ -1,4 +1,4 @@
-//! What the steps of an exchange cost, one by one: `cargo bench --bench micro`.
+//! What the steps of an exchange cost, one by one: `cargo bench --profile dist --bench micro`.
 //!
 //! Under `cargo test` each runs once, so that a bench that no longer works is found by the tests. Compare runs with each other, not
 //! with numbers of another machine.

@@ -1,6 +1,6 @@
 """Holds a binary, as it is shipped, to OPA's committed answers: the corpus of tests/it/policy/corpus, by `claviger policy eval`.
 
-    python3 tests/opa/corpus.py --claviger target/release/claviger
+    python3 tests/opa/corpus.py --claviger target/dist/claviger
     python3 tests/opa/corpus.py --claviger … --theme idioms --theme meaning
 
 `cargo test policy::opa` asks the same of the library as it is built for tests; what is built with other features or without debug assertions could

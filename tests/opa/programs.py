@@ -1,6 +1,6 @@
 """Asks OPA and Claviger about random login policies, and tells where they differ.
 
-    python3 tests/opa/programs.py --library LIBOPABRIDGE.SO --claviger target/release/claviger --seed 1 --count 20000
+    python3 tests/opa/programs.py --library LIBOPABRIDGE.SO --claviger target/dist/claviger --seed 1 --count 20000
     python3 tests/opa/programs.py … --seed 1 --only 4711          # one program: its text, and every answer
     python3 tests/opa/programs.py … --files a.rego b.rego         # not random ones, but these
 
