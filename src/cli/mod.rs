@@ -31,6 +31,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::telemetry;
 use failure::Failure;
 use output::{Format, Output};
 
@@ -121,7 +122,9 @@ pub fn main() -> ExitCode {
     };
     keep_memory_to_itself();
     let out = Output::new(cli.output);
-    match control_runtime().and_then(|runtime| runtime.block_on(cli.command.run(&out))) {
+    let done = control_runtime().and_then(|runtime| runtime.block_on(cli.command.run(&out)));
+    telemetry::flush();
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             out.failure(&failure);

@@ -38,7 +38,7 @@ impl Serve {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         let sources = self.configured.sources();
         let Loaded { settings, values, .. } = sources.load(out)?;
-        telemetry::init(settings.log);
+        telemetry::init(settings.log).context("cannot start the log")?;
         // Before anything listens: a stop that comes during the start must not be lost.
         let signals = Signals::listen()?;
         let clock = Arc::new(SystemClock::start());

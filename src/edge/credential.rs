@@ -6,15 +6,15 @@
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 
 use crate::model::{Outcome, PlainKey, Refusal, WhyInvalid};
-use crate::telemetry::{AuthResult, Metrics};
+use crate::telemetry::{AuthReason, Metrics};
 
 /// Takes the key out, and counts what the exchange will never see. All lines of all `names` are gone afterwards, whatever is returned.
 pub(crate) fn extract(headers: &mut HeaderMap, names: &[HeaderName], metrics: &Metrics) -> Result<PlainKey, Outcome> {
     take(headers, names).inspect_err(|outcome| {
         if let Outcome::MissingKey = outcome {
-            metrics.auth_decision(AuthResult::Refuse, "missing_key");
+            metrics.auth_decision(AuthReason::MissingKey);
         } else if let Outcome::Refused(refusal) = outcome {
-            metrics.auth_decision(AuthResult::Refuse, refusal.reason());
+            metrics.auth_decision(refusal.into());
         }
     })
 }

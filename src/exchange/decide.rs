@@ -72,7 +72,7 @@ impl Procedure {
         let decision = Decision::make(snapshot, key, &verdicts, question.settings.login.admit_without_roles);
         if let Some((metrics, _)) = &self.observer {
             for ignored in &decision.ignored {
-                metrics.policy_ignored_grant(ignored.reason.label());
+                metrics.policy_ignored_grant(ignored.reason);
             }
         }
         Ok(Decided { decision, verdicts })

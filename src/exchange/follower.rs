@@ -23,7 +23,7 @@ use crate::diagnostics::Severity;
 use crate::model::{Change, Changes, KeyDigest, PolicyName, Reach, Refusal, Revision, Snapshot, WhyUnavailable};
 use crate::policy::{PolicyFault, PolicySet, PolicySource, Vocabulary};
 use crate::store::{self, Store, StoreError};
-use crate::telemetry::CacheKind;
+use crate::telemetry::{CacheKind, StoreOperation};
 use crate::token::KeyRing;
 
 /// The feed is read at least this often, whatever hints the store gives.
@@ -143,7 +143,7 @@ impl Exchange {
         if uses.is_empty() {
             return;
         }
-        if let Err(error) = self.timed.call("record_use", self.store.record_use(&uses)).await {
+        if let Err(error) = self.timed.call(StoreOperation::RecordUse, self.store.record_use(&uses)).await {
             tracing::warn!(%error, secrets = uses.len(), "the last use of secrets could not be recorded; it is tried again");
             self.uses.put_back(&uses);
         }
@@ -246,10 +246,10 @@ impl Exchange {
     }
 
     async fn take_changes_after(&self, feed: &mut Feed) -> Result<(), StoreError> {
-        let changes = match self.timed.call("changes_after", self.store.changes_after(feed.seen)).await? {
+        let changes = match self.timed.call(StoreOperation::ChangesAfter, self.store.changes_after(feed.seen)).await? {
             Changes::Since(changes) => changes,
             Changes::TooOld => {
-                let snapshot = self.timed.call("snapshot", self.store.snapshot()).await?;
+                let snapshot = self.timed.call(StoreOperation::Snapshot, self.store.snapshot()).await?;
                 if snapshot.revision < feed.seen {
                     tracing::warn!(
                         seen = feed.seen.0,
@@ -270,7 +270,7 @@ impl Exchange {
                 self.acknowledge(feed, last, &changes);
             }
             Touched::Everybody => {
-                let snapshot = self.timed.call("snapshot", self.store.snapshot()).await?;
+                let snapshot = self.timed.call(StoreOperation::Snapshot, self.store.snapshot()).await?;
                 if snapshot.revision < last {
                     return Err(StoreError::Unavailable(format!("it shows revision {} after {last}", snapshot.revision)));
                 }
@@ -486,7 +486,7 @@ const NAMED_KEYS_MAX: usize = 500;
 
 /// The names of all keys, for remarks on policies, which are made without them if they cannot be had, or if there are many.
 pub(super) async fn known_keys(timed: &TimedCalls, store: &dyn Store) -> Option<Vec<String>> {
-    let read = timed.call("keys", store::key_names(store, NAMED_KEYS_MAX)).await;
+    let read = timed.call(StoreOperation::KeyNames, store::key_names(store, NAMED_KEYS_MAX)).await;
     read.inspect_err(|error| tracing::debug!(%error, "the names of keys are not known to the remarks on policies")).ok().flatten()
 }
 

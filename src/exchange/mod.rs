@@ -50,7 +50,7 @@ use crate::config::Settings;
 use crate::model::{KeyDigest, KeyRecord, Refusal, Revision, Snapshot};
 use crate::policy::{Evaluator, Facet, PolicyFault, PolicySet, Reads, Vocabulary};
 use crate::store::{Store, StoreError};
-use crate::telemetry::{AuthResult, CacheKind, CacheResult, Metrics};
+use crate::telemetry::{AuthReason, CacheKind, CacheResult, Metrics, StoreOperation};
 use crate::token::{KeyRing, TokenError};
 
 pub use self::credential::Credential;
@@ -146,7 +146,7 @@ impl Exchange {
     ) -> Result<Arc<Self>, ExchangeError> {
         let began = clock.now();
         let timed = TimedCalls::new(STORE_TIMEOUT, Arc::clone(&clock), Arc::clone(&metrics));
-        let snapshot = timed.call("snapshot", store.snapshot()).await?;
+        let snapshot = timed.call(StoreOperation::Snapshot, store.snapshot()).await?;
         let files = FileReader::new();
         let dir = settings.policies.dir.clone();
         let sources = files.read("the login policies", move || state::policy_files(dir.as_deref())).await?;
@@ -306,15 +306,7 @@ impl Exchange {
     }
 
     fn count(&self, cache: CacheResult, origin: &Origin, answer: &Result<Credential, Refusal>) {
-        let (result, reason) = match answer {
-            Ok(_) => (AuthResult::Allow, "ok"),
-            Err(
-                refusal
-                @ (Refusal::InvalidKey(_) | Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles | Refusal::TokenTooLarge(_)),
-            ) => (AuthResult::Refuse, refusal.reason()),
-            Err(refusal @ (Refusal::Unavailable(_) | Refusal::Overloaded)) => (AuthResult::Error, refusal.reason()),
-        };
-        self.metrics.auth_decision(result, reason);
+        self.metrics.auth_decision(answer.as_ref().map_or_else(AuthReason::from, |_| AuthReason::Ok));
         self.metrics.auth_duration(cache, self.clock.monotonic().saturating_sub(origin.at.monotonic));
     }
 

@@ -15,6 +15,7 @@ use super::{Exchange, Origin, uses};
 use crate::clock::Moment;
 use crate::model::{Decision, KeyDigest, Refusal, Revision, WhyInvalid, WhyUnavailable};
 use crate::policy::Facet;
+use crate::telemetry::StoreOperation;
 use crate::token::{Subject, TokenError};
 
 /// How often a decision is made anew because something has changed meanwhile.
@@ -267,7 +268,7 @@ impl Exchange {
     }
 
     async fn look_up_in_store(&self, digest: &KeyDigest, basis: &Basis) -> LookedUp {
-        let found = self.timed.call("find_key", self.store.find_key(digest)).await.map_err(|error| {
+        let found = self.timed.call(StoreOperation::FindKey, self.store.find_key(digest)).await.map_err(|error| {
             // The follower says aloud that the store is gone; here it would be said once for each request.
             tracing::debug!(%error, "a key could not be looked up");
             STORE

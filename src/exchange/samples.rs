@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc};
 use super::Exchange;
 use crate::model::{Decision, PolicyName, Sample, SampledAnswer, SampledKey, Verdict};
 use crate::policy::LoginInput;
-use crate::telemetry::{Metrics, SampleResult};
+use crate::telemetry::{Metrics, SampleResult, StoreOperation};
 
 /// How many are taken in a second.
 const MOST_IN_A_SECOND: u32 = 10;
@@ -126,7 +126,7 @@ impl Exchange {
             self.metrics.policy_sample(SampleResult::TooLarge, too_large);
         }
         // With none of them too, for those that have grown old.
-        match self.timed.call("keep_samples", self.store.keep_samples(&samples)).await {
+        match self.timed.call(StoreOperation::KeepSamples, self.store.keep_samples(&samples)).await {
             Ok(()) => self.metrics.policy_sample(SampleResult::Kept, samples.len()),
             Err(error) => {
                 // The follower says aloud that the store is gone.

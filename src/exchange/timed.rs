@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::SharedClock;
 use crate::store::StoreError;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, StoreOperation};
 
 /// How long the store may take for one answer.
 pub(super) const STORE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -25,7 +25,7 @@ impl TimedCalls {
     /// The answer of the store's method `operation`, if it comes in time.
     pub(super) async fn call<T>(
         &self,
-        operation: &'static str,
+        operation: StoreOperation,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let asked_at = self.clock.now().monotonic;
@@ -45,7 +45,7 @@ mod tests {
     #[tokio::test]
     async fn a_store_that_never_answers_is_unavailable() {
         let timed = TimedCalls::new(Duration::from_millis(1), Arc::new(SystemClock::start()), Arc::new(Metrics::new()));
-        let answer = timed.call("snapshot", std::future::pending::<Result<(), StoreError>>()).await;
+        let answer = timed.call(StoreOperation::Snapshot, std::future::pending::<Result<(), StoreError>>()).await;
         assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
     }
 }

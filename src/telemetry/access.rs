@@ -4,7 +4,11 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::metrics::LogLosses;
+use super::refused::RefusedLines;
 use crate::model::{KEY_PREFIX, KeyId};
+
+static REFUSED: RefusedLines = RefusedLines::new();
 
 /// What a line says about a request. Whether there is to be a line (`log.access`) is the caller's to decide before it makes one.
 ///
@@ -28,8 +32,10 @@ pub struct Access<'a> {
     /// Whose key it was, or, of a request that was refused, the id in the presented key's text if that is a well-formed key of Claviger's
     /// own. The latter is the client's word: the checksum tells that the text is whole, not that there is such a key.
     pub key: Option<KeyId>,
-    /// The same as in the answer.
+    /// The same as in the answer. A proxy that is trusted may have taken it from its own client: a key in it is cut down, too.
     pub request_id: &'a str,
+    /// The trace that the request is part of, by its `traceparent`.
+    pub trace_id: Option<&'a str>,
     /// From the request's head to the end of the answer's.
     pub took: Duration,
     /// Of it, waiting for the upstream's head; `None` if it was never asked.
@@ -44,6 +50,19 @@ impl Access<'_> {
 
     /// Writes the line.
     pub fn log(&self) {
+        self.write(None);
+    }
+
+    /// The same for a request that was refused, of which there may be very many: above a rate, most have no line. `at`: now, by the
+    /// monotonic clock.
+    pub fn log_refused(&self, at: Duration) {
+        if let Some(omitted) = REFUSED.admit(at, &LogLosses::of_this_process()) {
+            self.write((omitted > 0).then_some(omitted));
+        }
+    }
+
+    /// `omitted`: how many lines like this one were left out before it.
+    fn write(&self, omitted: Option<u64>) {
         tracing::info!(
             target: Access::TARGET,
             method = known_method(self.method),
@@ -54,10 +73,12 @@ impl Access<'_> {
             policy = self.policy,
             revision = self.revision,
             key = self.key.map(tracing::field::display),
-            request_id = self.request_id,
+            request_id = without_keys(self.request_id).as_ref(),
+            trace_id = self.trace_id,
             duration_ms = milliseconds(self.took),
             upstream_ms = self.upstream.map(milliseconds),
             client = self.client.map(tracing::field::display),
+            omitted,
             "request answered"
         );
     }
@@ -71,13 +92,23 @@ fn known_method(method: &str) -> &str {
     }
 }
 
-/// The text with all but the id taken out of whatever looks like a key: people put keys into paths by mistake.
+/// The text with all but the id taken out of whatever looks like a key: people put keys into paths by mistake. If a key shows only once
+/// escapes are undone, however often they have been escaped, the text is given without them.
 fn without_keys(text: &str) -> Cow<'_, str> {
-    /// Prefix, id, and the `_` behind it.
-    const SHOWN: usize = KEY_PREFIX.len() + 26 + 1;
-    if !text.contains(KEY_PREFIX) {
+    if text.contains(KEY_PREFIX) {
+        // Part of the key may be escaped all the same.
+        return Cow::Owned(cut_down(&unescaped(text)));
+    }
+    if !text.contains('%') {
         return Cow::Borrowed(text);
     }
+    let plain = unescaped(text);
+    if plain.contains(KEY_PREFIX) { Cow::Owned(cut_down(&plain)) } else { Cow::Borrowed(text) }
+}
+
+fn cut_down(text: &str) -> String {
+    /// Prefix, id, and the `_` behind it.
+    const SHOWN: usize = KEY_PREFIX.len() + 26 + 1;
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(KEY_PREFIX) {
@@ -90,7 +121,35 @@ fn without_keys(text: &str) -> Cow<'_, str> {
         rest = after;
     }
     clean.push_str(rest);
-    Cow::Owned(clean)
+    clean
+}
+
+/// Without `%5F` and its like, nor what is left of `%255F`: so many times over as anybody escapes by mistake. Without a bound, one path could
+/// keep a thread busy.
+fn unescaped(text: &str) -> String {
+    const TIMES: usize = 4;
+    let mut bytes = text.as_bytes().to_vec();
+    for _ in 0..TIMES {
+        let mut plain = Vec::with_capacity(bytes.len());
+        let mut rest = bytes.as_slice();
+        while let Some((first, after)) = rest.split_first() {
+            let escaped = (*first == b'%').then(|| after.split_first_chunk::<2>()).flatten();
+            let byte = escaped.and_then(|([high, low], after)| Some((hex(*high)? << 4 | hex(*low)?, after)));
+            let (byte, after) = byte.unwrap_or((*first, after));
+            plain.push(byte);
+            rest = after;
+        }
+        let done = plain.len() == bytes.len();
+        bytes = plain;
+        if done {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// To the microsecond.
@@ -111,6 +170,24 @@ mod tests {
         assert_eq!(without_keys(&format!("/{key}{key}")), format!("/clv_{id}_…"));
         assert_eq!(without_keys("/clv_secretsecretsecret"), "/clv_…");
         assert_eq!(without_keys("/things"), "/things");
+    }
+
+    #[test]
+    fn a_key_in_a_path_is_cut_down_however_it_is_escaped() {
+        let id = "01hv00000000000000000000aa";
+        let secret = "s".repeat(49);
+        let expected = format!("/keys/clv_{id}_…/x");
+
+        for key in [
+            format!("clv%5F{id}%5f{secret}"),
+            format!("clv_{id}%5F{secret}"),
+            format!("%63lv_{id}_%73{secret}"),
+            format!("clv%255F{id}%25255F{secret}"),
+            format!("%63%6c%76%5f{id}_{secret}"),
+        ] {
+            assert_eq!(without_keys(&format!("/keys/{key}/x")), expected, "{key}");
+        }
+        assert_eq!(without_keys("/a%20b%zz%"), "/a%20b%zz%");
     }
 
     #[test]

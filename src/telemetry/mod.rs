@@ -7,9 +7,11 @@
 mod access;
 mod log;
 mod metrics;
-mod series;
+mod refused;
 
 pub use access::Access;
-pub use log::{change as change_log, init};
-pub use metrics::{AuthResult, CacheKind, CacheResult, Listener, Metrics, PolicyResult, SampleResult, UpstreamError};
-pub use series::Gauge;
+pub use log::{change as change_log, flush, init};
+pub use metrics::{
+    AuthReason, CacheKind, CacheResult, Gauge, Level, Listener, LogLosses, Metrics, PolicyResult, Route, SampleResult, SigningKeyState,
+    StoreOperation, UpstreamError,
+};

@@ -12,6 +12,7 @@ use super::error::TokenError;
 use super::ring_file::KeyStanding;
 use super::signing_key::SigningKey;
 use crate::config::{TokenAlgorithm, TokenSettings, TokenType};
+use crate::telemetry::SigningKeyState;
 
 /// The signing keys of `token.keys`: one signs, the others are only published. Immutable; read anew and swapped as a whole.
 #[derive(Debug)]
@@ -100,8 +101,8 @@ impl KeyRing {
     }
 
     /// What the current key signs with, as a token's header spells it.
-    pub fn algorithm(&self) -> &'static str {
-        self.current.algorithm().as_str()
+    pub fn algorithm(&self) -> TokenAlgorithm {
+        self.current.algorithm()
     }
 
     /// Whether tokens signed by `kid` still verify by the JWKS.
@@ -114,10 +115,10 @@ impl KeyRing {
         &self.jwks
     }
 
-    /// (state, number of keys) for the states `current`, `next`, `retiring`.
-    pub fn states(&self) -> [(&'static str, usize); 3] {
+    /// How many keys there are in each state.
+    pub fn states(&self) -> [(SigningKeyState, usize); 3] {
         let retiring = self.others.values().flatten().count();
-        [("current", 1), ("next", self.others.len() - retiring), ("retiring", retiring)]
+        [(SigningKeyState::Current, 1), (SigningKeyState::Next, self.others.len() - retiring), (SigningKeyState::Retiring, retiring)]
     }
 
     /// When the next retiring key is past its time, and the directory is to be read anew.

@@ -51,7 +51,7 @@ impl Dev {
         sources.flags.extend(derived);
         let Loaded { settings, values, .. } = Settings::load(sources.file.as_deref(), environment(), &sources.flags)
             .map_err(|faults| Failure::usage(config::sentence(&faults)))?;
-        telemetry::init(settings.log);
+        telemetry::init(settings.log).context("cannot start the log")?;
         let mut signals = Signals::listen()?;
         let terminal = Terminal::of_stdin();
 

@@ -13,7 +13,7 @@ use crate::config::AccessLog;
 use crate::edge::problem::{self, Connection};
 use crate::edge::request_id::RequestIds;
 use crate::model::{Outcome, TooLarge};
-use crate::telemetry::{Access, Metrics};
+use crate::telemetry::{Access, Metrics, Route};
 
 /// What to say instead of hyper. Shared by all connections of a thread, and asked rarely.
 pub(super) struct ParseErrors {
@@ -42,12 +42,12 @@ impl ParseErrors {
             b"431" => Outcome::TooLarge(TooLarge::Head),
             _ => return None,
         };
-        let now = self.clock.now().wall;
-        let id = self.ids.lock().unwrap_or_else(PoisonError::into_inner).next(now);
+        let now = self.clock.now();
+        let id = self.ids.lock().unwrap_or_else(PoisonError::into_inner).next(now.wall);
         let response = problem::refuse(&outcome, id.value(), Connection::Close);
         // Where there is no head there is no method either: it is counted among the unusual ones.
         let method = Method::from_bytes(b"-").unwrap_or_default();
-        self.metrics.request_finished(&method, response.status(), Duration::ZERO, None);
+        self.metrics.request_finished(Route::None, &method, response.status(), Duration::ZERO, None);
         if self.access != AccessLog::None {
             let line = Access {
                 method: method.as_str(),
@@ -59,17 +59,18 @@ impl ParseErrors {
                 revision: None,
                 key: None,
                 request_id: id.as_str(),
+                trace_id: None,
                 took: Duration::ZERO,
                 upstream: None,
                 client: None,
             };
-            line.log();
+            line.log_refused(now.monotonic);
         }
         let mut bytes = format!("HTTP/1.1 {}\r\ncontent-length: {}\r\n", response.status(), response.body().len()).into_bytes();
         for (name, value) in response.headers() {
             bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
         }
-        if let Ok(date) = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now) {
+        if let Ok(date) = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now.wall) {
             bytes.extend(format!("date: {date}\r\n").bytes());
         }
         bytes.extend(b"\r\n");

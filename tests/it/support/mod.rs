@@ -5,3 +5,4 @@ pub(crate) mod http;
 pub(crate) mod place;
 pub(crate) mod pyjwt;
 pub(crate) mod server;
+pub(crate) mod waiting;

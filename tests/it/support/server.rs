@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::echo::Echo;
 use super::http::{self, Answer};
+use super::waiting;
 
 pub(crate) struct Server {
     process: Child,
@@ -22,9 +22,6 @@ pub(crate) struct Server {
     log: Arc<Mutex<String>>,
     environment: Vec<(String, String)>,
 }
-
-/// A change by another process is in force within a second; this is far beyond, for a machine that does ten things at once.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A key as `key create -o json` tells of it.
 pub(crate) struct Key {
@@ -220,12 +217,8 @@ impl Server {
     }
 
     /// Asks again and again until the answer is as it should be.
-    #[expect(clippy::disallowed_methods, reason = "a real process is waited for, by a real clock")]
     pub(crate) fn until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
-        let start = std::time::Instant::now();
-        while !holds(self) {
-            assert!(start.elapsed() < PATIENCE, "{what} never came to be; the log:\n{}", self.log());
-        }
+        assert!(waiting::comes_to_be(|| holds(self)), "{what} never came to be; the log:\n{}", self.log());
     }
 
     /// Sends a signal to the process.

@@ -1,3 +1,5 @@
 //! What the process says about itself.
 
+mod access_lines;
 mod series;
+mod unread_log;

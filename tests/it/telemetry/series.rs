@@ -5,7 +5,12 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use claviger::telemetry::{AuthResult, CacheKind, CacheResult, Listener, Metrics, PolicyResult, SampleResult, UpstreamError};
+use claviger::config::TokenAlgorithm;
+use claviger::model::{IgnoredReason, Refusal, WhyInvalid, WhyUnavailable};
+use claviger::telemetry::{
+    AuthReason, CacheKind, CacheResult, Listener, Metrics, PolicyResult, Route, SampleResult, SigningKeyState, StoreOperation,
+    UpstreamError,
+};
 use http::{Method, StatusCode};
 
 /// Name and labels of every line that is a sample.
@@ -19,19 +24,31 @@ fn value(text: &str, series: &str) -> f64 {
     line.unwrap_or_else(|| panic!("no {series} in\n{text}")).parse().unwrap()
 }
 
-/// Everything that can be counted, and things that nobody foresaw.
+/// Everything that can be counted, and what clients make up.
 fn count_everything(metrics: &Metrics) {
     for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW", "get", "x".repeat(32).as_str()] {
         let method: Method = method.parse().unwrap();
         for status in 100..1000 {
             let upstream = (status % 2 == 0).then(|| Duration::from_micros(u64::from(status)));
-            metrics.request_finished(&method, StatusCode::from_u16(status).unwrap(), Duration::from_millis(u64::from(status)), upstream);
+            metrics.request_finished(
+                Route::None,
+                &method,
+                StatusCode::from_u16(status).unwrap(),
+                Duration::from_millis(u64::from(status)),
+                upstream,
+            );
         }
     }
-    for reason in ["ok", "missing_key", "malformed", "unknown", "revoked", "denied", "no_roles", "store", "overloaded", "never heard of"] {
-        for result in [AuthResult::Allow, AuthResult::Refuse, AuthResult::Error] {
-            metrics.auth_decision(result, reason);
-        }
+    for reason in [AuthReason::Ok, AuthReason::MissingKey, AuthReason::Overloaded] {
+        metrics.auth_decision(reason);
+    }
+    for refusal in [
+        Refusal::InvalidKey(WhyInvalid::Unknown),
+        Refusal::Denied("strict".parse().unwrap()),
+        Refusal::NoRoles,
+        Refusal::Unavailable(WhyUnavailable::Store),
+    ] {
+        metrics.auth_decision((&refusal).into());
     }
     for result in [CacheResult::Hit, CacheResult::Miss, CacheResult::Stale] {
         metrics.auth_duration(result, Duration::MAX);
@@ -54,21 +71,20 @@ fn count_everything(metrics: &Metrics) {
     {
         metrics.policy_evaluation(result, Duration::from_micros(7));
     }
-    for op in ["find_key", "snapshot", "apply", "changes_after", "record_use", "keys", "never heard of"] {
+    for op in [StoreOperation::FindKey, StoreOperation::Snapshot, StoreOperation::ChangesAfter, StoreOperation::KeepSamples] {
         metrics.store_operation(op, true, Duration::ZERO);
         metrics.store_operation(op, false, Duration::from_secs(10));
     }
     metrics.connections(Listener::Proxy).inc();
     metrics.connections(Listener::Ops).inc();
     metrics.policy_disagreements(2);
-    metrics.policy_ignored_grant("unknown_space");
-    metrics.policy_ignored_grant("never heard of");
+    metrics.policy_ignored_grant(IgnoredReason::UnknownSpace);
+    metrics.policy_ignored_grant(IgnoredReason::UnknownRole);
     for result in [SampleResult::Kept, SampleResult::TooMany, SampleResult::TooLarge, SampleResult::Failed] {
         metrics.policy_sample(result, 7);
     }
-    metrics.token_issued("ES256");
-    metrics.token_issued("never heard of");
-    metrics.signing_keys([("current", 1), ("next", 1), ("never heard of", 2)]);
+    metrics.token_issued(TokenAlgorithm::Es256);
+    metrics.signing_keys([(SigningKeyState::Current, 1), (SigningKeyState::Next, 1), (SigningKeyState::Retiring, 2)]);
     metrics.change_propagation(Duration::from_millis(3));
     metrics.config_reload(false);
     metrics.http_in_flight.inc();
@@ -112,6 +128,7 @@ fn every_family_of_the_contract_is_there() {
         "policy_disagreements_total counter",
         "policy_ignored_grants_total counter",
         "policy_samples_total counter",
+        "log_lines_dropped_total counter",
         "store_operations_total counter",
         "store_operation_duration_seconds histogram",
         "store_revision gauge",
@@ -129,8 +146,8 @@ fn every_family_of_the_contract_is_there() {
 #[test]
 fn a_request_is_counted_once_in_each_of_its_series() {
     let metrics = Metrics::new();
-    metrics.request_finished(&Method::GET, StatusCode::OK, Duration::from_micros(530), Some(Duration::from_micros(500)));
-    metrics.request_finished(&Method::GET, StatusCode::UNAUTHORIZED, Duration::from_micros(20), None);
+    metrics.request_finished(Route::None, &Method::GET, StatusCode::OK, Duration::from_micros(530), Some(Duration::from_micros(500)));
+    metrics.request_finished(Route::None, &Method::GET, StatusCode::UNAUTHORIZED, Duration::from_micros(20), None);
     let text = metrics.render();
     for (series, expected) in [
         (r#"http_requests_total{route="-",method="GET",code="200"}"#, 1.0),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use claviger::config::{TokenAlgorithm, TokenSettings, TokenType};
 use claviger::model::{KeyId, KeyName, Revision, RolesBySpace, TokenSize};
+use claviger::telemetry::SigningKeyState::{Current, Next, Retiring};
 use claviger::token::{
     Activate, KeyDirectory, KeyRing, KeyStanding, Minted, Minter, Subject, TokenError, VerifyError, Withdraw, decode, verify, verify_as,
 };
@@ -136,7 +137,7 @@ fn a_token_says_what_the_key_may_do() {
         assert_eq!(&*minted.kid, ring.current_kid());
 
         let read = verify(jwt(&minted), &ring.jwks().to_string(), ISSUER, AUDIENCE, keys.now).unwrap();
-        assert_eq!(read.header, json!({"alg": ring.algorithm(), "typ": "at+jwt", "kid": ring.current_kid()}));
+        assert_eq!(read.header, json!({"alg": ring.algorithm().as_str(), "typ": "at+jwt", "kid": ring.current_kid()}));
         let mut claims = read.claims;
         let jti = claims.as_object_mut().unwrap().remove("jti").unwrap();
         assert!(jti.as_str().unwrap().parse::<KeyId>().is_ok(), "{jti} is not a ULID in lower case");
@@ -246,7 +247,7 @@ fn one_key_from_elsewhere_needs_no_ring() {
 
         let algorithm = ALGORITHMS.into_iter().find(|algorithm| keys.open(*algorithm).is_ok()).expect("one of the algorithms fits");
         let ring = keys.open(algorithm).unwrap();
-        assert_eq!(ring.states(), [("current", 1), ("next", 0), ("retiring", 0)]);
+        assert_eq!(ring.states(), [(Current, 1), (Next, 0), (Retiring, 0)]);
         let minted = Story::of_ci().mint(&ring, 6144, keys.now).unwrap();
         verify(jwt(&minted), &ring.jwks().to_string(), ISSUER, AUDIENCE, keys.now).unwrap();
         assert_eq!(fs::read_dir(keys.path()).unwrap().count(), 1, "nothing is written where nothing is needed");
@@ -297,7 +298,7 @@ fn a_secret_that_kubernetes_swaps_by_a_link_is_read_once() {
     fs::rename(&file, data.join(&name)).unwrap();
     std::os::unix::fs::symlink("..2026_01_02", keys.path().join("..data")).unwrap();
     std::os::unix::fs::symlink(Path::new("..data").join(&name), &file).unwrap();
-    assert_eq!(keys.ring().states(), [("current", 1), ("next", 0), ("retiring", 0)]);
+    assert_eq!(keys.ring().states(), [(Current, 1), (Next, 0), (Retiring, 0)]);
 }
 
 #[test]
@@ -338,7 +339,7 @@ fn several_keys_without_a_ring_wait_for_a_word() {
     assert!(told(keys.directory().publish(TokenAlgorithm::Es256, keys.now)).contains("claviger token keys activate"));
 
     keys.directory().activate(&first, Activate::AtOnce, TTL, keys.now).unwrap();
-    assert_eq!((keys.ring().current_kid(), keys.ring().states()), (first.as_str(), [("current", 1), ("next", 1), ("retiring", 0)]));
+    assert_eq!((keys.ring().current_kid(), keys.ring().states()), (first.as_str(), [(Current, 1), (Next, 1), (Retiring, 0)]));
 }
 
 #[test]
@@ -351,14 +352,14 @@ fn over_a_roll_every_living_token_verifies() {
     let published = keys.ring();
     assert_eq!(published.current_kid(), before.current_kid(), "it is known before it signs");
     assert!(published.publishes(&next));
-    assert_eq!(published.states(), [("current", 1), ("next", 1), ("retiring", 0)]);
+    assert_eq!(published.states(), [(Current, 1), (Next, 1), (Retiring, 0)]);
     assert!(told(keys.directory().publish(TokenAlgorithm::Es256, keys.now)).contains("there is a next key already"));
 
     keys.directory().activate(&next, Activate::AtOnce, TTL, keys.now).unwrap();
     let rolled = keys.ring();
     let new = Story::of_ci().mint(&rolled, 6144, keys.now).unwrap();
     assert_eq!((rolled.current_kid(), &*new.kid), (next.as_str(), next.as_str()));
-    assert_eq!(rolled.states(), [("current", 1), ("next", 0), ("retiring", 1)]);
+    assert_eq!(rolled.states(), [(Current, 1), (Next, 0), (Retiring, 1)]);
     for token in [&old, &new] {
         verify(jwt(token), &rolled.jwks().to_string(), ISSUER, AUDIENCE, keys.now).unwrap();
     }
@@ -530,7 +531,7 @@ fn a_roll_can_be_taken_back() {
     keys.directory().activate(&next, Activate::AtOnce, TTL, keys.now).unwrap();
     keys.directory().activate(&old, Activate::AtOnce, TTL, keys.now).unwrap();
     assert_eq!((keys.ring().current_kid(), keys.ring().publishes(&next)), (old.as_str(), true));
-    assert_eq!(keys.ring().states(), [("current", 1), ("next", 0), ("retiring", 1)]);
+    assert_eq!(keys.ring().states(), [(Current, 1), (Next, 0), (Retiring, 1)]);
 }
 
 #[test]
@@ -544,7 +545,7 @@ fn the_key_that_signs_must_be_for_the_algorithm_that_is_set() {
     assert!(keys.open(TokenAlgorithm::Es256).is_ok(), "others may differ");
     keys.directory().activate(&next, Activate::AtOnce, TTL, keys.now).unwrap();
     let ring = keys.open(TokenAlgorithm::EdDsa).unwrap();
-    assert_eq!((ring.algorithm(), ring.states()), ("EdDSA", [("current", 1), ("next", 0), ("retiring", 1)]));
+    assert_eq!((ring.algorithm(), ring.states()), (TokenAlgorithm::EdDsa, [(Current, 1), (Next, 0), (Retiring, 1)]));
 }
 
 #[test]
@@ -593,8 +594,9 @@ fn a_token_without_numbers_for_times_is_refused() {
     // Signed well, so that it is the claim that is refused and not the signature.
     let keys = Keys::none_yet();
     let ring = keys.ring();
-    let pem = fs::read(&keys.pem_files()[0]).unwrap();
-    let key = jsonwebtoken::EncodingKey::from_ec_pem(&pem).unwrap();
+    let pem = fs::read_to_string(&keys.pem_files()[0]).unwrap();
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let key = jsonwebtoken::EncodingKey::from_ec_der(&base64::Engine::decode(&base64::prelude::BASE64_STANDARD, body).unwrap());
     let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::ES256);
     header.typ = Some("at+jwt".to_owned());
     header.kid = Some(ring.current_kid().to_owned());
@@ -621,7 +623,7 @@ fn an_independent_library_verifies_by_the_jwks_alone() {
         let new = Story::of_ci().mint(&ring, 6144, now).unwrap();
 
         let question = json!({
-            "jwks": ring.jwks(), "issuer": ISSUER, "audience": AUDIENCE, "algorithm": ring.algorithm(), "tokens": [jwt(&old), jwt(&new)],
+            "jwks": ring.jwks(), "issuer": ISSUER, "audience": AUDIENCE, "algorithm": ring.algorithm().as_str(), "tokens": [jwt(&old), jwt(&new)],
         });
         let claims = pyjwt::verify(&question).unwrap_or_else(|why| panic!("PyJWT refuses what was signed with {algorithm:?}: {why}"));
         let ours: Vec<_> = [&old, &new].map(|token| decode(jwt(token)).unwrap().claims).into();

@@ -1,44 +1,65 @@
 //! The lines of the log.
 //!
-//! One event is one line and one write. Text for people on a terminal, JSON for everything else; in both, control characters, line
-//! separators and what turns the direction of writing are escaped, wherever they come from.
+//! One event is one line. Text for people on a terminal, JSON for everything else; in both, control characters, line separators and what
+//! turns the direction of writing are escaped, wherever they come from.
+//!
+//! Whoever has something to say leaves the line in a [queue](queue) and goes on; one thread writes. If nobody reads stderr, lines are lost
+//! and counted, and nothing else happens.
+
+mod line;
+mod queue;
 
 use std::cell::RefCell;
-use std::fmt::{self, Write as _};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal as _;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use jiff::Timestamp;
-use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::{Registry, reload};
 
+use self::line::Colour;
+use self::queue::Queue;
 use super::access::Access;
+use super::metrics::LogLosses;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{LogFormat, LogSettings};
-use crate::diagnostics::steers;
 
-/// What a change of the settings reaches.
+/// How long the end of the process waits for whoever reads the log.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// The log of this process.
 struct InForce {
     counts: reload::Handle<Targets, Registry>,
     format: Arc<ArcSwap<Format>>,
+    queue: Arc<Queue>,
 }
 
 static IN_FORCE: OnceLock<InForce> = OnceLock::new();
 
-/// Sets up logs for the whole process. The first call counts; later ones change nothing.
-pub fn init(settings: LogSettings) {
+/// Sets up logs for the whole process, panics included. The first call counts; later ones change nothing.
+///
+/// # Errors
+/// There is no thread to be had.
+pub fn init(settings: LogSettings) -> std::io::Result<()> {
+    if IN_FORCE.get().is_some() {
+        return Ok(());
+    }
+    let queue = Arc::new(Queue::new(LogLosses::of_this_process()));
+    Queue::write_to_stderr(&queue)?;
     let format = Arc::new(ArcSwap::from_pointee(Format::of(settings)));
     let (counts, handle) = reload::Layer::new(what_counts(settings.level));
-    let write = |line: &[u8]| _ = std::io::stderr().write_all(line);
-    let lines = Lines { format: Arc::clone(&format), clock: SystemClock::start(), write };
+    let said = Arc::clone(&queue);
+    let lines = Lines { format: Arc::clone(&format), clock: SystemClock::start(), write: move |line: &[u8]| said.push(line) };
     if tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines.with_filter(counts))).is_ok() {
-        _ = IN_FORCE.set(InForce { counts: handle, format });
+        _ = IN_FORCE.set(InForce { counts: handle, format, queue });
+        // What the hook of the standard library prints waits for its reader.
+        std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a fault of the program")));
     }
+    Ok(())
 }
 
 /// Puts other settings in force for the whole process, if its log has been set up.
@@ -47,6 +68,13 @@ pub fn change(settings: LogSettings) {
         in_force.format.store(Arc::new(Format::of(settings)));
         // An error says that there is no log any more.
         _ = in_force.counts.reload(what_counts(settings.level));
+    }
+}
+
+/// Waits until what was said is written, but not long: nobody may be reading.
+pub fn flush() {
+    if let Some(in_force) = IN_FORCE.get() {
+        in_force.queue.flush(FAREWELL);
     }
 }
 
@@ -90,188 +118,21 @@ impl<S: Subscriber, C: Clock, W: Fn(&[u8]) + 'static> Layer<S> for Lines<C, W> {
             static LINE: RefCell<String> = const { RefCell::new(String::new()) };
         }
         let at = self.clock.now().wall;
-        LINE.with(|line| {
+        LINE.with(|kept| {
             // An event inside a field's `Debug` finds the line taken; it gets one of its own.
             let mut own = String::new();
-            let mut kept = line.try_borrow_mut();
+            let mut kept = kept.try_borrow_mut();
             let line = kept.as_deref_mut().unwrap_or(&mut own);
             line.clear();
             match **self.format.load() {
-                Format::Json => json(line, at, event),
-                Format::Text => text(line, at, event, Colour::Without),
-                Format::ColouredText => text(line, at, event, Colour::With),
+                Format::Json => line::json(line, at, event),
+                Format::Text => line::text(line, at, event, Colour::Without),
+                Format::ColouredText => line::text(line, at, event, Colour::With),
             }
             line.push('\n');
             (self.write)(line.as_bytes());
         });
     }
-}
-
-/// `{"timestamp":"…","level":"INFO","message":"…","field":…,"target":"…"}`
-fn json(line: &mut String, at: Timestamp, event: &Event<'_>) {
-    let metadata = event.metadata();
-    _ = write!(line, r#"{{"timestamp":"{at:.6}","level":"{}","message":"#, metadata.level());
-    let mut message = Message(String::new());
-    event.record(&mut message);
-    json_string(line, &message.0);
-    event.record(&mut JsonFields(line));
-    line.push_str(r#","target":"#);
-    json_string(line, metadata.target());
-    line.push('}');
-}
-
-#[derive(Clone, Copy)]
-enum Colour {
-    With,
-    Without,
-}
-
-/// `2026-11-23T08:12:39.123456Z  INFO claviger::app: message field=value`
-fn text(line: &mut String, at: Timestamp, event: &Event<'_>, colour: Colour) {
-    let metadata = event.metadata();
-    let tint = match *metadata.level() {
-        Level::ERROR => "31",
-        Level::WARN => "33",
-        Level::INFO => "32",
-        Level::DEBUG => "34",
-        Level::TRACE => "35",
-    };
-    _ = match colour {
-        Colour::With => write!(line, "\x1b[2m{at:.6}\x1b[0m \x1b[{tint}m{:>5}\x1b[0m ", metadata.level()),
-        Colour::Without => write!(line, "{at:.6} {:>5} ", metadata.level()),
-    };
-    escape(line, metadata.target(), Quotes::Outside);
-    line.push_str(": ");
-    let mut message = Message(String::new());
-    event.record(&mut message);
-    escape(line, &message.0, Quotes::Outside);
-    event.record(&mut TextFields(line));
-}
-
-/// Picks the message out of an event's fields.
-struct Message(String);
-
-impl Visit for Message {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            _ = write!(self.0, "{value:?}");
-        }
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            self.0.push_str(value);
-        }
-    }
-}
-
-struct JsonFields<'a>(&'a mut String);
-
-impl JsonFields<'_> {
-    /// Writes the name; whether there is a value to follow.
-    fn name(&mut self, field: &Field) -> bool {
-        match field.name() {
-            "message" => return false,
-            // These have their own meaning in the line: an object does not say anything twice.
-            reserved @ ("timestamp" | "level" | "target") => _ = write!(self.0, r#","{reserved}_":"#),
-            name => {
-                self.0.push(',');
-                json_string(self.0, name);
-                self.0.push(':');
-            }
-        }
-        true
-    }
-
-    fn plain(&mut self, field: &Field, value: impl fmt::Display) {
-        if self.name(field) {
-            _ = write!(self.0, "{value}");
-        }
-    }
-}
-
-impl Visit for JsonFields<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if self.name(field) {
-            json_string(self.0, &format!("{value:?}"));
-        }
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if self.name(field) {
-            json_string(self.0, value);
-        }
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON has no word for what is not a number.
-        if value.is_finite() { self.plain(field, value) } else { self.plain(field, "null") }
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.plain(field, value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.plain(field, value);
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.plain(field, value);
-    }
-}
-
-struct TextFields<'a>(&'a mut String);
-
-impl Visit for TextFields<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.record_str(field, &format!("{value:?}"));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            return;
-        }
-        _ = write!(self.0, " {}=", field.name());
-        let bare = !value.is_empty() && !value.contains([' ', '"', '=', '\\']) && !value.chars().any(steers);
-        if bare {
-            self.0.push_str(value);
-        } else {
-            self.0.push('"');
-            escape(self.0, value, Quotes::Inside);
-            self.0.push('"');
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Quotes {
-    Inside,
-    Outside,
-}
-
-fn escape(line: &mut String, text: &str, quotes: Quotes) {
-    for character in text.chars() {
-        match character {
-            '"' | '\\' if quotes == Quotes::Inside => line.extend(['\\', character]),
-            hostile if steers(hostile) => line.extend(hostile.escape_default()),
-            plain => line.push(plain),
-        }
-    }
-}
-
-fn json_string(line: &mut String, text: &str) {
-    line.push('"');
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => line.extend(['\\', character]),
-            '\n' => line.push_str("\\n"),
-            // All of them lie in the basic plane: four digits are enough.
-            hostile if steers(hostile) => _ = write!(line, "\\u{:04x}", u32::from(hostile)),
-            plain => line.push(plain),
-        }
-    }
-    line.push('"');
 }
 
 #[cfg(test)]
@@ -281,6 +142,7 @@ mod tests {
 
     use super::*;
     use crate::clock::ManualClock;
+    use crate::diagnostics::steers;
 
     fn logged(format: Format, level: LevelFilter, speak: impl FnOnce()) -> String {
         let lines: Arc<Mutex<Vec<u8>>> = Arc::default();
@@ -352,6 +214,7 @@ mod tests {
             revision: Some(4711),
             key: Some(crate::model::KeyId::new(0, 7)),
             request_id: "r-1",
+            trace_id: Some("0af7651916cd43dd8448eb211c80319c"),
             took: Duration::from_micros(1_234),
             upstream: None,
             client: Some([10, 1, 2, 3].into()),
@@ -362,7 +225,7 @@ mod tests {
             "timestamp": "2026-01-02T03:04:05.678901Z", "level": "INFO", "message": "request answered", "method": "GET",
             "path": "/v1/runs", "status": 403, "code": "denied", "reason": "denied", "policy": "night", "revision": 4711,
             "key": "00000000000000000000000007",
-            "request_id": "r-1", "duration_ms": 1.234, "client": "10.1.2.3", "target": "claviger::access",
+            "request_id": "r-1", "trace_id": "0af7651916cd43dd8448eb211c80319c", "duration_ms": 1.234, "client": "10.1.2.3", "target": "claviger::access",
         });
         assert_eq!(object, expected);
         assert_eq!(logged(Format::Json, LevelFilter::OFF, || access.log()), "");

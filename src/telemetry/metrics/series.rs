@@ -5,11 +5,29 @@
 //! observation: with some fifteen numbers a request, at some 15 µs for the whole of it, that can be seen.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus::proto::{self, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{self, MetricFamily};
+
+use super::exposition::{self, Family};
+use super::label::{Labels, Member};
+
+/// Bounds of histograms.
+pub(super) const fn micros<const N: usize>(bounds: [u64; N]) -> [Duration; N] {
+    let mut durations = [Duration::ZERO; N];
+    let mut place = 0;
+    while place < N {
+        #[expect(clippy::indexing_slicing, reason = "checked by the compiler, which runs this")]
+        {
+            durations[place] = Duration::from_micros(bounds[place]);
+        }
+        place += 1;
+    }
+    durations
+}
 
 /// For one thread each at a time.
 const EXCLUSIVE: usize = 15;
@@ -103,193 +121,231 @@ fn borrow() -> usize {
 }
 
 /// A number that goes up and down on many threads: the sum of what they added.
-pub struct Gauge(Cells);
+pub struct Gauge {
+    name: &'static str,
+    help: &'static str,
+    cells: Cells,
+}
 
 impl Gauge {
-    pub(super) fn new() -> Self {
-        Self(Cells::new(1))
+    pub(super) fn new(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, cells: Cells::new(1) }
     }
 
     /// One more.
     pub fn inc(&self) {
-        self.0.add(0, 1);
+        self.cells.add(0, 1);
     }
 
     /// One less; may be another thread than the one that said [`inc`](Self::inc).
     pub fn dec(&self) {
-        self.0.add(0, u64::MAX);
+        self.cells.add(0, u64::MAX);
     }
 
     /// How many there are.
     pub fn get(&self) -> i64 {
-        self.0.sum(0).cast_signed()
-    }
-
-    pub(super) fn family(&self, name: &str, help: &str) -> MetricFamily {
-        #[expect(clippy::cast_precision_loss, reason = "a count of things at hand stays far below 2^53")]
-        gauge_family(name, help, self.get() as f64, &[])
+        self.cells.sum(0).cast_signed()
     }
 }
 
-/// A family with one gauge, for values that are known when they are asked for.
-pub(super) fn gauge_family(name: &str, help: &str, value: f64, labels: &[(&str, &str)]) -> MetricFamily {
-    let mut gauge = proto::Gauge::default();
-    gauge.set_value(value);
-    let mut metric = Metric::from_label(label_pairs(labels.iter().copied()));
-    metric.set_gauge(gauge);
-    family(name, help, MetricType::GAUGE, vec![metric])
+impl Family for Gauge {
+    fn collect(&self) -> MetricFamily {
+        exposition::gauges(self.name, self.help, [([].as_slice(), self.get())])
+    }
 }
 
-/// A family of counters: one member for each combination of label values in a closed set.
-pub(super) struct Counters {
+/// A number that is known when it is set.
+pub struct Level {
     name: &'static str,
     help: &'static str,
-    members: Vec<Vec<LabelPair>>,
-    cells: Cells,
+    value: AtomicI64,
 }
 
-impl Counters {
-    /// `members`: the values of `labels`, in their order, for each member.
-    pub(super) fn new<const N: usize>(
-        name: &'static str,
-        help: &'static str,
-        labels: [&'static str; N],
-        members: impl IntoIterator<Item = [&'static str; N]>,
-    ) -> Self {
-        let members: Vec<_> = members.into_iter().map(|values| label_pairs(labels.into_iter().zip(values))).collect();
-        let cells = Cells::new(members.len());
-        Self { name, help, members, cells }
+impl Level {
+    pub(super) fn new(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, value: AtomicI64::new(0) }
     }
 
-    /// One more of the member at this place.
-    pub(super) fn increment(&self, member: usize) {
-        self.cells.add(member, 1);
+    /// What it is from now on.
+    pub fn set(&self, value: i64) {
+        self.value.store(value, Ordering::Relaxed);
     }
 
-    /// So many more of it.
-    pub(super) fn increment_by(&self, member: usize, more: u64) {
-        self.cells.add(member, more);
+    /// What it was set to.
+    pub fn get(&self) -> i64 {
+        self.value.load(Ordering::Relaxed)
+    }
+}
+
+impl Family for Level {
+    fn collect(&self) -> MetricFamily {
+        exposition::gauges(self.name, self.help, [([].as_slice(), self.get())])
+    }
+}
+
+/// A family of numbers that are set.
+pub(super) struct Levels<M> {
+    name: &'static str,
+    help: &'static str,
+    members: Vec<(Labels, AtomicI64)>,
+    of: PhantomData<fn(M)>,
+}
+
+impl<M: Member> Levels<M> {
+    pub(super) fn new(name: &'static str, help: &'static str) -> Self {
+        Self { name, help, members: M::all().into_iter().map(|labels| (labels, AtomicI64::new(0))).collect(), of: PhantomData }
     }
 
-    pub(super) fn family(&self) -> MetricFamily {
-        let metric = |(member, labels): (usize, &Vec<LabelPair>)| {
-            let mut counter = proto::Counter::default();
-            #[expect(clippy::cast_precision_loss, reason = "the format has floating-point numbers; counts are exact up to 2^53")]
-            counter.set_value(self.cells.sum(member) as f64);
-            let mut metric = Metric::from_label(labels.clone());
-            metric.set_counter(counter);
-            metric
-        };
-        family(self.name, self.help, MetricType::COUNTER, self.members.iter().enumerate().map(metric).collect())
+    pub(super) fn set(&self, member: M, value: u64) {
+        if let Some((_, number)) = self.members.get(member.place()) {
+            number.store(i64::try_from(value).unwrap_or(i64::MAX), Ordering::Relaxed);
+        }
+    }
+}
+
+impl<M> Family for Levels<M> {
+    fn collect(&self) -> MetricFamily {
+        let members = self.members.iter().map(|(labels, value)| (labels.as_slice(), value.load(Ordering::Relaxed)));
+        exposition::gauges(self.name, self.help, members)
+    }
+}
+
+/// A family of counters: one for each member.
+pub(super) struct Counters<M> {
+    name: &'static str,
+    help: &'static str,
+    members: Vec<Labels>,
+    cells: Cells,
+    of: PhantomData<fn(M)>,
+}
+
+impl<M: Member> Counters<M> {
+    pub(super) fn new(name: &'static str, help: &'static str) -> Self {
+        let members = M::all();
+        Self { name, help, cells: Cells::new(members.len()), members, of: PhantomData }
+    }
+
+    /// One more.
+    pub(super) fn increment(&self, member: M) {
+        self.cells.add(member.place(), 1);
+    }
+
+    /// So many more.
+    pub(super) fn increment_by(&self, member: M, more: u64) {
+        self.cells.add(member.place(), more);
+    }
+}
+
+impl<M> Family for Counters<M> {
+    fn collect(&self) -> MetricFamily {
+        let members = self.members.iter().enumerate().map(|(place, labels)| (labels.as_slice(), self.cells.sum(place)));
+        exposition::counters(self.name, self.help, members)
     }
 }
 
 /// A family of histograms with common bounds.
-pub(super) struct Histograms {
+pub(super) struct Histograms<M> {
     name: &'static str,
     help: &'static str,
-    members: Vec<Vec<LabelPair>>,
+    members: Vec<Labels>,
     /// Upper bounds of all buckets but the last, which has none.
     bounds: &'static [Duration],
     /// For each member: its buckets, each counting its own observations only, then the sum in nanoseconds.
     cells: Cells,
+    of: PhantomData<fn(M)>,
 }
 
-impl Histograms {
-    pub(super) fn new<const N: usize>(
-        name: &'static str,
-        help: &'static str,
-        labels: [&'static str; N],
-        members: impl IntoIterator<Item = [&'static str; N]>,
-        bounds: &'static [Duration],
-    ) -> Self {
-        let members: Vec<_> = members.into_iter().map(|values| label_pairs(labels.into_iter().zip(values))).collect();
-        let cells = Cells::new(members.len() * (bounds.len() + 2));
-        Self { name, help, members, bounds, cells }
+impl<M: Member> Histograms<M> {
+    pub(super) fn new(name: &'static str, help: &'static str, bounds: &'static [Duration]) -> Self {
+        let members = M::all();
+        Self { name, help, cells: Cells::new(members.len() * (bounds.len() + 2)), members, bounds, of: PhantomData }
     }
 
     /// Two additions: the count is the sum of the buckets.
-    pub(super) fn observe(&self, member: usize, took: Duration) {
+    pub(super) fn observe(&self, member: M, took: Duration) {
         let bucket = self.bounds.iter().take_while(|bound| took > **bound).count();
-        let first = member * (self.bounds.len() + 2);
+        let first = member.place() * (self.bounds.len() + 2);
         self.cells.add(first + bucket, 1);
         self.cells.add(first + self.bounds.len() + 1, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
+}
 
-    pub(super) fn family(&self) -> MetricFamily {
-        let metric = |(member, labels): (usize, &Vec<LabelPair>)| {
-            let first = member * (self.bounds.len() + 2);
-            let mut seen = 0;
-            let mut buckets = Vec::with_capacity(self.bounds.len());
-            for (place, bound) in self.bounds.iter().enumerate() {
-                seen += self.cells.sum(first + place);
-                let mut bucket = proto::Bucket::default();
-                bucket.set_upper_bound(bound.as_secs_f64());
-                bucket.set_cumulative_count(seen);
-                buckets.push(bucket);
-            }
-            let mut histogram = proto::Histogram::default();
-            histogram.set_bucket(buckets);
-            histogram.set_sample_count(seen + self.cells.sum(first + self.bounds.len()));
-            histogram.set_sample_sum(Duration::from_nanos(self.cells.sum(first + self.bounds.len() + 1)).as_secs_f64());
-            let mut metric = Metric::from_label(labels.clone());
-            metric.set_histogram(histogram);
-            metric
-        };
-        family(self.name, self.help, MetricType::HISTOGRAM, self.members.iter().enumerate().map(metric).collect())
+impl<M> Histograms<M> {
+    fn member(&self, place: usize) -> proto::Histogram {
+        let inner = self.bounds.len();
+        let first = place * (inner + 2);
+        let mut seen = 0;
+        let mut buckets = Vec::with_capacity(inner);
+        for (place, bound) in self.bounds.iter().enumerate() {
+            seen += self.cells.sum(first + place);
+            let mut bucket = proto::Bucket::default();
+            bucket.set_upper_bound(bound.as_secs_f64());
+            bucket.set_cumulative_count(seen);
+            buckets.push(bucket);
+        }
+        let mut histogram = proto::Histogram::default();
+        histogram.set_bucket(buckets);
+        histogram.set_sample_count(seen + self.cells.sum(first + inner));
+        histogram.set_sample_sum(Duration::from_nanos(self.cells.sum(first + inner + 1)).as_secs_f64());
+        histogram
     }
 }
 
-fn label_pairs<'a>(labels: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<LabelPair> {
-    let pair = |(name, value): (&str, &str)| {
-        let mut pair = LabelPair::default();
-        pair.set_name(name.to_owned());
-        pair.set_value(value.to_owned());
-        pair
-    };
-    labels.into_iter().map(pair).collect()
-}
-
-fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(name.to_owned());
-    family.set_help(help.to_owned());
-    family.set_field_type(kind);
-    family.set_metric(metrics);
-    family
+impl<M> Family for Histograms<M> {
+    fn collect(&self) -> MetricFamily {
+        let members = self.members.iter().enumerate().map(|(place, labels)| (labels.as_slice(), self.member(place)));
+        exposition::histograms(self.name, self.help, members)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use prometheus::TextEncoder;
+
+    use super::super::label::label;
     use super::*;
 
     const BOUNDS: &[Duration] = &[Duration::from_micros(25), Duration::from_millis(1)];
 
+    label! {
+        enum Kinds: "kind" {
+            A = "a",
+            B = "b",
+        }
+    }
+
+    fn shown(family: &impl Family) -> String {
+        TextEncoder::new().encode_to_string(&[family.collect()]).unwrap()
+    }
+
     #[test]
     fn buckets_accumulate_and_a_bound_belongs_to_its_bucket() {
-        let histograms = Histograms::new("x_seconds", "x", ["route"], [["-"], ["other"]], BOUNDS);
+        let histograms = Histograms::<(Kinds,)>::new("x_seconds", "An x.", BOUNDS);
         for micros in [1, 25, 26, 1_000, 1_001] {
-            histograms.observe(0, Duration::from_micros(micros));
+            histograms.observe((Kinds::A,), Duration::from_micros(micros));
         }
-        histograms.observe(1, Duration::MAX);
+        histograms.observe((Kinds::B,), Duration::MAX);
 
-        let family = histograms.family();
-        let first = family.get_metric()[0].get_histogram();
-        let counts: Vec<u64> = first.get_bucket().iter().map(proto::Bucket::cumulative_count).collect();
-        assert_eq!(counts, [2, 4]);
-        assert_eq!(first.get_sample_count(), 5);
-        assert!((first.get_sample_sum() - 0.002_053).abs() < 1e-12);
-        assert_eq!(family.get_metric()[1].get_histogram().get_sample_count(), 1);
+        let text = shown(&histograms);
+        assert!(
+            text.starts_with(
+                "# HELP x_seconds An x.\n# TYPE x_seconds histogram\n\
+             x_seconds_bucket{kind=\"a\",le=\"0.000025\"} 2\nx_seconds_bucket{kind=\"a\",le=\"0.001\"} 4\n\
+             x_seconds_bucket{kind=\"a\",le=\"+Inf\"} 5\nx_seconds_sum{kind=\"a\"} 0.002053\nx_seconds_count{kind=\"a\"} 5\n"
+            ),
+            "{text}"
+        );
+        assert!(text.contains("x_seconds_count{kind=\"b\"} 1\n"), "{text}");
     }
 
     /// Whether more threads count than there are stripes, or one after the other.
     #[test]
     fn nothing_is_lost_between_threads() {
-        let counters = Counters::new("x_total", "x", ["kind"], [["a"], ["b"]]);
-        let gauge = Gauge::new();
+        let counters = Counters::<(Kinds,)>::new("x_total", "x");
+        let gauge = Gauge::new("x", "x");
         let count = || {
             for _ in 0..1_000 {
-                counters.increment(1);
+                counters.increment((Kinds::B,));
                 gauge.inc();
             }
         };
@@ -304,9 +360,8 @@ mod tests {
         // Another thread takes off what its fellows put on.
         std::thread::scope(|scope| scope.spawn(|| (0..63_999).for_each(|_| gauge.dec())).join().unwrap());
 
-        let family = counters.family();
-        let values: Vec<f64> = family.get_metric().iter().map(|metric| metric.get_counter().get_value()).collect();
-        assert_eq!(values, [0.0, 64_000.0]);
+        let text = shown(&counters);
+        assert!(text.ends_with("x_total{kind=\"a\"} 0\nx_total{kind=\"b\"} 64000\n"), "{text}");
         assert_eq!(gauge.get(), 1);
     }
 

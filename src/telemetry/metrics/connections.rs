@@ -1,0 +1,77 @@
+//! Connections from clients, and what went wrong with those to the upstream.
+
+use prometheus::proto::MetricFamily;
+
+use super::exposition::{self, Family};
+use super::label::{Label, Member, label};
+use super::series::{Counters, Gauge};
+
+label! {
+    /// Which listener a connection came to.
+    pub enum Listener: "listener" {
+        /// The data plane.
+        Proxy = "proxy",
+        /// Probes, metrics, JWKS.
+        Ops = "ops",
+    }
+}
+
+label! {
+    /// What went wrong with the upstream.
+    pub enum UpstreamError: "kind" {
+        /// No connection could be made.
+        Connect = "connect",
+        /// No connection was made in time.
+        ConnectTimeout = "connect_timeout",
+        /// The answer's head did not come in time.
+        ResponseTimeout = "response_timeout",
+        /// The answer was not HTTP.
+        Protocol = "protocol",
+        /// The connection broke.
+        Reset = "reset",
+        /// The host's name has no address.
+        Resolve = "resolve",
+    }
+}
+
+const CONNECTIONS: (&str, &str) = ("claviger_http_connections", "Open connections from clients.");
+
+pub(super) struct Connections {
+    proxy: Gauge,
+    ops: Gauge,
+    upstream_errors: Counters<(UpstreamError,)>,
+}
+
+impl Connections {
+    pub(super) fn new() -> Self {
+        let gauge = || Gauge::new(CONNECTIONS.0, CONNECTIONS.1);
+        Self {
+            proxy: gauge(),
+            ops: gauge(),
+            upstream_errors: Counters::new("claviger_upstream_errors_total", "Requests that the upstream did not answer properly."),
+        }
+    }
+
+    pub(super) fn of(&self, listener: Listener) -> &Gauge {
+        match listener {
+            Listener::Proxy => &self.proxy,
+            Listener::Ops => &self.ops,
+        }
+    }
+
+    pub(super) fn families(&self) -> [&dyn Family; 2] {
+        [self, &self.upstream_errors]
+    }
+
+    pub(super) fn upstream_error(&self, kind: UpstreamError) {
+        self.upstream_errors.increment((kind,));
+    }
+}
+
+impl Family for Connections {
+    fn collect(&self) -> MetricFamily {
+        let labels = <(Listener,)>::all();
+        let members = Listener::ALL.iter().zip(&labels).map(|(listener, labels)| (labels.as_slice(), self.of(*listener).get()));
+        exposition::gauges(CONNECTIONS.0, CONNECTIONS.1, members)
+    }
+}

@@ -1,0 +1,53 @@
+//! Waiting for something to come to be: often at first, then less and less, so that what is waited for gets the processor.
+
+use std::time::Duration;
+
+/// Far beyond what anything here takes, for a machine that does ten things at once.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Pauses, from one to fifty milliseconds, until patience is at an end.
+struct Pauses {
+    next: Duration,
+    waited: Duration,
+}
+
+impl Pauses {
+    fn new() -> Self {
+        Self { next: Duration::from_millis(1), waited: Duration::ZERO }
+    }
+}
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let pause = self.next;
+        self.waited += pause;
+        self.next = (pause * 3 / 2).min(Duration::from_millis(50));
+        (self.waited < PATIENCE).then_some(pause)
+    }
+}
+
+/// Whether it holds before patience is at an end.
+pub(crate) fn comes_to_be(mut holds: impl FnMut() -> bool) -> bool {
+    holds()
+        || Pauses::new().any(|pause| {
+            std::thread::sleep(pause);
+            holds()
+        })
+}
+
+/// The same where a thread must not be kept.
+#[expect(clippy::disallowed_methods, reason = "the pause between two looks at what is waited for")]
+pub(crate) async fn comes_to_be_async(mut holds: impl AsyncFnMut() -> bool) -> bool {
+    if holds().await {
+        return true;
+    }
+    for pause in Pauses::new() {
+        tokio::time::sleep(pause).await;
+        if holds().await {
+            return true;
+        }
+    }
+    false
+}
