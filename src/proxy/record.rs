@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 use super::connection::ConnectionState;
 use super::context::RequestContext;
-use super::headers::HeaderRules;
+use super::headers::{HeaderRules, TraceId};
 use super::key_watch::KeyWatch;
 use super::upstream::{ForwardError, reason};
 use crate::clock::Moment;
@@ -19,7 +19,7 @@ use crate::edge::problem;
 use crate::edge::request_id::RequestId;
 use crate::exchange::Origin;
 use crate::model::{KeyDigest, KeyId, Outcome, PolicyName, Refusal};
-use crate::telemetry::{Access, UpstreamError};
+use crate::telemetry::{Access, Route, UpstreamError};
 
 /// Finishes when it is dropped: by then the answer is out, or the client is gone.
 pub(super) struct Record {
@@ -28,6 +28,8 @@ pub(super) struct Record {
     method: Method,
     /// For the log alone, and only if there may be a line.
     target: Option<PathAndQuery>,
+    /// As well.
+    trace: Option<TraceId>,
     /// When the request came.
     pub(super) started: Moment,
     /// What it is called, here and at the upstream.
@@ -59,6 +61,7 @@ impl Record {
         connection: &Arc<ConnectionState>,
         method: &Method,
         target: Option<&PathAndQuery>,
+        headers: &HeaderMap,
         id: Option<RequestId>,
         client: Option<IpAddr>,
     ) -> Self {
@@ -68,6 +71,7 @@ impl Record {
         Self {
             started,
             target: if context.access_log == AccessLog::None { None } else { target.cloned() },
+            trace: if context.access_log == AccessLog::None { None } else { TraceId::of(headers) },
             context: Rc::clone(context),
             connection: Arc::clone(connection),
             method: method.clone(),
@@ -165,7 +169,7 @@ impl Record {
         }
     }
 
-    fn log(&self, took: Duration) {
+    fn log(&self, took: Duration, at: Duration) {
         let refusal = match &self.outcome {
             Outcome::Refused(refusal) => Some(refusal),
             Outcome::Forwarded
@@ -189,11 +193,24 @@ impl Record {
             revision: refusal.map(|_| self.context.exchange.applied_revision().0),
             key: self.key,
             request_id: self.id.as_str(),
+            trace_id: self.trace.as_ref().map(TraceId::as_str),
             took,
             upstream: self.upstream,
             client: self.client,
         };
-        line.log();
+        match self.outcome {
+            Outcome::Forwarded => line.log(),
+            Outcome::BadRequest(_)
+            | Outcome::MissingKey
+            | Outcome::Refused(_)
+            | Outcome::MissingAction(..)
+            | Outcome::NoRoute
+            | Outcome::TooLarge(_)
+            | Outcome::UpstreamFailed
+            | Outcome::UpstreamTimeout
+            | Outcome::Draining
+            | Outcome::ClientGone => line.log_refused(at),
+        }
     }
 }
 
@@ -204,11 +221,11 @@ impl Drop for Record {
         }
         let ended = self.head.unwrap_or_else(|| self.context.clock.monotonic());
         let total = ended.saturating_sub(self.started.monotonic);
-        self.context.metrics.request_finished(&self.method, self.status, total, self.upstream);
+        self.context.metrics.request_finished(Route::None, &self.method, self.status, total, self.upstream);
         self.context.metrics.http_in_flight.dec();
         self.connection.end();
         if self.is_logged() {
-            self.log(total);
+            self.log(total, ended);
         }
     }
 }

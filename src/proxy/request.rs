@@ -64,8 +64,10 @@ impl RequestHandler {
         });
         let mut record = self.record(&request);
         let outcome = match self.serve(number, &mut request, upload.as_deref(), &mut record).await {
-            Ok(response) => {
+            Ok(mut response) => {
                 record.forwards(response.status());
+                // Ours, whatever the upstream calls it: the log says the same.
+                response.headers_mut().insert(X_REQUEST_ID, record.id.value());
                 return Ok(response.map(|content| ResponseBody::new(content, record, upload, stream)));
             }
             Err(outcome) => outcome,
@@ -93,7 +95,7 @@ impl RequestHandler {
         let client = self.context.trusted_proxies.client(self.peer.address, self.peer.trusted, request.headers());
         self.warn_of_untrusted(request.headers());
         let target = request.uri().path_and_query();
-        Box::new(Record::open(&self.context, &self.connection, request.method(), target, given, client))
+        Box::new(Record::open(&self.context, &self.connection, request.method(), target, request.headers(), given, client))
     }
 
     /// Says once that policies read the address of a proxy, where that is likely: the peer tells of a client, and nobody has said that its

@@ -14,3 +14,4 @@ pub use request::Permitted;
 pub(super) use request::{ForwardContext, Peer};
 pub(super) use response::{Unfit, clean_response};
 pub(super) use rules::HeaderRules;
+pub(super) use trace_context::TraceId;

@@ -18,6 +18,25 @@ pub(super) fn check_trace(headers: &mut HeaderMap) {
     }
 }
 
+/// Which trace a request is part of: 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::proxy) struct TraceId([u8; 32]);
+
+impl TraceId {
+    /// By a sound `traceparent`.
+    pub(in crate::proxy) fn of(headers: &HeaderMap) -> Option<Self> {
+        let mut parents = headers.get_all(TRACEPARENT).iter();
+        let (Some(parent), None) = (parents.next(), parents.next()) else { return None };
+        // Behind the version and a hyphen.
+        let id = parent.as_bytes().get(3..35).filter(|_| is_traceparent(parent.as_bytes()))?;
+        id.try_into().ok().map(Self)
+    }
+
+    pub(in crate::proxy) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 fn is_traceparent(text: &[u8]) -> bool {
     let Some((fixed, rest)) = text.split_at_checked(55) else { return false };
     let mut fields = fixed.split(|byte| *byte == b'-');
