@@ -10,6 +10,8 @@ mod acceptor;
 mod authenticate;
 pub(crate) mod client_address;
 pub(crate) mod credential;
+#[doc(hidden)]
+pub mod fuzzing;
 pub(crate) mod grpc;
 pub(crate) mod problem;
 pub(crate) mod request_id;

@@ -20,6 +20,8 @@ mod builtins;
 mod compiled;
 mod engine;
 mod fault;
+#[doc(hidden)]
+pub mod fuzzing;
 mod input;
 mod lint;
 mod loaded;

@@ -19,6 +19,13 @@ use crate::telemetry::Metrics;
 mod connection;
 mod context;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing {
+    //! Doors for the fuzz targets.
+
+    pub use super::server::fuzzing::{Followed, follow};
+    pub use super::upstream::fuzzing::{chunked, response_head};
+}
 mod failure_log;
 mod headers;
 mod key_watch;

@@ -48,6 +48,11 @@ impl ShadowParser {
         Self { at: Position::Start, heads: 0, carry: Carry::default(), lengths: 0, length: None, encoded: false, fault: None }
     }
 
+    /// How many heads have been seen whole.
+    pub(super) fn heads(&self) -> u32 {
+        self.heads
+    }
+
     /// Whether a message has begun and not ended.
     pub(super) fn is_amid(&self) -> bool {
         self.at != Position::Start || self.carry.length > 0

@@ -1,6 +1,7 @@
 //! Towards clients: the listening socket, the threads behind it, and how they end.
 
 mod framing;
+pub(super) mod fuzzing;
 mod io;
 mod parse_error;
 mod protocol;

@@ -21,6 +21,7 @@ use self::connect::Connector;
 use self::error::failed;
 pub(super) use self::error::{ForwardError, reason};
 pub(crate) use self::h1::H1Body;
+pub(crate) use self::h1::fuzzing;
 use self::h1::{H1Connection, H1Pool, HEAD_MAX};
 use self::h2::{H2Pool, H2Sender, OnThisThread, StreamPermit};
 use super::headers::{Permitted, Unfit};

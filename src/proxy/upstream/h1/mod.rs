@@ -14,6 +14,7 @@ mod chunked;
 mod connection;
 mod encode;
 mod error;
+pub(crate) mod fuzzing;
 mod head;
 #[cfg(test)]
 mod head_tests;
