@@ -64,6 +64,7 @@ fn the_top_level_holds_only_what_belongs_there() {
         "docs",
         ".cargo",
         ".ci",
+        ".github",
         ".clippy.toml",
         ".rustfmt.toml",
         ".deny.toml",
@@ -104,6 +105,48 @@ fn every_policy_has_its_test_beside_it() {
     let lonely: Vec<&PathBuf> = policies.iter().filter(|path| !is_test(path) && !policies.contains(&test_of(path))).collect();
 
     assert!(lonely.is_empty(), "no test beside {lonely:?}");
+}
+
+/// A file that no module names is compiled by nobody, and tests nothing.
+#[test]
+fn every_file_of_the_tests_is_part_of_them() {
+    let declared = |path: &Path| {
+        let (folder, name) = (path.parent().unwrap(), path.file_stem().unwrap().to_str().unwrap());
+        let (folder, name) =
+            if name == "mod" { (folder.parent().unwrap(), folder.file_name().unwrap().to_str().unwrap()) } else { (folder, name) };
+        let parent = [folder.join("mod.rs"), folder.join("main.rs"), folder.with_extension("rs")]
+            .into_iter()
+            .find(|parent| parent.exists())
+            .unwrap();
+        fs::read_to_string(parent)
+            .unwrap()
+            .lines()
+            .any(|line| line.trim_start().trim_start_matches("pub(crate) ") == format!("mod {name};"))
+    };
+    let lost: Vec<PathBuf> = ["tests/it", "tests/fuzz"]
+        .into_iter()
+        .flat_map(|folder| files(folder, ".rs"))
+        .filter(|path| !path.ends_with("main.rs") && !declared(path))
+        .collect();
+
+    assert!(lost.is_empty(), "{lost:?}");
+}
+
+#[test]
+fn links_in_the_documents_lead_somewhere() {
+    let pages = ["docs", ".github"].into_iter().flat_map(|folder| files(folder, ".md")).chain([root().join("README.md")]);
+    let mut broken = Vec::new();
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        for target in targets.filter(|target| !target.is_empty() && !target.contains("://") && !target.contains(char::is_whitespace)) {
+            if !page.parent().unwrap().join(target).exists() {
+                broken.push(format!("{}: {target}", page.display()));
+            }
+        }
+    }
+
+    assert!(broken.is_empty(), "{broken:#?}");
 }
 
 #[test]
