@@ -519,9 +519,7 @@ async fn a_client_that_leaves_takes_its_line_with_it() {
     let world = World::start(|_| Reply::Silence).await;
     let mut client = world.client().await;
     client.send(GET).await;
-    while world.upstream.connections() == 0 {
-        tokio::task::yield_now().await;
-    }
+    world.until(|world| world.upstream.connections() > 0).await;
     drop(client);
     world.upstream.until_closed(1).await;
 }
@@ -533,9 +531,7 @@ async fn draining_finishes_what_runs_and_takes_nothing_new() {
     idle.send(GET).await;
     assert_eq!(idle.answer().await.status, 200);
     busy.send(&post("Content-Length: 3\r\n", "a")).await;
-    while world.series("claviger_http_requests_in_flight") < 1 {
-        tokio::task::yield_now().await;
-    }
+    world.until(|world| world.series("claviger_http_requests_in_flight") > 0).await;
     let address = world.address;
     let draining = tokio::spawn(world.running.drain(Duration::from_secs(10)));
     assert!(idle.is_closed().await && fresh.is_closed().await);
@@ -553,9 +549,7 @@ async fn what_does_not_finish_in_time_is_cut() {
     let world = World::start(|_| Reply::Silence).await;
     let mut client = world.client().await;
     client.send(GET).await;
-    while world.upstream.connections() == 0 {
-        tokio::task::yield_now().await;
-    }
+    world.until(|world| world.upstream.connections() > 0).await;
     world.running.drain(Duration::from_millis(50)).await;
     assert!(client.is_closed().await);
     // It was not the client that went away.

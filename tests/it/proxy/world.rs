@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::proxy::upstream::{Received, Reply, Upstream, find};
+use crate::support::waiting;
 
 /// How long anything may take before a test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -104,12 +105,7 @@ impl World {
 
     /// Asks again and again until it holds.
     pub(crate) async fn until(&self, holds: impl Fn(&Self) -> bool) {
-        let held = async {
-            while !holds(self) {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, held).await.expect("what is waited for never comes to be");
+        assert!(waiting::comes_to_be_async(|| holds(self)).await, "what is waited for never comes to be");
     }
 
     /// The value of a series.

@@ -39,13 +39,13 @@ pub(crate) fn comes_to_be(mut holds: impl FnMut() -> bool) -> bool {
 
 /// The same where a thread must not be kept.
 #[expect(clippy::disallowed_methods, reason = "the pause between two looks at what is waited for")]
-pub(crate) async fn comes_to_be_async(mut holds: impl AsyncFnMut() -> bool) -> bool {
-    if holds().await {
+pub(crate) async fn comes_to_be_async(mut holds: impl FnMut() -> bool) -> bool {
+    if holds() {
         return true;
     }
     for pause in Pauses::new() {
         tokio::time::sleep(pause).await;
-        if holds().await {
+        if holds() {
             return true;
         }
     }

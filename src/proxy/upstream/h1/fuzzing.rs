@@ -6,10 +6,13 @@ use http::HeaderMap;
 use super::chunked::{ChunkedDecoder, Piece};
 use super::head::{HeadReader, RequestKind};
 
+/// Of a head, as the configuration has it where it says nothing.
+const LINES: usize = 100;
+
 /// What an answer's head is taken for that comes in these pieces: what it says and how many bytes are left, `None` if it is not whole, or
 /// what is wrong with it.
 pub fn response_head(pieces: &[&[u8]], to_head: bool) -> Result<Option<(String, usize)>, String> {
-    let (mut input, mut reader, mut spare) = (BytesMut::new(), HeadReader::default(), HeaderMap::new());
+    let (mut input, mut reader, mut spare) = (BytesMut::new(), HeadReader::new(LINES), HeaderMap::new());
     let asked = if to_head { RequestKind::Head } else { RequestKind::Other };
     let mut taken = None;
     for piece in pieces {
