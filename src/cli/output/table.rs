@@ -1,7 +1,8 @@
 //! Columns of text, as wide as the terminal at most.
 //!
 //! A table that is too wide gives up what matters least, step by step: the seconds of times, then their hours, then a row is one line no
-//! longer and what has blanks in it is wrapped. Ids and names are never broken, so that they can be copied.
+//! longer and what has blanks in it is wrapped. What stands first in a row, which is what the thing is called by, is
+//! broken last, so that it can be copied.
 
 use std::io::{self, IsTerminal};
 
@@ -73,27 +74,31 @@ fn fit(table: &mut Table, width: usize, headers: &[&str], rows: &mut [Vec<String
         cells(rows, column).iter().map(|cell| cell.chars().count()).max().unwrap_or_default().max(header) + PADDING
     };
     let total = |rows: &[Vec<String>]| (0..columns).map(|column| widest(rows, column)).sum::<usize>();
+    let times: Vec<Vec<bool>> = rows.iter().map(|row| row.iter().map(|cell| is_time(cell)).collect()).collect();
     for length in ["2026-01-31T12:00".len(), "2026-01-31".len()] {
         if total(rows) <= width {
             return;
         }
-        for cell in rows.iter_mut().flatten().filter(|cell| is_time(cell)) {
-            cell.truncate(length);
+        for (row, times) in rows.iter_mut().zip(&times) {
+            row.iter_mut().zip(times).filter(|(_, is_time)| **is_time).for_each(|(cell, _)| cell.truncate(length));
         }
     }
     if total(rows) <= width {
         return;
     }
-    let breaks: Vec<bool> = (0..columns).map(|column| cells(rows, column).iter().any(|cell| cell.trim().contains(' '))).collect();
-    let least = |(column, breaks): (usize, &bool)| if *breaks { NARROWEST } else { widest(rows, column) };
-    let whole = breaks.iter().enumerate().map(least).sum::<usize>() <= width;
+    let mut whole: Vec<bool> = (0..columns).map(|column| !cells(rows, column).iter().any(|cell| cell.trim().contains(' '))).collect();
+    let least = |whole: &[bool]| {
+        whole.iter().enumerate().map(|(column, whole)| if *whole { widest(rows, column) } else { NARROWEST }).sum::<usize>()
+    };
+    // What is called by its first column is found by it: that one is broken last.
+    while least(&whole) > width {
+        let widest = whole.iter().enumerate().filter(|(_, whole)| **whole).max_by_key(|(column, _)| (*column > 0, widest(rows, *column)));
+        let Some(column) = widest.map(|(column, _)| column) else { break };
+        whole.iter_mut().skip(column).take(1).for_each(|whole| *whole = false);
+    }
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(u16::try_from(width).unwrap_or(u16::MAX));
     table.set_constraints(
-        breaks.iter().map(
-            |breaks| {
-                if whole && !breaks { ColumnConstraint::ContentWidth } else { ColumnConstraint::LowerBoundary(Width::Fixed(0)) }
-            },
-        ),
+        whole.iter().map(|whole| if *whole { ColumnConstraint::ContentWidth } else { ColumnConstraint::LowerBoundary(Width::Fixed(0)) }),
     );
 }
 
