@@ -5,8 +5,9 @@ What is drawn follows one idea: that a value may be missing wherever an expressi
 that Rego has for one: steps and values of heads, arguments, operands, patterns, domains, what `with` puts in, what `not` denies.
 
 A program is drawn from helpers to the rules that count, so that none needs itself, and each name has one kind. It is mostly, not always,
-one that OPA takes: names are drawn from few, also those of rules, and types are meant and not proved. Values of helpers are shown by
-`team contains json.marshal(…)`, so that nothing that differs inside stays there.
+one that OPA takes: names are drawn from few, also those of rules, and types are meant and not proved. Rules that count mostly, not always,
+get values that a login policy may have. Values of helpers are shown by `team contains json.marshal(…)`, so that nothing that differs inside
+stays there.
 
 One seed is one program, whatever was drawn before. This is longer than files are here, because it is one grammar, to be read from expressions to rules.
 """
@@ -129,6 +130,8 @@ class Draw:
         self.board = "team"
         # How dear the program may become.
         self.loops = 0
+        # Names that have become steps of the head at hand.
+        self.stepped = []
 
     # ------------------------------------------------------------------------------------------------------- small draws
 
@@ -244,8 +247,15 @@ class Draw:
     # --------------------------------------------------------------------------------------------------------- expressions
 
     def of(self, kind):
-        draw = {"text": self.text, "number": self.number, "flag": self.flag, "list": self.list, "map": self.map, "any": self.any}[kind]
+        draw = {"text": self.text, "number": self.number, "flag": self.flag, "list": self.list, "map": self.map, "any": self.any, "decision": self.decision}[kind]
         return self.deeper(draw)
+
+    def decision(self):
+        """True or false, but for a few."""
+        way = self.weighted((6, "test"), (3, "literal"), (0.15, "flag"))
+        if way == "literal":
+            return self.pick(["true", "false"])
+        return self.test() if way == "test" else self.flag()
 
     def any(self):
         kind = self.weighted((4, "text"), (2, "number"), (2, "flag"), (2, "list"), (2, "map"), (0.4, "null"), (1, "bare"))
@@ -336,7 +346,7 @@ class Draw:
                     return f"(-count({self.of('list')}))" if self.chance(0.3) else f"(-{self.path(NUMBER_INPUTS)})"
                 return f"({text})" if self.chance(0.4) else text
         return self.pick([
-            lambda: f"to_number({self.of('text')})", lambda: f"to_number({quoted(self.pick(['1', '07', '+5', '.5', '5.', '-3', '']))})",
+            lambda: f"to_number({self.of('text')})", lambda: f"to_number({quoted(self.pick(['1', '12', '-3', '0', '', 'x', '7', '07'] if self.chance(0.9) else ['+5', '.5', '5.', '1.5']))})",
             lambda: f"indexof({self.of('text')}, {self.word()})", lambda: f"abs({self.of('number')})",
             lambda: f"sum([{self.of('number')}, {self.of('number')}])", lambda: f"max([{self.of('number')}, {self.of('number')}])",
             lambda: f"time.clock({self.path(NUMBER_INPUTS)})[0]", lambda: f"round({self.of('number')})",
@@ -799,7 +809,7 @@ class Draw:
         way = self.weighted((3, "text"), (2, "name"), (1, "word"))
         names = self.scope.of("text")
         if way == "name" and names:
-            return self.pick(names)
+            return self.stepping(names)
         return self.word() if way == "word" else self.of("text")
 
     def constant(self):
@@ -989,32 +999,49 @@ class Draw:
     # ------------------------------------------------------------------------------------------------- the rules that count
 
     def counted_flag(self, name):
-        for _ in range(self.rng.randrange(1, 3)):
-            if self.chance(0.15):
-                value, bodies = self.chain(lambda: self.of("flag"), "flag")
+        with_values = self.chance(0.25)
+        # Two that say different things at once are an error.
+        for _ in range(1 if with_values and self.chance(0.95) else self.rng.randrange(1, 3)):
+            if with_values and self.chance(0.6):
+                value, bodies = self.chain(lambda: self.of("decision"), "decision")
                 self.new_rule(f"{name} {self.style.assign} {value}", bodies)
             else:
-                _, bodies = self.chain(lambda: None, "flag")
-                self.new_rule(name, self.some_values(bodies, 0.6))
+                _, bodies = self.chain(lambda: None, "decision")
+                self.new_rule(name, self.some_values(bodies, 0.4 if with_values else 0.98))
         if self.chance(0.2):
             self.new_rule(f"default {name} {self.style.assign} {self.pick(['false', 'false', 'true'])}", [])
         self.kinds[name] = ("value", "flag")
 
+    def stepping(self, names):
+        name = self.pick(names)
+        self.stepped.append(name)
+        return name
+
+    def of_texts(self, head):
+        """One body and its head, of whose steps those that are names are texts, but for a few."""
+        self.stepped = []
+        text, bodies = self.in_one_scope(head)
+        for name in self.stepped:
+            if bodies and self.chance(0.97):
+                bodies[0][1].append(f"is_string({name})")
+        return text, bodies
+
     def space_step(self):
         names = self.scope.of("text")
         if names and self.chance(0.5):
-            return self.pick(names)
+            return self.stepping(names)
         return quoted(self.pick(SPACES)) if self.chance(0.5) else self.of("text")
 
     def role_step(self):
         names = self.scope.of("text")
         if names and self.chance(0.3):
-            return self.pick(names)
+            return self.stepping(names)
         return quoted(self.pick(ROLES)) if self.chance(0.7) else self.of("text")
 
     def counted_roles(self):
         shape = self.weighted((6, "steps"), (2 if self.style.word else 0, "contains"), (1, "value by space"), (1, "whole"), (1, "dotted"))
-        for _ in range(self.rng.randrange(1, 4)):
+        has_value = shape in ("value by space", "whole")
+        for _ in range(1 if has_value and self.chance(0.95) else self.rng.randrange(1, 4)):
 
             def head():
                 match shape:
@@ -1028,7 +1055,7 @@ class Draw:
                         return f"roles {self.style.assign} {{{self.space_step()}: {{{self.role_step()}}}}}"
                 return f"roles.{self.pick(SPACES)}{self.pick(['.deployer', f'[{self.role_step()}]'])}"
 
-            text, bodies = self.in_one_scope(head)
+            text, bodies = self.of_texts(head)
             if not bodies and "=" not in text and "contains" not in text:
                 bodies = [(None, ["true"])]
             self.new_rule(text, bodies)
@@ -1038,14 +1065,24 @@ class Draw:
 
     def counted_names(self, name):
         if self.chance(0.15):
-            value, bodies = self.chain(lambda: self.comprehension(self.pick(["set", "array"])), "list")
+            value, bodies = self.chain(self.names_of_any, "list")
+            bodies = bodies[:1] + [(value if value is None or self.chance(0.1) else "[]", body) for value, body in bodies[1:]]
             self.new_rule(f"{name} {self.style.assign} {value}", bodies)
             if name == "team":
                 self.board = "space_read"
             return
         for _ in range(self.rng.randrange(1, 3)):
-            text, bodies = self.in_one_scope(lambda: self.sets_head(name, self.step()))
+            text, bodies = self.of_texts(lambda: self.sets_head(name, self.step()))
             self.new_rule(text, bodies)
+
+    def names_of_any(self):
+        """A set or an array of texts, but for a few."""
+        form = self.pick(["set", "array"])
+        found = self.comprehension(form)
+        if self.chance(0.03):
+            return found
+        found = f"w1 | w1 := {found}[_]; is_string(w1)"
+        return f"{{{found}}}" if form == "set" else f"[{found}]"
 
     def shown(self):
         """What helpers come to, as text."""

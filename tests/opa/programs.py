@@ -8,6 +8,9 @@
 process (see opa.py), Claviger by `claviger policy eval`, many programs to a process. What differs is made smaller while it differs
 (`smaller.py`), and shown by class. CLAVIGER_… in the environment is handed on: `CLAVIGER_POLICIES__EVALUATOR=regorus` asks the other evaluator.
 
+What is refused here alone is counted apart where the reason is that a rule that counts has a value that no login policy can have, or that two
+values meet for the samples that each policy is tried with when it is saved: OPA, asked about these samples, ends with an error, too.
+
 The exit code is 1 if anything means another thing here, if what OPA refuses is taken (but for its types, which OPA infers across rules), or if
 nothing was compared.
 """
@@ -111,6 +114,33 @@ def answer(engine, question):
 # --------------------------------------------------------------------------------------------------------------------- classes
 
 
+# What a rule that counts may not be.
+VALUES = re.compile(r"must be (true or false|a set of names|names that|roles by space|a set of roles|an object whose keys)")
+CONFLICTS = re.compile(r"two different values|two rules give different values")
+
+
+def sample(login, teams, address, second, is_admin, instance="instance", key="01hv0000000000000000000000"):
+    """As `src/policy/input.rs` has it."""
+    return {
+        "attachment": None,
+        "request": {"remote_ip": address, "timestamp_ns": second * 10**9},
+        "roles": [{"id": "space-reader", "name": "Reader", "slug": "space-reader"}],
+        "session": {
+            "account_name": instance, "actor": f"api::{key}", "admin": is_admin, "api_key_id": key, "creator_ip": address, "login": login,
+            "machine": True, "member": True, "name": login, "stack_id": "", "teams": teams,
+        },
+        "spaces": [{"id": "root", "labels": ["team:platform"], "name": "root", "parent": None}],
+    }
+
+
+SAMPLES = [
+    sample("", [], "0.0.0.0", 0, False, "", "") | {"roles": [], "spaces": []},
+    sample("ci-1", [], "10.0.0.1", 1780000000, False),
+    sample("alice", ["platform"], "192.0.2.7", 1780030000, False),
+    sample("Ops 2", ["platform", "ops", "DevOps Team"], "2001:db8::7", 1780300000, True),
+]
+
+
 def class_of(theirs, ours):
     """The class of a program, and the number of the question that shows it."""
     refused, are_refused = "refused" in theirs, isinstance(ours, dict)
@@ -134,7 +164,7 @@ def class_of(theirs, ours):
 
 
 # The worst first. Up to the last of these an answer, or a policy, means another thing here.
-RANKS = ["WE CRASH", "we give more", "OPA ends", "we give less", "other values", "we end", "OPA refuses,", "we refuse", "OPA refuses its types"]
+RANKS = ["WE CRASH", "we give more", "OPA ends", "we give less", "other values", "we end", "OPA refuses,", "we refuse", "no login policy", "OPA refuses its types"]
 BAD = RANKS.index("OPA refuses,")
 
 
@@ -153,7 +183,19 @@ class Both:
     def classes(self, texts, is_v0, questions):
         begun = self.claviger.start(texts, "v0" if is_v0 else "v1", questions)
         theirs = [self.opa.ask(text, is_v0, questions) for text in texts]
-        return [(class_of(one, other), one, other) for one, other in zip(theirs, self.claviger.finish(begun))]
+        ours = self.claviger.finish(begun)
+        return [(self.looked_into(class_of(one, other), text, is_v0, other), one, other) for text, one, other in zip(texts, theirs, ours)]
+
+    def looked_into(self, found, text, is_v0, ours):
+        """Whether what is refused here alone could be a login policy."""
+        kind, number = found
+        if not kind.startswith("we refuse"):
+            return found
+        is_none = VALUES.search(ours["refused"])
+        if CONFLICTS.search(ours["refused"]):
+            said = self.opa.ask(text, is_v0, SAMPLES)
+            is_none = isinstance(said, list) and any("failed" in one for one in said)
+        return (f"no login policy, OPA takes it: {reading.blurred(ours['refused'])}" if is_none else kind), number
 
 
 def run(arguments):
@@ -197,7 +239,9 @@ def report(tally, answers, taken, seconds):
     typed = sum(count for kind, count in tally.items() if kind.startswith("OPA refuses its types"))
     print(f"{total} programs in {seconds:.0f} s; OPA takes {taken}")
     print(f"  refused by both: {tally['both refuse']}; by OPA alone: {loose}, of these {typed} for types")
-    print(f"  refused by us alone: {refused}, {100 * refused / max(taken, 1):.2f} % of what OPA takes")
+    none = sum(count for kind, count in tally.items() if kind.startswith("no login policy"))
+    print(f"  refused by us alone: {refused + none}; {none} are no login policies by the value of a rule that counts, or as two values meet")
+    print(f"  refused by us alone for other reasons: {refused}, {100 * refused / max(taken, 1):.2f} % of what OPA takes")
     print(f"  taken by both, all answers agree: {tally['agree']}")
     print(f"answers of what both take: {sum(answers.values())}, of these")
     for kind, count in answers.most_common():
