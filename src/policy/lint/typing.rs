@@ -347,7 +347,8 @@ impl<'r, 'm, 'f> Typing<'r, 'm, 'f> {
     fn reference(&mut self, expr: &'m Expr) -> Type {
         let (root, steps) = walk::unfold(expr);
         let local = |name| self.locals.iter().rev().find(|(local, _)| *local == name).map(|(_, of)| Rc::clone(of));
-        let local = walk::var(root).and_then(local);
+        // Each wildcard is a variable of its own.
+        let local = walk::var(root).filter(|name| *name != "_").and_then(local);
         // How many steps the root has swallowed, and steps that it has brought along.
         let (mut of, taken) = match (walk::var(root), local) {
             (_, Some(of)) => (of, 0),
