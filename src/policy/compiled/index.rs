@@ -49,9 +49,16 @@ impl Guards {
             return guards;
         }
         let mut reader = Reader { guards: &mut guards, constants: BTreeMap::new(), arguments, may_fail: false };
-        for statement in body {
+        for (at, statement) in body.iter().enumerate() {
             reader.may_fail |= !cannot_fail(&statement.kind);
-            reader.statement(&statement.kind);
+            // What is held against an object with variables in it is not looked at beforehand.
+            let is_taken_apart = match (&statement.kind, body.get(at + 1).map(|next| &next.kind)) {
+                (StmtKind::Bind(slot, _), Some(StmtKind::IsObject(Term::Slot(whole), _))) => slot == whole,
+                _ => false,
+            };
+            if !is_taken_apart {
+                reader.statement(&statement.kind);
+            }
         }
         guards
     }

@@ -82,11 +82,52 @@ fn shorten_within(term: &mut Term, ours: &dyn Fn(usize) -> bool) {
     parts(term, &mut |part| shorten_within(part, ours));
 }
 
-/// Puts the value in the place of the slot, if it stands directly in the statement.
+/// Puts the value in the place of the slot, if it stands directly in the statement, and if that does not change what is found out first: that
+/// the value is undefined, or that two values conflict in it or in what stands before it.
 fn put(stmt: &mut StmtKind, slot: usize, value: &mut Term) -> bool {
+    let (mut before, mut is_there) = (Before { may_be_undefined: false, may_conflict: false }, false);
+    terms(stmt, &mut |term| is_there = is_there || before.reaches(term, slot));
+    if !is_there || before.may_be_undefined && (before.may_conflict || may_conflict(value)) {
+        return false;
+    }
     let mut is_put = false;
     terms(stmt, &mut |term| is_put |= put_into(term, slot, value));
     is_put
+}
+
+/// What is evaluated in a statement before something else is.
+struct Before {
+    may_be_undefined: bool,
+    may_conflict: bool,
+}
+
+impl Before {
+    /// Whether a term leads to the slot; if it does not, it comes before it.
+    fn reaches(&mut self, term: &mut Term, slot: usize) -> bool {
+        match term {
+            Term::Slot(other) => return *other == slot,
+            Term::Const(_) => return false,
+            _ => {}
+        }
+        let mut is_there = false;
+        parts(term, &mut |part| is_there = is_there || self.reaches(part, slot));
+        if !is_there {
+            self.may_be_undefined = true;
+            self.may_conflict |= conflicts(term);
+        }
+        is_there
+    }
+}
+
+/// Whether two values may meet in a term where there is room for one.
+fn may_conflict(term: &mut Term) -> bool {
+    let mut found = conflicts(term);
+    parts(term, &mut |part| found = found || may_conflict(part));
+    found
+}
+
+fn conflicts(term: &Term) -> bool {
+    matches!(term, Term::Rule(_) | Term::Function(..) | Term::Extent(_) | Term::Collect(_) | Term::Template(_))
 }
 
 fn put_into(term: &mut Term, slot: usize, value: &mut Term) -> bool {
@@ -100,7 +141,7 @@ fn put_into(term: &mut Term, slot: usize, value: &mut Term) -> bool {
 }
 
 /// The terms that stand in a statement, and not in a body within it.
-fn terms(stmt: &mut StmtKind, see: &mut dyn FnMut(&mut Term)) {
+pub(super) fn terms(stmt: &mut StmtKind, see: &mut dyn FnMut(&mut Term)) {
     match stmt {
         StmtKind::Holds(term)
         | StmtKind::Bind(_, term)
@@ -121,7 +162,7 @@ fn terms(stmt: &mut StmtKind, see: &mut dyn FnMut(&mut Term)) {
 }
 
 /// The bodies within a statement.
-fn bodies(stmt: &mut StmtKind, see: &mut dyn FnMut(&mut Vec<Stmt>)) {
+pub(super) fn bodies(stmt: &mut StmtKind, see: &mut dyn FnMut(&mut Vec<Stmt>)) {
     match stmt {
         StmtKind::Not(body) | StmtKind::Every { body, .. } | StmtKind::With { body, .. } => see(body),
         StmtKind::Holds(_)
@@ -134,7 +175,7 @@ fn bodies(stmt: &mut StmtKind, see: &mut dyn FnMut(&mut Vec<Stmt>)) {
 }
 
 /// The terms directly in a term; those of a comprehension's body and head left out.
-fn parts(term: &mut Term, see: &mut dyn FnMut(&mut Term)) {
+pub(super) fn parts(term: &mut Term, see: &mut dyn FnMut(&mut Term)) {
     match term {
         Term::Const(_) | Term::Input | Term::Extent(_) | Term::Slot(_) | Term::Rule(_) | Term::Collect(_) | Term::Named(_) => {}
         Term::At(of, key) => {
