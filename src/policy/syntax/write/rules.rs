@@ -127,9 +127,12 @@ impl Body<'_, '_> {
     pub(super) fn tree(&mut self, path: &[Box<str>], steps: &str) -> String {
         let mut place = Some(&self.writer.program.root);
         for (length, name) in path.iter().enumerate() {
-            if place.is_some_and(|extent| extent.rule.is_some()) {
+            if let Some(extent) = place.filter(|extent| extent.rule.is_some()) {
                 let (above, below) = path.split_at(length);
-                let (whole, below) = (self.writer.document_in_use(above), self.writer.path(below));
+                let is_plain = self.writer.replaced.data.is_empty();
+                let whole =
+                    if is_plain && !extent.fields.is_empty() { self.along(extent, below) } else { self.writer.document_in_use(above) };
+                let below = self.writer.path(below);
                 return self.bind(&format!("op_dig({whole}, {below})"));
             }
             place = place.and_then(|extent| extent.fields.get(name));
@@ -145,8 +148,33 @@ impl Body<'_, '_> {
         self.bind_lines("op_tree([", entries, "])")
     }
 
+    /// What a rule gives, and others on the way to a place in it: what they give beside it may need what stands at the place.
+    fn along(&mut self, extent: &Extent, below: &[Box<str>]) -> String {
+        let (mut entries, mut names, mut place, mut state) = (Vec::new(), Vec::new(), Some(extent), Below::Nothing);
+        for name in below {
+            let Some(extent) = place else { break };
+            state = self.own_entries(extent, state, &names, &mut entries);
+            names.push(name.clone());
+            place = extent.fields.get(name);
+        }
+        if let Some(extent) = place {
+            self.entries(extent, state, &mut names, &mut entries);
+        }
+        self.bind_lines("op_tree([", entries, "])")
+    }
+
     /// What rules give at and below a place, each with the names that lead there.
     fn entries(&mut self, extent: &Extent, below: Below, names: &mut Vec<Box<str>>, entries: &mut Vec<String>) {
+        let below = self.own_entries(extent, below, names, entries);
+        for (name, field) in &extent.fields {
+            names.push(name.clone());
+            self.entries(field, below, names, entries);
+            names.pop();
+        }
+    }
+
+    /// What the rule at a place gives, if there is one; and what then stands above those below.
+    fn own_entries(&mut self, extent: &Extent, below: Below, names: &[Box<str>], entries: &mut Vec<String>) -> Below {
         let path = self.writer.path(names);
         let rule = extent.rule.and_then(|number| Some((number, self.writer.program.rules.get(number)?)));
         let is_object = rule.is_none_or(|(_, rule)| rule.kind == Kind::Object);
@@ -167,11 +195,7 @@ impl Body<'_, '_> {
             let value = self.maybe(&value);
             entries.push(format!("[{path}, \"{kind}\", {value}]"));
         }
-        for (name, field) in &extent.fields {
-            names.push(name.clone());
-            self.entries(field, below, names, entries);
-            names.pop();
-        }
+        below
     }
 }
 
