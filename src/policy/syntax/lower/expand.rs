@@ -10,9 +10,10 @@ use regorus::Value;
 
 use super::super::core::{Collection, Target};
 use super::super::tree::{self, ArithOp, AssignOp, BoolOp, Literal, LiteralStmt, Query, Span, TemplatePart, WithModifier};
+use super::super::walk;
 use super::flat::{Callee, Collect, Expr, Flat, Head, Var, Vars, What};
 use super::heads::{self, Step};
-use super::{Global, Lowering, Path, Purpose};
+use super::{Global, Lowering, Path, Purpose, same};
 use crate::policy::builtins::{self, Refused};
 use crate::policy::lint;
 
@@ -24,6 +25,12 @@ pub(super) struct Expander<'l, 'm> {
     scopes: Vec<Scope<'m>>,
     /// Names that are declared nowhere: one variable each.
     undeclared: BTreeMap<&'m str, Var>,
+    /// What the `every`s declare whose collections are at hand.
+    domains: Vec<Domain<'m>>,
+    /// The head is at hand: see [`Scope::seen`].
+    in_head: bool,
+    /// A `$"…"` is at hand that is a step of a reference: it knows no rules and no imports.
+    in_step: bool,
     /// A fault was found, and told.
     pub(super) is_faulty: bool,
 }
@@ -41,8 +48,21 @@ struct Scope<'m> {
     /// All that its statements declare, wherever they stand.
     declares: BTreeSet<&'m str>,
     declared: BTreeMap<&'m str, Declared>,
-    /// Names that stood in it before they were declared, if they are.
+    /// Names that stood in it before they were declared, if they are. In a comprehension of a head, those count that the body or an argument
+    /// declares, too.
     seen: BTreeSet<&'m str>,
+    /// Names that stand in it, or in a query within, and are declared by none of those.
+    loose: BTreeSet<&'m str>,
+    is_every: bool,
+}
+
+/// What an `every` declares, while its collection is at hand. OPA takes these names for its variables there, too.
+struct Domain<'m> {
+    names: Vec<&'m str>,
+    /// Names that stand in a query within the collection, where they can get values of their own.
+    within: BTreeMap<&'m str, Var>,
+    /// How many queries are around the `every`.
+    depth: usize,
 }
 
 struct Declared {
@@ -66,7 +86,17 @@ type With = Rc<[(Target, Flat)]>;
 
 impl<'l, 'm> Expander<'l, 'm> {
     pub(super) fn new(lowering: &'l Lowering<'m>, unit: usize) -> Self {
-        Self { lowering, unit, vars: Vec::new(), scopes: vec![Scope::default()], undeclared: BTreeMap::new(), is_faulty: false }
+        Self {
+            lowering,
+            unit,
+            vars: Vec::new(),
+            scopes: vec![Scope::default()],
+            undeclared: BTreeMap::new(),
+            domains: Vec::new(),
+            in_head: false,
+            in_step: false,
+            is_faulty: false,
+        }
     }
 
     pub(super) fn fault(&mut self, span: &Span, reason: impl Into<String>, hint: Option<String>) {
@@ -135,12 +165,15 @@ impl<'l, 'm> Expander<'l, 'm> {
             scope.declared.retain(|_, declared| declared.by == By::Argument);
             scope.declares = query.map(declares).unwrap_or_default();
             scope.seen.clear();
+            scope.loose.clear();
         }
         self.undeclared.clear();
         let mut body = Vec::new();
         if let Some(query) = query {
             self.statements(query, &mut body);
         }
+        let lone = lone_not_true(&body);
+        self.in_head = true;
         let mut used = Vars::new();
         let steps: Vec<Flat> = steps
             .iter()
@@ -150,6 +183,8 @@ impl<'l, 'm> Expander<'l, 'm> {
             })
             .collect();
         let value = value.map(|value| self.settled(value, &mut body));
+        self.in_head = false;
+        self.check_overlooked(lone, &body);
         steps.iter().chain(&value).for_each(|term| {
             term.vars(&mut used);
             term.closed_over(&mut used);
@@ -172,6 +207,15 @@ impl<'l, 'm> Expander<'l, 'm> {
         let var = self.fresh(span);
         body.push(Expr { span: span.clone(), negated: false, what: What::Equal(Flat::Var(var), term), with: Rc::from([]) });
         Flat::Var(var)
+    }
+
+    /// Where a head is evaluated behind a body that is `not true` and nothing else, OPA loses that body.
+    fn check_overlooked(&mut self, lone: Option<Span>, body: &[Expr]) {
+        if let Some(span) = lone
+            && body.len() > 1
+        {
+            self.fault(&span, "`not true` alone never holds, and OPA overlooks it here", Some("write `false`".to_owned()));
+        }
     }
 
     /// What `some` declares has to be used. OPA says so of no other declaration.
@@ -217,7 +261,10 @@ impl<'l, 'm> Expander<'l, 'm> {
                 By::Some => format!("variable `{name}` is declared above"),
                 By::Every => format!("variable `{name}` is declared above, by the `every`"),
             }),
-            None if scope.seen.contains(name) => Some(format!("variable `{name}` is used above, before it is declared")),
+            // A second pass of OPA's over the body of an `every` finds what the first has left, however deep.
+            None if scope.seen.contains(name) || scope.is_every && scope.loose.contains(name) => {
+                Some(format!("variable `{name}` is used above, before it is declared"))
+            }
             None => None,
         });
         if let Some(reason) = clash {
@@ -230,6 +277,32 @@ impl<'l, 'm> Expander<'l, 'm> {
         self.scopes.iter().rev().find_map(|scope| scope.declared.get(name)).map(|declared| declared.var)
     }
 
+    /// A name stands here, and nothing that is in sight declares it.
+    fn see(&mut self, name: &'m str) {
+        let hidden = usize::from(self.in_head);
+        let in_sight = self.scopes.get(hidden..).unwrap_or_default();
+        let is_known = in_sight.is_empty() || in_sight.iter().any(|scope| scope.declared.contains_key(name) || scope.seen.contains(name));
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.loose.insert(name);
+            if !is_known {
+                scope.seen.insert(name);
+            }
+        }
+    }
+
+    /// A query of its own begins.
+    fn enter(&mut self, query: &'m Query, is_every: bool) {
+        self.scopes.push(Scope { declares: declares(query), is_every, ..Scope::default() });
+    }
+
+    fn leave(&mut self) {
+        if let Some(mut scope) = self.scopes.pop()
+            && let Some(outer) = self.scopes.last_mut()
+        {
+            outer.loose.append(&mut scope.loose);
+        }
+    }
+
     /// What a name stands for that no variable in sight has.
     fn global(&self, name: &str) -> Option<&Global> {
         if self.scopes.iter().any(|scope| scope.declares.contains(name) || scope.declared.contains_key(name)) {
@@ -240,15 +313,6 @@ impl<'l, 'm> Expander<'l, 'm> {
 
     /// The statements of a query, in the order of the text.
     fn statements(&mut self, query: &'m Query, body: &mut Vec<Expr>) {
-        if let [LiteralStmt { literal: Literal::NotExpr { expr, span }, .. }] = query.stmts.as_slice()
-            && matches!(expr.as_ref(), tree::Expr::Bool { value: Value::Bool(true), .. })
-        {
-            self.fault(
-                span,
-                "`not true` alone never holds here, and is overlooked by OPA in some places",
-                Some("write `false`".to_owned()),
-            );
-        }
         if query.stmts.len() > STATEMENTS_MAX {
             let reason = format!("there are {} statements here; at most {STATEMENTS_MAX} are taken", query.stmts.len());
             self.fault(&query.span, reason, Some("give parts of it names of their own".to_owned()));
@@ -261,11 +325,13 @@ impl<'l, 'm> Expander<'l, 'm> {
 
     /// A query with a scope of its own.
     fn nested<T>(&mut self, query: &'m Query, body: &mut Vec<Expr>, then: impl FnOnce(&mut Self, &mut Vec<Expr>) -> (T, Vars)) -> T {
-        self.scopes.push(Scope { declares: declares(query), ..Scope::default() });
+        self.enter(query, false);
         self.statements(query, body);
+        let lone = lone_not_true(body);
         let (done, used) = then(self, body);
+        self.check_overlooked(lone, body);
         self.check_unused(body, &used);
-        self.scopes.pop();
+        self.leave();
         done
     }
 
@@ -303,7 +369,10 @@ impl<'l, 'm> Expander<'l, 'm> {
                 }
             }
             Literal::Every { key, value, domain, query, .. } => {
+                let names = key.iter().chain([value]).map(Span::text).filter(|name| *name != "_").chain(declares_itself(query)).collect();
+                self.domains.push(Domain { names, within: BTreeMap::new(), depth: self.scopes.len() });
                 let domain = self.term(domain, &mut support);
+                self.domains.pop();
                 let domain_var = self.fresh(span);
                 support.push(Expr {
                     span: span.clone(),
@@ -322,31 +391,56 @@ impl<'l, 'm> Expander<'l, 'm> {
     }
 
     fn every(&mut self, key: Option<&'m Span>, value: &'m Span, domain: Flat, query: &'m Query) -> What {
-        self.scopes.push(Scope { declares: declares(query), ..Scope::default() });
+        self.enter(query, true);
         let mut declare = |span: &'m Span| (span.text() != "_").then(|| self.declare(span.text(), span, By::Every));
         let key = key.and_then(&mut declare);
         let item = declare(value);
         let mut body = Vec::new();
         self.statements(query, &mut body);
         self.check_unused(&body, &Vars::new());
-        self.scopes.pop();
+        self.leave();
         What::Every { key, item, domain, body: Rc::new(body) }
     }
 
     fn some_in(&mut self, key: Option<&'m tree::Expr>, value: &'m tree::Expr, collection: &'m tree::Expr, support: &mut Vec<Expr>) -> What {
         // What stands in the collection is known before, and a name that stands twice is declared once.
         let mut known = BTreeSet::new();
-        names_in(collection, &mut known);
-        for pattern in key.into_iter().chain([value]) {
-            self.declare_pattern(pattern, &mut known);
+        every_name(collection, &mut known);
+        if let Some(key) = key {
+            self.declare_key(key, &mut known);
         }
+        self.declare_pattern(value, &mut known);
         let item = self.term(value, support);
         let key = match key {
             Some(key) => self.term(key, support),
             None => Flat::Var(self.variable("_", value.span())),
         };
+        let place = collection.span();
         let collection = self.term(collection, support);
-        What::Equal(item, step(collection, key))
+        let subject = match collection {
+            Flat::Ref(head, mut steps) => {
+                steps.push(key);
+                return What::Equal(item, Flat::Ref(head, steps));
+            }
+            Flat::Var(var) => var,
+            other => self.subject(other, place, support),
+        };
+        What::Equal(item, Flat::Ref(Head::Var(subject), vec![key]))
+    }
+
+    /// What a reference begins with, as a variable of ours.
+    fn subject(&mut self, term: Flat, span: &Span, support: &mut Vec<Expr>) -> Var {
+        let var = self.fresh(span);
+        support.push(Expr { span: span.clone(), negated: false, what: What::Equal(Flat::Var(var), term), with: Rc::from([]) });
+        var
+    }
+
+    /// The variables of a key behind `some`, which declares whatever stands in it.
+    fn declare_key(&mut self, key: &'m tree::Expr, known: &mut BTreeSet<&'m str>) {
+        match key {
+            tree::Expr::Var { .. } => self.declare_pattern(key, known),
+            other => walk::parts(other).into_iter().for_each(|part| self.declare_key(part, known)),
+        }
     }
 
     /// The variables of what stands behind `some`, but for those that are known.
@@ -360,7 +454,12 @@ impl<'l, 'm> Expander<'l, 'm> {
             }
             tree::Expr::Array { items, .. } => items.iter().for_each(|item| self.declare_pattern(item, known)),
             tree::Expr::Object { fields, .. } => fields.iter().for_each(|(_, _, value)| self.declare_pattern(value, known)),
-            _ => {}
+            tree::Expr::Set { .. }
+            | tree::Expr::Template { .. }
+            | tree::Expr::ArrayCompr { .. }
+            | tree::Expr::SetCompr { .. }
+            | tree::Expr::ObjectCompr { .. } => {}
+            other => walk::parts(other).into_iter().for_each(|part| self.declare_pattern(part, known)),
         }
     }
 
@@ -429,15 +528,7 @@ impl<'l, 'm> Expander<'l, 'm> {
     fn template(&mut self, parts: &'m [TemplatePart]) -> Vec<Flat> {
         let parts = parts.iter().map(|part| match part {
             TemplatePart::Text(text) => Flat::Const(Value::from(text.as_ref())),
-            TemplatePart::Expr(expr) => {
-                self.scopes.push(Scope::default());
-                let mut body = Vec::new();
-                let term = self.term(expr, &mut body);
-                let var = self.fresh(expr.span());
-                body.push(Expr { span: expr.span().clone(), negated: false, what: What::Equal(Flat::Var(var), term), with: Rc::from([]) });
-                self.scopes.pop();
-                Flat::Collect(Rc::new(Collect { kind: Collection::Set, key: None, item: Flat::Var(var), body }))
-            }
+            TemplatePart::Expr(expr) => self.shown(expr, true),
         });
         parts.collect()
     }
@@ -454,7 +545,7 @@ impl<'l, 'm> Expander<'l, 'm> {
             tree::Expr::Array { items, .. } => Flat::Array(items.iter().map(|item| self.term(item, support)).collect()),
             tree::Expr::Set { items, .. } => Flat::Set(items.iter().map(|item| self.term(item, support)).collect()),
             tree::Expr::Object { fields, .. } => {
-                let fields = fields.iter().map(|(_, key, value)| (self.term(key, support), self.term(value, support)));
+                let fields = same::latest(fields).map(|(_, key, value)| (self.term(key, support), self.term(value, support)));
                 Flat::Object(fields.collect())
             }
             tree::Expr::ArrayCompr { term, query, .. } => self.comprehension(Collection::Array, None, term, query),
@@ -498,33 +589,39 @@ impl<'l, 'm> Expander<'l, 'm> {
             key.iter().chain([&item]).for_each(|term| term.vars(&mut used));
             ((key, item), used)
         });
-        Flat::Collect(Rc::new(Collect { kind, key, item, body }))
+        Flat::Collect(Rc::new(Collect { kind, key, item, body, is_part: false }))
     }
 
     fn reference(&mut self, expr: &'m tree::Expr, support: &mut Vec<Expr>) -> Flat {
         let (root, steps) = heads::unfold(expr);
         let head = match root {
             tree::Expr::Var { span } => self.name(span),
-            other => match self.term(other, support) {
-                Flat::Var(var) => Named::Head(Head::Var(var)),
-                term => Named::Head(Head::Term(term)),
-            },
+            other => Named::Term(self.term(other, support)),
         };
         let (head, mut path) = match head {
-            Named::Head(head) => (head, Vec::new()),
-            Named::Global(Global::Input(path)) => (Head::Input, path),
-            Named::Global(Global::Data(path)) => (Head::Data, path),
+            Named::Head(head) => (Ok(head), Vec::new()),
+            Named::Term(Flat::Var(var)) => (Ok(Head::Var(var)), Vec::new()),
+            Named::Term(term) => (Err(term), Vec::new()),
+            Named::Global(Global::Input(path)) => (Ok(Head::Input), path),
+            Named::Global(Global::Data(path)) => (Ok(Head::Data), path),
         };
         let mut flat: Vec<Flat> = path.drain(..).map(|name| Flat::Const(Value::from(name.as_ref()))).collect();
         for step in steps {
             flat.push(match step {
                 Step::Name(name) => Flat::Const(Value::from(name.as_ref())),
+                Step::Index(index @ tree::Expr::Template { .. }) => {
+                    let outside = std::mem::replace(&mut self.in_step, true);
+                    let step = self.term(index, support);
+                    self.in_step = outside;
+                    step
+                }
                 Step::Index(index) => self.term(index, support),
             });
         }
+        let head = head.unwrap_or_else(|term| Head::Var(self.subject(term, root.span(), support)));
         match head {
             Head::Var(var) if flat.is_empty() => Flat::Var(var),
-            head => Flat::Ref(Box::new(head), flat),
+            head => Flat::Ref(head, flat),
         }
     }
 
@@ -534,19 +631,33 @@ impl<'l, 'm> Expander<'l, 'm> {
             return Named::Head(Head::Var(self.variable("_", span)));
         }
         if let Some(var) = self.declared(name) {
+            let of_definition = !self.scopes.iter().skip(1).any(|scope| scope.declared.contains_key(name));
+            if self.in_head && of_definition {
+                self.see(name);
+            }
             return Named::Head(Head::Var(var));
         }
-        if let Some(global) = self.global(name) {
-            return Named::Global(global.clone());
+        if let Some(var) = self.within_domain(name, span) {
+            return Named::Head(Head::Var(var));
+        }
+        if self.is_of_domain(name) {
+            let reason = format!("`{name}` is declared by the `every`, and stands in the collection that it goes through");
+            self.fault(span, reason, Some("give what the `every` declares another name".to_owned()));
+            return Named::Head(Head::Input);
+        }
+        if let Some(global) = self.global(name).cloned() {
+            if self.in_step {
+                let reason = format!("a text `$\"…\"` that stands in brackets cannot use `{name}`: it knows no rules and no imports there");
+                self.fault(span, reason, Some("give the text a name on a line before: `key := $\"…\"`".to_owned()));
+            }
+            return Named::Global(global);
         }
         match name {
             "input" => return Named::Head(Head::Input),
             "data" => return Named::Head(Head::Data),
             _ => {}
         }
-        if let Some(scope) = self.scopes.last_mut() {
-            scope.seen.insert(name);
-        }
+        self.see(name);
         let known = self.undeclared.get(name).copied();
         let var = known.unwrap_or_else(|| {
             let var = self.variable(name, span);
@@ -554,6 +665,21 @@ impl<'l, 'm> Expander<'l, 'm> {
             var
         });
         Named::Head(Head::Var(var))
+    }
+
+    fn is_of_domain(&self, name: &str) -> bool {
+        self.domains.iter().any(|domain| domain.names.contains(&name))
+    }
+
+    fn within_domain(&mut self, name: &'m str, span: &Span) -> Option<Var> {
+        let depth = self.scopes.len();
+        let at = self.domains.iter().rposition(|domain| domain.names.contains(&name) && depth > domain.depth)?;
+        if let Some(var) = self.domains.get(at)?.within.get(name) {
+            return Some(*var);
+        }
+        let var = self.variable(name, span);
+        self.domains.get_mut(at)?.within.insert(name, var);
+        Some(var)
     }
 
     /// The function that is called, and its arguments; whether the last of them is what the result is held against.
@@ -570,16 +696,20 @@ impl<'l, 'm> Expander<'l, 'm> {
             return None;
         };
         let first = names.first().cloned().unwrap_or_default();
-        if self.declared(&first).is_some() {
+        if self.declared(&first).is_some() || self.is_of_domain(&first) {
             let reason = format!("`{first}` is a variable here, and not the function of that name");
             self.fault(fcn.span(), reason, Some("give the variable another name".to_owned()));
             return None;
         }
         if names.join(".") == "print" && self.global("print").is_none() && self.purpose() == Purpose::Tests {
-            let parts = params.iter().map(|param| self.printed(param)).collect();
+            let parts = params.iter().map(|param| self.shown(param, false)).collect();
             return Some((Callee::Builtin("internal.print".into()), vec![Flat::Array(parts)], false));
         }
         let (callee, wanted) = self.callee(&names, fcn.span(), span)?;
+        if self.in_step && self.global(&first).is_some() {
+            let reason = format!("a text `$\"…\"` that stands in brackets cannot use `{first}`: it knows no rules and no imports there");
+            self.fault(span, reason, Some("give the text a name on a line before: `key := $\"…\"`".to_owned()));
+        }
         let given = params.len();
         if given != wanted && !(given == wanted + 1 && place == Place::Statement) {
             let (reason, hint) = lint::calls::arity(&names.join("."), wanted, given);
@@ -647,15 +777,13 @@ impl<'l, 'm> Expander<'l, 'm> {
         self.lowering.units.get(self.unit).into_iter().flat_map(|unit| unit.globals.keys().copied())
     }
 
-    /// What is printed: a set, empty if it is undefined.
-    fn printed(&mut self, expr: &'m tree::Expr) -> Flat {
-        self.scopes.push(Scope::default());
+    /// What is printed, or put into a text: a set, empty if it is undefined.
+    fn shown(&mut self, expr: &'m tree::Expr, is_part: bool) -> Flat {
         let mut body = Vec::new();
         let term = self.term(expr, &mut body);
         let var = self.fresh(expr.span());
         body.push(Expr { span: expr.span().clone(), negated: false, what: What::Equal(Flat::Var(var), term), with: Rc::from([]) });
-        self.scopes.pop();
-        Flat::Collect(Rc::new(Collect { kind: Collection::Set, key: None, item: Flat::Var(var), body }))
+        Flat::Collect(Rc::new(Collect { kind: Collection::Set, key: None, item: Flat::Var(var), body, is_part }))
     }
 
     fn with(&mut self, modifiers: &'m [WithModifier], body: &mut Vec<Expr>) -> With {
@@ -728,9 +856,18 @@ impl<'l, 'm> Expander<'l, 'm> {
     }
 }
 
+/// The place of a body that is `not true` and nothing else.
+fn lone_not_true(body: &[Expr]) -> Option<Span> {
+    match body {
+        [Expr { span, negated: true, what: What::Term(Flat::Const(Value::Bool(true))), .. }] => Some(span.clone()),
+        _ => None,
+    }
+}
+
 enum Named {
     Head(Head),
     Global(Global),
+    Term(Flat),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -739,20 +876,19 @@ enum Place {
     Within,
 }
 
-/// One step further.
-fn step(of: Flat, step: Flat) -> Flat {
-    match of {
-        Flat::Ref(head, mut steps) => {
-            steps.push(step);
-            Flat::Ref(head, steps)
-        }
-        Flat::Var(var) => Flat::Ref(Box::new(Head::Var(var)), vec![step]),
-        other => Flat::Ref(Box::new(Head::Term(other)), vec![step]),
-    }
-}
-
 /// The names that the statements of a query declare, those of queries within left out.
 fn declares(query: &Query) -> BTreeSet<&str> {
+    let mut found = declares_itself(query);
+    for statement in &query.stmts {
+        // The names of an `every` are taken for variables outside of it, too.
+        if let Some(within) = walk::statement_query(statement) {
+            found.extend(declares(within));
+        }
+    }
+    found
+}
+
+fn declares_itself(query: &Query) -> BTreeSet<&str> {
     let mut found = BTreeSet::new();
     for statement in &query.stmts {
         match &statement.literal {
@@ -772,6 +908,14 @@ fn declares(query: &Query) -> BTreeSet<&str> {
     found
 }
 
+/// Every name that stands in an expression, those of queries within included.
+fn every_name<'m>(expr: &'m tree::Expr, found: &mut BTreeSet<&'m str>) {
+    walk::visit(expr, &mut |expr| found.extend(walk::var(walk::unfold(expr).0)));
+    let mut declared = Vec::new();
+    walk::visit_statements_in(expr, &mut |statement| walk::declared(statement, &mut declared));
+    found.extend(declared);
+}
+
 /// Every name that stands in an expression, queries left out.
 fn names_in<'m>(expr: &'m tree::Expr, found: &mut BTreeSet<&'m str>) {
     let (root, steps) = heads::unfold(expr);
@@ -783,7 +927,7 @@ fn names_in<'m>(expr: &'m tree::Expr, found: &mut BTreeSet<&'m str>) {
     match root {
         tree::Expr::Var { span } => drop(found.insert(span.text())),
         tree::Expr::RefDot { .. } | tree::Expr::RefBrack { .. } => {}
-        other => super::super::walk::parts(other).into_iter().for_each(|part| names_in(part, found)),
+        other => walk::parts(other).into_iter().for_each(|part| names_in(part, found)),
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) type Vars = BTreeSet<Var>;
 pub(super) enum Flat {
     Const(Value),
     Var(Var),
-    Ref(Box<Head>, Vec<Self>),
+    Ref(Head, Vec<Self>),
     Array(Vec<Self>),
     Set(Vec<Self>),
     Object(Vec<(Self, Self)>),
@@ -29,12 +29,11 @@ pub(super) enum Flat {
 }
 
 /// What a reference begins with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Head {
     Input,
     Data,
     Var(Var),
-    Term(Flat),
 }
 
 /// A comprehension.
@@ -44,6 +43,8 @@ pub(super) struct Collect {
     pub(super) key: Option<Flat>,
     pub(super) item: Flat,
     pub(super) body: Vec<Expr>,
+    /// It stands for what `$"…{x}…"` has between braces: it gives no variable a value, not even in itself.
+    pub(super) is_part: bool,
 }
 
 /// One expression of a body.
@@ -131,12 +132,7 @@ impl Flat {
                 }
                 all_vars(&collect.body, found);
             }
-            Self::Ref(head, steps) => {
-                if let Head::Term(term) = head.as_ref() {
-                    term.closed_over(found);
-                }
-                steps.iter().for_each(|step| step.closed_over(found));
-            }
+            Self::Ref(_, steps) => steps.iter().for_each(|step| step.closed_over(found)),
             Self::Array(items) | Self::Set(items) => items.iter().for_each(|item| item.closed_over(found)),
             Self::Object(fields) => fields.iter().for_each(|(key, value)| {
                 key.closed_over(found);
@@ -151,7 +147,6 @@ impl Head {
         match self {
             Self::Input | Self::Data => {}
             Self::Var(var) => drop(found.insert(*var)),
-            Self::Term(term) => term.vars(found),
         }
     }
 }

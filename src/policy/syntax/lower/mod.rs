@@ -19,6 +19,7 @@ mod inline;
 mod plan;
 mod recursion;
 mod safety;
+mod same;
 #[cfg(test)]
 mod tests;
 

@@ -83,6 +83,9 @@ struct Planner<'l, 'm> {
     slots: Vec<Option<Box<str>>>,
     /// Variables that have values, and where.
     bound: BTreeMap<Var, usize>,
+    /// Variables that what closes over them may use, as far as OPA's check of safety is concerned: those of the expressions before, and of
+    /// bodies around. What the expression at hand binds is not among them.
+    known: Vars,
 }
 
 /// One side of an equation, or a part of one.
@@ -96,13 +99,15 @@ enum Side<'f> {
 
 impl<'l, 'm> Planner<'l, 'm> {
     fn new(lowering: &'l Lowering<'m>, head: &Head<'_>) -> Self {
-        Self { names: Expander::new(lowering, head.unit), owner: head.owner, slots: Vec::new(), bound: BTreeMap::new() }
+        let names = Expander::new(lowering, head.unit);
+        Self { names, owner: head.owner, slots: Vec::new(), bound: BTreeMap::new(), known: Vars::new() }
     }
 
     /// Gives each argument a slot, in their order, and tells which of them are patterns.
     fn bind_arguments(&mut self, args: &[Flat]) -> Vec<usize> {
         let mut patterns = Vec::new();
         for (index, arg) in args.iter().enumerate() {
+            arg.vars(&mut self.known);
             match arg {
                 Flat::Var(var) if !self.bound.contains_key(var) => {
                     let name = self.name_of(*var);
@@ -142,7 +147,7 @@ impl<'l, 'm> Planner<'l, 'm> {
         let mut used = Vars::new();
         steps.iter().chain(&value).for_each(|term| term.vars(&mut used));
         if !self.names.is_faulty {
-            self.check_bound(&used);
+            self.check_bound(&used, span);
         }
         let mut after = Vec::new();
         let steps = steps.iter().map(|step| self.value(step, span, &mut after)).collect();
@@ -152,16 +157,18 @@ impl<'l, 'm> Planner<'l, 'm> {
         (!self.names.is_faulty && after.is_empty()).then(|| Branch { span: span.clone(), body, steps, put })
     }
 
-    fn check_bound(&mut self, used: &Vars) {
+    fn check_bound(&mut self, used: &Vars, place: &Span) {
         let unbound: Vec<Var> = used.iter().copied().filter(|var| !self.bound.contains_key(var)).collect();
         for var in unbound {
-            self.unsafe_variable(var);
+            self.unsafe_variable(var, place);
         }
     }
 
-    fn unsafe_variable(&mut self, var: Var) {
+    /// `place`: the statement that needs it.
+    fn unsafe_variable(&mut self, var: Var, place: &Span) {
         let Some(variable) = self.names.vars.get(var) else { return };
-        let span = variable.span.clone();
+        let is_within = (place.start..place.end).contains(&variable.span.start);
+        let span = if is_within { variable.span.clone() } else { place.clone() };
         let Some(name) = variable.name.clone() else {
             return self.names.fault(&span, "what stands here cannot be known before it is needed", None);
         };
@@ -199,31 +206,37 @@ impl<'l, 'm> Planner<'l, 'm> {
     }
 
     fn body(&mut self, exprs: &[Expr], out: &mut Vec<Stmt>) {
-        let bound: Vars = self.bound.keys().copied().collect();
-        match safety::reorder(exprs, &bound) {
-            Ok(ordered) => ordered.into_iter().for_each(|expr| self.expr(expr, out)),
+        let around = self.known.clone();
+        match safety::reorder(exprs, &around) {
+            Ok(ordered) => {
+                for expr in ordered {
+                    self.expr(expr, out);
+                    expr.vars(&mut self.known);
+                }
+            }
             Err(unbound) => {
                 let mut told = Vars::new();
-                for (var, _) in unbound {
-                    let is_ours = self.names.vars.get(var).is_none_or(|variable| variable.name.is_none());
-                    if !is_ours && told.insert(var) {
-                        self.unsafe_variable(var);
+                for (var, expr) in &unbound {
+                    let is_ours = self.names.vars.get(*var).is_none_or(|variable| variable.name.is_none());
+                    if !is_ours && told.insert(*var) {
+                        self.unsafe_variable(*var, &expr.span);
                     }
                 }
                 if told.is_empty()
-                    && let Some(expr) = exprs.first()
+                    && let Some((_, expr)) = unbound.first()
                 {
                     self.names.fault(&expr.span, "what this needs is not known before it", None);
                 }
             }
         }
+        self.known = around;
     }
 
     /// A body whose variables are not known outside of it.
     fn within<T>(&mut self, plan: impl FnOnce(&mut Self) -> T) -> T {
-        let before = self.bound.clone();
+        let before = (self.bound.clone(), self.known.clone());
         let done = plan(self);
-        self.bound = before;
+        (self.bound, self.known) = before;
         done
     }
 
@@ -259,7 +272,7 @@ impl<'l, 'm> Planner<'l, 'm> {
                 }
             }
             What::Call { callee, args, out: result } => {
-                let args = args.iter().map(|arg| self.value(arg, span, out)).collect();
+                let args = self.arguments(args, span, out);
                 let term = self.call(callee, args, span);
                 match result {
                     None => out.push(stmt(span, StmtKind::Holds(term))),
@@ -277,6 +290,7 @@ impl<'l, 'm> Planner<'l, 'm> {
             What::Every { key, item, domain, body } => {
                 let of = self.value(domain, span, out);
                 let every = self.within(|this| {
+                    this.known.extend(key.iter().chain(item));
                     let (key, item) = (key.map(|key| this.bind(key)), item.map(|item| this.bind(item)));
                     let mut stmts = Vec::new();
                     this.body(body, &mut stmts);
@@ -290,6 +304,12 @@ impl<'l, 'm> Planner<'l, 'm> {
                 out.push(stmt(span, StmtKind::Not(stmts)));
             }
         }
+    }
+
+    /// The arguments of a call, of which one may go through what another one leads to.
+    fn arguments(&mut self, args: &[Flat], span: &Span, out: &mut Vec<Stmt>) -> Vec<Term> {
+        let ready: Vec<Option<Term>> = args.iter().map(|arg| self.can_be_evaluated(arg).then(|| self.value(arg, span, out))).collect();
+        ready.into_iter().zip(args).map(|(ready, arg)| ready.unwrap_or_else(|| self.value(arg, span, out))).collect()
     }
 
     /// What stands under a `not`. Whatever could be undefined in it stands before it, but for a reference that is the whole of it, or one
@@ -389,7 +409,7 @@ impl<'l, 'm> Planner<'l, 'm> {
                 if let Some(slot) = self.bound.get(var) {
                     Term::Slot(*slot)
                 } else {
-                    self.unsafe_variable(*var);
+                    self.unsafe_variable(*var, span);
                     Term::Const(Value::Null)
                 }
             }
@@ -415,11 +435,17 @@ impl<'l, 'm> Planner<'l, 'm> {
     fn collect(&mut self, collect: &Collect, span: &Span) -> Term {
         self.within(|this| {
             let (mut body, mut after) = (Vec::new(), Vec::new());
+            let (mut used, mut given) = (Vars::new(), this.known.clone());
+            collect.key.iter().chain([&collect.item]).for_each(|term| term.vars(&mut used));
+            collect.body.iter().for_each(|expr| expr.vars(&mut given));
+            if collect.is_part {
+                this.check_part(&collect.body, span);
+            } else if let Some(var) = used.difference(&given).next() {
+                this.unsafe_variable(*var, span);
+            }
             this.body(&collect.body, &mut body);
             if !this.names.is_faulty {
-                let mut used = Vars::new();
-                collect.key.iter().chain([&collect.item]).for_each(|term| term.vars(&mut used));
-                this.check_bound(&used);
+                this.check_bound(&used, span);
             }
             if this.names.is_faulty {
                 return Term::Const(Value::Null);
@@ -431,12 +457,27 @@ impl<'l, 'm> Planner<'l, 'm> {
         })
     }
 
+    /// What stands between braces in a `$"…"` has to be known without it.
+    fn check_part(&mut self, body: &[Expr], place: &Span) {
+        let mut vars = Vars::new();
+        body.iter().for_each(|expr| expr.vars(&mut vars));
+        let own = |var: &Var| self.names.vars.get(*var).is_none_or(|variable| variable.name.is_none());
+        let Some(var) = vars.into_iter().find(|var| !own(var) && !self.known.contains(var)) else { return };
+        let Some(variable) = self.names.vars.get(var) else { return };
+        let name = variable.name.as_deref().unwrap_or("_").to_owned();
+        let hint = "give it a value on a line before: `some … in …`, `… := …`";
+        self.names.fault(
+            place,
+            format!("variable `{name}` in a `$\"…\"` has no value: a text goes through nothing"),
+            Some(hint.to_owned()),
+        );
+    }
+
     fn reference(&mut self, root: &Root, steps: &[Flat], span: &Span, out: &mut Vec<Stmt>) -> Term {
         let (mut term, used) = match root {
             Root::Input => (Term::Input, 0),
             Root::Data => self.document(steps, span),
             Root::Var(var) => (self.value(&Flat::Var(*var), span, out), 0),
-            Root::Term(term) => (self.value(term, span, out), 0),
         };
         for step in steps.get(used..).unwrap_or_default() {
             if self.is_closed(step) {
@@ -475,6 +516,12 @@ impl<'l, 'm> Planner<'l, 'm> {
                 above = Some(rule);
             }
             (place, used) = (next, used + 1);
+        }
+        // A function is no document; but what names it needs it.
+        for length in 1..=names.len() {
+            if let Some((function, _)) = lowering.functions.get(&path(length)) {
+                self.uses(Node::Function(*function), span);
+            }
         }
         let is_nowhere = place.rule.is_none() && names.len() > used;
         if is_nowhere {

@@ -8,52 +8,52 @@ use std::collections::BTreeMap;
 
 use super::flat::{Expr, Flat, Head, Var, Vars, What};
 
-/// Puts a body in order, given the variables that have values already; or tells the variables that nothing gives one, each with its
+/// Puts a body in order, given the variables that are known around it; or tells the variables that nothing gives a value, each with its
 /// expression.
-pub(super) fn reorder<'b>(body: &'b [Expr], bound: &Vars) -> Result<Vec<&'b Expr>, Vec<(Var, &'b Expr)>> {
+///
+/// It is OPA's `reorderBodyForSafety`, with what is peculiar to it. What closes over variables (a comprehension, the body of an `every`)
+/// waits for them and for nothing else; and where these are the very variables that its expression binds, it waits in vain.
+pub(super) fn reorder<'b>(body: &'b [Expr], around: &Vars) -> Result<Vec<&'b Expr>, Vec<(Var, &'b Expr)>> {
     let mut of_body = Vars::new();
     body.iter().for_each(|expr| expr.vars(&mut of_body));
-    let mut safe = bound.clone();
+    let mut safe: Vars = &of_body & around;
     let mut ordered = Vec::with_capacity(body.len());
-    let mut waiting: Vec<&Expr> = body.iter().collect();
+    let mut waiting: Vec<(&Expr, Vars)> = body
+        .iter()
+        .map(|expr| {
+            let mut needed = Vars::new();
+            expr.vars(&mut needed);
+            (expr, &needed - &safe)
+        })
+        .collect();
     while !waiting.is_empty() {
         let before = waiting.len();
-        waiting.retain(|expr| {
+        waiting.retain_mut(|(expr, needed)| {
             let outputs = outputs(expr, &safe);
-            let mut needed = Vars::new();
-            expr.closed_over(&mut needed);
-            needed.retain(|var| of_body.contains(var) && !safe.contains(var));
-            expr.vars(&mut needed);
-            needed.retain(|var| !safe.contains(var));
-            let closes_over = |var: &Var| {
-                let mut closed = Vars::new();
-                expr.closed_over(&mut closed);
-                closed.contains(var) && of_body.contains(var)
-            };
-            let ready = needed.iter().all(|var| outputs.contains(var) && !closes_over(var));
-            if ready {
+            let mut closed = Vars::new();
+            expr.closed_over(&mut closed);
+            closed.retain(|var| of_body.contains(var) && !around.contains(var));
+            if !closed.is_empty() {
+                if closed == outputs {
+                    return true;
+                }
+                *needed = closed;
+            }
+            needed.retain(|var| !outputs.contains(var) && !safe.contains(var));
+            if needed.is_empty() {
                 safe.extend(outputs);
                 ordered.push(*expr);
             }
-            !ready
+            !needed.is_empty()
         });
         if waiting.len() == before {
-            return Err(waiting.into_iter().flat_map(|expr| unsafe_in(expr, &safe, &of_body)).collect());
+            return Err(waiting.into_iter().flat_map(|(expr, needed)| needed.into_iter().map(move |var| (var, expr))).collect());
         }
     }
     Ok(ordered)
 }
 
-fn unsafe_in<'b>(expr: &'b Expr, safe: &Vars, of_body: &Vars) -> Vec<(Var, &'b Expr)> {
-    let (mut vars, mut closed) = (Vars::new(), Vars::new());
-    expr.vars(&mut vars);
-    expr.closed_over(&mut closed);
-    vars.extend(closed.into_iter().filter(|var| of_body.contains(var)));
-    let outputs = outputs(expr, safe);
-    vars.into_iter().filter(|var| !safe.contains(var) && !outputs.contains(var)).map(|var| (var, expr)).collect()
-}
-
-/// The variables that an expression gives values to.
+/// The variables that an expression gives values to; those that have values already are among them, but for an equation's.
 fn outputs(expr: &Expr, safe: &Vars) -> Vars {
     let mut given = Vars::new();
     for (_, value) in expr.with.iter() {
@@ -73,6 +73,7 @@ fn outputs(expr: &Expr, safe: &Vars) -> Vars {
             let mut unifier = Unifier { safe: safe | &found, unified: Vars::new(), unknown: BTreeMap::new() };
             unifier.unify(one, other);
             found.extend(unifier.unified);
+            found.retain(|var| !safe.contains(var));
         }
         What::Call { args, out, .. } => {
             args.iter().chain(out).for_each(|term| of_references(term, safe, &mut found));
@@ -84,7 +85,6 @@ fn outputs(expr: &Expr, safe: &Vars) -> Vars {
             out.iter().for_each(|out| values(out, &mut found));
         }
     }
-    found.retain(|var| !safe.contains(var));
     found
 }
 
@@ -99,9 +99,6 @@ fn of_references(term: &Flat, safe: &Vars, found: &mut Vars) {
                 return;
             }
             steps.iter().for_each(|step| step.vars(found));
-            if let Head::Term(term) = head.as_ref() {
-                of_references(term, safe, found);
-            }
             steps.iter().for_each(|step| of_references(step, safe, found));
         }
         Flat::Array(items) | Flat::Set(items) => items.iter().for_each(|item| of_references(item, safe, found)),
