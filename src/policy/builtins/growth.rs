@@ -51,7 +51,7 @@ pub(super) fn check(name: &str, args: &[Value]) -> anyhow::Result<()> {
             Some(Ok(shift)) if shift > SHIFT_MAX => bail!("bits.lsh shifts by more than {SHIFT_MAX} bits"),
             Some(_) | None => 0,
         },
-        "to_number" => {
+        "to_number" | super::TO_NUMBER => {
             let exponent = text(0).rsplit(['e', 'E']).next().filter(|digits| digits.len() < text(0).len()).unwrap_or_default();
             if exponent.bytes().filter(u8::is_ascii_digit).count() > EXPONENT_MAX || text(0).len() > 1024 {
                 bail!("to_number takes no number of that size");

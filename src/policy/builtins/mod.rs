@@ -31,6 +31,7 @@ use regorus::{Engine, LimitError, Value};
 use super::syntax::native::Native;
 
 pub(super) use net::network;
+pub(super) use number::TO_NUMBER;
 
 /// A function of ours.
 #[derive(Clone, Copy)]
@@ -88,7 +89,7 @@ pub(super) fn arity(name: &str) -> Result<usize, Refused> {
     if let Some((_, why)) = IMPURE.iter().find(|(impure, _)| *impure == name) {
         return Err(Refused::Impure(why));
     }
-    if name == template::TEMPLATE {
+    if name == template::TEMPLATE || name == TO_NUMBER {
         return Err(Refused::Unknown);
     }
     if let Some((_, arity, _)) = own(name) {

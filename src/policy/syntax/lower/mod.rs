@@ -8,6 +8,7 @@
 //! | [`plan`] | `RewriteEquals`, `RewriteDynamicTerms`; and what OPA's evaluator does when it unifies, as far as that is known before |
 //! | [`recursion`] | `SetGraph`, `CheckRecursion` |
 //! | [`inline`] | none: it takes back what only made the others simple |
+//! | [`written`] | none: it marks where a number would be seen as it was written |
 //!
 //! `CheckTypes` is stood in for by [`lint`](crate::policy::lint). What OPA refuses in one of these stages is refused here, and told of the
 //! author's text.
@@ -22,6 +23,7 @@ mod safety;
 mod same;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -128,6 +130,7 @@ fn lower(units: Vec<Unit<'_>>) -> Result<Program, Vec<PolicyFault>> {
     if faults.is_empty() {
         let mut program = Program { rules, functions, root: lowering.root };
         inline::program(&mut program);
+        written::program(&mut program);
         return Ok(program);
     }
     faults.sort_by(|one, other| {
