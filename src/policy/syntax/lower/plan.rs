@@ -460,7 +460,9 @@ impl<'l, 'm> Planner<'l, 'm> {
     /// What stands between braces in a `$"…"` has to be known without it.
     fn check_part(&mut self, body: &[Expr], place: &Span) {
         let mut vars = Vars::new();
-        body.iter().for_each(|expr| expr.vars(&mut vars));
+        for expr in body {
+            expr.vars(&mut vars);
+        }
         let own = |var: &Var| self.names.vars.get(*var).is_none_or(|variable| variable.name.is_none());
         let Some(var) = vars.into_iter().find(|var| !own(var) && !self.known.contains(var)) else { return };
         let Some(variable) = self.names.vars.get(var) else { return };

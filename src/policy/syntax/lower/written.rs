@@ -28,10 +28,9 @@ fn is_writer(term: &Term) -> bool {
     match term {
         Term::Template(_) => true,
         Term::Call(name, args) => match (name.as_ref(), args.as_slice()) {
-            ("json.marshal" | "json.marshal_with_options", _) => true,
             // A number that stands by itself is written as what it is; one in a collection as it was written.
             ("sprintf", [_, Term::Array(items)]) => !items.iter().all(is_no_collection),
-            ("sprintf", _) => true,
+            ("json.marshal" | "json.marshal_with_options" | "sprintf", _) => true,
             _ => false,
         },
         _ => false,
@@ -121,8 +120,8 @@ fn operands(term: &mut Term, see: &mut dyn FnMut(&mut Term)) {
 }
 
 fn each_statement(definition: &mut Definition, see: &mut dyn FnMut(&mut StmtKind)) {
-    for Branch { body, .. } in &mut definition.branches {
-        body.iter_mut().for_each(|stmt| statement(stmt, see));
+    for stmt in definition.branches.iter_mut().flat_map(|branch| &mut branch.body) {
+        statement(stmt, see);
     }
     each_term(definition, &mut |term| {
         if let Term::Collect(collect) = term {
@@ -139,7 +138,9 @@ fn statement(stmt: &mut Stmt, see: &mut dyn FnMut(&mut StmtKind)) {
 /// Every term of a definition, those within others after them.
 fn each_term(definition: &mut Definition, see: &mut dyn FnMut(&mut Term)) {
     for Branch { body, steps, put, .. } in &mut definition.branches {
-        body.iter_mut().for_each(|stmt| of_statement(stmt, see));
+        for stmt in body {
+            of_statement(stmt, see);
+        }
         let (Put::Value(value) | Put::Item(value)) = put;
         steps.iter_mut().chain([value]).for_each(|term| within(term, see));
     }
@@ -154,7 +155,9 @@ fn within(term: &mut Term, see: &mut dyn FnMut(&mut Term)) {
     see(term);
     if let Term::Collect(collect) = term {
         let Comprehension { key, item, body, .. } = collect.as_mut();
-        body.iter_mut().for_each(|stmt| of_statement(stmt, see));
+        for stmt in body {
+            of_statement(stmt, see);
+        }
         key.iter_mut().chain([item]).for_each(|term| within(term, see));
     }
     parts(term, &mut |part| within(part, see));
