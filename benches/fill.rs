@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use claviger::clock::{Clock, SystemClock};
 use claviger::config::StoreUrl;
-use claviger::model::{Actor, BindingId, KeyDigest, KeyId, Mutation, NewKey, PlainKey, RoleId, SpaceId, Strategy};
+use claviger::model::{BindingId, Cause, KeyDigest, KeyId, Mutation, NewKey, PlainKey, RoleId, SpaceId, Strategy};
 use claviger::store;
 
 #[tokio::main(flavor = "current_thread")]
@@ -36,7 +36,7 @@ async fn main() -> anyhow::Result<()> {
             digest: KeyDigest::of(&text),
             bindings: vec![(binding, role.clone(), space.clone())],
         };
-        store.apply(Mutation::CreateKey(key), &Actor::Operator).await?;
+        store.apply(Mutation::CreateKey(key), &Cause::SYSTEM, None).await?;
         writeln!(out, "{}", text.reveal())?;
     }
     Ok(())

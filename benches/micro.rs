@@ -12,7 +12,7 @@ use claviger::clock::{Clock as _, SystemClock};
 use claviger::config::{Settings, StoreUrl, TokenAlgorithm};
 use claviger::exchange::{Exchange, Origin};
 use claviger::model::{
-    Actor, AdmitWithoutRoles, BindingId, Decision, GroupName, KeyDigest, KeyId, KeyRecord, LoginPolicy, Mutation, NewKey, PlainKey,
+    AdmitWithoutRoles, BindingId, Cause, Decision, GroupName, KeyDigest, KeyId, KeyRecord, LoginPolicy, Mutation, NewKey, PlainKey,
     Snapshot, Space, Strategy, Subject,
 };
 use claviger::policy::{Evaluator, LoginInput, PolicyLimits, PolicySet, PolicySource, SharedInput};
@@ -81,7 +81,7 @@ impl World {
                 rego: None,
             });
             for mutation in mutations().into_iter().chain(stored.map(Mutation::CreatePolicy)) {
-                store.apply(mutation, &Actor::Operator).await.expect("the example data fits");
+                store.apply(mutation, &Cause::SYSTEM, None).await.expect("the example data fits");
             }
             let metrics = Arc::new(Metrics::new());
             let exchange = Exchange::start(&settings, store.clone(), clock.clone(), metrics).await.expect("the exchange starts");

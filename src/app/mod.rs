@@ -20,7 +20,7 @@ use crate::config::{Faults, LiveSettings, Settings};
 use crate::exchange::{Exchange, ExchangeError};
 use crate::ops::{self, OpsState};
 use crate::proxy::{self, Proxy};
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Source, Store, StoreError};
 use crate::telemetry::{self, Metrics};
 
 /// Why Claviger does not start.
@@ -95,7 +95,8 @@ impl App {
         let live = LiveSettings::from(settings);
         // Before the policies are read: what changes from here on must be noticed.
         let policies = settings.policies.dir.clone().map(|dir| Watched::directory(&dir));
-        let exchange = Exchange::start(settings, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics)).await?;
+        let source: Arc<dyn Source> = store.clone();
+        let exchange = Exchange::start(settings, source, Arc::clone(&clock), Arc::clone(&metrics)).await?;
 
         let ops_listener = bind("ops", settings.ops.listen)?;
         let proxy_listener = bind("proxy", settings.proxy.listen)?.into_std()?;

@@ -12,7 +12,7 @@ use super::impact::{Consent, Proposal, Weighed, Weighing};
 use super::open_store::{OpenStore, StoreArgs};
 use super::output::{Changed, Output};
 use super::random;
-use crate::model::{Binding, BindingId, GroupName, KeyId, KeyName, Mutation, RoleId, SpaceId, Subject};
+use crate::model::{Binding, BindingId, GroupName, KeyId, KeyName, Mutation, ResourceKind, RoleId, SpaceId, Subject};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct BindingCommand {
@@ -216,10 +216,10 @@ impl ListBindings {
     async fn check(&self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
         let snapshot = store.snapshot().await?;
         if let Some(role) = self.role.as_ref().filter(|role| !snapshot.roles.contains_key(*role)) {
-            return Err(store.not_found(&format!("role {role}")).await);
+            return Err(store.not_found(ResourceKind::Role, role.as_str()).await);
         }
         if let Some(space) = self.space.as_ref().filter(|space| snapshot.spaces.find(space).is_none()) {
-            return Err(store.not_found(&format!("space {space}")).await);
+            return Err(store.not_found(ResourceKind::Space, space.as_str()).await);
         }
         match &self.group {
             Some(group) => store.remark_on_group(group, out).await,

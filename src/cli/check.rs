@@ -230,7 +230,7 @@ impl Policies {
                 Inspected::Open(store) => store,
                 Inspected::Outdated(why) => return Ok(Err(why)),
             };
-            let read = async { Ok((store.snapshot().await?, store::key_names(&*store, NAMED_KEYS_MAX).await?)) }.await;
+            let read = async { Ok((store.snapshot().await?, store.key_names(NAMED_KEYS_MAX).await?)) }.await;
             store.close().await;
             read.map(Ok)
         };

@@ -6,7 +6,7 @@ use super::args::value::joined;
 use super::failure::Failure;
 use super::open_store::{OpenStore, StoreArgs};
 use super::output::{Changed, Output};
-use crate::model::{Binding, BindingId, Group, GroupName, Mutation, RoleId, Snapshot, SpaceId};
+use crate::model::{Binding, BindingId, Group, GroupName, Mutation, ResourceKind, RoleId, Snapshot, SpaceId};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct GroupCommand {
@@ -157,6 +157,6 @@ async fn find(name: &GroupName, store: &OpenStore) -> Result<GroupView, Failure>
     let snapshot = store.snapshot().await?;
     match snapshot.groups.get(name) {
         Some(group) => Ok(GroupView::of(group, &snapshot)),
-        None => Err(store.not_found(&format!("group {name}")).await),
+        None => Err(store.not_found(ResourceKind::Group, name.as_str()).await),
     }
 }

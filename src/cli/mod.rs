@@ -17,6 +17,7 @@ mod impact;
 mod key;
 mod man;
 mod open_store;
+mod operator;
 mod output;
 mod policy;
 mod random;

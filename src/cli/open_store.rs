@@ -9,17 +9,18 @@ use jiff::Timestamp;
 
 use super::args::config;
 use super::failure::Failure;
+use super::operator;
 use super::output::Output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Settings, StoreUrl, environment};
 use crate::diagnostics::nearest;
 use crate::exchange::{self, ExchangeError, Explainer};
 use crate::model::{
-    Actor, AuditEntry, Binding, BindingId, Change, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord, Mutation, PlainKey,
-    SampleId, Snapshot, Strategy, TokenSize,
+    Actor, AuditEntry, Binding, BindingId, Cause, Change, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord, Mutation, PlainKey,
+    Resource, ResourceKind, SampleId, Snapshot, Strategy, TokenSize,
 };
 use crate::policy::Vocabulary;
-use crate::store::{self, Inspected, NAMED_KEYS_MAX, Page, Store, StoreError};
+use crate::store::{self, AuditQuery, Inspected, NAMED_KEYS_MAX, Page, Store, StoreError};
 
 /// How many rows are read at a time.
 const PAGE: u32 = 500;
@@ -152,8 +153,9 @@ impl OpenStore {
 
     /// Makes a change as the operator. What is refused because it is not there comes with the nearest name that is.
     pub(crate) async fn apply(&self, mutation: Mutation) -> Result<Change, Failure> {
-        match self.store.apply(mutation, &Actor::Operator).await {
-            Err(StoreError::NotFound(what)) => Err(self.not_found(&what).await),
+        let cause = Cause::local(Actor::Operator(operator::name()?));
+        match self.store.apply(mutation, &cause, None).await {
+            Err(StoreError::NotFound(resource)) => Err(self.not_found(resource.kind(), &resource.id()).await),
             other => Ok(other?),
         }
     }
@@ -181,7 +183,7 @@ impl OpenStore {
             Some(key) => Ok(key),
             None => match self.last_revoked(called).await? {
                 Some((id, at)) => Err(Failure::refused(format_args!("key {called} was revoked at {at:.0}; its id is {id}"))),
-                None => Err(self.not_found(&format!("key {called}")).await),
+                None => Err(self.not_found(ResourceKind::Key, called).await),
             },
         }
     }
@@ -198,6 +200,14 @@ impl OpenStore {
         }
     }
 
+    /// The key that is called this, by id or by name, if there is one.
+    pub(crate) async fn key_called(&self, called: &str) -> Result<Option<KeyRecord>, Failure> {
+        match called.parse::<KeyName>() {
+            Ok(name) => self.key_like(called.to_ascii_lowercase().parse().ok(), &name).await,
+            Err(_) => Ok(None),
+        }
+    }
+
     /// The key with this id, or else the one with this name, if there is one.
     pub(crate) async fn key_like(&self, id: Option<KeyId>, name: &KeyName) -> Result<Option<KeyRecord>, Failure> {
         if let Some(id) = id
@@ -210,7 +220,7 @@ impl OpenStore {
 
     /// The key with this id, which is known to be there.
     pub(crate) async fn key_by_id(&self, id: KeyId) -> Result<KeyRecord, Failure> {
-        self.store.key(id).await?.ok_or_else(|| Failure::refused(format_args!("there is no key {id}")))
+        self.store.key(id).await?.ok_or_else(|| StoreError::NotFound(Resource::Key(id)).into())
     }
 
     /// The same of one that has just been changed. Says so if what it holds does not fit into a token.
@@ -229,7 +239,7 @@ impl OpenStore {
 
     /// What policies can speak of.
     pub(crate) async fn vocabulary(&self, snapshot: &Snapshot) -> Result<Vocabulary, Failure> {
-        Ok(Vocabulary::of(snapshot).with_keys(store::key_names(&*self.store, NAMED_KEYS_MAX).await?))
+        Ok(Vocabulary::of(snapshot).with_keys(self.store.key_names(NAMED_KEYS_MAX).await?))
     }
 
     /// Every key, revoked ones included, by age.
@@ -271,25 +281,20 @@ impl OpenStore {
         }
     }
 
-    /// At most `limit` audit entries, newest first, those that `query` stands in, down to the first that is not `wanted`.
-    pub(crate) async fn audit(
-        &self,
-        limit: usize,
-        query: Option<&str>,
-        wanted: impl Fn(&AuditEntry) -> bool,
-    ) -> Result<Vec<AuditEntry>, Failure> {
+    /// The audit entries that are wanted, at most `limit`, newest first.
+    pub(crate) async fn audit(&self, limit: usize, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, Failure> {
         let mut entries: Vec<AuditEntry> = Vec::new();
-        loop {
-            let after = entries.last().map(|entry| entry.revision);
-            let page = self.store.audit(&Page { after, limit: PAGE, query: query.map(str::to_owned) }).await?;
+        while entries.len() < limit {
+            let before = entries.last().map(|entry| entry.revision);
+            let most = u32::try_from(limit - entries.len()).map_or(PAGE, |left| left.min(PAGE));
+            let page = self.store.audit(&AuditQuery { before, limit: most, ..wanted.clone() }).await?;
             let read = page.len();
-            let left = limit.saturating_sub(entries.len());
-            let taken = entries.len();
-            entries.extend(page.into_iter().take(left).take_while(&wanted));
-            if read < PAGE as usize || entries.len() - taken < read {
-                return Ok(entries);
+            entries.extend(page);
+            if read < most as usize {
+                break;
             }
         }
+        Ok(entries)
     }
 
     /// Every sample that is kept, newest first.
@@ -315,8 +320,7 @@ impl OpenStore {
 
     /// The binding with this id.
     pub(crate) async fn binding(&self, id: BindingId) -> Result<Binding, Failure> {
-        let found = self.bindings().await?.into_iter().find(|binding| binding.id == id);
-        found.ok_or_else(|| Failure::refused(format_args!("there is no binding {id}")))
+        self.store.binding(id).await?.ok_or_else(|| StoreError::NotFound(Resource::Binding(id)).into())
     }
 
     /// What the keys with these ids are called.
@@ -335,37 +339,34 @@ impl OpenStore {
     /// Says so if no key and no binding has named this group yet. That is no failure: a group comes to be by being named.
     pub(crate) async fn remark_on_group(&self, group: &GroupName, out: &Output) -> Result<(), Failure> {
         if !self.snapshot().await?.groups.contains_key(group) {
-            out.note(self.not_found(&format!("group {group}")).await);
+            out.note(self.not_found(ResourceKind::Group, group.as_str()).await);
         }
         Ok(())
     }
 
-    /// The failure of not finding `what`, such as `space prodction`, with the nearest of its kind that is there.
-    pub(crate) async fn not_found(&self, what: &str) -> Failure {
-        let near = match what.split_once(' ') {
-            Some((kind, name)) => self.names_of(kind).await.ok().and_then(|names| nearest(name, names)),
-            None => None,
-        };
-        match near {
-            Some(near) => Failure::refused(format_args!("there is no {what}; did you mean {near}?")),
-            None => Failure::refused(format_args!("there is no {what}")),
+    /// The failure of not finding what is called this, with the nearest of its kind that is there.
+    pub(crate) async fn not_found(&self, kind: ResourceKind, called: &str) -> Failure {
+        match self.names_of(kind).await.ok().and_then(|names| nearest(called, names)) {
+            Some(near) => Failure::refused(format_args!("there is no {kind} {called}; did you mean {near}?")),
+            None => Failure::refused(format_args!("there is no {kind} {called}")),
         }
     }
 
-    async fn names_of(&self, kind: &str) -> Result<Vec<String>, Failure> {
+    /// What people call the things of this kind; nobody remembers an id well enough to mistype it.
+    async fn names_of(&self, kind: ResourceKind) -> Result<Vec<String>, Failure> {
         fn all(names: impl Iterator<Item = impl Display>) -> Vec<String> {
             names.map(|name| name.to_string()).collect()
         }
         Ok(match kind {
-            "key" => {
+            ResourceKind::Key => {
                 let keys = self.keys_up_to(NEIGHBOURS).await?;
                 all(keys.iter().filter(|key| key.revoked_at.is_none()).map(|key| &key.name))
             }
-            "space" => all(self.snapshot().await?.spaces.iter().map(|space| &space.id)),
-            "role" => all(self.snapshot().await?.roles.keys()),
-            "group" => all(self.snapshot().await?.groups.keys()),
-            "policy" => all(self.snapshot().await?.policies.iter().map(|policy| &policy.name)),
-            _ => Vec::new(),
+            ResourceKind::Space => all(self.snapshot().await?.spaces.iter().map(|space| &space.id)),
+            ResourceKind::Role => all(self.snapshot().await?.roles.keys()),
+            ResourceKind::Group => all(self.snapshot().await?.groups.keys()),
+            ResourceKind::Policy => all(self.snapshot().await?.policies.iter().map(|policy| &policy.name)),
+            ResourceKind::Binding | ResourceKind::Strategy => Vec::new(),
         })
     }
 }

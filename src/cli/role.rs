@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::impact::{Consent, Proposal, Weighed, Weighing};
 use super::open_store::{OpenStore, StoreArgs};
 use super::output::{Changed, Output};
-use crate::model::{ActionPattern, Mutation, Role, RoleId};
+use crate::model::{ActionPattern, Mutation, ResourceKind, Role, RoleId};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RoleCommand {
@@ -128,7 +128,7 @@ async fn show_changed(id: &RoleId, mutation: Mutation, store: &OpenStore, out: &
 async fn find(id: &RoleId, store: &OpenStore) -> Result<Role, Failure> {
     match store.snapshot().await?.roles.get(id) {
         Some(role) => Ok(role.clone()),
-        None => Err(store.not_found(&format!("role {id}")).await),
+        None => Err(store.not_found(ResourceKind::Role, id.as_str()).await),
     }
 }
 

@@ -15,8 +15,8 @@ use crate::app::{App, AppError};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Loaded, Settings, Values};
 use crate::exchange::ExchangeError;
-use crate::model::{Actor, KeyDigest, KeyName, Mutation, NewKey, PlainKey, SpaceId, SystemRole};
-use crate::store::{self, Page, Store, StoreError};
+use crate::model::{Cause, KeyDigest, KeyName, Mutation, NewKey, PlainKey, SpaceId, SystemRole};
+use crate::store::{self, Conflict, Page, Store, StoreError};
 use crate::telemetry;
 
 /// Holds the text of the first root admin key.
@@ -167,14 +167,14 @@ pub(super) async fn bootstrap(store: &Arc<dyn Store>, given: Option<&PlainKey>, 
         digest: KeyDigest::of(plain),
         bindings: vec![(random::binding_id(now)?, SystemRole::SpaceAdmin.id(), SpaceId::root())],
     };
-    match store.apply(Mutation::Bootstrap(key), &Actor::System).await {
+    match store.apply(Mutation::Bootstrap(key), &Cause::SYSTEM, None).await {
         Ok(_) if given.is_some() => {
             tracing::info!(key = %id, name = ROOT_ADMIN, "this store is new: its first key, a root admin, is the one in {BOOTSTRAP_KEY}");
             Ok(None)
         }
         Ok(_) => Ok(PlainKey::presented(plain.reveal().as_bytes())),
         // Another replica was faster: there is a first key, and that is what was wanted.
-        Err(StoreError::Conflict(_)) => Ok(None),
+        Err(StoreError::Conflict(Conflict::NotTheFirstKey)) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

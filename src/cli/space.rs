@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::impact::{Consent, Proposal, Weighed, Weighing};
 use super::open_store::{OpenStore, StoreArgs};
 use super::output::{Changed, Output};
-use crate::model::{Mutation, Space, SpaceId, SpaceTree};
+use crate::model::{Mutation, ResourceKind, Space, SpaceId, SpaceTree};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SpaceCommand {
@@ -111,7 +111,7 @@ impl UpdateSpace {
         let before = find(&self.id, store).await?;
         let snapshot = store.snapshot().await?;
         if let Some(parent) = self.parent.as_ref().filter(|parent| !snapshot.spaces.contains(parent)) {
-            return Err(store.not_found(&format!("space {parent}")).await);
+            return Err(store.not_found(ResourceKind::Space, parent.as_str()).await);
         }
         let after = Space {
             name: self.name.clone().unwrap_or(before.name),
@@ -170,7 +170,7 @@ async fn show_changed(id: &SpaceId, mutation: Mutation, store: &OpenStore, out: 
 async fn find(id: &SpaceId, store: &OpenStore) -> Result<Space, Failure> {
     match store.snapshot().await?.spaces.find(id) {
         Some(space) => Ok(space.clone()),
-        None => Err(store.not_found(&format!("space {id}")).await),
+        None => Err(store.not_found(ResourceKind::Space, id.as_str()).await),
     }
 }
 

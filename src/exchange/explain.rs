@@ -10,7 +10,7 @@ use super::{ExchangeError, Origin};
 use crate::config::{Settings, TokenSettings};
 use crate::model::{AdmitWithoutRoles, Decision, KeyRecord, KeyState, PolicyName, Refusal, Snapshot, Strategy, TokenSize, WhyInvalid};
 use crate::policy::{Evaluator, PolicyFault, PolicySet, PolicySource, SharedInput, Trace, Tracer};
-use crate::store::Store;
+use crate::store::Source;
 use crate::token::{Envelope, Minter, Subject, TokenError};
 
 /// Everything for `explain`: what was decided and from what.
@@ -52,7 +52,7 @@ pub enum WhatIf {
 
 impl Explainer {
     /// Reads what is in force now: the store's snapshot, and the policies of store and directory.
-    pub async fn load(settings: &Settings, store: &dyn Store) -> Result<Self, ExchangeError> {
+    pub async fn load(settings: &Settings, store: &dyn Source) -> Result<Self, ExchangeError> {
         let snapshot = store.snapshot().await?;
         let files = state::policy_files(settings.policies.dir.as_deref()).map_err(ExchangeError::Policies)?;
         let policies =

@@ -22,7 +22,7 @@ use crate::config::{PolicySettings, Settings, TokenSettings};
 use crate::diagnostics::Severity;
 use crate::model::{Change, Changes, KeyDigest, PolicyName, Reach, Refusal, Revision, Snapshot, WhyUnavailable};
 use crate::policy::{PolicyFault, PolicySet, PolicySource, Vocabulary};
-use crate::store::{self, Store, StoreError};
+use crate::store::{Source, StoreError};
 use crate::telemetry::{CacheKind, StoreOperation};
 use crate::token::KeyRing;
 
@@ -482,11 +482,11 @@ async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
 }
 
 /// Of how many keys a server reads the names for its remarks: as many as make a start no slower. `claviger check` reads more.
-const NAMED_KEYS_MAX: usize = 500;
+const NAMED_KEYS_MAX: u32 = 500;
 
 /// The names of all keys, for remarks on policies, which are made without them if they cannot be had, or if there are many.
-pub(super) async fn known_keys(timed: &TimedCalls, store: &dyn Store) -> Option<Vec<String>> {
-    let read = timed.call(StoreOperation::KeyNames, store::key_names(store, NAMED_KEYS_MAX)).await;
+pub(super) async fn known_keys(timed: &TimedCalls, store: &dyn Source) -> Option<Vec<String>> {
+    let read = timed.call(StoreOperation::KeyNames, store.key_names(NAMED_KEYS_MAX)).await;
     read.inspect_err(|error| tracing::debug!(%error, "the names of keys are not known to the remarks on policies")).ok().flatten()
 }
 
@@ -522,7 +522,7 @@ mod tests {
     use crate::clock::{Clock, ManualClock};
     use crate::config::StoreUrl;
     use crate::exchange::Origin;
-    use crate::model::{Actor, BindingId, KeyDigest, KeyId, Mutation, NewKey, PlainKey, Strategy};
+    use crate::model::{BindingId, Cause, KeyDigest, KeyId, Mutation, NewKey, PlainKey, Strategy};
     use crate::policy::{EvaluationSettings, PolicyLimits};
     use crate::telemetry::Metrics;
 
@@ -533,7 +533,7 @@ mod tests {
         settings.token.keys = dir.path().join("keys");
         settings.store.url = StoreUrl::Sqlite(dir.path().join("claviger.db"));
         let clock = Arc::new(ManualClock::at("2026-03-02T12:00:00Z".parse().unwrap()));
-        let store = store::open(&settings.store.url, Strategy::Combined, clock.clone()).await.unwrap();
+        let store = crate::store::open(&settings.store.url, Strategy::Combined, clock.clone()).await.unwrap();
         let digest = KeyDigest::of(&PlainKey::generate(KeyId::new(0, 0), &[7; 32]));
         let key = NewKey {
             id: KeyId::new(0, 1),
@@ -544,7 +544,7 @@ mod tests {
             digest,
             bindings: vec![(BindingId::new(0, 2), "space-reader".parse().unwrap(), "root".parse().unwrap())],
         };
-        store.apply(Mutation::CreateKey(key), &Actor::Operator).await.unwrap();
+        store.apply(Mutation::CreateKey(key), &Cause::SYSTEM, None).await.unwrap();
         let metrics = Arc::new(Metrics::new());
         let exchange = Exchange::start(&settings, store, clock.clone(), metrics.clone()).await.unwrap();
         let limits = PolicyLimits { time: Duration::from_secs(5), memory: 64 << 20 };

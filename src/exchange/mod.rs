@@ -49,7 +49,7 @@ use crate::clock::{Clock, Moment};
 use crate::config::Settings;
 use crate::model::{KeyDigest, KeyRecord, Refusal, Revision, Snapshot};
 use crate::policy::{Evaluator, Facet, PolicyFault, PolicySet, Reads, Vocabulary};
-use crate::store::{Store, StoreError};
+use crate::store::{Source, StoreError};
 use crate::telemetry::{AuthReason, CacheKind, CacheResult, Metrics, StoreOperation};
 use crate::token::{KeyRing, TokenError};
 
@@ -111,7 +111,7 @@ pub enum ExchangeError {
 pub struct Exchange {
     me: Weak<Self>,
     control: Handle,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Source>,
     timed: TimedCalls,
     clock: SharedClock,
     metrics: Arc<Metrics>,
@@ -140,7 +140,7 @@ impl Exchange {
     /// Loads snapshot, policies and signing keys; must be called on the control runtime, which `credential`'s cold work then runs on.
     pub async fn start(
         settings: &Settings,
-        store: Arc<dyn Store>,
+        store: Arc<dyn Source>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Arc<Self>, ExchangeError> {

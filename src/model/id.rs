@@ -115,6 +115,12 @@ text_id!(
     "a policy name",
     |text| trimmed(text, LONGEST_NAME)
 );
+text_id!(
+    /// Whoever has the store itself in their hands, as the audit names them: `alice@build-7`.
+    OperatorName,
+    "the name of an operator",
+    |text| trimmed(text, LONGEST_NAME)
+);
 
 impl SpaceId {
     /// The space that every other one stands under.

@@ -1,13 +1,16 @@
 //! The only ways to change anything, and what a change leaves behind.
 
+use std::net::IpAddr;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::action::ActionPattern;
 use super::api_key::KeyDigest;
 use super::binding::Subject;
-use super::id::{BindingId, GroupName, KeyId, KeyName, PolicyName, Revision, RoleId, SpaceId};
+use super::id::{BindingId, GroupName, KeyId, KeyName, OperatorName, PolicyName, Revision, RoleId, SpaceId};
 use super::policy::{LoginPolicy, RegoVersion, Strategy};
+use super::resource::Resource;
 use super::space::Space;
 
 /// A key to be made or imported. Ids and digests are the caller's to draw: a mutation has no randomness of its own.
@@ -119,13 +122,34 @@ impl Mutation {
             Self::SetStrategy(_) => "strategy.set",
         }
     }
+
+    /// What it is about.
+    #[must_use]
+    pub fn resource(&self) -> Resource {
+        match self {
+            Self::Bootstrap(new) | Self::CreateKey(new) | Self::ImportKey(new) => Resource::Key(new.id),
+            Self::UpdateKey { id, .. }
+            | Self::RotateKey { id, .. }
+            | Self::DisableKey { id }
+            | Self::EnableKey { id }
+            | Self::RevokeKey { id } => Resource::Key(*id),
+            Self::CreateSpace(space) => Resource::Space(space.id.clone()),
+            Self::UpdateSpace { id, .. } | Self::DeleteSpace { id } => Resource::Space(id.clone()),
+            Self::CreateRole { id, .. } | Self::UpdateRole { id, .. } | Self::DeleteRole { id } => Resource::Role(id.clone()),
+            Self::CreateGroup { name, .. } | Self::UpdateGroup { name, .. } | Self::DeleteGroup { name } => Resource::Group(name.clone()),
+            Self::CreateBinding { id, .. } | Self::DeleteBinding { id } => Resource::Binding(*id),
+            Self::CreatePolicy(policy) => Resource::Policy(policy.name.clone()),
+            Self::UpdatePolicy { name, .. } | Self::DeletePolicy { name } => Resource::Policy(name.clone()),
+            Self::SetStrategy(_) => Resource::Strategy,
+        }
+    }
 }
 
 /// Who asks for a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// Somebody with the store itself in their hands: the command line with `--store`.
-    Operator,
+    Operator(OperatorName),
     /// Claviger itself, at its first start.
     System,
     /// A key, through the admin API.
@@ -133,14 +157,37 @@ pub enum Actor {
 }
 
 impl Actor {
-    /// As the audit has it: `operator`, `system`, `api::<id>`.
+    /// As the audit has it: `operator::<name>`, `system`, `api::<id>`. What stands before the name keeps an operator from passing for
+    /// another kind of actor.
     #[must_use]
     pub fn label(&self) -> String {
         match self {
-            Self::Operator => "operator".to_owned(),
+            Self::Operator(name) => format!("operator::{name}"),
             Self::System => "system".to_owned(),
             Self::Key(id) => format!("api::{id}"),
         }
+    }
+}
+
+/// Why a change is made: what the audit keeps of whoever asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Who.
+    pub actor: Actor,
+    /// From where, if they came over the network.
+    pub remote_ip: Option<IpAddr>,
+    /// In which request, if it was one.
+    pub request_id: Option<Box<str>>,
+}
+
+impl Cause {
+    /// Nobody but Claviger itself.
+    pub const SYSTEM: Self = Self { actor: Actor::System, remote_ip: None, request_id: None };
+
+    /// Somebody at this machine.
+    #[must_use]
+    pub fn local(actor: Actor) -> Self {
+        Self { actor, remote_ip: None, request_id: None }
     }
 }
 

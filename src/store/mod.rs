@@ -5,8 +5,9 @@
 //! and shared by all of them comes as one [`Snapshot`].
 
 mod apply;
-mod rows;
+mod error;
 mod sqlite;
+mod stored;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,27 +15,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+pub use self::error::{Conflict, Likeness, Precondition, StoreError, Unmet};
 use self::sqlite::SqliteStore;
 use crate::clock::Clock;
 use crate::config::StoreUrl;
 use crate::model::{
-    Actor, AuditEntry, Binding, BindingId, Change, Changes, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord, Mutation, Revision, Sample,
-    SampleId, Snapshot, Strategy,
+    AuditEntry, Binding, BindingId, Cause, Change, Changes, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord, Mutation, Resource, Revision,
+    Sample, SampleId, Snapshot, SpaceId, Strategy,
 };
-
-/// What can go wrong with a store.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// What the mutation is about does not exist: `key 01hv…`, `space staging`.
-    #[error("there is no {0}")]
-    NotFound(String),
-    /// The mutation does not fit what is there (a name taken, a space with children, the last root admin, …).
-    #[error("{0}")]
-    Conflict(String),
-    /// The store does not answer, or answers with nonsense.
-    #[error("the store cannot be used: {0}")]
-    Unavailable(String),
-}
 
 /// One page of a listing: at most `limit` items after the item named by `after`, optionally only those that `query` stands in.
 #[derive(Clone, Debug)]
@@ -44,6 +32,31 @@ pub struct Page<A> {
     /// How many items at most.
     pub limit: u32,
     /// Taken letter by letter: case counts, and no character means another one. What it is looked for in, each listing says.
+    pub query: Option<String>,
+}
+
+/// A page of the audit, newest first: the entries for which all of this holds. A condition that is not set holds for every entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditQuery {
+    /// The page before ended with this one.
+    pub before: Option<Revision>,
+    /// Later than this one.
+    pub newer_than: Option<Revision>,
+    /// How many entries at most.
+    pub limit: u32,
+    /// Done by this actor, as [`Actor::label`](crate::model::Actor::label) has it.
+    pub actor: Option<String>,
+    /// `key.revoke`; or, if it ends with a full stop, whatever begins so: `key.`.
+    pub action: Option<String>,
+    /// About the thing that is called this: a key's id, a space's slug, … ([`Resource::id`]).
+    pub resource: Option<String>,
+    /// About this space, a binding in this very space, or a key that was bound in it before or after.
+    pub space: Option<SpaceId>,
+    /// At this time or later.
+    pub since: Option<Timestamp>,
+    /// Before this time.
+    pub until: Option<Timestamp>,
+    /// This text stands in the actor, the action or the resource; read letter by letter.
     pub query: Option<String>,
 }
 
@@ -61,9 +74,9 @@ pub const SAMPLES_MAX: u32 = 100;
 /// How long it keeps one.
 pub const SAMPLES_KEPT_FOR: Duration = Duration::from_hours(7 * 24);
 
-/// Where keys, roles, spaces, groups, bindings and policies live.
+/// What a data plane needs of a store; a sidecar has no more.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Source: Send + Sync + 'static {
     /// The key with this secret, and as of which change: one consistent, indexed read. `None`: no key has or had it.
     ///
     /// The key comes in whatever state it is, and though the secret may have ended. A secret that was replaced more than once is not even
@@ -71,11 +84,6 @@ pub trait Store: Send + Sync + 'static {
     async fn find_key(&self, digest: &KeyDigest) -> Result<Option<FoundKey>, StoreError>;
     /// Everything but the keys, as of one revision.
     async fn snapshot(&self) -> Result<Snapshot, StoreError>;
-    /// Checks and makes a change: rows, revision, change, audit in one transaction. Durable when it returns.
-    ///
-    /// A change that leaves everything as it was is a change all the same. Dropped half-way, it has happened or it has not, never in part;
-    /// the feed knows.
-    async fn apply(&self, mutation: Mutation, by: &Actor) -> Result<Change, StoreError>;
     /// The changes after `seen`, in order.
     async fn changes_after(&self, seen: Revision) -> Result<Changes, StoreError>;
     /// Returns when something may have changed. Only a hint: callers look at the feed by a timer all the same.
@@ -85,6 +93,25 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps samples, in this order, and gives up those that are too old or too many, though none is new. Not a change: no revision,
     /// nothing in the feed, no audit.
     async fn keep_samples(&self, samples: &[Sample]) -> Result<(), StoreError>;
+    /// The names of all keys that are not revoked, for remarks on what policies compare them with, and for nothing that decides. `None`:
+    /// there are more than `most` keys, revoked ones included, or the source does not know them all.
+    async fn key_names(&self, most: u32) -> Result<Option<Vec<String>>, StoreError>;
+    /// Puts everything where it belongs for good, and gives up what is open: the end of whoever opened the store. Nothing can be read or
+    /// changed afterwards.
+    async fn close(&self);
+}
+
+/// Where keys, roles, spaces, groups, bindings and policies live: what a control plane needs besides.
+#[async_trait]
+pub trait Store: Source {
+    /// Checks and makes a change: rows, revision, change, audit in one transaction, if the condition holds in it. Durable when it returns.
+    ///
+    /// A change that leaves everything as it was is a change all the same. Dropped half-way, it has happened or it has not, never in part;
+    /// the feed knows.
+    async fn apply(&self, mutation: Mutation, cause: &Cause, only_if: Option<Precondition>) -> Result<Change, StoreError>;
+    /// The revision that last changed this, of a key also its secrets, groups and bindings; `None`: it is not there. Whoever shows the
+    /// thing with its revision asks for the revision first: one that is too old makes [`Precondition::ResourceAt`] refuse, never pass.
+    async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError>;
     /// The samples that are not too old, newest first.
     async fn samples(&self) -> Result<Vec<KeptSample>, StoreError>;
     /// The sample with this number, if it is not too old.
@@ -97,32 +124,16 @@ pub trait Store: Send + Sync + 'static {
     async fn key_named(&self, name: &KeyName) -> Result<Option<KeyRecord>, StoreError>;
     /// Keys by id (so by age), revoked ones included. Searched: the name.
     async fn keys(&self, page: &Page<KeyId>) -> Result<Vec<KeyRecord>, StoreError>;
+    /// The binding with this id, of a key or of a group.
+    async fn binding(&self, id: BindingId) -> Result<Option<Binding>, StoreError>;
     /// All bindings, of keys and groups, by id. Searched: the group's name, the key's id and name, the role, the space.
     async fn bindings(&self, page: &Page<BindingId>) -> Result<Vec<Binding>, StoreError>;
-    /// Audit entries, newest first, those before `page.after`. Searched: actor, action, resource.
-    async fn audit(&self, page: &Page<Revision>) -> Result<Vec<AuditEntry>, StoreError>;
-    /// Puts everything where it belongs for good, and gives up what is open: the end of whoever opened the store. Nothing can be read or
-    /// changed afterwards.
-    async fn close(&self);
+    /// Audit entries, newest first.
+    async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError>;
 }
 
 /// Of how many keys the names are read for remarks on what policies compare them with: a remark is not worth a million rows.
-pub const NAMED_KEYS_MAX: usize = 10_000;
-
-/// The names of all keys that are not revoked; `None` if there are more than `most` keys, revoked ones included.
-pub async fn key_names(store: &dyn Store, most: usize) -> Result<Option<Vec<String>>, StoreError> {
-    let (mut names, mut seen, mut after) = (Vec::new(), 0, None);
-    loop {
-        let page = store.keys(&Page { after, limit: 500, query: None }).await?;
-        let Some(last) = page.last() else { return Ok(Some(names)) };
-        after = Some(last.id);
-        seen += page.len();
-        if seen > most {
-            return Ok(None);
-        }
-        names.extend(page.iter().filter(|key| key.revoked_at.is_none()).map(|key| key.name.to_string()));
-    }
-}
+pub const NAMED_KEYS_MAX: u32 = 10_000;
 
 /// A store that is only looked at.
 pub enum Inspected {

@@ -14,7 +14,7 @@ use crate::cli::failure::Failure;
 use crate::cli::random;
 use crate::cli::serve::{self, ROOT_ADMIN};
 use crate::clock::Clock;
-use crate::model::{Actor, KeyDigest, Mutation, NewKey, PlainKey, Space, SpaceId, Subject};
+use crate::model::{Cause, KeyDigest, Mutation, NewKey, PlainKey, Space, SpaceId, Subject};
 use crate::store::Store;
 
 /// The policies that the example has in force. They are written into its directory, to be read and changed.
@@ -212,7 +212,7 @@ async fn make_key(store: &Arc<dyn Store>, example: &Example, kept: &KeysFile, no
 }
 
 async fn apply(store: &Arc<dyn Store>, mutation: Mutation) -> Result<(), Failure> {
-    store.apply(mutation, &Actor::System).await?;
+    store.apply(mutation, &Cause::SYSTEM, None).await?;
     Ok(())
 }
 

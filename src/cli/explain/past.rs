@@ -6,6 +6,7 @@ use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::exchange::Explainer;
 use crate::model::{AuditEntry, KeyRecord, Past};
+use crate::store::AuditQuery;
 
 /// How many changes are taken back.
 const MOST: usize = 100_000;
@@ -25,7 +26,9 @@ pub(super) async fn as_of(at: Timestamp, explainer: Explainer, key: KeyRecord, s
     if at >= store.now() {
         return Ok(AsOf { explainer, key, remarks: Vec::new() });
     }
-    let entries = store.audit(MOST, None, |entry| entry.at > at).await?;
+    let wanted = AuditQuery { since: Some(at), ..AuditQuery::default() };
+    let mut entries = store.audit(MOST, &wanted).await?;
+    entries.retain(|entry| entry.at > at);
     let past = Past::from_now(explainer.snapshot().clone(), key.clone());
     let changes: Vec<&AuditEntry> = entries.iter().filter(|entry| past.concerns(entry)).collect();
     if changes.is_empty() {

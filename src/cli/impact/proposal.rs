@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::exchange::{Difference, Explanation, Held, WhatIf};
-use crate::model::{Binding, GroupName, KeyBinding, KeyId, KeyRecord, RoleId, Snapshot, Space, SpaceId, SpaceTree, Subject};
+use crate::model::{Binding, GroupName, KeyBinding, KeyId, KeyRecord, ResourceKind, RoleId, Snapshot, Space, SpaceId, SpaceTree, Subject};
 
 /// What is thought through.
 pub(crate) struct Proposal {
@@ -37,10 +37,10 @@ impl Proposal {
     pub(crate) async fn bind(binding: &Binding, store: &OpenStore) -> Result<Self, Failure> {
         let mut snapshot = store.snapshot().await?;
         if !snapshot.roles.contains_key(&binding.role) {
-            return Err(store.not_found(&format!("role {}", binding.role)).await);
+            return Err(store.not_found(ResourceKind::Role, binding.role.as_str()).await);
         }
         if !snapshot.spaces.contains(&binding.space) {
-            return Err(store.not_found(&format!("space {}", binding.space)).await);
+            return Err(store.not_found(ResourceKind::Space, binding.space.as_str()).await);
         }
         let whose = match &binding.subject {
             Subject::Group(group) => {

@@ -24,7 +24,7 @@ use crate::cli::open_store::{OpenStore, StoreArgs};
 use crate::cli::output::{Changed, Format, Output};
 use crate::config::PolicySettings;
 use crate::exchange::WhatIf;
-use crate::model::{LoginPolicy, Mutation, PolicyName, RegoVersion};
+use crate::model::{LoginPolicy, Mutation, PolicyName, RegoVersion, ResourceKind};
 use crate::policy::{self, PolicyFault, PolicySource};
 
 #[derive(Debug, clap::Args)]
@@ -260,7 +260,7 @@ async fn show(name: &PolicyName, store: &OpenStore, out: &Output) -> Result<(), 
             Some(PolicySource { name, file, text, rego }) => {
                 PolicyView { policy: LoginPolicy { name, source: text.as_ref().into(), rego }, from: KeptIn::File, file }
             }
-            None => return Err(store.not_found(&format!("policy {name}")).await),
+            None => return Err(store.not_found(ResourceKind::Policy, name.as_str()).await),
         },
     };
     let file = shown.file.iter().map(|file| ("file", file.display().to_string()));
@@ -300,7 +300,7 @@ async fn show_changed(
 async fn find(name: &PolicyName, store: &OpenStore) -> Result<LoginPolicy, Failure> {
     match in_store(name, store).await? {
         Some(policy) => Ok(policy),
-        None => Err(store.not_found(&format!("policy {name}")).await),
+        None => Err(store.not_found(ResourceKind::Policy, name.as_str()).await),
     }
 }
 
@@ -311,7 +311,7 @@ async fn changeable(name: &PolicyName, store: &OpenStore, out: &Output) -> Resul
     }
     match in_dir(name, store, out)?.and_then(|source| source.file) {
         Some(file) => Err(Failure::refused(format_args!("policy {name} is a file, and is changed there: {}", file.display()))),
-        None => Err(store.not_found(&format!("policy {name}")).await),
+        None => Err(store.not_found(ResourceKind::Policy, name.as_str()).await),
     }
 }
 

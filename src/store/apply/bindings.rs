@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{Effect, StoreError, Tables, Touches, conflict, keys, missing, roles, spaces, value};
-use crate::model::{Binding, BindingId, RoleId, SpaceId, Subject};
+use super::{Conflict, Effect, Rows, StoreError, Touches, keys, refuse, roles, spaces, value};
+use crate::model::{Binding, BindingId, Resource, RoleId, SpaceId, Subject};
 
 pub(super) async fn create(
-    tables: &mut Tables<'_>,
+    rows: &mut dyn Rows,
     id: BindingId,
     subject: Subject,
     role: RoleId,
@@ -14,39 +14,39 @@ pub(super) async fn create(
     at: Timestamp,
 ) -> Result<Effect, StoreError> {
     match &subject {
-        Subject::Key(key) => drop(keys::changeable(tables, *key).await?),
-        Subject::Group(group) => tables.ensure_group(group).await?,
+        Subject::Key(key) => drop(keys::changeable(rows, *key).await?),
+        Subject::Group(group) => rows.ensure_group(group).await?,
     }
-    let binding = bind(tables, id, subject, role, space, at).await?;
-    Ok(Effect { resource: id.to_string(), before: None, after: Some(value(&binding)), touches: touched(&binding.subject) })
+    let binding = bind(rows, id, subject, role, space, at).await?;
+    Ok(Effect { before: None, after: Some(value(&binding)), touches: touched(&binding.subject), spaces: vec![binding.space] })
 }
 
 /// Adds a binding of a subject that is known to be there.
 pub(super) async fn bind(
-    tables: &mut Tables<'_>,
+    rows: &mut dyn Rows,
     id: BindingId,
     subject: Subject,
     role: RoleId,
     space: SpaceId,
     at: Timestamp,
 ) -> Result<Binding, StoreError> {
-    roles::existing(tables, &role).await?;
-    spaces::existing(tables, &space).await?;
-    if tables.binding(id).await?.is_some() {
-        return conflict(format!("binding {id} exists already"));
+    roles::existing(rows, &role).await?;
+    spaces::existing(rows, &space).await?;
+    if rows.binding(id).await?.is_some() {
+        return refuse(Conflict::Exists(Resource::Binding(id)));
     }
-    if let Some(same) = tables.binding_of(&subject, &role, &space).await? {
-        return conflict(format!("binding {same} says the same already"));
+    if let Some(same) = rows.binding_of(&subject, &role, &space).await? {
+        return refuse(Conflict::SameBinding(same));
     }
     let binding = Binding { id, subject, role, space, created_at: at };
-    tables.insert_binding(&binding).await?;
+    rows.insert_binding(&binding).await?;
     Ok(binding)
 }
 
-pub(super) async fn delete(tables: &mut Tables<'_>, id: BindingId) -> Result<Effect, StoreError> {
-    let before = tables.binding(id).await?.ok_or_else(|| missing("binding", id))?;
-    tables.delete_binding(id).await?;
-    Ok(Effect { resource: id.to_string(), before: Some(value(&before)), after: None, touches: touched(&before.subject) })
+pub(super) async fn delete(rows: &mut dyn Rows, id: BindingId) -> Result<Effect, StoreError> {
+    let before = rows.binding(id).await?.ok_or(StoreError::NotFound(Resource::Binding(id)))?;
+    rows.delete_binding(id).await?;
+    Ok(Effect { before: Some(value(&before)), after: None, touches: touched(&before.subject), spaces: vec![before.space] })
 }
 
 fn touched(subject: &Subject) -> Touches {

@@ -1,35 +1,34 @@
 //! Groups: they also come into being when a key or a binding first names them.
 
-use super::{Effect, StoreError, Tables, conflict, counted, missing, value};
-use crate::model::{Group, GroupName};
+use super::{Conflict, Effect, Rows, StoreError, refuse, value};
+use crate::model::{Group, GroupName, Resource};
 
-pub(super) async fn create(tables: &mut Tables<'_>, name: GroupName, description: String) -> Result<Effect, StoreError> {
-    if tables.group(&name).await?.is_some() {
-        return conflict(format!("group {name} exists already"));
+pub(super) async fn create(rows: &mut dyn Rows, name: GroupName, description: String) -> Result<Effect, StoreError> {
+    if rows.group(&name).await?.is_some() {
+        return refuse(Conflict::Exists(Resource::Group(name)));
     }
     let group = Group { name, description };
-    tables.insert_group(&group).await?;
-    Ok(Effect::of_all(group.name.as_str(), None, Some(value(&group))))
+    rows.insert_group(&group).await?;
+    Ok(Effect::of_all(None, Some(value(&group))))
 }
 
-pub(super) async fn update(tables: &mut Tables<'_>, name: GroupName, description: String) -> Result<Effect, StoreError> {
-    let before = existing(tables, &name).await?;
+pub(super) async fn update(rows: &mut dyn Rows, name: GroupName, description: String) -> Result<Effect, StoreError> {
+    let before = existing(rows, &name).await?;
     let after = Group { name, description };
-    tables.update_group(&after).await?;
-    Ok(Effect::of_all(after.name.as_str(), Some(value(&before)), Some(value(&after))))
+    rows.update_group(&after).await?;
+    Ok(Effect::of_all(Some(value(&before)), Some(value(&after))))
 }
 
-pub(super) async fn delete(tables: &mut Tables<'_>, name: GroupName) -> Result<Effect, StoreError> {
-    let before = existing(tables, &name).await?;
-    let (bindings, members) = (tables.binding_count_of_group(&name).await?, tables.member_count(&name).await?);
+pub(super) async fn delete(rows: &mut dyn Rows, name: GroupName) -> Result<Effect, StoreError> {
+    let before = existing(rows, &name).await?;
+    let (bindings, members) = (rows.binding_count_of_group(&name).await?, rows.member_count(&name).await?);
     if bindings > 0 || members > 0 {
-        let (bindings, members) = (counted(bindings, "binding"), counted(members, "member"));
-        return conflict(format!("group {name} cannot be deleted: it has {bindings} and {members}"));
+        return refuse(Conflict::GroupInUse { name, bindings, members });
     }
-    tables.delete_group(&name).await?;
-    Ok(Effect::of_all(name.as_str(), Some(value(&before)), None))
+    rows.delete_group(&name).await?;
+    Ok(Effect::of_all(Some(value(&before)), None))
 }
 
-async fn existing(tables: &mut Tables<'_>, name: &GroupName) -> Result<Group, StoreError> {
-    tables.group(name).await?.ok_or_else(|| missing("group", name))
+async fn existing(rows: &mut dyn Rows, name: &GroupName) -> Result<Group, StoreError> {
+    rows.group(name).await?.ok_or_else(|| StoreError::NotFound(Resource::Group(name.clone())))
 }

@@ -1,6 +1,6 @@
 //! The rules of every change: what is refused, what is written, whom it touches, what the audit keeps.
 //!
-//! All of it happens inside one transaction that holds the writer's lock from its first read, so two processes that each take away
+//! All of it happens inside one transaction that takes the writer's lock before it reads anything, so two processes that each take away
 //! a different one of the last two root admins cannot both succeed. A refusal leaves nothing behind: the caller rolls back.
 
 mod bindings;
@@ -8,26 +8,27 @@ mod groups;
 mod keys;
 mod policies;
 mod roles;
+mod rows;
 mod spaces;
 mod texts;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::sqlite::{AuditedChange, Tables};
-use super::{StoreError, rows};
-use crate::model::{Actor, Change, KeyId, Mutation, Reach};
+pub(super) use self::rows::{Audited, BindingRows, KeyRows, PolicyRows, RoleRows, Rows, SpaceRows};
+use super::{Conflict, Likeness, Precondition, StoreError, Unmet, error, stored};
+use crate::model::{Cause, Change, KeyId, Mutation, Reach, Resource, Revision, SpaceId};
 
 /// How many changes the feed holds. A follower that is further behind reads everything anew.
 pub(super) const CHANGES_KEPT: u64 = 10_000;
 
 /// What a mutation has done to its rows.
 struct Effect {
-    /// A key's id, a space's slug, …
-    resource: String,
     before: Option<Value>,
     after: Option<Value>,
     touches: Touches,
+    /// The spaces that it happened in, any number of times.
+    spaces: Vec<SpaceId>,
 }
 
 /// Whose cached credentials it can touch.
@@ -36,88 +37,108 @@ enum Touches {
     All,
 }
 
-/// Checks and makes the change within the transaction that `tables` stands in.
-pub(super) async fn apply(tables: &mut Tables<'_>, mutation: Mutation, by: &Actor, at: Timestamp) -> Result<Change, StoreError> {
-    let at = rows::storable(at);
-    let action = mutation.action();
+/// Checks and makes the change within the transaction that `rows` stand in.
+pub(super) async fn apply(
+    rows: &mut dyn Rows,
+    mutation: Mutation,
+    cause: &Cause,
+    only_if: Option<Precondition>,
+    at: Timestamp,
+) -> Result<Change, StoreError> {
+    let at = stored::storable(at);
+    let (action, resource) = (mutation.action(), mutation.resource());
     texts::check(&mutation)?;
-    let had_root_admin = tables.has_working_root_admin().await?;
+    let revision = rows.lock().await?;
+    check(rows, &resource, only_if, revision).await?;
+    let had_root_admin = rows.has_working_root_admin().await?;
 
-    let effect = write(tables, mutation, at).await?;
+    let effect = write(rows, mutation, at).await?;
 
     // Asked of the outcome and of every mutation alike, so that no kind of change can be forgotten.
-    if had_root_admin && !tables.has_working_root_admin().await? {
-        return Err(StoreError::Conflict("that would leave no root admin key that works and does not expire".to_owned()));
+    if had_root_admin && !rows.has_working_root_admin().await? {
+        return refuse(Conflict::LastRootAdmin);
     }
     let reach = match effect.touches {
-        Touches::Key(id) => Reach::Key(id, tables.digests(id).await?),
+        Touches::Key(id) => {
+            rows.touch_key(id).await?;
+            Reach::Key(id, rows.digests(id).await?)
+        }
         Touches::All => Reach::All,
     };
-    let change = Change { revision: tables.take_revision().await?, at, reach };
-    tables.insert_change(&change, CHANGES_KEPT).await?;
-    let entry = AuditedChange {
-        actor: by.label(),
+    let change = Change { revision, at, reach };
+    rows.insert_change(&change, CHANGES_KEPT).await?;
+    let entry = Audited {
+        actor: cause.actor.label(),
+        remote_ip: cause.remote_ip.map(|address| address.to_string()),
+        request_id: cause.request_id.as_deref(),
         action,
-        resource: &effect.resource,
+        resource: resource.id(),
         before: effect.before.map(|value| value.to_string()),
         after: effect.after.map(|value| value.to_string()),
+        spaces: set(effect.spaces),
     };
-    tables.insert_audit(change.revision, at, entry).await?;
+    rows.insert_audit(at, entry).await?;
     Ok(change)
 }
 
-async fn write(tables: &mut Tables<'_>, mutation: Mutation, at: Timestamp) -> Result<Effect, StoreError> {
+/// Before any rule: whoever sets a condition wants to hear of it first.
+async fn check(rows: &mut dyn Rows, about: &Resource, only_if: Option<Precondition>, next: Revision) -> Result<(), StoreError> {
+    let unmet = match only_if {
+        None => return Ok(()),
+        Some(Precondition::StoreAt(wanted)) if wanted.next() == next => return Ok(()),
+        Some(Precondition::StoreAt(wanted)) => Unmet::StoreChanged { wanted, at: Revision(next.0.saturating_sub(1)) },
+        Some(Precondition::ResourceAt(wanted)) => match rows.revision_of(about).await? {
+            Some(at) if at == wanted => return Ok(()),
+            Some(at) => Unmet::Changed { resource: about.clone(), wanted, at },
+            None => Unmet::Absent(about.clone()),
+        },
+    };
+    Err(unmet.into())
+}
+
+async fn write(rows: &mut dyn Rows, mutation: Mutation, at: Timestamp) -> Result<Effect, StoreError> {
     match mutation {
-        Mutation::Bootstrap(new) => keys::bootstrap(tables, new, at).await,
-        Mutation::CreateKey(new) | Mutation::ImportKey(new) => keys::create(tables, new, at).await,
-        Mutation::UpdateKey { id, name, description, groups, expiry } => keys::update(tables, id, name, description, groups, expiry).await,
-        Mutation::RotateKey { id, digest, old_ends_at } => keys::rotate(tables, id, digest, old_ends_at, at).await,
-        Mutation::DisableKey { id } => keys::disable(tables, id, at).await,
-        Mutation::EnableKey { id } => keys::enable(tables, id).await,
-        Mutation::RevokeKey { id } => keys::revoke(tables, id, at).await,
-        Mutation::CreateSpace(space) => spaces::create(tables, space).await,
+        Mutation::Bootstrap(new) => keys::bootstrap(rows, new, at).await,
+        Mutation::CreateKey(new) | Mutation::ImportKey(new) => keys::create(rows, new, at).await,
+        Mutation::UpdateKey { id, name, description, groups, expiry } => keys::update(rows, id, name, description, groups, expiry).await,
+        Mutation::RotateKey { id, digest, old_ends_at } => keys::rotate(rows, id, digest, old_ends_at, at).await,
+        Mutation::DisableKey { id } => keys::disable(rows, id, at).await,
+        Mutation::EnableKey { id } => keys::enable(rows, id).await,
+        Mutation::RevokeKey { id } => keys::revoke(rows, id, at).await,
+        Mutation::CreateSpace(space) => spaces::create(rows, space).await,
         Mutation::UpdateSpace { id, name, description, labels, parent } => {
-            spaces::update(tables, id, name, description, labels, parent).await
+            spaces::update(rows, id, name, description, labels, parent).await
         }
-        Mutation::DeleteSpace { id } => spaces::delete(tables, id).await,
-        Mutation::CreateRole { id, name, description, actions } => roles::create(tables, id, name, description, actions).await,
-        Mutation::UpdateRole { id, name, description, actions } => roles::update(tables, id, name, description, actions).await,
-        Mutation::DeleteRole { id } => roles::delete(tables, id).await,
-        Mutation::CreateGroup { name, description } => groups::create(tables, name, description).await,
-        Mutation::UpdateGroup { name, description } => groups::update(tables, name, description).await,
-        Mutation::DeleteGroup { name } => groups::delete(tables, name).await,
-        Mutation::CreateBinding { id, subject, role, space } => bindings::create(tables, id, subject, role, space, at).await,
-        Mutation::DeleteBinding { id } => bindings::delete(tables, id).await,
-        Mutation::CreatePolicy(policy) => policies::create(tables, policy).await,
-        Mutation::UpdatePolicy { name, source, rego } => policies::update(tables, name, source, rego).await,
-        Mutation::DeletePolicy { name } => policies::delete(tables, name).await,
-        Mutation::SetStrategy(strategy) => policies::set_strategy(tables, strategy).await,
+        Mutation::DeleteSpace { id } => spaces::delete(rows, id).await,
+        Mutation::CreateRole { id, name, description, actions } => roles::create(rows, id, name, description, actions).await,
+        Mutation::UpdateRole { id, name, description, actions } => roles::update(rows, id, name, description, actions).await,
+        Mutation::DeleteRole { id } => roles::delete(rows, id).await,
+        Mutation::CreateGroup { name, description } => groups::create(rows, name, description).await,
+        Mutation::UpdateGroup { name, description } => groups::update(rows, name, description).await,
+        Mutation::DeleteGroup { name } => groups::delete(rows, name).await,
+        Mutation::CreateBinding { id, subject, role, space } => bindings::create(rows, id, subject, role, space, at).await,
+        Mutation::DeleteBinding { id } => bindings::delete(rows, id).await,
+        Mutation::CreatePolicy(policy) => policies::create(rows, policy).await,
+        Mutation::UpdatePolicy { name, source, rego } => policies::update(rows, name, source, rego).await,
+        Mutation::DeletePolicy { name } => policies::delete(rows, name).await,
+        Mutation::SetStrategy(strategy) => policies::set_strategy(rows, strategy).await,
     }
 }
 
 impl Effect {
-    /// A change that everybody may feel.
-    fn of_all(resource: impl Into<String>, before: Option<Value>, after: Option<Value>) -> Self {
-        Self { resource: resource.into(), before, after, touches: Touches::All }
+    /// A change that everybody may feel, in no space in particular.
+    fn of_all(before: Option<Value>, after: Option<Value>) -> Self {
+        Self { before, after, touches: Touches::All, spaces: Vec::new() }
     }
 }
 
-fn conflict<T>(sentence: String) -> Result<T, StoreError> {
-    Err(StoreError::Conflict(sentence))
-}
-
-fn missing(what: &str, id: impl std::fmt::Display) -> StoreError {
-    StoreError::NotFound(format!("{what} {id}"))
+fn refuse<T>(conflict: Conflict) -> Result<T, StoreError> {
+    Err(conflict.into())
 }
 
 /// As the audit keeps it.
 fn value<T: serde::Serialize>(of: &T) -> Value {
     serde_json::to_value(of).expect("the model's nouns can be written as JSON")
-}
-
-/// `1 binding`, `2 bindings`.
-fn counted(count: u64, one: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
 /// Sorted, each once.

@@ -1,40 +1,40 @@
 //! Login policies, and the strategy that says whether they count. Whether a policy loads, the caller has checked.
 
-use super::{Effect, StoreError, Tables, conflict, missing, value};
-use crate::model::{LoginPolicy, PolicyName, RegoVersion, Strategy};
+use super::{Conflict, Effect, Rows, StoreError, refuse, value};
+use crate::model::{LoginPolicy, PolicyName, RegoVersion, Resource, Strategy};
 
-pub(super) async fn create(tables: &mut Tables<'_>, policy: LoginPolicy) -> Result<Effect, StoreError> {
-    if tables.policy(&policy.name).await?.is_some() {
-        return conflict(format!("policy {} exists already", policy.name));
+pub(super) async fn create(rows: &mut dyn Rows, policy: LoginPolicy) -> Result<Effect, StoreError> {
+    if rows.policy(&policy.name).await?.is_some() {
+        return refuse(Conflict::Exists(Resource::Policy(policy.name)));
     }
-    tables.insert_policy(&policy).await?;
-    Ok(Effect::of_all(policy.name.as_str(), None, Some(value(&policy))))
+    rows.insert_policy(&policy).await?;
+    Ok(Effect::of_all(None, Some(value(&policy))))
 }
 
 pub(super) async fn update(
-    tables: &mut Tables<'_>,
+    rows: &mut dyn Rows,
     name: PolicyName,
     source: Box<str>,
     rego: Option<RegoVersion>,
 ) -> Result<Effect, StoreError> {
-    let before = existing(tables, &name).await?;
+    let before = existing(rows, &name).await?;
     let after = LoginPolicy { name, source, rego };
-    tables.update_policy(&after).await?;
-    Ok(Effect::of_all(after.name.as_str(), Some(value(&before)), Some(value(&after))))
+    rows.update_policy(&after).await?;
+    Ok(Effect::of_all(Some(value(&before)), Some(value(&after))))
 }
 
-pub(super) async fn delete(tables: &mut Tables<'_>, name: PolicyName) -> Result<Effect, StoreError> {
-    let before = existing(tables, &name).await?;
-    tables.delete_policy(&name).await?;
-    Ok(Effect::of_all(name.as_str(), Some(value(&before)), None))
+pub(super) async fn delete(rows: &mut dyn Rows, name: PolicyName) -> Result<Effect, StoreError> {
+    let before = existing(rows, &name).await?;
+    rows.delete_policy(&name).await?;
+    Ok(Effect::of_all(Some(value(&before)), None))
 }
 
-pub(super) async fn set_strategy(tables: &mut Tables<'_>, strategy: Strategy) -> Result<Effect, StoreError> {
-    let before = tables.strategy().await?;
-    tables.set_strategy(strategy).await?;
-    Ok(Effect::of_all("strategy", Some(value(&before)), Some(value(&strategy))))
+pub(super) async fn set_strategy(rows: &mut dyn Rows, strategy: Strategy) -> Result<Effect, StoreError> {
+    let before = rows.strategy().await?;
+    rows.set_strategy(strategy).await?;
+    Ok(Effect::of_all(Some(value(&before)), Some(value(&strategy))))
 }
 
-async fn existing(tables: &mut Tables<'_>, name: &PolicyName) -> Result<LoginPolicy, StoreError> {
-    tables.policy(name).await?.ok_or_else(|| missing("policy", name))
+async fn existing(rows: &mut dyn Rows, name: &PolicyName) -> Result<LoginPolicy, StoreError> {
+    rows.policy(name).await?.ok_or_else(|| StoreError::NotFound(Resource::Policy(name.clone())))
 }

@@ -1,37 +1,37 @@
 //! Spaces: a tree under `root`, whatever is asked.
 
-use super::{Effect, StoreError, Tables, conflict, counted, missing, set, value};
-use crate::model::{Space, SpaceId};
+use super::{Conflict, Effect, Rows, StoreError, refuse, set, value};
+use crate::model::{Resource, Space, SpaceId};
 
-pub(super) async fn create(tables: &mut Tables<'_>, space: Space) -> Result<Effect, StoreError> {
+pub(super) async fn create(rows: &mut dyn Rows, space: Space) -> Result<Effect, StoreError> {
     let space = Space { labels: set(space.labels), ..space };
-    if tables.space(&space.id).await?.is_some() {
-        return conflict(format!("space {} exists already", space.id));
+    if rows.space(&space.id).await?.is_some() {
+        return refuse(Conflict::Exists(Resource::Space(space.id)));
     }
     let Some(parent) = &space.parent else {
-        return conflict(format!("space {} needs a space to stand under: only root has none", space.id));
+        return refuse(Conflict::SpaceWithoutParent(space.id));
     };
-    existing(tables, parent).await?;
-    tables.insert_space(&space).await?;
-    Ok(Effect::of_all(space.id.as_str(), None, Some(value(&space))))
+    existing(rows, parent).await?;
+    rows.insert_space(&space).await?;
+    Ok(Effect { spaces: vec![space.id.clone()], ..Effect::of_all(None, Some(value(&space))) })
 }
 
 pub(super) async fn update(
-    tables: &mut Tables<'_>,
+    rows: &mut dyn Rows,
     id: SpaceId,
     name: Option<String>,
     description: Option<String>,
     labels: Option<Vec<String>>,
     parent: Option<SpaceId>,
 ) -> Result<Effect, StoreError> {
-    let before = existing(tables, &id).await?;
+    let before = existing(rows, &id).await?;
     if id.is_root() && (name.is_some() || parent.is_some()) {
-        return conflict("the root space can be neither renamed nor moved".to_owned());
+        return refuse(Conflict::RootSpaceFixed);
     }
     if let Some(parent) = &parent {
-        existing(tables, parent).await?;
-        if tables.is_within(parent, &id).await? {
-            return conflict(format!("space {id} cannot stand under {parent}, which is itself or stands below it"));
+        existing(rows, parent).await?;
+        if rows.is_within(parent, &id).await? {
+            return refuse(Conflict::SpaceUnderItself { id, parent: parent.clone() });
         }
     }
     let after = Space {
@@ -41,24 +41,26 @@ pub(super) async fn update(
         parent: parent.or_else(|| before.parent.clone()),
         labels: labels.map_or_else(|| before.labels.clone(), set),
     };
-    tables.update_space(&after).await?;
-    Ok(Effect::of_all(after.id.as_str(), Some(value(&before)), Some(value(&after))))
+    rows.update_space(&after).await?;
+    // Whoever looks after the space that it left, or came to, wants to know too.
+    let moved = [&before.parent, &after.parent].into_iter().flatten().filter(|_| before.parent != after.parent);
+    let spaces = moved.chain([&after.id]).cloned().collect();
+    Ok(Effect { spaces, ..Effect::of_all(Some(value(&before)), Some(value(&after))) })
 }
 
-pub(super) async fn delete(tables: &mut Tables<'_>, id: SpaceId) -> Result<Effect, StoreError> {
-    let before = existing(tables, &id).await?;
+pub(super) async fn delete(rows: &mut dyn Rows, id: SpaceId) -> Result<Effect, StoreError> {
+    let before = existing(rows, &id).await?;
     if id.is_root() {
-        return conflict("the root space cannot be deleted".to_owned());
+        return refuse(Conflict::RootSpaceKept);
     }
-    let (children, bindings) = (tables.child_count(&id).await?, tables.binding_count_in_space(&id).await?);
+    let (children, bindings) = (rows.child_count(&id).await?, rows.binding_count_in_space(&id).await?);
     if children > 0 || bindings > 0 {
-        let (children, bindings) = (counted(children, "space"), counted(bindings, "binding"));
-        return conflict(format!("space {id} cannot be deleted: {children} directly below it and {bindings} in it"));
+        return refuse(Conflict::SpaceInUse { id, children, bindings });
     }
-    tables.delete_space(&id).await?;
-    Ok(Effect::of_all(id.as_str(), Some(value(&before)), None))
+    rows.delete_space(&id).await?;
+    Ok(Effect { spaces: vec![id], ..Effect::of_all(Some(value(&before)), None) })
 }
 
-pub(super) async fn existing(tables: &mut Tables<'_>, id: &SpaceId) -> Result<Space, StoreError> {
-    tables.space(id).await?.ok_or_else(|| missing("space", id))
+pub(super) async fn existing(rows: &mut dyn Rows, id: &SpaceId) -> Result<Space, StoreError> {
+    rows.space(id).await?.ok_or_else(|| StoreError::NotFound(Resource::Space(id.clone())))
 }

@@ -3,28 +3,25 @@
 //! A name, a description or a label is shown in listings, kept in the audit for good, and may stand in every token. A key's text that is
 //! pasted into the wrong place would be in all of them. The types of the model do not refuse it, since what a store holds already must load.
 
-use super::{StoreError, conflict};
+use super::error::ACTOR_PREFIX;
+use super::{Conflict, Likeness};
 use crate::model::{KEY_LENGTH, KEY_PREFIX, KeyId, KeyName, LoginPolicy, Mutation, NewKey, PlainKey, Space, Subject};
 
-/// What stands before a key's id where keys are told apart as actors: in tokens, in the audit, and in what policies are asked with.
-const ACTOR_PREFIX: &str = "api::";
-
 /// Refuses a mutation that would write down what must not stand there. No refusal repeats the text.
-pub(super) fn check(mutation: &Mutation) -> Result<(), StoreError> {
+pub(super) fn check(mutation: &Mutation) -> Result<(), Conflict> {
     if let Some((what, _)) = texts(mutation).into_iter().find(|(_, text)| holds_key(text)) {
-        return conflict(format!("there is the text of a key in {what}, which is secret: it would be shown to everybody who may look"));
+        return Err(Conflict::KeyTextIn(what));
     }
-    match named(mutation) {
-        Some(name) if name.as_str().starts_with(KEY_PREFIX) => {
-            conflict(format!("a key's name may not begin with {KEY_PREFIX}: it would look like the text of a key"))
-        }
-        Some(name) if name.as_str().to_ascii_lowercase().starts_with(ACTOR_PREFIX) => {
-            conflict(format!("a key's name may not begin with {ACTOR_PREFIX}: a policy could take it for the actor that another key is"))
-        }
-        Some(name) if name.as_str().to_ascii_lowercase().parse::<KeyId>().is_ok() => {
-            conflict("a key's name may not be a ULID: it could be taken for the id of another key".to_owned())
-        }
-        Some(_) | None => Ok(()),
+    let Some(name) = named(mutation).map(KeyName::as_str) else { return Ok(()) };
+    let lower = name.to_ascii_lowercase();
+    if name.starts_with(KEY_PREFIX) {
+        Err(Conflict::NameReserved(Likeness::KeyText))
+    } else if lower.starts_with(ACTOR_PREFIX) {
+        Err(Conflict::NameReserved(Likeness::Actor))
+    } else if lower.parse::<KeyId>().is_ok() {
+        Err(Conflict::NameReserved(Likeness::Id))
+    } else {
+        Ok(())
     }
 }
 

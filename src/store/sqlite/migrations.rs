@@ -9,9 +9,10 @@ use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// Number, description and text of each step.
-const STEPS: [(i64, &str, &str); 2] = [
+const STEPS: [(i64, &str, &str); 3] = [
     (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
     (2, "samples", include_str!("../migrations/sqlite/0002_samples.sql")),
+    (3, "revisions and causes", include_str!("../migrations/sqlite/0003_revisions_and_causes.sql")),
 ];
 
 /// Every step. sqlx has a macro that reads them from the directory; with it the compiler would need a second SQLite for itself.
@@ -24,12 +25,22 @@ pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use sqlx::sqlite::SqliteConnectOptions;
+    use sqlx::{ConnectOptions as _, raw_sql};
+
     use super::*;
+    use crate::clock::SystemClock;
+    use crate::model::{Resource, Revision, Strategy};
+    use crate::store::sqlite::SqliteStore;
+    use crate::store::{AuditQuery, Source as _, Store as _};
 
     /// What stands in the stores that are there.
-    const CHECKSUMS: [&str; 2] = [
+    const CHECKSUMS: [&str; 3] = [
         "94f16f75147c1a557109785009171171580faf2cbf6e782522eda06b406635c0f27188021c42d31cea677d22910fcd79",
         "35ff7b8a12c9a99594dc22a2436918ff9b2f4ec6ea0958a37524b575d9ad497f3f0d167595155152a2c9b0d403d8bfa9",
+        "a5272aaa355f70b6499c653c9a5fdef6f861fa8106cbcebd87c0129c7ee55e5e70f17d3b3325e7f31ef9937c3572425e",
     ];
 
     #[test]
@@ -39,5 +50,41 @@ mod tests {
             assert_eq!(hexadecimal, checksum, "{}", step.version);
         }
         assert_eq!(MIGRATIONS.iter().count(), CHECKSUMS.len());
+    }
+
+    /// What a store had before its rows had revisions.
+    const OF_STEP_TWO: &str = r#"
+        PRAGMA application_id = 0x636c7672;
+        INSERT INTO state VALUES (1, 4, 'combined');
+        INSERT INTO spaces VALUES ('root', 'root', '', NULL, '[]'), ('production', 'production', '', 'root', '[]');
+        INSERT INTO roles VALUES ('deployer', 'deployer', '', '["run:trigger"]', 0);
+        INSERT INTO keys VALUES ('01aryz6s41041061050r3gg28a', 'ci', '', 1, NULL, NULL, NULL);
+        INSERT INTO bindings VALUES ('01aryz6s41041061050r3gg28b', '01aryz6s41041061050r3gg28a', NULL, 'deployer', 'production', 1);
+        INSERT INTO audit (revision, at, actor, action, resource, before, after) VALUES
+            (1, 1, 'operator', 'space.create', 'production', NULL, '{"id":"production","parent":"root"}'),
+            (2, 2, 'operator', 'role.create', 'deployer', NULL, '{"id":"deployer"}'),
+            (3, 3, 'system', 'key.create', '01aryz6s41041061050r3gg28a', NULL,
+                '{"name":"ci","bindings":[{"id":"01aryz6s41041061050r3gg28b","role":"deployer","space":"production"}]}'),
+            (4, 4, 'operator', 'binding.delete', '01aryz6s41041061050r3gg28c', '{"role":"deployer","space":"production"}', NULL);
+    "#;
+
+    #[tokio::test]
+    async fn a_store_from_before_revisions_keeps_what_it_has_and_is_searched_like_any_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("claviger.db");
+        let mut connection = SqliteConnectOptions::new().filename(&path).create_if_missing(true).connect().await.unwrap();
+        let first_two = Migrator::with_migrations(MIGRATIONS.iter().take(2).cloned().collect());
+        first_two.run_direct(None, &mut connection, false).await.unwrap();
+        raw_sql(OF_STEP_TWO).execute(&mut connection).await.unwrap();
+        drop(connection);
+
+        let store = SqliteStore::open(&path, Strategy::Combined, Arc::new(SystemClock::start())).await.unwrap();
+        let key: crate::model::KeyId = "01aryz6s41041061050r3gg28a".parse().unwrap();
+        assert_eq!(store.snapshot().await.unwrap().revision, Revision(4));
+        assert_eq!(store.key(key).await.unwrap().unwrap().bindings.len(), 1);
+        assert_eq!(store.revision_of(&Resource::Key(key)).await.unwrap(), Some(Revision(0)));
+        let of_space = AuditQuery { space: Some("production".parse().unwrap()), limit: 9, ..AuditQuery::default() };
+        let told: Vec<u64> = store.audit(&of_space).await.unwrap().iter().map(|entry| entry.revision.0).collect();
+        assert_eq!(told, [4, 3, 1]);
     }
 }

@@ -4,13 +4,16 @@
 //! acknowledged. One connection writes, a few read, one watches for other processes' commits. sqlx gives each connection a thread of its
 //! own; a query costs two hand-overs to it, which is why a key is read by one statement that answers with one row.
 
-mod home;
+mod audit;
+mod conn;
+mod decode;
+mod error;
+mod file_guard;
 mod migrations;
 mod opening;
+mod rows;
 mod samples;
-mod slot;
 mod sql;
-mod tables;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -21,22 +24,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use sqlx::query::QueryAs;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Connection, FromRow, Sqlite, query, query_as};
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Connection, Sqlite, SqliteConnection, query};
 
-use self::home::{FileId, Found, Home};
+use self::conn::{ConnSlot, Readers};
+use self::decode::{FeedRow, FromRow, NamedKey, State};
+pub(super) use self::error::sentence;
+use self::file_guard::{FileGuard, FileId, Found, Origin};
 use self::opening::Looked;
-use self::slot::{Readers, Slot};
-pub(super) use self::tables::{AuditedChange, Tables};
-use self::watch::Watch;
+use self::rows::SqliteRows;
+use self::watch::CommitWatch;
 use super::apply::apply;
-use super::rows::{self, AuditRow, BindingRow, FoundRow, GroupRow, KeyRow, PolicyRow, RoleRow, SpaceRow, StateRow};
-use super::{FoundKey, Inspected, Page, Store, StoreError};
+use super::{AuditQuery, FoundKey, Inspected, Page, Precondition, Source, Store, StoreError, stored};
 use crate::clock::Clock;
 use crate::model::{
-    Actor, AuditEntry, Binding, BindingId, Change, Changes, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord, Mutation, Revision, Sample,
-    SampleId, Snapshot, SpaceTree, Strategy,
+    AuditEntry, Binding, BindingId, Cause, Change, Changes, Group, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Mutation,
+    Resource, Revision, Role, Sample, SampleId, Snapshot, Space, SpaceTree, Strategy,
 };
 
 /// How long a change waits for another process's, and a reader for a recovery after a crash.
@@ -46,10 +50,10 @@ const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 
 /// One opened store.
 pub(super) struct SqliteStore {
-    home: Arc<Home>,
-    writer: Slot,
+    guard: Arc<FileGuard>,
+    writer: ConnSlot,
     readers: Readers,
-    watch: Watch,
+    watch: CommitWatch,
     clock: Arc<dyn Clock>,
     /// As of which file everything has been read; another one has a feed of its own.
     read: AtomicU64,
@@ -63,12 +67,12 @@ impl SqliteStore {
 
     async fn open_with(path: &Path, initial: Strategy, clock: Arc<dyn Clock>, busy: Duration) -> Result<Self, StoreError> {
         let (options, connection) = opening::open(path, initial, busy).await?;
-        let home = Arc::new(Home::new(options.get_filename().to_owned())?);
+        let guard = Arc::new(FileGuard::new(options.get_filename().to_owned())?);
         let reading = options.clone().pragma("query_only", "ON");
-        let watch = Watch::start(reading.clone(), &home).await?;
-        let readers = Readers::new(&reading, &home);
-        let writer = Slot::holding(options, Some(connection), &home);
-        Ok(Self { home, writer, readers, watch, clock, read: AtomicU64::new(0) })
+        let watch = CommitWatch::start(reading.clone(), &guard).await?;
+        let readers = Readers::new(&reading, &guard);
+        let writer = ConnSlot::holding(options, Some(connection), &guard);
+        Ok(Self { guard, writer, readers, watch, clock, read: AtomicU64::new(0) })
     }
 
     /// Opens the file for reading alone; neither makes nor migrates anything.
@@ -77,24 +81,24 @@ impl SqliteStore {
             Looked::Sound(options, connection) => (*options, connection),
             Looked::Outdated(why) => return Ok(Inspected::Outdated(why)),
         };
-        let home = Arc::new(Home::new(options.get_filename().to_owned())?);
-        let watch = Watch::start(options.clone(), &home).await?;
-        let readers = Readers::new(&options, &home);
-        let writer = Slot::holding(options, Some(connection), &home);
-        Ok(Inspected::Open(Arc::new(Self { home, writer, readers, watch, clock, read: AtomicU64::new(0) })))
+        let guard = Arc::new(FileGuard::new(options.get_filename().to_owned())?);
+        let watch = CommitWatch::start(options.clone(), &guard).await?;
+        let readers = Readers::new(&options, &guard);
+        let writer = ConnSlot::holding(options, Some(connection), &guard);
+        Ok(Inspected::Open(Arc::new(Self { guard, writer, readers, watch, clock, read: AtomicU64::new(0) })))
     }
 
     /// Sees to it that the file at the path is the one that is open. One of the same origin that is put in its place, such as a backup, is
     /// taken over: the way in which an operator brings a store back. Any other is refused until the process is started again: an empty
     /// store that somebody has made there by mistake would turn every key away.
     async fn keep_to_file(&self) -> Result<(), StoreError> {
-        match self.home.look().await? {
+        match self.guard.look().await? {
             Found::Other(file) => self.take_over(file).await,
-            Found::Same if self.home.origin().is_none() => {
+            Found::Same if self.guard.origin().is_none() => {
                 let mut lease = self.readers.lease().await?;
-                let origin = query_as(sql::ORIGIN).fetch_optional(lease.connection()).await?;
+                let origin = origin(lease.connection()).await?;
                 lease.give_back();
-                self.home.note_origin(origin);
+                self.guard.note_origin(origin);
                 Ok(())
             }
             Found::Same => Ok(()),
@@ -102,133 +106,95 @@ impl SqliteStore {
     }
 
     async fn take_over(&self, file: FileId) -> Result<(), StoreError> {
-        let mut connection = match opening::look(self.home.path(), BUSY_TIMEOUT).await {
+        let mut connection = match opening::look(self.guard.path(), BUSY_TIMEOUT).await {
             Ok(Looked::Sound(_, connection)) => connection,
-            Ok(Looked::Outdated(why)) => return Err(self.home.refuse(&why)),
-            Err(error) => return Err(self.home.refuse(&error.to_string())),
+            Ok(Looked::Outdated(why)) => return Err(self.guard.refuse(&why)),
+            Err(error) => return Err(self.guard.refuse(&error.to_string())),
         };
-        let origin = query_as(sql::ORIGIN).fetch_optional(&mut connection).await?;
-        let known = self.home.origin();
+        let origin = origin(&mut connection).await?;
+        let known = self.guard.origin();
         if known.is_some() && known != origin {
-            return Err(self.home.refuse("it is another store: put the first one back, or restart to use this one"));
+            return Err(self.guard.refuse("it is another store: put the first one back, or restart to use this one"));
         }
         self.writer.clear().await;
         self.readers.clear().await;
         self.watch.clear().await;
-        self.home.settle(file, origin);
-        tracing::warn!(file = %self.home.path().display(), "the store's file has been replaced; all of it is read anew");
+        self.guard.settle(file, origin);
+        tracing::warn!(file = %self.guard.path().display(), "the store's file has been replaced; all of it is read anew");
         Ok(())
     }
 
-    async fn one_key(&self, question: QueryAs<'_, Sqlite, KeyRow, SqliteArguments>) -> Result<Option<KeyRecord>, StoreError> {
+    async fn one<T: FromRow>(&self, question: Query<'_, Sqlite, SqliteArguments>) -> Result<Option<T>, StoreError> {
         let mut lease = self.readers.lease().await?;
         let row = question.fetch_optional(lease.connection()).await?;
         lease.give_back();
-        row.map(rows::key).transpose()
+        row.as_ref().map(T::from_row).transpose()
     }
 
-    async fn all<R, T>(
-        &self,
-        question: QueryAs<'_, Sqlite, R, SqliteArguments>,
-        read: fn(R) -> Result<T, StoreError>,
-    ) -> Result<Vec<T>, StoreError>
-    where
-        R: Send + Unpin + for<'r> FromRow<'r, SqliteRow>,
-    {
+    async fn all<T: FromRow>(&self, question: Query<'_, Sqlite, SqliteArguments>) -> Result<Vec<T>, StoreError> {
         let mut lease = self.readers.lease().await?;
         let rows = question.fetch_all(lease.connection()).await?;
         lease.give_back();
-        rows.into_iter().map(read).collect()
+        rows.iter().map(T::from_row).collect()
     }
 }
 
+/// What marks this store among all others.
+async fn origin(connection: &mut SqliteConnection) -> Result<Option<Origin>, StoreError> {
+    query(sql::ORIGIN).fetch_optional(connection).await?.as_ref().map(Origin::from_row).transpose()
+}
+
+/// Every row of a statement without arguments.
+async fn every<T: FromRow>(statement: &'static str, reading: &mut SqliteConnection) -> Result<Vec<T>, StoreError> {
+    query(statement).fetch_all(reading).await?.iter().map(T::from_row).collect()
+}
+
 #[async_trait]
-impl Store for SqliteStore {
+impl Source for SqliteStore {
     async fn find_key(&self, digest: &KeyDigest) -> Result<Option<FoundKey>, StoreError> {
-        let mut lease = self.readers.lease().await?;
-        let question = query_as(sql::KEY_BY_DIGEST).bind(digest.as_bytes().to_vec());
-        let row: Option<FoundRow> = question.fetch_optional(lease.connection()).await?;
-        lease.give_back();
-        row.map(rows::found).transpose()
+        self.one(query(sql::KEY_BY_DIGEST).bind(digest.as_bytes().to_vec())).await
     }
 
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let moves = self.home.moves();
+        let moves = self.guard.moves();
         let mut lease = self.readers.lease().await?;
         let mut reading = lease.connection().begin().await?;
-        let (revision, strategy): StateRow = query_as(sql::STATE).fetch_one(&mut *reading).await?;
-        let spaces: Vec<SpaceRow> = query_as(sql::SPACES).fetch_all(&mut *reading).await?;
-        let roles: Vec<RoleRow> = query_as(sql::ROLES).fetch_all(&mut *reading).await?;
-        let groups: Vec<GroupRow> = query_as(sql::GROUPS).fetch_all(&mut *reading).await?;
-        let bindings: Vec<BindingRow> = query_as(sql::GROUP_BINDINGS).fetch_all(&mut *reading).await?;
-        let policies: Vec<PolicyRow> = query_as(sql::POLICIES).fetch_all(&mut *reading).await?;
+        let state = State::from_row(&query(sql::STATE).fetch_one(&mut *reading).await?)?;
+        let spaces: Vec<Space> = every(sql::SPACES, &mut reading).await?;
+        let roles: Vec<Role> = every(sql::ROLES, &mut reading).await?;
+        let groups: Vec<Group> = every(sql::GROUPS, &mut reading).await?;
+        let bindings: Vec<Binding> = every(sql::GROUP_BINDINGS, &mut reading).await?;
+        let policies: Vec<LoginPolicy> = every(sql::POLICIES, &mut reading).await?;
         reading.commit().await?;
         lease.give_back();
 
-        let spaces: Vec<_> = spaces.into_iter().map(rows::space).collect::<Result<_, _>>()?;
-        let roles = roles.into_iter().map(rows::role);
-        let groups = groups.into_iter().map(rows::group);
         let mut snapshot = Snapshot {
-            revision: rows::revision(revision)?,
-            spaces: SpaceTree::from_rows(spaces).map_err(|fault| rows::nonsense("a tree of spaces", fault))?,
-            roles: roles.map(|role| role.map(|role| (role.id.clone(), role))).collect::<Result<_, _>>()?,
-            groups: groups.map(|group| group.map(|group| (group.name.clone(), group))).collect::<Result<_, _>>()?,
+            revision: state.revision,
+            spaces: SpaceTree::from_rows(spaces).map_err(|fault| stored::nonsense("a tree of spaces", fault))?,
+            roles: roles.into_iter().map(|role| (role.id.clone(), role)).collect(),
+            groups: groups.into_iter().map(|group| (group.name.clone(), group)).collect(),
             group_bindings: BTreeMap::new(),
-            policies: policies.into_iter().map(rows::policy).collect::<Result<_, _>>()?,
-            strategy: rows::strategy(&strategy)?,
+            policies,
+            strategy: state.strategy,
         };
-        for row in bindings {
-            snapshot.bind_group(rows::binding(row)?);
+        for binding in bindings {
+            snapshot.bind_group(binding);
         }
         snapshot.group_bindings.values_mut().for_each(|bindings| bindings.sort_unstable_by_key(|binding| binding.id));
         self.read.store(moves, Ordering::Release);
         Ok(snapshot)
     }
 
-    async fn apply(&self, mutation: Mutation, by: &Actor) -> Result<Change, StoreError> {
-        self.keep_to_file().await?;
-        let mut lease = self.writer.lease().await?;
-        let mut transaction = lease.connection().begin_with(BEGIN_WRITE).await?;
-        // Read under the lock, so that later revisions have later times as far as the clock allows.
-        let at = self.clock.now().wall;
-        match apply(&mut Tables::new(&mut transaction), mutation, by, at).await {
-            Ok(change) => {
-                transaction.commit().await?;
-                lease.give_back();
-                // A change in a file that nobody else sees is not acknowledged.
-                self.home.is_here().await?;
-                self.watch.committed();
-                Ok(change)
-            }
-            Err(refusal @ (StoreError::NotFound(_) | StoreError::Conflict(_))) => {
-                transaction.rollback().await?;
-                lease.give_back();
-                Err(refusal)
-            }
-            // Whatever state the transaction is in, it ends with the connection.
-            Err(failure @ StoreError::Unavailable(_)) => Err(failure),
-        }
-    }
-
     async fn changes_after(&self, seen: Revision) -> Result<Changes, StoreError> {
         self.keep_to_file().await?;
-        if self.read.load(Ordering::Acquire) != self.home.moves() {
+        if self.read.load(Ordering::Acquire) != self.guard.moves() {
             return Ok(Changes::TooOld);
         }
-        let mut lease = self.readers.lease().await?;
-        let question = query_as(sql::CHANGES_AFTER).bind(rows::number(seen));
-        let rows: Vec<(i64, Option<i64>, Option<i64>, Option<String>, Option<Vec<u8>>)> = question.fetch_all(lease.connection()).await?;
-        lease.give_back();
-
-        let Some(current) = rows.first().map(|row| rows::revision(row.0)).transpose()? else {
-            return Err(rows::nonsense("a state", "it is empty"));
-        };
-        let changes: Vec<Change> = rows
-            .into_iter()
-            .filter_map(|(_, revision, at, key, digests)| Some(rows::change((revision?, at?, key, digests))))
-            .collect::<Result<_, _>>()?;
+        let feed: Vec<FeedRow> = self.all(query(sql::CHANGES_AFTER).bind(stored::number(seen))).await?;
+        let Some(last) = feed.first().map(|row| row.last) else { return Err(stored::nonsense("a state", "it is empty")) };
+        let changes: Vec<Change> = feed.into_iter().filter_map(|row| row.change).collect();
         // A feed that does not begin right after `seen` has been pruned; one that ends before it belongs to a store that was put back.
-        let next = changes.first().map_or(current.next(), |change| change.revision);
+        let next = changes.first().map_or(last.next(), |change| change.revision);
         Ok(if next == seen.next() { Changes::Since(changes) } else { Changes::TooOld })
     }
 
@@ -239,7 +205,7 @@ impl Store for SqliteStore {
     async fn record_use(&self, uses: &[(KeyDigest, Timestamp)]) -> Result<(), StoreError> {
         let mut latest: BTreeMap<KeyDigest, i64> = BTreeMap::new();
         for (digest, at) in uses {
-            let minute = rows::to_the_minute(*at);
+            let minute = stored::to_the_minute(*at);
             latest.entry(*digest).and_modify(|at| *at = minute.max(*at)).or_insert(minute);
         }
         if latest.is_empty() {
@@ -259,6 +225,53 @@ impl Store for SqliteStore {
         self.keep(samples).await
     }
 
+    async fn key_names(&self, most: u32) -> Result<Option<Vec<String>>, StoreError> {
+        let keys: Vec<NamedKey> = self.all(query(sql::KEY_NAMES).bind(i64::from(most) + 1)).await?;
+        let few = keys.len() <= usize::try_from(most).unwrap_or(usize::MAX);
+        Ok(few.then(|| keys.into_iter().filter(|key| !key.revoked).map(|key| key.name.to_string()).collect()))
+    }
+
+    /// SQLite brings the log into the file and takes it away with the last connection, if that is closed in order: then the file alone is
+    /// the store, and can be copied.
+    async fn close(&self) {
+        self.guard.close();
+        self.watch.close().await;
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn apply(&self, mutation: Mutation, cause: &Cause, only_if: Option<Precondition>) -> Result<Change, StoreError> {
+        self.keep_to_file().await?;
+        let mut lease = self.writer.lease().await?;
+        let mut transaction = lease.connection().begin_with(BEGIN_WRITE).await?;
+        // Read under the lock, so that later revisions have later times as far as the clock allows.
+        let at = self.clock.now().wall;
+        match apply(&mut SqliteRows::new(&mut transaction), mutation, cause, only_if, at).await {
+            Ok(change) => {
+                transaction.commit().await?;
+                lease.give_back();
+                // A change in a file that nobody else sees is not acknowledged.
+                self.guard.is_here().await?;
+                self.watch.committed();
+                Ok(change)
+            }
+            Err(refusal @ (StoreError::NotFound(_) | StoreError::Conflict(_) | StoreError::Precondition(_))) => {
+                transaction.rollback().await?;
+                lease.give_back();
+                Err(refusal)
+            }
+            // Whatever state the transaction is in, it ends with the connection.
+            Err(failure @ StoreError::Unavailable(_)) => Err(failure),
+        }
+    }
+
+    async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {
+        self.one(query(sql::revision_of(resource)).bind(resource.id())).await
+    }
+
     async fn samples(&self) -> Result<Vec<KeptSample>, StoreError> {
         self.kept().await
     }
@@ -272,35 +285,29 @@ impl Store for SqliteStore {
     }
 
     async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>, StoreError> {
-        self.one_key(query_as(sql::KEY_BY_ID).bind(id.to_string())).await
+        self.one(query(sql::KEY_BY_ID).bind(id.to_string())).await
     }
 
     async fn key_named(&self, name: &KeyName) -> Result<Option<KeyRecord>, StoreError> {
-        self.one_key(query_as(sql::KEY_BY_NAME).bind(name.as_str().to_owned())).await
+        self.one(query(sql::KEY_BY_NAME).bind(name.as_str().to_owned())).await
     }
 
     async fn keys(&self, page: &Page<KeyId>) -> Result<Vec<KeyRecord>, StoreError> {
         let after = page.after.map_or_else(String::new, |id| id.to_string());
-        self.all(query_as::<_, KeyRow>(sql::KEYS).bind(after).bind(page.query.clone()).bind(page.limit), rows::key).await
+        self.all(query(sql::KEYS).bind(after).bind(page.query.clone()).bind(page.limit)).await
+    }
+
+    async fn binding(&self, id: BindingId) -> Result<Option<Binding>, StoreError> {
+        self.one(query(sql::BINDING).bind(id.to_string())).await
     }
 
     async fn bindings(&self, page: &Page<BindingId>) -> Result<Vec<Binding>, StoreError> {
         let after = page.after.map_or_else(String::new, |id| id.to_string());
-        self.all(query_as::<_, BindingRow>(sql::BINDINGS).bind(after).bind(page.query.clone()).bind(page.limit), rows::binding).await
+        self.all(query(sql::BINDINGS).bind(after).bind(page.query.clone()).bind(page.limit)).await
     }
 
-    async fn audit(&self, page: &Page<Revision>) -> Result<Vec<AuditEntry>, StoreError> {
-        let before = page.after.map_or(i64::MAX, rows::number);
-        self.all(query_as::<_, AuditRow>(sql::AUDIT).bind(before).bind(page.query.clone()).bind(page.limit), rows::audit).await
-    }
-
-    /// SQLite brings the log into the file and takes it away with the last connection, if that is closed in order: then the file alone is
-    /// the store, and can be copied.
-    async fn close(&self) {
-        self.home.close();
-        self.watch.close().await;
-        self.readers.close().await;
-        self.writer.close().await;
+    async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
+        self.audited(wanted).await
     }
 }
 
@@ -325,18 +332,18 @@ mod tests {
     async fn a_full_disk_refuses_the_change_and_leaves_nothing_of_it() {
         let directory = tempfile::tempdir().unwrap();
         let store = impatient(&directory.path().join("claviger.db")).await;
-        store.apply(policy("fits", 100), &Actor::Operator).await.unwrap();
+        store.apply(policy("fits", 100), &Cause::SYSTEM, None).await.unwrap();
         let before = store.snapshot().await.unwrap();
         let mut lease = store.writer.lease().await.unwrap();
         query("PRAGMA max_page_count = 1").execute(lease.connection()).await.unwrap();
         lease.give_back();
 
-        let error = store.apply(policy("does not fit", 1 << 20), &Actor::Operator).await.unwrap_err();
+        let error = store.apply(policy("does not fit", 1 << 20), &Cause::SYSTEM, None).await.unwrap_err();
         assert!(matches!(&error, StoreError::Unavailable(why) if why.contains("no room left")), "{error:?}");
         assert_eq!(store.snapshot().await.unwrap(), before);
 
         // The limit was the connection's, which is not used again: there is room now.
-        let change = store.apply(policy("does not fit", 1 << 20), &Actor::Operator).await.unwrap();
+        let change = store.apply(policy("does not fit", 1 << 20), &Cause::SYSTEM, None).await.unwrap();
         assert_eq!(change.revision, before.revision.next());
     }
 
@@ -348,12 +355,12 @@ mod tests {
         let mut lease = there.writer.lease().await.unwrap();
         let writing = lease.connection().begin_with(BEGIN_WRITE).await.unwrap();
 
-        let error = here.apply(policy("p", 1), &Actor::Operator).await.unwrap_err();
+        let error = here.apply(policy("p", 1), &Cause::SYSTEM, None).await.unwrap_err();
         assert!(matches!(&error, StoreError::Unavailable(why) if why.contains("locked")), "{error:?}");
         assert_eq!(here.snapshot().await.unwrap().revision, Revision(0));
 
         writing.rollback().await.unwrap();
-        assert_eq!(here.apply(policy("p", 1), &Actor::Operator).await.unwrap().revision, Revision(1));
+        assert_eq!(here.apply(policy("p", 1), &Cause::SYSTEM, None).await.unwrap().revision, Revision(1));
     }
 
     #[tokio::test]

@@ -6,15 +6,16 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::error::DatabaseError;
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, query, query_as, query_scalar};
 
 use super::migrations::MIGRATIONS;
-use super::{BEGIN_WRITE, Tables, sql};
+use super::{BEGIN_WRITE, SqliteRows, sql};
 use crate::model::{SpaceTree, Strategy, SystemRole};
 use crate::store::StoreError;
+use crate::store::apply::{RoleRows as _, SpaceRows as _};
+use crate::store::error::sentence;
 
 /// `clvr` in ASCII, as [`sql::SET_APPLICATION_ID`] writes it.
 const APPLICATION_ID: i64 = 0x636c_7672;
@@ -137,13 +138,13 @@ async fn prepare(connection: &mut SqliteConnection, initial: Strategy) -> Result
     let seeded: bool = query_scalar(sql::SEEDED).fetch_one(&mut *transaction).await.map_err(failed)?;
     if !seeded {
         query(sql::SEED_STATE).bind(initial.as_str()).execute(&mut *transaction).await.map_err(failed)?;
-        seed(&mut Tables::new(&mut transaction)).await.map_err(|error| error.to_string())?;
+        seed(&mut SqliteRows::new(&mut transaction)).await.map_err(|error| error.to_string())?;
     }
     transaction.commit().await.map_err(failed)
 }
 
 /// The root space and the system roles, as the model has them.
-async fn seed(tables: &mut Tables<'_>) -> Result<(), StoreError> {
+async fn seed(tables: &mut SqliteRows<'_>) -> Result<(), StoreError> {
     for space in SpaceTree::root_only().iter() {
         tables.insert_space(space).await?;
     }
@@ -162,28 +163,6 @@ fn migration_sentence(error: &MigrateError) -> String {
         MigrateError::VersionMismatch(version) => format!("its schema {version} is not the one that this claviger knows"),
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => sentence(error),
         other => other.to_string(),
-    }
-}
-
-/// What the operator can do something about, in their words; the rest in SQLite's.
-fn sentence(error: &sqlx::Error) -> String {
-    let code = error.as_database_error().and_then(DatabaseError::code).and_then(|code| code.parse::<u32>().ok());
-    // The low byte is the primary code: https://sqlite.org/rescode.html
-    match code.map(|code| code & 0xff) {
-        Some(5 | 6) => "another process has locked it for too long".to_owned(),
-        Some(8) => "it cannot be written: the file or its directory is read-only".to_owned(),
-        Some(10) => "it cannot be read or written: its disk is full, broken, or over a limit of this process".to_owned(),
-        Some(13) => "there is no room left on its disk".to_owned(),
-        Some(14) => "it cannot be opened: the file or its directory may not be read and written by this user".to_owned(),
-        Some(26) => "it is not a SQLite database".to_owned(),
-        Some(_) | None => error.to_string(),
-    }
-}
-
-impl From<sqlx::Error> for StoreError {
-    /// Nothing of a statement's arguments is in SQLite's messages.
-    fn from(error: sqlx::Error) -> Self {
-        Self::Unavailable(sentence(&error))
     }
 }
 
@@ -226,7 +205,7 @@ mod tests {
         query("DELETE FROM _sqlx_migrations").execute(&mut connection).await.unwrap();
 
         let why = looked(&path).await.unwrap();
-        assert!(why.contains("it needs migration (it has 0 of 2 steps)"), "{why}");
+        assert!(why.contains("it needs migration (it has 0 of 3 steps)"), "{why}");
         let made: i64 = query_scalar("SELECT count(*) FROM _sqlx_migrations").fetch_one(&mut connection).await.unwrap();
         assert_eq!(made, 0);
     }

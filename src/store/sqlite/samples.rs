@@ -1,11 +1,10 @@
 //! Samples: a table that never has more than a hundred rows, and is nobody's truth.
 
 use jiff::{SignedDuration, Timestamp};
-use sqlx::{Connection, query, query_as};
+use sqlx::{Connection, query};
 
-use super::{BEGIN_WRITE, SqliteStore, rows, sql};
+use super::{BEGIN_WRITE, SqliteStore, sql, stored};
 use crate::model::{KeptSample, Sample, SampleId};
-use crate::store::rows::SampleRow;
 use crate::store::{SAMPLES_KEPT_FOR, SAMPLES_MAX, StoreError};
 
 impl SqliteStore {
@@ -14,8 +13,8 @@ impl SqliteStore {
         let mut transaction = lease.connection().begin_with(BEGIN_WRITE).await?;
         for sample in samples {
             let Sample { at, key, answer, input } = sample;
-            let answer = serde_json::to_string(answer).map_err(|error| rows::nonsense("a sample", error))?;
-            let row = query(sql::KEEP_SAMPLE).bind(rows::stored(*at)).bind(key.id.to_string()).bind(key.name.as_str().to_owned());
+            let answer = serde_json::to_string(answer).map_err(|error| stored::nonsense("a sample", error))?;
+            let row = query(sql::KEEP_SAMPLE).bind(stored::micros(*at)).bind(key.id.to_string()).bind(key.name.as_str().to_owned());
             row.bind(answer).bind(input.to_string()).execute(&mut *transaction).await?;
         }
         query(sql::DROP_OLD_SAMPLES).bind(self.too_old()).execute(&mut *transaction).await?;
@@ -26,13 +25,12 @@ impl SqliteStore {
     }
 
     pub(super) async fn kept(&self) -> Result<Vec<KeptSample>, StoreError> {
-        self.all(query_as::<_, SampleRow>(sql::SAMPLES).bind(self.too_old()), rows::sample).await
+        self.all(query(sql::SAMPLES).bind(self.too_old())).await
     }
 
     pub(super) async fn kept_one(&self, id: SampleId) -> Result<Option<KeptSample>, StoreError> {
         let Ok(number) = i64::try_from(id.0) else { return Ok(None) };
-        let question = query_as::<_, SampleRow>(sql::SAMPLE).bind(self.too_old()).bind(number);
-        Ok(self.all(question, rows::sample).await?.pop())
+        self.one(query(sql::SAMPLE).bind(self.too_old()).bind(number)).await
     }
 
     pub(super) async fn clear(&self) -> Result<u64, StoreError> {
@@ -46,6 +44,6 @@ impl SqliteStore {
     fn too_old(&self) -> i64 {
         let now = self.clock.now().wall;
         let end = SignedDuration::try_from(SAMPLES_KEPT_FOR).ok().and_then(|span| now.checked_sub(span).ok());
-        rows::stored(end.unwrap_or(Timestamp::MIN))
+        stored::micros(end.unwrap_or(Timestamp::MIN))
     }
 }

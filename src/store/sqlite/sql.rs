@@ -3,15 +3,17 @@
 //! A key comes as one row whatever belongs to it: its groups, newest secrets and bindings stand in it as JSON arrays. That is one statement,
 //! so one consistent read without a transaction, and one hand-over between threads instead of a dozen.
 
-/// The columns of [`KeyRow`](crate::store::rows::KeyRow), of a `keys` row named `k`; `$rest` says which, and may begin with more.
+use crate::model::Resource;
+
+/// What [`KeyRecord`](crate::model::KeyRecord) is read from, of a `keys` row named `k`; `$rest` says which, and may begin with more columns.
 macro_rules! key_rows {
     ($rest:literal) => {
         concat!(
             "SELECT k.id, k.name, k.description, k.created_at, k.expires_at, k.disabled_at, k.revoked_at, \
-             (SELECT json_group_array(m.group_name) FROM memberships m WHERE m.key_id = k.id), \
+             (SELECT json_group_array(m.group_name) FROM memberships m WHERE m.key_id = k.id) AS groups, \
              (SELECT json_group_array(json_array(s.ordinal, hex(s.digest), s.created_at, s.ends_at, s.last_used_at)) \
-                FROM (SELECT * FROM secrets WHERE key_id = k.id ORDER BY ordinal DESC LIMIT 2) s), \
-             (SELECT json_group_array(json_array(b.id, b.role, b.space)) FROM bindings b WHERE b.key_id = k.id) ",
+                FROM (SELECT * FROM secrets WHERE key_id = k.id ORDER BY ordinal DESC LIMIT 2) s) AS secrets, \
+             (SELECT json_group_array(json_array(b.id, b.role, b.space)) FROM bindings b WHERE b.key_id = k.id) AS bindings ",
             $rest
         )
     };
@@ -20,10 +22,12 @@ macro_rules! key_rows {
 // Reads.
 
 pub(super) const KEY_BY_DIGEST: &str = key_rows!(
-    ", (SELECT revision FROM state) FROM secrets presented CROSS JOIN keys k ON k.id = presented.key_id WHERE presented.digest = $1"
+    ", (SELECT revision FROM state) AS as_of FROM secrets presented CROSS JOIN keys k ON k.id = presented.key_id WHERE presented.digest = $1"
 );
 pub(super) const KEY_BY_ID: &str = key_rows!("FROM keys k WHERE k.id = $1");
 pub(super) const KEY_BY_NAME: &str = key_rows!("FROM keys k WHERE k.name = $1 AND k.revoked_at IS NULL");
+/// At most `$1` of them, revoked ones too.
+pub(super) const KEY_NAMES: &str = "SELECT name, revoked_at FROM keys LIMIT $1";
 pub(super) const KEYS: &str = key_rows!("FROM keys k WHERE k.id > $1 AND ($2 IS NULL OR instr(k.name, $2) > 0) ORDER BY k.id LIMIT $3");
 
 pub(super) const STATE: &str = "SELECT revision, strategy FROM state";
@@ -41,12 +45,23 @@ pub(super) const BINDINGS: &str = "SELECT b.id, b.key_id, b.group_name, b.role, 
         OR instr(b.role, $2) > 0 OR instr(b.space, $2) > 0) \
      ORDER BY b.id LIMIT $3";
 
-pub(super) const AUDIT: &str = "SELECT revision, at, actor, remote_ip, action, resource, before, after, request_id FROM audit \
-     WHERE revision < $1 AND ($2 IS NULL OR instr(actor, $2) > 0 OR instr(action, $2) > 0 OR instr(resource, $2) > 0) \
-     ORDER BY revision DESC LIMIT $3";
+/// The entries that `$which` selects the revisions of, newest first.
+macro_rules! audit_entries {
+    ($which:literal) => {
+        concat!("SELECT revision, at, actor, remote_ip, action, resource, before, after, request_id FROM audit WHERE revision IN (", $which)
+    };
+}
+
+/// Begins the reading of a page of the audit. The revisions are chosen first, of indices alone where they are enough: an entry may be as
+/// long as a policy.
+pub(super) const AUDIT: &str = audit_entries!("SELECT a.revision FROM audit a WHERE true");
+pub(super) const AUDIT_OF_SPACE: &str =
+    audit_entries!("SELECT s.revision FROM audit_spaces s CROSS JOIN audit a ON a.revision = s.revision WHERE true");
+/// Ends it.
+pub(super) const AUDIT_PAGE: &str = ") ORDER BY revision DESC";
 
 /// At least one row, for the revision; without a change in it if there is none after `$1`.
-pub(super) const CHANGES_AFTER: &str = "SELECT s.revision, c.revision, c.at, c.key_id, c.digests \
+pub(super) const CHANGES_AFTER: &str = "SELECT s.revision AS last, c.revision, c.at, c.key_id, c.digests \
      FROM state s LEFT JOIN changes c ON c.revision > $1 ORDER BY c.revision";
 
 /// A number that is another one whenever another connection has committed.
@@ -71,10 +86,11 @@ pub(super) const ANY_KEY: &str = "SELECT EXISTS (SELECT 1 FROM keys)";
 pub(super) const KEY_ID_BY_NAME: &str = "SELECT id FROM keys WHERE name = $1 AND revoked_at IS NULL";
 pub(super) const DIGEST_TAKEN: &str = "SELECT EXISTS (SELECT 1 FROM secrets WHERE digest = $1)";
 pub(super) const DIGESTS: &str = "SELECT digest FROM secrets WHERE key_id = $1 ORDER BY ordinal DESC";
-pub(super) const INSERT_KEY: &str =
-    "INSERT INTO keys (id, name, description, created_at, expires_at, disabled_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+pub(super) const INSERT_KEY: &str = "INSERT INTO keys (id, name, description, created_at, expires_at, disabled_at, revoked_at, revision) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 pub(super) const UPDATE_KEY: &str =
-    "UPDATE keys SET name = $2, description = $3, expires_at = $4, disabled_at = $5, revoked_at = $6 WHERE id = $1";
+    "UPDATE keys SET name = $2, description = $3, expires_at = $4, disabled_at = $5, revoked_at = $6, revision = $7 WHERE id = $1";
+pub(super) const TOUCH_KEY: &str = "UPDATE keys SET revision = $2 WHERE id = $1";
 pub(super) const INSERT_SECRET: &str = "INSERT INTO secrets (digest, key_id, ordinal, created_at) \
      VALUES ($1, $2, (SELECT coalesce(max(ordinal), 0) + 1 FROM secrets WHERE key_id = $2), $3)";
 /// The current secret ends at `$2`; those before it at `$3`, unless they have ended already.
@@ -94,8 +110,10 @@ pub(super) const HAS_WORKING_ROOT_ADMIN: &str = "SELECT EXISTS ( \
 // Spaces.
 
 pub(super) const SPACE: &str = "SELECT id, name, description, parent, labels FROM spaces WHERE id = $1";
-pub(super) const INSERT_SPACE: &str = "INSERT INTO spaces (id, name, description, parent, labels) VALUES ($1, $2, $3, $4, $5)";
-pub(super) const UPDATE_SPACE: &str = "UPDATE spaces SET name = $2, description = $3, parent = $4, labels = $5 WHERE id = $1";
+pub(super) const INSERT_SPACE: &str =
+    "INSERT INTO spaces (id, name, description, parent, labels, revision) VALUES ($1, $2, $3, $4, $5, $6)";
+pub(super) const UPDATE_SPACE: &str =
+    "UPDATE spaces SET name = $2, description = $3, parent = $4, labels = $5, revision = $6 WHERE id = $1";
 pub(super) const DELETE_SPACE: &str = "DELETE FROM spaces WHERE id = $1";
 pub(super) const CHILD_COUNT: &str = "SELECT count(*) FROM spaces WHERE parent = $1";
 /// Whether `$1` is `$2` or stands below it.
@@ -106,14 +124,16 @@ pub(super) const IS_WITHIN: &str = "WITH RECURSIVE above (id) AS ( \
 // Roles and groups.
 
 pub(super) const ROLE: &str = "SELECT id, name, description, actions, system FROM roles WHERE id = $1";
-pub(super) const INSERT_ROLE: &str = "INSERT INTO roles (id, name, description, actions, system) VALUES ($1, $2, $3, $4, $5)";
-pub(super) const UPDATE_ROLE: &str = "UPDATE roles SET name = $2, description = $3, actions = $4 WHERE id = $1";
+pub(super) const INSERT_ROLE: &str = "INSERT INTO roles (id, name, description, actions, system, revision) VALUES ($1, $2, $3, $4, $5, $6)";
+pub(super) const UPDATE_ROLE: &str = "UPDATE roles SET name = $2, description = $3, actions = $4, revision = $5 WHERE id = $1";
 pub(super) const DELETE_ROLE: &str = "DELETE FROM roles WHERE id = $1";
 
 pub(super) const GROUP: &str = "SELECT name, description FROM groups WHERE name = $1";
-pub(super) const INSERT_GROUP: &str = "INSERT INTO groups (name, description) VALUES ($1, $2)";
-pub(super) const ENSURE_GROUP: &str = "INSERT INTO groups (name, description) VALUES ($1, '') ON CONFLICT DO NOTHING";
-pub(super) const UPDATE_GROUP: &str = "UPDATE groups SET description = $2 WHERE name = $1";
+pub(super) const INSERT_GROUP: &str = "INSERT INTO groups (name, description, revision) VALUES ($1, $2, $3)";
+pub(super) const ENSURE_GROUP: &str = "INSERT INTO groups (name, description, revision) VALUES ($1, '', $2) ON CONFLICT DO NOTHING";
+pub(super) const UPDATE_GROUP: &str = "UPDATE groups SET description = $2, revision = $3 WHERE name = $1";
+/// The keys that are members of the group.
+pub(super) const TOUCH_MEMBERS: &str = "UPDATE keys SET revision = $2 WHERE id IN (SELECT key_id FROM memberships WHERE group_name = $1)";
 pub(super) const DELETE_GROUP: &str = "DELETE FROM groups WHERE name = $1";
 /// Keys that are members and not revoked.
 pub(super) const MEMBER_COUNT: &str =
@@ -125,7 +145,7 @@ pub(super) const BINDING: &str = "SELECT id, key_id, group_name, role, space, cr
 pub(super) const KEY_BINDING: &str = "SELECT id FROM bindings WHERE key_id = $1 AND role = $2 AND space = $3";
 pub(super) const GROUP_BINDING: &str = "SELECT id FROM bindings WHERE group_name = $1 AND role = $2 AND space = $3";
 pub(super) const INSERT_BINDING: &str =
-    "INSERT INTO bindings (id, key_id, group_name, role, space, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
+    "INSERT INTO bindings (id, key_id, group_name, role, space, created_at, revision) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 pub(super) const DELETE_BINDING: &str = "DELETE FROM bindings WHERE id = $1";
 pub(super) const DELETE_BINDINGS_OF_KEY: &str = "DELETE FROM bindings WHERE key_id = $1";
 pub(super) const BINDING_COUNT_OF_ROLE: &str = "SELECT count(*) FROM bindings WHERE role = $1";
@@ -135,10 +155,10 @@ pub(super) const BINDING_COUNT_OF_GROUP: &str = "SELECT count(*) FROM bindings W
 // Policies and the strategy.
 
 pub(super) const POLICY: &str = "SELECT name, source, rego FROM policies WHERE name = $1";
-pub(super) const INSERT_POLICY: &str = "INSERT INTO policies (name, source, rego) VALUES ($1, $2, $3)";
-pub(super) const UPDATE_POLICY: &str = "UPDATE policies SET source = $2, rego = $3 WHERE name = $1";
+pub(super) const INSERT_POLICY: &str = "INSERT INTO policies (name, source, rego, revision) VALUES ($1, $2, $3, $4)";
+pub(super) const UPDATE_POLICY: &str = "UPDATE policies SET source = $2, rego = $3, revision = $4 WHERE name = $1";
 pub(super) const DELETE_POLICY: &str = "DELETE FROM policies WHERE name = $1";
-pub(super) const SET_STRATEGY: &str = "UPDATE state SET strategy = $1";
+pub(super) const SET_STRATEGY: &str = "UPDATE state SET strategy = $1, strategy_revision = $2";
 
 // Samples.
 
@@ -155,8 +175,33 @@ pub(super) const CLEAR_SAMPLES: &str = "DELETE FROM samples";
 pub(super) const TAKE_REVISION: &str = "UPDATE state SET revision = revision + 1 RETURNING revision";
 pub(super) const INSERT_CHANGE: &str = "INSERT INTO changes (revision, at, key_id, digests) VALUES ($1, $2, $3, $4)";
 pub(super) const PRUNE_CHANGES: &str = "DELETE FROM changes WHERE revision <= $1";
-pub(super) const INSERT_AUDIT: &str =
-    "INSERT INTO audit (revision, at, actor, action, resource, before, after) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+pub(super) const INSERT_AUDIT: &str = "INSERT INTO audit (revision, at, actor, remote_ip, action, resource, before, after, request_id) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+pub(super) const INSERT_AUDIT_SPACE: &str = "INSERT INTO audit_spaces (space, revision) VALUES ($1, $2)";
+
+// The revision that last changed something.
+
+const REVISION_OF_KEY: &str = "SELECT revision FROM keys WHERE id = $1";
+const REVISION_OF_SPACE: &str = "SELECT revision FROM spaces WHERE id = $1";
+const REVISION_OF_ROLE: &str = "SELECT revision FROM roles WHERE id = $1";
+const REVISION_OF_GROUP: &str = "SELECT revision FROM groups WHERE name = $1";
+const REVISION_OF_BINDING: &str = "SELECT revision FROM bindings WHERE id = $1";
+const REVISION_OF_POLICY: &str = "SELECT revision FROM policies WHERE name = $1";
+/// As of the others one row is asked for by what it is called, so of this one.
+const REVISION_OF_STRATEGY: &str = "SELECT strategy_revision AS revision FROM state WHERE $1 = 'strategy'";
+
+/// The one for this kind of thing.
+pub(super) fn revision_of(resource: &Resource) -> &'static str {
+    match resource {
+        Resource::Key(_) => REVISION_OF_KEY,
+        Resource::Space(_) => REVISION_OF_SPACE,
+        Resource::Role(_) => REVISION_OF_ROLE,
+        Resource::Group(_) => REVISION_OF_GROUP,
+        Resource::Binding(_) => REVISION_OF_BINDING,
+        Resource::Policy(_) => REVISION_OF_POLICY,
+        Resource::Strategy => REVISION_OF_STRATEGY,
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -207,6 +252,14 @@ mod tests {
             GROUP,
             POLICY,
             PRUNE_CHANGES,
+            TOUCH_KEY,
+            TOUCH_MEMBERS,
+            REVISION_OF_KEY,
+            REVISION_OF_SPACE,
+            REVISION_OF_ROLE,
+            REVISION_OF_GROUP,
+            REVISION_OF_BINDING,
+            REVISION_OF_POLICY,
         ];
         for statement in statements {
             let plan = plan(&mut connection, statement).await;
@@ -215,7 +268,7 @@ mod tests {
             assert!(plan.iter().any(|step| step.starts_with("SEARCH")), "{statement}\n{plan:#?}");
         }
         // Pages are read in the order of the primary key, from where the last one ended; nothing is sorted.
-        for statement in [KEYS, BINDINGS, AUDIT] {
+        for statement in [KEYS, BINDINGS] {
             let plan = plan(&mut connection, statement).await;
             assert!(plan.iter().all(|step| !step.contains("SCAN") || step.starts_with("SCAN s")), "{statement}\n{plan:#?}");
             assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{statement}\n{plan:#?}");

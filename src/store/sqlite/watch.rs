@@ -10,25 +10,25 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqliteConnection, query_scalar};
 use tokio::sync::{Mutex, Notify};
 
-use super::home::Home;
-use super::{slot, sql};
+use super::file_guard::FileGuard;
+use super::{conn, sql};
 use crate::store::StoreError;
 
 /// Between two looks at other processes' commits.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-pub(super) struct Watch {
+pub(super) struct CommitWatch {
     options: SqliteConnectOptions,
-    home: Arc<Home>,
+    guard: Arc<FileGuard>,
     own: Notify,
     /// The connection and the number that it showed last. Numbers of two connections cannot be compared, so they go together.
     seen: Mutex<Option<(SqliteConnection, i64)>>,
 }
 
-impl Watch {
+impl CommitWatch {
     /// From now on commits are noticed.
-    pub(super) async fn start(options: SqliteConnectOptions, home: &Arc<Home>) -> Result<Self, StoreError> {
-        let watch = Self { options, home: Arc::clone(home), own: Notify::new(), seen: Mutex::new(None) };
+    pub(super) async fn start(options: SqliteConnectOptions, guard: &Arc<FileGuard>) -> Result<Self, StoreError> {
+        let watch = Self { options, guard: Arc::clone(guard), own: Notify::new(), seen: Mutex::new(None) };
         watch.changed().await?;
         Ok(watch)
     }
@@ -40,7 +40,7 @@ impl Watch {
 
     /// No commit is noticed any more.
     pub(super) async fn close(&self) {
-        slot::end(self.seen.lock().await.take().map(|(connection, _)| connection)).await;
+        conn::end(self.seen.lock().await.take().map(|(connection, _)| connection)).await;
     }
 
     /// This process has committed.
@@ -70,11 +70,11 @@ impl Watch {
 
     /// Whether another connection may have committed since this was last asked.
     async fn changed(&self) -> Result<bool, StoreError> {
-        self.home.kept()?;
+        self.guard.kept()?;
         let mut seen = self.seen.lock().await;
         let (mut connection, before) = match seen.take() {
             Some((connection, number)) => (connection, Some(number)),
-            None => (slot::connect(&self.options, &self.home).await?, None),
+            None => (conn::connect(&self.options, &self.guard).await?, None),
         };
         let now: i64 = query_scalar(sql::DATA_VERSION).fetch_one(&mut connection).await?;
         *seen = Some((connection, now));

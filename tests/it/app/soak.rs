@@ -18,7 +18,7 @@ use bytes::Bytes;
 use claviger::clock::{Clock as _, SystemClock};
 use claviger::config::StoreUrl;
 use claviger::model::{
-    Actor, BindingId, GroupName, KeyDigest, KeyId, KeyName, Mutation, NewKey, PlainKey, RoleId, Space, SpaceId, Strategy, Subject,
+    BindingId, Cause, GroupName, KeyDigest, KeyId, KeyName, Mutation, NewKey, PlainKey, RoleId, Space, SpaceId, Strategy, Subject,
 };
 use claviger::store::{self, Store};
 use http_body_util::{BodyExt as _, Empty, Full};
@@ -142,7 +142,7 @@ async fn soak(requests: usize, keys: usize) {
 
 /// Spaces, roles, and keys in groups; nothing is bound yet but what every key always holds.
 async fn fill(store: &dyn Store, count: usize) -> Subjects {
-    let apply = async |mutation| store.apply(mutation, &Actor::Operator).await.unwrap();
+    let apply = async |mutation| store.apply(mutation, &Cause::SYSTEM, None).await.unwrap();
     for id in SPACES {
         let parent = Some(SpaceId::root());
         apply(Mutation::CreateSpace(Space {
@@ -228,7 +228,7 @@ async fn change(store: Arc<dyn Store>, subjects: Arc<Subjects>, clock: Arc<Syste
             history.states.push(State { begun, done: Duration::MAX, roles });
             history.states.len() - 1
         };
-        store.apply(mutation, &Actor::Operator).await.unwrap();
+        store.apply(mutation, &Cause::SYSTEM, None).await.unwrap();
         history.lock().unwrap().states[next].done = clock.now().monotonic;
         made += 1;
     }

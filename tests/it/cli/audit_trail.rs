@@ -32,10 +32,13 @@ fn every_change_is_listed_newest_first_with_who_when_and_what_changed() {
     let table = place.run(&["audit"]);
 
     assert_eq!(actions(&entries), ["key.disable", "binding.create", "key.create", "space.create"]);
-    assert_eq!(entries[0]["actor"], "operator");
+    assert!(entries[0]["actor"].as_str().unwrap().starts_with("operator::"), "{entries}");
     assert!(entries[0]["before"]["disabled_at"].is_null() && entries[0]["after"]["disabled_at"].is_string(), "{entries}");
-    let newest = table.out.lines().nth(1).unwrap();
-    assert!(newest.contains("key.disable") && newest.contains("disabled_at: - → 2"), "{newest}");
+    let told: Vec<&str> = table.out.lines().skip(1).map(str::trim_end).collect();
+    let ends = [("key.disable", "ci", "disabled"), ("binding.create", "ci", "gets space-reader in production")];
+    for (line, (action, resource, what)) in told.iter().zip(ends) {
+        assert!(line.contains(action) && line.contains(&format!(" {resource} ")) && line.ends_with(what), "{line}");
+    }
     assert!(!table.out.contains("clv_"), "{}", table.out);
 }
 
@@ -49,6 +52,33 @@ fn the_audit_is_narrowed_by_text_time_and_number() {
     assert_eq!(actions(&place.json(&["audit", "--since", "1h"])).len(), 4);
     assert_eq!(place.json(&["audit", "--since", "2999-01-01T00:00:00Z"]), Value::Array(vec![]));
     assert!(place.misunderstood(&["audit", "--since", "yesterday"]).contains("24h"));
+    assert_eq!(actions(&place.json(&["audit", "--until", "1h"])).len(), 0);
+    assert_eq!(actions(&place.json(&["audit", "--action", "key."])), ["key.disable", "key.create"]);
+    assert_eq!(actions(&place.json(&["audit", "--resource", "ci"])), ["key.disable", "key.create"]);
+    assert_eq!(actions(&place.json(&["audit", "--space", "production"])), ["key.disable", "binding.create", "space.create"]);
+    assert_eq!(actions(&place.json(&["audit", "--actor", "system"])).len(), 0);
+}
+
+#[test]
+fn the_audit_names_whoever_is_at_the_command_line() {
+    let place = Place::new();
+    let url = place.url();
+    let create = |name: &str, environment: &[(&str, &str)]| {
+        let store = [("CLAVIGER_STORE", url.as_str())];
+        place.run_with(&["space", "create", name, "--parent", "root"], &[&store, environment].concat(), "")
+    };
+
+    assert_eq!(create("a", &[]).code, 0);
+    assert_eq!(create("b", &[("CLAVIGER_ACTOR", " pipeline 7@ci\n")]).code, 0);
+    let nobody = create("c", &[("CLAVIGER_ACTOR", "two\nlines")]);
+
+    let entries = place.json(&["audit"]);
+    assert_eq!(entries[0]["actor"], "operator::pipeline 7@ci");
+    let uname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let actor = entries[1]["actor"].as_str().unwrap();
+    assert!(actor.starts_with("operator::") && actor.ends_with(&format!("@{}", uname.trim())), "{actor}");
+    assert_eq!(actions(&place.json(&["audit", "--actor", "operator::pipeline 7@ci"])), ["space.create"]);
+    assert!(nobody.code == 2 && nobody.err.contains("CLAVIGER_ACTOR"), "{}", nobody.err);
 }
 
 #[test]

@@ -11,10 +11,10 @@ use std::time::Duration;
 use claviger::clock::Clock;
 use claviger::exchange::{Credential, ExchangeError, Explainer, Origin};
 use claviger::model::{
-    Actor, AdmitWithoutRoles, BindingId, Decision, Expiry, KeyDigest, KeyRecord, LoginPolicy, Mutation, NewKey, Refusal, RolesBySpace,
+    AdmitWithoutRoles, BindingId, Cause, Decision, Expiry, KeyDigest, KeyRecord, LoginPolicy, Mutation, NewKey, Refusal, RolesBySpace,
     Snapshot, Strategy as RoleStrategy, Subject, WhyInvalid, WhyUnavailable,
 };
-use claviger::store::{Store, StoreError};
+use claviger::store::{Source as _, Store as _, StoreError};
 use claviger::token;
 use jiff::SignedDuration;
 use proptest::collection::vec;
@@ -283,13 +283,13 @@ impl History {
 
     async fn change(&mut self, what: &What, here: bool) {
         let mutation = self.mutation(what);
-        match self.world.sluice.apply(mutation, &Actor::Operator).await {
+        match self.world.sluice.apply(mutation, &Cause::SYSTEM, None).await {
             Ok(change) if here => self.world.exchange.applied(&change).await.unwrap(),
             Ok(_) => {
                 self.world.exchange.catch_up().await.unwrap();
             }
             // Two of a name, a key that is revoked, a space under itself: nothing has changed.
-            Err(StoreError::Conflict(_) | StoreError::NotFound(_)) => return,
+            Err(StoreError::Conflict(_) | StoreError::NotFound(_) | StoreError::Precondition(_)) => return,
             Err(error @ StoreError::Unavailable(_)) => panic!("{error}"),
         }
         // On a busy machine this can take so long that keys are refused until it is done.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use claviger::exchange::{Credential, ExchangeError, Explainer, Origin};
-use claviger::model::{Actor, BindingId, Expiry, Mutation, NewKey, PolicyName, Refusal, Strategy, Subject, WhyInvalid, WhyUnavailable};
+use claviger::model::{BindingId, Cause, Expiry, Mutation, NewKey, PolicyName, Refusal, Strategy, Subject, WhyInvalid, WhyUnavailable};
 use claviger::store::Store;
 use claviger::token::{Activate, KeyDirectory};
 use serde_json::json;
@@ -507,8 +507,8 @@ async fn a_key_that_is_read_ahead_of_the_feed_waits_for_the_state_that_it_belong
     let key = world.key("ci", &["reader@staging"], &[]).await;
     let groups = Some(vec!["platform".parse().unwrap()]);
     let join = Mutation::UpdateKey { id: key.id, name: None, description: None, groups, expiry: None };
-    elsewhere.apply(Mutation::DeleteBinding { id: binding }, &Actor::Operator).await.unwrap();
-    let last = elsewhere.apply(join, &Actor::Operator).await.unwrap().revision;
+    elsewhere.apply(Mutation::DeleteBinding { id: binding }, &Cause::SYSTEM, None).await.unwrap();
+    let last = elsewhere.apply(join, &Cause::SYSTEM, None).await.unwrap().revision;
 
     let credential = world.ask(key.digest).await.unwrap();
 
@@ -531,8 +531,8 @@ async fn changes_that_never_stop_refuse_nobody() {
             while !stop.load(Ordering::Relaxed) {
                 let subject = Subject::Group("platform".parse().unwrap());
                 let bind = Mutation::CreateBinding { id: binding, subject, role: role("deployer"), space: "production".parse().unwrap() };
-                elsewhere.apply(bind, &Actor::Operator).await.unwrap();
-                elsewhere.apply(Mutation::DeleteBinding { id: binding }, &Actor::Operator).await.unwrap();
+                elsewhere.apply(bind, &Cause::SYSTEM, None).await.unwrap();
+                elsewhere.apply(Mutation::DeleteBinding { id: binding }, &Cause::SYSTEM, None).await.unwrap();
             }
         }
     });
@@ -619,7 +619,7 @@ async fn a_process_that_slept_looks_at_the_feed_before_it_serves() {
     let world = World::new().await;
     let key = deployer(&world).await;
     let elsewhere = world.store_elsewhere().await;
-    elsewhere.apply(Mutation::RevokeKey { id: key.id }, &Actor::Operator).await.unwrap();
+    elsewhere.apply(Mutation::RevokeKey { id: key.id }, &Cause::SYSTEM, None).await.unwrap();
     world.clock.advance(Duration::from_secs(61));
     assert_eq!(world.ask(key.digest).await.map(drop), invalid(WhyInvalid::Revoked));
 }
@@ -628,7 +628,7 @@ async fn a_process_that_slept_looks_at_the_feed_before_it_serves() {
 async fn a_change_to_a_key_is_in_force_though_the_feed_cannot_be_read() {
     let world = World::new().await;
     let key = deployer(&world).await;
-    let change = world.sluice.apply(Mutation::RevokeKey { id: key.id }, &Actor::Operator).await.unwrap();
+    let change = world.sluice.apply(Mutation::RevokeKey { id: key.id }, &Cause::SYSTEM, None).await.unwrap();
     world.sluice.break_down();
     world.exchange.applied(&change).await.unwrap();
     assert_eq!(refused(world.ask(key.digest).await), store_unavailable(), "its record is not known any more");
@@ -1027,9 +1027,8 @@ async fn a_change_to_one_key_reads_no_snapshot_and_costs_no_other_key_its_creden
 #[tokio::test]
 async fn an_older_acknowledgement_does_not_turn_back_what_is_in_force() {
     let world = World::new().await;
-    let operator = Actor::Operator;
-    let first = world.sluice.apply(Mutation::CreateSpace(new_space("eu", "root")), &operator).await.unwrap();
-    let second = world.sluice.apply(Mutation::CreateSpace(new_space("us", "root")), &operator).await.unwrap();
+    let first = world.sluice.apply(Mutation::CreateSpace(new_space("eu", "root")), &Cause::SYSTEM, None).await.unwrap();
+    let second = world.sluice.apply(Mutation::CreateSpace(new_space("us", "root")), &Cause::SYSTEM, None).await.unwrap();
     world.exchange.applied(&second).await.unwrap();
     world.exchange.applied(&first).await.unwrap();
     assert_eq!(world.exchange.applied_revision(), second.revision);

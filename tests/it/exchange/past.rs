@@ -1,7 +1,7 @@
 //! What was in force at an earlier revision is what the audit leads back to.
 
 use claviger::model::{Expiry, KeyRecord, Mutation, Past, Snapshot, Strategy};
-use claviger::store::{Page, Store as _};
+use claviger::store::{AuditQuery, Source as _, Store as _};
 
 use super::world::{World, new_space, policy};
 
@@ -71,7 +71,7 @@ async fn every_kind_of_change_is_taken_back() {
     }
 
     let (snapshot, record) = now().await;
-    let entries = world.sluice.audit(&Page { after: None, limit: 100, query: None }).await.unwrap();
+    let entries = world.sluice.audit(&AuditQuery { limit: 100, ..AuditQuery::default() }).await.unwrap();
     for (back, (then, key_then)) in revisions.into_iter().rev().enumerate() {
         let mut past = Past::from_now(snapshot.clone(), record.clone());
         for entry in entries.iter().take(back + 1) {

@@ -11,10 +11,10 @@ use claviger::clock::{Clock, ManualClock};
 use claviger::config::{Settings, StoreUrl};
 use claviger::exchange::{Credential, Exchange, Origin};
 use claviger::model::{
-    Actor, AuditEntry, Binding, BindingId, Change, Changes, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Mutation,
-    NewKey, PlainKey, Refusal, RegoVersion, Revision, RoleId, Sample, SampleId, Snapshot, Space, SpaceId, Strategy,
+    AuditEntry, Binding, BindingId, Cause, Change, Changes, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Mutation,
+    NewKey, PlainKey, Refusal, RegoVersion, Resource, Revision, RoleId, Sample, SampleId, Snapshot, Space, SpaceId, Strategy,
 };
-use claviger::store::{self, FoundKey, Page, Store, StoreError};
+use claviger::store::{self, AuditQuery, FoundKey, Page, Precondition, Source, Store, StoreError};
 use claviger::telemetry::Metrics;
 use claviger::token;
 use jiff::Timestamp;
@@ -71,12 +71,12 @@ impl World {
         let clock = Arc::new(ManualClock::at("2026-03-02T12:00:00Z".parse().unwrap()));
         let store = open(&settings, &clock).await;
         for space in ["production", "staging"] {
-            store.apply(Mutation::CreateSpace(new_space(space, "root")), &Actor::Operator).await.unwrap();
+            store.apply(Mutation::CreateSpace(new_space(space, "root")), &Cause::SYSTEM, None).await.unwrap();
         }
         for role in ["deployer", "reader"] {
             let (id, actions) = (role.parse().unwrap(), vec!["run:trigger".parse().unwrap()]);
             let role = Mutation::CreateRole { id, name: role.to_owned(), description: String::new(), actions };
-            store.apply(role, &Actor::Operator).await.unwrap();
+            store.apply(role, &Cause::SYSTEM, None).await.unwrap();
         }
         let metrics = Arc::new(Metrics::new());
         let sluice = Arc::new(Sluice::before(store));
@@ -129,7 +129,7 @@ impl World {
 
     /// Makes a change in this process, and returns when it is acknowledged.
     pub(crate) async fn change(&self, mutation: Mutation) -> Change {
-        let change = self.sluice.apply(mutation, &Actor::Operator).await.unwrap();
+        let change = self.sluice.apply(mutation, &Cause::SYSTEM, None).await.unwrap();
         self.exchange.applied(&change).await.unwrap();
         assert_eq!(self.exchange.applied_revision(), change.revision);
         change
@@ -144,7 +144,7 @@ impl World {
             Through::Elsewhere => {
                 let elsewhere = self.store_elsewhere().await;
                 let following = tokio::spawn(self.exchange.clone().follow());
-                let change = elsewhere.apply(mutation, &Actor::Operator).await.unwrap();
+                let change = elsewhere.apply(mutation, &Cause::SYSTEM, None).await.unwrap();
                 let in_force = tokio::time::timeout(Duration::from_secs(20), self.exchange.reached(change.revision)).await;
                 following.abort();
                 in_force.expect("the follower notices what other processes change");
@@ -330,7 +330,7 @@ async fn pass(place: &Mutex<Option<Arc<Hold>>>) {
 }
 
 #[async_trait]
-impl Store for Sluice {
+impl Source for Sluice {
     async fn find_key(&self, digest: &KeyDigest) -> Result<Option<FoundKey>, StoreError> {
         self.look_ups.fetch_add(1, Ordering::SeqCst);
         assert!(!self.crashes.swap(false, Ordering::SeqCst), "as the test wants it");
@@ -345,10 +345,6 @@ impl Store for Sluice {
         self.snapshots.fetch_add(1, Ordering::SeqCst);
         self.check()?;
         self.store.snapshot().await
-    }
-
-    async fn apply(&self, mutation: Mutation, by: &Actor) -> Result<Change, StoreError> {
-        self.store.apply(mutation, by).await
     }
 
     async fn changes_after(&self, seen: Revision) -> Result<Changes, StoreError> {
@@ -369,6 +365,25 @@ impl Store for Sluice {
         self.check()?;
         pass(&self.held_samples).await;
         self.store.keep_samples(samples).await
+    }
+
+    async fn key_names(&self, most: u32) -> Result<Option<Vec<String>>, StoreError> {
+        self.store.key_names(most).await
+    }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+#[async_trait]
+impl Store for Sluice {
+    async fn apply(&self, mutation: Mutation, cause: &Cause, only_if: Option<Precondition>) -> Result<Change, StoreError> {
+        self.store.apply(mutation, cause, only_if).await
+    }
+
+    async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {
+        self.store.revision_of(resource).await
     }
 
     async fn samples(&self) -> Result<Vec<KeptSample>, StoreError> {
@@ -399,11 +414,11 @@ impl Store for Sluice {
         self.store.bindings(page).await
     }
 
-    async fn audit(&self, page: &Page<Revision>) -> Result<Vec<AuditEntry>, StoreError> {
-        self.store.audit(page).await
+    async fn binding(&self, id: BindingId) -> Result<Option<Binding>, StoreError> {
+        self.store.binding(id).await
     }
 
-    async fn close(&self) {
-        self.store.close().await;
+    async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
+        self.store.audit(wanted).await
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use claviger::clock::{Clock, SystemClock};
 use claviger::config::{AccessLog, Settings, StoreUrl};
 use claviger::exchange::Exchange;
-use claviger::model::{Actor, AdmitWithoutRoles, KeyDigest, KeyId, Mutation, NewKey, PlainKey, Strategy};
+use claviger::model::{AdmitWithoutRoles, Cause, KeyDigest, KeyId, Mutation, NewKey, PlainKey, Strategy};
 use claviger::proxy::{Proxy, Running};
 use claviger::store::Store;
 use claviger::telemetry::Metrics;
@@ -62,9 +62,9 @@ impl World {
             digest: KeyDigest::of(&key),
             bindings: Vec::new(),
         };
-        store.apply(Mutation::CreateKey(new), &Actor::Operator).await.unwrap();
+        store.apply(Mutation::CreateKey(new), &Cause::SYSTEM, None).await.unwrap();
         let metrics = Arc::new(Metrics::new());
-        let exchange = Exchange::start(&settings, Arc::clone(&store), Arc::clone(&clock), Arc::clone(&metrics)).await.unwrap();
+        let exchange = Exchange::start(&settings, store.clone(), Arc::clone(&clock), Arc::clone(&metrics)).await.unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let running = Proxy::start(&settings, &exchange, &clock, &metrics, listener).unwrap();
         let key = key.reveal().to_owned();
@@ -77,7 +77,7 @@ impl World {
 
     /// Makes a change in this process, and returns when it is in force.
     pub(crate) async fn change(&self, mutation: Mutation) {
-        let change = self.store.apply(mutation, &Actor::Operator).await.unwrap();
+        let change = self.store.apply(mutation, &Cause::SYSTEM, None).await.unwrap();
         self.exchange.applied(&change).await.unwrap();
     }
 

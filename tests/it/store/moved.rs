@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use claviger::clock::SystemClock;
 use claviger::config::StoreUrl;
-use claviger::model::{Actor, Changes, Mutation, Revision, Strategy};
+use claviger::model::{Cause, Changes, Mutation, Revision, Strategy};
 use claviger::store::{self, Inspected, Store, StoreError};
 
-use crate::store::conformance::{all, digest, key_id, new_key};
+use crate::store::conformance::{all, digest, new_key};
 use crate::support::http;
 use crate::support::server::{Server, Setup};
 
@@ -18,7 +18,7 @@ async fn open(path: &Path) -> Arc<dyn Store> {
 }
 
 async fn make_key(store: &dyn Store, number: u64) -> Result<Revision, StoreError> {
-    let made = store.apply(Mutation::CreateKey(new_key(number, &format!("ci-{number}"))), &Actor::Operator).await;
+    let made = store.apply(Mutation::CreateKey(new_key(number, &format!("ci-{number}"))), &Cause::SYSTEM, None).await;
     made.map(|change| change.revision)
 }
 
@@ -173,19 +173,6 @@ async fn what_is_no_store_does_not_replace_one_and_is_left_as_it_is() {
     }
     move_store(&elsewhere, &path);
     assert!(store.changes_after(Revision(1)).await.is_ok());
-}
-
-#[tokio::test]
-async fn the_names_of_keys_are_all_known_or_not_at_all() {
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(&directory.path().join("claviger.db")).await;
-    for number in 1..=3 {
-        make_key(&*store, number).await.unwrap();
-    }
-    store.apply(Mutation::RevokeKey { id: key_id(2) }, &Actor::Operator).await.unwrap();
-    let names = async |most| store::key_names(&*store, most).await.unwrap();
-    assert_eq!(names(3).await, Some(vec!["ci-1".to_owned(), "ci-3".to_owned()]));
-    assert_eq!(names(2).await, None);
 }
 
 #[tokio::test]

@@ -2,27 +2,30 @@
 //!
 //! Two openings of one store take turns; what one has written is read through the other.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use claviger::clock::later;
 use claviger::model::{
-    Actor, Binding, BindingId, Change, Changes, Expiry, Group, GroupName, KeyBinding, KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy,
-    Mutation, NewKey, Reach, RegoVersion, Revision, Role, RoleId, SecretRecord, Snapshot, Space, SpaceId, Strategy, Subject,
+    Actor, AuditEntry, Binding, BindingId, Cause, Change, Changes, Expiry, Group, GroupName, KeyBinding, KeyDigest, KeyId, KeyName,
+    KeyRecord, LoginPolicy, Mutation, NewKey, Reach, RegoVersion, Resource, Revision, Role, RoleId, SecretRecord, Snapshot, Space, SpaceId,
+    Strategy, Subject,
 };
-use claviger::store::{Store, StoreError};
+use claviger::store::{AuditQuery, Precondition, Store, StoreError};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::Strategy as Random;
 
-use crate::store::conformance::{Backend, all, binding_id, digest, group, key_id, name, role, space};
+use crate::store::conformance::{Backend, all, binding_id, digest, group, key_id, name, role, space, whole};
 
 /// What went wrong, without the words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     NotFound,
     Conflict,
+    Precondition,
 }
 use Kind::{Conflict, NotFound};
 
@@ -38,7 +41,17 @@ struct Oracle {
     bindings: Vec<Binding>,
     policies: Vec<LoginPolicy>,
     changes: Vec<Change>,
-    audit: Vec<(&'static str, String)>,
+    audit: Vec<Entry>,
+    /// The last change of everything that is or was there.
+    revisions: BTreeMap<Resource, u64>,
+}
+
+/// What the audit has of a change, but for the contents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    actor: String,
+    action: String,
+    resource: String,
 }
 
 impl Oracle {
@@ -55,10 +68,19 @@ impl Oracle {
             policies: Vec::new(),
             changes: Vec::new(),
             audit: Vec::new(),
+            revisions: BTreeMap::new(),
         }
     }
 
-    fn apply(&mut self, mutation: &Mutation, now: Timestamp) -> Result<Change, Kind> {
+    fn apply(&mut self, mutation: &Mutation, cause: &Cause, only_if: Option<Precondition>, now: Timestamp) -> Result<Change, Kind> {
+        let holds = match only_if {
+            None => true,
+            Some(Precondition::StoreAt(wanted)) => wanted == Revision(self.revision),
+            Some(Precondition::ResourceAt(wanted)) => self.revision_of(&mutation.resource()) == Some(wanted),
+        };
+        if !holds {
+            return Err(Kind::Precondition);
+        }
         let mut next = self.clone();
         let (resource, touched) = next.write(mutation, now)?;
         if self.has_working_root_admin() && !next.has_working_root_admin() {
@@ -71,9 +93,39 @@ impl Oracle {
         });
         let change = Change { revision: Revision(next.revision), at: now, reach };
         next.changes.push(change.clone());
-        next.audit.push((mutation.action(), resource));
+        next.audit.push(Entry { actor: cause.actor.label(), action: mutation.action().to_owned(), resource });
+        next.note_changes(self, mutation, touched);
         *self = next;
         Ok(change)
+    }
+
+    /// What is not as it was before has been changed by this revision; so has what the mutation was about, whether it made a difference or
+    /// not, and the key that it touched.
+    fn note_changes(&mut self, before: &Self, mutation: &Mutation, touched: Option<KeyId>) {
+        let mut changed = vec![mutation.resource()];
+        changed.extend(touched.map(Resource::Key));
+        let is_new = |group: &&Group| !before.groups.iter().any(|old| old.name == group.name);
+        changed.extend(self.groups.iter().filter(is_new).map(|group| Resource::Group(group.name.clone())));
+        let is_new = |binding: &&Binding| !before.bindings.iter().any(|old| old.id == binding.id);
+        changed.extend(self.bindings.iter().filter(is_new).map(|binding| Resource::Binding(binding.id)));
+        let left = |key: &&KeyRecord| before.keys.iter().any(|old| old.id == key.id && old.groups != key.groups);
+        changed.extend(self.keys.iter().filter(left).map(|key| Resource::Key(key.id)));
+        for resource in changed {
+            self.revisions.insert(resource, self.revision);
+        }
+    }
+
+    fn revision_of(&self, resource: &Resource) -> Option<Revision> {
+        let is_there = match resource {
+            Resource::Key(id) => self.keys.iter().any(|key| key.id == *id),
+            Resource::Space(id) => self.space(id).is_ok(),
+            Resource::Role(id) => self.role(id).is_ok(),
+            Resource::Group(name) => self.groups.iter().any(|group| group.name == *name),
+            Resource::Binding(id) => self.bindings.iter().any(|binding| binding.id == *id),
+            Resource::Policy(name) => self.policies.iter().any(|policy| policy.name == *name),
+            Resource::Strategy => true,
+        };
+        is_there.then(|| Revision(self.revisions.get(resource).copied().unwrap_or(0)))
     }
 
     /// The resource, and the key if it is a change to one key only.
@@ -375,9 +427,16 @@ fn set<T: Ord>(mut items: Vec<T>) -> Vec<T> {
 /// One step of a random history.
 #[derive(Clone, Debug)]
 enum Step {
-    Apply(Mutation),
+    Apply(Mutation, Actor, Option<Guess>),
     Use(KeyDigest, Duration),
     Wait(Duration),
+}
+
+/// The condition that a change is made under: what is true, or what was true so many revisions ago.
+#[derive(Clone, Copy, Debug)]
+enum Guess {
+    Resource { behind: u64 },
+    Store { behind: u64 },
 }
 
 // So few of everything that steps meet.
@@ -500,11 +559,20 @@ fn a_change_of_what_is_shared() -> impl Random<Value = Mutation> {
     ]
 }
 
+fn an_actor() -> impl Random<Value = Actor> {
+    prop_oneof![Just(Actor::System), a_key().prop_map(Actor::Key), Just(Actor::Operator("alice".parse().unwrap()))]
+}
+
+fn a_guess() -> impl Random<Value = Guess> {
+    let behind = prop_oneof![3 => Just(0), 1 => 1..3_u64];
+    (any::<bool>(), behind).prop_map(|(of_store, behind)| if of_store { Guess::Store { behind } } else { Guess::Resource { behind } })
+}
+
 fn a_step() -> impl Random<Value = Step> {
     let seconds = |longest| (0..longest).prop_map(Duration::from_secs);
     prop_oneof![
-        10 => a_change_of_keys().prop_map(Step::Apply),
-        10 => a_change_of_what_is_shared().prop_map(Step::Apply),
+        20 => (prop_oneof![a_change_of_keys(), a_change_of_what_is_shared()], an_actor(), prop::option::weighted(0.3, a_guess()))
+            .prop_map(|(mutation, actor, guess)| Step::Apply(mutation, actor, guess)),
         1 => (a_digest(), seconds(300_u64)).prop_map(|(digest, ago)| Step::Use(digest, ago)),
         1 => seconds(200_u64).prop_map(Step::Wait),
     ]
@@ -526,15 +594,26 @@ async fn compare(backend: Backend, steps: Vec<Step>) {
     for step in steps {
         let [writing, reading] = &stores;
         match step {
-            Step::Apply(mutation) => {
-                let expected = oracle.apply(&mutation, backend.now());
-                let said = format!("{mutation:?}");
-                let result = writing.apply(mutation, &Actor::Operator).await.map_err(|error| match error {
+            Step::Apply(mutation, actor, guess) => {
+                let only_if = guess.map(|guess| match guess {
+                    Guess::Store { behind } => Precondition::StoreAt(Revision(oracle.revision.saturating_sub(behind))),
+                    Guess::Resource { behind } => {
+                        let at = oracle.revision_of(&mutation.resource()).unwrap_or_default();
+                        Precondition::ResourceAt(Revision(at.0.saturating_sub(behind)))
+                    }
+                });
+                let cause = Cause::local(actor);
+                let expected = oracle.apply(&mutation, &cause, only_if, backend.now());
+                let said = format!("{mutation:?} {only_if:?}");
+                let resource = mutation.resource();
+                let result = writing.apply(mutation, &cause, only_if).await.map_err(|error| match error {
                     StoreError::NotFound(_) => NotFound,
                     StoreError::Conflict(_) => Conflict,
+                    StoreError::Precondition(_) => Kind::Precondition,
                     StoreError::Unavailable(why) => panic!("{said}: {why}"),
                 });
                 assert_eq!(result, expected, "{said}");
+                assert_eq!(reading.revision_of(&resource).await.unwrap(), oracle.revision_of(&resource), "{said}");
             }
             Step::Use(digest, ago) => {
                 let at = backend.now().checked_sub(ago).unwrap();
@@ -556,7 +635,39 @@ async fn agree(store: &Arc<dyn Store>, oracle: &Oracle) {
     for number in 1..10 {
         assert_eq!(store.find_key(&digest(number)).await.unwrap().map(|found| found.key), oracle.key_with(&digest(number)));
     }
-    let entries = store.audit(&all()).await.unwrap();
-    let audit: Vec<(&str, String)> = entries.iter().rev().map(|entry| (entry.action.as_str(), entry.resource.clone())).collect();
-    assert_eq!(audit, oracle.audit);
+    let narrowed = [
+        whole(),
+        AuditQuery { actor: Some("operator::alice".to_owned()), ..whole() },
+        AuditQuery { action: Some("key.".to_owned()), ..whole() },
+        AuditQuery { action: Some("binding.create".to_owned()), resource: Some(binding_id(1).to_string()), ..whole() },
+        AuditQuery { newer_than: Some(Revision(3)), limit: 4, ..whole() },
+    ];
+    for wanted in narrowed {
+        let entries = store.audit(&wanted).await.unwrap();
+        let told: Vec<(u64, Entry)> = entries.into_iter().map(|entry| (entry.revision.0, Entry::of(entry))).collect();
+        assert_eq!(told, oracle.audit(&wanted), "{wanted:?}");
+    }
+}
+
+impl Entry {
+    fn of(entry: AuditEntry) -> Self {
+        Self { actor: entry.actor, action: entry.action, resource: entry.resource }
+    }
+}
+
+impl Oracle {
+    /// With the revision of each, newest first.
+    fn audit(&self, wanted: &AuditQuery) -> Vec<(u64, Entry)> {
+        let is_wanted = |(revision, entry): &(u64, Entry)| {
+            wanted.newer_than.is_none_or(|seen| *revision > seen.0)
+                && wanted.actor.as_ref().is_none_or(|actor| entry.actor == *actor)
+                && wanted.resource.as_ref().is_none_or(|resource| entry.resource == *resource)
+                && wanted
+                    .action
+                    .as_ref()
+                    .is_none_or(|action| entry.action == *action || (action.ends_with('.') && entry.action.starts_with(action)))
+        };
+        let all = (1..).zip(self.audit.iter().cloned()).collect::<Vec<_>>().into_iter().rev();
+        all.filter(is_wanted).take(wanted.limit as usize).collect()
+    }
 }

@@ -108,7 +108,7 @@ async fn a_feed_that_no_longer_goes_back_far_enough_says_so(backend: Backend) {
     let Changes::Since(changes) = store.changes_after(Revision(2)).await.unwrap() else { panic!("the feed holds the newest 10,000") };
     assert_eq!(changes.len(), 10_000);
     // The audit forgets nothing.
-    assert_eq!(store.audit(&Page { after: Some(Revision(2)), limit: 10, query: None }).await.unwrap().len(), 1);
+    assert_eq!(store.audit(&AuditQuery { before: Some(Revision(2)), ..whole() }).await.unwrap().len(), 1);
 }
 
 async fn a_revision_of_the_future_is_too_old_a_memory(backend: Backend) {
@@ -203,7 +203,7 @@ async fn a_store_given_up_in_the_middle_of_a_change_goes_on(backend: Backend) {
     for number in 0..50 {
         // Polled a few times and dropped, each time at another step.
         let create = Mutation::CreateKey(new_key(number, &format!("ci-{number}")));
-        let mut change = store.apply(create, &Actor::Operator);
+        let mut change = store.apply(create, &Cause::SYSTEM, None);
         for _ in 0..number {
             if futures_poll(&mut change).await {
                 break;

@@ -7,6 +7,7 @@ for_every_backend! {
     a_digest_that_no_key_has_finds_nothing
     a_key_can_be_asked_for_by_id_and_by_name
     names_are_unique_among_keys_that_are_not_revoked
+    a_name_that_could_be_taken_for_something_else_is_refused
     ids_and_secrets_are_never_taken_twice
     a_key_that_is_not_there_cannot_be_changed
     an_update_changes_what_it_names_and_nothing_else
@@ -55,12 +56,20 @@ async fn names_are_unique_among_keys_that_are_not_revoked(backend: Backend) {
     let store = backend.open().await;
     done(&store, Mutation::CreateKey(new_key(1, "ci"))).await;
     done(&store, Mutation::CreateKey(new_key(2, "cd"))).await;
-    let sentence = refused(&store, Mutation::CreateKey(new_key(3, "ci"))).await;
-    assert!(sentence.contains(&key_id(1).to_string()), "{sentence}");
-    refused(&store, rename_key(2, "ci")).await;
+    let taken = Conflict::NameTaken { name: name("ci"), by: key_id(1) };
+    assert_eq!(refused(&store, Mutation::CreateKey(new_key(3, "ci"))).await, taken);
+    assert_eq!(refused(&store, rename_key(2, "ci")).await, taken);
     done(&store, rename_key(2, "cd")).await;
     done(&store, Mutation::RevokeKey { id: key_id(1) }).await;
     done(&store, Mutation::CreateKey(new_key(3, "ci"))).await;
+}
+
+async fn a_name_that_could_be_taken_for_something_else_is_refused(backend: Backend) {
+    let store = backend.open().await;
+    let id = key_id(7).to_string();
+    for (called, likeness) in [("clv_x", Likeness::KeyText), ("API::x", Likeness::Actor), (id.as_str(), Likeness::Id)] {
+        assert_eq!(refused(&store, Mutation::CreateKey(new_key(1, called))).await, Conflict::NameReserved(likeness));
+    }
 }
 
 async fn ids_and_secrets_are_never_taken_twice(backend: Backend) {
@@ -68,11 +77,15 @@ async fn ids_and_secrets_are_never_taken_twice(backend: Backend) {
     done(&store, Mutation::CreateKey(new_key(1, "ci"))).await;
     done(&store, Mutation::RotateKey { id: key_id(1), digest: digest(2), old_ends_at: backend.now() }).await;
     done(&store, Mutation::RevokeKey { id: key_id(1) }).await;
-    refused(&store, Mutation::CreateKey(NewKey { digest: digest(3), ..new_key(1, "again") })).await;
-    refused(&store, Mutation::ImportKey(NewKey { digest: digest(1), ..new_key(3, "again") })).await;
-    refused(&store, Mutation::ImportKey(NewKey { digest: digest(2), ..new_key(3, "again") })).await;
+    let same_id = refused(&store, Mutation::CreateKey(NewKey { digest: digest(3), ..new_key(1, "again") })).await;
+    assert_eq!(same_id, Conflict::Exists(Resource::Key(key_id(1))));
+    for taken in [1, 2] {
+        let import = Mutation::ImportKey(NewKey { digest: digest(taken), ..new_key(3, "again") });
+        assert_eq!(refused(&store, import).await, Conflict::SecretTaken);
+    }
     done(&store, Mutation::ImportKey(new_key(3, "again"))).await;
-    refused(&store, Mutation::RotateKey { id: key_id(3), digest: digest(3), old_ends_at: backend.now() }).await;
+    let rotate = Mutation::RotateKey { id: key_id(3), digest: digest(3), old_ends_at: backend.now() };
+    assert_eq!(refused(&store, rotate).await, Conflict::SecretTaken);
 }
 
 async fn a_key_that_is_not_there_cannot_be_changed(backend: Backend) {
@@ -85,7 +98,7 @@ async fn a_key_that_is_not_there_cannot_be_changed(backend: Backend) {
         Mutation::EnableKey { id },
         Mutation::RevokeKey { id },
     ] {
-        assert_eq!(unknown(&store, mutation).await, format!("key {id}"));
+        assert_eq!(unknown(&store, mutation).await, Resource::Key(id));
     }
     assert_eq!(store.snapshot().await.unwrap().revision, Revision(0));
 }
@@ -135,7 +148,7 @@ async fn a_revoked_key_cannot_be_changed(backend: Backend) {
         Mutation::RevokeKey { id },
         bind_key(7, 1, "space-reader", "root"),
     ] {
-        refused(&store, mutation).await;
+        assert_eq!(refused(&store, mutation).await, Conflict::KeyRevoked(id));
     }
     assert_eq!(found(&store, 1).await, revoked);
 }
@@ -208,6 +221,6 @@ async fn use_is_not_a_change(backend: Backend) {
     done(&store, Mutation::CreateKey(new_key(1, "ci"))).await;
     store.record_use(&[(digest(1), backend.now())]).await.unwrap();
     assert_eq!(store.snapshot().await.unwrap().revision, Revision(1));
-    assert_eq!(store.audit(&all()).await.unwrap().len(), 1);
+    assert_eq!(store.audit(&whole()).await.unwrap().len(), 1);
     assert_eq!(store.changes_after(Revision(1)).await.unwrap(), Changes::Since(Vec::new()));
 }

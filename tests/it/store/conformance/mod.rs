@@ -16,9 +16,11 @@ macro_rules! for_every_backend {
     };
 }
 
+mod audit;
 mod feed;
 mod keys;
 mod listings;
+mod preconditions;
 mod root_admin;
 mod samples;
 mod shared;
@@ -29,10 +31,11 @@ use std::time::Duration;
 use claviger::clock::{ManualClock, later};
 use claviger::config::StoreUrl;
 use claviger::model::{
-    Actor, AuditEntry, Binding, BindingId, Change, Changes, Expiry, GroupName, KeyDigest, KeyId, KeyName, KeyRecord, KeyState, LoginPolicy,
-    Mutation, NewKey, PlainKey, Reach, RegoVersion, Revision, RoleId, Snapshot, Space, SpaceId, Strategy, Subject, SystemRole,
+    Actor, AuditEntry, Binding, BindingId, Cause, Change, Changes, Expiry, GroupName, KeyDigest, KeyId, KeyName, KeyRecord, KeyState,
+    LoginPolicy, Mutation, NewKey, PlainKey, Reach, RegoVersion, Resource, Revision, RoleId, Snapshot, Space, SpaceId, Strategy, Subject,
+    SystemRole,
 };
-use claviger::store::{self, Page, Store, StoreError};
+use claviger::store::{self, AuditQuery, Conflict, Likeness, Page, Precondition, Store, StoreError, Unmet};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -101,6 +104,11 @@ pub(crate) fn all<A>() -> Page<A> {
     Page { after: None, limit: 1000, query: None }
 }
 
+/// Every entry of the audit.
+pub(crate) fn whole() -> AuditQuery {
+    AuditQuery { limit: 1000, ..AuditQuery::default() }
+}
+
 pub(crate) fn new_key(number: u64, called: &str) -> NewKey {
     NewKey {
         id: key_id(number),
@@ -161,31 +169,21 @@ fn move_space(id: &str, to: &str) -> Mutation {
 
 async fn done(store: &Arc<dyn Store>, mutation: Mutation) -> Change {
     let said = format!("{mutation:?}");
-    store.apply(mutation, &Actor::Operator).await.unwrap_or_else(|error| panic!("{said}: {error}"))
+    store.apply(mutation, &Cause::SYSTEM, None).await.unwrap_or_else(|error| panic!("{said}: {error}"))
 }
 
-#[track_caller]
-fn conflict<T: std::fmt::Debug>(result: Result<T, StoreError>) -> String {
-    match result {
-        Err(StoreError::Conflict(sentence)) => sentence,
+async fn refused(store: &Arc<dyn Store>, mutation: Mutation) -> Conflict {
+    match store.apply(mutation, &Cause::SYSTEM, None).await {
+        Err(StoreError::Conflict(conflict)) => conflict,
         other => panic!("a conflict was expected, not {other:?}"),
     }
 }
 
-#[track_caller]
-fn not_found<T: std::fmt::Debug>(result: Result<T, StoreError>) -> String {
-    match result {
-        Err(StoreError::NotFound(what)) => what,
+async fn unknown(store: &Arc<dyn Store>, mutation: Mutation) -> Resource {
+    match store.apply(mutation, &Cause::SYSTEM, None).await {
+        Err(StoreError::NotFound(resource)) => resource,
         other => panic!("a thing not found was expected, not {other:?}"),
     }
-}
-
-async fn refused(store: &Arc<dyn Store>, mutation: Mutation) -> String {
-    conflict(store.apply(mutation, &Actor::Operator).await)
-}
-
-async fn unknown(store: &Arc<dyn Store>, mutation: Mutation) -> String {
-    not_found(store.apply(mutation, &Actor::Operator).await)
 }
 
 async fn found(store: &Arc<dyn Store>, number: u64) -> KeyRecord {
@@ -193,7 +191,7 @@ async fn found(store: &Arc<dyn Store>, number: u64) -> KeyRecord {
 }
 
 async fn audited(store: &Arc<dyn Store>) -> AuditEntry {
-    store.audit(&Page { after: None, limit: 1, query: None }).await.unwrap().remove(0)
+    store.audit(&AuditQuery { limit: 1, ..AuditQuery::default() }).await.unwrap().remove(0)
 }
 
 /// A key in a group, with a role of its own in a space.

@@ -16,7 +16,7 @@ async fn the_first_key_is_made_once_and_is_a_root_admin(backend: Backend) {
     done(&store, Mutation::Bootstrap(new_key(1, "root-admin"))).await;
     let key = found(&store, 1).await;
     assert!(store.snapshot().await.unwrap().is_root_admin_directly(&key));
-    refused(&store, Mutation::Bootstrap(new_key(2, "another"))).await;
+    assert_eq!(refused(&store, Mutation::Bootstrap(new_key(2, "another"))).await, Conflict::NotTheFirstKey);
     assert_eq!(store.find_key(&digest(2)).await.unwrap(), None);
 }
 
@@ -44,7 +44,7 @@ async fn the_last_working_root_admin_stays(backend: Backend) {
         [Mutation::RevokeKey { id }, Mutation::DisableKey { id }, expire(1, far), unbind]
     };
     for mutation in lockouts() {
-        refused(&store, mutation).await;
+        assert_eq!(refused(&store, mutation).await, Conflict::LastRootAdmin);
     }
     assert_eq!(store.snapshot().await.unwrap().revision, revision);
 
@@ -84,8 +84,8 @@ async fn two_openings_cannot_take_away_the_last_two_root_admins(backend: Backend
         done(&here, Mutation::CreateKey(new_key(round + 1, "second"))).await;
         done(&here, bind_key(round + 1, round + 1, "space-admin", "root")).await;
         let (one, other) = tokio::join!(
-            here.apply(Mutation::RevokeKey { id: key_id(round) }, &Actor::Operator),
-            there.apply(Mutation::DisableKey { id: key_id(round + 1) }, &Actor::Operator),
+            here.apply(Mutation::RevokeKey { id: key_id(round) }, &Cause::SYSTEM, None),
+            there.apply(Mutation::DisableKey { id: key_id(round + 1) }, &Cause::SYSTEM, None),
         );
         assert!(one.is_ok() ^ other.is_ok(), "{one:?} {other:?}");
         // On to the next round with the second as the only one, whoever was faster.

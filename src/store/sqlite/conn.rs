@@ -11,16 +11,16 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection as _, SqliteConnection};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::home::Home;
+use super::file_guard::FileGuard;
 use crate::store::StoreError;
 
 /// Enough that a slow listing does not stand in the way of a cold key; each costs a thread and a page cache.
 const READERS: usize = 2;
 
 /// A place for one connection.
-pub(super) struct Slot {
+pub(super) struct ConnSlot {
     options: SqliteConnectOptions,
-    home: Arc<Home>,
+    guard: Arc<FileGuard>,
     connection: Mutex<Option<SqliteConnection>>,
 }
 
@@ -30,13 +30,13 @@ pub(super) struct Lease<'s> {
     connection: SqliteConnection,
 }
 
-impl Slot {
-    fn empty(options: SqliteConnectOptions, home: &Arc<Home>) -> Self {
-        Self { options, home: Arc::clone(home), connection: Mutex::new(None) }
+impl ConnSlot {
+    fn empty(options: SqliteConnectOptions, guard: &Arc<FileGuard>) -> Self {
+        Self { options, guard: Arc::clone(guard), connection: Mutex::new(None) }
     }
 
-    pub(super) fn holding(options: SqliteConnectOptions, connection: Option<SqliteConnection>, home: &Arc<Home>) -> Self {
-        Self { connection: Mutex::new(connection), ..Self::empty(options, home) }
+    pub(super) fn holding(options: SqliteConnectOptions, connection: Option<SqliteConnection>, guard: &Arc<FileGuard>) -> Self {
+        Self { connection: Mutex::new(connection), ..Self::empty(options, guard) }
     }
 
     /// Waits for its turn.
@@ -55,10 +55,10 @@ impl Slot {
     }
 
     async fn lease_of<'s>(&'s self, mut place: MutexGuard<'s, Option<SqliteConnection>>) -> Result<Lease<'s>, StoreError> {
-        self.home.kept()?;
+        self.guard.kept()?;
         let connection = match place.take() {
             Some(connection) => connection,
-            None => connect(&self.options, &self.home).await?,
+            None => connect(&self.options, &self.guard).await?,
         };
         Ok(Lease { place, connection })
     }
@@ -75,9 +75,9 @@ pub(super) async fn end(connection: Option<SqliteConnection>) {
 }
 
 /// A new connection to the file that is open, and to no other.
-pub(super) async fn connect(options: &SqliteConnectOptions, home: &Arc<Home>) -> Result<SqliteConnection, StoreError> {
+pub(super) async fn connect(options: &SqliteConnectOptions, guard: &Arc<FileGuard>) -> Result<SqliteConnection, StoreError> {
     let connection = options.connect().await?;
-    home.is_here().await?;
+    guard.is_here().await?;
     Ok(connection)
 }
 
@@ -95,13 +95,13 @@ impl Lease<'_> {
 
 /// The connections that read. They are opened when first needed.
 pub(super) struct Readers {
-    slots: Vec<Slot>,
+    slots: Vec<ConnSlot>,
     turn: AtomicUsize,
 }
 
 impl Readers {
-    pub(super) fn new(options: &SqliteConnectOptions, home: &Arc<Home>) -> Self {
-        Self { slots: (0..READERS).map(|_| Slot::empty(options.clone(), home)).collect(), turn: AtomicUsize::new(0) }
+    pub(super) fn new(options: &SqliteConnectOptions, guard: &Arc<FileGuard>) -> Self {
+        Self { slots: (0..READERS).map(|_| ConnSlot::empty(options.clone(), guard)).collect(), turn: AtomicUsize::new(0) }
     }
 
     pub(super) async fn clear(&self) {

@@ -31,8 +31,15 @@ impl FileId {
     }
 }
 
-/// What marks a store among all others: its first change. Copies and backups have it too; `None`: there was no change yet.
-pub(super) type Origin = Option<(i64, i64, String, String, Option<String>)>;
+/// What marks a store among all others: its first change. Copies and backups have it too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) revision: i64,
+    pub(super) at: i64,
+    pub(super) action: String,
+    pub(super) resource: String,
+    pub(super) after: Option<String>,
+}
 
 /// What lies at the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,14 +55,15 @@ struct Inside {
     file: FileId,
     /// The write-ahead log beside it. SQLite takes whichever log lies beside a file for that file's own.
     log: Option<FileId>,
-    origin: Origin,
+    /// `None`: there was no change yet.
+    origin: Option<Origin>,
     /// Why nothing may be read or written.
     lost: Option<String>,
 }
 
 /// The place where the store's file was opened.
 #[derive(Debug)]
-pub(super) struct Home {
+pub(super) struct FileGuard {
     path: PathBuf,
     inside: Mutex<Inside>,
     /// How often another file has been taken over.
@@ -64,7 +72,7 @@ pub(super) struct Home {
     closed: AtomicBool,
 }
 
-impl Home {
+impl FileGuard {
     /// Of the file that has just been opened here.
     pub(super) fn new(path: PathBuf) -> Result<Self, StoreError> {
         let named = |why: String| StoreError::Unavailable(format!("{}: {why}", path.display()));
@@ -99,9 +107,9 @@ impl Home {
 
     /// Looks. What it finds wrong stays so until a later look finds it right.
     pub(super) async fn look(self: &Arc<Self>) -> Result<Found, StoreError> {
-        let home = Arc::clone(self);
+        let guard = Arc::clone(self);
         // A disk that hangs must hold none of the threads that requests wait for.
-        let looked = tokio::task::spawn_blocking(move || home.look_now()).await;
+        let looked = tokio::task::spawn_blocking(move || guard.look_now()).await;
         looked.unwrap_or_else(|crash| Err(StoreError::Unavailable(crash.to_string())))
     }
 
@@ -126,7 +134,7 @@ impl Home {
     }
 
     /// The other file is the store from now on.
-    pub(super) fn settle(&self, file: FileId, origin: Origin) {
+    pub(super) fn settle(&self, file: FileId, origin: Option<Origin>) {
         let mut inside = self.inside();
         inside.file = file;
         inside.log = None;
@@ -135,11 +143,11 @@ impl Home {
         self.moves.fetch_add(1, Ordering::Release);
     }
 
-    pub(super) fn origin(&self) -> Origin {
+    pub(super) fn origin(&self) -> Option<Origin> {
         self.inside().origin.clone()
     }
 
-    pub(super) fn note_origin(&self, origin: Origin) {
+    pub(super) fn note_origin(&self, origin: Option<Origin>) {
         self.inside().origin = origin;
     }
 

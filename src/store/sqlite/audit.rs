@@ -1,0 +1,93 @@
+//! The audit, searched.
+
+use sqlx::{QueryBuilder, Sqlite};
+
+use super::{SqliteStore, sql};
+use crate::model::AuditEntry;
+use crate::store::{AuditQuery, StoreError, stored};
+
+impl SqliteStore {
+    /// A page of it. Only the conditions that are set stand in the statement: with all of them in it, and some always true, no index
+    /// would be used for any.
+    pub(super) async fn audited(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
+        let mut page = page(wanted);
+        self.all(page.build()).await
+    }
+}
+
+fn page(wanted: &AuditQuery) -> QueryBuilder<Sqlite> {
+    let AuditQuery { before, newer_than, limit, actor, action, resource, space, since, until, query } = wanted;
+    let mut page = QueryBuilder::new(if space.is_some() { sql::AUDIT_OF_SPACE } else { sql::AUDIT });
+    let revision = if space.is_some() { "s.revision" } else { "a.revision" };
+    if let Some(space) = space {
+        page.push(" AND s.space = ").push_bind(space.as_str().to_owned());
+    }
+    if let Some(before) = before {
+        page.push(format_args!(" AND {revision} < ")).push_bind(stored::number(*before));
+    }
+    if let Some(seen) = newer_than {
+        page.push(format_args!(" AND {revision} > ")).push_bind(stored::number(*seen));
+    }
+    if let Some(actor) = actor {
+        page.push(" AND a.actor = ").push_bind(actor.clone());
+    }
+    match action.as_deref().map(|action| (action, action.strip_suffix('.'))) {
+        // Whatever begins with `key.`: the character after the full stop is the slash.
+        Some((all, Some(noun))) => {
+            page.push(" AND a.action >= ").push_bind(all.to_owned()).push(" AND a.action < ").push_bind(format!("{noun}/"));
+        }
+        Some((one, None)) => {
+            page.push(" AND a.action = ").push_bind(one.to_owned());
+        }
+        None => {}
+    }
+    if let Some(resource) = resource {
+        page.push(" AND a.resource = ").push_bind(resource.clone());
+    }
+    if let Some(since) = since {
+        page.push(" AND a.at >= ").push_bind(stored::micros(*since));
+    }
+    if let Some(until) = until {
+        page.push(" AND a.at < ").push_bind(stored::micros(*until));
+    }
+    if let Some(text) = query {
+        page.push(" AND (instr(a.actor, ").push_bind(text.clone()).push(") > 0 OR instr(a.action, ").push_bind(text.clone());
+        page.push(") > 0 OR instr(a.resource, ").push_bind(text.clone()).push(") > 0)");
+    }
+    page.push(format_args!(" ORDER BY {revision} DESC LIMIT ")).push_bind(i64::from(*limit)).push(sql::AUDIT_PAGE);
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::{AssertSqlSafe, Row as _, query};
+
+    use super::*;
+    use crate::model::Strategy;
+
+    #[tokio::test]
+    async fn every_filter_goes_down_an_index() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("claviger.db");
+        let (_, mut connection) = super::super::opening::open(&path, Strategy::Combined, Duration::ZERO).await.unwrap();
+        let none = AuditQuery::default();
+        let now = "2026-03-04T05:06:07Z".parse().unwrap();
+        for (wanted, index) in [
+            (AuditQuery { actor: Some("system".to_owned()), ..none.clone() }, "audit_by_actor (actor=?)"),
+            (AuditQuery { action: Some("key.revoke".to_owned()), ..none.clone() }, "audit_by_action (action=?)"),
+            (AuditQuery { action: Some("key.".to_owned()), ..none.clone() }, "audit_by_action (action>? AND action<?)"),
+            (AuditQuery { resource: Some("root".to_owned()), ..none.clone() }, "audit_by_resource (resource=?)"),
+            (AuditQuery { since: Some(now), until: Some(now), ..none.clone() }, "audit_by_time (at>? AND at<?)"),
+            (AuditQuery { space: Some("root".parse().unwrap()), ..none.clone() }, "PRIMARY KEY (space=?)"),
+            (AuditQuery { newer_than: Some(crate::model::Revision(7)), ..none }, "INTEGER PRIMARY KEY (rowid>?)"),
+        ] {
+            let explain = format!("EXPLAIN QUERY PLAN {}", page(&wanted).sql().as_str());
+            let steps = query(AssertSqlSafe(explain)).fetch_all(&mut connection).await.unwrap();
+            let steps: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
+            assert!(steps.iter().any(|step| step.contains(index)), "{wanted:?}: {steps:#?}");
+            assert!(!steps.iter().any(|step| step.starts_with("SCAN")), "{wanted:?}: {steps:#?}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! From SQLite's rows to the model, column by column, each by its name.
+
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, Row as _, Sqlite, Type};
+
+use super::file_guard::Origin;
+use crate::model::{
+    ActionPattern, AuditEntry, Binding, BindingId, Change, Group, GroupName, KeptSample, KeyBinding, KeyDigest, KeyId, KeyName, KeyRecord,
+    LoginPolicy, Reach, Revision, Role, RoleId, Sample, SampleId, SampledKey, SecretRecord, Space, SpaceId, Strategy, Subject, SystemRole,
+};
+use crate::store::stored::{digest, json, nonsense, parsed, revision, time};
+use crate::store::{FoundKey, StoreError};
+
+/// Something that a row says.
+pub(super) trait FromRow: Sized {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError>;
+}
+
+/// The value of this column.
+fn column<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(row: &'r SqliteRow, name: &str) -> Result<T, StoreError> {
+    Ok(row.try_get(name)?)
+}
+
+fn text<'r>(row: &'r SqliteRow, name: &str) -> Result<&'r str, StoreError> {
+    column(row, name)
+}
+
+fn time_in(row: &SqliteRow, name: &str) -> Result<Timestamp, StoreError> {
+    time(column(row, name)?)
+}
+
+fn time_or_none(row: &SqliteRow, name: &str) -> Result<Option<Timestamp>, StoreError> {
+    column::<Option<i64>>(row, name)?.map(time).transpose()
+}
+
+/// ordinal, digest in hexadecimal, created, ends, last used.
+type SecretItem = (u32, String, i64, Option<i64>, Option<i64>);
+
+impl FromRow for FoundKey {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self { key: KeyRecord::from_row(row)?, as_of: revision(column(row, "as_of")?)? })
+    }
+}
+
+impl FromRow for KeyRecord {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        let mut groups: Vec<GroupName> = json("a key's groups", text(row, "groups")?)?;
+        groups.sort_unstable();
+        let mut secrets: Vec<SecretItem> = json("a key's secrets", text(row, "secrets")?)?;
+        secrets.sort_unstable_by_key(|item| std::cmp::Reverse(item.0));
+        let mut bindings: Vec<KeyBinding> = json::<Vec<(BindingId, RoleId, SpaceId)>>("a key's bindings", text(row, "bindings")?)?
+            .into_iter()
+            .map(|(id, role, space)| KeyBinding { id, role, space })
+            .collect();
+        bindings.sort_unstable();
+        Ok(Self {
+            id: parsed("a key", text(row, "id")?)?,
+            name: parsed("a key", text(row, "name")?)?,
+            description: column(row, "description")?,
+            groups,
+            created_at: time_in(row, "created_at")?,
+            expires_at: time_or_none(row, "expires_at")?,
+            disabled_at: time_or_none(row, "disabled_at")?,
+            revoked_at: time_or_none(row, "revoked_at")?,
+            secrets: secrets.into_iter().map(secret).collect::<Result<_, _>>()?,
+            bindings,
+        })
+    }
+}
+
+fn secret((_, digest, created_at, ends_at, last_used_at): SecretItem) -> Result<SecretRecord, StoreError> {
+    Ok(SecretRecord {
+        digest: parsed("a secret", &digest)?,
+        created_at: time(created_at)?,
+        ends_at: ends_at.map(time).transpose()?,
+        last_used_at: last_used_at.map(time).transpose()?,
+    })
+}
+
+/// What there is one of.
+pub(super) struct State {
+    pub(super) revision: Revision,
+    pub(super) strategy: Strategy,
+}
+
+impl FromRow for State {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self { revision: revision(column(row, "revision")?)?, strategy: parsed("a strategy", text(row, "strategy")?)? })
+    }
+}
+
+impl FromRow for Space {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: parsed("a space", text(row, "id")?)?,
+            name: column(row, "name")?,
+            description: column(row, "description")?,
+            parent: column::<Option<&str>>(row, "parent")?.map(|parent| parsed("a space", parent)).transpose()?,
+            labels: json("a space's labels", text(row, "labels")?)?,
+        })
+    }
+}
+
+/// What a system role allows is said by the program, whatever the store has.
+impl FromRow for Role {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        let (id, system) = (text(row, "id")?, column::<bool>(row, "system")?);
+        if let Some(role) = SystemRole::ALL.into_iter().find(|role| system && role.slug() == id) {
+            return Ok(role.role());
+        }
+        let actions: Vec<ActionPattern> = json("a role's actions", text(row, "actions")?)?;
+        Ok(Self { id: parsed("a role", id)?, name: column(row, "name")?, description: column(row, "description")?, actions, system })
+    }
+}
+
+impl FromRow for Group {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self { name: parsed("a group", text(row, "name")?)?, description: column(row, "description")? })
+    }
+}
+
+impl FromRow for Binding {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        let subject = match (column::<Option<&str>>(row, "key_id")?, column::<Option<&str>>(row, "group_name")?) {
+            (Some(key), None) => Subject::Key(parsed("a binding", key)?),
+            (None, Some(group)) => Subject::Group(parsed("a binding", group)?),
+            (Some(_), Some(_)) | (None, None) => return Err(nonsense("a binding", "it must have one subject")),
+        };
+        Ok(Self {
+            id: parsed("a binding", text(row, "id")?)?,
+            subject,
+            role: parsed("a binding", text(row, "role")?)?,
+            space: parsed("a binding", text(row, "space")?)?,
+            created_at: time_in(row, "created_at")?,
+        })
+    }
+}
+
+impl FromRow for LoginPolicy {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        let rego = column::<Option<&str>>(row, "rego")?.map(|rego| parsed("a policy", rego)).transpose()?;
+        Ok(Self { name: parsed("a policy", text(row, "name")?)?, source: column::<String>(row, "source")?.into(), rego })
+    }
+}
+
+/// The last revision, and a change if there is one beside it.
+pub(super) struct FeedRow {
+    pub(super) last: Revision,
+    pub(super) change: Option<Change>,
+}
+
+impl FromRow for FeedRow {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        let last = revision(column(row, "last")?)?;
+        let Some(number) = column::<Option<i64>>(row, "revision")? else { return Ok(Self { last, change: None }) };
+        let reach = match (column::<Option<&str>>(row, "key_id")?, column::<Option<&[u8]>>(row, "digests")?) {
+            (Some(id), Some(digests)) => Reach::Key(parsed("a change", id)?, digests.chunks(32).map(digest).collect::<Result<_, _>>()?),
+            (None, None) => Reach::All,
+            (Some(_), None) | (None, Some(_)) => return Err(nonsense("a change", "a key and its digests go together")),
+        };
+        Ok(Self { last, change: Some(Change { revision: revision(number)?, at: time_in(row, "at")?, reach }) })
+    }
+}
+
+impl FromRow for AuditEntry {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        let value = |name| column::<Option<&str>>(row, name)?.map(|text| json("an audit entry", text)).transpose();
+        Ok(Self {
+            revision: revision(column(row, "revision")?)?,
+            at: time_in(row, "at")?,
+            actor: column(row, "actor")?,
+            remote_ip: column(row, "remote_ip")?,
+            action: column(row, "action")?,
+            resource: column(row, "resource")?,
+            before: value("before")?,
+            after: value("after")?,
+            request_id: column(row, "request_id")?,
+        })
+    }
+}
+
+impl FromRow for KeptSample {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        let id = u64::try_from(column::<i64>(row, "id")?).map(SampleId).map_err(|error| nonsense("a sample", error))?;
+        let key = SampledKey { id: parsed("a sample", text(row, "key_id")?)?, name: parsed("a sample", text(row, "key_name")?)? };
+        let answer = json("a sample's answer", text(row, "answer")?)?;
+        Ok(Self { id, sample: Sample { at: time_in(row, "at")?, key, answer, input: json("a sample's input", text(row, "input")?)? } })
+    }
+}
+
+impl FromRow for Origin {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            revision: column(row, "revision")?,
+            at: column(row, "at")?,
+            action: column(row, "action")?,
+            resource: column(row, "resource")?,
+            after: column(row, "after")?,
+        })
+    }
+}
+
+/// Of a key nothing but what it is called.
+pub(super) struct NamedKey {
+    pub(super) name: KeyName,
+    pub(super) revoked: bool,
+}
+
+impl FromRow for NamedKey {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self { name: parsed("a key", text(row, "name")?)?, revoked: column::<Option<i64>>(row, "revoked_at")?.is_some() })
+    }
+}
+
+/// The revision that last changed something.
+impl FromRow for Revision {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        revision(column(row, "revision")?)
+    }
+}
+
+impl FromRow for KeyId {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        parsed("a key", text(row, "id")?)
+    }
+}
+
+impl FromRow for BindingId {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        parsed("a binding", text(row, "id")?)
+    }
+}
+
+impl FromRow for KeyDigest {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        digest(column(row, "digest")?)
+    }
+}
