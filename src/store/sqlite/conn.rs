@@ -49,6 +49,16 @@ impl ConnSlot {
         self.connection.lock().await.take();
     }
 
+    /// Waits until nobody uses the connection, and takes it away.
+    pub(super) async fn take(&self) -> Option<SqliteConnection> {
+        self.connection.lock().await.take()
+    }
+
+    /// Gives back one that was taken away.
+    pub(super) async fn put(&self, connection: SqliteConnection) {
+        *self.connection.lock().await = Some(connection);
+    }
+
     /// Waits until nobody uses the connection, and for its end.
     pub(super) async fn close(&self) {
         end(self.connection.lock().await.take()).await;
@@ -76,6 +86,8 @@ pub(super) async fn end(connection: Option<SqliteConnection>) {
 
 /// A new connection to the file that is open, and to no other.
 pub(super) async fn connect(options: &SqliteConnectOptions, guard: &Arc<FileGuard>) -> Result<SqliteConnection, StoreError> {
+    // Before, since SQLite would make a log where one is missing; and after, since it is opened by its path.
+    guard.is_here().await?;
     let connection = options.connect().await?;
     guard.is_here().await?;
     Ok(connection)

@@ -3,6 +3,9 @@
 //! A file that is moved away or written over by another stays open, and SQLite goes on with it: nobody would see that keys are read, and
 //! changes written, where no other process looks. So the file at the path is compared with the one that is open, before every look at the
 //! feed and around every change; while they differ nothing is read or written.
+//!
+//! The same goes for the write-ahead log beside the file. Where it is deleted, the connections that have it open go on with it, and every
+//! other process reads a file without the last changes, or nonsense. What only this process has is then brought into the file.
 
 use std::ffi::OsString;
 use std::io;
@@ -10,8 +13,14 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::fs::Access;
 
 use crate::store::StoreError;
+
+/// How long a log must be missed: whoever moves a store and its log moves one after the other.
+const LOG_GRACE: Duration = Duration::from_millis(500);
 
 /// Which file it is, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +30,19 @@ pub(super) struct FileId {
 }
 
 impl FileId {
+    /// The same of a file that must be readable: what is open here is of no use if nobody else can open it.
+    fn readable_at(path: &Path) -> io::Result<Option<Self>> {
+        let found = Self::at(path)?;
+        if found.is_some() {
+            let readers = std::fs::metadata(path)?.mode() & 0o444;
+            rustix::fs::access(path, Access::READ_OK)?;
+            if readers == 0 {
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
+        }
+        Ok(found)
+    }
+
     /// Of the file at this path; `None`: there is none.
     pub(super) fn at(path: &Path) -> io::Result<Option<Self>> {
         match std::fs::metadata(path) {
@@ -46,6 +68,8 @@ pub(super) struct Origin {
 pub(super) enum Found {
     /// The file that is open.
     Same,
+    /// The file that is open, and not the log that belongs to it.
+    WithoutLog,
     /// Another one, and nothing of the old one beside it.
     Other(FileId),
 }
@@ -59,6 +83,8 @@ struct Inside {
     origin: Option<Origin>,
     /// Why nothing may be read or written.
     lost: Option<String>,
+    /// When the log was first missed, by the monotonic clock.
+    log_missed: Option<Duration>,
 }
 
 /// The place where the store's file was opened.
@@ -79,7 +105,7 @@ impl FileGuard {
         let found = FileId::at(&path).map_err(|error| named(error.to_string()))?;
         let file = found.ok_or_else(|| named("the file was removed at once".to_owned()))?;
         let log = FileId::at(&log_of(&path)).ok().flatten();
-        let inside = Mutex::new(Inside { file, log, origin: None, lost: None });
+        let inside = Mutex::new(Inside { file, log, origin: None, lost: None, log_missed: None });
         Ok(Self { path, inside, moves: AtomicU64::new(0), closed: AtomicBool::new(false) })
     }
 
@@ -115,11 +141,15 @@ impl FileGuard {
 
     fn look_now(&self) -> Result<Found, StoreError> {
         // Asked before the lock is taken, which nobody holds for long.
-        let (file, log) = (FileId::at(&self.path), FileId::at(&log_of(&self.path)));
+        let (file, log) = (FileId::readable_at(&self.path), FileId::at(&log_of(&self.path)));
         let mut inside = self.inside();
         let found = self.judge(&mut inside, file, log);
+        if !matches!(found, Ok(Found::WithoutLog)) {
+            inside.log_missed = None;
+        }
         inside.lost = match &found {
             Ok(Found::Same) => None,
+            Ok(Found::WithoutLog) => Some(self.without_log()),
             Ok(Found::Other(_)) => Some(self.replaced()),
             Err(why) => Some(why.clone()),
         };
@@ -143,6 +173,20 @@ impl FileGuard {
         self.moves.fetch_add(1, Ordering::Release);
     }
 
+    /// Whether the log has been missed for long enough that nobody is just about to move it along with the file.
+    pub(super) fn misses_log_since(&self, now: Duration) -> Result<(), StoreError> {
+        let since = *self.inside().log_missed.get_or_insert(now);
+        if now.saturating_sub(since) < LOG_GRACE { Err(StoreError::Unavailable(self.without_log())) } else { Ok(()) }
+    }
+
+    /// What the log held is in the file; the next one is another.
+    pub(super) fn settle_log(&self) {
+        let mut inside = self.inside();
+        inside.log = None;
+        inside.log_missed = None;
+        inside.lost = None;
+    }
+
     pub(super) fn origin(&self) -> Option<Origin> {
         self.inside().origin.clone()
     }
@@ -155,6 +199,7 @@ impl FileGuard {
     pub(super) async fn is_here(self: &Arc<Self>) -> Result<(), StoreError> {
         match self.look().await? {
             Found::Same => Ok(()),
+            Found::WithoutLog => Err(StoreError::Unavailable(self.without_log())),
             Found::Other(_) => Err(StoreError::Unavailable(self.replaced())),
         }
     }
@@ -165,10 +210,17 @@ impl FileGuard {
         let log = log.map_err(|error| format!("{path}-wal: {error}"))?;
         match file {
             None => Err(self.gone()),
-            Some(file) if file == inside.file => {
-                inside.log = log;
-                Ok(Found::Same)
-            }
+            Some(file) if file == inside.file => match (inside.log, log) {
+                (None, log) => {
+                    inside.log = log;
+                    Ok(Found::Same)
+                }
+                (Some(old), Some(new)) if old == new => Ok(Found::Same),
+                (Some(_), None) => Ok(Found::WithoutLog),
+                (Some(_), Some(_)) => Err(format!(
+                    "{path}-wal: another one has been put in its place, and what it held is not in the file: restart to go on with what is"
+                )),
+            },
             Some(_) if log.is_some() && log == inside.log => Err(format!(
                 "{}, and {path}-wal still lies beside it, which belongs to the file before: put it where that one is, or remove it",
                 self.replaced()
@@ -179,6 +231,10 @@ impl FileGuard {
 
     fn gone(&self) -> String {
         format!("{}: the file is not there any more: it was moved or deleted", self.path.display())
+    }
+
+    fn without_log(&self) -> String {
+        format!("{}-wal: the file is not there any more: it was moved or deleted, and the last changes with it", self.path.display())
     }
 
     fn replaced(&self) -> String {

@@ -4,6 +4,7 @@
 //! acknowledged. One connection writes, a few read, one watches for other processes' commits. sqlx gives each connection a thread of its
 //! own; a query costs two hand-overs to it, which is why a key is read by one statement that answers with one row.
 
+mod access;
 mod audit;
 mod conn;
 mod decode;
@@ -26,7 +27,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Connection, Sqlite, SqliteConnection, query};
+use sqlx::{Connection, Row as _, Sqlite, SqliteConnection, query};
 
 use self::conn::{ConnSlot, Readers};
 use self::decode::{FeedRow, FromRow, NamedKey, State};
@@ -67,6 +68,9 @@ impl SqliteStore {
 
     async fn open_with(path: &Path, initial: Strategy, clock: Arc<dyn Clock>, busy: Duration) -> Result<Self, StoreError> {
         let (options, connection) = opening::open(path, initial, busy).await?;
+        for remark in access::remarks(options.get_filename()) {
+            tracing::warn!(file = %options.get_filename().display(), "others can get at the store: {remark}");
+        }
         let guard = Arc::new(FileGuard::new(options.get_filename().to_owned())?);
         let reading = options.clone().pragma("query_only", "ON");
         let watch = CommitWatch::start(reading.clone(), &guard).await?;
@@ -94,6 +98,7 @@ impl SqliteStore {
     async fn keep_to_file(&self) -> Result<(), StoreError> {
         match self.guard.look().await? {
             Found::Other(file) => self.take_over(file).await,
+            Found::WithoutLog => self.bring_in_log().await,
             Found::Same if self.guard.origin().is_none() => {
                 let mut lease = self.readers.lease().await?;
                 let origin = origin(lease.connection()).await?;
@@ -121,6 +126,27 @@ impl SqliteStore {
         self.watch.clear().await;
         self.guard.settle(file, origin);
         tracing::warn!(file = %self.guard.path().display(), "the store's file has been replaced; all of it is read anew");
+        Ok(())
+    }
+
+    /// The log is gone from beside the file, but not from the connection that writes: what it holds goes into the file, and everything is
+    /// opened anew, with a log that other processes find.
+    async fn bring_in_log(&self) -> Result<(), StoreError> {
+        self.guard.misses_log_since(self.clock.now().monotonic)?;
+        // Nobody takes its place meanwhile: nothing is opened while the log is missed.
+        let Some(mut connection) = self.writer.take().await else { return self.guard.kept() };
+        // To the last one, and waited for: what one of them has mapped must not be shared with those that come.
+        self.readers.close().await;
+        self.watch.close().await;
+        let checkpoint = query(sql::CHECKPOINT).fetch_one(&mut connection).await?;
+        if checkpoint.try_get::<i64, _>("busy")? != 0 {
+            self.writer.put(connection).await;
+            return self.guard.kept();
+        }
+        conn::end(Some(connection)).await;
+        self.guard.settle_log();
+        let file = self.guard.path().display();
+        tracing::warn!(%file, "the log beside the store was deleted; what it held has been brought into the file");
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, query, query_as, query_scalar};
 
 use super::migrations::MIGRATIONS;
-use super::{BEGIN_WRITE, SqliteRows, sql};
+use super::{BEGIN_WRITE, SqliteRows, access, sql};
 use crate::model::{SpaceTree, Strategy, SystemRole};
 use crate::store::StoreError;
 use crate::store::apply::{RoleRows as _, SpaceRows as _};
@@ -26,7 +26,9 @@ pub(super) async fn open(path: &Path, initial: Strategy, busy: Duration) -> Resu
     let named = |why: String| StoreError::Unavailable(format!("{}: {why}", path.display()));
     // Absolute, because SQLite takes `:memory:` and `file:…` for something else than a file of that name.
     let absolute = std::path::absolute(path).map_err(|error| named(error.to_string()))?;
+    access::check_path(&absolute).map_err(named)?;
     make_file(&absolute).map_err(named)?;
+    access::check_modes(&absolute).map_err(named)?;
     let options = options(&absolute, busy);
     let mut connection = options.connect().await.map_err(|error| named(sentence(&error)))?;
     prepare(&mut connection, initial).await.map_err(named)?;
@@ -45,6 +47,7 @@ pub(super) enum Looked {
 pub(super) async fn look(path: &Path, busy: Duration) -> Result<Looked, StoreError> {
     let named = |why: String| StoreError::Unavailable(format!("{}: {why}", path.display()));
     let absolute = std::path::absolute(path).map_err(|error| named(error.to_string()))?;
+    access::check_path(&absolute).and_then(|()| access::check_modes(&absolute)).map_err(named)?;
     let options = looking(&absolute, busy);
     let mut connection = options.connect().await.map_err(|error| named(sentence(&error)))?;
     match behind(&mut connection).await.map_err(named)? {

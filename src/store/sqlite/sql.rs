@@ -67,6 +67,9 @@ pub(super) const CHANGES_AFTER: &str = "SELECT s.revision AS last, c.revision, c
 /// A number that is another one whenever another connection has committed.
 pub(super) const DATA_VERSION: &str = "PRAGMA data_version";
 
+/// Brings the whole log into the file. Its row says whether somebody stood in the way.
+pub(super) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
+
 // Opening.
 
 pub(super) const APPLICATION_ID: &str = "PRAGMA application_id";

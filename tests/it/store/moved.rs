@@ -1,8 +1,10 @@
 //! A store's file that is moved away or replaced while it is open, and a disk on which nothing can be written.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use claviger::clock::SystemClock;
 use claviger::config::StoreUrl;
@@ -11,6 +13,7 @@ use claviger::store::{self, Inspected, Store, StoreError};
 
 use crate::store::conformance::{all, digest, new_key};
 use crate::support::http;
+use crate::support::place::Place;
 use crate::support::server::{Server, Setup};
 
 async fn open(path: &Path) -> Arc<dyn Store> {
@@ -273,4 +276,64 @@ fn a_change_for_which_there_is_no_room_is_refused_and_nothing_acknowledged_is_lo
     assert_eq!(readiness(&server).0, 200);
     // There is room again.
     server.key("after", &[]);
+}
+
+#[tokio::test]
+async fn what_was_in_a_log_that_was_deleted_is_brought_into_the_file_before_anything_else_is_changed() {
+    let place = Place::new();
+    let path = place.path("claviger.db");
+    let store = open(&path).await;
+    make_key(&*store, 1).await.unwrap();
+    make_key(&*store, 2).await.unwrap();
+
+    let [_, log, shared] = parts(&path);
+    std::fs::remove_file(log).unwrap();
+    std::fs::remove_file(shared).unwrap();
+    let Err(StoreError::Unavailable(why)) = make_key(&*store, 3).await else { panic!("a change is made that nobody else sees") };
+    assert!(why.contains("claviger.db-wal: the file is not there any more"), "{why}");
+    assert!(store.find_key(&digest(1)).await.is_err());
+
+    // A server looks again and again, by a timer.
+    let looks = async {
+        while store.changes_after(Revision(2)).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), looks).await.unwrap();
+    assert_eq!(make_key(&*store, 3).await.unwrap(), Revision(3));
+    assert!(store.find_key(&digest(1)).await.unwrap().is_some());
+    assert_eq!(place.names(&["key", "list"], "name"), ["ci-1", "ci-2", "ci-3"]);
+    assert_eq!(place.run(&["key", "revoke", "ci-1"]).code, 0);
+    assert!(matches!(store.changes_after(Revision(3)).await.unwrap(), Changes::Since(changes) if changes.len() == 1));
+}
+
+#[tokio::test]
+async fn a_store_that_nobody_may_read_any_more_is_away_until_they_may() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("claviger.db");
+    let store = open(&path).await;
+    make_key(&*store, 1).await.unwrap();
+    let mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+
+    mode(0o000);
+    let why = why_away(&*store, 1).await;
+    assert!(why.to_lowercase().contains("claviger.db: permission denied"), "{why}");
+
+    mode(0o660);
+    assert_eq!(make_key(&*store, 2).await.unwrap(), Revision(2));
+}
+
+#[test]
+fn a_store_that_everybody_may_write_is_refused_by_every_command() {
+    let place = Place::new();
+    place.json(&["key", "create", "--name", "ci"]);
+    let path = place.path("claviger.db");
+    let mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+
+    mode(0o666);
+    let why = place.refused(&["key", "list"]);
+    assert!(why.contains("(mode 0666)") && why.contains("chmod 600"), "{why}");
+
+    mode(0o660);
+    assert_eq!(place.names(&["key", "list"], "name"), ["ci"]);
 }
