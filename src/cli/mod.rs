@@ -5,6 +5,7 @@
 
 mod args;
 mod audit;
+mod backup;
 mod binding;
 mod check;
 mod completion;
@@ -16,11 +17,13 @@ mod healthcheck;
 mod impact;
 mod key;
 mod man;
+mod migrate;
 mod open_store;
 mod operator;
 mod output;
 mod policy;
 mod random;
+mod restore;
 mod role;
 mod serve;
 mod space;
@@ -73,6 +76,12 @@ enum Command {
     Explain(explain::Explain),
     /// Who changed what, when
     Audit(audit::Audit),
+    /// Copy the store while everybody goes on with it
+    Backup(backup::BackupCommand),
+    /// Make the store what a copy is
+    Restore(restore::RestoreCommand),
+    /// Bring the store to this version's schema, ahead of the next start
+    Migrate(migrate::MigrateCommand),
     /// Look into a JWT and verify it
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -101,6 +110,9 @@ impl Command {
             Self::Strategy(command) => command.run(out).await,
             Self::Explain(command) => command.run(out).await,
             Self::Audit(command) => command.run(out).await,
+            Self::Backup(command) => command.run(out).await,
+            Self::Restore(command) => command.run(out).await,
+            Self::Migrate(command) => command.run(out).await,
             Self::Token(command) => command.run(out).await,
             Self::Healthcheck(command) => command.run(out).await,
             Self::Completion(command) => command.run(out),

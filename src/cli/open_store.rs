@@ -88,7 +88,7 @@ impl StoreArgs {
     }
 
     /// Which store it is. What stands on the line counts before the environment: somebody has just typed it.
-    fn url(&self, out: &Output) -> Result<StoreUrl, Failure> {
+    pub(crate) fn url(&self, out: &Output) -> Result<StoreUrl, Failure> {
         let parse = |text: &str| StoreUrl::parse(text).map_err(Failure::usage);
         if let Some(text) = &self.store {
             return parse(text);

@@ -105,6 +105,12 @@ pub enum Conflict {
     /// The root stays.
     #[error("the root space cannot be deleted")]
     RootSpaceKept,
+    /// What is to be put back is a copy of another store.
+    #[error("it is a copy of another store: all {changes} changes that were made here would be undone")]
+    OtherStore { changes: Revision },
+    /// What is to be put back is older than the store.
+    #[error("{} since that copy was made (revision {since}) would be undone", counted(*changes, "change"))]
+    WouldUndo { since: Revision, changes: u64 },
     /// Nobody could manage the store any more.
     #[error("that would leave no root admin key that works and does not expire")]
     LastRootAdmin,

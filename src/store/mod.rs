@@ -9,6 +9,7 @@ mod error;
 mod sqlite;
 mod stored;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -147,6 +148,49 @@ pub enum Inspected {
 pub async fn inspect(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Inspected, StoreError> {
     match url {
         StoreUrl::Sqlite(path) => SqliteStore::inspect(path, clock).await,
+    }
+}
+
+/// A copy of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// The last change that it has.
+    pub revision: Revision,
+    /// How many keys it has that are not revoked.
+    pub keys: u64,
+}
+
+/// Whether what was changed since a copy was made may be undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// Refused with [`Conflict::WouldUndo`] or [`Conflict::OtherStore`].
+    Nothing,
+    /// Whatever it is. It stays in the audit, but for that of another store.
+    All,
+}
+
+/// A store that has become what a copy was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// The change that this was.
+    pub revision: Revision,
+    /// The last change that the copy had.
+    pub copied: Revision,
+    /// How many changes have been undone.
+    pub undone: u64,
+}
+
+/// Copies the store to a file that is not there yet, while everybody goes on with it. It is not migrated, nor is the copy.
+pub async fn backup(url: &StoreUrl, to: &Path) -> Result<Backup, StoreError> {
+    match url {
+        StoreUrl::Sqlite(path) => sqlite::backup(path, to).await,
+    }
+}
+
+/// Makes the store, which is made if it is not there, what the copy is: one change, which servers that run notice like any other.
+pub async fn restore(url: &StoreUrl, from: &Path, cause: &Cause, undo: Undo, clock: Arc<dyn Clock>) -> Result<Restored, StoreError> {
+    match url {
+        StoreUrl::Sqlite(path) => sqlite::restore(path, from, cause, undo, clock).await,
     }
 }
 

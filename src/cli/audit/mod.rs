@@ -2,7 +2,7 @@
 //!
 //! Newest first, as one looks for what has just happened; followed, oldest first, as one reads a log.
 
-mod words;
+pub(crate) mod words;
 
 use std::time::Duration;
 

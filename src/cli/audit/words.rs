@@ -10,12 +10,12 @@ use crate::model::{AuditEntry, KeyId, KeyName};
 const WIDEST: usize = 60;
 
 /// The key that the binding in this entry is of.
-pub(super) fn key_bound(entry: &AuditEntry) -> Option<KeyId> {
+pub(crate) fn key_bound(entry: &AuditEntry) -> Option<KeyId> {
     thing(entry)?.get("subject")?.get("key")?.as_str()?.parse().ok()
 }
 
 /// What it happened to, as people call it: a key by its name, a binding by whom it is for.
-pub(super) fn resource(entry: &AuditEntry, names: &HashMap<KeyId, KeyName>) -> String {
+pub(crate) fn resource(entry: &AuditEntry, names: &HashMap<KeyId, KeyName>) -> String {
     if let Some(id) = key_bound(entry) {
         return names.get(&id).map_or_else(|| id.to_string(), ToString::to_string);
     }
@@ -31,7 +31,7 @@ fn thing(entry: &AuditEntry) -> Option<&Value> {
 }
 
 /// What has changed.
-pub(super) fn change(entry: &AuditEntry) -> String {
+pub(crate) fn change(entry: &AuditEntry) -> String {
     let (before, after) = (entry.before.as_ref().unwrap_or(&Value::Null), entry.after.as_ref().unwrap_or(&Value::Null));
     if let (Value::String(was), Value::String(is)) = (before, after) {
         return changed(was, is);
@@ -66,7 +66,7 @@ type Say = fn(&Value, &Value) -> String;
 
 /// What is told of each field if it has changed, or if the thing is new and it says something. What no line is for (when it was made, its
 /// id) stands in the other columns.
-const FIELDS: [(&str, Say); 13] = [
+const FIELDS: [(&str, Say); 14] = [
     ("name", |was, is| if was.is_null() { String::new() } else { format!("renamed from {} to {}", short(was), short(is)) }),
     (
         "parent",
@@ -82,6 +82,7 @@ const FIELDS: [(&str, Say); 13] = [
     ("labels", |was, is| listed("labels", &texts(was), &texts(is))),
     ("description", description),
     ("source", |was, is| if was.is_null() { lines(is) } else { changed(&lines(was), &lines(is)) }),
+    ("revision", |_, is| format!("everything as revision {} has left it", short(is))),
     ("rego", |was, is| format!("Rego: {}", changed(&short(was), &short(is)))),
 ];
 

@@ -6,6 +6,7 @@
 
 mod access;
 mod audit;
+mod backup;
 mod conn;
 mod decode;
 mod error;
@@ -29,6 +30,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Connection, Row as _, Sqlite, SqliteConnection, query};
 
+pub(super) use self::backup::{backup, restore};
 use self::conn::{ConnSlot, Readers};
 use self::decode::{FeedRow, FromRow, NamedKey, State};
 pub(super) use self::error::sentence;

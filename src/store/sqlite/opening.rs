@@ -56,6 +56,22 @@ pub(super) async fn look(path: &Path, busy: Duration) -> Result<Looked, StoreErr
     }
 }
 
+/// A store to be copied, of whatever earlier schema: neither made nor migrated.
+pub(super) async fn source(path: &Path, busy: Duration) -> Result<SqliteConnection, StoreError> {
+    match look(path, busy).await? {
+        Looked::Sound(_, connection) => drop(connection),
+        Looked::Outdated(_) => {}
+    }
+    let absolute = std::path::absolute(path).map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))?;
+    // Not for reading alone: a copy is written by the connection that reads.
+    Ok(common(&absolute, busy).connect().await?)
+}
+
+/// How a copy that nobody else knows of is read.
+pub(super) fn copy_options(path: &Path) -> SqliteConnectOptions {
+    looking(path, Duration::ZERO)
+}
+
 /// In what the file is behind this program, if it is a store.
 async fn behind(connection: &mut SqliteConnection) -> Result<Option<String>, String> {
     let failed = |error: sqlx::Error| sentence(&error);
@@ -82,7 +98,7 @@ async fn behind(connection: &mut SqliteConnection) -> Result<Option<String>, Str
 /// Makes an empty file that only its owner may read, if there is none; SQLite gives the files beside it the same mode.
 ///
 /// A file that exists is left unopened: closing it here would drop the locks that another store of this process holds on it.
-fn make_file(path: &Path) -> Result<(), String> {
+pub(super) fn make_file(path: &Path) -> Result<(), String> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(()),
         Err(error) => match error.kind() {

@@ -70,6 +70,42 @@ pub(super) const DATA_VERSION: &str = "PRAGMA data_version";
 /// Brings the whole log into the file. Its row says whether somebody stood in the way.
 pub(super) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
+// Copies of a store.
+
+pub(super) const COPY_INTO: &str = "VACUUM INTO $1";
+pub(super) const QUICK_CHECK: &str = "PRAGMA quick_check(1)";
+pub(super) const KEY_COUNT: &str = "SELECT count(*) FROM keys WHERE revoked_at IS NULL";
+pub(super) const ATTACH_INCOMING: &str = "ATTACH DATABASE $1 AS incoming";
+/// Until the end of the transaction.
+pub(super) const DEFER_FOREIGN_KEYS: &str = "PRAGMA defer_foreign_keys = ON";
+/// The audit of a store that becomes another one.
+pub(super) const FORGET_AUDIT: [&str; 2] = ["DELETE FROM main.audit_spaces", "DELETE FROM main.audit"];
+/// Every row becomes what the other database has, and the audit keeps what it has and gets what it has not. Both are of one schema, made by
+/// the same steps, so the columns are in one order.
+pub(super) const TAKE_IN: [&str; 18] = [
+    "DELETE FROM main.policies",
+    "DELETE FROM main.bindings",
+    "DELETE FROM main.memberships",
+    "DELETE FROM main.secrets",
+    "DELETE FROM main.keys",
+    "DELETE FROM main.groups",
+    "DELETE FROM main.roles",
+    "DELETE FROM main.spaces",
+    "INSERT INTO main.spaces SELECT * FROM incoming.spaces",
+    "INSERT INTO main.roles SELECT * FROM incoming.roles",
+    "INSERT INTO main.groups SELECT * FROM incoming.groups",
+    "INSERT INTO main.keys SELECT * FROM incoming.keys",
+    "INSERT INTO main.secrets SELECT * FROM incoming.secrets",
+    "INSERT INTO main.memberships SELECT * FROM incoming.memberships",
+    "INSERT INTO main.bindings SELECT * FROM incoming.bindings",
+    "INSERT INTO main.policies SELECT * FROM incoming.policies",
+    "INSERT OR IGNORE INTO main.audit SELECT * FROM incoming.audit",
+    "INSERT OR IGNORE INTO main.audit_spaces SELECT * FROM incoming.audit_spaces",
+];
+/// Revisions go on from `$1`, whatever the other database has.
+pub(super) const TAKE_IN_STATE: &str = "UPDATE main.state SET revision = $1, strategy = (SELECT strategy FROM incoming.state), \
+     strategy_revision = (SELECT strategy_revision FROM incoming.state)";
+
 // Opening.
 
 pub(super) const APPLICATION_ID: &str = "PRAGMA application_id";

@@ -1,5 +1,6 @@
 //! Every store keeps the same rules; and what SQLite promises beyond them.
 
+mod backup;
 pub(crate) mod conformance;
 mod moved;
 mod oracle;

@@ -1,0 +1,169 @@
+//! Copies of a store, and the way back from one.
+//!
+//! A copy is made by SQLite while everybody goes on, and is one file that needs nothing beside it. It is written under another name, read
+//! once, and only then called what it should be.
+//!
+//! The way back is a change like any other: in one transaction the rows become what the copy has, and the next revision is taken. Servers
+//! that run notice it as they notice every change, revisions never go back, and the audit keeps what was undone.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sqlx::{ConnectOptions as _, Connection as _, query, query_scalar};
+
+use super::decode::{FromRow as _, State};
+use super::rows::SqliteRows;
+use super::{BEGIN_WRITE, BUSY_TIMEOUT, conn, opening, origin, sql};
+use crate::clock::Clock;
+use crate::model::{Cause, Revision, Strategy};
+use crate::store::apply::{Audited, Rows as _};
+use crate::store::{Backup, Conflict, Restored, StoreError, Undo, stored};
+
+/// Copies the store at `path` to a file that is not there yet.
+pub(in crate::store) async fn backup(path: &Path, to: &Path) -> Result<Backup, StoreError> {
+    let to = absolute(to)?;
+    if to.try_exists().unwrap_or(true) {
+        return Err(named(&to, "there is something already, and nothing is written over"));
+    }
+    let unfinished = beside(&to, ".unfinished");
+    let copied = copy(path, &unfinished).await;
+    let finished = copied.and_then(|backup| {
+        std::fs::rename(&unfinished, &to).and_then(|()| sync_directory_of(&to)).map_err(|error| named(&to, error))?;
+        Ok(backup)
+    });
+    if finished.is_err() {
+        remove(&unfinished);
+    }
+    finished
+}
+
+/// Writes a copy to a new file, and reads all of it.
+async fn copy(path: &Path, to: &Path) -> Result<Backup, StoreError> {
+    let mut connection = opening::source(path, BUSY_TIMEOUT).await?;
+    remove(to);
+    opening::make_file(to).map_err(|why| named(to, why))?;
+    let target = to.to_str().ok_or_else(|| named(to, "the path is not UTF-8"))?;
+    query(sql::COPY_INTO).bind(target.to_owned()).execute(&mut connection).await?;
+    conn::end(Some(connection)).await;
+    File::open(to).and_then(|file| file.sync_all()).map_err(|error| named(to, error))?;
+
+    let mut copy = opening::copy_options(to).connect().await?;
+    let sound: String = query_scalar(sql::QUICK_CHECK).fetch_one(&mut copy).await?;
+    if sound != "ok" {
+        return Err(named(path, format!("the store is damaged: {sound}")));
+    }
+    let state = State::from_row(&query(sql::STATE).fetch_one(&mut copy).await?)?;
+    let keys: i64 = query_scalar(sql::KEY_COUNT).fetch_one(&mut copy).await?;
+    conn::end(Some(copy)).await;
+    Ok(Backup { revision: state.revision, keys: keys.unsigned_abs() })
+}
+
+/// Makes the store at `path`, which is made if it is not there, what the copy at `from` is.
+pub(in crate::store) async fn restore(
+    path: &Path,
+    from: &Path,
+    cause: &Cause,
+    undo: Undo,
+    clock: Arc<dyn Clock>,
+) -> Result<Restored, StoreError> {
+    let path = absolute(path)?;
+    // A copy of the copy, beside the store where there is room for it, so that one of an earlier version can be brought to this one.
+    let incoming = beside(&path, ".incoming");
+    let prepared = prepare(from, &incoming).await;
+    let restored = match prepared {
+        Ok(()) => take_in(&path, &incoming, cause, undo, clock).await,
+        Err(error) => Err(error),
+    };
+    for end in ["", "-wal", "-shm"] {
+        remove(&beside(&incoming, end));
+    }
+    restored
+}
+
+async fn prepare(from: &Path, incoming: &Path) -> Result<(), StoreError> {
+    copy(from, incoming).await?;
+    let (_, connection) = opening::open(incoming, Strategy::default(), BUSY_TIMEOUT).await?;
+    conn::end(Some(connection)).await;
+    Ok(())
+}
+
+async fn take_in(path: &Path, incoming: &Path, cause: &Cause, undo: Undo, clock: Arc<dyn Clock>) -> Result<Restored, StoreError> {
+    let (_, mut connection) = opening::open(path, Strategy::default(), BUSY_TIMEOUT).await?;
+    let mut copy = opening::copy_options(incoming).connect().await?;
+    let (now, then) = (origin(&mut connection).await?, origin(&mut copy).await?);
+    let copied = State::from_row(&query(sql::STATE).fetch_one(&mut copy).await?)?;
+    conn::end(Some(copy)).await;
+
+    let incoming = incoming.to_str().ok_or_else(|| named(incoming, "the path is not UTF-8"))?;
+    query(sql::ATTACH_INCOMING).bind(incoming.to_owned()).execute(&mut connection).await?;
+    let mut transaction = connection.begin_with(BEGIN_WRITE).await?;
+    let before = State::from_row(&query(sql::STATE).fetch_one(&mut *transaction).await?)?.revision;
+    let same = now == then || now.is_none();
+    match undo {
+        Undo::Nothing if !same => return Err(Conflict::OtherStore { changes: before }.into()),
+        Undo::Nothing if before > copied.revision => {
+            return Err(Conflict::WouldUndo { since: copied.revision, changes: before.0 - copied.revision.0 }.into());
+        }
+        Undo::Nothing | Undo::All => {}
+    }
+
+    let at = stored::storable(clock.now().wall);
+    query(sql::DEFER_FOREIGN_KEYS).execute(&mut *transaction).await?;
+    if !same {
+        for statement in sql::FORGET_AUDIT {
+            query(statement).execute(&mut *transaction).await?;
+        }
+    }
+    for statement in sql::TAKE_IN {
+        query(statement).execute(&mut *transaction).await?;
+    }
+    query(sql::TAKE_IN_STATE).bind(stored::number(before.max(copied.revision))).execute(&mut *transaction).await?;
+    let mut rows = SqliteRows::new(&mut transaction);
+    let revision = rows.lock().await?;
+    let change = crate::model::Change { revision, at, reach: crate::model::Reach::All };
+    rows.insert_change(&change, 1).await?;
+    let of = |revision: Revision| Some(serde_json::json!({ "revision": revision }).to_string());
+    let entry = Audited {
+        actor: cause.actor.label(),
+        remote_ip: cause.remote_ip.map(|address| address.to_string()),
+        request_id: cause.request_id.as_deref(),
+        action: "store.restore",
+        resource: "store".to_owned(),
+        before: of(before),
+        after: of(copied.revision),
+        spaces: Vec::new(),
+    };
+    rows.insert_audit(at, entry).await?;
+    transaction.commit().await?;
+    conn::end(Some(connection)).await;
+    Ok(Restored { revision, copied: copied.revision, undone: if same { before.0.saturating_sub(copied.revision.0) } else { before.0 } })
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, StoreError> {
+    std::path::absolute(path).map_err(|error| named(path, error))
+}
+
+fn named(path: &Path, why: impl std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(format!("{}: {why}", path.display()))
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+/// What is not there need not be removed, and what cannot be is in nobody's way.
+fn remove(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::debug!(%error, file = %path.display(), "a file of a copy could not be removed");
+    }
+}
+
+fn sync_directory_of(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+}
