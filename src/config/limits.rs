@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::parse::{duration, number, size};
+use super::quantity::{hours, millis, secs};
 use super::reader::Section;
-use super::{hours, millis, secs};
 
 /// `[limits]`
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,12 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::{CacheSettings, LogSettings, LoginSettings, Settings, StoreSettings, TokenSettings};
+use super::cache::CacheSettings;
+use super::log::LogSettings;
+use super::login::LoginSettings;
+use super::settings::Settings;
+use super::store::StoreSettings;
+use super::token::TokenSettings;
 
 /// The settings in force. All who hold a copy see the same; whoever goes by several of them reads them once, so that nothing is done half
 /// by the old ones and half by the new.

@@ -11,9 +11,10 @@ use super::environment::{Raw, nowhere, variable};
 use super::faults::Faults;
 use super::reader::{Override, Reader, Said, TakesEffect, about};
 use super::relations::relate;
+use super::settings::Settings;
+use super::store::StoreUrl;
 use super::syntax::broken;
 use super::value::{Origin, Table, table_of};
-use super::{Settings, StoreUrl};
 use crate::diagnostics::{Diagnostic, Place, Severity, Source};
 
 /// Settings that are fit to be used, and what to know about them.

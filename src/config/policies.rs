@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::parse::{duration, number, one_of, size};
+use super::quantity::{millis, secs};
 use super::reader::Section;
-use super::{millis, secs};
 
 /// `[policies]`
 #[derive(Clone, Debug, PartialEq)]

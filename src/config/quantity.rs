@@ -102,6 +102,18 @@ pub fn show_size(bytes: u64) -> String {
     }
 }
 
+pub(super) const fn millis(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+pub(super) const fn secs(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+pub(super) const fn hours(count: u64) -> Duration {
+    Duration::from_secs(count * 3600)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -187,10 +187,11 @@ impl<'a> Reader<'a> {
             } else if is_plain && self.known.contains_key(&key) {
                 // The key's own reader has looked at the value.
             } else if is_plain && (self.lists.contains(&key) || self.tables.contains(&key)) {
-                self.leftovers_in(&key, &entry.value);
                 if self.tables.contains(&key) && !matches!(entry.value, Value::Table(_)) {
                     let message = format!("this is a section, not {}", entry.value.kind());
                     self.fault(&entry.at, &key, message, Some(format!("write `[{key}]` above its keys")));
+                } else {
+                    self.leftovers_in(&key, &entry.value);
                 }
             } else {
                 let message = if matches!(entry.value, Value::Table(_)) { "there is no such section" } else { "there is no such key" };

@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::proxy::ClientIp;
 use super::reader::Reader;
-use super::{ClientIp, Settings, UpstreamSettings};
+use super::settings::Settings;
+use super::upstream::UpstreamSettings;
 
 /// Looks at the settings as a whole.
 pub(super) fn relate(settings: &Settings, reader: &mut Reader<'_>) {

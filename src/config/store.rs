@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::environment::without_line_end;
 use super::parse::{ValueError, duration, plain_path, text};
+use super::quantity::{hours, secs};
 use super::reader::Section;
-use super::{hours, secs};
 
 /// `[store]`
 #[derive(Clone, Debug, PartialEq)]

@@ -77,8 +77,15 @@ fn first_place<'t>(text: &'t str, document: &DeTable<'_>, again: &Range<usize>) 
     // Of keys of that name, the first in the same section; of sections, the last before.
     let section = text.get(..again.start)?.rfind("\n[").map_or(0, |header| header + 1);
     let here = earlier.iter().filter(|start| **start > section).min();
-    let first = here.or_else(|| earlier.iter().max())?;
-    Some((written, text.get(..*first)?.matches('\n').count() + 1))
+    match here.or_else(|| earlier.iter().max()) {
+        Some(first) => Some((written, text.get(..*first)?.matches('\n').count() + 1)),
+        // Of a section that stands twice, the document knows the last place alone.
+        None => text.get(..again.start)?.lines().position(|line| is_header_of(line, written)).map(|before| (written, before + 1)),
+    }
+}
+
+fn is_header_of(line: &str, name: &str) -> bool {
+    line.trim_start().strip_prefix('[').and_then(|rest| rest.split_once(']')).is_some_and(|(header, _)| header.trim() == name)
 }
 
 /// Where keys of this name begin, wherever in the document.

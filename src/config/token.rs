@@ -8,9 +8,9 @@ use http::header::AUTHORIZATION;
 
 use super::header::credential_header;
 use super::parse::{ValueError, ValueErrors, duration, one_of, size, text, truth};
+use super::quantity::{hours, secs};
 use super::reader::Section;
 use super::value::{Origin, Value};
-use super::{hours, secs};
 
 /// `[token]`
 #[derive(Clone, Debug, PartialEq)]

@@ -5,9 +5,9 @@ use std::time::Duration;
 use http::Uri;
 
 use super::parse::{ValueError, ValueErrors, duration, text, truth};
+use super::quantity::{hours, millis, secs};
 use super::reader::Section;
 use super::value::{Origin, Value};
-use super::{hours, millis, secs};
 
 /// `[upstream]`
 #[derive(Clone, Debug, PartialEq)]

@@ -13,8 +13,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::OpsState;
 use super::router::router;
+use super::state::OpsState;
 use crate::edge::Acceptor;
 use crate::telemetry::Listener;
 
@@ -105,7 +105,7 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::*;
-    use crate::ops::Lifecycle;
+    use crate::ops::lifecycle::Lifecycle;
     use crate::telemetry::Metrics;
 
     fn state() -> OpsState {

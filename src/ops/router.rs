@@ -9,7 +9,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::Value;
 
-use super::{OpsState, Parts, discovery};
+use super::discovery;
+use super::state::{OpsState, Parts};
 use crate::diagnostics::escaped;
 
 type OneHeader = [(HeaderName, &'static str); 1];

@@ -198,7 +198,7 @@ error: log.level: a text in quotes is wanted, not an integer
    |
 23 | level = 3
    |         ^
-   = help: write "3"
+   = help: write one of "off", "error", "warn", "info", "debug", "trace"
 "#;
     let faults = Settings::from_toml(toml).unwrap_err();
     assert_eq!(faults.render(Colour::Never), expected);
@@ -258,6 +258,8 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         "log.format" => "json",
         "log.level" => "debug",
         "login.admit_without_roles" | "token.include_actions" | "upstream.http2" => "true",
+        "proxy.via" => "false",
+        "proxy.remove_headers" => "x-user-*",
         "login.strategy" => "user-management",
         "ops.listen" | "proxy.listen" => "127.0.0.1:0",
         "policies.dir" | "token.keys" => "elsewhere",
@@ -265,6 +267,7 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         "policies.evaluator" => "regorus",
         "cache.max_bytes" | "policies.memory_limit" => "1MiB",
         "limits.max_header_bytes" => "64KiB",
+        "limits.max_headers" => "20",
         "token.max_bytes" => "1024",
         "token.active" => "uvDSEwUkZoFtLBPmbkHp6KcbJEBgCVtBkEW8ZyE2KoE",
         "token.typ" => "JWT",
@@ -432,7 +435,7 @@ fn what_is_no_toml_is_told_with_what_was_meant() {
         assert!(fault.place.to_string().starts_with(&format!("claviger.toml:{}", &place[..2])), "{fault}");
     }
     for (toml, told) in [
-        ("[token]\nttl = \"1s\"\naudience = \"a\"\nttl = \"2s\"\n", "claviger.toml:4:1: `ttl` stands in line 2 already"),
+        ("[token]\nttl = \"5m\"\naudience = \"a\"\nttl = \"2m\"\n", "claviger.toml:4:1: `ttl` stands in line 2 already"),
         ("[token]\nttl = \"9s\"\n[log]\n[token]\n", "claviger.toml:4:2: `token` stands in line 1 already"),
         (
             "[cache]\nnegative_ttl = \"1s\"\n[token]\nttl = \"9s\"\n\"ttl\" = \"9s\"\n",

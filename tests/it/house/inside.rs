@@ -72,8 +72,12 @@ fn paths(module: &Module, tokens: &[String]) -> Vec<Module> {
     let mut found = Vec::new();
     for (at, here) in inner_modules(tokens) {
         let first = word(tokens, at);
-        let is_path =
-            matches!(first, "crate" | "super" | "self") && word(tokens, at + 1) == "::" && (at == 0 || word(tokens, at - 1) != "::");
+        // `pub(in crate::room)` tells who may see something; it uses nothing.
+        let is_scope = at > 1 && word(tokens, at - 1) == "in" && word(tokens, at - 2) == "(";
+        let is_path = matches!(first, "crate" | "super" | "self")
+            && word(tokens, at + 1) == "::"
+            && (at == 0 || word(tokens, at - 1) != "::")
+            && !is_scope;
         let is_use = at > 0 && word(tokens, at - 1) == "use" && first != "::" && first != "{";
         if !is_path && !is_use {
             continue;
@@ -194,6 +198,8 @@ fn planted_circles_are_found_however_they_are_spelled() {
     }
     let parent = room(&[("r/mod.rs", "mod a; pub use a::A; struct B;"), ("r/a.rs", "use super::B;")]);
     assert_eq!(circles(&uses(&parent)), ["a circle: r, r/a"]);
+    let seen_by = room(&[("r/mod.rs", "mod a; pub use a::A;"), ("r/a.rs", "pub(in crate::r) struct A;")]);
+    assert_eq!(circles(&uses(&seen_by)), Vec::<String>::new());
     let sound =
         room(&[("r/mod.rs", "mod a; pub use self::a::A;"), ("r/a.rs", "use super::b::B; mod tests { use super::*; }"), ("r/b.rs", "")]);
     assert_eq!(circles(&uses(&sound)), Vec::<String>::new());

@@ -91,7 +91,7 @@ async fn asked_to_be_verbose_it_names_each_part_and_what_it_lacks() {
     for path in ["/readyz?verbose", "/readyz?a=b&verbose=1"] {
         let answer = ops.get(path).await;
         assert_eq!(answer.status(), "503");
-        let expected = "[+] store: ok\n[-] policies: policies/a.rego:3: no such variable\n[+] listeners: ok\nnot ready\n";
+        let expected = "[+] store: ok\n[-] policies: policies/a.rego:3: no such\\nvariable\n[+] listeners: ok\nnot ready\n";
         assert_eq!(answer.body, expected);
     }
 }

@@ -1,0 +1,97 @@
+//! Everything that can be set, as one value.
+
+use std::time::Duration;
+
+use super::admin::AdminSettings;
+use super::cache::CacheSettings;
+use super::limits::LimitSettings;
+use super::log::LogSettings;
+use super::login::LoginSettings;
+use super::ops::OpsSettings;
+use super::parse::duration;
+use super::policies::PolicySettings;
+use super::proxy::ProxySettings;
+use super::quantity::hours;
+use super::reader::Reader;
+use super::store::StoreSettings;
+use super::token::TokenSettings;
+use super::upstream::UpstreamSettings;
+
+/// Everything that can be set. Paths are absolute or relative to the process's working directory: a configuration file's relative paths,
+/// and the default ones beside it, are taken from the file's directory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// How long connections are still taken after SIGTERM, when the process is no longer ready.
+    pub drain_delay: Duration,
+    /// How long requests that run may go on after that.
+    pub drain_timeout: Duration,
+    /// `[proxy]`
+    pub proxy: ProxySettings,
+    /// `[upstream]`
+    pub upstream: UpstreamSettings,
+    /// `[login]`
+    pub login: LoginSettings,
+    /// `[token]`
+    pub token: TokenSettings,
+    /// `[store]`
+    pub store: StoreSettings,
+    /// `[policies]`
+    pub policies: PolicySettings,
+    /// `[cache]`
+    pub cache: CacheSettings,
+    /// `[limits]`
+    pub limits: LimitSettings,
+    /// `[admin]`
+    pub admin: AdminSettings,
+    /// `[ops]`
+    pub ops: OpsSettings,
+    /// `[log]`
+    pub log: LogSettings,
+}
+
+impl Default for Settings {
+    /// What holds where nothing is said: the values of the reference, `config/claviger.toml`.
+    fn default() -> Self {
+        Self {
+            drain_delay: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(20),
+            proxy: ProxySettings::default(),
+            upstream: UpstreamSettings::default(),
+            login: LoginSettings::default(),
+            token: TokenSettings::default(),
+            store: StoreSettings::default(),
+            policies: PolicySettings::default(),
+            cache: CacheSettings::default(),
+            limits: LimitSettings::default(),
+            admin: AdminSettings::default(),
+            ops: OpsSettings::default(),
+            log: LogSettings::default(),
+        }
+    }
+}
+
+impl Settings {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let mut top = reader.top();
+        top.refuse("routes", "routes are not in this version, and a rule that nobody enforces is worse than none: take them out");
+        let drain_delay = top.live("drain_delay", Self::default().drain_delay, duration(Duration::ZERO..=hours(1)));
+        let drain_timeout = top.live("drain_timeout", Self::default().drain_timeout, duration(Duration::ZERO..=hours(1)));
+        let settings = Self {
+            drain_delay,
+            drain_timeout,
+            proxy: ProxySettings::read(&mut reader.section("proxy")),
+            upstream: UpstreamSettings::read(&mut reader.section("upstream")),
+            login: LoginSettings::read(&mut reader.section("login")),
+            token: TokenSettings::read(&mut reader.section("token")),
+            store: StoreSettings::read(&mut reader.section("store")),
+            policies: PolicySettings::read(&mut reader.section("policies")),
+            cache: CacheSettings::read(&mut reader.section("cache")),
+            limits: LimitSettings::read(&mut reader.section("limits")),
+            admin: AdminSettings::read(&mut reader.section("admin")),
+            ops: OpsSettings::read(&mut reader.section("ops")),
+            log: LogSettings::read(&mut reader.section("log")),
+        };
+        reader.leftovers();
+        settings
+    }
+}
