@@ -118,7 +118,10 @@ impl SqliteStore {
             Ok(Looked::Outdated(why)) => return Err(self.guard.refuse(&why)),
             Err(error) => return Err(self.guard.refuse(&error.to_string())),
         };
-        let origin = origin(&mut connection).await?;
+        let origin = origin(&mut connection).await;
+        // Waited for: the last connection to a file takes the log away with it, by its path, and it must not be one that lies there later.
+        conn::end(Some(connection)).await;
+        let origin = origin?;
         let known = self.guard.origin();
         if known.is_some() && known != origin {
             return Err(self.guard.refuse("it is another store: put the first one back, or restart to use this one"));
@@ -127,6 +130,8 @@ impl SqliteStore {
         self.readers.clear().await;
         self.watch.clear().await;
         self.guard.settle(file, origin);
+        // The one that stays open, so that the log stays while others come and go.
+        self.writer.lease().await?.give_back();
         tracing::warn!(file = %self.guard.path().display(), "the store's file has been replaced; all of it is read anew");
         Ok(())
     }

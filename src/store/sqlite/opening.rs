@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, query, query_as, query_scalar};
 
 use super::migrations::MIGRATIONS;
-use super::{BEGIN_WRITE, SqliteRows, access, sql};
+use super::{BEGIN_WRITE, SqliteRows, access, conn, sql};
 use crate::model::{SpaceTree, Strategy, SystemRole};
 use crate::store::StoreError;
 use crate::store::apply::{RoleRows as _, SpaceRows as _};
@@ -50,16 +50,20 @@ pub(super) async fn look(path: &Path, busy: Duration) -> Result<Looked, StoreErr
     access::check_path(&absolute).and_then(|()| access::check_modes(&absolute)).map_err(named)?;
     let options = looking(&absolute, busy);
     let mut connection = options.connect().await.map_err(|error| named(sentence(&error)))?;
-    match behind(&mut connection).await.map_err(named)? {
-        None => Ok(Looked::Sound(Box::new(options), connection)),
-        Some(why) => Ok(Looked::Outdated(format!("{}: {why}", path.display()))),
+    match behind(&mut connection).await {
+        Ok(None) => Ok(Looked::Sound(Box::new(options), connection)),
+        what => {
+            conn::end(Some(connection)).await;
+            let why = what.map_err(named)?.unwrap_or_default();
+            Ok(Looked::Outdated(format!("{}: {why}", path.display())))
+        }
     }
 }
 
 /// A store to be copied, of whatever earlier schema: neither made nor migrated.
 pub(super) async fn source(path: &Path, busy: Duration) -> Result<SqliteConnection, StoreError> {
     match look(path, busy).await? {
-        Looked::Sound(_, connection) => drop(connection),
+        Looked::Sound(_, connection) => conn::end(Some(connection)).await,
         Looked::Outdated(_) => {}
     }
     let absolute = std::path::absolute(path).map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))?;
