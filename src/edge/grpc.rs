@@ -79,7 +79,11 @@ mod tests {
     #[test]
     fn a_refusal_is_a_head_with_a_status_and_a_message_and_nothing_else() {
         for (outcome, status, message) in [
-            (Outcome::MissingKey, "16", "an API key is needed (missing_key, request 01hv)"),
+            (
+                Outcome::MissingKey,
+                "16",
+                "an API key is needed: send it as `Authorization: Bearer KEY`, or in another header that this proxy takes keys from (missing_key, request 01hv)",
+            ),
             (Outcome::Refused(Refusal::InvalidKey(WhyInvalid::Expired)), "16", "the API key is not valid (invalid_key, request 01hv)"),
             (Outcome::Refused(Refusal::NoRoles), "7", "the API key holds no role (no_roles, request 01hv)"),
             (Outcome::Refused(Refusal::Overloaded), "8", "too many requests are waiting (overloaded, request 01hv)"),

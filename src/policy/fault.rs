@@ -1,13 +1,12 @@
 //! What is wrong with a policy, or odd about it, and where.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
 use super::syntax::tree::Span;
 use crate::diagnostics::{Colour, Diagnostic, Place, Severity, Spot};
-use crate::model::PolicyName;
 
 /// What is wrong with a policy, or odd about it. `Display` renders it as the faults of a configuration are: the reason, the place, the line
 /// with carets, and what to write instead.
@@ -106,10 +105,12 @@ impl PolicyFault {
     #[must_use]
     pub fn diagnostic(&self) -> Diagnostic {
         let spot = (self.line > 0).then(|| Spot::new(self.line as usize, self.column as usize, &self.text, self.width as usize));
-        // A policy of the store is called by its name, which no path to a file looks like.
-        let place = match self.policy.parse::<PolicyName>() {
-            Ok(name) => Place::Policy { policy: name.to_string(), spot },
-            Err(_) => Place::File { file: PathBuf::from(&self.policy), spot },
+        // What is read from a directory is told by its path, whose end every such file has.
+        let path = Path::new(&self.policy);
+        let place = if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("rego")) {
+            Place::File { file: path.to_owned(), spot }
+        } else {
+            Place::Policy { policy: self.policy.clone(), spot }
         };
         Diagnostic { severity: self.severity, place, key: None, reason: self.reason.clone(), suggestion: self.hint.clone() }
     }

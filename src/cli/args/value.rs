@@ -50,11 +50,11 @@ fn not_an_end(text: &str) -> String {
     if text.parse::<u32>().is_ok() {
         return format!("a span needs a unit: write `{text}d` for days, `{text}h` for hours");
     }
+    if text.contains(':') && text.parse::<DateTime>().is_ok() {
+        return format!("a time needs its offset from UTC: write `{text}Z` for UTC, or `{text}+01:00`");
+    }
     if let Ok(date) = text.parse::<Date>() {
         return format!("a date needs a time: write `{date}T00:00:00Z` for the moment that day begins in UTC");
-    }
-    if text.parse::<DateTime>().is_ok() {
-        return format!("a time needs its offset from UTC: write `{text}Z` for UTC, or `{text}+01:00`");
     }
     "it is neither a span such as `90d`, nor an RFC 3339 time, nor `never`".to_owned()
 }

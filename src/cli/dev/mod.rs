@@ -61,7 +61,11 @@ impl Dev {
         let keys = example::prepare(&self.dir, &store, clock.as_ref()).await?;
         let mut app = serve::start(&settings, store, clock, out).await?;
         serve::announce(&app, &settings);
-        show(out, &self.dir, &app, &keys)?;
+        if let Err(failure) = show(out, &self.dir, &app, &keys)
+            && !terminal.has_hung_up().await
+        {
+            return Err(failure);
+        }
 
         if let Some(file) = &sources.file {
             app.watch_configuration(file.clone());

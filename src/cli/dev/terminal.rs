@@ -1,9 +1,14 @@
 //! The terminal that `dev` was started at: it is to end with it.
 
 use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::time::timeout;
+
+/// For the system to tell what it knows already.
+const A_MOMENT: Duration = Duration::from_millis(200);
 
 /// stdin, if it is a terminal.
 pub(super) struct Terminal {
@@ -17,6 +22,11 @@ impl Terminal {
 
     pub(super) fn is_there(&self) -> bool {
         self.is_there
+    }
+
+    /// Whether that is why nothing can be written to it.
+    pub(super) async fn has_hung_up(&self) -> bool {
+        timeout(A_MOMENT, self.hung_up()).await.is_ok()
     }
 
     /// Returns when the terminal is gone; never, if there was none. What is typed at it is left alone.

@@ -1,7 +1,7 @@
 //! A line for each command that does something useful as it stands here, for the manual.
 
 /// What it does, and the line. A command's page shows those that begin with it.
-pub(super) const EXAMPLES: [(&str, &str); 66] = [
+pub(super) const EXAMPLES: [(&str, &str); 69] = [
     ("Try it out: everything in one process, with example keys and policies.", "claviger dev"),
     ("The same beside something that holds its ports.", "claviger dev --set proxy.listen=127.0.0.1:9000 --set ops.listen=127.0.0.1:9001"),
     ("Run the proxy.", "claviger serve --config /etc/claviger/claviger.toml"),
@@ -66,8 +66,14 @@ pub(super) const EXAMPLES: [(&str, &str); 66] = [
     ("Why a key gets what it gets, from an address.", "claviger explain --key ci --ip 203.0.113.9"),
     ("What was changed during the last day.", "claviger audit --since 24h"),
     ("Go on telling what is changed.", "claviger audit --follow"),
+    ("Copy the store while everybody goes on with it.", "claviger backup /backup/claviger.db"),
+    ("Make the store what the copy is.", "claviger restore /backup/claviger.db"),
+    ("Bring the store to the schema of this version, ahead of the next start.", "claviger migrate"),
     ("Look into a token.", "claviger token decode --file token.jwt"),
-    ("Verify it as an API does.", "claviger token verify --config claviger.toml --file token.jwt"),
+    (
+        "Verify it as an API does.",
+        "claviger token verify --jwks jwks.json --issuer https://auth.example.com --audience orders-api --file token.jwt",
+    ),
     ("Every signing key and where it stands.", "claviger token keys list --config claviger.toml"),
     ("Make the next one.", "claviger token keys publish --config claviger.toml"),
     ("Let it sign.", "claviger token keys activate KID --config claviger.toml"),

@@ -132,6 +132,7 @@ impl<'l, 'm> Planner<'l, 'm> {
         args: &[Flat],
         patterns: &[usize],
     ) -> Option<Branch> {
+        let of_value = value.map(|value| value.span().clone());
         let (exprs, steps, value) = self.names.branch(query, &head.steps, value);
         if self.names.is_faulty {
             return None;
@@ -147,20 +148,26 @@ impl<'l, 'm> Planner<'l, 'm> {
         let mut used = Vars::new();
         steps.iter().chain(&value).for_each(|term| term.vars(&mut used));
         if !self.names.is_faulty {
-            self.check_bound(&used, span);
+            self.check_bound(&used, span, of_value.as_ref());
+        }
+        if self.names.is_faulty {
+            self.bound = before;
+            return None;
         }
         let mut after = Vec::new();
         let steps = steps.iter().map(|step| self.value(step, span, &mut after)).collect();
         let value = value.map_or(Term::Const(Value::Bool(true)), |value| self.value(&value, span, &mut after));
         self.bound = before;
         let put = if matches!(head.gives, Gives::Item(_)) { Put::Item(value) } else { Put::Value(value) };
-        (!self.names.is_faulty && after.is_empty()).then(|| Branch { span: span.clone(), body, steps, put })
+        after.is_empty().then(|| Branch { span: span.clone(), body, steps, put })
     }
 
-    fn check_bound(&mut self, used: &Vars, place: &Span) {
+    fn check_bound(&mut self, used: &Vars, head: &Span, value: Option<&Span>) {
         let unbound: Vec<Var> = used.iter().copied().filter(|var| !self.bound.contains_key(var)).collect();
         for var in unbound {
-            self.unsafe_variable(var, place);
+            let of_variable = self.names.vars.get(var).map(|variable| variable.span.start);
+            let in_value = value.filter(|value| of_variable.is_some_and(|start| (value.start..value.end).contains(&start)));
+            self.unsafe_variable(var, in_value.unwrap_or(head));
         }
     }
 
@@ -445,7 +452,7 @@ impl<'l, 'm> Planner<'l, 'm> {
             }
             this.body(&collect.body, &mut body);
             if !this.names.is_faulty {
-                this.check_bound(&used, span);
+                this.check_bound(&used, span, None);
             }
             if this.names.is_faulty {
                 return Term::Const(Value::Null);
