@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/policies.md");
 const COMMAND: &str = "$ claviger check --config claviger.toml\n";
-const CONFIGURATION: &str = "[policies]\ndir = \"policies\"\n[store]\nurl = \"sqlite://claviger.db\"\n";
+const CONFIGURATION: &str = "[proxy]\nclient_ip = \"x-forwarded-for\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n[policies]\ndir = \"policies\"\n[store]\nurl = \"sqlite://claviger.db\"\n";
 
 /// A policy of the page, and what the page says is told of it.
 struct Example {

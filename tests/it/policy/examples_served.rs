@@ -186,12 +186,13 @@ fn deployment_window() {
     let (open, closed) =
         (vec!["deployer@production", "deployer@staging", "space-reader@production"], vec!["deployer@staging", "space-reader@production"]);
 
+    // In years to come: of the past, what the store held then is told.
     for (at, expected) in [
-        ("2026-01-15T08:59:59Z", &closed),
-        ("2026-01-15T09:00:00Z", &open),
-        ("2026-01-15T16:59:59Z", &open),
-        ("2026-01-15T17:00:00Z", &closed),
-        ("2026-01-17T12:00:00Z", &closed),
+        ("2031-01-16T08:59:59Z", &closed),
+        ("2031-01-16T09:00:00Z", &open),
+        ("2031-01-16T16:59:59Z", &open),
+        ("2031-01-16T17:00:00Z", &closed),
+        ("2031-01-18T12:00:00Z", &closed),
     ] {
         assert_eq!(roles_at(&["--at", at]), *expected, "{at}");
     }

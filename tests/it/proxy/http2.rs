@@ -185,7 +185,12 @@ async fn a_grpc_client_is_refused_in_its_own_words() {
     assert_eq!((status, body.as_str(), trailers), (200, "", None));
     assert_eq!((headers["grpc-status"].as_bytes(), headers["content-type"].as_bytes()), (&b"16"[..], &b"application/grpc"[..]));
     let id = headers["x-request-id"].to_str().unwrap();
-    assert_eq!(headers["grpc-message"], format!("an API key is needed (missing_key, request {id})"));
+    assert_eq!(
+        headers["grpc-message"],
+        format!(
+            "an API key is needed: send it as `Authorization: Bearer KEY`, or in another header that this proxy takes keys from (missing_key, request {id})"
+        )
+    );
     assert_eq!(world.upstream.bytes(), "");
 }
 

@@ -49,6 +49,27 @@ impl Setup {
         Self { dir, echo, config, environment: vec![("CLAVIGER_DRAIN_DELAY".to_owned(), "0s".to_owned())] }
     }
 
+    /// With a log of the requests that are refused or fail, and of no other.
+    pub(crate) fn quiet(mut self) -> Self {
+        self.config = self.config.replace("access = \"all\"", "access = \"errors\"");
+        self
+    }
+
+    /// With a store that the command line has worked on before.
+    pub(crate) fn has_run(self, arguments: &[&str]) -> Self {
+        let config = self.dir.path().join("claviger.toml");
+        std::fs::write(&config, &self.config).unwrap();
+        let done = Command::new(env!("CARGO_BIN_EXE_claviger")).args(arguments).arg("--config").arg(&config).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        self
+    }
+
+    /// As if the environment did not say so.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.environment.retain(|(known, _)| known != name);
+        self
+    }
+
     /// As if the environment said so.
     pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));

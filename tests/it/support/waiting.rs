@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
+use claviger::clock::{Clock as _, SystemClock};
+
 /// Far beyond what anything here takes, for a machine that does ten things at once.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Pauses, from one to fifty milliseconds, until patience is at an end.
 struct Pauses {
     next: Duration,
-    waited: Duration,
+    /// What is looked at between the pauses takes its time, too.
+    clock: SystemClock,
 }
 
 impl Pauses {
     fn new() -> Self {
-        Self { next: Duration::from_millis(1), waited: Duration::ZERO }
+        Self { next: Duration::from_millis(1), clock: SystemClock::start() }
     }
 }
 
@@ -22,9 +25,8 @@ impl Iterator for Pauses {
 
     fn next(&mut self) -> Option<Duration> {
         let pause = self.next;
-        self.waited += pause;
         self.next = (pause * 3 / 2).min(Duration::from_millis(50));
-        (self.waited < PATIENCE).then_some(pause)
+        (self.clock.monotonic() < PATIENCE).then_some(pause)
     }
 }
 
