@@ -64,6 +64,8 @@ pub struct App {
     metrics: Arc<Metrics>,
     lifecycle: Arc<ops::Lifecycle>,
     live: LiveSettings,
+    /// How many files may be open; `None`: any number.
+    open_files: Option<u64>,
     /// What a reload is for, besides signals.
     watch: Watch,
     /// The configuration, if it is a file that is watched.
@@ -92,6 +94,8 @@ impl App {
     /// Listeners are bound last, when everything behind them is loaded: a connection that is accepted can be served.
     pub async fn start_on(settings: &Settings, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
         let metrics = Arc::new(Metrics::new());
+        let open_files = descriptors::raise();
+        let settings = &possible(settings.clone(), open_files);
         let live = LiveSettings::from(settings);
         // Before the policies are read: what changes from here on must be noticed.
         let policies = settings.policies.dir.clone().map(|dir| Watched::directory(&dir));
@@ -102,16 +106,14 @@ impl App {
         let proxy_listener = bind("proxy", settings.proxy.listen)?.into_std()?;
         let lifecycle = Arc::new(ops::Lifecycle::starting());
         let ops = Ops::start(ops_listener, &live, &exchange, &metrics, &lifecycle)?;
-        let mut settings_of_proxy = settings.clone();
-        settings_of_proxy.limits.max_connections = descriptors::connections(settings.limits.max_connections, descriptors::raise());
-        let proxy = Proxy::start(&settings_of_proxy, &exchange, &clock, &metrics, proxy_listener)?;
+        let proxy = Proxy::start(live.clone(), &exchange, &clock, &metrics, proxy_listener)?;
         lifecycle.serve();
 
         // The directory of keys may just have been made, so its beginning is now.
         let watch = Watch::start(policies.into_iter().chain([Watched::directory(&settings.token.keys)]).collect());
         let follower = tokio::spawn(Arc::clone(&exchange).follow());
         let sampler = tokio::spawn(Arc::clone(&exchange).keep_samples());
-        Ok(Self { exchange, store, proxy, ops, metrics, lifecycle, live, watch, configuration: None, follower, sampler })
+        Ok(Self { exchange, store, proxy, ops, metrics, lifecycle, live, open_files, watch, configuration: None, follower, sampler })
     }
 
     /// Where the data plane listens.
@@ -153,7 +155,7 @@ impl App {
     /// Whether the settings are in force.
     pub async fn reload(&mut self, settings: Settings, changed: &[&str], restart: &[&str]) -> bool {
         let before = Arc::clone(&*self.live.now());
-        let settings = Arc::new(settings.with_start_of(&before));
+        let settings = Arc::new(possible(settings.with_start_of(&before), self.open_files));
         // Before they are read: what changes from here on must be noticed.
         let is_elsewhere = (&before.policies.dir, &before.token.keys) != (&settings.policies.dir, &settings.token.keys);
         let watched = is_elsewhere.then(|| self.watched(&settings));
@@ -236,6 +238,12 @@ impl Ops {
         });
         Ok(Self { address, stop, task })
     }
+}
+
+/// The settings as far as the machine lets them be kept.
+fn possible(mut settings: Settings, open_files: Option<u64>) -> Settings {
+    settings.limits.max_connections = descriptors::connections(settings.limits.max_connections, open_files);
+    settings
 }
 
 /// Binds. `[::]` takes IPv4 as well, whatever the system's default is; where there is no IPv6 at all, IPv4 alone is what is left of it.

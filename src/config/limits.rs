@@ -37,6 +37,13 @@ impl Default for LimitSettings {
 }
 
 impl LimitSettings {
+    /// Whether a client's connection is made in the same way by these and by others: what it is made by, it keeps.
+    #[must_use]
+    pub fn make_the_same_connection(&self, other: &Self) -> bool {
+        let made_by = |limits: &Self| (limits.max_header_bytes, limits.max_headers, limits.header_timeout, limits.idle_timeout);
+        made_by(self) == made_by(other)
+    }
+
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         section.refuse("rate", "rate limits are not in this version, and a limit that nobody enforces is worse than none: take it out");
         let default = Self::default();
@@ -44,16 +51,12 @@ impl LimitSettings {
         let max_headers = u32::try_from(default.max_headers).unwrap_or(u32::MAX);
         Self {
             // hyper has no smaller buffer.
-            max_header_bytes: section.at_start("max_header_bytes", default.max_header_bytes, size(8 << 10..=1 << 20)),
-            max_headers: section.at_start("max_headers", max_headers, number(16..=1_000)) as usize,
-            max_connections: section.at_start("max_connections", max_connections, number(1..=1_000_000)) as usize,
-            header_timeout: section.at_start("header_timeout", default.header_timeout, duration(millis(100)..=secs(300))),
-            idle_timeout: section.at_start("idle_timeout", default.idle_timeout, duration(secs(1)..=hours(24))),
-            websocket_idle_timeout: section.at_start(
-                "websocket_idle_timeout",
-                default.websocket_idle_timeout,
-                duration(secs(1)..=hours(24)),
-            ),
+            max_header_bytes: section.live("max_header_bytes", default.max_header_bytes, size(8 << 10..=1 << 20)),
+            max_headers: section.live("max_headers", max_headers, number(16..=1_000)) as usize,
+            max_connections: section.live("max_connections", max_connections, number(1..=1_000_000)) as usize,
+            header_timeout: section.live("header_timeout", default.header_timeout, duration(millis(100)..=secs(300))),
+            idle_timeout: section.live("idle_timeout", default.idle_timeout, duration(secs(1)..=hours(24))),
+            websocket_idle_timeout: section.live("websocket_idle_timeout", default.websocket_idle_timeout, duration(secs(1)..=hours(24))),
         }
     }
 }

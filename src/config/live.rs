@@ -6,11 +6,10 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 
 use super::cache::CacheSettings;
-use super::log::LogSettings;
 use super::login::LoginSettings;
+use super::proxy::ProxySettings;
 use super::settings::Settings;
 use super::store::StoreSettings;
-use super::token::TokenSettings;
 
 /// The settings in force. All who hold a copy see the same; whoever goes by several of them reads them once, so that nothing is done half
 /// by the old ones and half by the new.
@@ -48,12 +47,8 @@ impl Settings {
     #[must_use]
     pub fn with_start_of(self, started: &Self) -> Self {
         Self {
-            proxy: started.proxy.clone(),
-            upstream: started.upstream.clone(),
-            limits: started.limits.clone(),
+            proxy: ProxySettings { listen: started.proxy.listen, threads: started.proxy.threads, ..self.proxy },
             cache: CacheSettings { negative_ttl: self.cache.negative_ttl, ..started.cache.clone() },
-            token: TokenSettings { header: started.token.header.clone(), ..self.token },
-            log: LogSettings { access: started.log.access, ..self.log },
             store: StoreSettings { url: started.store.url.clone(), ..self.store },
             login: LoginSettings { strategy: started.login.strategy, ..self.login },
             admin: started.admin.clone(),

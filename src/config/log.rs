@@ -60,7 +60,7 @@ impl LogSettings {
         Self {
             format: section.live("format", default.format, one_of(&formats)),
             level: section.live("level", default.level, one_of(&levels)),
-            access: section.at_start("access", default.access, one_of(&accesses)),
+            access: section.live("access", default.access, one_of(&accesses)),
         }
     }
 }

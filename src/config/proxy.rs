@@ -104,12 +104,12 @@ impl ProxySettings {
         Self {
             listen: section.at_start("listen", default.listen, text(listen)),
             threads: section.at_start("threads", threads, number(0..=THREADS_MAX)) as usize,
-            trusted_proxies: section.at_start("trusted_proxies", default.trusted_proxies, list(text(network))),
-            client_ip: section.at_start("client_ip", default.client_ip, client_ip),
-            credential_headers: section.at_start("credential_headers", default.credential_headers, credential_headers),
-            remove_headers: section.at_start("remove_headers", default.remove_headers, list(text(header_pattern))),
-            via: section.at_start("via", default.via, truth),
-            end_streams: section.at_start("end_streams", default.end_streams, one_of(&ends)),
+            trusted_proxies: section.live("trusted_proxies", default.trusted_proxies, list(text(network))),
+            client_ip: section.live("client_ip", default.client_ip, client_ip),
+            credential_headers: section.live("credential_headers", default.credential_headers, credential_headers),
+            remove_headers: section.live("remove_headers", default.remove_headers, list(text(header_pattern))),
+            via: section.live("via", default.via, truth),
+            end_streams: section.live("end_streams", default.end_streams, one_of(&ends)),
         }
     }
 }

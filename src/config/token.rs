@@ -117,7 +117,7 @@ impl TokenSettings {
             active: section.live("active", None, text(|text| thumbprint(text).map(Some))),
             typ: section.live("typ", default.typ, one_of(&types)),
             backdate: section.live("backdate", default.backdate, duration(secs(0)..=secs(300))),
-            header: section.at_start("header", default.header, text(credential_header)),
+            header: section.live("header", default.header, text(credential_header)),
             max_bytes: section.live("max_bytes", default.max_bytes, size(512..=64 << 10)),
             include_actions: section.live("include_actions", default.include_actions, truth),
         }

@@ -38,8 +38,8 @@ impl Default for UpstreamSettings {
 impl UpstreamSettings {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         let default = Self::default();
-        let upstream = section.at_start("url", Upstream { url: default.url, h2c: false }, url);
-        let http2 = section.at_start("http2", default.http2 || upstream.h2c, |value, at| match truth(value, at)? {
+        let upstream = section.live("url", Upstream { url: default.url, h2c: false }, url);
+        let http2 = section.live("http2", default.http2 || upstream.h2c, |value, at| match truth(value, at)? {
             false if upstream.h2c => {
                 Err(ValueError::new("the url says h2c, so this cannot be false").suggest("write the url with http://").into())
             }
@@ -48,8 +48,8 @@ impl UpstreamSettings {
         Self {
             url: upstream.url,
             http2,
-            connect_timeout: section.at_start("connect_timeout", default.connect_timeout, duration(millis(1)..=secs(300))),
-            response_timeout: section.at_start("response_timeout", default.response_timeout, duration(millis(1)..=hours(24))),
+            connect_timeout: section.live("connect_timeout", default.connect_timeout, duration(millis(1)..=secs(300))),
+            response_timeout: section.live("response_timeout", default.response_timeout, duration(millis(1)..=hours(24))),
         }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Acceptor {
 pub(crate) struct Seats {
     listener: Listener,
     metrics: Arc<Metrics>,
-    most: usize,
+    most: Box<dyn Fn() -> usize + Send + Sync>,
     taken: AtomicUsize,
     /// No connection more is taken.
     full: AtomicBool,
@@ -36,12 +36,17 @@ pub(crate) struct Seats {
 pub(crate) struct Seat(Arc<Seats>);
 
 impl Acceptor {
-    /// Takes at most `most` connections at a time from `socket`.
-    pub(crate) fn new(listener: Listener, socket: TcpListener, most: usize, metrics: &Arc<Metrics>) -> Self {
+    /// Takes at most `most` connections at a time from `socket`; it is asked before each.
+    pub(crate) fn new(
+        listener: Listener,
+        socket: TcpListener,
+        most: impl Fn() -> usize + Send + Sync + 'static,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         let seats = Seats {
             listener,
             metrics: Arc::clone(metrics),
-            most,
+            most: Box::new(most),
             taken: AtomicUsize::new(0),
             full: AtomicBool::new(false),
             freed: Notify::new(),
@@ -77,6 +82,13 @@ impl Seats {
         self.full.load(Ordering::Relaxed)
     }
 
+    /// Has whoever waits look whether there may be more connections by now.
+    pub(crate) fn look_again(&self) {
+        if self.are_full() {
+            self.freed.notify_waiters();
+        }
+    }
+
     /// How many connections there are.
     pub(crate) fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
@@ -97,7 +109,7 @@ impl Seats {
     async fn room(&self) {
         loop {
             let freed = self.freed.notified();
-            let full = self.taken() >= self.most;
+            let full = self.taken() >= (self.most)();
             self.full.store(full, Ordering::Relaxed);
             if !full {
                 return;

@@ -44,7 +44,7 @@ pub async fn serve(listener: TcpListener, state: OpsState, shutdown: impl Future
 
 async fn serve_within(limits: Limits, listener: TcpListener, state: OpsState, shutdown: impl Future<Output = ()>) {
     // One more: it has its seat before another one loses its own.
-    let acceptor = Acceptor::new(Listener::Ops, listener, limits.connections.saturating_add(1), &state.metrics);
+    let acceptor = Acceptor::new(Listener::Ops, listener, move || limits.connections.saturating_add(1), &state.metrics);
     let service = TowerToHyperService::new(router(state));
     let mut connections = JoinSet::new();
     let mut open: VecDeque<Open> = VecDeque::new();

@@ -68,6 +68,8 @@ pub(super) struct ConnectionState {
     /// Since when the client has not taken what was written; 0: it takes.
     stuck: AtomicU64,
     linger: AtomicBool,
+    /// It was made by limits that are not in force any more.
+    outdated: AtomicBool,
     /// No request is being answered, and everything that was said has left.
     quiet: AtomicBool,
     pub(super) faults: FramingFaults,
@@ -85,6 +87,7 @@ impl ConnectionState {
             uploads: AtomicU32::new(0),
             stuck: AtomicU64::new(0),
             linger: AtomicBool::new(false),
+            outdated: AtomicBool::new(false),
             quiet: AtomicBool::new(true),
             faults: FramingFaults::none(),
         })
@@ -119,6 +122,16 @@ impl ConnectionState {
         if uploads == 0 && self.is(Phase::Receiving) {
             self.enter(Phase::Idle);
         }
+    }
+
+    /// Whether bodies of requests are still coming.
+    pub(super) fn is_uploading(&self) -> bool {
+        self.uploads.load(Ordering::Relaxed) > 0
+    }
+
+    /// It is to end when what it is doing is done.
+    pub(super) fn outdate(&self) {
+        self.outdated.store(true, Ordering::Relaxed);
     }
 
     /// The protocol is being switched; whoever switches it looks after the connection from here on.
@@ -184,10 +197,13 @@ impl ConnectionState {
             return SweepAction::Close;
         }
         let in_phase = passed(&self.since);
+        let outdated = self.outdated.load(Ordering::Relaxed);
+        let idle = if outdated { 0 } else { timeouts.idle };
         let limit = match self.phase() {
+            Phase::Busy if outdated => return SweepAction::GracefulShutdown,
             Phase::Busy => return SweepAction::Keep,
-            Phase::Idle if in_phase <= timeouts.idle.saturating_add(timeouts.overdue) => {
-                return if in_phase > timeouts.idle { SweepAction::GracefulShutdown } else { SweepAction::Keep };
+            Phase::Idle if in_phase <= idle.saturating_add(timeouts.overdue) => {
+                return if in_phase > idle { SweepAction::GracefulShutdown } else { SweepAction::Keep };
             }
             Phase::Idle => return SweepAction::Close,
             Phase::Head => timeouts.head,
@@ -324,6 +340,19 @@ mod tests {
         watch.begin();
         watch.end();
         tick.fetch_add(31, Ordering::Relaxed);
+        assert_eq!(watch.action(&TIMEOUTS), SweepAction::Close);
+    }
+
+    #[test]
+    fn one_that_was_made_by_other_limits_ends_with_what_it_is_doing() {
+        let (tick, watch) = watched();
+        watch.begin();
+        watch.outdate();
+        assert_eq!(watch.action(&TIMEOUTS), SweepAction::GracefulShutdown);
+        watch.end();
+        tick.fetch_add(10, Ordering::Relaxed);
+        assert_eq!(watch.action(&TIMEOUTS), SweepAction::GracefulShutdown);
+        tick.fetch_add(1, Ordering::Relaxed);
         assert_eq!(watch.action(&TIMEOUTS), SweepAction::Close);
     }
 

@@ -12,7 +12,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::LiveSettings;
 use crate::exchange::Exchange;
 use crate::telemetry::Metrics;
 
@@ -50,17 +50,17 @@ pub use server::Running;
 pub struct Proxy;
 
 impl Proxy {
-    /// Starts serving on `listener`. Must be called on the control runtime, which accepts the connections.
+    /// Starts serving on `listener`, by the settings in force from then on. Must be called on the control runtime, which accepts the connections.
     ///
     /// # Errors
     /// When sockets or threads cannot be had, or the upstream's URL has no host.
     pub fn start(
-        settings: &Settings,
+        live: impl Into<LiveSettings>,
         exchange: &Arc<Exchange>,
         clock: &Arc<dyn Clock>,
         metrics: &Arc<Metrics>,
         listener: TcpListener,
     ) -> Result<Running, ProxyError> {
-        server::start(settings, exchange, clock, metrics, listener)
+        server::start(&live.into(), exchange, clock, metrics, listener)
     }
 }

@@ -1,7 +1,8 @@
 //! A client's connection as a series of requests, and the numbered steps of each.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::connection::ConnectionState;
-use super::context::RequestContext;
+use super::context::{LiveContext, RequestContext};
 use super::headers::{ForwardContext, Peer, Permitted, clean_response};
 use super::record::Record;
 use super::request_body::{BodyOwner, RequestBody, UploadState};
@@ -22,6 +23,7 @@ use super::response_body::{ResponseBody, ResponseContent};
 use super::stream::StreamState;
 use super::upgrade::{self, UpgradeResponse};
 use super::upstream::{self, ForwardError, UpstreamBody};
+use crate::config::LimitSettings;
 use crate::edge::client_address::X_FORWARDED_FOR;
 use crate::edge::problem::{self, Connection, X_REQUEST_ID};
 use crate::edge::request_id::{RequestId, is_request_id};
@@ -29,28 +31,71 @@ use crate::edge::{self, credential, grpc, target};
 use crate::exchange::Origin;
 use crate::model::{Outcome, TooLarge};
 
-/// Answers the requests of one connection.
-pub(super) struct RequestHandler {
-    context: Rc<RequestContext>,
-    peer: Peer,
+/// Answers the requests of one connection, each by the settings that are in force when it begins.
+pub(super) struct RequestHandlers {
+    contexts: Rc<LiveContext>,
+    peer: IpAddr,
     connection: Arc<ConnectionState>,
+    /// The limits that the connection was made by.
+    made_by: LimitSettings,
     /// How many requests have come.
     requests: Cell<u32>,
+    current: RefCell<Rc<RequestHandler>>,
 }
 
-impl RequestHandler {
-    pub(super) fn new(context: &Rc<RequestContext>, peer: Peer, connection: Arc<ConnectionState>) -> Self {
-        Self { context: Rc::clone(context), peer, connection, requests: Cell::new(0) }
+impl RequestHandlers {
+    /// `context`: what the connection is made by.
+    pub(super) fn new(contexts: &Rc<LiveContext>, context: Rc<RequestContext>, peer: IpAddr, connection: Arc<ConnectionState>) -> Self {
+        let made_by = context.settings.limits.clone();
+        let first = RequestHandler::new(context, peer, &connection, &made_by);
+        let current = RefCell::new(Rc::new(first));
+        Self { contexts: Rc::clone(contexts), peer, connection, made_by, requests: Cell::new(0), current }
     }
 
     /// Answers one request; over HTTP/2 the stream tells how its answer is taken.
-    pub(super) async fn handle(
+    pub(super) fn handle(
+        &self,
+        request: Request<Incoming>,
+        stream: Option<Rc<StreamState>>,
+    ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + use<> {
+        let number = self.requests.replace(self.requests.get().wrapping_add(1));
+        self.now().handle(number, request, stream)
+    }
+
+    /// For a request that begins now.
+    fn now(&self) -> Rc<RequestHandler> {
+        let context = self.contexts.now();
+        let mut current = self.current.borrow_mut();
+        if !Rc::ptr_eq(&context, &current.context) {
+            *current = Rc::new(RequestHandler::new(context, self.peer, &self.connection, &self.made_by));
+        }
+        Rc::clone(&current)
+    }
+}
+
+/// Answers the requests of one connection by one set of settings.
+struct RequestHandler {
+    context: Rc<RequestContext>,
+    peer: Peer,
+    connection: Arc<ConnectionState>,
+    /// The connection was made by other limits than those in force. It keeps them, so it ends with this answer.
+    outdated: bool,
+}
+
+impl RequestHandler {
+    fn new(context: Rc<RequestContext>, peer: IpAddr, connection: &Arc<ConnectionState>, made_by: &LimitSettings) -> Self {
+        let peer = Peer::at(peer, context.trusted_proxies.holds(peer));
+        let outdated = !made_by.make_the_same_connection(&context.settings.limits);
+        Self { context, peer, connection: Arc::clone(connection), outdated }
+    }
+
+    async fn handle(
         self: Rc<Self>,
+        number: u32,
         request: Request<Incoming>,
         stream: Option<Rc<StreamState>>,
     ) -> Result<Response<ResponseBody>, Infallible> {
         let context = &self.context;
-        let number = self.requests.replace(self.requests.get().wrapping_add(1));
         let http2 = request.version() == Version::HTTP_2;
         let unread = !request.body().is_end_stream();
         let grpc = http2 && grpc::is_spoken(request.headers());
@@ -68,14 +113,17 @@ impl RequestHandler {
                 record.forwards(response.status());
                 // Ours, whatever the upstream calls it: the log says the same.
                 response.headers_mut().insert(X_REQUEST_ID, record.id.value());
+                self.close_if_outdated(http2, &mut response);
                 return Ok(response.map(|content| ResponseBody::new(content, record, upload, stream)));
             }
             Err(outcome) => outcome,
         };
         // A body that nobody reads would be taken for the next request, or be waited for in vain.
-        let close = !http2 && (unread || matches!(outcome, Outcome::BadRequest(_) | Outcome::TooLarge(_)));
+        let close = !http2 && (unread || self.outdated || matches!(outcome, Outcome::BadRequest(_) | Outcome::TooLarge(_)));
         if close {
             self.connection.linger();
+        } else if self.outdated {
+            self.connection.outdate();
         }
         let response = if grpc {
             grpc::refuse(&outcome, record.id.value())
@@ -84,6 +132,20 @@ impl RequestHandler {
         };
         record.refuses(outcome);
         Ok(response.map(|bytes| ResponseBody::new(ResponseContent::Whole(bytes), record, upload, stream)))
+    }
+
+    /// The client is told that this answer is the last one on its connection, and asks on another, which is made by the limits in force.
+    fn close_if_outdated(&self, http2: bool, response: &mut Response<ResponseContent>) {
+        if !self.outdated {
+            return;
+        }
+        if http2 {
+            self.connection.outdate();
+        } else if response.status() != StatusCode::SWITCHING_PROTOCOLS && !self.connection.is_uploading() {
+            // Its next request may be on its way.
+            self.connection.linger();
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
     }
 
     fn record(&self, request: &Request<RequestBody>) -> Box<Record> {

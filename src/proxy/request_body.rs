@@ -322,7 +322,7 @@ impl StreamedBody {
             let mut left = self.timeouts.stall;
             if has_a_least_rate {
                 let allowed = self.timeouts.grace.saturating_add(Duration::from_secs(self.received / LEAST_RATE));
-                let waited = self.timer.step().saturating_mul(u32::try_from(self.waited).unwrap_or(u32::MAX));
+                let waited = CoarseTimer::lasting(self.waited);
                 left = left.min(allowed.saturating_sub(waited));
             }
             (self.timer.now(), self.timer.deadline(left))

@@ -2,7 +2,7 @@
 //!
 //! A request waits several times (for a head, a body, an answer), nearly never long. Setting and cancelling a timer of the runtime
 //! each time costs more than all the checks of the request together; here it is a slot in a table that is looked through a few times
-//! a second. The price is that a time-out fires up to two steps late.
+//! a second. The price is that a time-out fires up to two beats late.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -13,11 +13,16 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 
+/// What time is counted in. It never changes, so that what has been counted keeps its meaning when the beat changes.
+const TICK: Duration = Duration::from_millis(5);
+/// How seldom the clock is read where no time-out is short.
+const BEAT_MAX: Duration = Duration::from_millis(200);
+
 /// A thread's coarse clock and those who wait for it.
 pub(super) struct CoarseTimer {
     clock: Arc<dyn Clock>,
     start: Duration,
-    step: Duration,
+    beat: Cell<Duration>,
     now: Arc<AtomicU64>,
     waiting: RefCell<Vec<Option<Waiting>>>,
     free: RefCell<Vec<usize>>,
@@ -32,19 +37,17 @@ struct Waiting {
 
 impl std::fmt::Debug for CoarseTimer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CoarseTimer").field("step", &self.step).field("now", &self.now).finish_non_exhaustive()
+        f.debug_struct("CoarseTimer").field("beat", &self.beat).field("now", &self.now).finish_non_exhaustive()
     }
 }
 
 impl CoarseTimer {
-    /// One whose ticks are so short that none of `spans` is missed by more than a tenth; between 5 and 200 ms.
+    /// One that beats so often that none of `spans` is missed by more than a tenth; every 5 to 200 ms.
     pub(super) fn for_spans(spans: &[Duration], clock: &Arc<dyn Clock>) -> Rc<Self> {
-        let shortest = spans.iter().min().copied().unwrap_or_default();
-        let step = (shortest / 20).clamp(Duration::from_millis(5), Duration::from_millis(200));
         Rc::new(Self {
             start: clock.monotonic(),
             clock: Arc::clone(clock),
-            step,
+            beat: Cell::new(beat_for(spans)),
             now: Arc::new(AtomicU64::new(1)),
             waiting: RefCell::default(),
             free: RefCell::default(),
@@ -52,9 +55,14 @@ impl CoarseTimer {
         })
     }
 
+    /// Beats as often as other spans need it.
+    pub(super) fn adapt_to(&self, spans: &[Duration]) {
+        self.beat.set(beat_for(spans));
+    }
+
     /// How often [`advance`](Self::advance) is to be called.
-    pub(super) fn step(&self) -> Duration {
-        self.step
+    pub(super) fn beat(&self) -> Duration {
+        self.beat.get()
     }
 
     /// The current tick, to be read by whoever holds it; never 0.
@@ -67,9 +75,15 @@ impl CoarseTimer {
         self.now.load(Ordering::Relaxed)
     }
 
-    /// `span` in ticks, rounded up, so that nothing fires early.
+    /// `span` in ticks, and a beat more: the current tick may be that old, and nothing fires early.
     pub(super) fn spanning(&self, span: Duration) -> u64 {
-        u64::try_from(span.as_nanos().div_ceil(self.step.as_nanos())).unwrap_or(u64::MAX / 2).saturating_add(1)
+        let span = span.saturating_add(self.beat.get());
+        u64::try_from(span.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX / 2).saturating_add(1)
+    }
+
+    /// How long so many ticks take.
+    pub(super) fn lasting(ticks: u64) -> Duration {
+        TICK.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX))
     }
 
     /// A deadline `span` from now.
@@ -85,7 +99,7 @@ impl CoarseTimer {
     /// Reads the clock and wakes whoever is due.
     pub(super) fn advance(&self) {
         let elapsed = self.clock.monotonic().saturating_sub(self.start);
-        let now = u64::try_from(elapsed.as_nanos() / self.step.as_nanos()).unwrap_or(u64::MAX).saturating_add(1);
+        let now = u64::try_from(elapsed.as_nanos() / TICK.as_nanos()).unwrap_or(u64::MAX).saturating_add(1);
         self.now.store(now, Ordering::Relaxed);
         if now < self.earliest.get() {
             return;
@@ -121,6 +135,11 @@ impl CoarseTimer {
             self.free.borrow_mut().push(slot);
         }
     }
+}
+
+fn beat_for(spans: &[Duration]) -> Duration {
+    let shortest = spans.iter().min().copied().unwrap_or_default();
+    (shortest / 20).clamp(TICK, BEAT_MAX)
 }
 
 /// Wakes a task at a tick; costs nothing until it is first polled.
@@ -174,6 +193,29 @@ mod tests {
         clock.advance(Duration::from_millis(121));
         timer.advance();
         assert!(deadline.has_passed(&cx));
+    }
+
+    #[test]
+    fn a_beat_that_has_changed_is_kept_by_what_is_due_later_and_moves_nothing_that_was_due_before() {
+        let (clock, timer) = timer();
+        let mut before = timer.deadline(Duration::from_secs(1));
+        timer.adapt_to(&[Duration::from_millis(100)]);
+        assert_eq!(timer.beat(), Duration::from_millis(5));
+        let mut after = timer.deadline(Duration::from_millis(100));
+        let cx = Context::from_waker(Waker::noop());
+
+        clock.advance(Duration::from_millis(99));
+        timer.advance();
+        assert!(!after.has_passed(&cx));
+        clock.advance(Duration::from_millis(16));
+        timer.advance();
+        assert!(after.has_passed(&cx) && !before.has_passed(&cx));
+        clock.advance(Duration::from_millis(884));
+        timer.advance();
+        assert!(!before.has_passed(&cx), "it has waited for 999 ms");
+        clock.advance(Duration::from_millis(121));
+        timer.advance();
+        assert!(before.has_passed(&cx));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use self::worker::{Accepted, Load, ThreadSeat, Worker};
 use super::error::ProxyError;
 use super::poll_epoch::POLLS_MAX;
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::LiveSettings;
 use crate::edge::{Acceptor, Seat, Seats};
 use crate::exchange::Exchange;
 use crate::telemetry::{Listener, Metrics};
@@ -44,7 +44,7 @@ struct Thread {
 
 /// Starts threads and acceptor; see [`Proxy::start`](super::Proxy::start).
 pub(super) fn start(
-    settings: &Settings,
+    live: &LiveSettings,
     exchange: &Arc<Exchange>,
     clock: &Arc<dyn Clock>,
     metrics: &Arc<Metrics>,
@@ -52,9 +52,10 @@ pub(super) fn start(
 ) -> Result<Running, ProxyError> {
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
-    let acceptor = Acceptor::new(Listener::Proxy, TcpListener::from_std(listener)?, settings.limits.max_connections, metrics);
+    let most = live.clone();
+    let acceptor = Acceptor::new(Listener::Proxy, TcpListener::from_std(listener)?, move || most.now().limits.max_connections, metrics);
     let seats = Arc::clone(acceptor.seats());
-    let count = match settings.proxy.threads {
+    let count = match live.now().proxy.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         count => count,
     };
@@ -65,14 +66,14 @@ pub(super) fn start(
         let (inbox, accepted) = mpsc::unbounded_channel();
         let (cut, cutting) = oneshot::channel();
         let (exchange, clock, metrics, seats) = (Arc::clone(exchange), Arc::clone(clock), Arc::clone(metrics), Arc::clone(&seats));
-        let settings = settings.clone();
+        let live = live.clone();
         // A runtime of this kind cannot change threads, so the thread makes it and tells what became of it.
         let (tell, told) = std::sync::mpsc::channel();
         let handle = std::thread::Builder::new().name(format!("claviger-proxy-{index}")).spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().event_interval(POLLS_MAX).build_local(LocalOptions::default());
             let made = runtime.map_err(ProxyError::Io).and_then(|runtime| {
                 let epochs = runtime.handle().metrics();
-                Ok((runtime, Worker::new(&settings, exchange, clock, metrics, seats, epochs, count)?))
+                Ok((runtime, Worker::new(live, exchange, clock, metrics, seats, epochs, count)?))
             });
             let (runtime, worker) = match made {
                 Ok(made) => made,

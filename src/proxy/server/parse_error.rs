@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::Method;
 
 use crate::clock::Clock;
-use crate::config::AccessLog;
+use crate::config::{AccessLog, LiveSettings};
 use crate::edge::problem::{self, Connection};
 use crate::edge::request_id::RequestIds;
 use crate::model::{Outcome, TooLarge};
@@ -19,7 +19,7 @@ use crate::telemetry::{Access, Metrics, Route};
 pub(super) struct ParseErrors {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    access: AccessLog,
+    live: LiveSettings,
     ids: Mutex<RequestIds>,
 }
 
@@ -30,8 +30,8 @@ impl std::fmt::Debug for ParseErrors {
 }
 
 impl ParseErrors {
-    pub(super) fn new(clock: Arc<dyn Clock>, metrics: Arc<Metrics>, access: AccessLog) -> Result<Arc<Self>, getrandom::Error> {
-        Ok(Arc::new(Self { clock, metrics, access, ids: Mutex::new(RequestIds::seeded()?) }))
+    pub(super) fn new(clock: Arc<dyn Clock>, metrics: Arc<Metrics>, live: LiveSettings) -> Result<Arc<Self>, getrandom::Error> {
+        Ok(Arc::new(Self { clock, metrics, live, ids: Mutex::new(RequestIds::seeded()?) }))
     }
 
     /// What to say instead of `said`, counted and logged as any refusal; `None` if it is no refusal.
@@ -48,7 +48,7 @@ impl ParseErrors {
         // Where there is no head there is no method either: it is counted among the unusual ones.
         let method = Method::from_bytes(b"-").unwrap_or_default();
         self.metrics.request_finished(Route::None, &method, response.status(), Duration::ZERO, None);
-        if self.access != AccessLog::None {
+        if self.live.now().log.access != AccessLog::None {
             let line = Access {
                 method: method.as_str(),
                 path: "",

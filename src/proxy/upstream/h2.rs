@@ -102,6 +102,11 @@ impl H2Pool {
         permit
     }
 
+    /// Lets each connection close when the last of its requests is answered: no other is going to ask for it.
+    pub(crate) fn retire(&self) {
+        self.connections.borrow_mut().clear();
+    }
+
     /// Closes what is not needed any more. The first stays: it costs less than to connect for the next request.
     pub(crate) fn sweep(&self) {
         let oldest = self.timer.now().saturating_sub(self.timer.spanning(IDLE));

@@ -97,6 +97,12 @@ impl Upstream {
         self.h1_pool.clear();
     }
 
+    /// Another one is asked from now on. What is under way here goes on, and its connections close behind it.
+    pub(super) fn retire(&self) {
+        self.h1_pool.retire();
+        self.h2_pool.retire();
+    }
+
     /// Sends a request in origin form and waits for the head of the answer. Nothing is left of the request afterwards.
     pub(super) async fn forward(
         &self,

@@ -2,7 +2,7 @@
 //! fails.
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use claviger::clock::{Clock as _, SystemClock};
 use claviger::config::{Settings, TakesEffect};
 use serde_json::Value;
 
-use super::live_upstream;
+use super::live_upstream::{self, Silent};
 use crate::support::echo::claims;
 use crate::support::http::{self, Answer};
 use crate::support::server::{Key, Server, Setup};
@@ -50,6 +50,8 @@ struct Seen<'a> {
     server: &'a Server,
     /// Policies that are for this key alone leave the 64 connections in peace.
     probe: &'a Key,
+    /// Where nobody is ever let in.
+    silent: SocketAddr,
 }
 
 impl Seen<'_> {
@@ -58,15 +60,20 @@ impl Seen<'_> {
         http::get(self.server.proxy(), path, &[&[("Authorization", &*bearer)], more].concat())
     }
 
+    /// What the upstream tells of the request that it got.
+    fn upstream(&self, field: &str, more: &[(&str, &str)]) -> Value {
+        self.get("/", more).json()[field].clone()
+    }
+
     /// A header of the request as the upstream got it.
-    fn header(&self, name: &str) -> String {
-        let headers = self.get("/", &[]).json()["headers"].clone();
+    fn header(&self, name: &str, more: &[(&str, &str)]) -> String {
+        let headers = self.upstream("headers", more);
         let found = headers.as_array().unwrap().iter().find(|header| header[0] == name);
         found.map(|header| header[1].as_str().unwrap().to_owned()).unwrap_or_default()
     }
 
     fn token(&self) -> String {
-        self.header("authorization").trim_start_matches("Bearer ").to_owned()
+        self.header("authorization", &[]).trim_start_matches("Bearer ").to_owned()
     }
 
     fn claim(&self, name: &str) -> Value {
@@ -85,6 +92,11 @@ impl Seen<'_> {
         connection.set_read_timeout(Some(A_WHILE)).unwrap();
         connection.write_all(text.replace("KEY", &self.probe.text).as_bytes()).unwrap();
         connection
+    }
+
+    /// What becomes of a connection on which this is said and then nothing more.
+    fn fate(&self, text: &str) -> String {
+        end_of(&mut self.say(text))
     }
 
     /// How much a series grows by what is done.
@@ -114,6 +126,22 @@ impl Seen<'_> {
 }
 
 const ASK: &str = "GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer KEY\r\n\r\n";
+const HALF: &str = "GET / HTTP/1.1\r\nHost: x\r\nX-Half: ";
+const WEBSOCKET: &str = "GET /ws HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer KEY\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// Whether a connection on which nothing more is said ends.
+fn end_of(connection: &mut TcpStream) -> String {
+    let mut rest = [0; 16 * 1024];
+    loop {
+        match connection.read(&mut rest) {
+            Ok(0) => return "closed".to_owned(),
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return "open".to_owned(),
+            Err(_) => return "closed".to_owned(),
+        }
+    }
+}
 
 const fn row(
     key: &'static str,
@@ -153,6 +181,81 @@ fn rows() -> Vec<Row> {
                 seen.line("were cut")["level"].to_string()
             },
             "\"WARN\"",
+        ),
+        row(
+            "proxy.trusted_proxies",
+            ("", "proxy.trusted_proxies = []"),
+            Asking,
+            |seen| seen.header("x-forwarded-for", &[("X-Forwarded-For", "198.51.100.7")]),
+            "127.0.0.1",
+        ),
+        row(
+            "proxy.client_ip",
+            ("log.access = \"all\"", "proxy.client_ip = \"forwarded\""),
+            Asking,
+            |seen| {
+                let path = format!("/{}", seen.server.log().len());
+                seen.get(&path, &[("Forwarded", "for=203.0.113.9"), ("X-Forwarded-For", "198.51.100.7")]);
+                seen.line(&format!("\"{path}\""))["client"].to_string()
+            },
+            "\"203.0.113.9\"",
+        ),
+        row(
+            "proxy.credential_headers",
+            ("", "proxy.credential_headers = [\"authorization\", \"x-other\"]"),
+            Asking,
+            |seen| {
+                let answer = http::get(seen.server.proxy(), "/", &[("X-Other", &*seen.probe.text)]);
+                // Where a key may stand, nothing goes on to the upstream.
+                format!("{} {}", answer.status, answer.text().contains("x-other"))
+            },
+            "200 false",
+        ),
+        row(
+            "proxy.remove_headers",
+            ("", "proxy.remove_headers = [\"x-mine\"]"),
+            Asking,
+            |seen| ["x-mine", "x-user"].map(|name| seen.header(name, &[("X-Mine", "mine"), ("X-User", "me")])).join(" "),
+            " me",
+        ),
+        row("proxy.via", ("", "proxy.via = false"), Asking, |seen| seen.header("via", &[]), ""),
+        row(
+            "proxy.end_streams",
+            ("proxy.end_streams = \"never\"", "proxy.end_streams = \"revoked\""),
+            Over,
+            |seen| {
+                let mut open = seen.say(WEBSOCKET);
+                assert!(open.read(&mut [0; 1024]).unwrap() > 0);
+                seen.server.run(&["key", "revoke", "probe"]);
+                end_of(&mut open)
+            },
+            "closed",
+        ),
+        row("upstream.url", ("", "upstream.url = \"http://OTHER\""), Asking, |seen| seen.upstream("address", &[]).to_string(), "\"OTHER\""),
+        row("upstream.http2", ("", "upstream.http2 = true"), Asking, |seen| seen.upstream("version", &[]).to_string(), "\"HTTP/2.0\""),
+        row(
+            "upstream.connect_timeout",
+            ("upstream.connect_timeout = \"20s\"", "upstream.connect_timeout = \"300ms\""),
+            Over,
+            |seen| {
+                let configuration = std::fs::read_to_string(seen.server.config()).unwrap();
+                std::fs::write(seen.server.config(), with(&configuration, &format!("upstream.url = \"http://{}\"", seen.silent))).unwrap();
+                seen.server.until("the upstream to be in force", |server| {
+                    server.signal("HUP");
+                    server.log().lines().any(|line| line.contains("now in force") && line.contains("upstream.url"))
+                });
+                let mut status = [0; 12];
+                // Far sooner than before.
+                seen.say(ASK).read_exact(&mut status).map_or("no answer".to_owned(), |()| String::from_utf8_lossy(&status).into_owned())
+            },
+            "HTTP/1.1 504",
+        ),
+        row(
+            "upstream.response_timeout",
+            ("", "upstream.response_timeout = \"2s\""),
+            Asking,
+            |seen| seen.get("/slow", &[]).status.to_string(),
+            "504",
         ),
         row(
             "login.admit_without_roles",
@@ -213,6 +316,13 @@ fn rows() -> Vec<Row> {
             ("", "token.backdate = \"5m\""),
             Asking,
             |seen| (SystemClock::start().now().wall.as_second() - seen.claim("nbf").as_i64().unwrap() >= 300).to_string(),
+            "true",
+        ),
+        row(
+            "token.header",
+            ("", "token.header = \"x-token\""),
+            Asking,
+            |seen| seen.header("x-token", &[("X-Token", "mine")]).starts_with("Bearer ").to_string(),
             "true",
         ),
         row("token.max_bytes", ("", "token.max_bytes = 1100"), Asking, |seen| seen.claim("roles_scope").to_string(), "\"bound\""),
@@ -280,6 +390,38 @@ fn rows() -> Vec<Row> {
             "false",
         ),
         row(
+            "limits.max_header_bytes",
+            ("", "limits.max_header_bytes = \"16KiB\""),
+            Asking,
+            |seen| seen.get("/", &[("X-Long", &*"x".repeat(20_000))]).status.to_string(),
+            "431",
+        ),
+        row(
+            "limits.max_headers",
+            ("", "limits.max_headers = 20"),
+            Asking,
+            |seen| seen.get("/", &[("X-Line", "x"); 30]).status.to_string(),
+            "431",
+        ),
+        row(
+            "limits.max_connections",
+            ("", "limits.max_connections = 5"),
+            Over,
+            |seen| {
+                let _hanging: Vec<TcpStream> = (0..5).map(|_| seen.say(&ASK.replace("GET /", "GET /hang"))).collect();
+                seen.server.until("the requests", |server| server.metric("claviger_http_requests_in_flight") >= 5);
+                let connections = |server: &Server| server.metric("claviger_http_connections{listener=\"proxy\"}");
+                let mut waiting = seen.say(ASK);
+                waiting.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+                let waits = waiting.read(&mut [0]).is_err();
+                format!("{waits} {}", connections(seen.server))
+            },
+            "true 5",
+        ),
+        row("limits.header_timeout", ("", "limits.header_timeout = \"2s\""), Asking, |seen| seen.fate(HALF), "closed"),
+        row("limits.idle_timeout", ("", "limits.idle_timeout = \"3s\""), Asking, |seen| seen.fate(ASK), "closed"),
+        row("limits.websocket_idle_timeout", ("", "limits.websocket_idle_timeout = \"1s\""), Asking, |seen| seen.fate(WEBSOCKET), "closed"),
+        row(
             "log.format",
             ("", "log.format = \"text\""),
             Asking,
@@ -305,6 +447,20 @@ fn rows() -> Vec<Row> {
                 (said(seen.server) > before).to_string()
             },
             "false",
+        ),
+        row(
+            "log.access",
+            ("", "log.access = \"all\""),
+            Asking,
+            |seen| {
+                let (path, last) = (format!("/{}", seen.server.log().len()), format!("/last-{}", seen.server.log().len()));
+                seen.get(&path, &[]);
+                // Lines are written in order, and this one whatever is said of others.
+                http::get(seen.server.proxy(), &last, &[]);
+                seen.line(&last);
+                seen.server.log().contains(&format!("\"{path}\"")).to_string()
+            },
+            "true",
         ),
     ]
 }
@@ -417,9 +573,8 @@ fn prepare(server: &Server, key: &str) {
 
 /// Changes one key, and says what is wrong with that.
 fn change(row: &Row) -> Result<(), String> {
-    let upstream = live_upstream::start();
-    let server =
-        Setup::new().quiet().without("CLAVIGER_DRAIN_DELAY").environment("CLAVIGER_UPSTREAM__URL", &format!("http://{upstream}")).start();
+    let (upstream, other, silent) = (live_upstream::start(), live_upstream::start(), Silent::start());
+    let server = Setup::new().quiet().without("CLAVIGER_DRAIN_DELAY").start();
     server.make_role("deployer", "run:trigger");
     prepare(&server, row.key);
     let (load, probe) = (server.key("load", &["--bind", "deployer@root"]), server.key("probe", &["--bind", "deployer@root"]));
@@ -428,20 +583,20 @@ fn change(row: &Row) -> Result<(), String> {
     let ring = server.dir().join("keys/ring.toml");
     let first: toml::Table = std::fs::read_to_string(&ring).unwrap().parse().unwrap();
     let first = first["active"].as_str().unwrap();
-    let fill = |text: &str| text.replace("SECOND", &second).replace("FIRST", first);
+    let fill = |text: &str| text.replace("SECOND", &second).replace("FIRST", first).replace("OTHER", &other.to_string());
     if row.key == "token.active" {
         // Two that say which key signs are a fault.
         std::fs::remove_file(ring).unwrap();
     }
     let before = std::fs::read_to_string(server.config()).unwrap();
-    let before = with(&before, &fill(row.before));
+    let before = with(&with(&before, &format!("upstream.url = \"http://{upstream}\"")), &fill(row.before));
     std::fs::write(server.config(), &before).unwrap();
     reload(&server);
     let in_force = server.metric("claviger_config_last_reload_success") > 0;
     assert!(in_force, "{}: {}", row.key, server.log());
     server.until("the keys", |server| [&load, &probe].iter().all(|key| server.get(&key.text).status != 401));
 
-    let seen = Seen { server: &server, probe: &probe };
+    let seen = Seen { server: &server, probe: &probe, silent: silent.address() };
     let expected = fill(row.expected);
     let stop = AtomicBool::new(false);
     let (asked, found) = std::thread::scope(|scope| {
@@ -475,6 +630,26 @@ fn change(row: &Row) -> Result<(), String> {
     }
     let found = found.unwrap_or_else(|| (row.see)(&seen));
     if found == expected { Ok(()) } else { Err(format!("{found} instead of {expected}; the log:\n{}", server.log())) }
+}
+
+#[test]
+fn a_connection_that_was_made_by_other_limits_ends_with_its_next_answer() {
+    let server = Server::start();
+    let mut connection = TcpStream::connect(server.proxy()).unwrap();
+    connection.set_read_timeout(Some(A_WHILE)).unwrap();
+    let mut closes = || {
+        connection.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let answer = read_answer(&mut connection).unwrap();
+        answer.headers.contains(&("connection".to_owned(), "close".to_owned()))
+    };
+    assert!(!closes());
+
+    let before = std::fs::read_to_string(server.config()).unwrap();
+    std::fs::write(server.config(), with(&before, "limits.max_headers = 50")).unwrap();
+    reload(&server);
+
+    assert!(closes());
+    assert_eq!(end_of(&mut connection), "closed");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Connections to the upstream that are between two requests.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -22,6 +22,8 @@ pub(crate) struct H1Pool {
     epochs: Rc<PollEpochs>,
     /// In the order in which they came.
     idle: RefCell<VecDeque<Idle>>,
+    /// Nothing rests here any more.
+    retired: Cell<bool>,
 }
 
 struct Idle {
@@ -39,7 +41,7 @@ impl std::fmt::Debug for H1Pool {
 
 impl H1Pool {
     pub(crate) fn new(timer: &Rc<CoarseTimer>, epochs: Rc<PollEpochs>) -> Rc<Self> {
-        Rc::new(Self { timer: Rc::clone(timer), epochs, idle: RefCell::default() })
+        Rc::new(Self { timer: Rc::clone(timer), epochs, idle: RefCell::default(), retired: Cell::new(false) })
     }
 
     /// A connection that may be used, if there is one. Those that were found closed, or that something was said on, are closed.
@@ -82,9 +84,15 @@ impl H1Pool {
         self.idle.borrow_mut().clear();
     }
 
+    /// Closes all, and those that are still in use when they are given back: no request is going to ask for them.
+    pub(crate) fn retire(&self) {
+        self.retired.set(true);
+        self.clear();
+    }
+
     pub(crate) fn put(&self, connection: Box<H1Connection>) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < IDLE_MAX {
+        if idle.len() < IDLE_MAX && !self.retired.get() {
             idle.push_back(Idle { connection, since: self.timer.now(), epoch: self.epochs.now() });
         }
     }
@@ -158,6 +166,16 @@ mod tests {
         pool.put(fresh);
         talks.write_all(b"evil").unwrap();
         assert!(take(&pool).is_some() && take(&pool).is_some());
+        assert!(take(&pool).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_retired_pool_keeps_no_connection_neither_those_that_rest_nor_those_that_come_back() {
+        let pool = pool();
+        let ((resting, _resting), (in_use, _in_use)) = (connection().await, connection().await);
+        pool.put(resting);
+        pool.retire();
+        pool.put(in_use);
         assert!(take(&pool).is_none());
     }
 
