@@ -30,10 +30,10 @@ impl CacheSettings {
         let default = Self::default();
         let max_entries = u32::try_from(default.max_entries).unwrap_or(u32::MAX);
         Self {
-            max_entries: section.at_start("max_entries", max_entries, number(1..=100_000_000)).into(),
-            max_bytes: section.at_start("max_bytes", default.max_bytes, size(1 << 20..=1 << 40)),
+            max_entries: section.live("max_entries", max_entries, number(1..=100_000_000)).into(),
+            max_bytes: section.live("max_bytes", default.max_bytes, size(1 << 20..=1 << 40)),
             negative_ttl: section.live("negative_ttl", default.negative_ttl, duration(secs(0)..=hours(1))),
-            time_quantum: section.at_start("time_quantum", default.time_quantum, duration(millis(1)..=hours(1))),
+            time_quantum: section.live("time_quantum", default.time_quantum, duration(millis(1)..=hours(1))),
         }
     }
 }

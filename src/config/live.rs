@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::cache::CacheSettings;
 use super::login::LoginSettings;
 use super::proxy::ProxySettings;
 use super::settings::Settings;
@@ -48,7 +47,6 @@ impl Settings {
     pub fn with_start_of(self, started: &Self) -> Self {
         Self {
             proxy: ProxySettings { listen: started.proxy.listen, threads: started.proxy.threads, ..self.proxy },
-            cache: CacheSettings { negative_ttl: self.cache.negative_ttl, ..started.cache.clone() },
             store: StoreSettings { url: started.store.url.clone(), ..self.store },
             login: LoginSettings { strategy: started.login.strategy, ..self.login },
             admin: started.admin.clone(),

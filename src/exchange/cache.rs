@@ -24,6 +24,7 @@ use super::generation::{Generation, Stamp};
 use super::remembered_key::RememberedKey;
 use super::{Origin, nanos, uses};
 use crate::clock::Moment;
+use crate::config::CacheSettings;
 use crate::model::{KeyDigest, KeyId, Refusal, Revision, WhyInvalid};
 use crate::policy::{Facet, Reads};
 use crate::store::FoundKey;
@@ -127,10 +128,35 @@ impl Absence {
 /// Everything that is remembered between requests.
 pub(super) struct CredentialCache {
     generation: Generation,
-    quantum: Duration,
+    /// How finely policies see the time, in nanoseconds.
+    quantum: AtomicU64,
+    maps: ArcSwap<Maps>,
+}
+
+/// Where it is remembered. Another size takes other maps: there is nothing worth keeping in those before, since a change of the settings
+/// makes all that is remembered unusable.
+struct Maps {
+    most: u64,
+    most_bytes: usize,
     entries: moka::sync::Cache<KeyDigest, Arc<Entry>, Seeded>,
     /// Apart, so that a flood of made-up keys drives out no real one.
     absences: moka::sync::Cache<KeyDigest, Absence, Seeded>,
+}
+
+impl Maps {
+    /// Empty, for at most `most` answers that take `most_bytes` together.
+    fn new(most: u64, most_bytes: usize) -> Self {
+        let capacity = most_bytes as u64;
+        // One measure for both bounds: an answer weighs its share of the whole, or its bytes where those are more.
+        let share = capacity.div_ceil(most.max(1));
+        let weight = move |entry: &Entry| {
+            let (answers, bytes) = (entry.answers() as u64, entry.bytes() as u64);
+            u32::try_from((answers * share).max(bytes)).unwrap_or(u32::MAX)
+        };
+        let entries = moka::sync::Cache::builder().max_capacity(capacity).weigher(move |_, entry: &Arc<Entry>| weight(entry));
+        let absences = moka::sync::Cache::builder().max_capacity(most.min(MOST_ABSENCES));
+        Self { most, most_bytes, entries: entries.build_with_hasher(Seeded::anew()), absences: absences.build_with_hasher(Seeded::anew()) }
+    }
 }
 
 /// Hashes digests. They are as good as random already, to everybody but whoever chooses the keys: so a few of their bytes are mixed
@@ -256,22 +282,22 @@ impl Entry {
 }
 
 impl CredentialCache {
-    /// Empty, for at most `most` answers that take `most_bytes` together. `quantum`: how finely policies see the time.
-    pub(super) fn new(most: u64, most_bytes: usize, quantum: Duration) -> Self {
-        let most_bytes = most_bytes as u64;
-        // One measure for both bounds: an answer weighs its share of the whole, or its bytes where those are more.
-        let share = most_bytes.div_ceil(most.max(1));
-        let weight = move |entry: &Entry| {
-            let (answers, bytes) = (entry.answers() as u64, entry.bytes() as u64);
-            u32::try_from((answers * share).max(bytes)).unwrap_or(u32::MAX)
-        };
-        let entries = moka::sync::Cache::builder().max_capacity(most_bytes).weigher(move |_, entry: &Arc<Entry>| weight(entry));
-        let absences = moka::sync::Cache::builder().max_capacity(most.min(MOST_ABSENCES));
+    /// Empty, as the settings want it.
+    pub(super) fn new(settings: &CacheSettings) -> Self {
+        let maps = Maps::new(settings.max_entries, settings.max_bytes);
         Self {
             generation: Generation::new(STRIPES),
-            quantum,
-            entries: entries.build_with_hasher(Seeded::anew()),
-            absences: absences.build_with_hasher(Seeded::anew()),
+            quantum: AtomicU64::new(nanos(settings.time_quantum)),
+            maps: ArcSwap::from_pointee(maps),
+        }
+    }
+
+    /// Goes by other settings. Only for who changes everybody: what was remembered by those before must not be found by these.
+    pub(super) fn adapt_to(&self, settings: &CacheSettings) {
+        self.quantum.store(nanos(settings.time_quantum), Ordering::Relaxed);
+        let maps = self.maps.load();
+        if (maps.most, maps.most_bytes) != (settings.max_entries, settings.max_bytes) {
+            self.maps.store(Arc::new(Maps::new(settings.max_entries, settings.max_bytes)));
         }
     }
 
@@ -287,13 +313,14 @@ impl CredentialCache {
 
     /// What there is for a request whose stamp was read just before.
     pub(super) fn find(&self, digest: &KeyDigest, stamp: Stamp, origin: &Origin) -> Found {
-        match self.entries.get(digest) {
-            Some(entry) if entry.stamp == stamp => match entry.answer(origin, self.quantum) {
+        let maps = self.maps.load();
+        match maps.entries.get(digest) {
+            Some(entry) if entry.stamp == stamp => match entry.answer(origin, Duration::from_nanos(self.quantum.load(Ordering::Relaxed))) {
                 Some(answer) => Found::Answer(entry, answer),
                 None => Found::Stale,
             },
             Some(_) => Found::Stale,
-            None => match self.absences.get(digest) {
+            None => match maps.absences.get(digest) {
                 Some(absence) if absence.stamp == stamp && absence.holds(origin.at) => Found::Invalid(absence.why),
                 Some(_) => Found::Stale,
                 None => Found::Nothing,
@@ -303,13 +330,13 @@ impl CredentialCache {
 
     /// The entry of this digest, if its stamp is `stamp`.
     pub(super) fn entry(&self, digest: &KeyDigest, stamp: Stamp) -> Option<Arc<Entry>> {
-        self.entries.get(digest).filter(|entry| entry.stamp == stamp)
+        self.maps.load().entries.get(digest).filter(|entry| entry.stamp == stamp)
     }
 
     /// Remembers the record of a key.
     pub(super) fn fill_entry(&self, digest: &KeyDigest, entry: &Arc<Entry>) {
         if self.is_current(digest, entry.stamp) {
-            self.entries.insert(*digest, Arc::clone(entry));
+            self.maps.load().entries.insert(*digest, Arc::clone(entry));
         }
     }
 
@@ -317,7 +344,7 @@ impl CredentialCache {
     pub(super) fn fill(&self, digest: &KeyDigest, entry: &Arc<Entry>, answer: &Answer, now: Moment) -> Fill {
         let mut fill = Fill::Moved;
         // Put again with each answer, so that the map learns of the new weight; under its lock, so that no other entry is lost.
-        self.entries.entry(*digest).and_compute_with(|there| {
+        self.maps.load().entries.entry(*digest).and_compute_with(|there| {
             if !self.is_current(digest, entry.stamp) {
                 return Op::Nop;
             }
@@ -335,18 +362,20 @@ impl CredentialCache {
         if !self.is_current(digest, stamp) {
             return Fill::Moved;
         }
-        self.entries.invalidate(digest);
+        let maps = self.maps.load();
+        maps.entries.invalidate(digest);
         let (from, until) = span;
-        self.absences.insert(*digest, Absence { stamp, from, until, why });
+        maps.absences.insert(*digest, Absence { stamp, from, until, why });
         Fill::Kept
     }
 
     /// Puts a change to single keys in force; the store shows it already.
     pub(super) fn change_keys(&self, digests: &[KeyDigest]) {
         self.generation.change_keys(digests.iter().map(KeyDigest::as_bytes), || {
+            let maps = self.maps.load();
             for digest in digests {
-                self.entries.invalidate(digest);
-                self.absences.invalidate(digest);
+                maps.entries.invalidate(digest);
+                maps.absences.invalidate(digest);
             }
         });
     }
@@ -354,18 +383,20 @@ impl CredentialCache {
     /// Puts a change that may touch everybody in force. `publish` makes what changed readable, as of the epoch that it gets.
     pub(super) fn change_everybody(&self, publish: impl FnOnce(u64)) {
         self.generation.change_everybody(publish, || {
-            self.entries.invalidate_all();
-            self.absences.invalidate_all();
+            let maps = self.maps.load();
+            maps.entries.invalidate_all();
+            maps.absences.invalidate_all();
         });
     }
 
     /// How many credentials and refusals, and how many absences, are remembered. Does the caches' housekeeping first. What it costs to
     /// count them grows with them: some milliseconds for what fits into `cache.max_bytes`.
     pub(super) fn sizes(&self) -> (u64, u64) {
-        self.entries.run_pending_tasks();
-        self.absences.run_pending_tasks();
-        let answers = self.entries.iter().map(|(_, entry)| entry.answers() as u64).sum();
-        (answers, self.absences.entry_count())
+        let maps = self.maps.load();
+        maps.entries.run_pending_tasks();
+        maps.absences.run_pending_tasks();
+        let answers = maps.entries.iter().map(|(_, entry)| entry.answers() as u64).sum();
+        (answers, maps.absences.entry_count())
     }
 }
 
@@ -379,8 +410,12 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn settings(max_entries: u64, max_bytes: usize) -> CacheSettings {
+        CacheSettings { max_entries, max_bytes, time_quantum: SECOND, ..CacheSettings::default() }
+    }
+
     fn cache(most: u64) -> CredentialCache {
-        CredentialCache::new(most, 1 << 20, SECOND)
+        CredentialCache::new(&settings(most, 1 << 20))
     }
 
     /// Of policies that tell one second from another.
@@ -501,16 +536,18 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_by_bytes_whatever_the_keys_hold() {
-        let (cache, now) = (CredentialCache::new(1000, 100_000, SECOND), origin(1));
+    fn memory_is_bounded_by_the_bytes_in_force_whatever_the_keys_hold() {
+        let (cache, now) = (CredentialCache::new(&settings(1000, 1 << 20)), origin(1));
+        cache.change_everybody(|_| cache.adapt_to(&settings(1000, 100_000)));
         for byte in 0..200 {
             let entry = entry(cache.stamp(&digest(byte)), digest(byte));
             for quantum in 0..i64::from(byte) % 32 {
                 cache.fill(&digest(byte), &entry, &answer(quantum, 60), now.at);
             }
         }
-        cache.entries.run_pending_tasks();
-        let bytes: usize = cache.entries.iter().map(|(_, entry)| entry.bytes()).sum();
+        let maps = cache.maps.load();
+        maps.entries.run_pending_tasks();
+        let bytes: usize = maps.entries.iter().map(|(_, entry)| entry.bytes()).sum();
         assert!((1..=100_000).contains(&bytes), "{bytes}");
     }
 
@@ -523,8 +560,9 @@ mod tests {
                 cache.fill(&digest(byte), &entry, &answer(quantum, 60), now.at);
             }
         }
-        cache.entries.run_pending_tasks();
-        let answers: usize = cache.entries.iter().map(|(_, entry)| entry.answers()).sum();
+        let maps = cache.maps.load();
+        maps.entries.run_pending_tasks();
+        let answers: usize = maps.entries.iter().map(|(_, entry)| entry.answers()).sum();
         assert!((1..=16).contains(&answers), "{answers}");
     }
 

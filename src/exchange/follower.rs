@@ -410,6 +410,7 @@ impl Exchange {
             epoch = next;
             let state = change(self.state.load().next(next));
             self.max_staleness.store(nanos(state.settings.store.max_staleness), Ordering::Relaxed);
+            self.cache.adapt_to(&state.settings.cache);
             self.show_policies(&state);
             self.state.store(Arc::new(state));
         });

@@ -166,7 +166,7 @@ impl Exchange {
             me: Weak::clone(me),
             control: Handle::current(),
             procedure: Procedure::new(evaluator, Some((Arc::clone(&metrics), Arc::clone(&clock)))),
-            cache: CredentialCache::new(settings.cache.max_entries, settings.cache.max_bytes, settings.cache.time_quantum),
+            cache: CredentialCache::new(&settings.cache),
             bells: Bells::new(),
             state: ArcSwap::from_pointee(State::new(snapshot, policies, ring, Arc::new(settings.clone()))),
             flights: SingleFlight::new(MOST_FLIGHTS, MOST_WAITING),

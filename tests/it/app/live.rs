@@ -376,6 +376,36 @@ fn rows() -> Vec<Row> {
             "true",
         ),
         row(
+            "cache.max_entries",
+            ("", "cache.max_entries = 1"),
+            Asking,
+            |seen| {
+                let others: Vec<Key> = ["one", "two", "three"]
+                    .map(|name| format!("{name}-{}", seen.server.log().len()))
+                    .iter()
+                    .map(|name| seen.server.key(name, &["--bind", "deployer@root"]))
+                    .collect();
+                for other in &others {
+                    seen.server.until("the key", |server| server.get(&other.text).status == 200);
+                }
+                let missed = seen.growth("claviger_cache_requests_total{cache=\"credential\",result=\"miss\"}", || {
+                    for other in others.iter().cycle().take(30) {
+                        seen.server.get(&other.text);
+                    }
+                });
+                (missed > 10).to_string()
+            },
+            "true",
+        ),
+        row("cache.max_bytes", ("", "cache.max_bytes = \"1MiB\""), Asking, |seen| seen.is_told("cache.max_bytes"), "true"),
+        row(
+            "cache.time_quantum",
+            ("policies.dir = \"hour\"\ntoken.ttl = \"1h\"", "cache.time_quantum = \"1h\""),
+            Asking,
+            |seen| seen.get("/", &[]).status.to_string(),
+            "200",
+        ),
+        row(
             "cache.negative_ttl",
             ("", "cache.negative_ttl = \"0s\""),
             Asking,
@@ -559,6 +589,7 @@ fn prepare(server: &Server, key: &str) {
             "text := \"0123456789012345678901234567890123456789\"\n\ndeny if {{\n\t{of_probe}\n\tcount([concat(\"\", [text, \"x\"]) | some _ in numbers.range(1, 20000)]) == 1\n}}"
         ),
     );
+    policy("hour", &format!("deny if {{\n\t{of_probe}\n\tinput.request.timestamp_ns % 3600000000000 != 0\n}}"));
     for (dir, algorithm) in [("others", "EdDSA"), ("same", "ES256")] {
         let dir = server.dir().join(dir);
         let made = server.try_run(&["token", "keys", "--keys", dir.to_str().unwrap(), "publish", "--algorithm", algorithm]);
