@@ -4,7 +4,7 @@ mod descriptors;
 mod watch;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use self::watch::{Watch, Watched};
+use self::watch::Watch;
+pub use self::watch::Watched;
 use crate::clock::Clock;
 use crate::config::{Faults, LiveSettings, Settings};
 use crate::exchange::{Exchange, ExchangeError};
@@ -136,10 +137,14 @@ impl App {
         &self.store
     }
 
-    /// Watches the configuration's file, too.
-    pub fn watch_configuration(&mut self, file: PathBuf) {
-        self.configuration = Some(file);
-        self.watch = Watch::start(self.watched(&self.live.now()));
+    /// Watches the configuration's file, too, as it was before it was read.
+    #[must_use]
+    pub fn watching(mut self, configuration: Option<Watched>) -> Self {
+        if let Some(configuration) = configuration {
+            self.configuration = configuration.as_file().map(Path::to_owned);
+            self.watch = self.watch.with(configuration);
+        }
+        self
     }
 
     /// Returns when something has changed that a reload would read.

@@ -36,7 +36,7 @@ struct Seen {
 type Listing = BTreeMap<PathBuf, Seen>;
 
 /// Something that is watched, and what it looked like when it was read.
-pub(super) struct Watched {
+pub struct Watched {
     what: What,
     seen: Listing,
 }
@@ -54,9 +54,18 @@ impl Watched {
     }
 
     /// One file, as it is now. Whatever else is in its directory may change as it likes.
-    pub(super) fn file(file: &Path) -> Self {
+    #[must_use]
+    pub fn file(file: &Path) -> Self {
         let what = What::File(file.to_owned());
         Self { seen: what.listing(), what }
+    }
+
+    /// The file, if it is one.
+    pub(super) fn as_file(&self) -> Option<&Path> {
+        match &self.what {
+            What::File(file) => Some(file),
+            What::Directory(_) => None,
+        }
     }
 
     /// Whether it looks different from the last time.
@@ -109,10 +118,20 @@ impl Watch {
     pub(super) fn start(all: Vec<Watched>) -> Self {
         // One slot: a second event before the first is taken tells nothing new.
         let (tell, heard) = mpsc::channel(1);
+        let late = tell.clone();
         let watcher = watch_all(&all, tell)
             .inspect_err(|error| tracing::warn!(%error, poll_seconds = POLL.as_secs(), "directories cannot be watched, so they are polled"))
             .ok();
+        // What has changed since it was looked at, and before it was watched, nothing tells of.
+        if all.iter().any(|watched| watched.seen != watched.what.listing()) {
+            let _ = late.try_send(());
+        }
         Self { watched: all, heard, watcher }
+    }
+
+    /// The same and one more.
+    pub(super) fn with(self, more: Watched) -> Self {
+        Self::start(self.watched.into_iter().chain([more]).collect())
     }
 
     /// Returns when something has changed since the last time.
@@ -190,6 +209,19 @@ mod tests {
         let mut watch = watch(dir.path());
 
         std::fs::write(dir.path().join("new.rego"), "package spacelift").unwrap();
+
+        timeout(SOON, watch.changed()).await.expect("the change is noticed");
+    }
+
+    #[tokio::test]
+    async fn a_change_between_the_look_and_the_watch_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("claviger.toml");
+        std::fs::write(&file, "").unwrap();
+        let read = Watched::file(&file);
+
+        std::fs::write(&file, "[token]").unwrap();
+        let mut watch = watch(dir.path()).with(read);
 
         timeout(SOON, watch.changed()).await.expect("the change is noticed");
     }

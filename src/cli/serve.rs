@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::key;
 use super::output::Output;
 use super::random;
-use crate::app::{App, AppError};
+use crate::app::{App, AppError, Watched};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Loaded, Settings, Values};
 use crate::exchange::ExchangeError;
@@ -37,6 +37,8 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         let sources = self.configured.sources();
+        // Before it is read: what changes from here on must be noticed.
+        let configuration = sources.file.as_deref().map(Watched::file);
         let Loaded { settings, values, .. } = sources.load(out)?;
         telemetry::init(settings.log).context("cannot start the log")?;
         // Before anything listens: a stop that comes during the start must not be lost.
@@ -53,7 +55,7 @@ impl Serve {
         }
         told_of(&sources);
         announce(&app, &settings);
-        serve(app, &sources, &values, signals).await;
+        serve(app.watching(configuration), &sources, &values, signals).await;
         Ok(())
     }
 }
@@ -115,9 +117,6 @@ pub(super) fn announce(app: &App, settings: &Settings) {
 
 /// Serves until it is told to stop. The configuration is read anew when somebody asks for it, and when something of what it names changes.
 async fn serve(mut app: App, sources: &Sources, started: &Values, mut signals: Signals) {
-    if let Some(file) = &sources.file {
-        app.watch_configuration(file.clone());
-    }
     let mut in_force = started.clone();
     loop {
         let signal = tokio::select! {

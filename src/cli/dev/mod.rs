@@ -20,7 +20,7 @@ use super::args::config::{self, Sources};
 use super::failure::Failure;
 use super::output::{Format, Output};
 use super::serve::{self, Signal, Signals};
-use crate::app::App;
+use crate::app::{App, Watched};
 use crate::clock::SystemClock;
 use crate::config::{Loaded, Settings, environment};
 use crate::store;
@@ -49,6 +49,7 @@ impl Dev {
         let derived = ports.flags(&settings);
         sources.flags.retain(|(key, _)| derived.iter().all(|(other, _)| other != key));
         sources.flags.extend(derived);
+        let configuration = sources.file.as_deref().map(Watched::file);
         let Loaded { settings, values, .. } = Settings::load(sources.file.as_deref(), environment(), &sources.flags)
             .map_err(|faults| Failure::usage(config::sentence(&faults)))?;
         telemetry::init(settings.log).context("cannot start the log")?;
@@ -59,7 +60,7 @@ impl Dev {
         let clock = Arc::new(SystemClock::start());
         let store = store::open(&settings.store.url, settings.login.strategy, clock.clone()).await?;
         let keys = example::prepare(&self.dir, &store, clock.as_ref()).await?;
-        let mut app = serve::start(&settings, store, clock, out).await?;
+        let mut app = serve::start(&settings, store, clock, out).await?.watching(configuration);
         serve::announce(&app, &settings);
         if let Err(failure) = show(out, &self.dir, &app, &keys)
             && !terminal.has_hung_up().await
@@ -67,9 +68,6 @@ impl Dev {
             return Err(failure);
         }
 
-        if let Some(file) = &sources.file {
-            app.watch_configuration(file.clone());
-        }
         let mut in_force = values.clone();
         loop {
             let signal = tokio::select! {

@@ -220,6 +220,16 @@ fn a_configuration_that_changes_is_read_anew_without_a_signal() {
 }
 
 #[test]
+fn a_configuration_that_changes_as_soon_as_the_process_serves_is_read_anew() {
+    let server = Server::start();
+    let before = std::fs::read_to_string(server.config()).unwrap();
+
+    std::fs::write(server.config(), before.replace("[token]", "[token]\naudience = \"others\"")).unwrap();
+
+    server.until("the other audience", |server| server.log().contains("\"key\":\"token.audience\""));
+}
+
+#[test]
 fn an_emptied_directory_of_policies_takes_nothing_out_of_force() {
     let deny = "package spacelift\n\ndeny if input.session.login == \"ci\"\n";
     let server = Setup::new().policies([("deny.rego", deny)]).start();
