@@ -238,12 +238,11 @@ fn rows() -> Vec<Row> {
             ("upstream.connect_timeout = \"20s\"", "upstream.connect_timeout = \"300ms\""),
             Over,
             |seen| {
+                let earlier = told(seen.server, "upstream.url");
                 let configuration = std::fs::read_to_string(seen.server.config()).unwrap();
                 std::fs::write(seen.server.config(), with(&configuration, &format!("upstream.url = \"http://{}\"", seen.silent))).unwrap();
-                seen.server.until("the upstream to be in force", |server| {
-                    server.signal("HUP");
-                    server.log().lines().any(|line| line.contains("now in force") && line.contains("upstream.url"))
-                });
+                reload(seen.server);
+                seen.server.until("the upstream to be in force", |server| told(server, "upstream.url") > earlier);
                 let mut status = [0; 12];
                 // Far sooner than before.
                 seen.say(ASK).read_exact(&mut status).map_or("no answer".to_owned(), |()| String::from_utf8_lossy(&status).into_owned())
@@ -495,6 +494,11 @@ fn rows() -> Vec<Row> {
     ]
 }
 
+/// How often the server has told that another value of this key is in force.
+fn told(server: &Server, key: &str) -> usize {
+    server.log().lines().filter(|line| line.contains("now in force") && line.contains(key)).count()
+}
+
 /// Has the configuration read anew, and returns when that is over.
 fn reload(server: &Server) {
     let over = |server: &Server| {
@@ -638,18 +642,14 @@ fn change(row: &Row) -> Result<(), String> {
             let earlier = (row.see)(&seen);
             assert_ne!(earlier, expected, "{}: it shows before it is changed; the log:\n{}", row.key, server.log());
         }
-        let told = |server: &Server| {
-            let log = server.log();
-            log.lines().filter(|line| line.contains("now in force") && line.contains(row.key)).count()
-        };
-        let told_before = told(&server);
+        let told_before = told(&server, row.key);
         std::fs::write(server.config(), with(&before, &fill(row.after))).unwrap();
         reload(&server);
         // The file is watched, too: what was read may have been the one before. At its new level, the log does not tell of itself.
         if row.key == "log.level" {
             reload(&server);
         } else {
-            server.until("the key to be in force", |server| told(server) > told_before);
+            server.until("the key to be in force", |server| told(server, row.key) > told_before);
         }
         let found = (row.when == When::Asking).then(|| (row.see)(&seen));
         drop(asks_until_here);
