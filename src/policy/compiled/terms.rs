@@ -3,6 +3,7 @@
 #![expect(clippy::unused_self, reason = "it is asked of the evaluation like all others")]
 
 use std::borrow::Cow;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::Value;
@@ -154,7 +155,14 @@ impl<'w> World<'w> {
             let Some((key, value)) = self.both(key, value, frame)? else { return Ok(NOTHING) };
             charge(&key)?;
             charge(&value)?;
-            made.insert(key.into_owned(), value.into_owned());
+            // OPA takes one or the other, depending on what is done with the object.
+            match made.entry(key.into_owned()) {
+                Entry::Vacant(place) => {
+                    place.insert(value.into_owned());
+                }
+                Entry::Occupied(known) if known.get() == &*value => {}
+                Entry::Occupied(_) => return Err(Failure::conflict(Conflict::Key)),
+            }
         }
         Ok(Cow::Owned(Value::from(made)))
     }

@@ -164,8 +164,10 @@ fn object(args: &[Value]) -> anyhow::Result<Value> {
     let [Value::Array(fields)] = args else { return Ok(Value::Undefined) };
     let mut object = BTreeMap::new();
     for field in fields.iter() {
-        if let [key, value] = field.as_array()?.as_slice() {
-            object.insert(key.clone(), value.clone());
+        if let [key, value] = field.as_array()?.as_slice()
+            && object.insert(key.clone(), value.clone()).is_some_and(|known| known != *value)
+        {
+            bail!("an object has two different values for one key");
         }
     }
     made(Value::from(object))

@@ -157,7 +157,7 @@ pub(in crate::policy) enum Term {
     Function(usize, Vec<Self>),
     Array(Vec<Self>),
     Set(Vec<Self>),
-    /// Of two values for one key the later one counts.
+    /// Two different values for one key end the evaluation.
     Object(Vec<(Self, Self)>),
     /// `true` or `false`.
     Compare(BoolOp, Box<(Self, Self)>),

@@ -172,7 +172,7 @@ impl<'l, 'm> Expander<'l, 'm> {
         if let Some(query) = query {
             self.statements(query, &mut body);
         }
-        let lone = lone_not_true(&body);
+        let (lone, length) = (query.and_then(lone_true), body.len());
         self.in_head = true;
         let mut used = Vars::new();
         let steps: Vec<Flat> = steps
@@ -184,7 +184,7 @@ impl<'l, 'm> Expander<'l, 'm> {
             .collect();
         let value = value.map(|value| self.settled(value, &mut body));
         self.in_head = false;
-        self.check_overlooked(lone, &body);
+        self.check_overlooked(lone, body.len() > length);
         steps.iter().chain(&value).for_each(|term| {
             term.vars(&mut used);
             term.closed_over(&mut used);
@@ -209,12 +209,13 @@ impl<'l, 'm> Expander<'l, 'm> {
         Flat::Var(var)
     }
 
-    /// Where a head is evaluated behind a body that is `not true` and nothing else, OPA loses that body.
-    fn check_overlooked(&mut self, lone: Option<Span>, body: &[Expr]) {
-        if let Some(span) = lone
-            && body.len() > 1
-        {
-            self.fault(&span, "`not true` alone never holds, and OPA overlooks it here", Some("write `false`".to_owned()));
+    /// Where a head is evaluated behind a body that is `true` and nothing else, OPA loses that body, with its `not` and its `with`.
+    fn check_overlooked(&mut self, lone: Option<&LiteralStmt>, is_followed: bool) {
+        let Some(LiteralStmt { literal, span, .. }) = lone.filter(|_| is_followed) else { return };
+        if matches!(literal, Literal::NotExpr { .. }) {
+            self.fault(span, "`not true` alone never holds, and OPA overlooks it here", Some("write `false`".to_owned()));
+        } else {
+            self.fault(span, "`true` alone is overlooked by OPA here, and its `with` along with it", Some("leave both".to_owned()));
         }
     }
 
@@ -327,9 +328,9 @@ impl<'l, 'm> Expander<'l, 'm> {
     fn nested<T>(&mut self, query: &'m Query, body: &mut Vec<Expr>, then: impl FnOnce(&mut Self, &mut Vec<Expr>) -> (T, Vars)) -> T {
         self.enter(query, false);
         self.statements(query, body);
-        let lone = lone_not_true(body);
+        let (lone, length) = (lone_true(query), body.len());
         let (done, used) = then(self, body);
-        self.check_overlooked(lone, body);
+        self.check_overlooked(lone, body.len() > length);
         self.check_unused(body, &used);
         self.leave();
         done
@@ -856,12 +857,16 @@ impl<'l, 'm> Expander<'l, 'm> {
     }
 }
 
-/// The place of a body that is `not true` and nothing else.
-fn lone_not_true(body: &[Expr]) -> Option<Span> {
-    match body {
-        [Expr { span, negated: true, what: What::Term(Flat::Const(Value::Bool(true))), .. }] => Some(span.clone()),
-        _ => None,
-    }
+/// A body that is `not true`, or `true` with a `with`, and nothing else.
+fn lone_true(query: &Query) -> Option<&LiteralStmt> {
+    let [statement] = query.stmts.as_slice() else { return None };
+    let is_plain = statement.with_mods.is_empty();
+    let expr = match &statement.literal {
+        Literal::NotExpr { expr, .. } => expr,
+        Literal::Expr { expr, .. } if !is_plain => expr,
+        Literal::Expr { .. } | Literal::SomeVars { .. } | Literal::SomeIn { .. } | Literal::Every { .. } => return None,
+    };
+    matches!(expr.as_ref(), tree::Expr::Bool { value: Value::Bool(true), .. }).then_some(statement)
 }
 
 enum Named {

@@ -423,16 +423,7 @@ impl<'l, 'm> Planner<'l, 'm> {
             Flat::Array(items) => Term::Array(items.iter().map(|item| self.value(item, span, out)).collect()),
             Flat::Set(items) => Term::Set(items.iter().map(|item| self.value(item, span, out)).collect()),
             Flat::Object(fields) => {
-                let mut fields: Vec<(Term, Term)> =
-                    fields.iter().map(|(key, value)| (self.value(key, span, out), self.value(value, span, out))).collect();
-                // Of two values for one key the later one counts, and OPA has written the fields in the order of their keys by then: names
-                // come behind what is known.
-                fields.sort_by_key(|(key, _)| match key {
-                    Term::Const(_) => (0, 0),
-                    Term::Slot(slot) => (1, *slot),
-                    _ => (2, 0),
-                });
-                Term::Object(fields)
+                Term::Object(fields.iter().map(|(key, value)| (self.value(key, span, out), self.value(value, span, out))).collect())
             }
             Flat::Collect(collect) => self.collect(collect, span),
             Flat::Ref(root, steps) => self.reference(root, steps, span, out),
