@@ -167,7 +167,7 @@ fn object(args: &[Value]) -> anyhow::Result<Value> {
         if let [key, value] = field.as_array()?.as_slice()
             && object.insert(key.clone(), value.clone()).is_some_and(|known| known != *value)
         {
-            bail!("an object has two different values for one key");
+            bail!("a key of the object comes to two different values, and has room for one");
         }
     }
     made(Value::from(object))
