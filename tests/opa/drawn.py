@@ -12,6 +12,7 @@ stays there.
 One seed is one program, whatever was drawn before. This is longer than files are here, because it is one grammar, to be read from expressions to rules.
 """
 
+import copy
 import dataclasses
 import random
 
@@ -1231,10 +1232,10 @@ def cut(rng, document):
         if rng.random() < 0.5:
             place.pop(name, None)
         else:
-            place[name] = rng.choice(values)
+            place[name] = copy.deepcopy(rng.choice(values))
     for place, name in [(session, "nick"), (session, "age"), (session, "level"), (session, "labels"), (session, "blocked"), (document, "n"), (document, "flag"), (document, "groups"), (document, "who"), (document, "limits")]:
         if rng.random() < 0.3:
-            place[name] = rng.choice(values)
+            place[name] = copy.deepcopy(rng.choice(values))
     return document
 
 
