@@ -1,6 +1,7 @@
 //! Composition root: settings in, running listeners out; the order of starting, of reloading and of draining.
 
 mod descriptors;
+mod memory;
 mod watch;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -17,7 +18,7 @@ use tokio::task::JoinHandle;
 use self::watch::Watch;
 pub use self::watch::Watched;
 use crate::clock::Clock;
-use crate::config::{Faults, LiveSettings, Settings};
+use crate::config::{Faults, LimitSettings, LiveSettings, Settings};
 use crate::exchange::{Exchange, ExchangeError};
 use crate::ops::{self, OpsState};
 use crate::proxy::{self, Proxy};
@@ -247,7 +248,8 @@ impl Ops {
 
 /// The settings as far as the machine lets them be kept.
 fn possible(mut settings: Settings, open_files: Option<u64>) -> Settings {
-    settings.limits.max_connections = descriptors::connections(settings.limits.max_connections, open_files);
+    let affordable = memory::connections(settings.limits.max_connections, LimitSettings::default().max_connections, memory::limit());
+    settings.limits.max_connections = descriptors::connections(affordable, open_files);
     settings
 }
 
