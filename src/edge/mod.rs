@@ -14,6 +14,7 @@ pub(crate) mod credential;
 pub mod fuzzing;
 pub(crate) mod grpc;
 pub(crate) mod problem;
+pub(crate) mod raw_target;
 pub(crate) mod request_id;
 pub(crate) mod target;
 

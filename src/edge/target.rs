@@ -7,6 +7,7 @@ use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODI
 use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{Method, Request, Version};
 
+use super::raw_target;
 use crate::model::{Outcome, TooLarge};
 
 /// The longest method, in bytes. The longest that is registered has 17.
@@ -38,7 +39,8 @@ pub(crate) fn check<B>(request: &mut Request<B>, has_body: bool) -> Result<Optio
     let Some(target) = request.uri().path_and_query() else {
         return Err(Outcome::BadRequest("the target has no path"));
     };
-    if target.as_str().len() > TARGET_MAX {
+    raw_target::check(target.as_str())?;
+    if raw_target::as_sent(target.as_str()).len() > TARGET_MAX {
         return Err(Outcome::TooLarge(TooLarge::Target));
     }
     if request.uri().authority().is_some() {
@@ -74,7 +76,7 @@ fn check_http1<B>(request: &Request<B>, has_body: bool) -> Result<Option<HeaderV
     match (request.uri().scheme(), request.uri().authority(), &host) {
         (None, None, _) => {}
         (Some(scheme), Some(authority), Some(host)) if is_http(scheme) => {
-            if !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()) {
+            if !is_same_authority(scheme, authority.as_str().as_bytes(), host.as_bytes()) {
                 return Err(Outcome::BadRequest("the target and the Host name different authorities"));
             }
         }
@@ -120,7 +122,9 @@ fn check_http2<B>(request: &Request<B>) -> Result<Option<HeaderValue>, Outcome> 
         (Some(_), Some(_)) => return Err(Outcome::BadRequest("there is more than one Content-Length")),
     }
     let authority = match (request.uri().authority(), host) {
-        (Some(authority), Some(host)) if !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()) => {
+        (Some(authority), Some(host))
+            if !is_same_authority(request.uri().scheme().unwrap_or(&Scheme::HTTP), authority.as_str().as_bytes(), host.as_bytes()) =>
+        {
             return Err(Outcome::BadRequest("the authority and the Host differ"));
         }
         (Some(authority), _) => HeaderValue::from_str(authority.as_str()).ok(),
@@ -135,6 +139,16 @@ fn check_http2<B>(request: &Request<B>) -> Result<Option<HeaderValue>, Outcome> 
 
 fn is_http(scheme: &Scheme) -> bool {
     *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS
+}
+
+/// Whether two authorities name the same host and port; the scheme's own port goes without saying (RFC 9110, section 4.2.3; RFC 3986,
+/// section 6.2.3).
+fn is_same_authority(scheme: &Scheme, one: &[u8], other: &[u8]) -> bool {
+    let usual: &[u8] = if *scheme == Scheme::HTTPS { b":443" } else { b":80" };
+    let without =
+        |authority: &[u8]| authority.strip_suffix(usual).or_else(|| authority.strip_suffix(b":")).map_or(authority.len(), <[u8]>::len);
+    let [one, other] = [one, other].map(|authority| authority.get(..without(authority)).unwrap_or_default());
+    one.eq_ignore_ascii_case(other)
 }
 
 /// The bytes of a registered name, as a table: this is looked at for every request.
@@ -167,8 +181,11 @@ fn is_host(text: &[u8]) -> bool {
         _ => text.split_at(text.iter().position(|byte| *byte == b':').unwrap_or(text.len())),
     };
     let port = match rest {
-        [] => true,
-        [b':', digits @ ..] => digits.len() <= 5 && std::str::from_utf8(digits).is_ok_and(|digits| digits.parse::<u16>().is_ok()),
+        // An empty one is the usual one (RFC 3986, section 3.2.3).
+        [] | [b':'] => true,
+        [b':', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
+            digits.len() <= 5 && std::str::from_utf8(digits).is_ok_and(|digits| digits.parse::<u16>().is_ok())
+        }
         _ => false,
     };
     let literal = text.starts_with(b"[");
@@ -204,18 +221,20 @@ mod tests {
     fn the_absolute_form_is_reduced_if_it_agrees_with_the_host() {
         assert_eq!(http1("GET", "http://A.example:80/x?y", &[("host", "a.example:80")]).unwrap().1, "/x?y");
         assert_eq!(http1("GET", "http://a?y", &[("host", "a")]).unwrap().1, "/?y");
-        for (uri, host) in [("http://a/", "b"), ("http://u@a/", "a"), ("ftp://a/", "a"), ("a:80", "a:80"), ("http://a/", "a:80")] {
+        for (uri, host) in
+            [("http://a/", "b"), ("http://u@a/", "a"), ("ftp://a/", "a"), ("a:80", "a:80"), ("http://a/", "a:81"), ("http://a:81/", "a:")]
+        {
             assert!(http1("GET", uri, &[("host", host)]).is_err(), "{uri} {host}");
         }
     }
 
     #[test]
     fn exactly_one_valid_host_is_wanted() {
-        for good in ["a", "a.example.", "A-1_b.example:8080", "127.0.0.1", "[::1]", "[::1]:80"] {
+        for good in ["a", "a.example.", "A-1_b.example:8080", "127.0.0.1", "[::1]", "[::1]:80", "a:"] {
             assert!(http1("GET", "/", &[("host", good)]).is_ok(), "{good}");
         }
         for bad in [
-            "", "a b", "a,b", "a/b", "u@a", "a:b", "a:80:80", "a:99999", "a:", ":80", "[::1", "[::1]x", "[]", "[a]", "::1", "a?b", "a#b",
+            "", "a b", "a,b", "a/b", "u@a", "a:b", "a:80:80", "a:99999", "a:+1", ":80", "[::1", "[::1]x", "[]", "[a]", "::1", "a?b", "a#b",
             "a\\b",
         ] {
             assert!(http1("GET", "/", &[("host", bad)]).is_err(), "{bad}");
@@ -254,6 +273,9 @@ mod tests {
         let http2 = |uri: &str, headers: &[(&str, &str)]| checked(Version::HTTP_2, "GET", uri, headers);
         assert_eq!(http2("http://a:80/x?y", &[]), Ok((Some("a:80".into()), "/x?y".into())));
         assert_eq!(http2("http://a/", &[("host", "A")]).unwrap().0, Some("a".into()));
+        assert_eq!(http2("http://a/", &[("host", "a:80")]).unwrap().0, Some("a".into()));
+        assert_eq!(http2("https://a:443/", &[("host", "a")]).unwrap().0, Some("a:443".into()));
+        assert!(http2("https://a/", &[("host", "a:80")]).is_err());
         assert!(http2("http://a/", &[("host", "b")]).is_err());
         assert!(http2("http://a/", &[("host", "a"), ("host", "a")]).is_err());
         assert!(http2("ftp://a/", &[]).is_err());

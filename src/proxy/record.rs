@@ -1,5 +1,6 @@
 //! One request from its head to the end of its answer: counted once, logged at most once.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::upstream::{ForwardError, reason};
 use crate::clock::Moment;
 use crate::config::{AccessLog, EndStreams};
 use crate::edge::problem;
+use crate::edge::raw_target;
 use crate::edge::request_id::RequestId;
 use crate::exchange::Origin;
 use crate::model::{KeyDigest, KeyId, Outcome, PolicyName, Refusal};
@@ -185,7 +187,7 @@ impl Record {
         };
         let line = Access {
             method: self.method.as_str(),
-            path: self.target.as_ref().map_or("", PathAndQuery::path),
+            path: &self.target.as_ref().map_or(Cow::Borrowed(""), |target| raw_target::as_sent(target.path())),
             status: self.status.as_u16(),
             code: self.outcome.code(),
             reason: self.outcome.reason().or(self.failure),

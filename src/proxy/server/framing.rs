@@ -6,7 +6,9 @@
 //! shadow parser needs only the framing: where heads begin and end. Whatever it cannot follow counts as a fault of all that comes after.
 
 use std::io::BufRead as _;
+use std::ops::Range;
 
+use crate::edge::raw_target::{TargetMarker, needs_marks};
 use crate::proxy::connection::{FramingFault, FramingFaults};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +43,27 @@ pub(super) struct ShadowParser {
     length: Option<u64>,
     encoded: bool,
     fault: Option<FramingFault>,
+    /// Whether the first line has come as far as its target.
+    in_target: bool,
+    marker: TargetMarker,
+    /// Which of the bytes that came last belong to targets that need marks.
+    unmarked: Vec<Range<usize>>,
 }
 
 impl ShadowParser {
     pub(super) fn new() -> Self {
-        Self { at: Position::Start, heads: 0, carry: Carry::default(), lengths: 0, length: None, encoded: false, fault: None }
+        Self {
+            at: Position::Start,
+            heads: 0,
+            carry: Carry::default(),
+            lengths: 0,
+            length: None,
+            encoded: false,
+            fault: None,
+            in_target: false,
+            marker: TargetMarker::default(),
+            unmarked: Vec::new(),
+        }
     }
 
     /// How many heads have been seen whole.
@@ -58,8 +76,44 @@ impl ShadowParser {
         self.at != Position::Start || self.carry.length > 0
     }
 
-    /// Takes the next bytes of the connection.
+    /// Whether what has just been followed has a target that hyper must see with marks.
+    pub(super) fn wants_marks(&self) -> bool {
+        !self.unmarked.is_empty()
+    }
+
+    /// Writes what has just been followed, with marks in its targets.
+    pub(super) fn mark(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let mut rest = 0;
+        for Range { start, end } in self.unmarked.drain(..) {
+            out.extend_from_slice(bytes.get(rest..start).unwrap_or_default());
+            self.marker.mark(bytes.get(start..end).unwrap_or_default(), out);
+            rest = end;
+        }
+        out.extend_from_slice(bytes.get(rest..).unwrap_or_default());
+    }
+
+    /// Notes where in a piece of a first line, the bytes from `place` on, the target needs marks.
+    fn look_for_target(&mut self, piece: &[u8], place: usize) {
+        if self.carry.length == 0 {
+            self.in_target = false;
+        }
+        let is_begun = self.in_target && self.marker.is_begun();
+        if !self.in_target || !is_begun {
+            self.marker = TargetMarker::default();
+        }
+        let start = if self.in_target { Some(0) } else { piece.iter().position(|byte| *byte == b' ').map(|space| space + 1) };
+        self.in_target |= start.is_some();
+        if let Some(start) = start
+            && (is_begun || needs_marks(piece.get(start..).unwrap_or_default()))
+        {
+            self.unmarked.push(place + start..place + piece.len());
+        }
+    }
+
+    /// Takes the next bytes of the connection. Whoever follows must [`mark`](Self::mark) what wants it before the next ones.
     pub(super) fn follow(&mut self, mut bytes: &[u8], faults: &FramingFaults) {
+        let all = bytes.len();
+        self.unmarked.clear();
         while !bytes.is_empty() {
             match self.at {
                 Position::Lost => return,
@@ -72,9 +126,12 @@ impl ShadowParser {
                     self.at = if left == 0 { Position::ChunkEnd } else { Position::Chunk(left) };
                 }
                 Position::Start | Position::Head | Position::Size | Position::ChunkEnd | Position::Trailers => {
-                    let whole = bytes;
+                    let (whole, place) = (bytes, all - bytes.len());
                     // The standard library's way to `memchr`; on a slice it cannot fail.
                     let taken = bytes.skip_until(b'\n').unwrap_or(whole.len());
+                    if self.at == Position::Start {
+                        self.look_for_target(whole.get(..taken).unwrap_or_default(), place);
+                    }
                     let Some(line) = whole.get(..taken).and_then(|line| line.strip_suffix(b"\n")) else {
                         self.carry.add(whole);
                         return;

@@ -1,6 +1,7 @@
 //! A client's socket as hyper sees it.
 //!
-//! Reads and writes go straight through; on their way it is noted whether the client does anything.
+//! Reads and writes go straight through; on their way it is noted whether the client does anything, and what hyper would hide is
+//! shown to it in another way (`ShadowParser`, `HeaderBlocks`).
 
 use std::io;
 use std::pin::Pin;
@@ -11,12 +12,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::framing::ShadowParser;
+use super::header_blocks::HeaderBlocks;
 use super::parse_error::ParseErrors;
 use super::protocol::Taken;
 use crate::proxy::connection::{ConnectionState, Phase};
 
 /// How much of a refused request is read and thrown away before the connection is closed, in bytes.
 const LINGER_BYTES: usize = 256 * 1024;
+/// More room than this is given back, in bytes.
+const REWRITTEN_KEPT: usize = 4 * 1024;
 
 /// A client's socket. Counts as a connection until it is dropped.
 #[derive(Debug)]
@@ -27,6 +31,10 @@ pub(super) struct ClientIo<G> {
     state: Arc<ConnectionState>,
     /// Of HTTP/1 only.
     shadow: Option<(ShadowParser, Arc<ParseErrors>)>,
+    /// Of HTTP/2 only.
+    blocks: Option<HeaderBlocks>,
+    /// What hyper is to read instead of what has come, and how much of it has been read.
+    rewritten: (Vec<u8>, usize),
     /// Our answer in the place of hyper's, and how much of it is out.
     instead: Option<(Vec<u8>, usize)>,
     shut: bool,
@@ -36,11 +44,68 @@ pub(super) struct ClientIo<G> {
 
 impl<G> ClientIo<G> {
     pub(super) fn http1(socket: TcpStream, taken: Taken, state: Arc<ConnectionState>, parse_errors: Arc<ParseErrors>, counted: G) -> Self {
-        Self { shadow: Some((ShadowParser::new(), parse_errors)), ..Self::http2(socket, taken, state, counted) }
+        Self { shadow: Some((ShadowParser::new(), parse_errors)), ..Self::new(socket, taken, state, counted) }
     }
 
-    pub(super) fn http2(socket: TcpStream, taken: Taken, state: Arc<ConnectionState>, counted: G) -> Self {
-        Self { socket, taken, state, shadow: None, instead: None, shut: false, lingered: 0, _counted: counted }
+    /// `head_max`: how large a head may be, in bytes.
+    pub(super) fn http2(socket: TcpStream, taken: Taken, state: Arc<ConnectionState>, head_max: usize, counted: G) -> Self {
+        Self { blocks: Some(HeaderBlocks::new(head_max)), ..Self::new(socket, taken, state, counted) }
+    }
+
+    fn new(socket: TcpStream, taken: Taken, state: Arc<ConnectionState>, counted: G) -> Self {
+        Self {
+            socket,
+            taken,
+            state,
+            shadow: None,
+            blocks: None,
+            rewritten: (Vec::new(), 0),
+            instead: None,
+            shut: false,
+            lingered: 0,
+            _counted: counted,
+        }
+    }
+
+    /// Gives hyper as much as it takes of what was written for it; whether there was anything.
+    fn give_rewritten(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        let (bytes, given) = &mut self.rewritten;
+        let rest = bytes.get(*given..).unwrap_or_default();
+        let piece = rest.get(..buf.remaining()).unwrap_or(rest);
+        buf.put_slice(piece);
+        *given += piece.len();
+        let any = !piece.is_empty();
+        if *given == bytes.len() {
+            bytes.clear();
+            bytes.shrink_to(REWRITTEN_KEPT);
+            *given = 0;
+        }
+        any
+    }
+
+    /// Looks at what has been read before hyper does; whether hyper is to read what was written for it instead.
+    fn follow(&mut self, read: &[u8]) -> bool {
+        if let Some(blocks) = &mut self.blocks {
+            let passes = blocks.passes(read.len());
+            if !passes {
+                blocks.follow(read, &mut self.rewritten.0);
+            }
+            return !passes;
+        }
+        // What passes through a tunnel has no lines whose ends could be waited for.
+        let Some((shadow, _)) = self.shadow.as_mut().filter(|_| !self.state.is(Phase::Tunnel)) else { return false };
+        if self.state.is(Phase::Idle) {
+            self.state.enter(Phase::Head);
+        }
+        if self.state.is(Phase::Head) {
+            self.state.reads_head(read.len());
+        }
+        shadow.follow(read, &self.state.faults);
+        let wants_marks = shadow.wants_marks();
+        if wants_marks {
+            shadow.mark(read, &mut self.rewritten.0);
+        }
+        wants_marks
     }
 
     /// Our answer if these bytes are one of hyper's own.
@@ -60,26 +125,24 @@ impl<G: Unpin> AsyncRead for ClientIo<G> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        if this.taken.as_bytes().is_empty() {
-            ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
-        } else {
-            // hyper never has room for less.
-            buf.put_slice(std::mem::take(&mut this.taken).as_bytes());
-        }
-        let read = buf.filled().get(before..).unwrap_or_default();
-        this.state.moved();
-        // What passes through a tunnel has no lines whose ends could be waited for.
-        if !read.is_empty()
-            && !this.state.is(Phase::Tunnel)
-            && let Some((shadow, _)) = &mut this.shadow
-        {
-            if this.state.is(Phase::Idle) {
-                this.state.enter(Phase::Head);
+        // What is held back until more has come is nothing that hyper could read, and to read nothing would be the end.
+        while !this.give_rewritten(buf) {
+            if this.taken.as_bytes().is_empty() {
+                ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
+            } else {
+                // hyper never has room for less.
+                buf.put_slice(std::mem::take(&mut this.taken).as_bytes());
             }
-            if this.state.is(Phase::Head) {
-                this.state.reads_head(read.len());
+            let read = buf.filled().get(before..).unwrap_or_default();
+            this.state.moved();
+            if read.is_empty() || !this.follow(read) {
+                break;
             }
-            shadow.follow(read, &this.state.faults);
+            buf.set_filled(before);
+            // Whatever more comes, nobody looks at it.
+            if this.rewritten.0.is_empty() && this.blocks.as_ref().is_some_and(HeaderBlocks::is_lost) {
+                break;
+            }
         }
         Poll::Ready(Ok(()))
     }

@@ -2,6 +2,8 @@
 
 mod framing;
 pub(super) mod fuzzing;
+mod header_blocks;
+mod hpack;
 mod io;
 mod parse_error;
 mod protocol;

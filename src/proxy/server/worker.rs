@@ -211,7 +211,7 @@ impl Worker {
                 let streams = StreamExecutor::new(timer, limits.idle_timeout);
                 let server = http2_server(&limits, streams.clone());
                 let service = service_fn(move |request| handlers.handle(request, Some(streams.begin())));
-                let io = TokioIo::new(ClientIo::http2(socket, taken, state, seat));
+                let io = TokioIo::new(ClientIo::http2(socket, taken, state, limits.max_header_bytes, seat));
                 let mut connection = pin!(server.serve_connection(io, service));
                 tracking.run(connection.as_mut(), http2::Connection::graceful_shutdown).await;
             }

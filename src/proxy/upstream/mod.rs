@@ -5,6 +5,7 @@ mod error;
 mod h1;
 mod h2;
 
+use std::borrow::Cow;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
@@ -29,6 +30,7 @@ use super::poll_epoch::PollEpochs;
 use super::request_body::{RequestBody, UploadState};
 use super::timer::CoarseTimer;
 use crate::config::UpstreamSettings;
+use crate::edge::raw_target;
 
 /// Where the body of an answer comes from.
 #[derive(Debug)]
@@ -225,7 +227,12 @@ impl Upstream {
         let mut uri = http::uri::Parts::default();
         uri.scheme = Some(Scheme::HTTP);
         uri.authority = Some(Authority::try_from(host.as_bytes()).map_err(|_| ForwardError::Unsayable)?);
-        uri.path_and_query = parts.uri.path_and_query().cloned();
+        // What stands in no URI cannot be said to what takes nothing else.
+        uri.path_and_query = match parts.uri.path_and_query().map(|target| (target, raw_target::escaped(target.as_str()))) {
+            Some((_, Cow::Owned(escaped))) => Some(escaped.parse().map_err(|_| ForwardError::Unsayable)?),
+            Some((target, Cow::Borrowed(_))) => Some(target.clone()),
+            None => None,
+        };
         parts.uri = Uri::from_parts(uri).map_err(|_| ForwardError::Unsayable)?;
         parts.version = Version::HTTP_2;
         Ok(Request::from_parts(parts, body))

@@ -238,3 +238,11 @@ async fn draining_says_goaway_and_finishes_the_streams() {
     tokio::time::timeout(PATIENCE, driving).await.unwrap().unwrap();
     assert!(client.is_closed());
 }
+
+#[tokio::test]
+async fn an_upstream_over_http2_is_told_in_escapes_what_stands_in_no_uri() {
+    let (world, seen) = world_over_http2().await;
+    let answer = world.ask("GET /<a>?`{|}%3c HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer KEY\r\n\r\n").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(seen.0.lock().unwrap()[0].0.uri.path_and_query().unwrap().as_str(), "/%3Ca%3E?%60{|}%3c");
+}

@@ -175,16 +175,6 @@ async fn a_head_that_is_no_request_is_refused() {
     }
 }
 
-/// By the time that a request is seen here, the fragment is gone. What is left is one reading: the same that is decided on and forwarded.
-#[tokio::test]
-async fn a_fragment_is_cut_off_before_anything_is_decided() {
-    let world = World::start(ok).await;
-    let (method, scheme, authority, key) = ((":method", "GET"), (":scheme", "http"), (":authority", "api"), ("x-api-key", &*world.key));
-    let head = block(&[method, scheme, (":path", "/x#/../y"), authority, key]);
-    assert_eq!(first_ends(&world, &frame(HEADERS, END_HEADERS | END_STREAM, 1, &head)).await, End::Answered(200));
-    assert_eq!(world.last().target(), "/x");
-}
-
 #[tokio::test]
 async fn no_spelling_of_a_credential_or_an_identity_reaches_the_upstream() {
     let world = World::start(ok).await;
@@ -253,7 +243,12 @@ async fn trailers_that_mean_something_are_dropped_or_refused() {
         let end = first_ends(&world, &trailed(&[bad])).await;
         assert!(is_refused(&end), "{bad:?}: {end:?}");
     }
-    let names = [":path", ":method", "authorization", "x-api-key", "x_api_key", "content-length", "x-roles", "host", "x-forwarded-for"];
+    for pseudo in [(":path", "/forged"), (":method", "GET"), (":status", "200"), (":other", "x")] {
+        assert_eq!(first_ends(&world, &trailed(&[("x-sum", "1"), pseudo])).await, End::Reset(PROTOCOL_ERROR), "{pseudo:?}");
+        assert_eq!(first_ends(&world, &trailed(&[pseudo])).await, End::Reset(PROTOCOL_ERROR), "{pseudo:?}");
+    }
+    assert!(world.upstream.requests().iter().all(|request| request.body == "(cut off)"), "{:#?}", world.upstream.requests());
+    let names = ["authorization", "x-api-key", "x_api_key", "content-length", "x-roles", "host", "x-forwarded-for"];
     for name in names {
         let end = first_ends(&world, &trailed(&[(name, "forged"), ("x-sum", "1")])).await;
         assert_eq!(end, End::Answered(200), "{name}");

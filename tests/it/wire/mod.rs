@@ -9,5 +9,6 @@ mod http2_upstream;
 mod lines;
 mod open_streams;
 mod stalled;
+mod targets;
 mod uploads;
 mod websocket;

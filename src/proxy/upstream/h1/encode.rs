@@ -10,6 +10,7 @@ use http_body::{Body as _, Frame};
 use tokio::io::AsyncWrite;
 
 use super::error::H1Error;
+use crate::edge::raw_target;
 use crate::proxy::request_body::{BodyError, RequestBody};
 
 /// How much is gathered before it is written, in bytes.
@@ -48,7 +49,8 @@ impl RequestEncoder {
         out.shrink_to(KEPT);
         out.extend_from_slice(request.method().as_str().as_bytes());
         out.push(b' ');
-        out.extend_from_slice(request.uri().path_and_query().map_or("/", |target| target.as_str()).as_bytes());
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        out.extend_from_slice(raw_target::as_sent(target).as_bytes());
         out.extend_from_slice(b" HTTP/1.1\r\n");
         let empty = request.body().is_end_stream();
         let (mut has_host, mut has_te, mut length) = (false, false, None);
