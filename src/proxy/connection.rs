@@ -3,8 +3,9 @@
 //! Socket, requests and thread note here what they see of the connection, so that one coarse timer for each thread can close those that
 //! say nothing, stop amid a head, or do not take their answer; and what of their framing no request may rely on.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
 
 /// hyper's smallest buffer, in bytes.
 const HEAD_BUFFER_MIN: u64 = 8192;
@@ -41,6 +42,8 @@ pub(super) struct ConnectionTimeouts {
     pub(super) receiving: u64,
     pub(super) closing: u64,
     pub(super) tunnel: u64,
+    /// While nothing of the answer leaves, after the client has said that nothing more comes from it: it may be gone altogether.
+    pub(super) half_closed: u64,
 }
 
 /// What is to become of a connection.
@@ -61,6 +64,8 @@ pub(super) struct ConnectionState {
     phase: AtomicU8,
     since: AtomicU64,
     active: AtomicU32,
+    /// How many requests have their whole answer.
+    answered: AtomicU32,
     /// How many bytes have come of a head that is not whole.
     head: AtomicU32,
     /// Bodies of requests that are still coming.
@@ -70,6 +75,10 @@ pub(super) struct ConnectionState {
     linger: AtomicBool,
     /// It was made by limits that are not in force any more.
     outdated: AtomicBool,
+    /// Since when nothing has left for a client that sends no more; 0: it may send.
+    half_closed: AtomicU64,
+    /// Who is to hear of that when the answers are out.
+    reader: Mutex<Option<Waker>>,
     /// No request is being answered, and everything that was said has left.
     quiet: AtomicBool,
     pub(super) faults: FramingFaults,
@@ -83,11 +92,14 @@ impl ConnectionState {
             phase: AtomicU8::new(Phase::Head as u8),
             since,
             active: AtomicU32::new(0),
+            answered: AtomicU32::new(0),
             head: AtomicU32::new(0),
             uploads: AtomicU32::new(0),
             stuck: AtomicU64::new(0),
             linger: AtomicBool::new(false),
             outdated: AtomicBool::new(false),
+            half_closed: AtomicU64::new(0),
+            reader: Mutex::default(),
             quiet: AtomicBool::new(true),
             faults: FramingFaults::none(),
         })
@@ -105,9 +117,20 @@ impl ConnectionState {
     pub(super) fn end(&self) {
         let active = self.active.load(Ordering::Relaxed).saturating_sub(1);
         self.active.store(active, Ordering::Relaxed);
+        self.answered.store(self.answered().wrapping_add(1), Ordering::Relaxed);
+        if self.is_half_closed()
+            && let Some(reader) = self.reader.lock().unwrap_or_else(PoisonError::into_inner).take()
+        {
+            reader.wake();
+        }
         if active == 0 && self.is(Phase::Busy) {
             self.enter(if self.uploads.load(Ordering::Relaxed) == 0 { Phase::Idle } else { Phase::Receiving });
         }
+    }
+
+    /// How many requests have their whole answer.
+    pub(super) fn answered(&self) -> u32 {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// The request that begins has a body. It can outlast its answer, and what comes of it then is not the next head.
@@ -166,9 +189,27 @@ impl ConnectionState {
         }
     }
 
+    /// The client has ended its side of the connection, and still waits for its answer, or is gone: the two look alike.
+    pub(super) fn half_closes(&self) {
+        self.half_closed.store(self.tick.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Wakes this one when the next request has its answer.
+    pub(super) fn reads_on_later(&self, reader: &Waker) {
+        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader.clone());
+    }
+
+    /// Whether nothing more comes from the client.
+    pub(super) fn is_half_closed(&self) -> bool {
+        self.half_closed.load(Ordering::Relaxed) != 0
+    }
+
     /// The client has taken something.
     pub(super) fn took(&self) {
         self.stuck.store(0, Ordering::Relaxed);
+        if self.is_half_closed() {
+            self.half_closes();
+        }
         self.moved();
     }
 
@@ -200,6 +241,7 @@ impl ConnectionState {
         let outdated = self.outdated.load(Ordering::Relaxed);
         let idle = if outdated { 0 } else { timeouts.idle };
         let limit = match self.phase() {
+            Phase::Busy if self.is_half_closed() && passed(&self.half_closed) > timeouts.half_closed => return SweepAction::Close,
             Phase::Busy if outdated => return SweepAction::GracefulShutdown,
             Phase::Busy => return SweepAction::Keep,
             Phase::Idle if in_phase <= idle.saturating_add(timeouts.overdue) => {
@@ -309,7 +351,7 @@ mod tests {
     use super::*;
 
     const TIMEOUTS: ConnectionTimeouts =
-        ConnectionTimeouts { head: 10, idle: 100, overdue: 10, stuck: 100, receiving: 30, closing: 5, tunnel: 1000 };
+        ConnectionTimeouts { head: 10, idle: 100, overdue: 10, stuck: 100, receiving: 30, closing: 5, tunnel: 1000, half_closed: 10 };
 
     fn watched() -> (Arc<AtomicU64>, Arc<ConnectionState>) {
         let tick = Arc::new(AtomicU64::new(1));

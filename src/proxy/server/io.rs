@@ -83,6 +83,13 @@ impl<G> ClientIo<G> {
         any
     }
 
+    /// Whether requests have come whole and have no answer yet. One may be so new that nobody has begun with it. As long as that is so, hyper
+    /// must not hear that the client has ended its side: it would give up the answer.
+    fn owes_answers(&self) -> bool {
+        let whole = self.shadow.as_ref().filter(|(shadow, _)| !shadow.is_amid()).map_or(0, |(shadow, _)| shadow.heads());
+        whole > self.state.answered() && !self.state.is(Phase::Tunnel)
+    }
+
     /// Looks at what has been read before hyper does; whether hyper is to read what was written for it instead.
     fn follow(&mut self, read: &[u8]) -> bool {
         if let Some(blocks) = &mut self.blocks {
@@ -127,6 +134,10 @@ impl<G: Unpin> AsyncRead for ClientIo<G> {
         let before = buf.filled().len();
         // What is held back until more has come is nothing that hyper could read, and to read nothing would be the end.
         while !this.give_rewritten(buf) {
+            if this.state.is_half_closed() && this.owes_answers() {
+                this.state.reads_on_later(cx.waker());
+                return Poll::Pending;
+            }
             if this.taken.as_bytes().is_empty() {
                 ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
             } else {
@@ -135,7 +146,15 @@ impl<G: Unpin> AsyncRead for ClientIo<G> {
             }
             let read = buf.filled().get(before..).unwrap_or_default();
             this.state.moved();
-            if read.is_empty() || !this.follow(read) {
+            if read.is_empty() {
+                if this.owes_answers() {
+                    this.state.half_closes();
+                    this.state.reads_on_later(cx.waker());
+                    return Poll::Pending;
+                }
+                break;
+            }
+            if !this.follow(read) {
                 break;
             }
             buf.set_filled(before);

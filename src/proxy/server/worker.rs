@@ -254,5 +254,6 @@ fn timeouts(limits: &LimitSettings, timer: &CoarseTimer) -> ConnectionTimeouts {
         receiving: timer.spanning(limits.idle_timeout.saturating_add(limits.header_timeout)),
         closing: timer.spanning(CLOSING),
         tunnel: timer.spanning(limits.websocket_idle_timeout),
+        half_closed: timer.spanning(limits.header_timeout),
     }
 }

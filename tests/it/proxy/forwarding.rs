@@ -517,7 +517,8 @@ async fn an_upstream_that_is_not_there_or_says_nothing_is_told_apart() {
 
 #[tokio::test]
 async fn a_client_that_leaves_takes_its_line_with_it() {
-    let world = World::start(|_| Reply::Silence).await;
+    // For so long one that has closed its side is taken for one that waits.
+    let world = World::with(|_| Reply::Silence, |settings| settings.limits.header_timeout = Duration::from_millis(300)).await;
     let mut client = world.client().await;
     client.send(GET).await;
     world.until(|world| world.upstream.connections() > 0).await;

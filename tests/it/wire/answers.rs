@@ -157,7 +157,8 @@ async fn is_served_honestly(world: &World, after: &str) {
 /// Every stage at which a client can leave: the upstream has the request, has said nothing or only a part.
 #[tokio::test]
 async fn a_client_that_leaves_at_any_stage_leaves_nothing_behind_for_the_next() {
-    let world = World::start(named).await;
+    // For so long one that has closed its side is taken for one that waits.
+    let world = World::with(named, |settings| settings.limits.header_timeout = Duration::from_millis(300)).await;
     let stages = ["silence", "half-head", "hint", "half-body", "half-chunk", "between-chunks", "half-trailers", "until-close"]
         .map(|stage| format!("/{stage}"));
     for stage in &stages {

@@ -3,6 +3,7 @@
 mod address;
 mod answers;
 pub(crate) mod frames;
+mod half_closed;
 mod hostile;
 mod http2_hostile;
 mod http2_upstream;
