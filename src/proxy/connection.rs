@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
+use super::interim::InterimAnswers;
+
 /// hyper's smallest buffer, in bytes.
 const HEAD_BUFFER_MIN: u64 = 8192;
 
@@ -82,6 +84,7 @@ pub(super) struct ConnectionState {
     /// No request is being answered, and everything that was said has left.
     quiet: AtomicBool,
     pub(super) faults: FramingFaults,
+    pub(super) interim: InterimAnswers,
 }
 
 impl ConnectionState {
@@ -102,6 +105,7 @@ impl ConnectionState {
             reader: Mutex::default(),
             quiet: AtomicBool::new(true),
             faults: FramingFaults::none(),
+            interim: InterimAnswers::default(),
         })
     }
 

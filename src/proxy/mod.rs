@@ -28,6 +28,7 @@ pub mod fuzzing {
 }
 mod failure_log;
 mod headers;
+mod interim;
 mod key_watch;
 mod poll_epoch;
 mod record;

@@ -17,6 +17,7 @@ use hyper::upgrade::OnUpgrade;
 use super::connection::ConnectionState;
 use super::context::{LiveContext, RequestContext};
 use super::headers::{ForwardContext, Peer, Permitted, clean_response};
+use super::interim::InterimAnswers;
 use super::record::Record;
 use super::request_body::{BodyOwner, RequestBody, UploadState};
 use super::response_body::{ResponseBody, ResponseContent};
@@ -212,6 +213,8 @@ impl RequestHandler {
         };
         // 4. Identity headers: ours or none.
         let upgrading = upgrade::asked(request);
+        // Over HTTP/1.0 there are none (RFC 9110, section 15.2); over HTTP/2 hyper has no way to say one.
+        let takes_interim = request.version() == Version::HTTP_11;
         let forward_context = ForwardContext { peer: &self.peer, host: host.as_ref(), request_id: record.id.value() };
         let permitted = context.header_rules.rewrite(request, &authenticated, forward_context);
         drop(authenticated);
@@ -220,7 +223,7 @@ impl RequestHandler {
         let answered = match upgrading {
             Some(client) if upload.is_none() => Box::pin(self.upgrade(client, permitted, record)).await,
             Some(_) => return Err(Outcome::BadRequest("an upgrade has no body")),
-            None => self.forward(permitted, upload).await,
+            None => self.forward(permitted, upload, takes_interim.then_some(&self.connection.interim)).await,
         };
         record.upstream_done();
         // 6. The record finishes with the answer's last byte.
@@ -238,8 +241,14 @@ impl RequestHandler {
         &self,
         request: Permitted<&mut Request<RequestBody>>,
         upload: Option<&UploadState>,
+        interim: Option<&InterimAnswers>,
     ) -> Result<Response<ResponseContent>, ForwardError> {
-        let mut response = self.context.upstream.forward(request, upload).await?;
+        let forwarded = self.context.upstream.forward(request, upload, interim).await;
+        // Whatever comes next stands behind them.
+        if let Some(interim) = interim.filter(|interim| interim.any()) {
+            std::future::poll_fn(|cx| interim.poll_said(cx)).await;
+        }
+        let mut response = forwarded?;
         clean_response(response.status(), response.headers_mut())?;
         *response.version_mut() = Version::HTTP_11;
         Ok(response.map(ResponseContent::of))

@@ -12,6 +12,6 @@ mod trace_context;
 pub(super) use connection::connection_has;
 pub use request::Permitted;
 pub(super) use request::{ForwardContext, Peer};
-pub(super) use response::{Unfit, clean_response};
+pub(super) use response::{Unfit, clean_interim, clean_response};
 pub(super) use rules::HeaderRules;
 pub(super) use trace_context::TraceId;

@@ -4,6 +4,7 @@ use http::StatusCode;
 use http::header::{CONTENT_LENGTH, HeaderMap};
 
 use super::connection::ConnectionHeader;
+use crate::edge::problem::X_REQUEST_ID;
 
 /// What makes an upstream's answer unfit to be passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +17,15 @@ pub(crate) enum Unfit {
     /// What reads HTTP/1 sees to it by itself.
     #[error("too many header lines")]
     Lines,
+}
+
+/// Makes the headers of an interim answer ready for the client: as those of any answer, and it has no body of which they could speak.
+pub(crate) fn clean_interim(status: StatusCode, headers: &mut HeaderMap) -> Result<(), Unfit> {
+    clean_response(status, headers)?;
+    headers.remove(CONTENT_LENGTH);
+    // The one of the answer itself is ours.
+    headers.remove(X_REQUEST_ID);
+    Ok(())
 }
 
 /// Makes an upstream's headers ready for the client. There is no `Transfer-Encoding` among them: what reads answers has taken it off,

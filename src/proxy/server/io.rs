@@ -187,6 +187,18 @@ impl<G: Unpin> AsyncWrite for ClientIo<G> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // hyper flushes when it has written all it has.
         let this = self.get_mut();
+        if this.state.interim.any() {
+            match this.state.interim.poll_write(cx, &mut this.socket) {
+                Poll::Pending => {
+                    this.state.blocked();
+                    return Poll::Pending;
+                }
+                Poll::Ready(written) => {
+                    this.state.took();
+                    written?;
+                }
+            }
+        }
         this.state.flushed();
         Pin::new(&mut this.socket).poll_flush(cx)
     }

@@ -26,6 +26,7 @@ pub(crate) use self::h1::fuzzing;
 use self::h1::{H1Connection, H1Pool, HEAD_MAX};
 use self::h2::{H2Pool, H2Sender, OnThisThread, StreamPermit};
 use super::headers::{Permitted, Unfit};
+use super::interim::InterimAnswers;
 use super::poll_epoch::PollEpochs;
 use super::request_body::{RequestBody, UploadState};
 use super::timer::CoarseTimer;
@@ -105,17 +106,19 @@ impl Upstream {
         self.h2_pool.retire();
     }
 
-    /// Sends a request in origin form and waits for the head of the answer. Nothing is left of the request afterwards.
+    /// Sends a request in origin form and waits for the head of the answer. Nothing is left of the request afterwards. Interim answers of
+    /// an upstream that speaks HTTP/1.1 go to `interim`.
     pub(super) async fn forward(
         &self,
         request: Permitted<&mut Request<RequestBody>>,
         upload: Option<&UploadState>,
+        interim: Option<&InterimAnswers>,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
         let request = request.into_inner();
         if self.http2 {
             Box::pin(self.forward_http2(std::mem::take(request), upload)).await
         } else {
-            self.forward_http1(request, upload).await
+            self.forward_http1(request, upload, interim).await
         }
     }
 
@@ -123,6 +126,7 @@ impl Upstream {
         &self,
         request: &mut Request<RequestBody>,
         upload: Option<&UploadState>,
+        interim: Option<&InterimAnswers>,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
         let idle = std::future::poll_fn(|cx| self.h1_pool.poll_take(cx)).await;
         let mut connection = match idle {
@@ -131,7 +135,16 @@ impl Upstream {
         };
         connection.begin(request, &self.authority)?;
         let head = loop {
-            match self.in_time(upload, pin!(std::future::poll_fn(|cx| connection.poll_head(cx, request.body_mut())))).await? {
+            let heads = std::future::poll_fn(|cx| {
+                let head = connection.poll_head(cx, request.body_mut());
+                for answer in connection.interim() {
+                    if let Some(interim) = interim {
+                        interim.say(answer);
+                    }
+                }
+                head
+            });
+            match self.in_time(upload, pin!(heads)).await? {
                 Ok(head) => break head,
                 // It was closed while it rested. The fresh one has not rested, so this happens once.
                 Err(fault) if connection.was_stale(&fault) => {

@@ -73,7 +73,10 @@ async fn an_answer_comes_through_however_it_is_framed_and_cut() {
             let mut client = world.client().await;
             for _ in 0..2 {
                 client.send(&get("/")).await;
-                let answered = client.answer().await;
+                let mut answered = client.answer().await;
+                while answered.status < 200 {
+                    answered = client.answer().await;
+                }
                 assert_eq!((answered.status, answered.body.replace("\r\n", "|")), (200, body.to_owned()), "{answer:?} cut every {cut}");
             }
             assert_eq!(world.upstream.connections(), if kept { 1 } else { 2 }, "{answer:?}");
@@ -218,7 +221,11 @@ async fn an_upstream_that_stalls_at_any_stage_leaves_nothing_behind_for_the_next
     for stage in ["/silence", "/half-head", "/hint"] {
         is_served_honestly(&world, "the beginning").await;
         let closed = world.upstream.closed();
-        assert_eq!(world.ask(&get(stage)).await.status, 504, "{stage}");
+        let mut client = world.client().await;
+        client.send(&get(stage)).await;
+        let first = client.answer().await.status;
+        let last = if first == 103 { client.answer().await.status } else { first };
+        assert_eq!(last, 504, "{stage}");
         world.upstream.until_closed(closed + 1).await;
         is_served_honestly(&world, stage).await;
     }

@@ -7,6 +7,7 @@ mod half_closed;
 mod hostile;
 mod http2_hostile;
 mod http2_upstream;
+mod interim;
 mod lines;
 mod open_streams;
 mod stalled;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{HeaderMap, HeaderValue};
-use http::{Method, Request};
+use http::{Method, Request, Response};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use tokio::net::TcpStream;
@@ -97,6 +97,7 @@ impl H1Connection {
     pub(crate) fn begin(&mut self, request: &mut Request<RequestBody>, authority: &HeaderValue) -> Result<(), H1Error> {
         self.kind = if *request.method() == Method::HEAD { RequestKind::Head } else { RequestKind::Other };
         self.encoder.begin(request, authority)?;
+        self.reader.begin();
         // The room that the request's headers took does for the answer's.
         self.spare = std::mem::take(request.headers_mut());
         self.spare.clear();
@@ -128,6 +129,11 @@ impl H1Connection {
                 return Poll::Ready(Ok(head));
             }
         }
+    }
+
+    /// The interim answers that have come since this was asked.
+    pub(crate) fn interim(&mut self) -> std::vec::Drain<'_, Response<()>> {
+        self.reader.interim()
     }
 
     /// Whether it is the connection's fault alone that the request failed, and a fresh one may try: the upstream had closed it while it

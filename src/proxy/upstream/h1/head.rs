@@ -46,21 +46,38 @@ pub(super) enum RequestKind {
     Other,
 }
 
+/// How many interim answers to one request are told of; there may be any number.
+const INTERIM_MAX: usize = 16;
+
 /// Where the search for the end of a head stands.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct HeadReader {
     /// The most lines of a head.
     lines: usize,
     /// How many bytes have been looked at, in vain.
     seen: usize,
+    /// Interim answers that have come before, and how many they were since the request began.
+    interim: Vec<Response<()>>,
+    told: usize,
 }
 
 impl HeadReader {
     pub(super) fn new(lines: usize) -> Self {
-        Self { lines, seen: 0 }
+        Self { lines, seen: 0, interim: Vec::new(), told: 0 }
     }
 
-    /// Takes the next head off `input`, leaving out those of interim answers; `None`: there is not enough of it. The lines go into
+    /// A request begins.
+    pub(super) fn begin(&mut self) {
+        self.interim.clear();
+        self.told = 0;
+    }
+
+    /// The interim answers that have come since this was asked.
+    pub(super) fn interim(&mut self) -> std::vec::Drain<'_, Response<()>> {
+        self.interim.drain(..)
+    }
+
+    /// Takes the next head off `input`, putting those of interim answers aside; `None`: there is not enough of it. The lines go into
     /// `spare`, which is empty.
     pub(super) fn take(
         &mut self,
@@ -80,8 +97,14 @@ impl HeadReader {
             if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
                 return Ok(Some(head));
             }
-            *spare = head.response.into_parts().0.headers;
-            spare.clear();
+            // Whether the body is wanted is between us and the client, and we have not asked.
+            if status == StatusCode::CONTINUE || self.told >= INTERIM_MAX {
+                *spare = head.response.into_parts().0.headers;
+                spare.clear();
+            } else {
+                self.told += 1;
+                self.interim.push(head.response);
+            }
         }
     }
 
