@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use crate::proxy::upstream::{OK, Received, Reply};
 use crate::proxy::world::{PATIENCE, World};
 use crate::wire::frames::{
@@ -189,4 +191,41 @@ async fn a_connection_of_http2_that_rests_is_told_to_go_and_closed() {
         told |= frame.kind == GOAWAY;
     }
     assert!(told);
+}
+
+/// What a client that trickles takes of its answer, and how long it waits before the next byte.
+const TRICKLE: (u32, Duration) = (1, Duration::from_millis(20));
+
+#[tokio::test]
+async fn an_answer_that_is_taken_a_byte_at_a_time_needs_the_least_rate() {
+    let world = World::with(of_length(5_000_000), impatient).await;
+    let mut client = windowless(&world).await;
+    client.send(&request(&world, 1, "/long")).await;
+    let reset = async {
+        loop {
+            client.send(&frame(WINDOW_UPDATE, 0, 1, &TRICKLE.0.to_be_bytes())).await;
+            if let Ok(end) = tokio::time::timeout(TRICKLE.1, client.end_of(1)).await {
+                break end;
+            }
+        }
+    };
+    let end = tokio::time::timeout(PATIENCE, reset).await.expect("an answer may be taken for ever");
+    assert_eq!(end, End::Reset(CANCEL));
+    world.upstream.until_closed(1).await;
+}
+
+#[tokio::test]
+async fn an_answer_over_http1_that_is_taken_a_byte_at_a_time_needs_the_least_rate() {
+    // More than the kernel keeps for a reader that does not read.
+    let world = World::with(of_length(50_000_000), impatient).await;
+    let mut client = tokio::net::TcpStream::connect(world.address).await.unwrap();
+    let request = format!("GET /long HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer {}\r\n\r\n", world.key);
+    client.write_all(request.as_bytes()).await.unwrap();
+    let trickle = async {
+        let mut byte = [0];
+        while tokio::time::timeout(TRICKLE.1, world.upstream.until_closed(1)).await.is_err() {
+            let _ = client.read_exact(&mut byte).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, trickle).await.expect("an answer may be taken for ever");
 }
