@@ -24,6 +24,9 @@ use crate::edge::request_id::RequestIds;
 use crate::exchange::Exchange;
 use crate::telemetry::Metrics;
 
+/// Requests at once on one HTTP/2 connection.
+pub(super) const STREAMS_MAX: u32 = 200;
+
 /// What a thread has, whatever the settings say.
 #[derive(Clone)]
 pub(super) struct ThreadParts {
@@ -33,6 +36,8 @@ pub(super) struct ThreadParts {
     pub(super) timer: Rc<CoarseTimer>,
     pub(super) epochs: Rc<PollEpochs>,
     pub(super) request_ids: Rc<RequestIds>,
+    /// How many there are.
+    pub(super) threads: usize,
     /// The thread is being ended: whatever still runs is cut off by us, and not by its client.
     pub(super) cutting: Rc<Cell<bool>>,
     /// Where a connection that is no HTTP any more is tracked.
@@ -66,7 +71,7 @@ pub(super) struct RequestContext {
 
 impl RequestContext {
     fn new(thread: ThreadParts, (upstream, failures): (Rc<Upstream>, Rc<FailureLog>), settings: Arc<Settings>) -> Self {
-        let ThreadParts { exchange, clock, metrics, timer, epochs: _, request_ids, cutting, connections } = thread;
+        let ThreadParts { exchange, clock, metrics, timer, epochs: _, request_ids, cutting, connections, threads: _ } = thread;
         let (proxy, limits) = (&settings.proxy, &settings.limits);
         Self {
             exchange,
@@ -91,7 +96,8 @@ impl RequestContext {
 
     /// The way to the upstream, unless these settings want another one.
     fn way_for(&self, settings: &Settings) -> Option<(Rc<Upstream>, Rc<FailureLog>)> {
-        let same = settings.upstream == self.settings.upstream && settings.limits.max_headers == self.settings.limits.max_headers;
+        let of_limits = |settings: &Settings| (settings.limits.max_headers, settings.limits.max_connections);
+        let same = settings.upstream == self.settings.upstream && of_limits(settings) == of_limits(&self.settings);
         same.then(|| (Rc::clone(&self.upstream), Rc::clone(&self.failures)))
     }
 }
@@ -143,8 +149,16 @@ pub(super) fn spans(settings: &Settings) -> [Duration; 3] {
 }
 
 fn way(settings: &Settings, thread: &ThreadParts) -> Option<(Rc<Upstream>, Rc<FailureLog>)> {
-    let upstream =
-        Upstream::new(&settings.upstream, settings.limits.max_headers, Rc::clone(&thread.timer), Rc::clone(&thread.epochs)).map(Rc::new)?;
+    let limits = &settings.limits;
+    let connections = upstream_connections(limits.max_connections, thread.threads);
+    let (timer, epochs) = (Rc::clone(&thread.timer), Rc::clone(&thread.epochs));
+    let upstream = Upstream::new(&settings.upstream, limits.max_headers, connections, timer, epochs).map(Rc::new)?;
     let failures = Rc::new(FailureLog::new(&thread.timer, upstream.authority()));
     Some((upstream, failures))
+}
+
+/// How many connections to the upstream a thread may have: one for each of its clients, which the threads share equally, and in any case as
+/// many as one client may ask for at once.
+fn upstream_connections(clients: usize, threads: usize) -> usize {
+    clients.div_ceil(threads.max(1)).saturating_add(1).max(STREAMS_MAX as usize)
 }

@@ -26,7 +26,7 @@ use crate::edge::request_id::RequestIds;
 use crate::edge::{Seat, Seats};
 use crate::exchange::Exchange;
 use crate::proxy::connection::{ConnectionState, ConnectionTimeouts};
-use crate::proxy::context::{LiveContext, ThreadParts, spans};
+use crate::proxy::context::{LiveContext, STREAMS_MAX, ThreadParts, spans};
 use crate::proxy::error::ProxyError;
 use crate::proxy::poll_epoch::PollEpochs;
 use crate::proxy::request::RequestHandlers;
@@ -45,8 +45,6 @@ const FULL_HEAD: Duration = Duration::from_secs(1);
 const HYPER_HEADERS_MAX: usize = 100;
 /// What heads that are not whole may take together, in all threads, in bytes: anybody can send half of one.
 const HEADS_MAX: u64 = 16 << 20;
-/// Requests at once on one HTTP/2 connection.
-const STREAMS_MAX: u32 = 200;
 
 /// Connections, for each thread.
 pub(super) type Load = Vec<Arc<AtomicUsize>>;
@@ -104,6 +102,7 @@ impl Worker {
             request_ids: Rc::new(RequestIds::seeded().map_err(std::io::Error::from)?),
             cutting: Rc::default(),
             connections: ConnectionTracker::new(Rc::clone(&epochs)),
+            threads,
             exchange,
             clock,
             metrics,

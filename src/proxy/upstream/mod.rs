@@ -23,7 +23,7 @@ use self::error::failed;
 pub(super) use self::error::{ForwardError, reason};
 pub(crate) use self::h1::H1Body;
 pub(crate) use self::h1::fuzzing;
-use self::h1::{H1Connection, H1Pool, HEAD_MAX};
+use self::h1::{H1Connection, H1Pool, HEAD_MAX, OpenConnections};
 use self::h2::{H2Pool, H2Sender, OnThisThread, StreamPermit};
 use super::headers::{Permitted, Unfit};
 use super::interim::InterimAnswers;
@@ -61,12 +61,20 @@ pub(super) struct Upstream {
     response_timeout: Duration,
     timer: Rc<CoarseTimer>,
     h1_pool: Rc<H1Pool>,
+    /// Over HTTP/1.1.
+    h1_open: Rc<OpenConnections>,
     h2_pool: H2Pool,
 }
 
 impl Upstream {
-    /// `None` if the URL has no authority.
-    pub(super) fn new(settings: &UpstreamSettings, max_headers: usize, timer: Rc<CoarseTimer>, epochs: Rc<PollEpochs>) -> Option<Self> {
+    /// With `connections` over HTTP/1.1 at most. `None` if the URL has no authority.
+    pub(super) fn new(
+        settings: &UpstreamSettings,
+        max_headers: usize,
+        connections: usize,
+        timer: Rc<CoarseTimer>,
+        epochs: Rc<PollEpochs>,
+    ) -> Option<Self> {
         let authority = settings.url.authority()?;
         Some(Self {
             connector: Connector::new(
@@ -79,6 +87,7 @@ impl Upstream {
             max_headers,
             response_timeout: settings.response_timeout,
             h1_pool: H1Pool::new(&timer, epochs),
+            h1_open: OpenConnections::new(connections),
             h2_pool: H2Pool::new(&timer),
             timer,
         })
@@ -199,7 +208,8 @@ impl Upstream {
     }
 
     async fn connect_http1(&self) -> Result<Box<H1Connection>, ForwardError> {
-        Ok(H1Connection::new(self.connector.connect().await?, self.max_headers))
+        let open = self.h1_open.open().ok_or(ForwardError::Overloaded)?;
+        Ok(H1Connection::new(self.connector.connect().await?, self.max_headers, open))
     }
 
     async fn forward_http2(

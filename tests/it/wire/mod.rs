@@ -9,6 +9,7 @@ mod http2_hostile;
 mod http2_upstream;
 mod interim;
 mod lines;
+mod many_streams;
 mod open_streams;
 mod stalled;
 mod targets;

@@ -16,6 +16,7 @@ use tokio::net::tcp::OwnedReadHalf;
 use super::encode::RequestEncoder;
 use super::error::H1Error;
 use super::head::{HeadReader, RequestKind, ResponseHead};
+use super::open::OpenConnection;
 use crate::proxy::request_body::RequestBody;
 
 /// What is made room for before a read, in bytes: at first, and at most when an upstream fills it again and again.
@@ -59,10 +60,11 @@ pub(crate) struct H1Connection {
     listens: bool,
     /// Why no more can be sent.
     pub(super) cut: Option<H1Error>,
+    _open: OpenConnection,
 }
 
 impl H1Connection {
-    pub(crate) fn new(socket: TcpStream, max_headers: usize) -> Box<Self> {
+    pub(crate) fn new(socket: TcpStream, max_headers: usize, open: OpenConnection) -> Box<Self> {
         Box::new(Self {
             socket: UpstreamSocket::Whole(socket),
             input: BytesMut::new(),
@@ -75,6 +77,7 @@ impl H1Connection {
             may_be_stale: false,
             listens: false,
             cut: None,
+            _open: open,
         })
     }
 

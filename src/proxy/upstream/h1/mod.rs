@@ -18,10 +18,12 @@ pub(crate) mod fuzzing;
 mod head;
 #[cfg(test)]
 mod head_tests;
+mod open;
 mod pool;
 
 pub(crate) use body::H1Body;
 pub(super) use connection::H1Connection;
 pub(super) use error::H1Error;
 pub(super) use head::HEAD_MAX;
+pub(super) use open::OpenConnections;
 pub(super) use pool::H1Pool;

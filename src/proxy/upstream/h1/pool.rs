@@ -108,6 +108,7 @@ mod tests {
 
     use super::*;
     use crate::clock::{Clock, ManualClock};
+    use crate::proxy::upstream::h1::open::OpenConnections;
 
     fn pool() -> Rc<H1Pool> {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(jiff::Timestamp::UNIX_EPOCH));
@@ -118,7 +119,8 @@ mod tests {
     /// A connection, and the upstream's end of it.
     async fn connection() -> (Box<H1Connection>, std::net::TcpStream) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let connection = H1Connection::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap(), 100);
+        let open = OpenConnections::new(1).open().unwrap();
+        let connection = H1Connection::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap(), 100, open);
         (connection, listener.accept().unwrap().0)
     }
 
