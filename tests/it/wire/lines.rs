@@ -72,7 +72,9 @@ async fn what_may_have_changed_something_is_not_sent_again() {
 async fn what_has_begun_to_be_answered_is_not_sent_again() {
     for begun in ["H", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 103 Early Hints\r\n\r\n"] {
         let world = World::start(one_each(2, begun)).await;
-        assert_eq!(meets_the_close(&world, &request("GET", "\r\n")).await, (502, 1), "{begun:?}");
+        // Early hints are an answer of their own, and pass.
+        let first = if begun.contains("103") { 103 } else { 502 };
+        assert_eq!(meets_the_close(&world, &request("GET", "\r\n")).await, (first, 1), "{begun:?}");
     }
 }
 
