@@ -11,7 +11,7 @@ use super::group::remark_on_near_miss;
 use super::impact::{Consent, Proposal, Weighed, Weighing};
 use super::open_store::{OpenStore, StoreArgs};
 use super::output::{Changed, Output};
-use super::random;
+use crate::control;
 use crate::model::{Binding, BindingId, GroupName, KeyId, KeyName, Mutation, ResourceKind, RoleId, SpaceId, Subject};
 
 #[derive(Debug, clap::Args)]
@@ -147,7 +147,7 @@ impl CreateBinding {
         if let Subject::Group(group) = &subject {
             remark_on_near_miss(group, store, out).await?;
         }
-        let id = random::binding_id(store.now())?;
+        let id = control::binding_id(store.now())?;
         let binding = Binding { id, subject, role: self.role, space: self.space, created_at: store.now() };
         let impact = match self.weighing.weigh(&Proposal::bind(&binding, store).await?, store, out).await? {
             Consent::Make(impact) => impact,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::control::{ControlError, NoRandomness};
 use crate::store::StoreError;
 
 /// Why a command has not done what it was asked to do. Which of the two it is decides the exit code.
@@ -51,6 +52,21 @@ impl From<anyhow::Error> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<ControlError> for Failure {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Store(error) => error.into(),
+            error => Self::Refused(error.into()),
+        }
+    }
+}
+
+impl From<NoRandomness> for Failure {
+    fn from(error: NoRandomness) -> Self {
         Self::Refused(error.into())
     }
 }

@@ -22,7 +22,6 @@ mod open_store;
 mod operator;
 mod output;
 mod policy;
-mod random;
 mod restore;
 mod role;
 mod serve;

@@ -13,11 +13,12 @@ use super::operator;
 use super::output::Output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Settings, StoreUrl, environment};
+use crate::control::{Asked, Control, ControlError};
 use crate::diagnostics::nearest;
 use crate::exchange::{self, ExchangeError, Explainer};
 use crate::model::{
-    Actor, AuditEntry, Binding, BindingId, Cause, Change, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord, Mutation, PlainKey,
-    Resource, ResourceKind, SampleId, Snapshot, Strategy, TokenSize,
+    AuditEntry, Binding, BindingId, Change, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord, Mutation, PlainKey, Resource,
+    ResourceKind, SampleId, Snapshot, Strategy, TokenSize,
 };
 use crate::policy::Vocabulary;
 use crate::store::{self, AuditQuery, Inspected, NAMED_KEYS_MAX, Page, Store, StoreError};
@@ -153,10 +154,10 @@ impl OpenStore {
 
     /// Makes a change as the operator. What is refused because it is not there comes with the nearest name that is.
     pub(crate) async fn apply(&self, mutation: Mutation) -> Result<Change, Failure> {
-        let cause = Cause::local(Actor::Operator(operator::name()?));
-        match self.store.apply(mutation, &cause, None).await {
-            Err(StoreError::NotFound(resource)) => Err(self.not_found(resource.kind(), &resource.id()).await),
-            other => Ok(other?),
+        let control = Control::of_store(Arc::clone(&self.store), Arc::clone(&self.clock));
+        match control.change(&Asked::by_operator(operator::name()?), mutation, None).await {
+            Err(ControlError::Store(StoreError::NotFound(resource))) => Err(self.not_found(resource.kind(), &resource.id()).await),
+            other => Ok(other?.change),
         }
     }
 

@@ -10,10 +10,10 @@ use super::args::config::{ConfigArgs, Sources};
 use super::failure::Failure;
 use super::key;
 use super::output::Output;
-use super::random;
 use crate::app::{App, AppError, Watched};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Loaded, Settings, Values};
+use crate::control;
 use crate::exchange::ExchangeError;
 use crate::model::{Cause, KeyDigest, KeyName, Mutation, NewKey, PlainKey, SpaceId, SystemRole};
 use crate::store::{self, Conflict, Page, Store, StoreError};
@@ -154,7 +154,7 @@ pub(super) async fn bootstrap(store: &Arc<dyn Store>, given: Option<&PlainKey>, 
     let now = clock.now().wall;
     let plain = match given {
         Some(plain) => plain,
-        None => &random::plain_key(random::key_id(now)?)?,
+        None => &control::plain_key(control::key_id(now)?)?,
     };
     let id = plain.id().ok_or_else(|| Failure::usage(MALFORMED))?;
     let key = NewKey {
@@ -164,7 +164,7 @@ pub(super) async fn bootstrap(store: &Arc<dyn Store>, given: Option<&PlainKey>, 
         groups: Vec::new(),
         expires_at: None,
         digest: KeyDigest::of(plain),
-        bindings: vec![(random::binding_id(now)?, SystemRole::SpaceAdmin.id(), SpaceId::root())],
+        bindings: vec![(control::binding_id(now)?, SystemRole::SpaceAdmin.id(), SpaceId::root())],
     };
     match store.apply(Mutation::Bootstrap(key), &Cause::SYSTEM, None).await {
         Ok(_) if given.is_some() => {

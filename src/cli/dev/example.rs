@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::failure::Failure;
-use crate::cli::random;
 use crate::cli::serve::{self, ROOT_ADMIN};
 use crate::clock::Clock;
+use crate::control;
 use crate::model::{Cause, KeyDigest, Mutation, NewKey, PlainKey, Space, SpaceId, Subject};
 use crate::store::Store;
 
@@ -129,7 +129,7 @@ pub(super) async fn prepare(dir: &Path, store: &Arc<dyn Store>, clock: &dyn Cloc
         // The texts are on disk before the store knows them: a start that was cut off finds them again and goes on.
         for example in &EXAMPLES {
             if !kept.keys.contains_key(example.name) {
-                let plain = random::plain_key(random::key_id(now)?)?;
+                let plain = control::plain_key(control::key_id(now)?)?;
                 kept.keys.insert(example.name.to_owned(), plain.reveal().to_owned());
             }
         }
@@ -174,7 +174,7 @@ async fn make(store: &Arc<dyn Store>, kept: &KeysFile, now: Timestamp) -> Result
     }
     let platform = parse("platform")?;
     if !snapshot.group_bindings.contains_key(&platform) {
-        let id = random::binding_id(now)?;
+        let id = control::binding_id(now)?;
         let (role, space) = (parse("deployer")?, parse("staging")?);
         apply(store, Mutation::CreateBinding { id, subject: Subject::Group(platform), role, space }).await?;
     }
@@ -190,7 +190,7 @@ async fn make_key(store: &Arc<dyn Store>, example: &Example, kept: &KeysFile, no
     let plain = PlainKey::presented(text.as_bytes()).ok_or_else(damaged)?;
     let id = plain.id().ok_or_else(damaged)?;
     if store.key(id).await?.is_none() {
-        let binding = |(role, space): &(&str, &str)| Ok::<_, Failure>((random::binding_id(now)?, parse(role)?, parse(space)?));
+        let binding = |(role, space): &(&str, &str)| Ok::<_, Failure>((control::binding_id(now)?, parse(role)?, parse(space)?));
         let key = NewKey {
             id,
             name: parse(example.name)?,

@@ -9,8 +9,8 @@ use crate::cli::failure::Failure;
 use crate::cli::group::remark_on_near_miss;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::{self, Output};
-use crate::cli::random;
 use crate::clock::later;
+use crate::control;
 use crate::model::{GroupName, KeyDigest, KeyName, KeyRecord, KeyState, Mutation};
 
 #[derive(Debug, clap::Args)]
@@ -125,7 +125,7 @@ impl RotateKey {
     pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
         let before = store.key(&self.key).await?;
         let id = before.id;
-        let plain = random::plain_key(id)?;
+        let plain = control::plain_key(id)?;
         let old_ends_at = later(store.now(), self.grace);
         let change = store.apply(Mutation::RotateKey { id, digest: KeyDigest::of(&plain), old_ends_at }).await?;
         let view = KeyView::of(store.changed_key(id, out).await?, store.now());

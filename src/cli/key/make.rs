@@ -13,8 +13,8 @@ use crate::cli::failure::Failure;
 use crate::cli::group::remark_on_near_miss;
 use crate::cli::open_store::OpenStore;
 use crate::cli::output::{Changed, Output};
-use crate::cli::random::{self, GeneratedKey};
 use crate::clock::{Clock, SystemClock};
+use crate::control::{self, GeneratedKey};
 use crate::model::{Expiry, GroupName, IMPORTED_KEY_MAX, KeyDigest, KeyId, KeyName, Mutation, NewKey, PlainKey, Revision};
 
 /// What a key is called and what it may do, however its text came about.
@@ -83,15 +83,15 @@ struct KeyWithText<'a> {
 
 /// `key generate`.
 pub(crate) fn generate(out: &Output) -> Result<(), Failure> {
-    let id = random::key_id(SystemClock::start().now().wall)?;
-    let plain = random::plain_key(id)?;
+    let id = control::key_id(SystemClock::start().now().wall)?;
+    let plain = control::plain_key(id)?;
     out.line(plain.reveal(), &GeneratedKey::of(id, &plain))
 }
 
 impl CreateKey {
     pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
-        let id = random::key_id(store.now())?;
-        let plain = random::plain_key(id)?;
+        let id = control::key_id(store.now())?;
+        let plain = control::plain_key(id)?;
         let new = self.fields.into_new_key(id, KeyDigest::of(&plain), store, out).await?;
         let change = store.apply(Mutation::CreateKey(new)).await?;
         let view = KeyView::of(store.changed_key(id, out).await?, store.now());
@@ -116,7 +116,7 @@ impl ImportKey {
                 return Err(Failure::usage(format_args!("--id says {said}, but the key's text says {read}")));
             }
             (Some(id), _) | (None, Some(id)) => id,
-            (None, None) => random::key_id(store.now())?,
+            (None, None) => control::key_id(store.now())?,
         };
         let change = store.apply(Mutation::ImportKey(self.fields.into_new_key(id, digest, store, out).await?)).await?;
         KeyView::of(store.changed_key(id, out).await?, store.now()).changed(change.revision, out)
@@ -146,7 +146,7 @@ impl KeyFields {
                 return Err(Failure::usage(format_args!("--bind: {space}@{role} has role and space swapped; write {role}@{space}")));
             }
         }
-        let bindings = self.bindings.into_iter().map(|bound| Ok((random::binding_id(now)?, bound.role, bound.space)));
+        let bindings = self.bindings.into_iter().map(|bound| Ok((control::binding_id(now)?, bound.role, bound.space)));
         Ok(NewKey {
             id,
             name: self.name,
@@ -283,9 +283,9 @@ mod tests {
     #[test]
     fn a_generated_key_is_one_that_can_be_presented() {
         let id = KeyId::new(1, 2);
-        let plain = random::plain_key(id).unwrap();
+        let plain = control::plain_key(id).unwrap();
 
         assert_eq!(PlainKey::presented(plain.reveal().as_bytes()).unwrap().id(), Some(id));
-        assert_eq!(random::sha256_hex(&plain).parse(), Ok(KeyDigest::of(&plain)));
+        assert_eq!(control::sha256_hex(&plain).parse(), Ok(KeyDigest::of(&plain)));
     }
 }

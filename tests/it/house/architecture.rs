@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 9] = [
     &["telemetry"],
     &["store", "policy", "token"],
     &["exchange"],
-    &["edge"],
+    &["edge", "control"],
     &["proxy", "admin", "console", "ops"],
     &["app"],
     &["cli"],

@@ -6,28 +6,32 @@ use jiff::Timestamp;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::failure::Failure;
 use crate::model::{BindingId, KeyDigest, KeyId, PlainKey};
 
+/// The system has no randomness to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the system provides no randomness: {0}")]
+pub struct NoRandomness(#[from] getrandom::Error);
+
 /// An id for a key made at `now`.
-pub(crate) fn key_id(now: Timestamp) -> Result<KeyId, Failure> {
+pub fn key_id(now: Timestamp) -> Result<KeyId, NoRandomness> {
     Ok(KeyId::new(unix_ms(now), u128::from_ne_bytes(random()?)))
 }
 
 /// An id for a binding made at `now`.
-pub(crate) fn binding_id(now: Timestamp) -> Result<BindingId, Failure> {
+pub fn binding_id(now: Timestamp) -> Result<BindingId, NoRandomness> {
     Ok(BindingId::new(unix_ms(now), u128::from_ne_bytes(random()?)))
 }
 
 /// A new text for the key with this id.
-pub(crate) fn plain_key(id: KeyId) -> Result<PlainKey, Failure> {
+pub fn plain_key(id: KeyId) -> Result<PlainKey, NoRandomness> {
     let secret = Zeroizing::new(random::<32>()?);
     Ok(PlainKey::generate(id, &secret))
 }
 
-fn random<const LENGTH: usize>() -> Result<[u8; LENGTH], Failure> {
+fn random<const LENGTH: usize>() -> Result<[u8; LENGTH], NoRandomness> {
     let mut bytes = [0; LENGTH];
-    getrandom::fill(&mut bytes).map_err(|error| Failure::refused(format_args!("the system provides no randomness: {error}")))?;
+    getrandom::fill(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -37,7 +41,8 @@ fn unix_ms(now: Timestamp) -> u64 {
 }
 
 /// The 64 hexadecimal digits that `sha256sum` prints for the key's text.
-pub(crate) fn sha256_hex(plain: &PlainKey) -> String {
+#[must_use]
+pub fn sha256_hex(plain: &PlainKey) -> String {
     KeyDigest::of(plain).as_bytes().iter().fold(String::with_capacity(64), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
@@ -46,14 +51,16 @@ pub(crate) fn sha256_hex(plain: &PlainKey) -> String {
 
 /// A key whose text nobody has seen yet; `-o json` shows it like this.
 #[derive(Serialize)]
-pub(crate) struct GeneratedKey<'a> {
+pub struct GeneratedKey<'a> {
     id: KeyId,
     key: &'a str,
     sha256: String,
 }
 
 impl<'a> GeneratedKey<'a> {
-    pub(crate) fn of(id: KeyId, plain: &'a PlainKey) -> Self {
+    /// To be shown.
+    #[must_use]
+    pub fn of(id: KeyId, plain: &'a PlainKey) -> Self {
         Self { id, key: plain.reveal(), sha256: sha256_hex(plain) }
     }
 }

@@ -1,0 +1,298 @@
+//! The one way to change anything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::caller::{Asked, Caller};
+use super::error::ControlError;
+use super::rights::Operation;
+use super::standing::Standing;
+use super::{Control, Serving};
+use crate::exchange::{self, Explanation, Origin};
+use crate::model::{
+    Binding, BindingId, Change, KeyBinding, KeyDigest, KeyId, KeyRecord, KeyState, LoginPolicy, Mutation, PolicyName, Resource, Revision,
+    RoleId, Snapshot, SpaceId, Subject,
+};
+use crate::policy::{self, PolicyFault, PolicySource, Vocabulary};
+use crate::store::{NAMED_KEYS_MAX, Page, Precondition, StoreError, Unmet};
+
+/// How often a change is weighed anew because another one came between.
+const ATTEMPTS: usize = 32;
+/// How long a key that works for nobody is answered after, whatever there was to look up.
+const INVALID_AFTER: Duration = Duration::from_millis(5);
+/// Of how many members of a group it is looked at whether a binding would lock them out.
+const MEMBERS_LOOKED_AT: usize = 10_000;
+const PAGE: u32 = 500;
+
+/// A change that was made, and what was odd about it.
+#[derive(Debug)]
+pub struct Made {
+    /// The change.
+    pub change: Change,
+    /// What is odd about a policy that it puts in force.
+    pub warnings: Vec<PolicyFault>,
+}
+
+impl Control {
+    /// Whose key this is, if it works now. What works for nobody takes the same time, whether or not there is such a key.
+    ///
+    /// # Errors
+    /// [`ControlError::NoSuchCaller`], or the store is away.
+    pub async fn identify(&self, digest: KeyDigest) -> Result<Caller, ControlError> {
+        let began = self.clock.now();
+        let found = self.store.find_key(&digest).await?;
+        match found.filter(|found| works(&found.key, &digest, began.wall)) {
+            Some(found) => {
+                if let Err(error) = self.store.record_use(&[(digest, began.wall)]).await {
+                    tracing::warn!(%error, "that a key was used cannot be noted");
+                }
+                Ok(Caller::Key { id: found.key.id, digest })
+            }
+            None => {
+                let took = self.clock.now().monotonic.saturating_sub(began.monotonic);
+                // Nothing to wait for but time.
+                let _ = tokio::time::timeout(INVALID_AFTER.saturating_sub(took), std::future::pending::<()>()).await;
+                Err(ControlError::NoSuchCaller)
+            }
+        }
+    }
+
+    /// What the caller may manage at this moment, read from the store.
+    ///
+    /// # Errors
+    /// [`ControlError::NoSuchCaller`] if it is a key that does not work any more, or the store is away.
+    pub async fn standing(&self, caller: &Caller) -> Result<Standing, ControlError> {
+        // Before the key: whatever changes in between, the revision is one that the key may be ahead of, never behind.
+        let snapshot = Arc::new(self.store.snapshot().await?);
+        match caller {
+            Caller::System | Caller::Operator(_) => Ok(Standing::of_everything(snapshot)),
+            Caller::Key { id, digest } => {
+                let key = self.store.key(*id).await?.filter(|key| works(key, digest, self.now()));
+                Ok(Standing::of_key(key.ok_or(ControlError::NoSuchCaller)?, snapshot))
+            }
+        }
+    }
+
+    /// What the caller may manage, if they may do this, which is in no space in particular.
+    ///
+    /// # Errors
+    /// As [`standing`](Self::standing), and [`ControlError::Forbidden`].
+    pub async fn may(&self, caller: &Caller, operation: Operation) -> Result<Standing, ControlError> {
+        let standing = self.standing(caller).await?;
+        standing.check(operation, &[])?;
+        Ok(standing)
+    }
+
+    /// Makes a change if the caller may make it at the very moment at which it is made, and if what it is about is as revision `only_at` has
+    /// left it. It is in force in this process when it returns.
+    ///
+    /// # Errors
+    /// As [`ControlError`] says; nothing has been changed then.
+    pub async fn change(&self, asked: &Asked, mutation: Mutation, only_at: Option<Revision>) -> Result<Made, ControlError> {
+        let resource = mutation.resource();
+        let cause = asked.cause();
+        if let Caller::System | Caller::Operator(_) = asked.caller {
+            // Nothing is weighed that could be otherwise by then.
+            let change = self.store.apply(mutation, &cause, only_at.map(Precondition::ResourceAt)).await?;
+            self.put_in_force(&change).await;
+            return Ok(Made { change, warnings: Vec::new() });
+        }
+        let _turn = self.turn.lock().await;
+        for _ in 0..ATTEMPTS {
+            let standing = self.standing(&asked.caller).await?;
+            let (operation, spaces) = self.needed(&asked.caller, &mutation, &standing).await?;
+            standing.check(operation, &spaces)?;
+            if let Some(wanted) = only_at {
+                self.is_at(&resource, wanted).await?;
+            }
+            if !standing.is_root_admin() {
+                self.locks_nobody_out(&mutation, &standing).await?;
+            }
+            let warnings = self.reviewed(&mutation, standing.snapshot()).await?;
+            let unchanged = Precondition::StoreAt(standing.snapshot().revision);
+            match self.store.apply(mutation.clone(), &cause, Some(unchanged)).await {
+                // By another process: whatever was weighed may be otherwise now.
+                Err(StoreError::Precondition(Unmet::StoreChanged { .. })) => {}
+                Err(error) => return Err(error.into()),
+                Ok(change) => {
+                    self.put_in_force(&change).await;
+                    return Ok(Made { change, warnings });
+                }
+            }
+        }
+        Err(ControlError::Busy)
+    }
+
+    /// What would be decided for this key, by what is in force here; `None`: nobody serves here.
+    pub async fn explain(&self, key: &KeyRecord, origin: &Origin) -> Option<Explanation> {
+        let serving = self.serving.as_ref()?;
+        Some(serving.exchange.explain(key, origin).await)
+    }
+
+    /// The change is committed, whatever becomes of this: if it cannot be put in force at once, it is by the next look at the feed.
+    async fn put_in_force(&self, change: &Change) {
+        let Some(Serving { exchange, .. }) = &self.serving else { return };
+        if let Err(error) = exchange.applied(change).await {
+            tracing::warn!(%error, revision = %change.revision, "a change is committed, and not in force here yet");
+        }
+    }
+
+    /// What a change takes, and in which spaces.
+    async fn needed(&self, caller: &Caller, mutation: &Mutation, standing: &Standing) -> Result<(Operation, Vec<SpaceId>), ControlError> {
+        let is_self = |id: &KeyId| matches!(caller, Caller::Key { id: own, .. } if own == id);
+        let spaces = &standing.snapshot().spaces;
+        Ok(match mutation {
+            // Of the system alone, at the first start: a root admin may as well, and the store refuses it.
+            Mutation::Bootstrap(_) | Mutation::CreateKey(_) => (Operation::CreateKey, Vec::new()),
+            Mutation::ImportKey(_) => (Operation::ImportKey, Vec::new()),
+            Mutation::UpdateKey { .. } => (Operation::UpdateKey, Vec::new()),
+            Mutation::RotateKey { id, .. } if is_self(id) => (Operation::RotateSelf, Vec::new()),
+            Mutation::RotateKey { .. } => (Operation::RotateKey, Vec::new()),
+            Mutation::DisableKey { .. } => (Operation::DisableKey, Vec::new()),
+            Mutation::EnableKey { .. } => (Operation::EnableKey, Vec::new()),
+            Mutation::RevokeKey { id } if is_self(id) => (Operation::RevokeSelf, Vec::new()),
+            Mutation::RevokeKey { .. } => (Operation::RevokeKey, Vec::new()),
+            Mutation::CreateSpace(space) => (Operation::CreateSpace, space.parent.iter().cloned().collect()),
+            Mutation::UpdateSpace { id, parent, .. } => {
+                let leaves = spaces.find(id).and_then(|space| space.parent.clone());
+                match parent.clone().filter(|parent| Some(parent) != leaves.as_ref()) {
+                    // The space itself stands below the one that it leaves.
+                    Some(parent) => (Operation::MoveSpace, leaves.into_iter().chain([parent, id.clone()]).collect()),
+                    None => (Operation::UpdateSpace, vec![id.clone()]),
+                }
+            }
+            Mutation::DeleteSpace { id } => (Operation::DeleteSpace, vec![id.clone()]),
+            Mutation::CreateRole { .. } => (Operation::CreateRole, Vec::new()),
+            Mutation::UpdateRole { .. } => (Operation::UpdateRole, Vec::new()),
+            Mutation::DeleteRole { .. } => (Operation::DeleteRole, Vec::new()),
+            Mutation::CreateGroup { .. } => (Operation::CreateGroup, Vec::new()),
+            Mutation::UpdateGroup { .. } => (Operation::UpdateGroup, Vec::new()),
+            Mutation::DeleteGroup { .. } => (Operation::DeleteGroup, Vec::new()),
+            Mutation::CreateBinding { space, .. } => (Operation::Bind, vec![space.clone()]),
+            Mutation::DeleteBinding { id } => {
+                // Whoever may see bindings may know that there is none.
+                standing.check(Operation::ViewBindings, &[])?;
+                let binding = self.store.binding(*id).await?.ok_or(StoreError::NotFound(Resource::Binding(*id)))?;
+                (Operation::Unbind, vec![binding.space])
+            }
+            Mutation::CreatePolicy(_) => (Operation::CreatePolicy, Vec::new()),
+            Mutation::UpdatePolicy { .. } => (Operation::UpdatePolicy, Vec::new()),
+            Mutation::DeletePolicy { .. } => (Operation::DeletePolicy, Vec::new()),
+            Mutation::SetStrategy(_) => (Operation::SetStrategy, Vec::new()),
+        })
+    }
+
+    async fn is_at(&self, resource: &Resource, wanted: Revision) -> Result<(), StoreError> {
+        match self.store.revision_of(resource).await? {
+            Some(at) if at == wanted => Ok(()),
+            Some(at) => Err(Unmet::Changed { resource: resource.clone(), wanted, at }.into()),
+            None => Err(Unmet::Absent(resource.clone()).into()),
+        }
+    }
+
+    /// Nobody who does not manage keys may make the token of one too large, by which it would be refused everywhere.
+    async fn locks_nobody_out(&self, mutation: &Mutation, standing: &Standing) -> Result<(), ControlError> {
+        let (Some(serving), Mutation::CreateBinding { id, subject, role, space }) = (&self.serving, mutation) else { return Ok(()) };
+        let snapshot = standing.snapshot();
+        match subject {
+            Subject::Key(key) => {
+                let Some(mut key) = self.store.key(*key).await? else { return Ok(()) };
+                let before = key.clone();
+                key.bindings.push(KeyBinding { id: *id, role: role.clone(), space: space.clone() });
+                self.fits(serving, (snapshot, &before), (snapshot, &key))
+            }
+            Subject::Group(group) => {
+                let after = bound(snapshot, *id, subject, role, space, self.now());
+                let (mut last, mut looked_at) = (None, 0);
+                loop {
+                    let page = self.store.keys(&Page { after: last, limit: PAGE, query: None }).await?;
+                    let Some(end) = page.last() else { return Ok(()) };
+                    last = Some(end.id);
+                    for key in page.iter().filter(|key| key.groups.contains(group)) {
+                        looked_at += 1;
+                        self.fits(serving, (snapshot, key), (&after, key))?;
+                    }
+                    if looked_at >= MEMBERS_LOOKED_AT {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a key that had a token has one still.
+    fn fits(&self, serving: &Serving, before: (&Snapshot, &KeyRecord), after: (&Snapshot, &KeyRecord)) -> Result<(), ControlError> {
+        let settings = Arc::clone(&*serving.settings.now());
+        let size = |(snapshot, key): (&Snapshot, &KeyRecord)| exchange::oversize(&settings.token, snapshot, key, self.now());
+        match size(after) {
+            Some(large) if size(before).is_none() => Err(ControlError::TokenTooLarge { key: after.1.name.clone(), size: large }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// What is odd about a policy that is to be in force, or its faults. Compiled beside the threads that others wait for.
+    async fn reviewed(&self, mutation: &Mutation, snapshot: &Snapshot) -> Result<Vec<PolicyFault>, ControlError> {
+        let policy = match mutation {
+            Mutation::CreatePolicy(policy) => policy.clone(),
+            Mutation::UpdatePolicy { name, source, rego } => LoginPolicy { name: name.clone(), source: source.clone(), rego: *rego },
+            Mutation::Bootstrap(_)
+            | Mutation::CreateKey(_)
+            | Mutation::ImportKey(_)
+            | Mutation::UpdateKey { .. }
+            | Mutation::RotateKey { .. }
+            | Mutation::DisableKey { .. }
+            | Mutation::EnableKey { .. }
+            | Mutation::RevokeKey { .. }
+            | Mutation::CreateSpace(_)
+            | Mutation::UpdateSpace { .. }
+            | Mutation::DeleteSpace { .. }
+            | Mutation::CreateRole { .. }
+            | Mutation::UpdateRole { .. }
+            | Mutation::DeleteRole { .. }
+            | Mutation::CreateGroup { .. }
+            | Mutation::UpdateGroup { .. }
+            | Mutation::DeleteGroup { .. }
+            | Mutation::CreateBinding { .. }
+            | Mutation::DeleteBinding { .. }
+            | Mutation::DeletePolicy { .. }
+            | Mutation::SetStrategy(_) => return Ok(Vec::new()),
+        };
+        let findings = self.review(&policy, snapshot).await?;
+        if findings.iter().any(PolicyFault::is_error) { Err(ControlError::Policy(findings)) } else { Ok(findings) }
+    }
+
+    /// Everything that is to be told of a policy before it is put in force among the others; nothing where nobody serves.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn review(&self, new: &LoginPolicy, snapshot: &Snapshot) -> Result<Vec<PolicyFault>, ControlError> {
+        let Some(serving) = &self.serving else { return Ok(Vec::new()) };
+        let settings = serving.settings.now().policies.clone();
+        let vocabulary = Vocabulary::of(snapshot).with_keys(self.store.key_names(NAMED_KEYS_MAX).await?);
+        let others = snapshot.policies.iter().filter(|policy| policy.name != new.name);
+        let mut sources: Vec<PolicySource> = others.chain([new]).map(PolicySource::from).collect();
+        let name: PolicyName = new.name.clone();
+        let reviewed = tokio::task::spawn_blocking(move || {
+            match settings.dir.as_deref().map_or_else(|| Ok(Vec::new()), policy::read_dir) {
+                Ok(of_dir) => sources.extend(of_dir),
+                Err(faults) => return faults,
+            }
+            let mut findings = policy::review(&sources, &settings, &vocabulary);
+            findings.retain(|finding| finding.is_error() || finding.policy == name.as_str());
+            findings
+        });
+        reviewed.await.map_err(|_| ControlError::Store(StoreError::Unavailable("the policy cannot be looked at".to_owned())))
+    }
+}
+
+/// Whether a key works when it presents this secret.
+fn works(key: &KeyRecord, digest: &KeyDigest, now: jiff::Timestamp) -> bool {
+    key.state_at(now) == KeyState::Active && key.secret(digest).is_some_and(|secret| !secret.ended_at(now))
+}
+
+/// The snapshot with one more binding of a group.
+fn bound(snapshot: &Snapshot, id: BindingId, subject: &Subject, role: &RoleId, space: &SpaceId, created_at: jiff::Timestamp) -> Snapshot {
+    let mut after = snapshot.clone();
+    after.bind_group(Binding { id, subject: subject.clone(), role: role.clone(), space: space.clone(), created_at });
+    after
+}

@@ -1,0 +1,172 @@
+//! Who may manage what: the one table.
+
+use std::fmt;
+
+/// Something that a caller may be let do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Operation {
+    /// See oneself: key, grants, rights.
+    ViewSelf,
+    /// Take oneself back for good: what a key that has leaked can always do.
+    RevokeSelf,
+    /// Give oneself a new secret.
+    RotateSelf,
+    ViewKeys,
+    CreateKey,
+    ImportKey,
+    UpdateKey,
+    RotateKey,
+    DisableKey,
+    EnableKey,
+    RevokeKey,
+    ViewSpaces,
+    CreateSpace,
+    UpdateSpace,
+    MoveSpace,
+    DeleteSpace,
+    ViewRoles,
+    CreateRole,
+    UpdateRole,
+    DeleteRole,
+    ViewGroups,
+    CreateGroup,
+    UpdateGroup,
+    DeleteGroup,
+    ViewBindings,
+    Bind,
+    Unbind,
+    ViewPolicies,
+    CreatePolicy,
+    UpdatePolicy,
+    DeletePolicy,
+    /// Have a policy checked, or asked, that is not in force.
+    TryPolicy,
+    ViewStrategy,
+    SetStrategy,
+    ViewSamples,
+    ClearSamples,
+    /// See what would be decided for any key, from anywhere, at any time, and why.
+    Explain,
+    ViewAudit,
+    ViewReplicas,
+    ViewSigningKeys,
+    ChangeSigningKeys,
+}
+
+/// What it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// A key that works.
+    Key,
+    /// A role, in any space, that allows `key:rotate-self`.
+    RotateSelf,
+    /// `space-admin` in some space.
+    AnyAdmin,
+    /// `space-admin` in the space that it is about, or above it. What is moved has two: where it leaves, and where it goes.
+    AdminThere,
+    /// `space-admin` in `root`.
+    RootAdmin,
+}
+
+/// What each operation takes. Whoever has the store itself in their hands, and Claviger itself, may everything.
+pub const RIGHTS: [(Operation, Needs); 41] = [
+    (Operation::ViewSelf, Needs::Key),
+    (Operation::RevokeSelf, Needs::Key),
+    (Operation::RotateSelf, Needs::RotateSelf),
+    (Operation::ViewKeys, Needs::AnyAdmin),
+    (Operation::CreateKey, Needs::RootAdmin),
+    (Operation::ImportKey, Needs::RootAdmin),
+    (Operation::UpdateKey, Needs::RootAdmin),
+    (Operation::RotateKey, Needs::RootAdmin),
+    (Operation::DisableKey, Needs::RootAdmin),
+    (Operation::EnableKey, Needs::RootAdmin),
+    (Operation::RevokeKey, Needs::RootAdmin),
+    (Operation::ViewSpaces, Needs::AnyAdmin),
+    (Operation::CreateSpace, Needs::AdminThere),
+    (Operation::UpdateSpace, Needs::AdminThere),
+    (Operation::MoveSpace, Needs::AdminThere),
+    (Operation::DeleteSpace, Needs::AdminThere),
+    (Operation::ViewRoles, Needs::AnyAdmin),
+    (Operation::CreateRole, Needs::RootAdmin),
+    (Operation::UpdateRole, Needs::RootAdmin),
+    (Operation::DeleteRole, Needs::RootAdmin),
+    (Operation::ViewGroups, Needs::AnyAdmin),
+    (Operation::CreateGroup, Needs::RootAdmin),
+    (Operation::UpdateGroup, Needs::RootAdmin),
+    (Operation::DeleteGroup, Needs::RootAdmin),
+    (Operation::ViewBindings, Needs::AnyAdmin),
+    (Operation::Bind, Needs::AdminThere),
+    (Operation::Unbind, Needs::AdminThere),
+    (Operation::ViewPolicies, Needs::RootAdmin),
+    (Operation::CreatePolicy, Needs::RootAdmin),
+    (Operation::UpdatePolicy, Needs::RootAdmin),
+    (Operation::DeletePolicy, Needs::RootAdmin),
+    (Operation::TryPolicy, Needs::RootAdmin),
+    (Operation::ViewStrategy, Needs::RootAdmin),
+    (Operation::SetStrategy, Needs::RootAdmin),
+    (Operation::ViewSamples, Needs::RootAdmin),
+    (Operation::ClearSamples, Needs::RootAdmin),
+    (Operation::Explain, Needs::RootAdmin),
+    (Operation::ViewAudit, Needs::RootAdmin),
+    (Operation::ViewReplicas, Needs::RootAdmin),
+    (Operation::ViewSigningKeys, Needs::RootAdmin),
+    (Operation::ChangeSigningKeys, Needs::RootAdmin),
+];
+
+impl Operation {
+    /// What it takes.
+    #[must_use]
+    pub fn needs(self) -> Needs {
+        // What is missing in the table is nobody's; a test holds that nothing is.
+        RIGHTS.iter().find(|(operation, _)| *operation == self).map_or(Needs::RootAdmin, |(_, needs)| *needs)
+    }
+}
+
+/// What is done, for a sentence: `create keys`.
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ViewSelf => "see themself",
+            Self::RevokeSelf => "revoke themself",
+            Self::RotateSelf => "rotate themself",
+            Self::ViewKeys => "see keys",
+            Self::CreateKey => "create keys",
+            Self::ImportKey => "import keys",
+            Self::UpdateKey => "change keys",
+            Self::RotateKey => "rotate keys",
+            Self::DisableKey => "disable keys",
+            Self::EnableKey => "enable keys",
+            Self::RevokeKey => "revoke keys",
+            Self::ViewSpaces => "see spaces",
+            Self::CreateSpace => "create spaces",
+            Self::UpdateSpace => "change spaces",
+            Self::MoveSpace => "move spaces",
+            Self::DeleteSpace => "delete spaces",
+            Self::ViewRoles => "see roles",
+            Self::CreateRole => "create roles",
+            Self::UpdateRole => "change roles",
+            Self::DeleteRole => "delete roles",
+            Self::ViewGroups => "see groups",
+            Self::CreateGroup => "create groups",
+            Self::UpdateGroup => "change groups",
+            Self::DeleteGroup => "delete groups",
+            Self::ViewBindings => "see bindings",
+            Self::Bind => "bind roles",
+            Self::Unbind => "unbind roles",
+            Self::ViewPolicies => "see login policies",
+            Self::CreatePolicy => "create login policies",
+            Self::UpdatePolicy => "change login policies",
+            Self::DeletePolicy => "delete login policies",
+            Self::TryPolicy => "try login policies",
+            Self::ViewStrategy => "see the strategy",
+            Self::SetStrategy => "set the strategy",
+            Self::ViewSamples => "see samples",
+            Self::ClearSamples => "clear samples",
+            Self::Explain => "have decisions explained",
+            Self::ViewAudit => "see the audit",
+            Self::ViewReplicas => "see replicas",
+            Self::ViewSigningKeys => "see signing keys",
+            Self::ChangeSigningKeys => "change signing keys",
+        })
+    }
+}
