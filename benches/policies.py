@@ -140,7 +140,7 @@ class Server:
         config = directory / "claviger.toml"
         config.write_text(
             '[proxy]\nlisten = "127.0.0.1:0"\nthreads = 1\nclient_ip = "x-forwarded-for"\ntrusted_proxies = ["127.0.0.1/32"]\n'
-            '[upstream]\nurl = "http://127.0.0.1:9"\n[ops]\nlisten = "127.0.0.1:0"\n[store]\nurl = "sqlite://claviger.db"\n'
+            '[upstream]\nurl = "http://127.0.0.1:9"\n[ops]\nlisten = "127.0.0.1:0"\n[admin]\nlisten = "off"\n[store]\nurl = "sqlite://claviger.db"\n'
             '[token]\nkeys = "keys"\nttl = "1h"\n[policies]\ndir = "policies"\n[log]\nformat = "json"\n'
         )
         command = [program.binary, "serve", "--config", str(config)]

@@ -17,8 +17,10 @@ use tokio::task::JoinHandle;
 
 use self::watch::Watch;
 pub use self::watch::Watched;
+use crate::admin::{self, AdminState};
 use crate::clock::Clock;
 use crate::config::{Faults, LimitSettings, LiveSettings, Settings};
+use crate::control::Control;
 use crate::exchange::{Exchange, ExchangeError};
 use crate::ops::{self, OpsState};
 use crate::proxy::{self, Proxy};
@@ -62,7 +64,9 @@ pub struct App {
     exchange: Arc<Exchange>,
     store: Arc<dyn Store>,
     proxy: proxy::Running,
-    ops: Ops,
+    ops: Served,
+    /// `None`: switched off.
+    admin: Option<Served>,
     metrics: Arc<Metrics>,
     lifecycle: Arc<ops::Lifecycle>,
     live: LiveSettings,
@@ -78,7 +82,8 @@ pub struct App {
     sampler: JoinHandle<()>,
 }
 
-struct Ops {
+/// A listener that is served beside the data plane.
+struct Served {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -105,9 +110,13 @@ impl App {
         let exchange = Exchange::start(settings, source, Arc::clone(&clock), Arc::clone(&metrics)).await?;
 
         let ops_listener = bind("ops", settings.ops.listen)?;
+        let admin_listener = settings.admin.listen.map(|address| bind("admin", address)).transpose()?;
         let proxy_listener = bind("proxy", settings.proxy.listen)?.into_std()?;
         let lifecycle = Arc::new(ops::Lifecycle::starting());
-        let ops = Ops::start(ops_listener, &live, &exchange, &metrics, &lifecycle)?;
+        let ops = Served::ops(ops_listener, OpsState::of(&exchange, Arc::clone(&lifecycle), Arc::clone(&metrics), live.clone()))?;
+        let control = Control::serving(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&exchange), live.clone());
+        let managing = AdminState::new(Arc::new(control), live.clone(), Arc::clone(&metrics))?;
+        let admin = admin_listener.map(|listener| Served::admin(listener, managing)).transpose()?;
         let proxy = Proxy::start(live.clone(), &exchange, &clock, &metrics, proxy_listener)?;
         lifecycle.serve();
 
@@ -115,7 +124,7 @@ impl App {
         let watch = Watch::start(policies.into_iter().chain([Watched::directory(&settings.token.keys)]).collect());
         let follower = tokio::spawn(Arc::clone(&exchange).follow());
         let sampler = tokio::spawn(Arc::clone(&exchange).keep_samples());
-        Ok(Self { exchange, store, proxy, ops, metrics, lifecycle, live, open_files, watch, configuration: None, follower, sampler })
+        Ok(Self { exchange, store, proxy, ops, admin, metrics, lifecycle, live, open_files, watch, configuration: None, follower, sampler })
     }
 
     /// Where the data plane listens.
@@ -126,6 +135,11 @@ impl App {
     /// Where the operations endpoints listen.
     pub fn ops_address(&self) -> SocketAddr {
         self.ops.address
+    }
+
+    /// Where the admin API listens; `None`: it is switched off.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|admin| admin.address)
     }
 
     /// Key → credential.
@@ -210,6 +224,10 @@ impl App {
         let _ = tokio::time::timeout(settings.drain_delay, std::future::pending::<()>()).await;
         tracing::info!(drain_timeout = ?settings.drain_timeout, "draining: no new connections, what runs is finished");
         self.proxy.drain(settings.drain_timeout).await;
+        // Before the store is closed: what is being changed is finished.
+        if let Some(admin) = self.admin.take() {
+            admin.end().await;
+        }
         self.exchange.close_samples();
         if tokio::time::timeout(LAST_SAMPLES, &mut self.sampler).await.is_err() {
             self.sampler.abort();
@@ -220,29 +238,42 @@ impl App {
         // Bounded by the store's own patience.
         self.exchange.record_uses().await;
         self.store.close().await;
-        let _ = self.ops.stop.send(());
-        let _ = self.ops.task.await;
+        self.ops.end().await;
     }
 }
 
-impl Ops {
-    fn start(
-        listener: TcpListener,
-        live: &LiveSettings,
-        exchange: &Arc<Exchange>,
-        metrics: &Arc<Metrics>,
-        lifecycle: &Arc<ops::Lifecycle>,
-    ) -> std::io::Result<Self> {
-        let address = listener.local_addr()?;
-        let state = OpsState::of(exchange, Arc::clone(lifecycle), Arc::clone(metrics), live.clone());
-        let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(async move {
+impl Served {
+    fn ops(listener: TcpListener, state: OpsState) -> std::io::Result<Self> {
+        Self::start(listener, |listener, stopped| async move {
             ops::serve(listener, state, async {
                 let _ = stopped.await;
             })
             .await;
-        });
-        Ok(Self { address, stop, task })
+        })
+    }
+
+    fn admin(listener: TcpListener, state: AdminState) -> std::io::Result<Self> {
+        Self::start(listener, |listener, stopped| async move {
+            admin::serve(listener, state, async {
+                let _ = stopped.await;
+            })
+            .await;
+        })
+    }
+
+    fn start<F>(listener: TcpListener, serve: impl FnOnce(TcpListener, oneshot::Receiver<()>) -> F) -> std::io::Result<Self>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel();
+        Ok(Self { address, stop, task: tokio::spawn(serve(listener, stopped)) })
+    }
+
+    /// Finishes what runs.
+    async fn end(self) {
+        let _ = self.stop.send(());
+        let _ = self.task.await;
     }
 }
 

@@ -109,6 +109,7 @@ pub(super) fn announce(app: &App, settings: &Settings) {
     tracing::info!(
         proxy = %app.proxy_address(),
         ops = %app.ops_address(),
+        admin = app.admin_address().map(tracing::field::display),
         upstream = %settings.upstream.url,
         version = env!("CARGO_PKG_VERSION"),
         "serving"

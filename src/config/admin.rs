@@ -1,8 +1,8 @@
-//! `[admin]`: where the admin API is to listen.
+//! `[admin]`: where the admin API listens.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::parse::{listen, text};
+use super::parse::{listen, number, text, truth};
 use super::reader::Section;
 
 /// `[admin]`
@@ -10,17 +10,25 @@ use super::reader::Section;
 pub struct AdminSettings {
     /// `None`: switched off, written `"off"`.
     pub listen: Option<SocketAddr>,
+    /// Whether it may listen where others than this machine reach it, though nothing is encrypted.
+    pub insecure: bool,
+    /// What one key may ask for in a second; at once, ten times as much.
+    pub requests_per_second: u32,
 }
 
 impl Default for AdminSettings {
     fn default() -> Self {
-        Self { listen: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081)) }
+        Self { listen: Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081)), insecure: false, requests_per_second: 100 }
     }
 }
 
 impl AdminSettings {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         let listen = text(|text| if text == "off" { Ok(None) } else { listen(text).map(Some) });
-        Self { listen: section.at_start("listen", Self::default().listen, listen) }
+        Self {
+            listen: section.at_start("listen", Self::default().listen, listen),
+            insecure: section.at_start("insecure", Self::default().insecure, truth),
+            requests_per_second: section.live("requests_per_second", Self::default().requests_per_second, number(1..=1_000_000)),
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
+use super::admin::AdminSettings;
 use super::login::LoginSettings;
 use super::proxy::ProxySettings;
 use super::settings::Settings;
@@ -49,7 +50,7 @@ impl Settings {
             proxy: ProxySettings { listen: started.proxy.listen, threads: started.proxy.threads, ..self.proxy },
             store: StoreSettings { url: started.store.url.clone(), ..self.store },
             login: LoginSettings { strategy: started.login.strategy, ..self.login },
-            admin: started.admin.clone(),
+            admin: AdminSettings { listen: started.admin.listen, insecure: started.admin.insecure, ..self.admin },
             ops: started.ops.clone(),
             ..self
         }

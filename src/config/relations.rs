@@ -12,9 +12,7 @@ pub(super) fn relate(settings: &Settings, reader: &mut Reader<'_>) {
     listeners(settings, reader);
     limits(settings, reader);
     trust(settings, reader);
-    if settings.admin.listen.is_some() {
-        reader.warn("admin.listen", "the admin API is not in this version: nothing listens here");
-    }
+    admin(settings, reader);
 }
 
 fn listeners(settings: &Settings, reader: &mut Reader<'_>) {
@@ -25,8 +23,7 @@ fn listeners(settings: &Settings, reader: &mut Reader<'_>) {
         format!("the proxy on {proxy} and ops on {ops} cannot both listen"),
         None,
     );
-    // Nothing listens at the admin's default address yet, so only a written one is in anyone's way.
-    if let (Some(admin), Some(_)) = (settings.admin.listen, reader.given("admin.listen")) {
+    if let Some(admin) = settings.admin.listen {
         for (name, key, other) in [("the proxy", "proxy.listen", proxy), ("ops", "ops.listen", ops)] {
             let message = format!("the admin API on {admin} and {name} on {other} cannot both listen");
             reader.rule(&["admin.listen", key], !collide(admin, other), message, None);
@@ -37,6 +34,16 @@ fn listeners(settings: &Settings, reader: &mut Reader<'_>) {
         let suggestion = Some("name the API that stands behind the proxy");
         reader.rule(&["upstream.url", key], !reaches(&settings.upstream, listener), message, suggestion);
     }
+}
+
+fn admin(settings: &Settings, reader: &mut Reader<'_>) {
+    let Some(listen) = settings.admin.listen else { return };
+    reader.rule(
+        &["admin.listen"],
+        listen.ip().is_loopback() || settings.admin.insecure,
+        format!("keys that manage everything would cross the network to {listen} in the clear"),
+        Some("listen on 127.0.0.1, or say admin.insecure = true where something else encrypts what comes there"),
+    );
 }
 
 fn limits(settings: &Settings, reader: &mut Reader<'_>) {

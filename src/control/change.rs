@@ -8,7 +8,7 @@ use super::error::ControlError;
 use super::rights::Operation;
 use super::standing::Standing;
 use super::{Control, Serving};
-use crate::exchange::{self, Explanation, Origin};
+use crate::exchange::{self, ExchangeError, Explainer, Explanation, Origin};
 use crate::model::{
     Binding, BindingId, Change, KeyBinding, KeyDigest, KeyId, KeyRecord, KeyState, LoginPolicy, Mutation, PolicyName, Resource, Revision,
     RoleId, Snapshot, SpaceId, Subject,
@@ -127,6 +127,19 @@ impl Control {
     pub async fn explain(&self, key: &KeyRecord, origin: &Origin) -> Option<Explanation> {
         let serving = self.serving.as_ref()?;
         Some(serving.exchange.explain(key, origin).await)
+    }
+
+    /// What explains decisions from the store and the policies of the directory, and what would be decided if something was otherwise. It is
+    /// made beside the threads that others wait for.
+    ///
+    /// # Errors
+    /// What is in force does not load, or nobody serves here.
+    pub async fn explainer(&self) -> Result<Explainer, ExchangeError> {
+        let away = || ExchangeError::Store(StoreError::Unavailable("nobody serves here".to_owned()));
+        let settings = self.serving.as_ref().map(|serving| Arc::clone(&*serving.settings.now())).ok_or_else(away)?;
+        let (store, runtime) = (Arc::clone(&self.store), tokio::runtime::Handle::current());
+        let loaded = tokio::task::spawn_blocking(move || runtime.block_on(Explainer::load(&settings, &*store)));
+        loaded.await.unwrap_or_else(|_| Err(away()))
     }
 
     /// The change is committed, whatever becomes of this: if it cannot be put in force at once, it is by the next look at the feed.

@@ -61,6 +61,11 @@ impl Control {
         &self.store
     }
 
+    /// The time since some beginning.
+    pub fn monotonic(&self) -> std::time::Duration {
+        self.clock.now().monotonic
+    }
+
     /// The time, on the wall.
     pub fn now(&self) -> Timestamp {
         self.clock.now().wall

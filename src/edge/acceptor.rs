@@ -139,6 +139,7 @@ fn name(listener: Listener) -> &'static str {
     match listener {
         Listener::Proxy => "proxy",
         Listener::Ops => "ops",
+        Listener::Admin => "admin",
     }
 }
 

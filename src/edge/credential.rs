@@ -19,7 +19,8 @@ pub(crate) fn extract(headers: &mut HeaderMap, names: &[HeaderName], metrics: &M
     })
 }
 
-fn take(headers: &mut HeaderMap, names: &[HeaderName]) -> Result<PlainKey, Outcome> {
+/// The same, not counted: for an entrance that is not the data plane.
+pub(crate) fn take(headers: &mut HeaderMap, names: &[HeaderName]) -> Result<PlainKey, Outcome> {
     let mut found = None;
     let mut count = 0;
     for name in names {

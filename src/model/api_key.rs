@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use aws_lc_rs::digest;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::binding::KeyBinding;
@@ -211,7 +211,7 @@ pub struct KeyRecord {
 }
 
 /// Whether a key works, and if not, why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyState {
     /// It works.

@@ -1,41 +1,25 @@
 //! Connections to the ops listener: few, short, and one request each.
 
-use std::collections::VecDeque;
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::task::{AbortHandle, JoinSet};
 
 use super::router::router;
 use super::state::OpsState;
-use crate::edge::Acceptor;
+use crate::edge::http1::{self, Limits};
 use crate::telemetry::Listener;
 
-/// How much the listener lends to whoever connects.
-#[derive(Clone, Copy)]
-struct Limits {
-    /// At a time. Whoever comes when there are so many is let in at once, and the one that has been asking for nothing for longest is cut
-    /// off: so many connections that say nothing must not keep a probe waiting.
-    connections: usize,
-    /// For the head of the request.
-    head: Duration,
-    /// For the whole life of a connection.
-    life: Duration,
-    /// For those that run when the listener is to end.
-    farewell: Duration,
-}
-
-const LIMITS: Limits =
-    Limits { connections: 64, head: Duration::from_secs(2), life: Duration::from_secs(5), farewell: Duration::from_secs(1) };
-/// Nobody has a long question.
-const LONGEST_HEAD: usize = 16 * 1024;
+/// Nobody has a long question, or a second one.
+const LIMITS: Limits = Limits {
+    connections: 64,
+    head: Duration::from_secs(2),
+    longest_head: 16 * 1024,
+    life: Duration::from_secs(5),
+    farewell: Duration::from_secs(1),
+    keep_alive: false,
+};
 
 /// Serves until `shutdown` comes. A draining process keeps serving here, so that probes and scrapes see it drain.
 pub async fn serve(listener: TcpListener, state: OpsState, shutdown: impl Future<Output = ()>) {
@@ -43,64 +27,14 @@ pub async fn serve(listener: TcpListener, state: OpsState, shutdown: impl Future
 }
 
 async fn serve_within(limits: Limits, listener: TcpListener, state: OpsState, shutdown: impl Future<Output = ()>) {
-    // One more: it has its seat before another one loses its own.
-    let acceptor = Acceptor::new(Listener::Ops, listener, move || limits.connections.saturating_add(1), &state.metrics);
-    let service = TowerToHyperService::new(router(state));
-    let mut connections = JoinSet::new();
-    let mut open: VecDeque<Open> = VecDeque::new();
-    let mut shutdown = std::pin::pin!(shutdown);
-    loop {
-        let (stream, _, seat) = tokio::select! {
-            () = &mut shutdown => break,
-            taken = acceptor.accept() => taken,
-            // What has ended is forgotten as it ends.
-            Some(_) = connections.join_next() => continue,
-        };
-        open.retain(|connection| !connection.task.is_finished());
-        if open.len() >= limits.connections {
-            cut_off_one(&mut open);
-        }
-        let asks = Arc::new(AtomicBool::new(false));
-        let (service, asking) = (service.clone(), Arc::clone(&asks));
-        let service = service_fn(move |request| {
-            asking.store(true, Ordering::Relaxed);
-            service.call(request)
-        });
-        let task = connections.spawn(async move {
-            let _seat = seat;
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(limits.head)
-                .max_buf_size(LONGEST_HEAD)
-                .keep_alive(false)
-                .serve_connection(TokioIo::new(stream), service);
-            // A client that hurries nobody and says nothing is cut off; that it went away concerns nobody.
-            _ = tokio::time::timeout(limits.life, connection).await;
-        });
-        open.push_back(Open { asks, task });
-    }
-    drop(acceptor);
-    // Those that are still here after it are cut off with the set.
-    _ = tokio::time::timeout(limits.farewell, async { while connections.join_next().await.is_some() {} }).await;
-}
-
-/// A connection that is open, in the order in which they came.
-struct Open {
-    /// Whether its request has come.
-    asks: Arc<AtomicBool>,
-    task: AbortHandle,
-}
-
-/// The one that has said nothing for longest; if all have asked, the one that has been here longest.
-fn cut_off_one(open: &mut VecDeque<Open>) {
-    let silent = open.iter().position(|connection| !connection.asks.load(Ordering::Relaxed)).unwrap_or(0);
-    if let Some(connection) = open.remove(silent) {
-        connection.task.abort();
-    }
+    let metrics = std::sync::Arc::clone(&state.metrics);
+    http1::serve(Listener::Ops, limits, listener, &metrics, TowerToHyperService::new(router(state)), shutdown).await;
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
@@ -122,7 +56,8 @@ mod tests {
     async fn who_says_nothing_is_cut_off_and_makes_room() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let limits = Limits { connections: 1, head: Duration::from_mins(1), life: Duration::from_mins(1), farewell: Duration::ZERO };
+        let long = Duration::from_mins(1);
+        let limits = Limits { connections: 1, head: long, life: long, farewell: Duration::ZERO, ..LIMITS };
         let state = state();
         let metrics = Arc::clone(&state.metrics);
         let server = tokio::spawn(serve_within(limits, listener, state, std::future::pending()));

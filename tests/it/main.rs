@@ -1,6 +1,7 @@
 //! One binary for all integration tests: a folder for each room, in it a file for each topic.
 #![cfg(test)]
 
+mod admin;
 mod app;
 mod cli;
 mod config;

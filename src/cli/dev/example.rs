@@ -114,6 +114,11 @@ struct KeysFile {
 }
 
 impl ExampleKeys {
+    /// The first key of the store, which may everything.
+    pub(super) fn root_admin(&self) -> Option<&str> {
+        self.0.keys.get(ROOT_ADMIN).map(String::as_str)
+    }
+
     /// Each example with its key's text.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static Example, &str)> {
         EXAMPLES.iter().filter_map(|example| Some((example, self.0.keys.get(example.name)?.as_str())))

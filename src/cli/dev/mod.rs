@@ -138,6 +138,7 @@ fn quoted(path: &Path) -> String {
 
 fn show(out: &Output, dir: &Path, app: &App, keys: &example::ExampleKeys) -> Result<(), Failure> {
     let (proxy, ops) = (reachable(app.proxy_address()), reachable(app.ops_address()));
+    let admin = app.admin_address().map(reachable);
     let tries: Vec<TryView<'_>> = keys
         .iter()
         .flat_map(|(example, key)| example.tries.iter().map(move |one| (example, key, one)))
@@ -150,7 +151,7 @@ fn show(out: &Output, dir: &Path, app: &App, keys: &example::ExampleKeys) -> Res
         })
         .collect();
     match out.format() {
-        Format::Json => out.record(&serde_json::json!({ "proxy": proxy.to_string(), "ops": ops.to_string(), "tries": tries }), []),
+        Format::Json => out.record(&serde_json::json!({ "proxy": proxy.to_string(), "ops": ops.to_string(), "admin": admin.map(|admin| admin.to_string()), "tries": tries }), []),
         Format::Table => {
             let mut text = String::new();
             let _ = writeln!(text, "Claviger is running. The proxy is at http://{proxy}, an echo of what it forwards stands behind it.\n");
@@ -159,6 +160,10 @@ fn show(out: &Output, dir: &Path, app: &App, keys: &example::ExampleKeys) -> Res
             }
             let _ = writeln!(text, "Metrics, readiness, keys to verify tokens by:");
             let _ = writeln!(text, "  http://{ops}/metrics  http://{ops}/readyz?verbose  http://{ops}/.well-known/jwks.json");
+            if let (Some(admin), Some(key)) = (admin, keys.root_admin()) {
+                let _ = writeln!(text, "The admin API, described at http://{admin}/api:");
+                let _ = writeln!(text, "  curl -s http://{admin}/api/v1/whoami -H 'Authorization: Bearer {key}'");
+            }
             let _ = writeln!(text, "Change something while it runs (in force within a second), and try again:");
             let _ = writeln!(text, "  claviger key disable laptop --config {}", quoted(&dir.join("claviger.toml")));
             let _ = writeln!(text, "Everything is kept in {}; Ctrl-C ends it.", dir.display());

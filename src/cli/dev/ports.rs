@@ -1,4 +1,4 @@
-//! The three ports that `dev` needs, taken before anything is made: all that others hold are told at once.
+//! The ports that `dev` needs, taken before anything is made: all that others hold are told at once.
 
 use std::net::SocketAddr;
 
@@ -16,6 +16,8 @@ const ISSUER: &str = "http://127.0.0.1:9464";
 pub(super) struct Ports {
     proxy: SocketAddr,
     ops: SocketAddr,
+    /// `None`: switched off.
+    admin: Option<SocketAddr>,
     /// The example's upstream listens already.
     upstream: TcpListener,
 }
@@ -23,13 +25,20 @@ pub(super) struct Ports {
 impl Ports {
     pub(super) async fn take(settings: &Settings, out: &Output) -> Result<Self, Failure> {
         let upstream = settings.upstream.url.authority().map_or("", http::uri::Authority::as_str);
+        // All of them at once: port 0 must not find for one what another has just let go.
         let proxy = listen("proxy", &settings.proxy.listen.to_string(), "proxy.listen=127.0.0.1:PORT").await;
         let ops = listen("ops listener", &settings.ops.listen.to_string(), "ops.listen=127.0.0.1:PORT").await;
+        let admin = match settings.admin.listen {
+            Some(address) => {
+                listen("admin API", &address.to_string(), "admin.listen=127.0.0.1:PORT").await.map(|(_, address)| Some(address))
+            }
+            None => Ok(None),
+        };
         let upstream = listen("example upstream", upstream, "upstream.url=http://127.0.0.1:PORT").await;
-        match (proxy, ops, upstream) {
-            (Ok((_, proxy)), Ok((_, ops)), Ok((upstream, _))) => Ok(Self { proxy, ops, upstream }),
-            (proxy, ops, upstream) => {
-                let taken: Vec<String> = [proxy.err(), ops.err(), upstream.err()].into_iter().flatten().collect();
+        match (proxy, ops, admin, upstream) {
+            (Ok((_, proxy)), Ok((_, ops)), Ok(admin), Ok((upstream, _))) => Ok(Self { proxy, ops, admin, upstream }),
+            (proxy, ops, admin, upstream) => {
+                let taken: Vec<String> = [proxy.err(), ops.err(), admin.err(), upstream.err()].into_iter().flatten().collect();
                 for told in &taken {
                     out.note(told);
                 }
@@ -46,7 +55,8 @@ impl Ports {
         let set = |key: &str, value: String| (key.to_owned(), value);
         let derived = (settings.token.issuer == ISSUER).then(|| set("token.issuer", format!("http://{}", reachable(self.ops))));
         let ports = [set("proxy.listen", self.proxy.to_string()), set("ops.listen", self.ops.to_string())];
-        ports.into_iter().chain(derived).collect()
+        let admin = self.admin.map(|admin| set("admin.listen", admin.to_string()));
+        ports.into_iter().chain(admin).chain(derived).collect()
     }
 
     pub(super) fn into_upstream(self) -> TcpListener {

@@ -13,6 +13,8 @@ label! {
         Proxy = "proxy",
         /// Probes, metrics, JWKS.
         Ops = "ops",
+        /// The admin API.
+        Admin = "admin",
     }
 }
 
@@ -39,6 +41,7 @@ const CONNECTIONS: (&str, &str) = ("claviger_http_connections", "Open connection
 pub(super) struct Connections {
     proxy: Gauge,
     ops: Gauge,
+    admin: Gauge,
     upstream_errors: Counters<(UpstreamError,)>,
 }
 
@@ -48,6 +51,7 @@ impl Connections {
         Self {
             proxy: gauge(),
             ops: gauge(),
+            admin: gauge(),
             upstream_errors: Counters::new("claviger_upstream_errors_total", "Requests that the upstream did not answer properly."),
         }
     }
@@ -56,6 +60,7 @@ impl Connections {
         match listener {
             Listener::Proxy => &self.proxy,
             Listener::Ops => &self.ops,
+            Listener::Admin => &self.admin,
         }
     }
 

@@ -426,6 +426,17 @@ fn rows() -> Vec<Row> {
             "431",
         ),
         row(
+            "admin.requests_per_second",
+            ("", "admin.requests_per_second = 1"),
+            Asking,
+            |seen| {
+                let bearer = format!("Bearer {}", seen.probe.text);
+                let ask = || http::get(seen.server.admin(), "/api/v1/whoami", &[("Authorization", &*bearer)]).status;
+                (0..15).map(|_| ask()).last().unwrap().to_string()
+            },
+            "429",
+        ),
+        row(
             "limits.max_headers",
             ("", "limits.max_headers = 20"),
             Asking,

@@ -383,7 +383,8 @@ fn the_faults_of_a_new_configuration_are_events_of_the_log() {
 #[test]
 fn a_start_with_a_broken_policy_is_refused_and_says_where_and_why() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = "[proxy]\nlisten = \"127.0.0.1:0\"\n[ops]\nlisten = \"127.0.0.1:0\"\n[policies]\ndir = \"policies\"\n";
+    let settings =
+        "[proxy]\nlisten = \"127.0.0.1:0\"\n[ops]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"off\"\n[policies]\ndir = \"policies\"\n";
     std::fs::write(dir.path().join("claviger.toml"), settings).unwrap();
     std::fs::create_dir(dir.path().join("policies")).unwrap();
     std::fs::write(dir.path().join("policies/login.rego"), "package spacelift\n\nallow if startwith(input.session.login, \"ci-\")\n")

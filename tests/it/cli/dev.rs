@@ -16,7 +16,17 @@ impl Dev {
     fn start(dir: &Path) -> Self {
         let free_port = free_port();
         let mut process = Command::new(env!("CARGO_BIN_EXE_claviger"))
-            .args(["dev", "-o", "json", "--set", "proxy.listen=127.0.0.1:0", "--set", "ops.listen=127.0.0.1:0"])
+            .args([
+                "dev",
+                "-o",
+                "json",
+                "--set",
+                "proxy.listen=127.0.0.1:0",
+                "--set",
+                "ops.listen=127.0.0.1:0",
+                "--set",
+                "admin.listen=127.0.0.1:0",
+            ])
             .args(["--set", &format!("upstream.url=http://127.0.0.1:{free_port}"), "--dir"])
             .arg(dir)
             .stdout(Stdio::piped())
@@ -81,11 +91,19 @@ fn every_printed_line_does_what_it_says_and_no_key_reaches_the_upstream() {
 #[test]
 fn every_port_that_is_taken_is_told_at_once_and_nothing_is_made() {
     let dir = tempfile::tempdir().unwrap();
-    let taken: Vec<_> = (0..3).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let [proxy, ops, upstream] = [0, 1, 2].map(|at: usize| taken[at].local_addr().unwrap());
+    let taken: Vec<_> = (0..4).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let [proxy, ops, upstream, admin] = [0, 1, 2, 3].map(|at: usize| taken[at].local_addr().unwrap());
 
     let output = Command::new(env!("CARGO_BIN_EXE_claviger"))
-        .args(["dev", "--set", &format!("proxy.listen={proxy}"), "--set", &format!("ops.listen={ops}")])
+        .args([
+            "dev",
+            "--set",
+            &format!("proxy.listen={proxy}"),
+            "--set",
+            &format!("ops.listen={ops}"),
+            "--set",
+            &format!("admin.listen={admin}"),
+        ])
         .args(["--set", &format!("upstream.url=http://{upstream}"), "--dir"])
         .arg(dir.path().join("dev"))
         .output()
@@ -93,12 +111,15 @@ fn every_port_that_is_taken_is_told_at_once_and_nothing_is_made() {
 
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{told}");
-    for (who, address, other) in
-        [("proxy", proxy, "proxy.listen"), ("ops listener", ops, "ops.listen"), ("example upstream", upstream, "upstream.url")]
-    {
+    for (who, address, other) in [
+        ("proxy", proxy, "proxy.listen"),
+        ("ops listener", ops, "ops.listen"),
+        ("example upstream", upstream, "upstream.url"),
+        ("admin API", admin, "admin.listen"),
+    ] {
         assert!(told.contains(&format!("the {who} cannot listen on {address}")) && told.contains(&format!("--set {other}=")), "{told}");
     }
-    assert!(told.contains("3 ports that are needed cannot be had"), "{told}");
+    assert!(told.contains("4 ports that are needed cannot be had"), "{told}");
     assert!(!dir.path().join("dev/claviger.db").exists());
 }
 
@@ -123,7 +144,15 @@ fn it_ends_when_its_terminal_is_closed() {
     let output = Command::new(python())
         .arg(script)
         .args(["Claviger is running", env!("CARGO_BIN_EXE_claviger"), "dev", "--set", "proxy.listen=127.0.0.1:0"])
-        .args(["--set", "ops.listen=127.0.0.1:0", "--set", &format!("upstream.url=http://127.0.0.1:{}", free_port()), "--dir"])
+        .args([
+            "--set",
+            "ops.listen=127.0.0.1:0",
+            "--set",
+            "admin.listen=127.0.0.1:0",
+            "--set",
+            &format!("upstream.url=http://127.0.0.1:{}", free_port()),
+            "--dir",
+        ])
         .arg(dir.path().join("dev"))
         .output()
         .unwrap();

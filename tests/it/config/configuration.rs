@@ -11,7 +11,7 @@ use proptest::prelude::*;
 const REFERENCE: &str = include_str!("../../../config/claviger.toml");
 
 /// Keys that the reference shows as comments.
-const COMMENTED: [&str; 3] = ["admin.listen", "policies.dir", "token.active"];
+const COMMENTED: [&str; 2] = ["policies.dir", "token.active"];
 
 fn with_environment(toml: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Settings, Faults> {
     let dir = tempfile::tempdir().unwrap();
@@ -93,12 +93,12 @@ fn the_reference_says_of_each_key_when_another_value_counts() {
 
 #[test]
 fn the_commented_keys_of_the_reference_work_when_uncommented() {
-    let uncommented = REFERENCE.replace("# dir = ", "dir = ").replace("# listen = ", "listen = ").replace("# active = ", "active = ");
+    let uncommented = REFERENCE.replace("# dir = ", "dir = ").replace("# active = ", "active = ");
     let loaded = Settings::from_toml(&uncommented).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(loaded.settings.policies.dir, Some(PathBuf::from("policies/")));
     assert_eq!(loaded.settings.admin, Settings::default().admin);
     let about: Vec<_> = loaded.warnings.iter().filter_map(|warning| warning.key.as_deref()).collect();
-    assert_eq!(about, ["admin.listen"]);
+    assert_eq!(about, Vec::<&str>::new());
 }
 
 #[test]
@@ -252,12 +252,12 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
     #[expect(clippy::match_same_arms, reason = "keys are listed by their sections")]
     let values = |key: &str| match key {
         "admin.listen" => "off",
-        "cache.max_entries" | "proxy.threads" | "limits.max_connections" => "7",
+        "admin.requests_per_second" | "cache.max_entries" | "proxy.threads" | "limits.max_connections" => "7",
         "cache.negative_ttl" | "cache.time_quantum" => "2s",
         "log.access" => "all",
         "log.format" => "json",
         "log.level" => "debug",
-        "login.admit_without_roles" | "token.include_actions" | "upstream.http2" => "true",
+        "admin.insecure" | "login.admit_without_roles" | "token.include_actions" | "upstream.http2" => "true",
         "proxy.via" => "false",
         "proxy.remove_headers" => "x-user-*",
         "login.strategy" => "user-management",
@@ -571,11 +571,23 @@ fn the_proxy_is_not_its_own_upstream_and_listeners_keep_apart() {
         "[proxy]\nlisten = \"127.0.0.1:9464\"",
         "[ops]\nlisten = \"0.0.0.0:8080\"",
         "[admin]\nlisten = \"127.0.0.1:8080\"",
+        "[admin]\nlisten = \"127.0.0.1:9464\"",
+        "[ops]\nlisten = \"127.0.0.1:8081\"",
         "[proxy]\nlisten = \"0.0.0.0:3000\"",
     ] {
         only_fault(toml);
     }
     assert!(Settings::from_toml("[proxy]\nlisten = \"127.0.0.1:0\"\n[ops]\nlisten = \"127.0.0.1:0\"").is_ok());
+}
+
+#[test]
+fn keys_that_manage_do_not_cross_a_network_in_the_clear_unless_somebody_says_so() {
+    for address in ["0.0.0.0:8081", "[::]:8081", "10.0.0.1:8081"] {
+        let (message, suggestion) = only_fault(&format!("[admin]\nlisten = \"{address}\""));
+        assert!(message.contains("in the clear") && suggestion.unwrap().contains("admin.insecure = true"), "{message}");
+        assert!(Settings::from_toml(&format!("[admin]\nlisten = \"{address}\"\ninsecure = true")).is_ok());
+    }
+    assert!(Settings::from_toml("[admin]\nlisten = \"[::1]:8081\"").is_ok());
 }
 
 #[test]
@@ -586,10 +598,6 @@ fn a_rule_between_keys_says_nothing_about_a_key_that_is_wrong_anyhow() {
 
 #[test]
 fn what_is_odd_but_works_is_a_warning() {
-    assert_eq!(
-        warnings("[admin]\nlisten = \"127.0.0.1:8081\""),
-        ["admin.listen: the admin API is not in this version: nothing listens here"]
-    );
     assert_eq!(
         warnings("[proxy]\nclient_ip = \"x-forwarded-for\""),
         ["proxy.client_ip: no proxy is trusted, so the header never counts: name them in proxy.trusted_proxies"]
@@ -651,9 +659,9 @@ fn colours_are_sequences_around_the_same_words() {
 
 #[test]
 fn a_warning_is_rendered_as_one() {
-    let loaded = Settings::from_toml("[admin]\nlisten = \"127.0.0.1:8081\"\n").unwrap();
+    let loaded = Settings::from_toml("[proxy]\ntrusted_proxies = [\"0.0.0.0/0\"]\n").unwrap();
     let text = loaded.warnings[0].render(Colour::Never);
-    assert!(text.starts_with("warning: admin.listen: the admin API is not in this version"), "{text}");
+    assert!(text.starts_with("warning: proxy.trusted_proxies: everybody is trusted"), "{text}");
 }
 
 /// Text that is nearly a configuration.

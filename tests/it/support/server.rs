@@ -17,6 +17,7 @@ pub(crate) struct Server {
     process: Child,
     proxy: SocketAddr,
     ops: SocketAddr,
+    admin: SocketAddr,
     dir: TempDir,
     echo: Echo,
     log: Arc<Mutex<String>>,
@@ -41,7 +42,7 @@ impl Setup {
         let (dir, echo) = (tempfile::tempdir().unwrap(), Echo::start());
         let config = format!(
             "[proxy]\nlisten = \"127.0.0.1:0\"\nthreads = 1\nclient_ip = \"x-forwarded-for\"\ntrusted_proxies = [\"127.0.0.1/32\"]\n\
-             [upstream]\nurl = \"http://{}\"\n[ops]\nlisten = \"127.0.0.1:0\"\n[token]\nkeys = \"keys\"\n\
+             [upstream]\nurl = \"http://{}\"\n[ops]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\nrequests_per_second = 1000000\n[token]\nkeys = \"keys\"\n\
              [store]\nurl = \"sqlite://claviger.db\"\n[log]\nformat = \"json\"\nlevel = \"info\"\naccess = \"all\"\n",
             echo.address()
         );
@@ -114,7 +115,16 @@ impl Setup {
             }
         });
         let address = |listener: &str| serving[listener].as_str().unwrap().parse().unwrap();
-        Server { environment: self.environment, process, proxy: address("proxy"), ops: address("ops"), dir: self.dir, echo: self.echo, log }
+        Server {
+            environment: self.environment,
+            process,
+            proxy: address("proxy"),
+            ops: address("ops"),
+            admin: address("admin"),
+            dir: self.dir,
+            echo: self.echo,
+            log,
+        }
     }
 }
 
@@ -166,6 +176,10 @@ impl Server {
 
     pub(crate) fn ops(&self) -> SocketAddr {
         self.ops
+    }
+
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin
     }
 
     pub(crate) fn echo(&self) -> &Echo {

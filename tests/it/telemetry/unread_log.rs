@@ -27,7 +27,7 @@ fn a_server_whose_log_nobody_reads_serves_counts_what_it_does_not_say_and_ends()
     let config = dir.path().join("claviger.toml");
     // Every request has a line, refused or not: those that pass are not sampled.
     let text = format!(
-        "drain_timeout = \"1s\"\n[proxy]\nlisten = \"127.0.0.1:0\"\nthreads = 1\n[upstream]\nurl = \"http://{}\"\n[ops]\nlisten = \"127.0.0.1:0\"\n\
+        "drain_timeout = \"1s\"\n[proxy]\nlisten = \"127.0.0.1:0\"\nthreads = 1\n[upstream]\nurl = \"http://{}\"\n[ops]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"off\"\n\
          [token]\nkeys = \"keys\"\n[store]\nurl = \"sqlite://claviger.db\"\n[log]\nformat = \"json\"\naccess = \"all\"\n",
         echo.address()
     );

@@ -1,0 +1,69 @@
+//! `/audit`: who changed what.
+
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::body::Query;
+use super::page::{self, Page};
+use super::problem::{ApiError, Refusals};
+use super::session::Session;
+use super::state::AdminState;
+use crate::control::Operation;
+use crate::model::{AuditEntry, Revision, SpaceId};
+use crate::store::AuditQuery;
+
+/// A change, as the audit keeps it. No secret stands in it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Entry {
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    entry: AuditEntry,
+}
+
+/// Which entries.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Filters {
+    /// How many items at most; else 100.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Only entries in whose actor, action or resource this stands, letter by letter.
+    q: Option<String>,
+    /// Only what this actor did: `api::ID`, `operator::NAME` or `system`.
+    actor: Option<String>,
+    /// `key.revoke`; or, if it ends with a full stop, whatever begins so: `key.`.
+    action: Option<String>,
+    /// Only what was done to the thing of this id or name.
+    resource: Option<String>,
+    /// Only what is about this space, a binding in this very space, or a key that was bound in it before or after.
+    #[param(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")]
+    space: Option<SpaceId>,
+    /// At this time or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
+    /// Before this time.
+    #[param(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+}
+
+/// What was changed, newest first.
+#[utoipa::path(get, path = "/audit", tag = "audit", params(Filters), responses((status = 200, body = Page<Entry>), Refusals))]
+pub(super) async fn list(
+    State(state): State<AdminState>,
+    Session(asked): Session,
+    Query(query): Query<Filters>,
+) -> Result<axum::Json<Page<Entry>>, ApiError> {
+    state.control().may(&asked.caller, Operation::ViewAudit).await?;
+    let Filters { limit, cursor, q, actor, action, resource, space, since, until } = query;
+    let limit = page::limit(limit)?;
+    let before = page::after::<u64>(cursor.as_deref())?.map(Revision);
+    let query = q.filter(|text| !text.is_empty());
+    let wanted = AuditQuery { before, newer_than: None, limit: limit + 1, actor, action, resource, space, since, until, query };
+    let entries = state.control().store().audit(&wanted).await?;
+    Ok(axum::Json(Page::of(entries, limit, |entry| entry.revision.0.to_string()).map(|entry| Entry { entry })))
+}

@@ -1,0 +1,28 @@
+//! Connections to the admin listener.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+
+use super::router::router;
+use super::state::AdminState;
+use crate::edge::http1::{self, Limits};
+use crate::telemetry::Listener;
+
+const LIMITS: Limits = Limits {
+    connections: 256,
+    head: Duration::from_secs(30),
+    longest_head: 32 * 1024,
+    life: Duration::from_mins(10),
+    farewell: Duration::from_secs(5),
+    keep_alive: true,
+};
+
+/// Serves until `shutdown` comes, then finishes what runs.
+pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Future<Output = ()>) {
+    let metrics = Arc::clone(state.metrics());
+    http1::serve(Listener::Admin, LIMITS, listener, &metrics, TowerToHyperService::new(router(state)), shutdown).await;
+}

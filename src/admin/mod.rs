@@ -1,0 +1,33 @@
+//! The admin API: who holds which role where, managed over HTTP.
+//!
+//! A handler reads a request, has [`Control`](crate::control::Control) decide and do, and shows what came of it; it decides nothing itself.
+//! The description at `/openapi.json` is made from the handlers.
+
+#![warn(clippy::wildcard_enum_match_arm)]
+#![expect(unused_qualifications, reason = "what describes an operation writes the types of its parameters with their paths")]
+
+mod audit;
+mod bindings;
+mod body;
+mod explain;
+mod groups;
+mod keys;
+mod listener;
+mod openapi;
+mod page;
+mod policies;
+mod problem;
+mod reference;
+mod roles;
+mod router;
+mod samples;
+mod session;
+mod spaces;
+mod state;
+mod strategy;
+mod throttle;
+mod version;
+mod whoami;
+
+pub use listener::serve;
+pub use state::AdminState;

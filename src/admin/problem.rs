@@ -1,0 +1,327 @@
+//! How the admin API refuses: problem documents (RFC 9457) with stable codes.
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use utoipa::openapi::{Content, Ref, RefOr, Response as Described};
+use utoipa::{IntoResponses, ToSchema};
+
+use crate::control::ControlError;
+use crate::policy::PolicyFault;
+use crate::store::{Conflict, StoreError, Unmet};
+
+/// What each type begins with; the code follows, and `docs/errors/` has a page for each.
+const TYPE: &str = "urn:claviger:error:";
+
+/// Why a request was refused. The code is stable, and documented; the detail is for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    BadRequest,
+    MissingKey,
+    InvalidKey,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    /// What is to be made is there.
+    Exists,
+    NameTaken,
+    KeyRevoked,
+    /// Something else needs it.
+    InUse,
+    /// It belongs to the system.
+    Fixed,
+    LastRootAdmin,
+    TokenTooLarge,
+    /// It makes no sense, though it is well-formed.
+    Invalid,
+    PolicyFaults,
+    PreconditionFailed,
+    TooLarge,
+    UnsupportedMediaType,
+    RateLimited,
+    Unavailable,
+}
+
+impl Code {
+    /// Every one.
+    #[cfg(test)]
+    const ALL: [Self; 20] = [
+        Self::BadRequest,
+        Self::MissingKey,
+        Self::InvalidKey,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Exists,
+        Self::NameTaken,
+        Self::KeyRevoked,
+        Self::InUse,
+        Self::Fixed,
+        Self::LastRootAdmin,
+        Self::TokenTooLarge,
+        Self::Invalid,
+        Self::PolicyFaults,
+        Self::PreconditionFailed,
+        Self::TooLarge,
+        Self::UnsupportedMediaType,
+        Self::RateLimited,
+        Self::Unavailable,
+    ];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::MissingKey => "missing_key",
+            Self::InvalidKey => "invalid_key",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::Exists => "exists",
+            Self::NameTaken => "name_taken",
+            Self::KeyRevoked => "key_revoked",
+            Self::InUse => "in_use",
+            Self::Fixed => "fixed",
+            Self::LastRootAdmin => "last_root_admin",
+            Self::TokenTooLarge => "token_too_large",
+            Self::Invalid => "invalid",
+            Self::PolicyFaults => "policy_faults",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::TooLarge => "too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::RateLimited => "rate_limited",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::MissingKey | Self::InvalidKey => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Exists | Self::NameTaken | Self::KeyRevoked | Self::InUse | Self::Fixed | Self::LastRootAdmin | Self::TokenTooLarge => {
+                StatusCode::CONFLICT
+            }
+            Self::Invalid | Self::PolicyFaults => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// A refusal, told.
+#[derive(Debug)]
+pub(super) struct ApiError {
+    code: Code,
+    detail: String,
+    faults: Vec<PolicyFault>,
+    /// Seconds.
+    retry_after: Option<u64>,
+}
+
+/// A problem document (RFC 9457).
+#[derive(Serialize, ToSchema)]
+pub(super) struct Problem {
+    /// `urn:claviger:error:` and the code.
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    /// What happened, for programs. Stable.
+    #[schema(example = "forbidden")]
+    code: &'static str,
+    /// What happened, for people.
+    detail: String,
+    /// Stands in the log, and in the audit of what was changed.
+    request_id: String,
+    /// What is wrong with a login policy, each with its line.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    faults: Vec<PolicyFault>,
+}
+
+impl ApiError {
+    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), faults: Vec::new(), retry_after: None }
+    }
+
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(Code::BadRequest, detail)
+    }
+
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(Code::NotFound, detail)
+    }
+
+    pub(super) fn invalid_key() -> Self {
+        Self::new(Code::InvalidKey, "the API key is not valid")
+    }
+
+    pub(super) fn rate_limited(wait: std::time::Duration) -> Self {
+        let retry_after = Some(wait.as_secs().saturating_add(1));
+        Self { retry_after, ..Self::new(Code::RateLimited, "too many requests: try again later") }
+    }
+
+    /// With the request's id, which whoever handles it need not know.
+    pub(super) fn told(self, request_id: &str) -> Response {
+        let Self { code, detail, faults, retry_after } = self;
+        let status = code.status();
+        let problem = Problem {
+            r#type: format!("{TYPE}{}", code.as_str()),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            code: code.as_str(),
+            detail,
+            request_id: request_id.to_owned(),
+            faults,
+        };
+        let mut body = serde_json::to_string(&problem).unwrap_or_default();
+        body.push('\n');
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match code {
+            Code::MissingKey => _ = headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"claviger\"")),
+            Code::InvalidKey => {
+                let challenge = HeaderValue::from_static("Bearer realm=\"claviger\", error=\"invalid_token\"");
+                headers.insert(WWW_AUTHENTICATE, challenge);
+            }
+            Code::BadRequest
+            | Code::Forbidden
+            | Code::NotFound
+            | Code::MethodNotAllowed
+            | Code::Exists
+            | Code::NameTaken
+            | Code::KeyRevoked
+            | Code::InUse
+            | Code::Fixed
+            | Code::LastRootAdmin
+            | Code::TokenTooLarge
+            | Code::Invalid
+            | Code::PolicyFaults
+            | Code::PreconditionFailed
+            | Code::TooLarge
+            | Code::UnsupportedMediaType
+            | Code::RateLimited
+            | Code::Unavailable => {}
+        }
+        if let Some(seconds) = retry_after.or((code == Code::Unavailable).then_some(1)) {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// Told by whoever knows the request's id: see `session`.
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.code.status().into_response();
+        response.extensions_mut().insert(Untold(std::sync::Arc::new(self)));
+        response
+    }
+}
+
+/// A refusal on its way to be told.
+#[derive(Clone)]
+pub(super) struct Untold(pub(super) std::sync::Arc<ApiError>);
+
+impl ApiError {
+    /// The same, for whoever holds it with others.
+    pub(super) fn copied(&self) -> Self {
+        Self { code: self.code, detail: self.detail.clone(), faults: self.faults.clone(), retry_after: self.retry_after }
+    }
+}
+
+impl From<ControlError> for ApiError {
+    fn from(error: ControlError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ControlError::NoSuchCaller => Self::invalid_key(),
+            ControlError::Forbidden(_) => Self::new(Code::Forbidden, detail),
+            ControlError::Store(error) => error.into(),
+            ControlError::Busy | ControlError::NoRandomness(_) => Self::new(Code::Unavailable, detail),
+            ControlError::Policy(faults) => Self { faults, ..Self::new(Code::PolicyFaults, detail) },
+            ControlError::TokenTooLarge { .. } => Self::new(Code::TokenTooLarge, detail),
+            ControlError::Invalid(_) => Self::new(Code::Invalid, detail),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let detail = error.to_string();
+        match error {
+            StoreError::NotFound(_) => Self::not_found(detail),
+            StoreError::Conflict(conflict) => Self::new(code_of(&conflict), detail),
+            StoreError::Precondition(Unmet::Changed { .. } | Unmet::Absent(_) | Unmet::StoreChanged { .. }) => {
+                Self::new(Code::PreconditionFailed, detail)
+            }
+            StoreError::Unavailable(why) => {
+                tracing::warn!(error = why, "the store cannot be used by the admin API");
+                Self::new(Code::Unavailable, "the store cannot be used at the moment")
+            }
+        }
+    }
+}
+
+fn code_of(conflict: &Conflict) -> Code {
+    match conflict {
+        Conflict::Exists(_) | Conflict::SameBinding(_) | Conflict::SecretTaken | Conflict::NotTheFirstKey => Code::Exists,
+        Conflict::NameTaken { .. } => Code::NameTaken,
+        Conflict::KeyRevoked(_) => Code::KeyRevoked,
+        Conflict::GroupInUse { .. } | Conflict::RoleInUse { .. } | Conflict::SpaceInUse { .. } => Code::InUse,
+        Conflict::SystemRole(_) | Conflict::RootSpaceFixed | Conflict::RootSpaceKept => Code::Fixed,
+        Conflict::SpaceWithoutParent(_)
+        | Conflict::SpaceUnderItself { .. }
+        | Conflict::OtherStore { .. }
+        | Conflict::WouldUndo { .. }
+        | Conflict::KeyTextIn(_)
+        | Conflict::NameReserved(_) => Code::Invalid,
+        Conflict::LastRootAdmin => Code::LastRootAdmin,
+    }
+}
+
+/// Every way in which an operation may be refused, for its description.
+pub(super) struct Refusals;
+
+impl IntoResponses for Refusals {
+    fn responses() -> std::collections::BTreeMap<String, RefOr<Described>> {
+        let problem = || Content::new(Some(Ref::from_schema_name("Problem")));
+        let refused = |why: &str| {
+            let mut response = Described::new(why);
+            response.content.insert("application/problem+json".to_owned(), RefOr::T(problem()));
+            RefOr::T(response)
+        };
+        [("4XX", "Refused; `code` says why"), ("5XX", "It cannot be done at the moment")]
+            .into_iter()
+            .map(|(status, why)| (status.to_owned(), refused(why)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_page_that_says_what_why_and_what_to_do() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors");
+        for code in Code::ALL {
+            let page =
+                std::fs::read_to_string(folder.join(format!("{}.md", code.as_str()))).unwrap_or_else(|error| panic!("{code:?}: {error}"));
+            assert!(page.starts_with(&format!("# {} ({})\n", code.as_str(), code.status().as_u16())), "{page}");
+            for part in ["**What happened.**", "**Why.**", "**What to do.**"] {
+                assert!(page.contains(part), "{code:?}: {part}");
+            }
+        }
+        let mut pages: Vec<String> =
+            std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        pages.retain(|page| Code::ALL.iter().all(|code| *page != format!("{}.md", code.as_str())));
+        assert_eq!(pages, Vec::<String>::new(), "pages of codes that there are not");
+    }
+}

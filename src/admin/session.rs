@@ -1,0 +1,137 @@
+//! Before and after every request: its id, its caller, how often they may ask, and how a refusal is told.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::HeaderValue;
+use http::header::{AUTHORIZATION, CACHE_CONTROL};
+use http::request::Parts;
+
+use super::problem::{ApiError, Code, Untold};
+use super::state::{AdminState, FAILURES};
+use crate::control::{Asked, ControlError};
+use crate::edge::credential;
+use crate::edge::http1::Peer;
+use crate::edge::problem::X_REQUEST_ID;
+use crate::edge::request_id::RequestId;
+use crate::model::{KeyDigest, Outcome};
+
+/// How long a request may take, its body read and its answer made.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// What a request is called; stands among its extensions.
+#[derive(Clone)]
+struct Id(RequestId);
+
+/// Gives the request its id, and the answer.
+pub(super) async fn identified(State(state): State<AdminState>, mut request: Request, next: Next) -> Response {
+    let id = state.next_request_id();
+    request.extensions_mut().insert(Id(id.clone()));
+    let line = (request.method().clone(), request.uri().path().to_owned());
+    let answered = tokio::time::timeout(LONGEST, next.run(request)).await;
+    let late = |_| {
+        let late = ApiError::new(Code::Unavailable, "the request has taken too long; what it asked for may have been done");
+        late.told(id.as_str())
+    };
+    let mut response = answered.unwrap_or_else(late);
+    if let Some(Untold(error)) = response.extensions_mut().remove::<Untold>() {
+        let kept = std::mem::take(response.headers_mut());
+        response = error.copied().told(id.as_str());
+        for (name, value) in kept.iter().filter(|(name, _)| **name == http::header::ALLOW) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    response.headers_mut().insert(X_REQUEST_ID, id.value());
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    let (method, path) = line;
+    let status = response.status();
+    if status.is_server_error() {
+        tracing::warn!(%method, path, status = status.as_u16(), request_id = id.as_str(), "the admin API cannot answer");
+    } else {
+        tracing::debug!(%method, path, status = status.as_u16(), request_id = id.as_str(), "the admin API has answered");
+    }
+    response
+}
+
+/// Finds out who asks, and lets only those go on who hold a key that works.
+pub(super) async fn authenticated(State(state): State<AdminState>, request: Request, next: Next) -> Response {
+    match authenticate(&state, request).await {
+        Ok(request) => next.run(request).await,
+        Err(error) => axum::response::IntoResponse::into_response(error),
+    }
+}
+
+async fn authenticate(state: &AdminState, mut request: Request) -> Result<Request, ApiError> {
+    let peer = request.extensions().get::<Peer>().copied();
+    let address = peer.map(|Peer(peer)| state.address(peer, request.headers()));
+    let now = state.control().monotonic();
+    // Whoever has sent many keys that do not work is not even told whether the next one does.
+    state.failures().look(address, now, FAILURES).map_err(ApiError::rate_limited)?;
+    let plain = credential::take(request.headers_mut(), &[AUTHORIZATION]).map_err(|outcome| refused(&outcome))?;
+    let digest = KeyDigest::of(&plain);
+    drop(plain);
+    let caller = match state.control().identify(digest).await {
+        Ok(caller) => caller,
+        Err(ControlError::NoSuchCaller) => {
+            state.failures().take(address, now, FAILURES).map_err(ApiError::rate_limited)?;
+            return Err(ApiError::invalid_key());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    state.requests().take(digest.as_bytes(), now, state.rate()).map_err(ApiError::rate_limited)?;
+    let request_id = request.extensions().get::<Id>().map(|Id(id)| id.as_str().into());
+    request.extensions_mut().insert(Session(Asked { caller, remote_ip: address, request_id }));
+    Ok(request)
+}
+
+fn refused(outcome: &Outcome) -> ApiError {
+    match outcome {
+        Outcome::MissingKey => ApiError::new(Code::MissingKey, "an API key is needed: send it as `Authorization: Bearer KEY`"),
+        Outcome::BadRequest(why) => ApiError::bad_request(*why),
+        Outcome::Refused(_)
+        | Outcome::Forwarded
+        | Outcome::MissingAction(..)
+        | Outcome::NoRoute
+        | Outcome::TooLarge(_)
+        | Outcome::UpstreamFailed
+        | Outcome::UpstreamTimeout
+        | Outcome::Draining
+        | Outcome::ClientGone => ApiError::invalid_key(),
+    }
+}
+
+/// Who asks. Only behind [`authenticated`].
+#[derive(Clone)]
+pub(super) struct Session(pub(super) Asked);
+
+impl<S: Sync> FromRequestParts<S> for Session {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        // A handler that nobody has put behind the door lets nobody in.
+        parts.extensions.get::<Self>().cloned().ok_or_else(ApiError::invalid_key)
+    }
+}
+
+/// No such path.
+pub(super) async fn not_found() -> ApiError {
+    ApiError::not_found("there is no such path: /openapi.json describes those that there are")
+}
+
+/// No such method there; which there are says the `Allow` that the router adds.
+pub(super) async fn method_not_allowed() -> Result<Infallible, ApiError> {
+    Err(ApiError::new(Code::MethodNotAllowed, "this path does not know that method"))
+}
+
+/// A change that goes on though whoever asked for it has gone away: it is made and in force, or it is not made.
+pub(super) async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, ControlError>> + Send + 'static,
+) -> Result<T, ApiError> {
+    match tokio::spawn(work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(ApiError::new(Code::Unavailable, "the change has ended half-way: see whether it was made")),
+    }
+}

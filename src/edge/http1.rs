@@ -1,0 +1,129 @@
+//! HTTP/1.1 for those who manage and look after the process: few connections, and no client that keeps the others waiting.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::Acceptor;
+use crate::telemetry::{Listener, Metrics};
+
+/// How much a listener lends to whoever connects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// At a time. Whoever comes when there are so many is let in at once, and the one that has been asking for nothing for longest is cut
+    /// off: so many connections that say nothing must not keep anybody waiting.
+    pub(crate) connections: usize,
+    /// For the head of a request; where connections are kept, also for the next one to begin.
+    pub(crate) head: Duration,
+    /// Of a head, in bytes.
+    pub(crate) longest_head: usize,
+    /// For the whole life of a connection.
+    pub(crate) life: Duration,
+    /// For what runs when a connection, or the listener, is to end.
+    pub(crate) farewell: Duration,
+    /// Whether a connection serves more than one request.
+    pub(crate) keep_alive: bool,
+}
+
+/// Who is at the other end of a request's connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Serves until `shutdown` comes. Each request carries its [`Peer`].
+pub(crate) async fn serve<S, B>(
+    which: Listener,
+    limits: Limits,
+    listener: TcpListener,
+    metrics: &Arc<Metrics>,
+    service: S,
+    shutdown: impl Future<Output = ()>,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    // One more: it has its seat before another one loses its own.
+    let acceptor = Acceptor::new(which, listener, move || limits.connections.saturating_add(1), metrics);
+    let mut connections = JoinSet::new();
+    let mut open: VecDeque<Open> = VecDeque::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let (stream, peer, seat) = tokio::select! {
+            () = &mut shutdown => break,
+            taken = acceptor.accept() => taken,
+            // What has ended is forgotten as it ends.
+            Some(_) = connections.join_next() => continue,
+        };
+        open.retain(|connection| !connection.task.is_finished());
+        if open.len() >= limits.connections {
+            cut_off_one(&mut open);
+        }
+        let asks = Arc::new(AtomicBool::new(false));
+        let (service, asking) = (service.clone(), Arc::clone(&asks));
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            asking.store(true, Ordering::Relaxed);
+            request.extensions_mut().insert(Peer(peer));
+            let (answer, asking) = (service.call(request), Arc::clone(&asking));
+            async move {
+                let answer = answer.await;
+                // Where it serves no other request, it has been asking to its end.
+                asking.store(!limits.keep_alive, Ordering::Relaxed);
+                answer
+            }
+        });
+        let task = connections.spawn(async move {
+            let _seat = seat;
+            let mut connection = pin!(
+                http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(limits.head)
+                    .max_buf_size(limits.longest_head)
+                    .keep_alive(limits.keep_alive)
+                    .serve_connection(TokioIo::new(stream), service)
+            );
+            // A client that hurries nobody and says nothing is cut off; that it went away concerns nobody.
+            if tokio::time::timeout(limits.life, connection.as_mut()).await.is_err() {
+                connection.as_mut().graceful_shutdown();
+                _ = tokio::time::timeout(limits.farewell, connection).await;
+            }
+        });
+        open.push_back(Open { asks, task });
+    }
+    drop(acceptor);
+    for idle in open.iter().filter(|connection| limits.keep_alive && !connection.asks.load(Ordering::Relaxed)) {
+        idle.task.abort();
+    }
+    // Those that are still here after it are cut off with the set.
+    _ = tokio::time::timeout(limits.farewell, async { while connections.join_next().await.is_some() {} }).await;
+}
+
+/// A connection that is open, in the order in which they came.
+struct Open {
+    /// Whether a request of it is being answered.
+    asks: Arc<AtomicBool>,
+    task: AbortHandle,
+}
+
+/// The one that has said nothing for longest; if all have asked, the one that has been here longest.
+fn cut_off_one(open: &mut VecDeque<Open>) {
+    let silent = open.iter().position(|connection| !connection.asks.load(Ordering::Relaxed)).unwrap_or(0);
+    if let Some(connection) = open.remove(silent) {
+        connection.task.abort();
+    }
+}

@@ -1,0 +1,157 @@
+//! What a change answers with, and what becomes of it.
+
+use serde_json::{Value, json};
+
+use super::client::Api;
+use crate::support::server::Server;
+
+#[test]
+fn a_change_is_in_force_when_it_is_acknowledged_and_stands_in_the_audit() {
+    let server = Server::start();
+    let root = Api::of_root(&server);
+    root.made("/spaces", &json!({ "id": "production" }));
+    root.made("/roles", &json!({ "id": "deployer", "actions": ["run:trigger"] }));
+    let key = root.made("/keys", &json!({ "name": "ci", "groups": ["platform"], "description": "builds" }));
+    let (id, text) = (key["id"].as_str().unwrap(), key["key"].as_str().unwrap());
+    assert_eq!(server.get(text).code(), "no_roles");
+
+    let bound = root.post("/bindings", &json!({ "subject": { "key": id }, "role": "deployer", "space": "production" }));
+    assert_eq!(bound.status, 201, "{}", bound.text());
+    assert_eq!(server.roles(text), json!({ "production": ["deployer"] }));
+
+    let binding = bound.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(bound.header("location"), Some(&*format!("/api/v1/bindings/{binding}")));
+    let entry = &root.get("/audit?action=binding.create&limit=1").json()["items"][0];
+    assert_eq!(entry["revision"], bound.revision());
+    assert_eq!(entry["request_id"], bound.header("x-request-id").unwrap());
+    assert_eq!(entry["remote_ip"], "127.0.0.1");
+    assert!(entry["actor"].as_str().unwrap().starts_with("api::"), "{entry}");
+    assert_eq!(entry["after"]["role"], "deployer", "{entry}");
+
+    assert_eq!(root.delete(&format!("/bindings/{binding}")).status, 204);
+    assert_eq!(server.get(text).code(), "no_roles");
+    assert_eq!(root.send("POST", &format!("/keys/{id}/disable"), None, &[]).json()["state"], "disabled");
+    assert_eq!(server.get(text).status, 401);
+    assert_eq!(root.send("POST", &format!("/keys/{id}/enable"), None, &[]).json()["state"], "active");
+    assert_eq!(server.get(text).status, 403);
+}
+
+#[test]
+fn the_text_of_a_key_is_shown_once_and_its_digest_never() {
+    let server = Server::start();
+    let root = Api::of_root(&server);
+    let made = root.post("/keys", &json!({ "name": "ci" }));
+    let (id, text) = (made.json()["id"].as_str().unwrap().to_owned(), made.json()["key"].as_str().unwrap().to_owned());
+    assert_eq!(made.header("cache-control"), Some("no-store"));
+    let rotated = root.post(&format!("/keys/{id}/rotate"), &json!({ "grace_seconds": 3600 }));
+    assert_eq!(rotated.status, 200);
+    let next = rotated.json()["key"].as_str().unwrap().to_owned();
+    assert_ne!(text, next);
+
+    let everything = [
+        root.get("/keys").text(),
+        root.get(&format!("/keys/{id}")).text(),
+        root.get("/audit").text(),
+        root.get("/bindings").text(),
+        server.log(),
+    ]
+    .concat();
+    for text in [&text, &next] {
+        assert!(!everything.contains(&text[31..60]), "{everything}");
+    }
+    assert!(!everything.contains("digest") && !everything.contains("sha256"), "{everything}");
+    let secrets = root.get(&format!("/keys/{id}")).json()["secrets"].clone();
+    assert_eq!(secrets.as_array().unwrap().len(), 2, "{secrets}");
+    assert!(secrets[0]["ends_at"].is_null() && secrets[1]["ends_at"].is_string(), "{secrets}");
+}
+
+#[test]
+fn a_change_is_made_only_to_what_its_author_has_seen() {
+    let server = Server::start();
+    let root = Api::of_root(&server);
+    let made = root.post("/keys", &json!({ "name": "ci" }));
+    let path = format!("/keys/{}", made.json()["id"].as_str().unwrap());
+    let seen = root.get(&path);
+    assert_eq!(seen.revision(), made.revision());
+    let tag = format!("\"{}\"", seen.revision());
+
+    let first = root.send("PATCH", &path, Some(&json!({ "description": "first" })), &[("If-Match", &tag)]);
+    let second = root.send("PATCH", &path, Some(&json!({ "description": "second" })), &[("If-Match", &tag)]);
+
+    assert_eq!((first.status, second.status), (200, 412), "{}", second.text());
+    assert_eq!(second.code(), "precondition_failed");
+    assert_eq!(root.get(&path).json()["description"], "first");
+    let again = format!("\"{}\"", first.revision());
+    assert_eq!(root.send("DELETE", &path, None, &[("If-Match", &again)]).status, 204);
+    assert_eq!(root.send("PATCH", &path, Some(&json!({})), &[("If-Match", "42")]).code(), "bad_request");
+    assert_eq!(root.send("PATCH", &path, Some(&json!({ "name": "x" })), &[]).code(), "key_revoked");
+}
+
+#[test]
+fn pages_neither_skip_nor_repeat_what_stays_whatever_changes() {
+    let server = Server::start();
+    let root = Api::of_root(&server);
+    let ids: Vec<String> =
+        (0..25).map(|number| root.made("/keys", &json!({ "name": format!("k{number}") }))["id"].as_str().unwrap().to_owned()).collect();
+    let (mut seen, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let query = cursor.as_ref().map_or_else(|| "/keys?limit=7&q=k".to_owned(), |cursor| format!("/keys?limit=7&q=k&cursor={cursor}"));
+        let page = root.get(&query).json();
+        let items = page["items"].as_array().unwrap();
+        assert!(items.len() <= 7);
+        seen.extend(items.iter().map(|key| key["id"].as_str().unwrap().to_owned()));
+        // What a page ended with, and what comes later, goes away meanwhile.
+        if let Some(last) = items.last() {
+            root.delete(&format!("/keys/{}", last["id"].as_str().unwrap()));
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => break,
+        }
+    }
+    assert_eq!(seen, ids);
+    assert_eq!(root.get("/keys?limit=0").code(), "bad_request");
+    assert_eq!(root.get("/keys?cursor=%FF").code(), "bad_request");
+    assert_eq!(root.get("/keys?nmae=x").code(), "bad_request");
+}
+
+#[test]
+fn a_policy_is_in_force_only_if_it_loads_and_what_is_odd_about_it_is_told() {
+    let server = Server::start();
+    let root = Api::of_root(&server);
+    let key = root.made("/keys", &json!({ "name": "ci" }))["key"].as_str().unwrap().to_owned();
+    let broken = root.post("/policies", &json!({ "name": "p", "source": "package spacelift\n\ndeny if startwith(1, 2)\n" }));
+    assert_eq!((broken.status, broken.code().as_str()), (422, "policy_faults"), "{}", broken.text());
+    assert_eq!(broken.json()["faults"][0]["line"], 3, "{}", broken.text());
+
+    let odd = "package spacelift\n\nroles[\"prodution\"][\"deployer\"] if input.session.login == \"ci\"\nallow if true\n";
+    let made = root.post("/policies", &json!({ "name": "p", "source": odd }));
+    assert_eq!(made.status, 201, "{}", made.text());
+    assert!(!made.json()["warnings"].as_array().unwrap().is_empty(), "{}", made.text());
+    assert_eq!(server.get(&key).code(), "no_roles");
+
+    let replaced = root.send("PUT", "/policies/p", Some(&json!({ "source": "package spacelift\n\ndeny if true\n" })), &[]);
+    assert_eq!(replaced.status, 200, "{}", replaced.text());
+    assert_eq!(server.get(&key).code(), "denied");
+    let explained = root.post("/explain", &json!({ "key": "ci" })).json();
+    assert_eq!((&explained["decision"], &explained["code"]), (&json!("refuse"), &json!("denied")), "{explained}");
+    assert_eq!(explained["policies"][0]["trace"][0]["line"], 3, "{explained}");
+    assert_eq!(root.delete("/policies/p").status, 204);
+    assert_eq!(server.get(&key).code(), "no_roles");
+}
+
+#[test]
+fn a_key_sees_itself_and_what_it_may() {
+    let server = Server::with_spaces();
+    let root = Api::of_root(&server);
+    let lead = root.made("/keys", &json!({ "name": "lead", "bindings": [{ "role": "space-admin", "space": "production" }] }));
+    let lead = root.with_key(lead["key"].as_str().unwrap());
+
+    let me = lead.get("/whoami").json();
+
+    assert_eq!(me["key"]["name"], "lead");
+    assert_eq!((&me["root_admin"], &me["administers"]), (&json!(false), &json!(["production"])));
+    let may: Vec<&str> = me["may"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(may.contains(&"bind roles") && !may.contains(&"create keys"), "{may:?}");
+    assert_eq!(root.get("/whoami").json()["root_admin"], true);
+}

@@ -1,0 +1,7 @@
+//! The admin API, asked over HTTP as its users ask it.
+
+mod changes;
+mod client;
+mod escalation;
+mod rights;
+mod wire;

@@ -1,0 +1,307 @@
+//! Every operation of the API by every kind of caller.
+
+use std::cell::Cell;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::client::Api;
+use crate::support::server::Server;
+use crate::support::waiting;
+
+/// Who asks. The spaces are `root` > `division` > { `team` > { `a`, `b` }, `other` }.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    RootAdmin,
+    RootAdminByGroup,
+    AdminOfTeam,
+    AdminOfTeamByGroup,
+    AdminOfDivision,
+    AdminOfOther,
+    Writer,
+    Reader,
+    NoRoles,
+    Disabled,
+    Expired,
+    Revoked,
+    Nobody,
+}
+
+const EVERYBODY: [(Who, &str); 13] = [
+    (Who::RootAdmin, "root admin"),
+    (Who::RootAdminByGroup, "root admin by group"),
+    (Who::AdminOfTeam, "admin of the space"),
+    (Who::AdminOfTeamByGroup, "the same by group"),
+    (Who::AdminOfDivision, "admin of its parent"),
+    (Who::AdminOfOther, "admin of a sibling"),
+    (Who::Writer, "writer"),
+    (Who::Reader, "reader"),
+    (Who::NoRoles, "no roles"),
+    (Who::Disabled, "disabled"),
+    (Who::Expired, "expired"),
+    (Who::Revoked, "revoked"),
+    (Who::Nobody, "no key"),
+];
+
+/// Who may, as the product says it: written down here once more, and not read from the program's table.
+#[derive(Clone, Copy, Debug)]
+enum May {
+    EveryKey,
+    AnyAdmin,
+    /// In `team` or below it.
+    AdminHere,
+    /// In both `team` and `other`.
+    AdminOfBoth,
+    RootAdmin,
+}
+
+impl May {
+    fn allows(self, who: Who) -> bool {
+        use Who::{
+            AdminOfDivision, AdminOfOther, AdminOfTeam, AdminOfTeamByGroup, Disabled, Expired, NoRoles, Nobody, Reader, Revoked, RootAdmin,
+            RootAdminByGroup, Writer,
+        };
+        match who {
+            Disabled | Expired | Revoked | Nobody => false,
+            RootAdmin | RootAdminByGroup => true,
+            AdminOfDivision => !matches!(self, Self::RootAdmin),
+            AdminOfTeam | AdminOfTeamByGroup => matches!(self, Self::EveryKey | Self::AnyAdmin | Self::AdminHere),
+            AdminOfOther => matches!(self, Self::EveryKey | Self::AnyAdmin),
+            Writer | Reader | NoRoles => matches!(self, Self::EveryKey),
+        }
+    }
+}
+
+struct World {
+    root: Api,
+    count: Cell<usize>,
+}
+
+/// A request that is ready to be sent.
+type Request = (&'static str, String, Option<Value>);
+
+impl World {
+    fn fresh(&self, what: &str) -> String {
+        self.count.set(self.count.get() + 1);
+        format!("{what}-{}", self.count.get())
+    }
+
+    fn key(&self) -> String {
+        let made = self.root.made("/keys", &json!({ "name": self.fresh("key") }));
+        made["id"].as_str().unwrap().to_owned()
+    }
+
+    fn space(&self, parent: &str) -> String {
+        let id = self.fresh("space");
+        self.root.made("/spaces", &json!({ "id": id, "parent": parent }));
+        id
+    }
+
+    fn role(&self) -> String {
+        let id = self.fresh("role");
+        self.root.made("/roles", &json!({ "id": id, "actions": ["run:read"] }));
+        id
+    }
+
+    fn group(&self) -> String {
+        let name = self.fresh("group");
+        self.root.made("/groups", &json!({ "name": name }));
+        name
+    }
+
+    fn binding(&self, space: &str) -> String {
+        let subject = json!({ "key": self.key() });
+        let made = self.root.made("/bindings", &json!({ "subject": subject, "role": "space-reader", "space": space }));
+        made["id"].as_str().unwrap().to_owned()
+    }
+
+    fn policy(&self) -> String {
+        let name = self.fresh("policy");
+        self.root.made("/policies", &json!({ "name": name, "source": POLICY }));
+        name
+    }
+}
+
+const POLICY: &str = "package spacelift\n\nallow if input.session.member\n";
+
+type Prepare = fn(&World) -> Request;
+
+/// Every operation on something in `team`, unless it says otherwise.
+const OPERATIONS: [(&str, May, Prepare); 47] = [
+    ("see oneself", May::EveryKey, |_| ("GET", "/whoami".into(), None)),
+    ("list keys", May::AnyAdmin, |_| ("GET", "/keys".into(), None)),
+    ("show a key", May::AnyAdmin, |world| ("GET", format!("/keys/{}", world.key()), None)),
+    ("see a key's effective access", May::AnyAdmin, |world| ("GET", format!("/keys/{}/effective", world.key()), None)),
+    ("create a key", May::RootAdmin, |world| ("POST", "/keys".into(), Some(json!({ "name": world.fresh("key") })))),
+    ("import a key", May::RootAdmin, |world| {
+        let sha256 = format!("{:064x}", world.count.get() + 7);
+        ("POST", "/keys/import".into(), Some(json!({ "name": world.fresh("key"), "sha256": sha256 })))
+    }),
+    ("change a key", May::RootAdmin, |world| ("PATCH", format!("/keys/{}", world.key()), Some(json!({ "groups": ["x"] })))),
+    ("rotate a key", May::RootAdmin, |world| ("POST", format!("/keys/{}/rotate", world.key()), Some(json!({ "grace_seconds": 0 })))),
+    ("disable a key", May::RootAdmin, |world| ("POST", format!("/keys/{}/disable", world.key()), None)),
+    ("enable a key", May::RootAdmin, |world| ("POST", format!("/keys/{}/enable", world.key()), None)),
+    ("revoke a key", May::RootAdmin, |world| ("DELETE", format!("/keys/{}", world.key()), None)),
+    ("list spaces", May::AnyAdmin, |_| ("GET", "/spaces".into(), None)),
+    ("show a space", May::AnyAdmin, |_| ("GET", "/spaces/team".into(), None)),
+    ("create a space below", May::AdminHere, |world| {
+        ("POST", "/spaces".into(), Some(json!({ "id": world.fresh("space"), "parent": "team" })))
+    }),
+    ("create a space at the root", May::RootAdmin, |world| ("POST", "/spaces".into(), Some(json!({ "id": world.fresh("space") })))),
+    ("change the space", May::AdminHere, |_| ("PATCH", "/spaces/team".into(), Some(json!({ "description": "changed" })))),
+    ("move a space within", May::AdminHere, |world| ("PATCH", format!("/spaces/{}", world.space("a")), Some(json!({ "parent": "b" })))),
+    ("move a space to a sibling", May::AdminOfBoth, |world| {
+        ("PATCH", format!("/spaces/{}", world.space("a")), Some(json!({ "parent": "other" })))
+    }),
+    ("fetch a space from a sibling", May::AdminOfBoth, |world| {
+        ("PATCH", format!("/spaces/{}", world.space("other")), Some(json!({ "parent": "a" })))
+    }),
+    ("delete a space below", May::AdminHere, |world| ("DELETE", format!("/spaces/{}", world.space("a")), None)),
+    ("list roles", May::AnyAdmin, |_| ("GET", "/roles".into(), None)),
+    ("show a role", May::AnyAdmin, |_| ("GET", "/roles/space-admin".into(), None)),
+    ("create a role", May::RootAdmin, |world| {
+        ("POST", "/roles".into(), Some(json!({ "id": world.fresh("role"), "actions": ["run:read"] })))
+    }),
+    ("change a role", May::RootAdmin, |world| ("PATCH", format!("/roles/{}", world.role()), Some(json!({ "actions": ["*:*"] })))),
+    ("delete a role", May::RootAdmin, |world| ("DELETE", format!("/roles/{}", world.role()), None)),
+    ("list groups", May::AnyAdmin, |_| ("GET", "/groups".into(), None)),
+    ("show a group", May::AnyAdmin, |_| ("GET", "/groups/roots".into(), None)),
+    ("create a group", May::RootAdmin, |world| ("POST", "/groups".into(), Some(json!({ "name": world.fresh("group") })))),
+    ("change a group", May::RootAdmin, |world| ("PATCH", format!("/groups/{}", world.group()), Some(json!({ "description": "x" })))),
+    ("delete a group", May::RootAdmin, |world| ("DELETE", format!("/groups/{}", world.group()), None)),
+    ("list bindings", May::AnyAdmin, |_| ("GET", "/bindings".into(), None)),
+    ("show a binding", May::AnyAdmin, |world| ("GET", format!("/bindings/{}", world.binding("team")), None)),
+    ("bind a key", May::AdminHere, |world| {
+        let subject = json!({ "key": world.key() });
+        ("POST", "/bindings".into(), Some(json!({ "subject": subject, "role": "space-admin", "space": "team" })))
+    }),
+    ("bind a group below", May::AdminHere, |world| {
+        let subject = json!({ "group": world.fresh("group") });
+        ("POST", "/bindings".into(), Some(json!({ "subject": subject, "role": "space-writer", "space": "a" })))
+    }),
+    ("bind at the root", May::RootAdmin, |world| {
+        let subject = json!({ "key": world.key() });
+        ("POST", "/bindings".into(), Some(json!({ "subject": subject, "role": "space-reader", "space": "root" })))
+    }),
+    ("unbind", May::AdminHere, |world| ("DELETE", format!("/bindings/{}", world.binding("a")), None)),
+    ("unbind at the root", May::RootAdmin, |world| ("DELETE", format!("/bindings/{}", world.binding("root")), None)),
+    ("list login policies", May::RootAdmin, |_| ("GET", "/policies".into(), None)),
+    ("create a login policy", May::RootAdmin, |world| {
+        ("POST", "/policies".into(), Some(json!({ "name": world.fresh("policy"), "source": POLICY })))
+    }),
+    ("change a login policy", May::RootAdmin, |world| ("PUT", format!("/policies/{}", world.policy()), Some(json!({ "source": POLICY })))),
+    ("delete a login policy", May::RootAdmin, |world| ("DELETE", format!("/policies/{}", world.policy()), None)),
+    ("validate a login policy", May::RootAdmin, |world| {
+        ("POST", "/policies/validate".into(), Some(json!({ "name": world.fresh("policy"), "source": POLICY })))
+    }),
+    ("see the strategy", May::RootAdmin, |_| ("GET", "/strategy".into(), None)),
+    ("set the strategy", May::RootAdmin, |_| ("PUT", "/strategy".into(), Some(json!({ "strategy": "combined" })))),
+    ("see and clear samples", May::RootAdmin, |_| ("GET", "/samples".into(), None)),
+    ("have a decision explained", May::RootAdmin, |world| ("POST", "/explain".into(), Some(json!({ "key": world.key() })))),
+    ("see the audit", May::RootAdmin, |_| ("GET", "/audit".into(), None)),
+];
+
+#[test]
+fn every_operation_is_open_to_those_whom_the_product_names_and_to_nobody_else() {
+    let server = Server::start();
+    let world = World { root: Api::of_root(&server), count: Cell::new(0) };
+    let root = &world.root;
+    for (id, parent) in [("division", "root"), ("team", "division"), ("other", "division"), ("a", "team"), ("b", "team")] {
+        root.made("/spaces", &json!({ "id": id, "parent": parent }));
+    }
+    for (group, space) in [("roots", "root"), ("leads", "team")] {
+        root.made("/bindings", &json!({ "subject": { "group": group }, "role": "space-admin", "space": space }));
+    }
+    let callers: Vec<(Who, &str, Api)> = EVERYBODY.iter().map(|(who, called)| (*who, *called, caller(*who, root))).collect();
+
+    let mut table = String::from("| |");
+    for (_, called, _) in &callers {
+        write!(table, " {called} |").unwrap();
+    }
+    table.push_str("\n|---|");
+    table.push_str(&"---|".repeat(callers.len()));
+    let mut wrong = Vec::new();
+    for (operation, may, prepare) in OPERATIONS {
+        write!(table, "\n| {operation} |").unwrap();
+        for (who, called, api) in &callers {
+            let (method, path, body) = prepare(&world);
+            let before = revision(root);
+            let answer = api.send(method, &path, body.as_ref(), &[]);
+            let expected = match (may.allows(*who), who) {
+                (true, _) => answer.status / 100 == 2,
+                (false, Who::Nobody) => answer.status == 401 && answer.code() == "missing_key",
+                (false, Who::Disabled | Who::Expired | Who::Revoked) => answer.status == 401 && answer.code() == "invalid_key",
+                (false, _) => answer.status == 403 && answer.code() == "forbidden",
+            };
+            let changed = revision(root) != before;
+            if !expected || (changed && answer.status / 100 != 2) {
+                wrong.push(format!("{operation} by {called}: {} {} (changed: {changed})", answer.status, answer.text()));
+            }
+            write!(table, " {} |", if answer.status / 100 == 2 { "yes" } else { "" }).unwrap();
+        }
+    }
+    table.push('\n');
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    told_in_the_documentation(&table);
+}
+
+/// The table stands in the documentation as it was found. `CLAVIGER_TELL_RIGHTS=1` writes it there.
+fn told_in_the_documentation(table: &str) {
+    const BEGIN: &str = "<!-- found by a test: begin -->\n";
+    const END: &str = "<!-- found by a test: end -->";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rights.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(BEGIN).unwrap();
+    let (told, after) = rest.split_once(END).unwrap();
+    if std::env::var_os("CLAVIGER_TELL_RIGHTS").is_some() {
+        std::fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+    } else {
+        assert_eq!(told, table, "docs/rights.md tells something else");
+    }
+}
+
+fn revision(root: &Api) -> u64 {
+    root.get("/audit?limit=1").json()["items"][0]["revision"].as_u64().unwrap()
+}
+
+fn caller(who: Who, root: &Api) -> Api {
+    let made = |body: Value| root.made("/keys", &body);
+    let bound = |role: &str, space: &str| made(json!({ "name": format!("{who:?}"), "bindings": [{ "role": role, "space": space }] }));
+    let in_group = |group: &str| made(json!({ "name": format!("{who:?}"), "groups": [group] }));
+    let key = match who {
+        Who::Nobody => return root.without_key(),
+        Who::RootAdmin => bound("space-admin", "root"),
+        Who::RootAdminByGroup => in_group("roots"),
+        Who::AdminOfTeam | Who::Disabled | Who::Revoked => bound("space-admin", "team"),
+        Who::AdminOfTeamByGroup => in_group("leads"),
+        Who::AdminOfDivision => bound("space-admin", "division"),
+        Who::AdminOfOther => bound("space-admin", "other"),
+        Who::Writer => bound("space-writer", "root"),
+        Who::Reader => bound("space-reader", "root"),
+        Who::NoRoles => made(json!({ "name": "NoRoles" })),
+        Who::Expired => {
+            let soon = jiff::Timestamp::now() + std::time::Duration::from_secs(1);
+            let bindings = json!([{ "role": "space-admin", "space": "root" }]);
+            made(json!({ "name": "Expired", "bindings": bindings, "expires_at": soon.to_string() }))
+        }
+    };
+    let api = root.with_key(key["key"].as_str().unwrap());
+    let path = format!("/keys/{}", key["id"].as_str().unwrap());
+    match who {
+        Who::Disabled => assert_eq!(root.send("POST", &format!("{path}/disable"), None, &[]).status, 200),
+        Who::Revoked => assert_eq!(root.delete(&path).status, 204),
+        Who::Expired => assert!(waiting::comes_to_be(|| api.get("/whoami").status == 401)),
+        Who::RootAdmin
+        | Who::RootAdminByGroup
+        | Who::AdminOfTeam
+        | Who::AdminOfTeamByGroup
+        | Who::AdminOfDivision
+        | Who::AdminOfOther
+        | Who::Writer
+        | Who::Reader
+        | Who::NoRoles
+        | Who::Nobody => {}
+    }
+    api
+}
