@@ -5,6 +5,7 @@
 
 mod action;
 mod api_key;
+mod audit;
 mod binding;
 mod decision;
 mod grant;
@@ -22,11 +23,12 @@ mod space;
 
 pub use action::{Action, ActionPattern};
 pub use api_key::{IMPORTED_KEY_MAX, KEY_LENGTH, KEY_PREFIX, KeyDigest, KeyRecord, KeyState, PlainKey, SecretRecord};
+pub use audit::AuditEntry;
 pub use binding::{Binding, KeyBinding, Subject};
 pub use decision::{AdmitWithoutRoles, Decision, Ignored, IgnoredReason, SystemRoleClaim, Verdict};
 pub use grant::{Grant, Grants, RolesBySpace, Via};
 pub use id::{BindingId, GroupName, Invalid, KeyId, KeyName, OperatorName, PolicyName, Revision, RoleId, SpaceId};
-pub use mutation::{Actor, AuditEntry, Cause, Change, Changes, Expiry, Mutation, NewKey, Reach};
+pub use mutation::{Actor, Cause, Change, Changes, Expiry, Mutation, NewKey, Reach};
 pub use outcome::{Outcome, Refusal, TokenSize, TooLarge, WhyInvalid, WhyUnavailable};
 pub use past::{Irreversible, Past};
 pub use policy::{LoginPolicy, RegoVersion, Strategy};

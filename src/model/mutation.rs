@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::action::ActionPattern;
 use super::api_key::KeyDigest;
@@ -218,27 +217,4 @@ pub enum Changes {
     Since(Vec<Change>),
     /// The feed no longer goes back that far: everything may have changed.
     TooOld,
-}
-
-/// What the audit keeps of a change. Secrets and digests never stand in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditEntry {
-    /// The change's number.
-    pub revision: Revision,
-    /// When it was committed.
-    pub at: Timestamp,
-    /// Who: see [`Actor::label`].
-    pub actor: String,
-    /// From where, if it came over the network.
-    pub remote_ip: Option<String>,
-    /// What: see [`Mutation::action`].
-    pub action: String,
-    /// To what: a key's id, a space's slug, …
-    pub resource: String,
-    /// The resource before, as JSON.
-    pub before: Option<serde_json::Value>,
-    /// The resource after, as JSON.
-    pub after: Option<serde_json::Value>,
-    /// The request that asked for it.
-    pub request_id: Option<String>,
 }

@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::api_key::KeyRecord;
+use super::audit::AuditEntry;
 use super::binding::{Binding, KeyBinding, Subject};
 use super::id::{GroupName, KeyName, Revision, SpaceId};
-use super::mutation::AuditEntry;
 use super::policy::{LoginPolicy, Strategy};
 use super::role::Role;
 use super::snapshot::{Group, Snapshot};
