@@ -286,7 +286,7 @@ impl OpenStore {
     pub(crate) async fn audit(&self, limit: usize, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, Failure> {
         let mut entries: Vec<AuditEntry> = Vec::new();
         while entries.len() < limit {
-            let before = entries.last().map(|entry| entry.revision);
+            let before = entries.last().map(|entry| entry.id);
             let most = u32::try_from(limit - entries.len()).map_or(PAGE, |left| left.min(PAGE));
             let page = self.store.audit(&AuditQuery { before, limit: most, ..wanted.clone() }).await?;
             let read = page.len();

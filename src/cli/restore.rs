@@ -58,11 +58,11 @@ impl RestoreCommand {
     /// What would be undone: nobody should find out afterwards that a key which was revoked works again.
     async fn tell(&self, since: Revision, out: &Output) -> Result<(), Failure> {
         let store = self.place.look(out).await?;
-        let entries = store.audit(TOLD, &AuditQuery { newer_than: Some(since), ..AuditQuery::default() }).await?;
+        let entries = store.audit(TOLD, &AuditQuery { changed_after: Some(since), ..AuditQuery::default() }).await?;
         let names = store.key_names(entries.iter().filter_map(words::key_bound)).await?;
         for entry in &entries {
             let (what, change) = (words::resource(entry, &names), words::change(entry));
-            out.note(format_args!("{} {:.0} {} {what} {change}", entry.revision, entry.at, entry.action));
+            out.note(format_args!("{} {:.0} {} {what} {change}", words::revision(entry), entry.at, entry.action));
         }
         Ok(())
     }

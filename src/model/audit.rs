@@ -1,22 +1,37 @@
-//! What is kept of what was done.
+//! What is kept of what was done, of what was tried and refused, and of who came.
+
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::id::Revision;
+use super::id::{KeyId, Revision, SpaceId};
 
-/// What the audit keeps of a change. Secrets and digests never stand in it.
+/// The number of an entry of the audit: grows by one. Not every entry is a change, so it is not the revision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AuditId(pub u64);
+
+impl fmt::Display for AuditId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One entry of the audit. Secrets and digests never stand in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
-    /// The change's number.
-    pub revision: Revision,
-    /// When it was committed.
+    /// Its own number.
+    pub id: AuditId,
+    /// The number of the change; none if it tells of something that is no change.
+    pub revision: Option<Revision>,
+    /// When the change was committed, or the rest happened.
     pub at: Timestamp,
     /// Who: see [`Actor::label`](super::Actor::label).
     pub actor: String,
     /// From where, if it came over the network.
     pub remote_ip: Option<String>,
-    /// What: see [`Mutation::action`](super::Mutation::action).
+    /// What: see [`Mutation::action`](super::Mutation::action); or one of [`AuditNote`]'s.
     pub action: String,
     /// To what: a key's id, a space's slug, …
     pub resource: String,
@@ -26,4 +41,34 @@ pub struct AuditEntry {
     pub after: Option<serde_json::Value>,
     /// The request that asked for it.
     pub request_id: Option<String>,
+    /// It was only tried: the code that it was refused with.
+    pub refused: Option<String>,
+}
+
+/// What the audit is to tell though it is no change: it takes no revision, and nothing else in the store is touched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditNote {
+    /// Somebody tried to change something and was refused.
+    Refused {
+        /// What was tried: [`Mutation::action`](super::Mutation::action).
+        action: &'static str,
+        /// What it was tried on ([`Resource::id`](super::Resource::id)), or what was sent in its place.
+        resource: String,
+        /// The spaces whose people may want to know.
+        spaces: Vec<SpaceId>,
+        /// The stable code of the refusal.
+        code: &'static str,
+    },
+    /// A key was used to manage. Told once for each address.
+    SignIn {
+        /// The key.
+        key: KeyId,
+    },
+}
+
+impl AuditNote {
+    /// What a sign-in is called in the audit.
+    pub const SIGN_IN: &str = "key.sign-in";
+    /// What the entry is called that counts those which were not kept one by one.
+    pub const HELD_BACK: &str = "audit.held-back";
 }

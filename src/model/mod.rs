@@ -23,7 +23,7 @@ mod space;
 
 pub use action::{Action, ActionPattern};
 pub use api_key::{IMPORTED_KEY_MAX, KEY_LENGTH, KEY_PREFIX, KeyDigest, KeyRecord, KeyState, PlainKey, SecretRecord};
-pub use audit::AuditEntry;
+pub use audit::{AuditEntry, AuditId, AuditNote};
 pub use binding::{Binding, KeyBinding, Subject};
 pub use decision::{AdmitWithoutRoles, Decision, Ignored, IgnoredReason, SystemRoleClaim, Verdict};
 pub use grant::{Grant, Grants, RolesBySpace, Via};

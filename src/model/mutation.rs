@@ -153,10 +153,12 @@ pub enum Actor {
     System,
     /// A key, through the admin API.
     Key(KeyId),
+    /// Somebody without a key that works, at the admin API: tries, and changes nothing.
+    Anonymous,
 }
 
 impl Actor {
-    /// As the audit has it: `operator::<name>`, `system`, `api::<id>`. What stands before the name keeps an operator from passing for
+    /// As the audit has it: `operator::<name>`, `system`, `api::<id>`, `anonymous`. What stands before the name keeps an operator from passing for
     /// another kind of actor.
     #[must_use]
     pub fn label(&self) -> String {
@@ -164,6 +166,7 @@ impl Actor {
             Self::Operator(name) => format!("operator::{name}"),
             Self::System => "system".to_owned(),
             Self::Key(id) => format!("api::{id}"),
+            Self::Anonymous => "anonymous".to_owned(),
         }
     }
 }

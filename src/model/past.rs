@@ -55,9 +55,13 @@ impl Past {
         Self { snapshot, spaces, key }
     }
 
-    /// Whether this change can have touched what is decided about the key.
+    /// Whether this is a change that can have touched what is decided about the key.
     #[must_use]
     pub fn concerns(&self, entry: &AuditEntry) -> bool {
+        entry.revision.is_some() && self.is_about(entry)
+    }
+
+    fn is_about(&self, entry: &AuditEntry) -> bool {
         match entry.action.split_once('.') {
             Some(("key", _)) => entry.resource == self.key.id.to_string(),
             Some(("binding", _)) => match subject(entry) {
@@ -68,11 +72,12 @@ impl Past {
         }
     }
 
-    /// Takes a change back: the last one that has not been.
+    /// Takes a change back: the last one that has not been. What is no change needs no taking back.
     ///
     /// # Errors
     /// If the entry does not hold what stood there before.
     pub fn undo(&mut self, entry: &AuditEntry) -> Result<(), Irreversible> {
+        let Some(revision) = entry.revision else { return Ok(()) };
         let undone = match entry.action.split_once('.') {
             Some(("key", _)) if entry.resource != self.key.id.to_string() => Ok(()),
             // A key that was not there yet is left as it was made.
@@ -85,8 +90,8 @@ impl Past {
             Some(("strategy", _)) => read::<Strategy>(entry.before.as_ref()).map(|strategy| self.snapshot.strategy = strategy),
             _ => Err("what it did is not known here".to_owned()),
         };
-        undone.map_err(|why| Irreversible { revision: entry.revision, action: entry.action.clone(), why })?;
-        self.snapshot.revision = Revision(entry.revision.0.saturating_sub(1));
+        undone.map_err(|why| Irreversible { revision, action: entry.action.clone(), why })?;
+        self.snapshot.revision = Revision(revision.0.saturating_sub(1));
         Ok(())
     }
 

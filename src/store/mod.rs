@@ -21,8 +21,8 @@ use self::sqlite::SqliteStore;
 use crate::clock::Clock;
 use crate::config::StoreUrl;
 use crate::model::{
-    AuditEntry, Binding, BindingId, Cause, Change, Changes, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord, Mutation, Resource, Revision,
-    Sample, SampleId, Snapshot, SpaceId, Strategy,
+    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord, Mutation,
+    Resource, Revision, Sample, SampleId, Snapshot, SpaceId, Strategy,
 };
 
 /// One page of a listing: at most `limit` items after the item named by `after`, optionally only those that `query` stands in.
@@ -40,9 +40,11 @@ pub struct Page<A> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditQuery {
     /// The page before ended with this one.
-    pub before: Option<Revision>,
+    pub before: Option<AuditId>,
     /// Later than this one.
-    pub newer_than: Option<Revision>,
+    pub newer_than: Option<AuditId>,
+    /// A change, and one after this revision.
+    pub changed_after: Option<Revision>,
     /// How many entries at most.
     pub limit: u32,
     /// Done by this actor, as [`Actor::label`](crate::model::Actor::label) has it.
@@ -70,6 +72,10 @@ pub struct FoundKey {
     pub as_of: Revision,
 }
 
+/// How many entries that are no change an actor can make in an hour: whoever is refused again and again must not fill the disk.
+pub const NOTES_AN_HOUR: u32 = 60;
+/// For how long the same attempt of the same actor, refused for the same reason, is counted and not told again.
+pub const SAME_ATTEMPT_WITHIN: Duration = Duration::from_mins(1);
 /// How many samples a store keeps: the newest.
 pub const SAMPLES_MAX: u32 = 100;
 /// How long it keeps one.
@@ -129,6 +135,14 @@ pub trait Store: Source {
     async fn binding(&self, id: BindingId) -> Result<Option<Binding>, StoreError>;
     /// All bindings, of keys and groups, by id. Searched: the group's name, the key's id and name, the role, the space.
     async fn bindings(&self, page: &Page<BindingId>) -> Result<Vec<Binding>, StoreError>;
+    /// Has the audit tell of something that is no change: no revision, nothing in the feed. Durable when it returns.
+    ///
+    /// `None` if no entry is made of it: the key has come from this address before; the same attempt was refused less than
+    /// [`SAME_ATTEMPT_WITHIN`] ago; or the actor has filled [`NOTES_AN_HOUR`]. Refused attempts without an entry are counted, and the count
+    /// becomes one entry an hour after the first of them, with the next note or [`tend_audit`](Self::tend_audit), whichever is earlier.
+    async fn note(&self, note: AuditNote, cause: &Cause) -> Result<Option<AuditId>, StoreError>;
+    /// Does for the audit what is due by the time. Whoever serves calls it now and then.
+    async fn tend_audit(&self) -> Result<(), StoreError>;
     /// Audit entries, newest first.
     async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError>;
 }

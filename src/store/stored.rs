@@ -8,7 +8,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 
 use super::StoreError;
-use crate::model::{KeyDigest, Revision};
+use crate::model::{AuditId, KeyDigest, Revision};
 
 /// The store holds what it cannot hold.
 pub(super) fn nonsense(what: &str, why: impl Display) -> StoreError {
@@ -45,6 +45,15 @@ pub(super) fn parsed<T: FromStr<Err: Display>>(what: &str, text: &str) -> Result
 
 pub(super) fn revision(number: i64) -> Result<Revision, StoreError> {
     u64::try_from(number).map(Revision).map_err(|error| nonsense("a revision", error))
+}
+
+pub(super) fn audit_id(number: i64) -> Result<AuditId, StoreError> {
+    u64::try_from(number).map(AuditId).map_err(|error| nonsense("an audit entry", error))
+}
+
+/// A number of the audit as one of the database, as [`number`] does it.
+pub(super) fn audit_number(id: AuditId) -> i64 {
+    i64::try_from(id.0).unwrap_or(i64::MAX)
 }
 
 /// A revision as a number of the database; those that it cannot count to are all alike to it.

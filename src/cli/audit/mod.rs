@@ -1,4 +1,4 @@
-//! `claviger audit`: who changed what, when.
+//! `claviger audit`: who changed what, when; who tried to and was refused; from where keys have come that manage.
 //!
 //! Newest first, as one looks for what has just happened; followed, oldest first, as one reads a log.
 
@@ -12,7 +12,7 @@ use super::args::value;
 use super::failure::Failure;
 use super::open_store::{OpenStore, StoreArgs};
 use super::output::{Format, Output};
-use crate::model::{AuditEntry, Revision, SpaceId};
+use crate::model::{AuditEntry, AuditId, SpaceId};
 use crate::store::AuditQuery;
 
 /// How many entries are shown if nothing is said.
@@ -97,7 +97,7 @@ impl Audit {
         if !self.follow {
             return out.list("audit entries", &HEADERS, rows(&entries, &store).await?, &entries);
         }
-        let mut seen = Revision::default();
+        let mut seen = AuditId::default();
         loop {
             entries.reverse();
             for (entry, row) in entries.iter().zip(rows(&entries, &store).await?) {
@@ -105,7 +105,7 @@ impl Audit {
                     Format::Json => out.json_line(entry)?,
                     Format::Table => out.line(&row.join("  "), entry)?,
                 }
-                seen = seen.max(entry.revision);
+                seen = seen.max(entry.id);
             }
             // An interrupt ends the process; there is nothing to put in order first.
             tokio::select! {
@@ -128,7 +128,7 @@ async fn rows(entries: &[AuditEntry], store: &OpenStore) -> Result<Vec<Vec<Strin
     let names = store.key_names(entries.iter().filter_map(words::key_bound)).await?;
     let row = |entry: &AuditEntry| {
         vec![
-            entry.revision.to_string(),
+            words::revision(entry),
             value::time_text(Some(entry.at)),
             entry.actor.clone(),
             entry.action.clone(),

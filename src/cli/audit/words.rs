@@ -4,10 +4,15 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use crate::model::{AuditEntry, KeyId, KeyName};
+use crate::model::{AuditEntry, AuditNote, KeyId, KeyName};
 
 /// The longest text that is shown: a description could bury the rest.
 const WIDEST: usize = 60;
+
+/// The number of the change, if it was one.
+pub(crate) fn revision(entry: &AuditEntry) -> String {
+    entry.revision.map_or_else(|| "-".to_owned(), |revision| revision.to_string())
+}
 
 /// The key that the binding in this entry is of.
 pub(crate) fn key_bound(entry: &AuditEntry) -> Option<KeyId> {
@@ -30,8 +35,17 @@ fn thing(entry: &AuditEntry) -> Option<&Value> {
     entry.after.as_ref().or(entry.before.as_ref())
 }
 
-/// What has changed.
+/// What has changed, or else what happened.
 pub(crate) fn change(entry: &AuditEntry) -> String {
+    if let Some(code) = &entry.refused {
+        return format!("refused: {code}");
+    }
+    if entry.action == AuditNote::SIGN_IN {
+        return format!("from {}, for the first time", entry.remote_ip.as_deref().unwrap_or("this machine"));
+    }
+    if let Some(attempts) = entry.after.as_ref().and_then(|after| after.get("attempts")) {
+        return format!("{attempts} more refused, not kept one by one");
+    }
     let (before, after) = (entry.before.as_ref().unwrap_or(&Value::Null), entry.after.as_ref().unwrap_or(&Value::Null));
     if let (Value::String(was), Value::String(is)) = (before, after) {
         return changed(was, is);
@@ -152,7 +166,8 @@ mod tests {
     fn entry(before: Option<Value>, after: Option<Value>) -> AuditEntry {
         let text = String::new;
         AuditEntry {
-            revision: crate::model::Revision(1),
+            id: crate::model::AuditId(1),
+            revision: Some(crate::model::Revision(1)),
             at: jiff::Timestamp::UNIX_EPOCH,
             actor: text(),
             remote_ip: None,
@@ -161,6 +176,7 @@ mod tests {
             before,
             after,
             request_id: None,
+            refused: None,
         }
     }
 

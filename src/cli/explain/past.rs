@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::cli::audit::words;
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::exchange::Explainer;
@@ -28,14 +29,17 @@ pub(super) async fn as_of(at: Timestamp, explainer: Explainer, key: KeyRecord, s
     }
     let wanted = AuditQuery { since: Some(at), ..AuditQuery::default() };
     let mut entries = store.audit(MOST, &wanted).await?;
-    entries.retain(|entry| entry.at > at);
+    let all = entries.len() < MOST;
+    entries.retain(|entry| entry.at > at && entry.revision.is_some());
     let past = Past::from_now(explainer.snapshot().clone(), key.clone());
     let changes: Vec<&AuditEntry> = entries.iter().filter(|entry| past.concerns(entry)).collect();
     if changes.is_empty() {
         return Ok(AsOf { explainer, key, remarks: Vec::new() });
     }
     let mut remarks = vec![since_then(&changes)];
-    match rebuilt(past, &entries, &explainer) {
+    let rebuilt =
+        if all { rebuilt(past, &entries, &explainer) } else { Err(format!("more than {MOST} changes would have to be taken back")) };
+    match rebuilt {
         Ok((explainer, key)) => {
             if explainer.sources().iter().any(|source| source.file.is_some()) {
                 remarks.push("policies of the directory are as they are now".to_owned());
@@ -52,7 +56,7 @@ pub(super) async fn as_of(at: Timestamp, explainer: Explainer, key: KeyRecord, s
 /// `2 changes since then, not counted: role.update deployer (4712), binding.create … (4711)`
 fn since_then(changes: &[&AuditEntry]) -> String {
     let named: Vec<String> =
-        changes.iter().take(NAMED).map(|entry| format!("{} {} ({})", entry.action, entry.resource, entry.revision)).collect();
+        changes.iter().take(NAMED).map(|entry| format!("{} {} ({})", entry.action, entry.resource, words::revision(entry))).collect();
     let more = changes.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
     let counted = if changes.len() == 1 { "1 change".to_owned() } else { format!("{} changes", changes.len()) };
@@ -60,9 +64,6 @@ fn since_then(changes: &[&AuditEntry]) -> String {
 }
 
 fn rebuilt(mut past: Past, entries: &[AuditEntry], explainer: &Explainer) -> Result<(Explainer, KeyRecord), String> {
-    if entries.len() == MOST {
-        return Err(format!("more than {MOST} changes would have to be taken back"));
-    }
     for entry in entries {
         past.undo(entry).map_err(|error| error.to_string())?;
     }

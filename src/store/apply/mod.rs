@@ -6,6 +6,7 @@
 mod bindings;
 mod groups;
 mod keys;
+mod notes;
 mod policies;
 mod roles;
 mod rows;
@@ -15,7 +16,8 @@ mod texts;
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub(super) use self::rows::{Audited, BindingRows, KeyRows, PolicyRows, RoleRows, Rows, SpaceRows};
+pub(super) use self::notes::{note, tell_held_back};
+pub(super) use self::rows::{Attempt, AuditRows, Audited, BindingRows, HeldBack, KeyRows, PolicyRows, RoleRows, Rows, SpaceRows};
 use super::{Conflict, Likeness, Precondition, StoreError, Unmet, error, stored};
 use crate::model::{Cause, Change, KeyId, Mutation, Reach, Resource, Revision, SpaceId};
 
@@ -68,6 +70,7 @@ pub(super) async fn apply(
     let change = Change { revision, at, reach };
     rows.insert_change(&change, CHANGES_KEPT).await?;
     let entry = Audited {
+        revision: Some(revision),
         actor: cause.actor.label(),
         remote_ip: cause.remote_ip.map(|address| address.to_string()),
         request_id: cause.request_id.as_deref(),
@@ -75,6 +78,7 @@ pub(super) async fn apply(
         resource: resource.id(),
         before: effect.before.map(|value| value.to_string()),
         after: effect.after.map(|value| value.to_string()),
+        refused: None,
         spaces: set(effect.spaces),
     };
     rows.insert_audit(at, entry).await?;

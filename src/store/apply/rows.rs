@@ -5,12 +5,14 @@ use jiff::Timestamp;
 
 use super::StoreError;
 use crate::model::{
-    Binding, BindingId, Change, Group, GroupName, KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, PolicyName, Resource, Revision, Role,
-    RoleId, Space, SpaceId, Strategy, Subject,
+    AuditId, Binding, BindingId, Change, Group, GroupName, KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, PolicyName, Resource,
+    Revision, Role, RoleId, Space, SpaceId, Strategy, Subject,
 };
 
-/// What the audit keeps of a change.
+/// What the audit keeps of a change, or of something else.
 pub(in crate::store) struct Audited<'a> {
+    /// The change's.
+    pub(in crate::store) revision: Option<Revision>,
     pub(in crate::store) actor: String,
     pub(in crate::store) remote_ip: Option<String>,
     pub(in crate::store) request_id: Option<&'a str>,
@@ -18,13 +20,14 @@ pub(in crate::store) struct Audited<'a> {
     pub(in crate::store) resource: String,
     pub(in crate::store) before: Option<String>,
     pub(in crate::store) after: Option<String>,
+    pub(in crate::store) refused: Option<&'static str>,
     /// The spaces whose people may want to know.
     pub(in crate::store) spaces: Vec<SpaceId>,
 }
 
 /// The rows of a store within one transaction.
 #[async_trait]
-pub(in crate::store) trait Rows: KeyRows + SpaceRows + RoleRows + BindingRows + PolicyRows {
+pub(in crate::store) trait Rows: AuditRows + KeyRows + SpaceRows + RoleRows + BindingRows + PolicyRows {
     /// Takes the writer's lock, so that what is read from here on still holds when the change is written, and with it the next revision,
     /// which stands in every row that is written. Comes first: a revision that was taken at the end would let two transactions each take
     /// away one of the last two root admins.
@@ -33,7 +36,39 @@ pub(in crate::store) trait Rows: KeyRows + SpaceRows + RoleRows + BindingRows + 
     async fn revision_of(&mut self, resource: &Resource) -> Result<Option<Revision>, StoreError>;
     /// Puts a change into the feed and takes those out that are `kept` or more behind it.
     async fn insert_change(&mut self, change: &Change, kept: u64) -> Result<(), StoreError>;
-    async fn insert_audit(&mut self, at: Timestamp, entry: Audited<'_>) -> Result<(), StoreError>;
+}
+
+/// The audit, and what bounds it.
+#[async_trait]
+pub(in crate::store) trait AuditRows: Send {
+    /// Gives the entry the next number.
+    async fn insert_audit(&mut self, at: Timestamp, entry: Audited<'_>) -> Result<AuditId, StoreError>;
+    /// Whether the audit tells that this actor has come from this address.
+    async fn has_signed_in(&mut self, actor: &str, remote_ip: Option<&str>) -> Result<bool, StoreError>;
+    /// How many entries later than this that are no change are this actor's.
+    async fn note_count(&mut self, actor: &str, since: Timestamp) -> Result<u64, StoreError>;
+    /// Whether one of them tells of this.
+    async fn has_refused(&mut self, attempt: &Attempt<'_>, since: Timestamp) -> Result<bool, StoreError>;
+    /// Counts an attempt that gets no entry.
+    async fn hold_back(&mut self, actor: &str, at: Timestamp) -> Result<(), StoreError>;
+    /// Takes out what was counted from this time or an earlier one on; some of it, if it is much.
+    async fn take_held_back(&mut self, begun_by: Timestamp) -> Result<Vec<HeldBack>, StoreError>;
+}
+
+/// A refused attempt, as far as one is like another.
+pub(in crate::store) struct Attempt<'a> {
+    pub(in crate::store) actor: &'a str,
+    pub(in crate::store) action: &'a str,
+    pub(in crate::store) resource: &'a str,
+    pub(in crate::store) code: &'a str,
+}
+
+/// Refused attempts of one actor that have no entries of their own.
+pub(in crate::store) struct HeldBack {
+    pub(in crate::store) actor: String,
+    pub(in crate::store) since: Timestamp,
+    pub(in crate::store) until: Timestamp,
+    pub(in crate::store) attempts: u64,
 }
 
 /// Keys, their secrets, their memberships.

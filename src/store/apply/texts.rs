@@ -26,7 +26,7 @@ pub(super) fn check(mutation: &Mutation) -> Result<(), Conflict> {
 }
 
 /// Whether the text of a key stands somewhere in this one. Its checksum tells it from anything else.
-fn holds_key(text: &str) -> bool {
+pub(super) fn holds_key(text: &str) -> bool {
     let mut starts = text.match_indices(KEY_PREFIX).filter_map(|(start, _)| text.as_bytes().get(start..start + KEY_LENGTH));
     starts.any(|candidate| PlainKey::presented(candidate).is_some_and(|plain| plain.id().is_some()))
 }

@@ -1,10 +1,11 @@
-//! The audit, searched.
+//! The audit, searched, and what is told in it though it is no change.
 
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::{Connection as _, QueryBuilder, Sqlite, query_scalar};
 
-use super::{SqliteStore, sql};
-use crate::model::AuditEntry;
-use crate::store::{AuditQuery, StoreError, stored};
+use super::rows::SqliteRows;
+use super::{BEGIN_WRITE, SqliteStore, sql};
+use crate::model::{AuditEntry, AuditId, AuditNote, Cause};
+use crate::store::{AuditQuery, StoreError, apply, stored};
 
 impl SqliteStore {
     /// A page of it. Only the conditions that are set stand in the statement: with all of them in it, and some always true, no index
@@ -13,20 +14,57 @@ impl SqliteStore {
         let mut page = page(wanted);
         self.all(page.build()).await
     }
+
+    pub(super) async fn noted(&self, note: AuditNote, cause: &Cause) -> Result<Option<AuditId>, StoreError> {
+        // Asked by whoever answers a request, so what needs no writing is found out without the writer.
+        if matches!(note, AuditNote::SignIn { .. }) {
+            let (actor, address) = (cause.actor.label(), cause.remote_ip.map(|address| address.to_string()));
+            let mut lease = self.readers.lease().await?;
+            let known: bool = query_scalar(sql::HAS_SIGNED_IN).bind(actor).bind(address).fetch_one(lease.connection()).await?;
+            lease.give_back();
+            if known {
+                return Ok(None);
+            }
+        }
+        self.keep_to_file().await?;
+        let mut lease = self.writer.lease().await?;
+        let mut transaction = lease.connection().begin_with(BEGIN_WRITE).await?;
+        let id = apply::note(&mut SqliteRows::new(&mut transaction), note, cause, self.clock.now().wall).await?;
+        transaction.commit().await?;
+        lease.give_back();
+        self.guard.is_here().await?;
+        self.watch.committed();
+        Ok(id)
+    }
+
+    pub(super) async fn tend(&self) -> Result<(), StoreError> {
+        self.keep_to_file().await?;
+        let mut lease = self.writer.lease().await?;
+        let mut transaction = lease.connection().begin_with(BEGIN_WRITE).await?;
+        apply::tell_held_back(&mut SqliteRows::new(&mut transaction), self.clock.now().wall).await?;
+        transaction.commit().await?;
+        lease.give_back();
+        Ok(())
+    }
 }
 
 fn page(wanted: &AuditQuery) -> QueryBuilder<Sqlite> {
-    let AuditQuery { before, newer_than, limit, actor, action, resource, space, since, until, query } = wanted;
+    let AuditQuery { before, newer_than, changed_after, limit, actor, action, resource, space, since, until, query } = wanted;
     let mut page = QueryBuilder::new(if space.is_some() { sql::AUDIT_OF_SPACE } else { sql::AUDIT });
-    let revision = if space.is_some() { "s.revision" } else { "a.revision" };
+    let id = if space.is_some() { "s.entry" } else { "a.id" };
     if let Some(space) = space {
         page.push(" AND s.space = ").push_bind(space.as_str().to_owned());
     }
     if let Some(before) = before {
-        page.push(format_args!(" AND {revision} < ")).push_bind(stored::number(*before));
+        page.push(format_args!(" AND {id} < ")).push_bind(stored::audit_number(*before));
     }
     if let Some(seen) = newer_than {
-        page.push(format_args!(" AND {revision} > ")).push_bind(stored::number(*seen));
+        page.push(format_args!(" AND {id} > ")).push_bind(stored::audit_number(*seen));
+    }
+    if let Some(revision) = changed_after {
+        // Later changes have later numbers.
+        page.push(" AND a.revision IS NOT NULL").push(format_args!(" AND {id} > ")).push(sql::LAST_ENTRY_BY);
+        page.push_bind(stored::number(*revision)).push(sql::LAST_ENTRY_BY_END);
     }
     if let Some(actor) = actor {
         page.push(" AND a.actor = ").push_bind(actor.clone());
@@ -54,7 +92,7 @@ fn page(wanted: &AuditQuery) -> QueryBuilder<Sqlite> {
         page.push(" AND (instr(a.actor, ").push_bind(text.clone()).push(") > 0 OR instr(a.action, ").push_bind(text.clone());
         page.push(") > 0 OR instr(a.resource, ").push_bind(text.clone()).push(") > 0)");
     }
-    page.push(format_args!(" ORDER BY {revision} DESC LIMIT ")).push_bind(i64::from(*limit)).push(sql::AUDIT_PAGE);
+    page.push(format_args!(" ORDER BY {id} DESC LIMIT ")).push_bind(i64::from(*limit)).push(sql::AUDIT_PAGE);
     page
 }
 
@@ -81,7 +119,8 @@ mod tests {
             (AuditQuery { resource: Some("root".to_owned()), ..none.clone() }, "audit_by_resource (resource=?)"),
             (AuditQuery { since: Some(now), until: Some(now), ..none.clone() }, "audit_by_time (at>? AND at<?)"),
             (AuditQuery { space: Some("root".parse().unwrap()), ..none.clone() }, "PRIMARY KEY (space=?)"),
-            (AuditQuery { newer_than: Some(crate::model::Revision(7)), ..none }, "INTEGER PRIMARY KEY (rowid>?)"),
+            (AuditQuery { newer_than: Some(AuditId(7)), ..none.clone() }, "INTEGER PRIMARY KEY (rowid>?)"),
+            (AuditQuery { changed_after: Some(crate::model::Revision(7)), ..none }, "INTEGER PRIMARY KEY (rowid>?)"),
         ] {
             let explain = format!("EXPLAIN QUERY PLAN {}", page(&wanted).sql().as_str());
             let steps = query(AssertSqlSafe(explain)).fetch_all(&mut connection).await.unwrap();

@@ -18,7 +18,7 @@ use super::rows::SqliteRows;
 use super::{BEGIN_WRITE, BUSY_TIMEOUT, conn, opening, origin, sql};
 use crate::clock::Clock;
 use crate::model::{Cause, Revision, Strategy};
-use crate::store::apply::{Audited, Rows as _};
+use crate::store::apply::{AuditRows as _, Audited, Rows as _};
 use crate::store::{Backup, Conflict, Restored, StoreError, Undo, stored};
 
 /// Copies the store at `path` to a file that is not there yet.
@@ -116,8 +116,8 @@ async fn take_in(path: &Path, incoming: &Path, cause: &Cause, undo: Undo, clock:
             query(statement).execute(&mut *transaction).await?;
         }
     }
-    for statement in sql::TAKE_IN {
-        query(statement).execute(&mut *transaction).await?;
+    for statement in sql::TAKE_IN.iter().chain(&sql::TAKE_IN_AUDIT) {
+        query(*statement).execute(&mut *transaction).await?;
     }
     query(sql::TAKE_IN_STATE).bind(stored::number(before.max(copied.revision))).execute(&mut *transaction).await?;
     let mut rows = SqliteRows::new(&mut transaction);
@@ -126,6 +126,7 @@ async fn take_in(path: &Path, incoming: &Path, cause: &Cause, undo: Undo, clock:
     rows.insert_change(&change, 1).await?;
     let of = |revision: Revision| Some(serde_json::json!({ "revision": revision }).to_string());
     let entry = Audited {
+        revision: Some(revision),
         actor: cause.actor.label(),
         remote_ip: cause.remote_ip.map(|address| address.to_string()),
         request_id: cause.request_id.as_deref(),
@@ -133,6 +134,7 @@ async fn take_in(path: &Path, incoming: &Path, cause: &Cause, undo: Undo, clock:
         resource: "store".to_owned(),
         before: of(before),
         after: of(copied.revision),
+        refused: None,
         spaces: Vec::new(),
     };
     rows.insert_audit(at, entry).await?;

@@ -9,7 +9,8 @@ use crate::model::{
     ActionPattern, AuditEntry, Binding, BindingId, Change, Group, GroupName, KeptSample, KeyBinding, KeyDigest, KeyId, KeyName, KeyRecord,
     LoginPolicy, Reach, Revision, Role, RoleId, Sample, SampleId, SampledKey, SecretRecord, Space, SpaceId, Strategy, Subject, SystemRole,
 };
-use crate::store::stored::{digest, json, nonsense, parsed, revision, time};
+use crate::store::apply::HeldBack;
+use crate::store::stored::{audit_id, digest, json, nonsense, parsed, revision, time};
 use crate::store::{FoundKey, StoreError};
 
 /// Something that a row says.
@@ -167,7 +168,8 @@ impl FromRow for AuditEntry {
     fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
         let value = |name| column::<Option<&str>>(row, name)?.map(|text| json("an audit entry", text)).transpose();
         Ok(Self {
-            revision: revision(column(row, "revision")?)?,
+            id: audit_id(column(row, "id")?)?,
+            revision: column::<Option<i64>>(row, "revision")?.map(revision).transpose()?,
             at: time_in(row, "at")?,
             actor: column(row, "actor")?,
             remote_ip: column(row, "remote_ip")?,
@@ -176,7 +178,15 @@ impl FromRow for AuditEntry {
             before: value("before")?,
             after: value("after")?,
             request_id: column(row, "request_id")?,
+            refused: column(row, "refused")?,
         })
+    }
+}
+
+impl FromRow for HeldBack {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        let attempts = column::<i64>(row, "attempts")?.unsigned_abs();
+        Ok(Self { actor: column(row, "actor")?, since: time_in(row, "since")?, until: time_in(row, "until")?, attempts })
     }
 }
 

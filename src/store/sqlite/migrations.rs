@@ -9,10 +9,11 @@ use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// Number, description and text of each step.
-const STEPS: [(i64, &str, &str); 3] = [
+const STEPS: [(i64, &str, &str); 4] = [
     (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
     (2, "samples", include_str!("../migrations/sqlite/0002_samples.sql")),
     (3, "revisions and causes", include_str!("../migrations/sqlite/0003_revisions_and_causes.sql")),
+    (4, "audit of more than changes", include_str!("../migrations/sqlite/0004_audit_of_more_than_changes.sql")),
 ];
 
 /// Every step. sqlx has a macro that reads them from the directory; with it the compiler would need a second SQLite for itself.
@@ -37,10 +38,11 @@ mod tests {
     use crate::store::{AuditQuery, Source as _, Store as _};
 
     /// What stands in the stores that are there.
-    const CHECKSUMS: [&str; 3] = [
+    const CHECKSUMS: [&str; 4] = [
         "94f16f75147c1a557109785009171171580faf2cbf6e782522eda06b406635c0f27188021c42d31cea677d22910fcd79",
         "35ff7b8a12c9a99594dc22a2436918ff9b2f4ec6ea0958a37524b575d9ad497f3f0d167595155152a2c9b0d403d8bfa9",
         "a5272aaa355f70b6499c653c9a5fdef6f861fa8106cbcebd87c0129c7ee55e5e70f17d3b3325e7f31ef9937c3572425e",
+        "d1b8de4c24966ba2c05251f35b101f346d3bd00dfe813dcb93b8ab150ddb2cab11869a50d406cc240fd8f44d72c0be4a",
     ];
 
     #[test]
@@ -84,7 +86,10 @@ mod tests {
         assert_eq!(store.key(key).await.unwrap().unwrap().bindings.len(), 1);
         assert_eq!(store.revision_of(&Resource::Key(key)).await.unwrap(), Some(Revision(0)));
         let of_space = AuditQuery { space: Some("production".parse().unwrap()), limit: 9, ..AuditQuery::default() };
-        let told: Vec<u64> = store.audit(&of_space).await.unwrap().iter().map(|entry| entry.revision.0).collect();
+        let entries = store.audit(&AuditQuery { limit: 9, ..AuditQuery::default() }).await.unwrap();
+        let numbers: Vec<_> = entries.iter().map(|entry| (entry.id.0, entry.revision.map(|revision| revision.0))).collect();
+        assert_eq!(numbers, [(4, Some(4)), (3, Some(3)), (2, Some(2)), (1, Some(1))]);
+        let told: Vec<u64> = store.audit(&of_space).await.unwrap().iter().map(|entry| entry.id.0).collect();
         assert_eq!(told, [4, 3, 1]);
     }
 }

@@ -42,8 +42,8 @@ use super::apply::apply;
 use super::{AuditQuery, FoundKey, Inspected, Page, Precondition, Source, Store, StoreError, stored};
 use crate::clock::Clock;
 use crate::model::{
-    AuditEntry, Binding, BindingId, Cause, Change, Changes, Group, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Mutation,
-    Resource, Revision, Role, Sample, SampleId, Snapshot, Space, SpaceTree, Strategy,
+    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, Group, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord,
+    LoginPolicy, Mutation, Resource, Revision, Role, Sample, SampleId, Snapshot, Space, SpaceTree, Strategy,
 };
 
 /// How long a change waits for another process's, and a reader for a recovery after a crash.
@@ -337,6 +337,14 @@ impl Store for SqliteStore {
     async fn bindings(&self, page: &Page<BindingId>) -> Result<Vec<Binding>, StoreError> {
         let after = page.after.map_or_else(String::new, |id| id.to_string());
         self.all(query(sql::BINDINGS).bind(after).bind(page.query.clone()).bind(page.limit)).await
+    }
+
+    async fn note(&self, note: AuditNote, cause: &Cause) -> Result<Option<AuditId>, StoreError> {
+        self.noted(note, cause).await
+    }
+
+    async fn tend_audit(&self) -> Result<(), StoreError> {
+        self.tend().await
     }
 
     async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {

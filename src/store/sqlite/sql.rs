@@ -45,20 +45,26 @@ pub(super) const BINDINGS: &str = "SELECT b.id, b.key_id, b.group_name, b.role, 
         OR instr(b.role, $2) > 0 OR instr(b.space, $2) > 0) \
      ORDER BY b.id LIMIT $3";
 
-/// The entries that `$which` selects the revisions of, newest first.
+/// The entries that `$which` selects the numbers of, newest first.
 macro_rules! audit_entries {
     ($which:literal) => {
-        concat!("SELECT revision, at, actor, remote_ip, action, resource, before, after, request_id FROM audit WHERE revision IN (", $which)
+        concat!(
+            "SELECT id, revision, at, actor, remote_ip, action, resource, before, after, request_id, refused FROM audit WHERE id IN (",
+            $which
+        )
     };
 }
 
-/// Begins the reading of a page of the audit. The revisions are chosen first, of indices alone where they are enough: an entry may be as
+/// Begins the reading of a page of the audit. The numbers are chosen first, of indices alone where they are enough: an entry may be as
 /// long as a policy.
-pub(super) const AUDIT: &str = audit_entries!("SELECT a.revision FROM audit a WHERE true");
+pub(super) const AUDIT: &str = audit_entries!("SELECT a.id FROM audit a WHERE true");
 pub(super) const AUDIT_OF_SPACE: &str =
-    audit_entries!("SELECT s.revision FROM audit_spaces s CROSS JOIN audit a ON a.revision = s.revision WHERE true");
+    audit_entries!("SELECT s.entry FROM audit_spaces s CROSS JOIN audit a ON a.id = s.entry WHERE true");
+/// The number of the last entry of a change that is not after a revision, which stands between the two.
+pub(super) const LAST_ENTRY_BY: &str = "coalesce((SELECT id FROM audit WHERE revision <= ";
+pub(super) const LAST_ENTRY_BY_END: &str = " ORDER BY revision DESC LIMIT 1), 0)";
 /// Ends it.
-pub(super) const AUDIT_PAGE: &str = ") ORDER BY revision DESC";
+pub(super) const AUDIT_PAGE: &str = ") ORDER BY id DESC";
 
 /// At least one row, for the revision; without a change in it if there is none after `$1`.
 pub(super) const CHANGES_AFTER: &str = "SELECT s.revision AS last, c.revision, c.at, c.key_id, c.digests \
@@ -80,9 +86,8 @@ pub(super) const ATTACH_INCOMING: &str = "ATTACH DATABASE $1 AS incoming";
 pub(super) const DEFER_FOREIGN_KEYS: &str = "PRAGMA defer_foreign_keys = ON";
 /// The audit of a store that becomes another one.
 pub(super) const FORGET_AUDIT: [&str; 2] = ["DELETE FROM main.audit_spaces", "DELETE FROM main.audit"];
-/// Every row becomes what the other database has, and the audit keeps what it has and gets what it has not. Both are of one schema, made by
-/// the same steps, so the columns are in one order.
-pub(super) const TAKE_IN: [&str; 18] = [
+/// Every row becomes what the other database has. Both are of one schema, made by the same steps, so the columns are in one order.
+pub(super) const TAKE_IN: [&str; 16] = [
     "DELETE FROM main.policies",
     "DELETE FROM main.bindings",
     "DELETE FROM main.memberships",
@@ -99,8 +104,12 @@ pub(super) const TAKE_IN: [&str; 18] = [
     "INSERT INTO main.memberships SELECT * FROM incoming.memberships",
     "INSERT INTO main.bindings SELECT * FROM incoming.bindings",
     "INSERT INTO main.policies SELECT * FROM incoming.policies",
-    "INSERT OR IGNORE INTO main.audit SELECT * FROM incoming.audit",
-    "INSERT OR IGNORE INTO main.audit_spaces SELECT * FROM incoming.audit_spaces",
+];
+/// What the other audit has after the end of this one.
+pub(super) const TAKE_IN_AUDIT: [&str; 3] = [
+    "INSERT OR IGNORE INTO main.audit_spaces SELECT * FROM incoming.audit_spaces WHERE entry > (SELECT coalesce(max(id), 0) FROM main.audit)",
+    "INSERT OR IGNORE INTO main.audit SELECT * FROM incoming.audit WHERE id > (SELECT coalesce(max(id), 0) FROM main.audit)",
+    "DELETE FROM main.audit_spaces WHERE entry NOT IN (SELECT id FROM main.audit)",
 ];
 /// Revisions go on from `$1`, whatever the other database has.
 pub(super) const TAKE_IN_STATE: &str = "UPDATE main.state SET revision = $1, strategy = (SELECT strategy FROM incoming.state), \
@@ -115,7 +124,8 @@ pub(super) const TABLE_COUNT: &str = "SELECT count(*) FROM sqlite_schema";
 /// The migrations that have been made, and whether as this program has them.
 pub(super) const MIGRATED: &str = "SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version";
 /// What tells one store from another: its first change.
-pub(super) const ORIGIN: &str = "SELECT revision, at, action, resource, after FROM audit ORDER BY revision LIMIT 1";
+pub(super) const ORIGIN: &str =
+    "SELECT revision, at, action, resource, after FROM audit WHERE revision IS NOT NULL ORDER BY revision LIMIT 1";
 pub(super) const SEEDED: &str = "SELECT EXISTS (SELECT 1 FROM state)";
 pub(super) const SEED_STATE: &str = "INSERT INTO state (one, revision, strategy) VALUES (1, 0, $1)";
 
@@ -214,9 +224,23 @@ pub(super) const CLEAR_SAMPLES: &str = "DELETE FROM samples";
 pub(super) const TAKE_REVISION: &str = "UPDATE state SET revision = revision + 1 RETURNING revision";
 pub(super) const INSERT_CHANGE: &str = "INSERT INTO changes (revision, at, key_id, digests) VALUES ($1, $2, $3, $4)";
 pub(super) const PRUNE_CHANGES: &str = "DELETE FROM changes WHERE revision <= $1";
-pub(super) const INSERT_AUDIT: &str = "INSERT INTO audit (revision, at, actor, remote_ip, action, resource, before, after, request_id) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-pub(super) const INSERT_AUDIT_SPACE: &str = "INSERT INTO audit_spaces (space, revision) VALUES ($1, $2)";
+pub(super) const INSERT_AUDIT: &str = "INSERT INTO audit \
+     (id, revision, at, actor, remote_ip, action, resource, before, after, request_id, refused) \
+     VALUES ((SELECT coalesce(max(id), 0) + 1 FROM audit), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id";
+pub(super) const INSERT_AUDIT_SPACE: &str = "INSERT INTO audit_spaces (space, entry) VALUES ($1, $2)";
+
+// What is no change and yet told.
+
+/// As the index has it that these are found by.
+pub(super) const HAS_SIGNED_IN: &str =
+    "SELECT EXISTS (SELECT 1 FROM audit WHERE action = 'key.sign-in' AND actor = $1 AND remote_ip IS $2)";
+pub(super) const NOTE_COUNT: &str = "SELECT count(*) FROM audit INDEXED BY audit_notes WHERE revision IS NULL AND actor = $1 AND at > $2";
+pub(super) const HAS_REFUSED: &str = "SELECT EXISTS (SELECT 1 FROM audit INDEXED BY audit_notes \
+     WHERE revision IS NULL AND actor = $1 AND at > $2 AND action = $3 AND resource = $4 AND refused = $5)";
+pub(super) const HOLD_BACK: &str = "INSERT INTO held_back (actor, since, until, attempts) VALUES ($1, $2, $2, 1) \
+     ON CONFLICT (actor) DO UPDATE SET until = max(until, $2), attempts = attempts + 1";
+pub(super) const TAKE_HELD_BACK: &str = "DELETE FROM held_back WHERE actor IN (SELECT actor FROM held_back WHERE since <= $1 LIMIT 100) \
+     RETURNING actor, since, until, attempts";
 
 // The revision that last changed something.
 
@@ -299,6 +323,9 @@ mod tests {
             REVISION_OF_GROUP,
             REVISION_OF_BINDING,
             REVISION_OF_POLICY,
+            HAS_SIGNED_IN,
+            NOTE_COUNT,
+            HAS_REFUSED,
         ];
         for statement in statements {
             let plan = plan(&mut connection, statement).await;

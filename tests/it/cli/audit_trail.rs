@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use claviger::model::{Actor, AuditNote, Cause, KeyId};
+
 use crate::support::place::Place;
 
 fn actions(entries: &Value) -> Vec<&str> {
@@ -79,6 +81,31 @@ fn the_audit_names_whoever_is_at_the_command_line() {
     assert!(actor.starts_with("operator::") && actor.ends_with(&format!("@{}", uname.trim())), "{actor}");
     assert_eq!(actions(&place.json(&["audit", "--actor", "operator::pipeline 7@ci"])), ["space.create"]);
     assert!(nobody.code == 2 && nobody.err.contains("CLAVIGER_ACTOR"), "{}", nobody.err);
+}
+
+#[test]
+fn what_is_no_change_is_told_in_words_too() {
+    let place = with_a_history();
+    let key = KeyId::new(1, 2);
+    let cause = Cause { actor: Actor::Key(key), remote_ip: Some("192.0.2.7".parse().unwrap()), request_id: None };
+    let refused = AuditNote::Refused { action: "space.delete", resource: "production".to_owned(), spaces: Vec::new(), code: "forbidden" };
+    place.in_store(async |store| {
+        store.note(AuditNote::SignIn { key }, &cause).await.unwrap();
+        store.note(refused, &cause).await.unwrap();
+    });
+
+    let entries = place.json(&["audit", "--limit", "2"]);
+    let table = place.run(&["audit", "--limit", "2"]).out;
+
+    assert_eq!(actions(&entries), ["space.delete", "key.sign-in"]);
+    assert_eq!((&entries[0]["id"], &entries[0]["revision"], &entries[0]["refused"]), (&6.into(), &Value::Null, &"forbidden".into()));
+    let lines: Vec<&str> = table.lines().skip(1).map(str::trim_end).collect();
+    assert!(lines[0].starts_with("-  ") && lines[0].contains("  production  ") && lines[0].ends_with("  refused: forbidden"), "{table}");
+    assert!(lines[1].ends_with("from 192.0.2.7, for the first time"), "{table}");
+    // What is explained of the past rests on changes alone.
+    let last_change = place.json(&["audit", "--action", "key.disable"])[0]["at"].as_str().unwrap().to_owned();
+    let explained = place.run(&["explain", "--key", "ci", "--at", &last_change]);
+    assert!(explained.out.contains("ci") && !explained.out.contains("since then"), "{}{}", explained.out, explained.err);
 }
 
 #[test]

@@ -11,8 +11,9 @@ use claviger::clock::{Clock, ManualClock};
 use claviger::config::{Settings, StoreUrl};
 use claviger::exchange::{Credential, Exchange, Origin};
 use claviger::model::{
-    AuditEntry, Binding, BindingId, Cause, Change, Changes, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Mutation,
-    NewKey, PlainKey, Refusal, RegoVersion, Resource, Revision, RoleId, Sample, SampleId, Snapshot, Space, SpaceId, Strategy,
+    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord,
+    LoginPolicy, Mutation, NewKey, PlainKey, Refusal, RegoVersion, Resource, Revision, RoleId, Sample, SampleId, Snapshot, Space, SpaceId,
+    Strategy,
 };
 use claviger::store::{self, AuditQuery, FoundKey, Page, Precondition, Source, Store, StoreError};
 use claviger::telemetry::Metrics;
@@ -416,6 +417,14 @@ impl Store for Sluice {
 
     async fn binding(&self, id: BindingId) -> Result<Option<Binding>, StoreError> {
         self.store.binding(id).await
+    }
+
+    async fn note(&self, note: AuditNote, cause: &Cause) -> Result<Option<AuditId>, StoreError> {
+        self.store.note(note, cause).await
+    }
+
+    async fn tend_audit(&self) -> Result<(), StoreError> {
+        self.store.tend_audit().await
     }
 
     async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {

@@ -133,7 +133,8 @@ impl Place {
         self.in_store(async |store| store.find_key(&digest).await.unwrap().map(|found| found.key))
     }
 
-    fn in_store<T>(&self, work: impl AsyncFnOnce(Arc<dyn Store>) -> T) -> T {
+    /// Does something in the store itself.
+    pub(crate) fn in_store<T>(&self, work: impl AsyncFnOnce(Arc<dyn Store>) -> T) -> T {
         let url = StoreUrl::parse(&self.url()).unwrap();
         tokio::runtime::Builder::new_current_thread()
             .enable_all()

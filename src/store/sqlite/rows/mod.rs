@@ -2,6 +2,7 @@
 //!
 //! Everything happens in the one transaction that the writer has open, so what a method reads cannot change before the next one writes.
 
+mod audit;
 mod bindings;
 mod keys;
 mod policies;
@@ -9,7 +10,6 @@ mod roles;
 mod spaces;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use sqlx::query::{Query, QueryScalar};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Sqlite, SqliteConnection, query, query_scalar};
@@ -17,7 +17,7 @@ use sqlx::{Sqlite, SqliteConnection, query, query_scalar};
 use super::decode::FromRow;
 use super::sql;
 use crate::model::{Change, Reach, Resource, Revision};
-use crate::store::apply::{Audited, Rows};
+use crate::store::apply::Rows;
 use crate::store::{StoreError, stored};
 
 /// A connection with a transaction open.
@@ -82,15 +82,5 @@ impl Rows for SqliteRows<'_> {
         let number = stored::number(change.revision);
         self.run(query(sql::INSERT_CHANGE).bind(number).bind(stored::micros(change.at)).bind(key).bind(digests)).await?;
         self.run(query(sql::PRUNE_CHANGES).bind(stored::number(Revision(change.revision.0.saturating_sub(kept))))).await
-    }
-
-    async fn insert_audit(&mut self, at: Timestamp, entry: Audited<'_>) -> Result<(), StoreError> {
-        let Audited { actor, remote_ip, request_id, action, resource, before, after, spaces } = entry;
-        let row = query(sql::INSERT_AUDIT).bind(self.stamp()).bind(stored::micros(at)).bind(actor).bind(remote_ip).bind(action);
-        self.run(row.bind(resource).bind(before).bind(after).bind(request_id.map(str::to_owned))).await?;
-        for space in spaces {
-            self.run(query(sql::INSERT_AUDIT_SPACE).bind(space.as_str().to_owned()).bind(self.stamp())).await?;
-        }
-        Ok(())
     }
 }

@@ -8,6 +8,10 @@ for_every_backend! {
     the_audit_comes_newest_first_and_in_pages
     the_audit_is_narrowed_by_each_filter_and_by_all_at_once
     a_space_is_told_of_its_bindings_and_of_the_keys_bound_in_it
+    what_was_refused_is_told_and_takes_no_revision
+    the_same_attempt_is_told_once_a_minute_and_the_others_are_counted
+    an_actor_fills_no_disk_however_often_it_is_refused
+    a_key_is_told_of_once_for_each_address
 }
 
 async fn every_change_is_audited_with_before_and_after(backend: Backend) {
@@ -16,7 +20,7 @@ async fn every_change_is_audited_with_before_and_after(backend: Backend) {
         Cause { actor: Actor::Key(key_id(9)), remote_ip: Some("2001:db8::7".parse().unwrap()), request_id: Some("01hv-request".into()) };
     let change = store.apply(new_space("a", "root"), &cause, None).await.unwrap();
     let entry = audited(&store).await;
-    assert_eq!((entry.revision, entry.at, entry.actor), (change.revision, change.at, format!("api::{}", key_id(9))));
+    assert_eq!((entry.revision, entry.at, entry.actor), (Some(change.revision), change.at, format!("api::{}", key_id(9))));
     assert_eq!((entry.remote_ip.as_deref(), entry.request_id.as_deref()), (Some("2001:db8::7"), Some("01hv-request")));
     assert_eq!((entry.action.as_str(), entry.resource.as_str(), entry.before), ("space.create", "a", None));
     assert_eq!(entry.after.unwrap()["parent"], "root");
@@ -62,9 +66,9 @@ async fn the_audit_comes_newest_first_and_in_pages(backend: Backend) {
     with_a_bound_key(&store).await;
     let page = async |wanted| store.audit(&wanted).await.unwrap().into_iter().map(|entry| entry.action).collect::<Vec<_>>();
     assert_eq!(page(AuditQuery { limit: 2, ..whole() }).await, ["binding.create", "key.create"]);
-    assert_eq!(page(AuditQuery { before: Some(Revision(3)), ..whole() }).await, ["role.create", "space.create"]);
-    assert_eq!(page(AuditQuery { before: Some(Revision(3)), limit: 1, ..whole() }).await, ["role.create"]);
-    assert_eq!(page(AuditQuery { newer_than: Some(Revision(3)), ..whole() }).await, ["binding.create"]);
+    assert_eq!(page(AuditQuery { before: Some(AuditId(3)), ..whole() }).await, ["role.create", "space.create"]);
+    assert_eq!(page(AuditQuery { before: Some(AuditId(3)), limit: 1, ..whole() }).await, ["role.create"]);
+    assert_eq!(page(AuditQuery { newer_than: Some(AuditId(3)), ..whole() }).await, ["binding.create"]);
     assert_eq!(page(AuditQuery { limit: 0, ..whole() }).await, [""; 0]);
 }
 
@@ -80,7 +84,7 @@ async fn the_audit_is_narrowed_by_each_filter_and_by_all_at_once(backend: Backen
     store.apply(bind_key(1, 1, "deployer", "production"), &alice, None).await.unwrap();
     store.apply(Mutation::DisableKey { id: key_id(1) }, &alice, None).await.unwrap();
 
-    let found = async |wanted| store.audit(&wanted).await.unwrap().into_iter().map(|entry| entry.revision.0).collect::<Vec<_>>();
+    let found = async |wanted| store.audit(&wanted).await.unwrap().into_iter().map(|entry| entry.id.0).collect::<Vec<_>>();
     let second = |number| Some(later(start, Duration::from_secs(number)));
     let text = |text: &str| Some(text.to_owned());
     for (wanted, expected) in [
@@ -106,8 +110,9 @@ async fn the_audit_is_narrowed_by_each_filter_and_by_all_at_once(backend: Backen
                 since: second(2),
                 until: second(3),
                 query: text("disable"),
-                before: Some(Revision(6)),
-                newer_than: Some(Revision(4)),
+                before: Some(AuditId(6)),
+                newer_than: Some(AuditId(4)),
+                changed_after: Some(Revision(4)),
                 limit: 1,
             },
             vec![5],
@@ -135,4 +140,111 @@ async fn a_space_is_told_of_its_bindings_and_of_the_keys_bound_in_it(backend: Ba
     assert_eq!(of("a").await, ["key.revoke", "key.update", "space.update", "key.create", "space.create"]);
     assert_eq!(of("b").await, ["key.revoke", "key.update", "space.update", "binding.create", "key.create", "space.create"]);
     assert_eq!(of("c").await, ["space.update", "space.create"]);
+}
+
+fn tried(resource: &str, code: &'static str) -> AuditNote {
+    AuditNote::Refused { action: "space.delete", resource: resource.to_owned(), spaces: vec![space("root")], code }
+}
+
+fn by_key(number: u64, remote_ip: &str) -> Cause {
+    Cause { actor: Actor::Key(key_id(number)), remote_ip: Some(remote_ip.parse().unwrap()), request_id: Some("01hv-request".into()) }
+}
+
+async fn what_was_refused_is_told_and_takes_no_revision(backend: Backend) {
+    let store = backend.open().await;
+    done(&store, new_space("a", "root")).await;
+    let cause = by_key(1, "192.0.2.7");
+    assert_eq!(store.note(tried("a", "forbidden"), &cause).await.unwrap(), Some(AuditId(2)));
+    done(&store, new_space("b", "root")).await;
+
+    let entries = store.audit(&whole()).await.unwrap();
+    let numbers: Vec<_> = entries.iter().map(|entry| (entry.id.0, entry.revision.map(|revision| revision.0))).collect();
+    assert_eq!(numbers, [(3, Some(2)), (2, None), (1, Some(1))]);
+    let refused = &entries[1];
+    assert_eq!((refused.action.as_str(), refused.resource.as_str(), refused.refused.as_deref()), ("space.delete", "a", Some("forbidden")));
+    assert_eq!((refused.actor.as_str(), refused.remote_ip.as_deref()), (cause.actor.label().as_str(), Some("192.0.2.7")));
+    assert_eq!((refused.request_id.as_deref(), &refused.before, &refused.after), (Some("01hv-request"), &None, &None));
+    assert_eq!(store.changes_after(Revision(2)).await.unwrap(), Changes::Since(Vec::new()));
+    // The people of the space hear of it; whoever asks for changes does not.
+    let of_root = store.audit(&AuditQuery { space: Some(space("root")), ..whole() }).await.unwrap();
+    assert!(of_root.contains(refused));
+    let changes = store.audit(&AuditQuery { changed_after: Some(Revision(0)), ..whole() }).await.unwrap();
+    assert_eq!(changes.iter().map(|entry| entry.id.0).collect::<Vec<_>>(), [3, 1]);
+
+    // A text that was sent in the place of a name is not trusted to be one.
+    let key = PlainKey::generate(key_id(1), &[7; 32]);
+    store.note(tried(key.reveal(), "forbidden"), &cause).await.unwrap();
+    assert_eq!(audited(&store).await.resource, "(the text of a key)");
+    store.note(tried(&"ü".repeat(10_000), "forbidden"), &cause).await.unwrap();
+    assert_eq!(audited(&store).await.resource.chars().count(), 257);
+}
+
+async fn the_same_attempt_is_told_once_a_minute_and_the_others_are_counted(backend: Backend) {
+    let store = backend.open().await;
+    let cause = by_key(1, "192.0.2.7");
+    let start = backend.now();
+    let note = async |note, cause: &Cause| store.note(note, cause).await.unwrap().is_some();
+    assert!(note(tried("a", "forbidden"), &cause).await);
+    assert!(!note(tried("a", "forbidden"), &cause).await);
+    backend.clock.advance(Duration::from_secs(59));
+    assert!(!note(tried("a", "forbidden"), &by_key(1, "192.0.2.8")).await);
+    for (other, cause) in
+        [(tried("b", "forbidden"), &cause), (tried("a", "conflict"), &cause), (tried("a", "forbidden"), &by_key(2, "::1"))]
+    {
+        assert!(note(other, cause).await);
+    }
+    backend.clock.advance(Duration::from_secs(1));
+    assert!(note(tried("a", "forbidden"), &cause).await);
+
+    backend.clock.advance(Duration::from_secs(3539));
+    store.tend_audit().await.unwrap();
+    assert_ne!(audited(&store).await.action, AuditNote::HELD_BACK);
+    backend.clock.advance(Duration::from_secs(1));
+    store.tend_audit().await.unwrap();
+    store.tend_audit().await.unwrap();
+    let entries = store.audit(&AuditQuery { action: Some("audit.".to_owned()), ..whole() }).await.unwrap();
+    let [entry] = entries.as_slice() else { panic!("one count: {entries:?}") };
+    let times = |seconds| start.checked_add(Duration::from_secs(seconds)).unwrap().to_string();
+    assert_eq!(entry.after, Some(serde_json::json!({ "attempts": 2, "since": times(0), "until": times(59) })));
+    assert_eq!((entry.actor.clone(), entry.revision), (cause.actor.label(), None));
+}
+
+async fn an_actor_fills_no_disk_however_often_it_is_refused(backend: Backend) {
+    let store = backend.open().await;
+    let cause = by_key(1, "192.0.2.7");
+    for number in 0..100 {
+        store.note(tried(&format!("s{number}"), "forbidden"), &cause).await.unwrap();
+    }
+    assert_eq!(store.audit(&whole()).await.unwrap().len(), store::NOTES_AN_HOUR as usize);
+    // What is done is told all the same, and so is what others try.
+    store.apply(new_space("a", "root"), &cause, None).await.unwrap();
+    assert!(store.note(tried("a", "forbidden"), &by_key(2, "192.0.2.7")).await.unwrap().is_some());
+
+    backend.clock.advance(Duration::from_hours(1));
+    assert!(store.note(tried("a", "forbidden"), &cause).await.unwrap().is_some());
+    let counted = store.audit(&AuditQuery { action: Some(AuditNote::HELD_BACK.to_owned()), ..whole() }).await.unwrap();
+    assert_eq!(counted.iter().map(|entry| entry.after.as_ref().unwrap()["attempts"].as_u64()).collect::<Vec<_>>(), [Some(40)]);
+}
+
+async fn a_key_is_told_of_once_for_each_address(backend: Backend) {
+    let store = backend.open().await;
+    let sign_in = async |key, address| {
+        let told = store.note(AuditNote::SignIn { key: key_id(key) }, &by_key(key, address)).await.unwrap().is_some();
+        backend.clock.advance(Duration::from_hours(2));
+        told
+    };
+    assert!(sign_in(1, "192.0.2.7").await);
+    let entry = audited(&store).await;
+    assert_eq!((entry.action.as_str(), entry.resource, entry.revision), (AuditNote::SIGN_IN, key_id(1).to_string(), None));
+    assert!(!sign_in(1, "192.0.2.7").await);
+    assert!(sign_in(1, "2001:db8::7").await);
+    assert!(sign_in(2, "192.0.2.7").await);
+    assert!(!sign_in(2, "192.0.2.7").await);
+
+    // Two that come at once are told once.
+    let (one, other) = (backend.open().await, backend.open().await);
+    let cause = by_key(3, "192.0.2.7");
+    let note = || AuditNote::SignIn { key: key_id(3) };
+    let (first, second) = tokio::join!(one.note(note(), &cause), other.note(note(), &cause));
+    assert_eq!([first.unwrap(), second.unwrap()].iter().flatten().count(), 1);
 }

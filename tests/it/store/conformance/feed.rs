@@ -108,7 +108,7 @@ async fn a_feed_that_no_longer_goes_back_far_enough_says_so(backend: Backend) {
     let Changes::Since(changes) = store.changes_after(Revision(2)).await.unwrap() else { panic!("the feed holds the newest 10,000") };
     assert_eq!(changes.len(), 10_000);
     // The audit forgets nothing.
-    assert_eq!(store.audit(&AuditQuery { before: Some(Revision(2)), ..whole() }).await.unwrap().len(), 1);
+    assert_eq!(store.audit(&AuditQuery { before: Some(AuditId(2)), ..whole() }).await.unwrap().len(), 1);
 }
 
 async fn a_revision_of_the_future_is_too_old_a_memory(backend: Backend) {

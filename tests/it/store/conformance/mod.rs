@@ -31,9 +31,9 @@ use std::time::Duration;
 use claviger::clock::{ManualClock, later};
 use claviger::config::StoreUrl;
 use claviger::model::{
-    Actor, AuditEntry, Binding, BindingId, Cause, Change, Changes, Expiry, GroupName, KeyDigest, KeyId, KeyName, KeyRecord, KeyState,
-    LoginPolicy, Mutation, NewKey, PlainKey, Reach, RegoVersion, Resource, Revision, RoleId, Snapshot, Space, SpaceId, Strategy, Subject,
-    SystemRole,
+    Actor, AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, Expiry, GroupName, KeyDigest, KeyId, KeyName,
+    KeyRecord, KeyState, LoginPolicy, Mutation, NewKey, PlainKey, Reach, RegoVersion, Resource, Revision, RoleId, Snapshot, Space, SpaceId,
+    Strategy, Subject, SystemRole,
 };
 use claviger::store::{self, AuditQuery, Conflict, Likeness, Page, Precondition, Store, StoreError, Unmet};
 use jiff::Timestamp;

@@ -1,0 +1,91 @@
+//! What the audit tells though it is no change, and how much of it.
+//!
+//! Whoever may not change anything can still try, as often as they like and on things of any name. So an actor has a number of entries an
+//! hour; what goes beyond it, and what repeats itself, is counted, and the count becomes an entry. A text that was sent in the place of a
+//! name is kept, but no more of it than a name may have, and no key's text.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::rows::{Attempt, Audited, HeldBack, Rows};
+use super::{set, texts};
+use crate::model::{AuditId, AuditNote, Cause};
+use crate::store::{NOTES_AN_HOUR, SAME_ATTEMPT_WITHIN, StoreError, stored};
+
+const HOUR: Duration = Duration::from_hours(1);
+/// As long as the longest name.
+const RESOURCE_CHARS_MAX: usize = 256;
+
+/// Makes an entry of it within the transaction that `rows` stand in, or counts it.
+pub(in crate::store) async fn note(
+    rows: &mut dyn Rows,
+    note: AuditNote,
+    cause: &Cause,
+    at: Timestamp,
+) -> Result<Option<AuditId>, StoreError> {
+    let at = stored::storable(at);
+    tell_held_back(rows, at).await?;
+    let actor = cause.actor.label();
+    let remote_ip = cause.remote_ip.map(|address| address.to_string());
+    let full = rows.note_count(&actor, ago(at, HOUR)).await? >= u64::from(NOTES_AN_HOUR);
+    let (action, resource, spaces, refused) = match note {
+        AuditNote::SignIn { key } => {
+            // One that finds no room is told when it comes again.
+            if full || rows.has_signed_in(&actor, remote_ip.as_deref()).await? {
+                return Ok(None);
+            }
+            (AuditNote::SIGN_IN, key.to_string(), Vec::new(), None)
+        }
+        AuditNote::Refused { action, resource, spaces, code } => {
+            let resource = shown(&resource).into_owned();
+            let attempt = Attempt { actor: &actor, action, resource: &resource, code };
+            if full || rows.has_refused(&attempt, ago(at, SAME_ATTEMPT_WITHIN)).await? {
+                rows.hold_back(&actor, at).await?;
+                return Ok(None);
+            }
+            (action, resource, spaces, Some(code))
+        }
+    };
+    let request_id = cause.request_id.as_deref();
+    let (before, after, spaces) = (None, None, set(spaces));
+    let entry = Audited { revision: None, actor, remote_ip, request_id, action, resource, before, after, refused, spaces };
+    rows.insert_audit(at, entry).await.map(Some)
+}
+
+/// Makes entries of the counts that were begun an hour ago.
+pub(in crate::store) async fn tell_held_back(rows: &mut dyn Rows, at: Timestamp) -> Result<(), StoreError> {
+    let at = stored::storable(at);
+    for HeldBack { actor, since, until, attempts } in rows.take_held_back(ago(at, HOUR)).await? {
+        let after = serde_json::json!({ "attempts": attempts, "since": since, "until": until });
+        let entry = Audited {
+            revision: None,
+            resource: actor.clone(),
+            actor,
+            remote_ip: None,
+            request_id: None,
+            action: AuditNote::HELD_BACK,
+            before: None,
+            after: Some(after.to_string()),
+            refused: None,
+            spaces: Vec::new(),
+        };
+        rows.insert_audit(at, entry).await?;
+    }
+    Ok(())
+}
+
+fn shown(resource: &str) -> Cow<'_, str> {
+    if texts::holds_key(resource) {
+        return Cow::Borrowed("(the text of a key)");
+    }
+    match resource.char_indices().nth(RESOURCE_CHARS_MAX) {
+        Some((end, _)) => Cow::Owned(format!("{}…", resource.get(..end).unwrap_or_default())),
+        None => Cow::Borrowed(resource),
+    }
+}
+
+fn ago(at: Timestamp, span: Duration) -> Timestamp {
+    SignedDuration::try_from(span).ok().and_then(|span| at.checked_sub(span).ok()).unwrap_or(Timestamp::MIN)
+}

@@ -1,0 +1,50 @@
+//! The audit as it is written.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use sqlx::{query, query_scalar};
+
+use super::SqliteRows;
+use crate::model::AuditId;
+use crate::store::apply::{Attempt, AuditRows, Audited, HeldBack};
+use crate::store::sqlite::decode::FromRow as _;
+use crate::store::sqlite::sql;
+use crate::store::{StoreError, stored};
+
+#[async_trait]
+impl AuditRows for SqliteRows<'_> {
+    async fn insert_audit(&mut self, at: Timestamp, entry: Audited<'_>) -> Result<AuditId, StoreError> {
+        let Audited { revision, actor, remote_ip, request_id, action, resource, before, after, refused, spaces } = entry;
+        let row = query_scalar(sql::INSERT_AUDIT).bind(revision.map(stored::number)).bind(stored::micros(at)).bind(actor).bind(remote_ip);
+        let row = row.bind(action).bind(resource).bind(before).bind(after).bind(request_id.map(str::to_owned)).bind(refused);
+        let id: i64 = self.scalar(row).await?;
+        for space in spaces {
+            self.run(query(sql::INSERT_AUDIT_SPACE).bind(space.as_str().to_owned()).bind(id)).await?;
+        }
+        stored::audit_id(id)
+    }
+
+    async fn has_signed_in(&mut self, actor: &str, remote_ip: Option<&str>) -> Result<bool, StoreError> {
+        self.scalar(query_scalar(sql::HAS_SIGNED_IN).bind(actor.to_owned()).bind(remote_ip.map(str::to_owned))).await
+    }
+
+    async fn note_count(&mut self, actor: &str, since: Timestamp) -> Result<u64, StoreError> {
+        let count: i64 = self.scalar(query_scalar(sql::NOTE_COUNT).bind(actor.to_owned()).bind(stored::micros(since))).await?;
+        Ok(count.unsigned_abs())
+    }
+
+    async fn has_refused(&mut self, attempt: &Attempt<'_>, since: Timestamp) -> Result<bool, StoreError> {
+        let Attempt { actor, action, resource, code } = *attempt;
+        let alike = query_scalar(sql::HAS_REFUSED).bind(actor.to_owned()).bind(stored::micros(since)).bind(action.to_owned());
+        self.scalar(alike.bind(resource.to_owned()).bind(code.to_owned())).await
+    }
+
+    async fn hold_back(&mut self, actor: &str, at: Timestamp) -> Result<(), StoreError> {
+        self.run(query(sql::HOLD_BACK).bind(actor.to_owned()).bind(stored::micros(at))).await
+    }
+
+    async fn take_held_back(&mut self, begun_by: Timestamp) -> Result<Vec<HeldBack>, StoreError> {
+        let rows = query(sql::TAKE_HELD_BACK).bind(stored::micros(begun_by)).fetch_all(&mut *self.connection).await?;
+        rows.iter().map(HeldBack::from_row).collect()
+    }
+}
