@@ -25,6 +25,38 @@ pub enum StoreError {
     Unavailable(String),
 }
 
+/// Why none of several changes was made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct BatchError {
+    /// Which of them it is about, counted from 0; `None`: what they all come to, or the store.
+    pub index: Option<usize>,
+    /// What is wrong with it.
+    pub error: StoreError,
+}
+
+impl BatchError {
+    /// Of one of them. A store that cannot be used is no fault of whichever came upon it.
+    pub(super) fn of(index: usize, error: impl Into<StoreError>) -> Self {
+        match error.into() {
+            error @ (StoreError::NotFound(_) | StoreError::Conflict(_) | StoreError::Precondition(_)) => Self { index: Some(index), error },
+            error @ StoreError::Unavailable(_) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for BatchError {
+    fn from(error: StoreError) -> Self {
+        Self { index: None, error }
+    }
+}
+
+impl From<sqlx::Error> for BatchError {
+    fn from(error: sqlx::Error) -> Self {
+        StoreError::from(error).into()
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         Self::Unavailable(sentence(&error))

@@ -1,6 +1,6 @@
 //! What is remembered, and the one way to change it.
 //!
-//! Every change goes through [`Store::apply`]: it is checked, written, numbered, put into the feed and audited in one transaction, and on
+//! Every change goes through [`Store::apply`], or several of them together through [`Store::apply_all`]: it is checked, written, numbered, put into the feed and audited in one transaction, and on
 //! the disk when `apply` returns. Keys are read one at a time and on demand, so that memory does not grow with their number; what is small
 //! and shared by all of them comes as one [`Snapshot`].
 
@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-pub use self::error::{Conflict, Likeness, Precondition, StoreError, Unmet};
+pub use self::error::{BatchError, Conflict, Likeness, Precondition, StoreError, Unmet};
 use self::sqlite::SqliteStore;
 use crate::clock::Clock;
 use crate::config::StoreUrl;
@@ -115,7 +115,14 @@ pub trait Store: Source {
     ///
     /// A change that leaves everything as it was is a change all the same. Dropped half-way, it has happened or it has not, never in part;
     /// the feed knows.
-    async fn apply(&self, mutation: Mutation, cause: &Cause, only_if: Option<Precondition>) -> Result<Change, StoreError>;
+    async fn apply(&self, mutation: Mutation, cause: &Cause, only_if: Option<Precondition>) -> Result<Change, StoreError> {
+        let mut changes = self.apply_all(vec![mutation], cause, only_if).await.map_err(|refused| refused.error)?;
+        Ok(changes.pop().expect("a mutation that is made is a change"))
+    }
+    /// Makes several changes in one transaction: all of them or none. Each takes a revision and stands in the feed and in the audit; nobody
+    /// ever sees a state between them, so whether a root admin is left is asked of what they all come to. The condition is looked at before
+    /// the first is made: of every resource as it was, if it is about resources.
+    async fn apply_all(&self, mutations: Vec<Mutation>, cause: &Cause, only_if: Option<Precondition>) -> Result<Vec<Change>, BatchError>;
     /// The revision that last changed this, of a key also its secrets, groups and bindings; `None`: it is not there. Whoever shows the
     /// thing with its revision asks for the revision first: one that is too old makes [`Precondition::ResourceAt`] refuse, never pass.
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError>;

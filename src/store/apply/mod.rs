@@ -1,7 +1,8 @@
 //! The rules of every change: what is refused, what is written, whom it touches, what the audit keeps.
 //!
 //! All of it happens inside one transaction that takes the writer's lock before it reads anything, so two processes that each take away
-//! a different one of the last two root admins cannot both succeed. A refusal leaves nothing behind: the caller rolls back.
+//! a different one of the last two root admins cannot both succeed. A refusal leaves nothing behind: the caller rolls back. Several changes
+//! can be made together; each is one like any other, and only the last root admin is asked for once, of what they all come to.
 
 mod bindings;
 mod groups;
@@ -18,7 +19,7 @@ use serde_json::Value;
 
 pub(super) use self::notes::{note, tell_held_back};
 pub(super) use self::rows::{Attempt, AuditRows, Audited, BindingRows, HeldBack, KeyRows, PolicyRows, RoleRows, Rows, SpaceRows};
-use super::{Conflict, Likeness, Precondition, StoreError, Unmet, error, stored};
+use super::{BatchError, Conflict, Likeness, Precondition, StoreError, Unmet, error, stored};
 use crate::model::{Cause, Change, KeyId, Mutation, Reach, Resource, Revision, SpaceId};
 
 /// How many changes the feed holds. A follower that is further behind reads everything anew.
@@ -39,27 +40,45 @@ enum Touches {
     All,
 }
 
-/// Checks and makes the change within the transaction that `rows` stand in.
-pub(super) async fn apply(
+/// Checks and makes the changes within the transaction that `rows` stand in: all of them, or the caller rolls back.
+pub(super) async fn apply_all(
     rows: &mut dyn Rows,
-    mutation: Mutation,
+    mutations: Vec<Mutation>,
     cause: &Cause,
     only_if: Option<Precondition>,
     at: Timestamp,
-) -> Result<Change, StoreError> {
+) -> Result<Vec<Change>, BatchError> {
     let at = stored::storable(at);
-    let (action, resource) = (mutation.action(), mutation.resource());
-    texts::check(&mutation)?;
-    let revision = rows.lock().await?;
-    check(rows, &resource, only_if, revision).await?;
+    for (index, mutation) in mutations.iter().enumerate() {
+        texts::check(mutation).map_err(|conflict| BatchError::of(index, conflict))?;
+    }
+    let last = rows.lock().await?;
+    for (index, mutation) in mutations.iter().enumerate() {
+        check(rows, &mutation.resource(), only_if, last).await.map_err(|error| match only_if {
+            Some(Precondition::ResourceAt(_)) => BatchError::of(index, error),
+            Some(Precondition::StoreAt(_)) | None => error.into(),
+        })?;
+    }
     let had_root_admin = rows.has_working_root_admin().await?;
 
-    let effect = write(rows, mutation, at).await?;
-
-    // Asked of the outcome and of every mutation alike, so that no kind of change can be forgotten.
-    if had_root_admin && !rows.has_working_root_admin().await? {
-        return refuse(Conflict::LastRootAdmin);
+    let mut changes = Vec::with_capacity(mutations.len());
+    for (index, mutation) in mutations.into_iter().enumerate() {
+        changes.push(make(rows, mutation, cause, at).await.map_err(|error| BatchError::of(index, error))?);
     }
+
+    // Asked of the outcome and of every mutation alike, so that no kind of change can be forgotten. Between two changes of one batch nobody
+    // is locked out, since nobody sees what is between them.
+    if had_root_admin && !rows.has_working_root_admin().await? {
+        return Err(StoreError::from(Conflict::LastRootAdmin).into());
+    }
+    Ok(changes)
+}
+
+/// One of them.
+async fn make(rows: &mut dyn Rows, mutation: Mutation, cause: &Cause, at: Timestamp) -> Result<Change, StoreError> {
+    let (action, resource) = (mutation.action(), mutation.resource());
+    let revision = rows.take_revision().await?;
+    let effect = write(rows, mutation, at).await?;
     let reach = match effect.touches {
         Touches::Key(id) => {
             rows.touch_key(id).await?;
@@ -86,11 +105,11 @@ pub(super) async fn apply(
 }
 
 /// Before any rule: whoever sets a condition wants to hear of it first.
-async fn check(rows: &mut dyn Rows, about: &Resource, only_if: Option<Precondition>, next: Revision) -> Result<(), StoreError> {
+async fn check(rows: &mut dyn Rows, about: &Resource, only_if: Option<Precondition>, last: Revision) -> Result<(), StoreError> {
     let unmet = match only_if {
         None => return Ok(()),
-        Some(Precondition::StoreAt(wanted)) if wanted.next() == next => return Ok(()),
-        Some(Precondition::StoreAt(wanted)) => Unmet::StoreChanged { wanted, at: Revision(next.0.saturating_sub(1)) },
+        Some(Precondition::StoreAt(wanted)) if wanted == last => return Ok(()),
+        Some(Precondition::StoreAt(wanted)) => Unmet::StoreChanged { wanted, at: last },
         Some(Precondition::ResourceAt(wanted)) => match rows.revision_of(about).await? {
             Some(at) if at == wanted => return Ok(()),
             Some(at) => Unmet::Changed { resource: about.clone(), wanted, at },

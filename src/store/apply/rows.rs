@@ -28,10 +28,11 @@ pub(in crate::store) struct Audited<'a> {
 /// The rows of a store within one transaction.
 #[async_trait]
 pub(in crate::store) trait Rows: AuditRows + KeyRows + SpaceRows + RoleRows + BindingRows + PolicyRows {
-    /// Takes the writer's lock, so that what is read from here on still holds when the change is written, and with it the next revision,
-    /// which stands in every row that is written. Comes first: a revision that was taken at the end would let two transactions each take
-    /// away one of the last two root admins.
+    /// Takes the writer's lock, so that what is read from here on still holds when the change is written; the revision of the last change.
+    /// Comes first: a lock that was taken at the end would let two transactions each take away one of the last two root admins.
     async fn lock(&mut self) -> Result<Revision, StoreError>;
+    /// Takes the next revision, which stands in every row that is written until another one is taken.
+    async fn take_revision(&mut self) -> Result<Revision, StoreError>;
     /// The revision that last changed this; `None`: it is not there.
     async fn revision_of(&mut self, resource: &Resource) -> Result<Option<Revision>, StoreError>;
     /// Puts a change into the feed and takes those out that are `kept` or more behind it.

@@ -121,7 +121,7 @@ async fn take_in(path: &Path, incoming: &Path, cause: &Cause, undo: Undo, clock:
     }
     query(sql::TAKE_IN_STATE).bind(stored::number(before.max(copied.revision))).execute(&mut *transaction).await?;
     let mut rows = SqliteRows::new(&mut transaction);
-    let revision = rows.lock().await?;
+    let revision = rows.take_revision().await?;
     let change = crate::model::Change { revision, at, reach: crate::model::Reach::All };
     rows.insert_change(&change, 1).await?;
     let of = |revision: Revision| Some(serde_json::json!({ "revision": revision }).to_string());

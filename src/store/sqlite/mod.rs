@@ -38,8 +38,8 @@ use self::file_guard::{FileGuard, FileId, Found, Origin};
 use self::opening::Looked;
 use self::rows::SqliteRows;
 use self::watch::CommitWatch;
-use super::apply::apply;
-use super::{AuditQuery, FoundKey, Inspected, Page, Precondition, Source, Store, StoreError, stored};
+use super::apply::apply_all;
+use super::{AuditQuery, BatchError, FoundKey, Inspected, Page, Precondition, Source, Store, StoreError, stored};
 use crate::clock::Clock;
 use crate::model::{
     AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, Group, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord,
@@ -276,28 +276,31 @@ impl Source for SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn apply(&self, mutation: Mutation, cause: &Cause, only_if: Option<Precondition>) -> Result<Change, StoreError> {
+    async fn apply_all(&self, mutations: Vec<Mutation>, cause: &Cause, only_if: Option<Precondition>) -> Result<Vec<Change>, BatchError> {
+        if mutations.is_empty() {
+            return Ok(Vec::new());
+        }
         self.keep_to_file().await?;
         let mut lease = self.writer.lease().await?;
         let mut transaction = lease.connection().begin_with(BEGIN_WRITE).await?;
         // Read under the lock, so that later revisions have later times as far as the clock allows.
         let at = self.clock.now().wall;
-        match apply(&mut SqliteRows::new(&mut transaction), mutation, cause, only_if, at).await {
-            Ok(change) => {
+        match apply_all(&mut SqliteRows::new(&mut transaction), mutations, cause, only_if, at).await {
+            Ok(changes) => {
                 transaction.commit().await?;
                 lease.give_back();
                 // A change in a file that nobody else sees is not acknowledged.
                 self.guard.is_here().await?;
                 self.watch.committed();
-                Ok(change)
+                Ok(changes)
             }
-            Err(refusal @ (StoreError::NotFound(_) | StoreError::Conflict(_) | StoreError::Precondition(_))) => {
+            // Whatever state the transaction is in, it ends with the connection.
+            Err(failure @ BatchError { error: StoreError::Unavailable(_), .. }) => Err(failure),
+            Err(refusal) => {
                 transaction.rollback().await?;
                 lease.give_back();
                 Err(refusal)
             }
-            // Whatever state the transaction is in, it ends with the connection.
-            Err(failure @ StoreError::Unavailable(_)) => Err(failure),
         }
     }
 

@@ -221,6 +221,7 @@ pub(super) const CLEAR_SAMPLES: &str = "DELETE FROM samples";
 
 // What every change leaves behind.
 
+pub(super) const LAST_REVISION: &str = "SELECT revision FROM state";
 pub(super) const TAKE_REVISION: &str = "UPDATE state SET revision = revision + 1 RETURNING revision";
 pub(super) const INSERT_CHANGE: &str = "INSERT INTO changes (revision, at, key_id, digests) VALUES ($1, $2, $3, $4)";
 pub(super) const PRUNE_CHANGES: &str = "DELETE FROM changes WHERE revision <= $1";

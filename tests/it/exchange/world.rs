@@ -15,7 +15,7 @@ use claviger::model::{
     LoginPolicy, Mutation, NewKey, PlainKey, Refusal, RegoVersion, Resource, Revision, RoleId, Sample, SampleId, Snapshot, Space, SpaceId,
     Strategy,
 };
-use claviger::store::{self, AuditQuery, FoundKey, Page, Precondition, Source, Store, StoreError};
+use claviger::store::{self, AuditQuery, BatchError, FoundKey, Page, Precondition, Source, Store, StoreError};
 use claviger::telemetry::Metrics;
 use claviger::token;
 use jiff::Timestamp;
@@ -379,8 +379,8 @@ impl Source for Sluice {
 
 #[async_trait]
 impl Store for Sluice {
-    async fn apply(&self, mutation: Mutation, cause: &Cause, only_if: Option<Precondition>) -> Result<Change, StoreError> {
-        self.store.apply(mutation, cause, only_if).await
+    async fn apply_all(&self, mutations: Vec<Mutation>, cause: &Cause, only_if: Option<Precondition>) -> Result<Vec<Change>, BatchError> {
+        self.store.apply_all(mutations, cause, only_if).await
     }
 
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {

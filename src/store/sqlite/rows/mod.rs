@@ -63,6 +63,10 @@ impl<'t> SqliteRows<'t> {
 impl Rows for SqliteRows<'_> {
     /// The lock is held already: the transaction has begun with it.
     async fn lock(&mut self) -> Result<Revision, StoreError> {
+        stored::revision(self.scalar(query_scalar(sql::LAST_REVISION)).await?)
+    }
+
+    async fn take_revision(&mut self) -> Result<Revision, StoreError> {
         self.revision = stored::revision(self.scalar(query_scalar(sql::TAKE_REVISION)).await?)?;
         Ok(self.revision)
     }

@@ -24,6 +24,7 @@ mod preconditions;
 mod root_admin;
 mod samples;
 mod shared;
+mod together;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +36,7 @@ use claviger::model::{
     KeyRecord, KeyState, LoginPolicy, Mutation, NewKey, PlainKey, Reach, RegoVersion, Resource, Revision, RoleId, Snapshot, Space, SpaceId,
     Strategy, Subject, SystemRole,
 };
-use claviger::store::{self, AuditQuery, Conflict, Likeness, Page, Precondition, Store, StoreError, Unmet};
+use claviger::store::{self, AuditQuery, BatchError, Conflict, Likeness, Page, Precondition, Store, StoreError, Unmet};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
