@@ -9,6 +9,7 @@ mod error;
 mod sqlite;
 mod stored;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,7 +123,22 @@ pub trait Store: Source {
     /// Makes several changes in one transaction: all of them or none. Each takes a revision and stands in the feed and in the audit; nobody
     /// ever sees a state between them, so whether a root admin is left is asked of what they all come to. The condition is looked at before
     /// the first is made: of every resource as it was, if it is about resources.
-    async fn apply_all(&self, mutations: Vec<Mutation>, cause: &Cause, only_if: Option<Precondition>) -> Result<Vec<Change>, BatchError>;
+    async fn apply_all(&self, mutations: Vec<Mutation>, cause: &Cause, only_if: Option<Precondition>) -> Result<Vec<Change>, BatchError> {
+        self.apply_declared(mutations, &[], cause, only_if).await
+    }
+    /// The same, and remembers that these things are declared in files, which is no change: no revision, nothing in the feed, no audit. It
+    /// is forgotten when the thing is gone. What is not there, belongs to the system, or is the key that the store began with is passed over.
+    async fn apply_declared(
+        &self,
+        mutations: Vec<Mutation>,
+        declared: &[Resource],
+        cause: &Cause,
+        only_if: Option<Precondition>,
+    ) -> Result<Vec<Change>, BatchError>;
+    /// Whether several changes would be made, by making them and taking them back: nobody sees anything of it.
+    async fn rehearse(&self, mutations: Vec<Mutation>, only_if: Option<Precondition>) -> Result<(), BatchError>;
+    /// What is declared in files, as far as it is there.
+    async fn managed(&self) -> Result<BTreeSet<Resource>, StoreError>;
     /// The revision that last changed this, of a key also its secrets, groups and bindings; `None`: it is not there. Whoever shows the
     /// thing with its revision asks for the revision first: one that is too old makes [`Precondition::ResourceAt`] refuse, never pass.
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError>;
@@ -152,6 +168,15 @@ pub trait Store: Source {
     async fn tend_audit(&self) -> Result<(), StoreError>;
     /// Audit entries, newest first.
     async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError>;
+}
+
+/// Whether a mutation would write down the text of a key, or give a key a name that could be taken for something else: what every store
+/// refuses whatever it holds, to be told before anything is asked of one.
+///
+/// # Errors
+/// It would.
+pub fn check_texts(mutation: &Mutation) -> Result<(), Conflict> {
+    apply::check_texts(mutation)
 }
 
 /// Of how many keys the names are read for remarks on what policies compare them with: a remark is not worth a million rows.

@@ -16,7 +16,10 @@ pub(super) async fn bootstrap(rows: &mut dyn Rows, mut new: NewKey, at: Timestam
         let id: BindingId = new.id.to_string().parse().expect("an id of one kind is spelled like one of any other");
         new.bindings.push((id, admin, root));
     }
-    create(rows, new, at).await
+    let id = new.id;
+    let effect = create(rows, new, at).await?;
+    rows.note_first_key(id).await?;
+    Ok(effect)
 }
 
 pub(super) async fn create(rows: &mut dyn Rows, new: NewKey, at: Timestamp) -> Result<Effect, StoreError> {
@@ -108,6 +111,7 @@ pub(super) async fn enable(rows: &mut dyn Rows, id: KeyId) -> Result<Effect, Sto
 pub(super) async fn revoke(rows: &mut dyn Rows, id: KeyId, at: Timestamp) -> Result<Effect, StoreError> {
     let before = changeable(rows, id).await?;
     rows.update_key(&KeyRecord { revoked_at: Some(at), ..before.clone() }).await?;
+    rows.delete_managed_bindings_of_key(id).await?;
     rows.delete_bindings_of_key(id).await?;
     effect(rows, id, Some(&before)).await
 }

@@ -7,6 +7,7 @@
 mod bindings;
 mod groups;
 mod keys;
+mod managed;
 mod notes;
 mod policies;
 mod roles;
@@ -18,7 +19,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 pub(super) use self::notes::{note, tell_held_back};
-pub(super) use self::rows::{Attempt, AuditRows, Audited, BindingRows, HeldBack, KeyRows, PolicyRows, RoleRows, Rows, SpaceRows};
+pub(super) use self::rows::{Attempt, AuditRows, Audited, BindingRows, HeldBack, KeyRows, ManagedRows, PolicyRows, RoleRows, Rows, SpaceRows};
+pub(super) use self::texts::check as check_texts;
 use super::{BatchError, Conflict, Likeness, Precondition, StoreError, Unmet, error, stored};
 use crate::model::{Cause, Change, KeyId, Mutation, Reach, Resource, Revision, SpaceId};
 
@@ -40,19 +42,23 @@ enum Touches {
     All,
 }
 
-/// Checks and makes the changes within the transaction that `rows` stand in: all of them, or the caller rolls back.
+/// Checks and makes the changes within the transaction that `rows` stand in, and notes what is declared: all of it, or the caller rolls back.
 pub(super) async fn apply_all(
     rows: &mut dyn Rows,
     mutations: Vec<Mutation>,
+    declared: &[Resource],
     cause: &Cause,
     only_if: Option<Precondition>,
     at: Timestamp,
 ) -> Result<Vec<Change>, BatchError> {
     let at = stored::storable(at);
     for (index, mutation) in mutations.iter().enumerate() {
-        texts::check(mutation).map_err(|conflict| BatchError::of(index, conflict))?;
+        check_texts(mutation).map_err(|conflict| BatchError::of(index, conflict))?;
     }
     let last = rows.lock().await?;
+    if mutations.is_empty() {
+        check(rows, &Resource::Strategy, only_if, last).await?;
+    }
     for (index, mutation) in mutations.iter().enumerate() {
         check(rows, &mutation.resource(), only_if, last).await.map_err(|error| match only_if {
             Some(Precondition::ResourceAt(_)) => BatchError::of(index, error),
@@ -71,6 +77,7 @@ pub(super) async fn apply_all(
     if had_root_admin && !rows.has_working_root_admin().await? {
         return Err(StoreError::from(Conflict::LastRootAdmin).into());
     }
+    managed::claim(rows, declared).await?;
     Ok(changes)
 }
 
@@ -78,7 +85,11 @@ pub(super) async fn apply_all(
 async fn make(rows: &mut dyn Rows, mutation: Mutation, cause: &Cause, at: Timestamp) -> Result<Change, StoreError> {
     let (action, resource) = (mutation.action(), mutation.resource());
     let revision = rows.take_revision().await?;
+    let taken_away = managed::taken_away(&mutation);
     let effect = write(rows, mutation, at).await?;
+    if let Some(resource) = taken_away {
+        rows.delete_managed(&resource).await?;
+    }
     let reach = match effect.touches {
         Touches::Key(id) => {
             rows.touch_key(id).await?;

@@ -27,7 +27,7 @@ pub(in crate::store) struct Audited<'a> {
 
 /// The rows of a store within one transaction.
 #[async_trait]
-pub(in crate::store) trait Rows: AuditRows + KeyRows + SpaceRows + RoleRows + BindingRows + PolicyRows {
+pub(in crate::store) trait Rows: AuditRows + KeyRows + SpaceRows + RoleRows + BindingRows + PolicyRows + ManagedRows {
     /// Takes the writer's lock, so that what is read from here on still holds when the change is written; the revision of the last change.
     /// Comes first: a lock that was taken at the end would let two transactions each take away one of the last two root admins.
     async fn lock(&mut self) -> Result<Revision, StoreError>;
@@ -151,4 +151,15 @@ pub(in crate::store) trait PolicyRows: Send {
     async fn delete_policy(&mut self, name: &PolicyName) -> Result<(), StoreError>;
     async fn strategy(&mut self) -> Result<Strategy, StoreError>;
     async fn set_strategy(&mut self, strategy: Strategy) -> Result<(), StoreError>;
+}
+
+/// What is declared in files, and the key that the store began with, which never is.
+#[async_trait]
+pub(in crate::store) trait ManagedRows: Send {
+    /// Notes it; nothing happens if that is known.
+    async fn insert_managed(&mut self, resource: &Resource) -> Result<(), StoreError>;
+    async fn delete_managed(&mut self, resource: &Resource) -> Result<(), StoreError>;
+    async fn delete_managed_bindings_of_key(&mut self, id: KeyId) -> Result<(), StoreError>;
+    async fn note_first_key(&mut self, id: KeyId) -> Result<(), StoreError>;
+    async fn is_first_key(&mut self, id: KeyId) -> Result<bool, StoreError>;
 }

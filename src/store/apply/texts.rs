@@ -8,7 +8,7 @@ use super::{Conflict, Likeness};
 use crate::model::{KEY_LENGTH, KEY_PREFIX, KeyId, KeyName, LoginPolicy, Mutation, NewKey, PlainKey, Space, Subject};
 
 /// Refuses a mutation that would write down what must not stand there. No refusal repeats the text.
-pub(super) fn check(mutation: &Mutation) -> Result<(), Conflict> {
+pub(in crate::store) fn check(mutation: &Mutation) -> Result<(), Conflict> {
     if let Some((what, _)) = texts(mutation).into_iter().find(|(_, text)| holds_key(text)) {
         return Err(Conflict::KeyTextIn(what));
     }

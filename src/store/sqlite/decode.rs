@@ -7,7 +7,8 @@ use sqlx::{Decode, Row as _, Sqlite, Type};
 use super::file_guard::Origin;
 use crate::model::{
     ActionPattern, AuditEntry, Binding, BindingId, Change, Group, GroupName, KeptSample, KeyBinding, KeyDigest, KeyId, KeyName, KeyRecord,
-    LoginPolicy, Reach, Revision, Role, RoleId, Sample, SampleId, SampledKey, SecretRecord, Space, SpaceId, Strategy, Subject, SystemRole,
+    LoginPolicy, Reach, Resource, Revision, Role, RoleId, Sample, SampleId, SampledKey, SecretRecord, Space, SpaceId, Strategy, Subject,
+    SystemRole,
 };
 use crate::store::apply::HeldBack;
 use crate::store::stored::{audit_id, digest, json, nonsense, parsed, revision, time};
@@ -37,6 +38,21 @@ fn time_or_none(row: &SqliteRow, name: &str) -> Result<Option<Timestamp>, StoreE
 
 /// ordinal, digest in hexadecimal, created, ends, last used.
 type SecretItem = (u32, String, i64, Option<i64>, Option<i64>);
+
+impl FromRow for Resource {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        let id = text(row, "id")?;
+        Ok(match text(row, "kind")? {
+            "key" => Self::Key(parsed("a key", id)?),
+            "space" => Self::Space(parsed("a space", id)?),
+            "role" => Self::Role(parsed("a role", id)?),
+            "group" => Self::Group(parsed("a group", id)?),
+            "binding" => Self::Binding(parsed("a binding", id)?),
+            "policy" => Self::Policy(parsed("a policy", id)?),
+            other => return Err(nonsense("a kind of thing", other)),
+        })
+    }
+}
 
 impl FromRow for FoundKey {
     fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {

@@ -18,7 +18,7 @@ mod samples;
 mod sql;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -276,8 +276,14 @@ impl Source for SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn apply_all(&self, mutations: Vec<Mutation>, cause: &Cause, only_if: Option<Precondition>) -> Result<Vec<Change>, BatchError> {
-        if mutations.is_empty() {
+    async fn apply_declared(
+        &self,
+        mutations: Vec<Mutation>,
+        declared: &[Resource],
+        cause: &Cause,
+        only_if: Option<Precondition>,
+    ) -> Result<Vec<Change>, BatchError> {
+        if mutations.is_empty() && declared.is_empty() {
             return Ok(Vec::new());
         }
         self.keep_to_file().await?;
@@ -285,7 +291,7 @@ impl Store for SqliteStore {
         let mut transaction = lease.connection().begin_with(BEGIN_WRITE).await?;
         // Read under the lock, so that later revisions have later times as far as the clock allows.
         let at = self.clock.now().wall;
-        match apply_all(&mut SqliteRows::new(&mut transaction), mutations, cause, only_if, at).await {
+        match apply_all(&mut SqliteRows::new(&mut transaction), mutations, declared, cause, only_if, at).await {
             Ok(changes) => {
                 transaction.commit().await?;
                 lease.give_back();
@@ -302,6 +308,21 @@ impl Store for SqliteStore {
                 Err(refusal)
             }
         }
+    }
+
+    async fn rehearse(&self, mutations: Vec<Mutation>, only_if: Option<Precondition>) -> Result<(), BatchError> {
+        self.keep_to_file().await?;
+        let mut lease = self.writer.lease().await?;
+        let mut transaction = lease.connection().begin_with(BEGIN_WRITE).await?;
+        let at = self.clock.now().wall;
+        let rehearsed = apply_all(&mut SqliteRows::new(&mut transaction), mutations, &[], &Cause::SYSTEM, only_if, at).await;
+        transaction.rollback().await?;
+        lease.give_back();
+        rehearsed.map(drop)
+    }
+
+    async fn managed(&self) -> Result<BTreeSet<Resource>, StoreError> {
+        Ok(self.all(query(sql::MANAGED)).await?.into_iter().collect())
     }
 
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {

@@ -87,7 +87,8 @@ pub(super) const DEFER_FOREIGN_KEYS: &str = "PRAGMA defer_foreign_keys = ON";
 /// The audit of a store that becomes another one.
 pub(super) const FORGET_AUDIT: [&str; 2] = ["DELETE FROM main.audit_spaces", "DELETE FROM main.audit"];
 /// Every row becomes what the other database has. Both are of one schema, made by the same steps, so the columns are in one order.
-pub(super) const TAKE_IN: [&str; 16] = [
+pub(super) const TAKE_IN: [&str; 18] = [
+    "DELETE FROM main.managed",
     "DELETE FROM main.policies",
     "DELETE FROM main.bindings",
     "DELETE FROM main.memberships",
@@ -104,6 +105,7 @@ pub(super) const TAKE_IN: [&str; 16] = [
     "INSERT INTO main.memberships SELECT * FROM incoming.memberships",
     "INSERT INTO main.bindings SELECT * FROM incoming.bindings",
     "INSERT INTO main.policies SELECT * FROM incoming.policies",
+    "INSERT INTO main.managed SELECT * FROM incoming.managed",
 ];
 /// What the other audit has after the end of this one.
 pub(super) const TAKE_IN_AUDIT: [&str; 3] = [
@@ -208,6 +210,16 @@ pub(super) const INSERT_POLICY: &str = "INSERT INTO policies (name, source, rego
 pub(super) const UPDATE_POLICY: &str = "UPDATE policies SET source = $2, rego = $3, revision = $4 WHERE name = $1";
 pub(super) const DELETE_POLICY: &str = "DELETE FROM policies WHERE name = $1";
 pub(super) const SET_STRATEGY: &str = "UPDATE state SET strategy = $1, strategy_revision = $2";
+
+// What is declared in files.
+
+pub(super) const MANAGED: &str = "SELECT kind, id FROM managed";
+pub(super) const INSERT_MANAGED: &str = "INSERT INTO managed (kind, id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+pub(super) const DELETE_MANAGED: &str = "DELETE FROM managed WHERE kind = $1 AND id = $2";
+pub(super) const DELETE_MANAGED_BINDINGS_OF_KEY: &str =
+    "DELETE FROM managed WHERE kind = 'binding' AND id IN (SELECT id FROM bindings WHERE key_id = $1)";
+pub(super) const NOTE_FIRST_KEY: &str = "UPDATE keys SET is_first = 1 WHERE id = $1";
+pub(super) const IS_FIRST_KEY: &str = "SELECT EXISTS (SELECT 1 FROM keys WHERE id = $1 AND is_first = 1)";
 
 // Samples.
 
@@ -318,6 +330,10 @@ mod tests {
             PRUNE_CHANGES,
             TOUCH_KEY,
             TOUCH_MEMBERS,
+            DELETE_MANAGED,
+            DELETE_MANAGED_BINDINGS_OF_KEY,
+            NOTE_FIRST_KEY,
+            IS_FIRST_KEY,
             REVISION_OF_KEY,
             REVISION_OF_SPACE,
             REVISION_OF_ROLE,

@@ -1,6 +1,7 @@
 //! An exchange on real parts: a SQLite store, Rego policies, a ring of signing keys, and a clock that the test moves. Between exchange
 //! and store stands a [`Sluice`], which counts, holds up, fails or crashes what goes through.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -379,8 +380,22 @@ impl Source for Sluice {
 
 #[async_trait]
 impl Store for Sluice {
-    async fn apply_all(&self, mutations: Vec<Mutation>, cause: &Cause, only_if: Option<Precondition>) -> Result<Vec<Change>, BatchError> {
-        self.store.apply_all(mutations, cause, only_if).await
+    async fn apply_declared(
+        &self,
+        mutations: Vec<Mutation>,
+        declared: &[Resource],
+        cause: &Cause,
+        only_if: Option<Precondition>,
+    ) -> Result<Vec<Change>, BatchError> {
+        self.store.apply_declared(mutations, declared, cause, only_if).await
+    }
+
+    async fn rehearse(&self, mutations: Vec<Mutation>, only_if: Option<Precondition>) -> Result<(), BatchError> {
+        self.store.rehearse(mutations, only_if).await
+    }
+
+    async fn managed(&self) -> Result<BTreeSet<Resource>, StoreError> {
+        self.store.managed().await
     }
 
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {

@@ -5,6 +5,7 @@
 mod audit;
 mod bindings;
 mod keys;
+mod managed;
 mod policies;
 mod roles;
 mod spaces;

@@ -20,6 +20,7 @@ mod audit;
 mod feed;
 mod keys;
 mod listings;
+mod managed;
 mod preconditions;
 mod root_admin;
 mod samples;
