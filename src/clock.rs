@@ -37,6 +37,12 @@ pub fn later(at: Timestamp, span: Duration) -> Timestamp {
     jiff::SignedDuration::try_from(span).ok().and_then(|span| at.checked_add(span).ok()).unwrap_or(Timestamp::MAX)
 }
 
+/// `at` less `span`; [`Timestamp::MIN`] if that cannot be said.
+#[must_use]
+pub fn earlier(at: Timestamp, span: Duration) -> Timestamp {
+    jiff::SignedDuration::try_from(span).ok().and_then(|span| at.checked_sub(span).ok()).unwrap_or(Timestamp::MIN)
+}
+
 /// Tells the time.
 pub trait Clock: Send + Sync + 'static {
     /// Now, on both clocks.

@@ -1,4 +1,4 @@
-//! `/audit`: who changed what.
+//! `/audit`: who changed what, who tried to, and who came from where.
 
 use axum::extract::State;
 use jiff::Timestamp;
@@ -11,10 +11,10 @@ use super::problem::{ApiError, Refusals};
 use super::session::Session;
 use super::state::AdminState;
 use crate::control::Operation;
-use crate::model::{AuditEntry, Revision, SpaceId};
+use crate::model::{AuditEntry, AuditId, SpaceId};
 use crate::store::AuditQuery;
 
-/// A change, as the audit keeps it. No secret stands in it.
+/// A change that was made, one that was tried and refused, or the first time that a key came from an address. No secret stands in it.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Entry {
     #[serde(flatten)]
@@ -61,9 +61,10 @@ pub(super) async fn list(
     state.control().may(&asked.caller, Operation::ViewAudit).await?;
     let Filters { limit, cursor, q, actor, action, resource, space, since, until } = query;
     let limit = page::limit(limit)?;
-    let before = page::after::<u64>(cursor.as_deref())?.map(Revision);
+    let before = page::after::<u64>(cursor.as_deref())?.map(AuditId);
     let query = q.filter(|text| !text.is_empty());
-    let wanted = AuditQuery { before, newer_than: None, limit: limit + 1, actor, action, resource, space, since, until, query };
+    let wanted =
+        AuditQuery { before, newer_than: None, changed_after: None, limit: limit + 1, actor, action, resource, space, since, until, query };
     let entries = state.control().store().audit(&wanted).await?;
-    Ok(axum::Json(Page::of(entries, limit, |entry| entry.revision.0.to_string()).map(|entry| Entry { entry })))
+    Ok(axum::Json(Page::of(entries, limit, |entry| entry.id.to_string()).map(|entry| Entry { entry })))
 }

@@ -137,7 +137,9 @@ pub(super) async fn create(
     let control = Arc::clone(state.control());
     let create = Mutation::CreateBinding { id, subject, role, space };
     let done = to_its_end(async move { control.change(&asked, create, None).await }).await?;
-    Ok(made(done.change.revision, &format!("/bindings/{id}"), read(&state, id).await?))
+    // Made by an earlier request of the same name, it has another one.
+    let id = done.resource.parse().unwrap_or(id);
+    Ok(made(done.revision, &format!("/bindings/{id}"), read(&state, id).await?))
 }
 
 /// One binding.
@@ -169,7 +171,7 @@ pub(super) async fn delete(
 ) -> Result<Response, ApiError> {
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, Mutation::DeleteBinding { id }, only_at).await }).await?;
-    Ok(gone(done.change.revision))
+    Ok(gone(done.revision))
 }
 
 async fn read(state: &AdminState, id: BindingId) -> Result<Binding, ApiError> {

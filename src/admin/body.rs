@@ -8,7 +8,8 @@ use http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::problem::{ApiError, Code};
+use super::problem::ApiError;
+use crate::control::Code;
 
 /// The longest body that is read, in bytes.
 pub(super) const LONGEST: usize = 1024 * 1024;

@@ -75,7 +75,7 @@ pub(super) async fn create(
     let create = Mutation::CreateGroup { name: name.clone(), description };
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, create, None).await }).await?;
-    Ok(made(done.change.revision, &format!("/groups/{}", encoded(name.as_str())), read(&state, &name).await?))
+    Ok(made(done.revision, &format!("/groups/{}", encoded(name.as_str())), read(&state, &name).await?))
 }
 
 /// One group.
@@ -110,7 +110,7 @@ pub(super) async fn update(
     let update = Mutation::UpdateGroup { name: name.clone(), description };
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, update, only_at).await }).await?;
-    Ok(shown(done.change.revision, read(&state, &name).await?))
+    Ok(shown(done.revision, read(&state, &name).await?))
 }
 
 /// Deletes a group that is not bound and has no member.
@@ -126,7 +126,7 @@ pub(super) async fn delete(
 ) -> Result<Response, ApiError> {
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, Mutation::DeleteGroup { name }, only_at).await }).await?;
-    Ok(gone(done.change.revision))
+    Ok(gone(done.revision))
 }
 
 async fn read(state: &AdminState, name: &GroupName) -> Result<Group, ApiError> {

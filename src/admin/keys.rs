@@ -86,9 +86,10 @@ struct KeyBindingBody {
 pub(super) struct KeyWithText {
     #[serde(flatten)]
     view: Key,
-    /// The text that clients present. Shown this once.
+    /// The text that clients present. Shown this once: when a request is sent again under its `Idempotency-Key`, it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "clv_…")]
-    key: String,
+    key: Option<String>,
 }
 
 /// A role in a space.
@@ -353,7 +354,7 @@ pub(super) async fn update(
     let update = Mutation::UpdateKey { id, name, description, groups, expiry };
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, update, only_at).await }).await?;
-    Ok(shown(done.change.revision, read(&state, id).await?))
+    Ok(shown(done.revision, read(&state, id).await?))
 }
 
 /// Revokes a key for good. A key can always revoke itself.
@@ -369,7 +370,7 @@ pub(super) async fn revoke(
 ) -> Result<Response, ApiError> {
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, Mutation::RevokeKey { id }, only_at).await }).await?;
-    Ok(gone(done.change.revision))
+    Ok(gone(done.revision))
 }
 
 /// Gives a key a new secret. Its text is in the answer, and nowhere else ever.
@@ -450,7 +451,7 @@ async fn switch(
 ) -> Result<Response, ApiError> {
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, mutation, only_at).await }).await?;
-    Ok(shown(done.change.revision, read(&state, id).await?))
+    Ok(shown(done.revision, read(&state, id).await?))
 }
 
 fn pairs(bindings: Vec<RoleInSpace>) -> Vec<(RoleId, SpaceId)> {
@@ -464,5 +465,5 @@ async fn read(state: &AdminState, id: KeyId) -> Result<Key, ApiError> {
 
 async fn with_text(state: &AdminState, key: MadeKey) -> Result<(crate::model::Revision, KeyWithText), ApiError> {
     let MadeKey { id, plain, revision } = key;
-    Ok((revision, KeyWithText { view: read(state, id).await?, key: plain.reveal().to_owned() }))
+    Ok((revision, KeyWithText { view: read(state, id).await?, key: plain.map(|plain| plain.reveal().to_owned()) }))
 }

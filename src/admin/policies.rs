@@ -108,8 +108,8 @@ pub(super) async fn create(
 ) -> Result<Response, ApiError> {
     let policy = body.into_policy();
     let at = format!("/policies/{}", encoded(policy.name.as_str()));
-    let Made { change, warnings } = saved(&state, asked, Mutation::CreatePolicy(policy.clone()), OnlyAt(None)).await?;
-    Ok(made(change.revision, &at, SavedPolicy { policy: policy.into(), warnings }))
+    let Made { revision, warnings, .. } = saved(&state, asked, Mutation::CreatePolicy(policy.clone()), OnlyAt(None)).await?;
+    Ok(made(revision, &at, SavedPolicy { policy: policy.into(), warnings }))
 }
 
 /// One login policy.
@@ -147,9 +147,9 @@ pub(super) async fn replace(
     Body(Module { source, rego }): Body<Module>,
 ) -> Result<Response, ApiError> {
     let update = Mutation::UpdatePolicy { name: name.clone(), source: source.clone(), rego };
-    let Made { change, warnings } = saved(&state, asked, update, only_at).await?;
+    let Made { revision, warnings, .. } = saved(&state, asked, update, only_at).await?;
     let policy = Policy { name, source: source.into(), rego };
-    Ok(shown(change.revision, SavedPolicy { policy, warnings }))
+    Ok(shown(revision, SavedPolicy { policy, warnings }))
 }
 
 /// Takes a login policy out of force.
@@ -164,7 +164,7 @@ pub(super) async fn delete(
     Named(name): Named<PolicyName>,
 ) -> Result<Response, ApiError> {
     let done = saved(&state, asked, Mutation::DeletePolicy { name }, only_at).await?;
-    Ok(gone(done.change.revision))
+    Ok(gone(done.revision))
 }
 
 /// Checks a policy among those that are in force, as if it was saved.

@@ -7,110 +7,30 @@ use serde::Serialize;
 use utoipa::openapi::{Content, Ref, RefOr, Response as Described};
 use utoipa::{IntoResponses, ToSchema};
 
-use crate::control::ControlError;
+use crate::control::{Code, ControlError};
 use crate::policy::PolicyFault;
-use crate::store::{Conflict, StoreError, Unmet};
+use crate::store::StoreError;
 
 /// What each type begins with; the code follows, and `docs/errors/` has a page for each.
 const TYPE: &str = "urn:claviger:error:";
 
-/// Why a request was refused. The code is stable, and documented; the detail is for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Code {
-    BadRequest,
-    MissingKey,
-    InvalidKey,
-    Forbidden,
-    NotFound,
-    MethodNotAllowed,
-    /// What is to be made is there.
-    Exists,
-    NameTaken,
-    KeyRevoked,
-    /// Something else needs it.
-    InUse,
-    /// It belongs to the system.
-    Fixed,
-    LastRootAdmin,
-    TokenTooLarge,
-    /// It makes no sense, though it is well-formed.
-    Invalid,
-    PolicyFaults,
-    PreconditionFailed,
-    TooLarge,
-    UnsupportedMediaType,
-    RateLimited,
-    Unavailable,
-}
-
-impl Code {
-    /// Every one.
-    #[cfg(test)]
-    const ALL: [Self; 20] = [
-        Self::BadRequest,
-        Self::MissingKey,
-        Self::InvalidKey,
-        Self::Forbidden,
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::Exists,
-        Self::NameTaken,
-        Self::KeyRevoked,
-        Self::InUse,
-        Self::Fixed,
-        Self::LastRootAdmin,
-        Self::TokenTooLarge,
-        Self::Invalid,
-        Self::PolicyFaults,
-        Self::PreconditionFailed,
-        Self::TooLarge,
-        Self::UnsupportedMediaType,
-        Self::RateLimited,
-        Self::Unavailable,
-    ];
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::BadRequest => "bad_request",
-            Self::MissingKey => "missing_key",
-            Self::InvalidKey => "invalid_key",
-            Self::Forbidden => "forbidden",
-            Self::NotFound => "not_found",
-            Self::MethodNotAllowed => "method_not_allowed",
-            Self::Exists => "exists",
-            Self::NameTaken => "name_taken",
-            Self::KeyRevoked => "key_revoked",
-            Self::InUse => "in_use",
-            Self::Fixed => "fixed",
-            Self::LastRootAdmin => "last_root_admin",
-            Self::TokenTooLarge => "token_too_large",
-            Self::Invalid => "invalid",
-            Self::PolicyFaults => "policy_faults",
-            Self::PreconditionFailed => "precondition_failed",
-            Self::TooLarge => "too_large",
-            Self::UnsupportedMediaType => "unsupported_media_type",
-            Self::RateLimited => "rate_limited",
-            Self::Unavailable => "unavailable",
+/// The status that it is sent with.
+fn status_of(code: Code) -> StatusCode {
+    match code {
+        Code::BadRequest => StatusCode::BAD_REQUEST,
+        Code::MissingKey | Code::InvalidKey => StatusCode::UNAUTHORIZED,
+        Code::Forbidden => StatusCode::FORBIDDEN,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Code::Exists | Code::NameTaken | Code::KeyRevoked | Code::InUse | Code::Fixed | Code::LastRootAdmin | Code::TokenTooLarge => {
+            StatusCode::CONFLICT
         }
-    }
-
-    pub(super) fn status(self) -> StatusCode {
-        match self {
-            Self::BadRequest => StatusCode::BAD_REQUEST,
-            Self::MissingKey | Self::InvalidKey => StatusCode::UNAUTHORIZED,
-            Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Exists | Self::NameTaken | Self::KeyRevoked | Self::InUse | Self::Fixed | Self::LastRootAdmin | Self::TokenTooLarge => {
-                StatusCode::CONFLICT
-            }
-            Self::Invalid | Self::PolicyFaults => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        }
+        Code::Invalid | Code::PolicyFaults | Code::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
+        Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -169,7 +89,7 @@ impl ApiError {
     /// With the request's id, which whoever handles it need not know.
     pub(super) fn told(self, request_id: &str) -> Response {
         let Self { code, detail, faults, retry_after } = self;
-        let status = code.status();
+        let status = status_of(code);
         let problem = Problem {
             r#type: format!("{TYPE}{}", code.as_str()),
             title: status.canonical_reason().unwrap_or("Error"),
@@ -202,6 +122,7 @@ impl ApiError {
             | Code::Fixed
             | Code::LastRootAdmin
             | Code::TokenTooLarge
+            | Code::IdempotencyMismatch
             | Code::Invalid
             | Code::PolicyFaults
             | Code::PreconditionFailed
@@ -220,7 +141,7 @@ impl ApiError {
 /// Told by whoever knows the request's id: see `session`.
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = self.code.status().into_response();
+        let mut response = status_of(self.code).into_response();
         response.extensions_mut().insert(Untold(std::sync::Arc::new(self)));
         response
     }
@@ -239,50 +160,29 @@ impl ApiError {
 
 impl From<ControlError> for ApiError {
     fn from(error: ControlError) -> Self {
-        let detail = error.to_string();
+        let refused = Self::new(error.code(), error.to_string());
         match error {
-            ControlError::NoSuchCaller => Self::invalid_key(),
-            ControlError::Forbidden(_) => Self::new(Code::Forbidden, detail),
-            ControlError::Store(error) => error.into(),
-            ControlError::Busy | ControlError::NoRandomness(_) => Self::new(Code::Unavailable, detail),
-            ControlError::Policy(faults) => Self { faults, ..Self::new(Code::PolicyFaults, detail) },
-            ControlError::TokenTooLarge { .. } => Self::new(Code::TokenTooLarge, detail),
-            ControlError::Invalid(_) => Self::new(Code::Invalid, detail),
+            ControlError::Policy(faults) => Self { faults, ..refused },
+            // What a database says is for whoever runs it.
+            ControlError::Store(StoreError::Unavailable(why)) => {
+                tracing::warn!(error = why, "the store cannot be used by the admin API");
+                Self { detail: "the store cannot be used at the moment".to_owned(), ..refused }
+            }
+            ControlError::NoSuchCaller
+            | ControlError::Forbidden(_)
+            | ControlError::Store(StoreError::NotFound(_) | StoreError::Conflict(_) | StoreError::Precondition(_))
+            | ControlError::Busy
+            | ControlError::NoRandomness(_)
+            | ControlError::TokenTooLarge { .. }
+            | ControlError::IdempotencyMismatch
+            | ControlError::Invalid(_) => refused,
         }
     }
 }
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        let detail = error.to_string();
-        match error {
-            StoreError::NotFound(_) => Self::not_found(detail),
-            StoreError::Conflict(conflict) => Self::new(code_of(&conflict), detail),
-            StoreError::Precondition(Unmet::Changed { .. } | Unmet::Absent(_) | Unmet::StoreChanged { .. }) => {
-                Self::new(Code::PreconditionFailed, detail)
-            }
-            StoreError::Unavailable(why) => {
-                tracing::warn!(error = why, "the store cannot be used by the admin API");
-                Self::new(Code::Unavailable, "the store cannot be used at the moment")
-            }
-        }
-    }
-}
-
-fn code_of(conflict: &Conflict) -> Code {
-    match conflict {
-        Conflict::Exists(_) | Conflict::SameBinding(_) | Conflict::SecretTaken | Conflict::NotTheFirstKey => Code::Exists,
-        Conflict::NameTaken { .. } => Code::NameTaken,
-        Conflict::KeyRevoked(_) => Code::KeyRevoked,
-        Conflict::GroupInUse { .. } | Conflict::RoleInUse { .. } | Conflict::SpaceInUse { .. } => Code::InUse,
-        Conflict::SystemRole(_) | Conflict::RootSpaceFixed | Conflict::RootSpaceKept => Code::Fixed,
-        Conflict::SpaceWithoutParent(_)
-        | Conflict::SpaceUnderItself { .. }
-        | Conflict::OtherStore { .. }
-        | Conflict::WouldUndo { .. }
-        | Conflict::KeyTextIn(_)
-        | Conflict::NameReserved(_) => Code::Invalid,
-        Conflict::LastRootAdmin => Code::LastRootAdmin,
+        ControlError::Store(error).into()
     }
 }
 
@@ -314,7 +214,7 @@ mod tests {
         for code in Code::ALL {
             let page =
                 std::fs::read_to_string(folder.join(format!("{}.md", code.as_str()))).unwrap_or_else(|error| panic!("{code:?}: {error}"));
-            assert!(page.starts_with(&format!("# {} ({})\n", code.as_str(), code.status().as_u16())), "{page}");
+            assert!(page.starts_with(&format!("# {} ({})\n", code.as_str(), status_of(code).as_u16())), "{page}");
             for part in ["**What happened.**", "**Why.**", "**What to do.**"] {
                 assert!(page.contains(part), "{code:?}: {part}");
             }

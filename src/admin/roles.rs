@@ -97,7 +97,7 @@ pub(super) async fn create(
     let create = Mutation::CreateRole { id: id.clone(), name, description, actions: each_once(actions) };
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, create, None).await }).await?;
-    Ok(made(done.change.revision, &format!("/roles/{id}"), read(&state, &id).await?))
+    Ok(made(done.revision, &format!("/roles/{id}"), read(&state, &id).await?))
 }
 
 /// One role.
@@ -129,7 +129,7 @@ pub(super) async fn update(
     let update = Mutation::UpdateRole { id: id.clone(), name, description, actions: actions.map(each_once) };
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, update, only_at).await }).await?;
-    Ok(shown(done.change.revision, read(&state, &id).await?))
+    Ok(shown(done.revision, read(&state, &id).await?))
 }
 
 /// Deletes a role that is not bound.
@@ -145,7 +145,7 @@ pub(super) async fn delete(
 ) -> Result<Response, ApiError> {
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, Mutation::DeleteRole { id }, only_at).await }).await?;
-    Ok(gone(done.change.revision))
+    Ok(gone(done.revision))
 }
 
 async fn read(state: &AdminState, id: &RoleId) -> Result<Role, ApiError> {

@@ -3,24 +3,28 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::HeaderValue;
 use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method};
+use http_body_util::{BodyExt as _, Limited};
 
-use super::problem::{ApiError, Code, Untold};
+use super::body;
+use super::problem::{ApiError, Untold};
 use super::state::{AdminState, FAILURES};
-use crate::control::{Asked, ControlError};
+use crate::control::{Asked, Code, ControlError};
 use crate::edge::credential;
 use crate::edge::http1::Peer;
 use crate::edge::problem::X_REQUEST_ID;
 use crate::edge::request_id::RequestId;
-use crate::model::{KeyDigest, Outcome};
+use crate::model::{KeyDigest, Once, Outcome};
 
 /// How long a request may take, its body read and its answer made.
 const LONGEST: Duration = Duration::from_secs(60);
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What a request is called; stands among its extensions.
 #[derive(Clone)]
@@ -73,8 +77,9 @@ async fn authenticate(state: &AdminState, mut request: Request) -> Result<Reques
     let plain = credential::take(request.headers_mut(), &[AUTHORIZATION]).map_err(|outcome| refused(&outcome))?;
     let digest = KeyDigest::of(&plain);
     drop(plain);
-    let caller = match state.control().identify(digest).await {
-        Ok(caller) => caller,
+    let request_id = request.extensions().get::<Id>().map(|Id(id)| id.as_str().into());
+    let mut asked = match state.control().identify(digest, address, request_id).await {
+        Ok(asked) => asked,
         Err(ControlError::NoSuchCaller) => {
             state.failures().take(address, now, FAILURES).map_err(ApiError::rate_limited)?;
             return Err(ApiError::invalid_key());
@@ -82,9 +87,31 @@ async fn authenticate(state: &AdminState, mut request: Request) -> Result<Reques
         Err(error) => return Err(error.into()),
     };
     state.requests().take(digest.as_bytes(), now, state.rate()).map_err(ApiError::rate_limited)?;
-    let request_id = request.extensions().get::<Id>().map(|Id(id)| id.as_str().into());
-    request.extensions_mut().insert(Session(Asked { caller, remote_ip: address, request_id }));
+    let (named, mut request) = named(request).await?;
+    asked.once = named;
+    request.extensions_mut().insert(Session(asked));
     Ok(request)
+}
+
+/// What the client calls a POST, so that sending it again makes nothing twice.
+async fn named(request: Request) -> Result<(Option<Once>, Request), ApiError> {
+    let mut lines = request.headers().get_all(&IDEMPOTENCY_KEY).iter();
+    let (line, other) = (lines.next(), lines.next());
+    let Some(line) = line.filter(|_| request.method() == Method::POST) else { return Ok((None, request)) };
+    let key: Box<str> = match line.to_str() {
+        Ok(text) if (1..=255).contains(&text.len()) && other.is_none() => text.into(),
+        Ok(_) | Err(_) => return Err(ApiError::bad_request("Idempotency-Key must be one text of 1 to 255 visible characters")),
+    };
+    let (parts, body) = request.into_parts();
+    let read = Limited::new(body, body::LONGEST).collect().await;
+    let bytes = read.map_err(|_| ApiError::new(Code::TooLarge, format!("the body is longer than {} bytes", body::LONGEST)))?.to_bytes();
+    let mut asked = Context::new(&SHA256);
+    for part in [parts.uri.path().as_bytes(), b"\n", parts.uri.query().unwrap_or_default().as_bytes(), b"\n", &bytes] {
+        asked.update(part);
+    }
+    let mut fingerprint = [0; 32];
+    fingerprint.copy_from_slice(asked.finish().as_ref());
+    Ok((Some(Once { key, fingerprint }), Request::from_parts(parts, bytes.into())))
 }
 
 fn refused(outcome: &Outcome) -> ApiError {

@@ -106,7 +106,7 @@ pub(super) async fn create(
     let space = Kept { id: id.clone(), name, description, parent: Some(parent), labels: each_once(labels) };
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, Mutation::CreateSpace(space), None).await }).await?;
-    Ok(made(done.change.revision, &format!("/spaces/{id}"), read(&state, &id).await?))
+    Ok(made(done.revision, &format!("/spaces/{id}"), read(&state, &id).await?))
 }
 
 /// One space.
@@ -140,7 +140,7 @@ pub(super) async fn update(
     let update = Mutation::UpdateSpace { id: id.clone(), name, description, labels: labels.map(each_once), parent };
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, update, only_at).await }).await?;
-    Ok(shown(done.change.revision, read(&state, &id).await?))
+    Ok(shown(done.revision, read(&state, &id).await?))
 }
 
 /// Deletes a space that has neither a space below it nor a binding.
@@ -156,7 +156,7 @@ pub(super) async fn delete(
 ) -> Result<Response, ApiError> {
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, Mutation::DeleteSpace { id }, only_at).await }).await?;
-    Ok(gone(done.change.revision))
+    Ok(gone(done.revision))
 }
 
 async fn versioned(state: &AdminState, id: &SpaceId) -> Result<(Revision, Space), ApiError> {

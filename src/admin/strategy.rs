@@ -42,5 +42,5 @@ pub(super) async fn set(
 ) -> Result<Response, ApiError> {
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, Mutation::SetStrategy(strategy), only_at).await }).await?;
-    Ok(shown(done.change.revision, Strategy { strategy }))
+    Ok(shown(done.revision, Strategy { strategy }))
 }

@@ -154,9 +154,9 @@ impl CreateBinding {
             Consent::Leave => return Ok(()),
         };
         let Binding { subject, role, space, .. } = binding;
-        let change = store.apply(Mutation::CreateBinding { id, subject, role, space }).await?;
+        let revision = store.apply(Mutation::CreateBinding { id, subject, role, space }).await?;
         let view = view(store.binding(id).await?, store).await?;
-        out.record(&Weighed { changed: Changed::now(&view, change.revision), impact: impact.as_ref() }, view.rows())
+        out.record(&Weighed { changed: Changed::now(&view, revision), impact: impact.as_ref() }, view.rows())
     }
 }
 
@@ -176,8 +176,8 @@ impl DeleteBinding {
             Consent::Leave => return Ok(()),
         };
         let view = view(binding, store).await?;
-        let change = store.apply(Mutation::DeleteBinding { id }).await?;
-        out.record(&Weighed { changed: Changed::gone(&view, change.revision), impact: impact.as_ref() }, view.rows())
+        let revision = store.apply(Mutation::DeleteBinding { id }).await?;
+        out.record(&Weighed { changed: Changed::gone(&view, revision), impact: impact.as_ref() }, view.rows())
     }
 }
 

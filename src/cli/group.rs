@@ -89,8 +89,8 @@ impl GroupCommand {
             }
             GroupVerb::Delete { name } => {
                 let view = find(&name, &store).await?;
-                let change = store.apply(Mutation::DeleteGroup { name }).await?;
-                out.record(&Changed::gone(&view, change.revision), view.rows())
+                let revision = store.apply(Mutation::DeleteGroup { name }).await?;
+                out.record(&Changed::gone(&view, revision), view.rows())
             }
         }
     }
@@ -123,9 +123,9 @@ async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
 }
 
 async fn show_changed(name: &GroupName, mutation: Mutation, store: &OpenStore, out: &Output) -> Result<(), Failure> {
-    let change = store.apply(mutation).await?;
+    let revision = store.apply(mutation).await?;
     let view = find(name, store).await?;
-    out.record(&Changed::now(&view, change.revision), view.rows())
+    out.record(&Changed::now(&view, revision), view.rows())
 }
 
 /// Says so if no key is in this group, and there is one that is spelled nearly like it: names of groups are matched exactly, and a binding for

@@ -13,12 +13,12 @@ use super::operator;
 use super::output::Output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Settings, StoreUrl, environment};
-use crate::control::{Asked, Control, ControlError};
+use crate::control::{Asked, Control, ControlError, Made};
 use crate::diagnostics::nearest;
 use crate::exchange::{self, ExchangeError, Explainer};
 use crate::model::{
-    AuditEntry, Binding, BindingId, Change, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord, Mutation, PlainKey, Resource,
-    ResourceKind, SampleId, Snapshot, Strategy, TokenSize,
+    AuditEntry, Binding, BindingId, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord, Mutation, PlainKey, Resource,
+    ResourceKind, Revision, SampleId, Snapshot, Strategy, TokenSize,
 };
 use crate::policy::Vocabulary;
 use crate::store::{self, AuditQuery, Inspected, NAMED_KEYS_MAX, Page, Store, StoreError};
@@ -153,11 +153,16 @@ impl OpenStore {
     }
 
     /// Makes a change as the operator. What is refused because it is not there comes with the nearest name that is.
-    pub(crate) async fn apply(&self, mutation: Mutation) -> Result<Change, Failure> {
+    pub(crate) async fn apply(&self, mutation: Mutation) -> Result<Revision, Failure> {
+        Ok(self.make(mutation).await?.revision)
+    }
+
+    /// The same, with all that there is to say of it.
+    pub(crate) async fn make(&self, mutation: Mutation) -> Result<Made, Failure> {
         let control = Control::of_store(Arc::clone(&self.store), Arc::clone(&self.clock));
         match control.change(&Asked::by_operator(operator::name()?), mutation, None).await {
             Err(ControlError::Store(StoreError::NotFound(resource))) => Err(self.not_found(resource.kind(), &resource.id()).await),
-            other => Ok(other?.change),
+            other => Ok(other?),
         }
     }
 

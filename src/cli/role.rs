@@ -94,9 +94,9 @@ impl RoleCommand {
                     Consent::Make(holders) => holders,
                     Consent::Leave => return Ok(()),
                 };
-                let change = store.apply(Mutation::UpdateRole { id: id.clone(), name, description, actions }).await?;
+                let revision = store.apply(Mutation::UpdateRole { id: id.clone(), name, description, actions }).await?;
                 let role = find(&id, &store).await?;
-                out.record(&Weighed { changed: Changed::now(&role, change.revision), impact: holders.as_ref() }, rows(&role))
+                out.record(&Weighed { changed: Changed::now(&role, revision), impact: holders.as_ref() }, rows(&role))
             }
             RoleVerb::Delete { id, weighing } => {
                 let role = find(&id, &store).await?;
@@ -105,8 +105,8 @@ impl RoleCommand {
                     Consent::Make(impact) => impact,
                     Consent::Leave => return Ok(()),
                 };
-                let change = store.apply(Mutation::DeleteRole { id }).await?;
-                out.record(&Weighed { changed: Changed::gone(&role, change.revision), impact: impact.as_ref() }, rows(&role))
+                let revision = store.apply(Mutation::DeleteRole { id }).await?;
+                out.record(&Weighed { changed: Changed::gone(&role, revision), impact: impact.as_ref() }, rows(&role))
             }
         }
     }
@@ -120,9 +120,9 @@ async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
 }
 
 async fn show_changed(id: &RoleId, mutation: Mutation, store: &OpenStore, out: &Output) -> Result<(), Failure> {
-    let change = store.apply(mutation).await?;
+    let revision = store.apply(mutation).await?;
     let role = find(id, store).await?;
-    out.record(&Changed::now(&role, change.revision), rows(&role))
+    out.record(&Changed::now(&role, revision), rows(&role))
 }
 
 async fn find(id: &RoleId, store: &OpenStore) -> Result<Role, Failure> {

@@ -125,9 +125,9 @@ impl UpdateSpace {
         };
         let id = self.id.clone();
         let update = Mutation::UpdateSpace { id: self.id, name: self.name, description: self.description, labels, parent: self.parent };
-        let change = store.apply(update).await?;
+        let revision = store.apply(update).await?;
         let space = find(&id, store).await?;
-        out.record(&Weighed { changed: Changed::now(&space, change.revision), impact: impact.as_ref() }, rows(&space))
+        out.record(&Weighed { changed: Changed::now(&space, revision), impact: impact.as_ref() }, rows(&space))
     }
 }
 
@@ -143,8 +143,8 @@ async fn delete(id: SpaceId, weighing: &Weighing, store: &OpenStore, out: &Outpu
     if impact.is_none() {
         weighing.agree(&format!("delete space {id}?"))?;
     }
-    let change = store.apply(Mutation::DeleteSpace { id }).await?;
-    out.record(&Weighed { changed: Changed::gone(&space, change.revision), impact: impact.as_ref() }, rows(&space))
+    let revision = store.apply(Mutation::DeleteSpace { id }).await?;
+    out.record(&Weighed { changed: Changed::gone(&space, revision), impact: impact.as_ref() }, rows(&space))
 }
 
 async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
@@ -162,9 +162,9 @@ fn tree<'a>(spaces: &'a SpaceTree, top: &SpaceId, depth: usize) -> Vec<(usize, &
 }
 
 async fn show_changed(id: &SpaceId, mutation: Mutation, store: &OpenStore, out: &Output) -> Result<(), Failure> {
-    let change = store.apply(mutation).await?;
+    let revision = store.apply(mutation).await?;
     let space = find(id, store).await?;
-    out.record(&Changed::now(&space, change.revision), rows(&space))
+    out.record(&Changed::now(&space, revision), rows(&space))
 }
 
 async fn find(id: &SpaceId, store: &OpenStore) -> Result<Space, Failure> {

@@ -53,9 +53,9 @@ impl StrategyCommand {
                     Consent::Make(impact) => impact,
                     Consent::Leave => return Ok(()),
                 };
-                let change = store.apply(Mutation::SetStrategy(strategy)).await?;
+                let revision = store.apply(Mutation::SetStrategy(strategy)).await?;
                 let view = StrategyView { strategy };
-                let changed = Changed::now(&view, change.revision);
+                let changed = Changed::now(&view, revision);
                 out.line(strategy.as_str(), &Weighed { changed, impact: impact.as_ref() })
             }
         }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::model::{Actor, Cause, KeyDigest, KeyId, OperatorName};
+use crate::model::{Actor, Cause, KeyDigest, KeyId, Once, OperatorName};
 
 /// Somebody who wants something of the control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,13 +29,15 @@ pub struct Asked {
     pub remote_ip: Option<IpAddr>,
     /// In which request, if it was one.
     pub request_id: Option<Box<str>>,
+    /// What they call it, if it is to be made once.
+    pub once: Option<Once>,
 }
 
 impl Asked {
     /// At this machine, with the store in their hands.
     #[must_use]
     pub fn by_operator(name: OperatorName) -> Self {
-        Self { caller: Caller::Operator(name), remote_ip: None, request_id: None }
+        Self { caller: Caller::Operator(name), remote_ip: None, request_id: None, once: None }
     }
 
     /// What the audit keeps of it.
@@ -46,6 +48,6 @@ impl Asked {
             Caller::Operator(name) => Actor::Operator(name.clone()),
             Caller::Key { id, .. } => Actor::Key(*id),
         };
-        Cause { actor, remote_ip: self.remote_ip, request_id: self.request_id.clone() }
+        Cause { actor, remote_ip: self.remote_ip, request_id: self.request_id.clone(), once: self.once.clone() }
     }
 }

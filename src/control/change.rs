@@ -1,17 +1,22 @@
 //! The one way to change anything.
 
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::caller::{Asked, Caller};
+use super::code::Code;
 use super::error::ControlError;
 use super::rights::Operation;
 use super::standing::Standing;
 use super::{Control, Serving};
+use crate::clock::earlier;
 use crate::exchange::{self, ExchangeError, Explainer, Explanation, Origin};
 use crate::model::{
-    Binding, BindingId, Change, KeyBinding, KeyDigest, KeyId, KeyRecord, KeyState, LoginPolicy, Mutation, PolicyName, Resource, Revision,
-    RoleId, Snapshot, SpaceId, Subject,
+    AuditNote, Binding, BindingId, Cause, Change, KeyBinding, KeyDigest, KeyId, KeyRecord, KeyState, LoginPolicy, Mutation, PolicyName,
+    Resource, Revision, RoleId, Snapshot, SpaceId, Subject,
 };
 use crate::policy::{self, PolicyFault, PolicySource, Vocabulary};
 use crate::store::{NAMED_KEYS_MAX, Page, Precondition, StoreError, Unmet};
@@ -23,12 +28,22 @@ const INVALID_AFTER: Duration = Duration::from_millis(5);
 /// Of how many members of a group it is looked at whether a binding would lock them out.
 const MEMBERS_LOOKED_AT: usize = 10_000;
 const PAGE: u32 = 500;
+/// How long a request is known by its name.
+const REMEMBERED_FOR: Duration = Duration::from_hours(24);
+/// Of how many keys and addresses it is known here that they stand in the audit.
+const KNOWN_AT_ONCE: usize = 10_000;
 
-/// A change that was made, and what was odd about it.
+/// A change that was made.
 #[derive(Debug)]
 pub struct Made {
-    /// The change.
-    pub change: Change,
+    /// The change's number.
+    pub revision: Revision,
+    /// When it was committed.
+    pub at: Timestamp,
+    /// The id of what it was about.
+    pub resource: String,
+    /// Whether it was made by an earlier request of the same name, and now nothing was.
+    pub replayed: bool,
     /// What is odd about a policy that it puts in force.
     pub warnings: Vec<PolicyFault>,
 }
@@ -38,15 +53,23 @@ impl Control {
     ///
     /// # Errors
     /// [`ControlError::NoSuchCaller`], or the store is away.
-    pub async fn identify(&self, digest: KeyDigest) -> Result<Caller, ControlError> {
+    pub async fn identify(
+        &self,
+        digest: KeyDigest,
+        remote_ip: Option<IpAddr>,
+        request_id: Option<Box<str>>,
+    ) -> Result<Asked, ControlError> {
         let began = self.clock.now();
         let found = self.store.find_key(&digest).await?;
         match found.filter(|found| works(&found.key, &digest, began.wall)) {
             Some(found) => {
-                if let Err(error) = self.store.record_use(&[(digest, began.wall)]).await {
-                    tracing::warn!(%error, "that a key was used cannot be noted");
+                if let Some(Serving { exchange, .. }) = &self.serving {
+                    exchange.note_use(&digest, began.wall);
                 }
-                Ok(Caller::Key { id: found.key.id, digest })
+                let caller = Caller::Key { id: found.key.id, digest };
+                let asked = Asked { caller, remote_ip, request_id, once: None };
+                self.note_sign_in(found.key.id, &asked).await;
+                Ok(asked)
             }
             None => {
                 let took = self.clock.now().monotonic.saturating_sub(began.monotonic);
@@ -89,19 +112,38 @@ impl Control {
     /// # Errors
     /// As [`ControlError`] says; nothing has been changed then.
     pub async fn change(&self, asked: &Asked, mutation: Mutation, only_at: Option<Revision>) -> Result<Made, ControlError> {
+        let attempt = (mutation.action(), mutation.resource(), spaces_of(&mutation));
+        let done = self.weigh_and_make(asked, mutation, only_at).await;
+        if let (Err(error), Caller::Key { .. }) = (&done, &asked.caller) {
+            self.note_refused(attempt, error.code(), asked).await;
+        }
+        done
+    }
+
+    async fn weigh_and_make(&self, asked: &Asked, mutation: Mutation, only_at: Option<Revision>) -> Result<Made, ControlError> {
         let resource = mutation.resource();
         let cause = asked.cause();
+        let of = |change: &Change, warnings| Made {
+            revision: change.revision,
+            at: change.at,
+            resource: resource.id(),
+            replayed: false,
+            warnings,
+        };
         if let Caller::System | Caller::Operator(_) = asked.caller {
             // Nothing is weighed that could be otherwise by then.
             let change = self.store.apply(mutation, &cause, only_at.map(Precondition::ResourceAt)).await?;
             self.put_in_force(&change).await;
-            return Ok(Made { change, warnings: Vec::new() });
+            return Ok(of(&change, Vec::new()));
         }
         let _turn = self.turn.lock().await;
         for _ in 0..ATTEMPTS {
             let standing = self.standing(&asked.caller).await?;
             let (operation, spaces) = self.needed(&asked.caller, &mutation, &standing).await?;
             standing.check(operation, &spaces)?;
+            if let Some(done) = self.replayed(&cause).await? {
+                return Ok(done);
+            }
             if let Some(wanted) = only_at {
                 self.is_at(&resource, wanted).await?;
             }
@@ -116,11 +158,51 @@ impl Control {
                 Err(error) => return Err(error.into()),
                 Ok(change) => {
                     self.put_in_force(&change).await;
-                    return Ok(Made { change, warnings });
+                    return Ok(of(&change, warnings));
                 }
             }
         }
         Err(ControlError::Busy)
+    }
+
+    /// What was done by the request of the same name, if there was one.
+    async fn replayed(&self, cause: &Cause) -> Result<Option<Made>, ControlError> {
+        let Some(once) = &cause.once else { return Ok(None) };
+        let done = self.store.done_once(&cause.actor.label(), &once.key).await?;
+        let Some(done) = done.filter(|done| done.at > earlier(self.now(), REMEMBERED_FOR)) else { return Ok(None) };
+        if done.fingerprint != once.fingerprint {
+            return Err(ControlError::IdempotencyMismatch);
+        }
+        Ok(Some(Made { revision: done.revision, at: done.at, resource: done.resource, replayed: true, warnings: Vec::new() }))
+    }
+
+    /// Whoever has tried to change something is told of in the audit. That this cannot be done changes nothing of the refusal.
+    async fn note_refused(&self, (action, resource, spaces): (&'static str, Resource, Vec<SpaceId>), code: Code, asked: &Asked) {
+        if code == Code::Unavailable {
+            return;
+        }
+        let note = AuditNote::Refused { action, resource: resource.id(), spaces, code: code.as_str() };
+        if let Err(error) = self.store.note(note, &asked.cause()).await {
+            tracing::warn!(%error, action, code = code.as_str(), "that a change was refused cannot be noted in the audit");
+        }
+    }
+
+    /// The first time that a key comes from an address.
+    async fn note_sign_in(&self, key: KeyId, asked: &Asked) {
+        let who = (key, asked.remote_ip);
+        if self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&who) {
+            return;
+        }
+        match self.store.note(AuditNote::SignIn { key }, &asked.cause()).await {
+            Ok(_) => {
+                let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+                if known.len() >= KNOWN_AT_ONCE {
+                    known.clear();
+                }
+                known.insert(who);
+            }
+            Err(error) => tracing::warn!(%error, %key, "that a key has come from a new address cannot be noted in the audit"),
+        }
     }
 
     /// What would be decided for this key, by what is in force here; `None`: nobody serves here.
@@ -298,13 +380,42 @@ impl Control {
     }
 }
 
+/// The spaces whose people may want to know of it.
+fn spaces_of(mutation: &Mutation) -> Vec<SpaceId> {
+    match mutation {
+        Mutation::CreateBinding { space, .. } => vec![space.clone()],
+        Mutation::CreateSpace(space) => space.parent.iter().cloned().collect(),
+        Mutation::UpdateSpace { id, parent, .. } => parent.iter().cloned().chain([id.clone()]).collect(),
+        Mutation::DeleteSpace { id } => vec![id.clone()],
+        Mutation::Bootstrap(_)
+        | Mutation::CreateKey(_)
+        | Mutation::ImportKey(_)
+        | Mutation::UpdateKey { .. }
+        | Mutation::RotateKey { .. }
+        | Mutation::DisableKey { .. }
+        | Mutation::EnableKey { .. }
+        | Mutation::RevokeKey { .. }
+        | Mutation::CreateRole { .. }
+        | Mutation::UpdateRole { .. }
+        | Mutation::DeleteRole { .. }
+        | Mutation::CreateGroup { .. }
+        | Mutation::UpdateGroup { .. }
+        | Mutation::DeleteGroup { .. }
+        | Mutation::DeleteBinding { .. }
+        | Mutation::CreatePolicy(_)
+        | Mutation::UpdatePolicy { .. }
+        | Mutation::DeletePolicy { .. }
+        | Mutation::SetStrategy(_) => Vec::new(),
+    }
+}
+
 /// Whether a key works when it presents this secret.
-fn works(key: &KeyRecord, digest: &KeyDigest, now: jiff::Timestamp) -> bool {
+fn works(key: &KeyRecord, digest: &KeyDigest, now: Timestamp) -> bool {
     key.state_at(now) == KeyState::Active && key.secret(digest).is_some_and(|secret| !secret.ended_at(now))
 }
 
 /// The snapshot with one more binding of a group.
-fn bound(snapshot: &Snapshot, id: BindingId, subject: &Subject, role: &RoleId, space: &SpaceId, created_at: jiff::Timestamp) -> Snapshot {
+fn bound(snapshot: &Snapshot, id: BindingId, subject: &Subject, role: &RoleId, space: &SpaceId, created_at: Timestamp) -> Snapshot {
     let mut after = snapshot.clone();
     after.bind_group(Binding { id, subject: subject.clone(), role: role.clone(), space: space.clone(), created_at });
     after

@@ -58,6 +58,9 @@ pub enum ControlError {
         /// How large it would be.
         size: TokenSize,
     },
+    /// Two requests under one name are not the same.
+    #[error("another request was sent under this Idempotency-Key")]
+    IdempotencyMismatch,
     /// Two fields say the same twice, or what they say cannot be.
     #[error("{0}")]
     Invalid(String),

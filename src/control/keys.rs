@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::caller::Asked;
+use super::change::Made;
 use super::error::ControlError;
 use super::{Control, draw};
 use crate::clock::later;
@@ -28,8 +29,8 @@ pub struct KeyFields {
 pub struct MadeKey {
     /// Which.
     pub id: KeyId,
-    /// To be shown once.
-    pub plain: PlainKey,
+    /// To be shown once; `None` if an earlier request of the same name has made it, and shown it then.
+    pub plain: Option<PlainKey>,
     /// The change.
     pub revision: Revision,
 }
@@ -44,7 +45,7 @@ impl Control {
         let plain = draw::plain_key(id)?;
         let new = self.new_key(id, KeyDigest::of(&plain), fields)?;
         let made = self.change(asked, Mutation::CreateKey(new), None).await?;
-        Ok(MadeKey { id, plain, revision: made.change.revision })
+        shown_once(&made, plain)
     }
 
     /// Takes over a key of another system; `id`: the one that it gets, else a new one.
@@ -61,7 +62,7 @@ impl Control {
         let id = id.map_or_else(|| draw::key_id(self.now()), Ok)?;
         let new = self.new_key(id, digest, fields)?;
         let made = self.change(asked, Mutation::ImportKey(new), None).await?;
-        Ok((id, made.change.revision))
+        Ok((key_of(&made)?, made.revision))
     }
 
     /// Gives a key a new secret; the one before works for `grace` still.
@@ -78,7 +79,7 @@ impl Control {
         let plain = draw::plain_key(id)?;
         let rotate = Mutation::RotateKey { id, digest: KeyDigest::of(&plain), old_ends_at: later(self.now(), grace) };
         let made = self.change(asked, rotate, only_at).await?;
-        Ok(MadeKey { id, plain, revision: made.change.revision })
+        shown_once(&made, plain)
     }
 
     fn new_key(&self, id: KeyId, digest: KeyDigest, fields: KeyFields) -> Result<NewKey, ControlError> {
@@ -96,4 +97,13 @@ impl Control {
         let bindings = bindings.collect::<Result<_, draw::NoRandomness>>()?;
         Ok(NewKey { id, name, description, groups, expires_at, digest, bindings })
     }
+}
+
+fn shown_once(made: &Made, plain: PlainKey) -> Result<MadeKey, ControlError> {
+    Ok(MadeKey { id: key_of(made)?, plain: (!made.replayed).then_some(plain), revision: made.revision })
+}
+
+/// The key that a change was about.
+fn key_of(made: &Made) -> Result<KeyId, ControlError> {
+    made.resource.parse().map_err(|_| ControlError::IdempotencyMismatch)
 }

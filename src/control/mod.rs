@@ -8,18 +8,22 @@
 
 mod caller;
 mod change;
+mod code;
 mod draw;
 mod error;
 mod keys;
 mod rights;
 mod standing;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
 pub use self::caller::{Asked, Caller};
 pub use self::change::Made;
+pub use self::code::Code;
 pub use self::draw::{GeneratedKey, NoRandomness, binding_id, key_id, plain_key, sha256_hex};
 pub use self::error::{ControlError, Forbidden};
 pub use self::keys::{KeyFields, MadeKey};
@@ -28,6 +32,7 @@ pub use self::standing::Standing;
 use crate::clock::Clock;
 use crate::config::LiveSettings;
 use crate::exchange::Exchange;
+use crate::model::KeyId;
 use crate::store::Store;
 
 /// Manages a store.
@@ -38,6 +43,8 @@ pub struct Control {
     serving: Option<Serving>,
     /// Changes are weighed one at a time, so that they are not weighed in vain.
     turn: tokio::sync::Mutex<()>,
+    /// Who is known to have come from where.
+    known: Mutex<HashSet<(KeyId, Option<IpAddr>)>>,
 }
 
 struct Serving {
@@ -48,12 +55,13 @@ struct Serving {
 impl Control {
     /// Manages a store that nobody serves from in this process.
     pub fn of_store(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, serving: None, turn: tokio::sync::Mutex::new(()) }
+        Self { store, clock, serving: None, turn: tokio::sync::Mutex::new(()), known: Mutex::default() }
     }
 
     /// Manages the store that this exchange serves from: a change is in force there when it is acknowledged.
     pub fn serving(store: Arc<dyn Store>, clock: Arc<dyn Clock>, exchange: Arc<Exchange>, settings: LiveSettings) -> Self {
-        Self { store, clock, serving: Some(Serving { exchange, settings }), turn: tokio::sync::Mutex::new(()) }
+        let serving = Some(Serving { exchange, settings });
+        Self { store, clock, serving, turn: tokio::sync::Mutex::new(()), known: Mutex::default() }
     }
 
     /// What is remembered, to be read.

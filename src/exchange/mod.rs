@@ -238,6 +238,11 @@ impl Exchange {
         explain::explain(&self.procedure, terms, &state.snapshot, &state.shared, &state.policies, key, origin).await
     }
 
+    /// Notes that a secret was presented with success elsewhere than at the data plane.
+    pub fn note_use(&self, digest: &KeyDigest, at: jiff::Timestamp) {
+        self.uses.note(digest, uses::minute_of(at));
+    }
+
     /// What is in force. Its revision is that of the last change that touched more than one key.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.state.load().snapshot)

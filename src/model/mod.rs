@@ -11,6 +11,7 @@ mod decision;
 mod grant;
 mod id;
 mod mutation;
+mod once;
 mod outcome;
 mod past;
 mod policy;
@@ -29,6 +30,7 @@ pub use decision::{AdmitWithoutRoles, Decision, Ignored, IgnoredReason, SystemRo
 pub use grant::{Grant, Grants, RolesBySpace, Via};
 pub use id::{BindingId, GroupName, Invalid, KeyId, KeyName, OperatorName, PolicyName, Revision, RoleId, SpaceId};
 pub use mutation::{Actor, Cause, Change, Changes, Expiry, Mutation, NewKey, Reach};
+pub use once::{DoneOnce, Once};
 pub use outcome::{Outcome, Refusal, TokenSize, TooLarge, WhyInvalid, WhyUnavailable};
 pub use past::{Irreversible, Past};
 pub use policy::{LoginPolicy, RegoVersion, Strategy};

@@ -8,6 +8,7 @@ use super::action::ActionPattern;
 use super::api_key::KeyDigest;
 use super::binding::Subject;
 use super::id::{BindingId, GroupName, KeyId, KeyName, OperatorName, PolicyName, Revision, RoleId, SpaceId};
+use super::once::Once;
 use super::policy::{LoginPolicy, RegoVersion, Strategy};
 use super::resource::Resource;
 use super::space::Space;
@@ -180,16 +181,18 @@ pub struct Cause {
     pub remote_ip: Option<IpAddr>,
     /// In which request, if it was one.
     pub request_id: Option<Box<str>>,
+    /// What the caller calls it, if it is to be made once.
+    pub once: Option<Once>,
 }
 
 impl Cause {
     /// Nobody but Claviger itself.
-    pub const SYSTEM: Self = Self { actor: Actor::System, remote_ip: None, request_id: None };
+    pub const SYSTEM: Self = Self { actor: Actor::System, remote_ip: None, request_id: None, once: None };
 
     /// Somebody at this machine.
     #[must_use]
     pub fn local(actor: Actor) -> Self {
-        Self { actor, remote_ip: None, request_id: None }
+        Self { actor, remote_ip: None, request_id: None, once: None }
     }
 }
 

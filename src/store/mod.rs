@@ -22,8 +22,8 @@ use self::sqlite::SqliteStore;
 use crate::clock::Clock;
 use crate::config::StoreUrl;
 use crate::model::{
-    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord, Mutation,
-    Resource, Revision, Sample, SampleId, Snapshot, SpaceId, Strategy,
+    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord,
+    Mutation, Resource, Revision, Sample, SampleId, Snapshot, SpaceId, Strategy,
 };
 
 /// One page of a listing: at most `limit` items after the item named by `after`, optionally only those that `query` stands in.
@@ -158,6 +158,8 @@ pub trait Store: Source {
     async fn binding(&self, id: BindingId) -> Result<Option<Binding>, StoreError>;
     /// All bindings, of keys and groups, by id. Searched: the group's name, the key's id and name, the role, the space.
     async fn bindings(&self, page: &Page<BindingId>) -> Result<Vec<Binding>, StoreError>;
+    /// What was done when this actor ([`Actor::label`](crate::model::Actor::label)) sent a request of this name within the last day.
+    async fn done_once(&self, actor: &str, key: &str) -> Result<Option<DoneOnce>, StoreError>;
     /// Has the audit tell of something that is no change: no revision, nothing in the feed. Durable when it returns.
     ///
     /// `None` if no entry is made of it: the key has come from this address before; the same attempt was refused less than

@@ -127,11 +127,11 @@ impl RotateKey {
         let id = before.id;
         let plain = control::plain_key(id)?;
         let old_ends_at = later(store.now(), self.grace);
-        let change = store.apply(Mutation::RotateKey { id, digest: KeyDigest::of(&plain), old_ends_at }).await?;
+        let control::Made { revision, at, .. } = store.make(Mutation::RotateKey { id, digest: KeyDigest::of(&plain), old_ends_at }).await?;
         let view = KeyView::of(store.changed_key(id, out).await?, store.now());
         // At most two secrets live: what a rotation before this one has promised to a third ends here.
-        let cut_short = before.secrets.iter().filter_map(|secret| secret.ends_at).filter(|end| *end > change.at).max();
-        show_rotated(&view, &plain, cut_short, change.revision, self.shown, out)?;
+        let cut_short = before.secrets.iter().filter_map(|secret| secret.ends_at).filter(|end| *end > at).max();
+        show_rotated(&view, &plain, cut_short, revision, self.shown, out)?;
         if cut_short.is_some() {
             out.note(format_args!(
                 "warning: the secret before the last one was to work until {} and no longer works: a key has at most two.",
@@ -182,8 +182,8 @@ pub(crate) async fn switch(called: &str, switch: Switch, store: &OpenStore, out:
 }
 
 async fn show_changed(key: KeyRecord, mutation: Mutation, store: &OpenStore, out: &Output) -> Result<(), Failure> {
-    let change = store.apply(mutation).await?;
-    KeyView::of(store.changed_key(key.id, out).await?, store.now()).changed(change.revision, out)
+    let revision = store.apply(mutation).await?;
+    KeyView::of(store.changed_key(key.id, out).await?, store.now()).changed(revision, out)
 }
 
 #[cfg(test)]

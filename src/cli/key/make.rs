@@ -93,10 +93,10 @@ impl CreateKey {
         let id = control::key_id(store.now())?;
         let plain = control::plain_key(id)?;
         let new = self.fields.into_new_key(id, KeyDigest::of(&plain), store, out).await?;
-        let change = store.apply(Mutation::CreateKey(new)).await?;
+        let revision = store.apply(Mutation::CreateKey(new)).await?;
         let view = KeyView::of(store.changed_key(id, out).await?, store.now());
         let changed = KeyWithText { view: &view, key: plain.reveal() };
-        show_once(&view, &plain, &Changed::now(&changed, change.revision), self.shown, out)
+        show_once(&view, &plain, &Changed::now(&changed, revision), self.shown, out)
     }
 }
 
@@ -118,8 +118,8 @@ impl ImportKey {
             (Some(id), _) | (None, Some(id)) => id,
             (None, None) => control::key_id(store.now())?,
         };
-        let change = store.apply(Mutation::ImportKey(self.fields.into_new_key(id, digest, store, out).await?)).await?;
-        KeyView::of(store.changed_key(id, out).await?, store.now()).changed(change.revision, out)
+        let revision = store.apply(Mutation::ImportKey(self.fields.into_new_key(id, digest, store, out).await?)).await?;
+        KeyView::of(store.changed_key(id, out).await?, store.now()).changed(revision, out)
     }
 }
 

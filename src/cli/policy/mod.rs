@@ -199,8 +199,8 @@ async fn delete(name: PolicyName, weighing: &Weighing, store: &OpenStore, out: &
         Consent::Make(impact) => impact,
         Consent::Leave => return Ok(()),
     };
-    let change = store.apply(Mutation::DeletePolicy { name }).await?;
-    out.record(&Weighed { changed: Changed::gone(&policy, change.revision), impact: impact.as_ref() }, rows(&policy))
+    let revision = store.apply(Mutation::DeletePolicy { name }).await?;
+    out.record(&Weighed { changed: Changed::gone(&policy, revision), impact: impact.as_ref() }, rows(&policy))
 }
 
 /// The name of the policy that a file holds.
@@ -291,9 +291,9 @@ async fn show_changed(
         Consent::Make(impact) => impact,
         Consent::Leave => return Ok(()),
     };
-    let change = store.apply(mutation).await?;
+    let revision = store.apply(mutation).await?;
     let policy = find(name, store).await?;
-    let changed = SavedPolicy { changed: Changed::now(&policy, change.revision), warnings };
+    let changed = SavedPolicy { changed: Changed::now(&policy, revision), warnings };
     out.record(&Weighed { changed, impact: impact.as_ref() }, rows(&policy))
 }
 

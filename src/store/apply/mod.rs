@@ -15,17 +15,24 @@ mod rows;
 mod spaces;
 mod texts;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
 pub(super) use self::notes::{note, tell_held_back};
-pub(super) use self::rows::{Attempt, AuditRows, Audited, BindingRows, HeldBack, KeyRows, ManagedRows, PolicyRows, RoleRows, Rows, SpaceRows};
+pub(super) use self::rows::{
+    Attempt, AuditRows, Audited, BindingRows, HeldBack, KeyRows, ManagedRows, OnceRows, PolicyRows, RoleRows, Rows, SpaceRows,
+};
 pub(super) use self::texts::check as check_texts;
 use super::{BatchError, Conflict, Likeness, Precondition, StoreError, Unmet, error, stored};
-use crate::model::{Cause, Change, KeyId, Mutation, Reach, Resource, Revision, SpaceId};
+use crate::model::{Cause, Change, DoneOnce, KeyId, Mutation, Reach, Resource, Revision, SpaceId};
 
 /// How many changes the feed holds. A follower that is further behind reads everything anew.
 pub(super) const CHANGES_KEPT: u64 = 10_000;
+
+/// How long a request is known by its name.
+const REMEMBERED_FOR: Duration = Duration::from_hours(24);
 
 /// What a mutation has done to its rows.
 struct Effect {
@@ -65,6 +72,7 @@ pub(super) async fn apply_all(
             Some(Precondition::StoreAt(_)) | None => error.into(),
         })?;
     }
+    let about = mutations.last().map(|mutation| mutation.resource().id());
     let had_root_admin = rows.has_working_root_admin().await?;
 
     let mut changes = Vec::with_capacity(mutations.len());
@@ -78,6 +86,10 @@ pub(super) async fn apply_all(
         return Err(StoreError::from(Conflict::LastRootAdmin).into());
     }
     managed::claim(rows, declared).await?;
+    if let (Some(once), Some((change, resource))) = (&cause.once, changes.last().zip(about)) {
+        let done = DoneOnce { fingerprint: once.fingerprint, revision: change.revision, resource, at };
+        rows.insert_once(&cause.actor.label(), once, &done, crate::clock::earlier(at, REMEMBERED_FOR)).await?;
+    }
     Ok(changes)
 }
 

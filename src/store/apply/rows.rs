@@ -5,8 +5,8 @@ use jiff::Timestamp;
 
 use super::StoreError;
 use crate::model::{
-    AuditId, Binding, BindingId, Change, Group, GroupName, KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, PolicyName, Resource,
-    Revision, Role, RoleId, Space, SpaceId, Strategy, Subject,
+    AuditId, Binding, BindingId, Change, DoneOnce, Group, GroupName, KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Once, PolicyName,
+    Resource, Revision, Role, RoleId, Space, SpaceId, Strategy, Subject,
 };
 
 /// What the audit keeps of a change, or of something else.
@@ -27,7 +27,9 @@ pub(in crate::store) struct Audited<'a> {
 
 /// The rows of a store within one transaction.
 #[async_trait]
-pub(in crate::store) trait Rows: AuditRows + KeyRows + SpaceRows + RoleRows + BindingRows + PolicyRows + ManagedRows {
+pub(in crate::store) trait Rows:
+    AuditRows + KeyRows + SpaceRows + RoleRows + BindingRows + PolicyRows + ManagedRows + OnceRows
+{
     /// Takes the writer's lock, so that what is read from here on still holds when the change is written; the revision of the last change.
     /// Comes first: a lock that was taken at the end would let two transactions each take away one of the last two root admins.
     async fn lock(&mut self) -> Result<Revision, StoreError>;
@@ -162,4 +164,11 @@ pub(in crate::store) trait ManagedRows: Send {
     async fn delete_managed_bindings_of_key(&mut self, id: KeyId) -> Result<(), StoreError>;
     async fn note_first_key(&mut self, id: KeyId) -> Result<(), StoreError>;
     async fn is_first_key(&mut self, id: KeyId) -> Result<bool, StoreError>;
+}
+
+/// Requests that have a name, so that sending them again makes nothing twice.
+#[async_trait]
+pub(in crate::store) trait OnceRows: Send {
+    /// Remembers that it was done, and forgets what was done before `forget`. Refused if the name is known.
+    async fn insert_once(&mut self, actor: &str, once: &Once, done: &DoneOnce, forget: Timestamp) -> Result<(), StoreError>;
 }

@@ -6,9 +6,9 @@ use sqlx::{Decode, Row as _, Sqlite, Type};
 
 use super::file_guard::Origin;
 use crate::model::{
-    ActionPattern, AuditEntry, Binding, BindingId, Change, Group, GroupName, KeptSample, KeyBinding, KeyDigest, KeyId, KeyName, KeyRecord,
-    LoginPolicy, Reach, Resource, Revision, Role, RoleId, Sample, SampleId, SampledKey, SecretRecord, Space, SpaceId, Strategy, Subject,
-    SystemRole,
+    ActionPattern, AuditEntry, Binding, BindingId, Change, DoneOnce, Group, GroupName, KeptSample, KeyBinding, KeyDigest, KeyId, KeyName,
+    KeyRecord, LoginPolicy, Reach, Resource, Revision, Role, RoleId, Sample, SampleId, SampledKey, SecretRecord, Space, SpaceId, Strategy,
+    Subject, SystemRole,
 };
 use crate::store::apply::HeldBack;
 use crate::store::stored::{audit_id, digest, json, nonsense, parsed, revision, time};
@@ -50,6 +50,18 @@ impl FromRow for Resource {
             "binding" => Self::Binding(parsed("a binding", id)?),
             "policy" => Self::Policy(parsed("a policy", id)?),
             other => return Err(nonsense("a kind of thing", other)),
+        })
+    }
+}
+
+impl FromRow for DoneOnce {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        let fingerprint = column::<&[u8]>(row, "fingerprint")?;
+        Ok(Self {
+            fingerprint: fingerprint.try_into().map_err(|error| nonsense("a fingerprint", error))?,
+            revision: revision(column(row, "revision")?)?,
+            resource: column(row, "resource")?,
+            at: time(column(row, "at")?)?,
         })
     }
 }

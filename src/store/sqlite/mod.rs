@@ -42,8 +42,8 @@ use super::apply::apply_all;
 use super::{AuditQuery, BatchError, FoundKey, Inspected, Page, Precondition, Source, Store, StoreError, stored};
 use crate::clock::Clock;
 use crate::model::{
-    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, Group, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord,
-    LoginPolicy, Mutation, Resource, Revision, Role, Sample, SampleId, Snapshot, Space, SpaceTree, Strategy,
+    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, Group, KeptSample, KeyDigest, KeyId, KeyName,
+    KeyRecord, LoginPolicy, Mutation, Resource, Revision, Role, Sample, SampleId, Snapshot, Space, SpaceTree, Strategy,
 };
 
 /// How long a change waits for another process's, and a reader for a recovery after a crash.
@@ -323,6 +323,10 @@ impl Store for SqliteStore {
 
     async fn managed(&self) -> Result<BTreeSet<Resource>, StoreError> {
         Ok(self.all(query(sql::MANAGED)).await?.into_iter().collect())
+    }
+
+    async fn done_once(&self, actor: &str, key: &str) -> Result<Option<DoneOnce>, StoreError> {
+        self.one(query(sql::DONE_ONCE).bind(actor.to_owned()).bind(key.to_owned())).await
     }
 
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {

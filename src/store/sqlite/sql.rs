@@ -158,6 +158,12 @@ pub(super) const HAS_WORKING_ROOT_ADMIN: &str = "SELECT EXISTS ( \
      CROSS JOIN keys k ON k.id = coalesce(b.key_id, m.key_id) \
      WHERE b.role = $1 AND b.space = $2 AND k.revoked_at IS NULL AND k.disabled_at IS NULL AND k.expires_at IS NULL)";
 
+// Requests that have a name.
+
+pub(super) const INSERT_ONCE: &str = "INSERT INTO once (actor, key, fingerprint, revision, resource, at) VALUES ($1, $2, $3, $4, $5, $6)";
+pub(super) const FORGET_ONCE: &str = "DELETE FROM once WHERE at < $1";
+pub(super) const DONE_ONCE: &str = "SELECT fingerprint, revision, resource, at FROM once WHERE actor = $1 AND key = $2";
+
 // Spaces.
 
 pub(super) const SPACE: &str = "SELECT id, name, description, parent, labels FROM spaces WHERE id = $1";

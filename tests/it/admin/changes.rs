@@ -155,3 +155,66 @@ fn a_key_sees_itself_and_what_it_may() {
     assert!(may.contains(&"bind roles") && !may.contains(&"create keys"), "{may:?}");
     assert_eq!(root.get("/whoami").json()["root_admin"], true);
 }
+
+#[test]
+fn a_request_that_is_sent_again_makes_nothing_twice_and_shows_no_secret_again() {
+    let server = Server::start();
+    let root = Api::of_root(&server);
+    let named = [("Idempotency-Key", "3f2a")];
+    let body = json!({ "name": "ci" });
+
+    let first = root.send("POST", "/keys", Some(&body), &named);
+    let again = root.send("POST", "/keys", Some(&body), &named);
+
+    assert_eq!((first.status, again.status), (201, 201), "{}", again.text());
+    assert_eq!((first.json()["id"].clone(), first.revision()), (again.json()["id"].clone(), again.revision()));
+    assert!(first.json()["key"].is_string() && again.json().get("key").is_none(), "{}", again.text());
+    let other = root.send("POST", "/keys", Some(&json!({ "name": "other" })), &named);
+    assert_eq!((other.status, other.code().as_str()), (422, "idempotency_mismatch"), "{}", other.text());
+    // Somebody else's name for something else.
+    let bindings = json!([{ "role": "space-admin", "space": "root" }]);
+    let second = root.made("/keys", &json!({ "name": "second", "bindings": bindings }));
+    let second = root.with_key(second["key"].as_str().unwrap());
+    assert_eq!(second.send("POST", "/keys", Some(&json!({ "name": "other" })), &named).status, 201);
+
+    // All at once: one of them makes it.
+    let keys = |count: usize| {
+        let threads: Vec<_> = (0..count)
+            .map(|_| {
+                let root = root.clone();
+                std::thread::spawn(move || root.send("POST", "/keys", Some(&json!({ "name": "once" })), &[("Idempotency-Key", "at-once")]))
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    };
+    let answers = keys(8);
+    assert!(answers.iter().all(|answer| answer.status == 201 && answer.json()["id"] == answers[0].json()["id"]), "{answers:?}");
+    assert_eq!(answers.iter().filter(|answer| answer.json()["key"].is_string()).count(), 1);
+    assert_eq!(root.send("POST", "/keys", Some(&body), &[("Idempotency-Key", "")]).code(), "bad_request");
+}
+
+#[test]
+fn what_was_tried_and_refused_stands_in_the_audit_and_so_does_a_new_address() {
+    let server = Server::with_spaces();
+    let root = Api::of_root(&server);
+    let lead = root.made("/keys", &json!({ "name": "lead", "bindings": [{ "role": "space-admin", "space": "production" }] }));
+    let id = lead["id"].as_str().unwrap().to_owned();
+    let lead = root.with_key(lead["key"].as_str().unwrap());
+
+    let refused = lead.post("/bindings", &json!({ "subject": { "key": id }, "role": "space-admin", "space": "root" }));
+
+    assert_eq!(refused.status, 403);
+    let entries = root.get(&format!("/audit?actor=api::{id}")).json();
+    let entries = entries["items"].as_array().unwrap();
+    assert_eq!(entries.len(), 2, "{entries:?}");
+    assert_eq!((&entries[0]["action"], &entries[0]["refused"]), (&json!("binding.create"), &json!("forbidden")));
+    assert_eq!(entries[0]["request_id"], refused.header("x-request-id").unwrap());
+    assert!(entries[0]["revision"].is_null());
+    assert_eq!((&entries[1]["action"], &entries[1]["remote_ip"]), (&json!("key.sign-in"), &json!("127.0.0.1")));
+    lead.send("GET", "/whoami", None, &[("X-Forwarded-For", "203.0.113.7")]);
+    let newest = &root.get(&format!("/audit?actor=api::{id}&limit=1")).json()["items"][0];
+    assert_eq!((&newest["action"], &newest["remote_ip"]), (&json!("key.sign-in"), &json!("203.0.113.7")));
+    // Seeing is no change, and whatever of it is refused stands nowhere.
+    assert_eq!(lead.get("/policies").status, 403);
+    assert_eq!(root.get(&format!("/audit?actor=api::{id}")).json()["items"].as_array().unwrap().len(), 3);
+}

@@ -87,7 +87,7 @@ fn the_audit_names_whoever_is_at_the_command_line() {
 fn what_is_no_change_is_told_in_words_too() {
     let place = with_a_history();
     let key = KeyId::new(1, 2);
-    let cause = Cause { actor: Actor::Key(key), remote_ip: Some("192.0.2.7".parse().unwrap()), request_id: None };
+    let cause = Cause { actor: Actor::Key(key), remote_ip: Some("192.0.2.7".parse().unwrap()), request_id: None, once: None };
     let refused = AuditNote::Refused { action: "space.delete", resource: "production".to_owned(), spaces: Vec::new(), code: "forbidden" };
     place.in_store(async |store| {
         store.note(AuditNote::SignIn { key }, &cause).await.unwrap();

@@ -12,7 +12,7 @@ use claviger::clock::{Clock, ManualClock};
 use claviger::config::{Settings, StoreUrl};
 use claviger::exchange::{Credential, Exchange, Origin};
 use claviger::model::{
-    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord,
+    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord,
     LoginPolicy, Mutation, NewKey, PlainKey, Refusal, RegoVersion, Resource, Revision, RoleId, Sample, SampleId, Snapshot, Space, SpaceId,
     Strategy,
 };
@@ -392,6 +392,10 @@ impl Store for Sluice {
 
     async fn rehearse(&self, mutations: Vec<Mutation>, only_if: Option<Precondition>) -> Result<(), BatchError> {
         self.store.rehearse(mutations, only_if).await
+    }
+
+    async fn done_once(&self, actor: &str, key: &str) -> Result<Option<DoneOnce>, StoreError> {
+        self.store.done_once(actor, key).await
     }
 
     async fn managed(&self) -> Result<BTreeSet<Resource>, StoreError> {

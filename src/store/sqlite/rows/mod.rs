@@ -6,6 +6,7 @@ mod audit;
 mod bindings;
 mod keys;
 mod managed;
+mod once;
 mod policies;
 mod roles;
 mod spaces;

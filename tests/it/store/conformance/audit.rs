@@ -16,8 +16,12 @@ for_every_backend! {
 
 async fn every_change_is_audited_with_before_and_after(backend: Backend) {
     let store = backend.open().await;
-    let cause =
-        Cause { actor: Actor::Key(key_id(9)), remote_ip: Some("2001:db8::7".parse().unwrap()), request_id: Some("01hv-request".into()) };
+    let cause = Cause {
+        actor: Actor::Key(key_id(9)),
+        remote_ip: Some("2001:db8::7".parse().unwrap()),
+        request_id: Some("01hv-request".into()),
+        once: None,
+    };
     let change = store.apply(new_space("a", "root"), &cause, None).await.unwrap();
     let entry = audited(&store).await;
     assert_eq!((entry.revision, entry.at, entry.actor), (Some(change.revision), change.at, format!("api::{}", key_id(9))));
@@ -147,7 +151,12 @@ fn tried(resource: &str, code: &'static str) -> AuditNote {
 }
 
 fn by_key(number: u64, remote_ip: &str) -> Cause {
-    Cause { actor: Actor::Key(key_id(number)), remote_ip: Some(remote_ip.parse().unwrap()), request_id: Some("01hv-request".into()) }
+    Cause {
+        actor: Actor::Key(key_id(number)),
+        remote_ip: Some(remote_ip.parse().unwrap()),
+        request_id: Some("01hv-request".into()),
+        once: None,
+    }
 }
 
 async fn what_was_refused_is_told_and_takes_no_revision(backend: Backend) {

@@ -34,8 +34,8 @@ async fn changes_that_are_made_together_are_each_a_change_like_any_other(backend
     assert_eq!(changes.iter().map(|change| change.revision.0).collect::<Vec<_>>(), [2, 3, 4, 5, 6]);
     assert_eq!(changes[3].reach, Reach::Key(key_id(1), vec![digest(1)]));
     assert_eq!(store.changes_after(Revision(1)).await.unwrap(), Changes::Since(changes));
-    let told = store.audit(&AuditQuery { newer_than: Some(Revision(1)), ..whole() }).await.unwrap();
-    let told: Vec<(u64, String)> = told.into_iter().rev().map(|entry| (entry.revision.0, entry.action)).collect();
+    let told = store.audit(&AuditQuery { changed_after: Some(Revision(1)), ..whole() }).await.unwrap();
+    let told: Vec<(u64, String)> = told.into_iter().rev().map(|entry| (entry.revision.unwrap().0, entry.action)).collect();
     let expected: Vec<(u64, String)> = (2..).zip(mutations.iter().map(|mutation| mutation.action().to_owned())).collect();
     assert_eq!(told, expected);
     assert_eq!(store.revision_of(&Resource::Key(key_id(1))).await.unwrap(), Some(Revision(5)));
