@@ -22,6 +22,7 @@ mod roles;
 mod router;
 mod samples;
 mod session;
+mod simulate;
 mod spaces;
 mod state;
 mod strategy;

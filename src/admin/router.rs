@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use super::state::AdminState;
 use super::{
-    audit, bindings, body, explain, groups, keys, openapi, policies, reference, roles, samples, session, spaces, strategy, whoami,
+    audit, bindings, body, explain, groups, keys, openapi, policies, reference, roles, samples, session, simulate, spaces, strategy, whoami,
 };
 
 /// Nothing from elsewhere, and no script at all.
@@ -40,6 +40,7 @@ pub(super) fn router(state: AdminState) -> Router {
         .routes(routes!(bindings::show, bindings::delete))
         .routes(routes!(policies::list, policies::create))
         .routes(routes!(policies::validate))
+        .routes(routes!(simulate::simulate))
         .routes(routes!(policies::show, policies::replace, policies::delete))
         .routes(routes!(strategy::show, strategy::set))
         .routes(routes!(samples::list, samples::clear))

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use super::caller::{Asked, Caller};
 use super::code::Code;
 use super::error::ControlError;
+use super::manager::{Control, Serving};
 use super::rights::Operation;
 use super::standing::Standing;
-use super::{Control, Serving};
 use crate::clock::earlier;
 use crate::exchange::{self, ExchangeError, Explainer, Explanation, Origin};
 use crate::model::{

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use super::caller::Asked;
 use super::change::Made;
+use super::draw;
 use super::error::ControlError;
-use super::{Control, draw};
+use super::manager::Control;
 use crate::clock::later;
 use crate::model::{GroupName, KeyDigest, KeyId, KeyName, Mutation, NewKey, PlainKey, Revision, RoleId, SpaceId};
 

@@ -141,6 +141,27 @@ fn a_policy_is_in_force_only_if_it_loads_and_what_is_odd_about_it_is_told() {
 }
 
 #[test]
+fn a_policy_is_tried_on_every_key_before_it_is_saved() {
+    let server = Server::with_spaces();
+    let root = Api::of_root(&server);
+    for name in ["ci-1", "ci-2", "app"] {
+        root.made("/keys", &json!({ "name": name, "bindings": [{ "role": "deployer", "space": "production" }] }));
+    }
+    let source = "package spacelift\n\ndeny if startswith(input.session.login, \"ci-\")\nallow if true\n";
+    let simulate = |about: Value| root.post("/policies/simulate", &json!({ "name": "p", "source": source, "about": about }));
+
+    let all = simulate(json!("all_keys")).json();
+
+    assert_eq!((&all["changed"], &all["cut_off"], &all["complete"]), (&json!(2), &json!(2), &json!(true)), "{all}");
+    assert_eq!(all["items"].as_array().unwrap().len(), 2);
+    let one = simulate(json!({ "key": "ci-1" })).json();
+    assert_eq!(one["items"][0]["difference"]["after"]["code"], "denied", "{one}");
+    assert_eq!(one["items"][0]["trace"][0]["line"], 3, "{one}");
+    assert_eq!(simulate(json!({ "key": "nobody" })).status, 404);
+    assert_eq!(root.get("/policies").json()["items"], json!([]), "nothing is saved");
+}
+
+#[test]
 fn a_key_sees_itself_and_what_it_may() {
     let server = Server::with_spaces();
     let root = Api::of_root(&server);

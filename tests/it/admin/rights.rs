@@ -128,7 +128,7 @@ const POLICY: &str = "package spacelift\n\nallow if input.session.member\n";
 type Prepare = fn(&World) -> Request;
 
 /// Every operation on something in `team`, unless it says otherwise.
-const OPERATIONS: [(&str, May, Prepare); 47] = [
+const OPERATIONS: [(&str, May, Prepare); 48] = [
     ("see oneself", May::EveryKey, |_| ("GET", "/whoami".into(), None)),
     ("list keys", May::AnyAdmin, |_| ("GET", "/keys".into(), None)),
     ("show a key", May::AnyAdmin, |world| ("GET", format!("/keys/{}", world.key()), None)),
@@ -195,6 +195,9 @@ const OPERATIONS: [(&str, May, Prepare); 47] = [
     ("validate a login policy", May::RootAdmin, |world| {
         ("POST", "/policies/validate".into(), Some(json!({ "name": world.fresh("policy"), "source": POLICY })))
     }),
+    ("simulate a login policy", May::RootAdmin, |_| {
+        ("POST", "/policies/simulate".into(), Some(json!({ "name": "p", "source": POLICY, "about": "all_keys" })))
+    }),
     ("see the strategy", May::RootAdmin, |_| ("GET", "/strategy".into(), None)),
     ("set the strategy", May::RootAdmin, |_| ("PUT", "/strategy".into(), Some(json!({ "strategy": "combined" })))),
     ("see and clear samples", May::RootAdmin, |_| ("GET", "/samples".into(), None)),
@@ -227,7 +230,10 @@ fn every_operation_is_open_to_those_whom_the_product_names_and_to_nobody_else() 
         for (who, called, api) in &callers {
             let (method, path, body) = prepare(&world);
             let before = server.applied_revision();
-            let answer = api.send(method, &path, body.as_ref(), &[]);
+            // Each from an address of its own: keys that do not work are slowed down by theirs.
+            world.count.set(world.count.get() + 1);
+            let from = format!("10.1.{}.{}", world.count.get() / 250, world.count.get() % 250);
+            let answer = api.send(method, &path, body.as_ref(), &[("X-Forwarded-For", &from)]);
             let expected = match (may.allows(*who), who) {
                 (true, _) => answer.status / 100 == 2,
                 (false, Who::Nobody) => answer.status == 401 && answer.code() == "missing_key",

@@ -145,11 +145,11 @@ fn a_flag_heals_what_the_file_says() {
 
 #[test]
 fn a_warning_is_told_and_ends_with_0() {
-    let dir = place("[admin]\nlisten = \"127.0.0.1:8081\"\n", None);
+    let dir = place("[proxy]\ntrusted_proxies = [\"0.0.0.0/0\"]\n", None);
 
     let done = check(&dir, &[]);
 
-    assert!(said(&done.stderr).starts_with("warning: admin.listen: "), "{}", said(&done.stderr));
+    assert!(said(&done.stderr).starts_with("warning: proxy.trusted_proxies: "), "{}", said(&done.stderr));
     assert_eq!(done.status.code(), Some(0));
 }
 

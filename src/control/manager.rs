@@ -1,0 +1,59 @@
+//! A store, and what it takes to manage it.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+
+use crate::clock::Clock;
+use crate::config::LiveSettings;
+use crate::exchange::Exchange;
+use crate::model::KeyId;
+use crate::store::Store;
+
+/// Manages a store.
+pub struct Control {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Where a change is put in force before it is acknowledged, and by which settings; `None`: nobody serves here.
+    pub(super) serving: Option<Serving>,
+    /// Changes are weighed one at a time, so that they are not weighed in vain.
+    pub(super) turn: tokio::sync::Mutex<()>,
+    /// Who is known to have come from where.
+    pub(super) known: Mutex<HashSet<(KeyId, Option<IpAddr>)>>,
+}
+
+/// What serves from the store in this process.
+pub(super) struct Serving {
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) settings: LiveSettings,
+}
+
+impl Control {
+    /// Manages a store that nobody serves from in this process.
+    pub fn of_store(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock, serving: None, turn: tokio::sync::Mutex::new(()), known: Mutex::default() }
+    }
+
+    /// Manages the store that this exchange serves from: a change is in force there when it is acknowledged.
+    pub fn serving(store: Arc<dyn Store>, clock: Arc<dyn Clock>, exchange: Arc<Exchange>, settings: LiveSettings) -> Self {
+        let serving = Some(Serving { exchange, settings });
+        Self { store, clock, serving, turn: tokio::sync::Mutex::new(()), known: Mutex::default() }
+    }
+
+    /// What is remembered, to be read.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The time since some beginning.
+    pub fn monotonic(&self) -> std::time::Duration {
+        self.clock.now().monotonic
+    }
+
+    /// The time, on the wall.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now().wall
+    }
+}
