@@ -30,7 +30,10 @@ pub(in crate::policy) enum What {
 pub(in crate::policy) enum Conflict {
     Rule,
     Function,
+    /// Of an object comprehension.
     Key,
+    /// Of an object that is written out.
+    Fields,
     Template,
 }
 
@@ -94,6 +97,7 @@ impl fmt::Display for Failure {
             What::Conflict(Conflict::Rule) => out.write_str("the rule comes to two different values, and has room for one"),
             What::Conflict(Conflict::Function) => out.write_str("the function comes to two different values for the same arguments"),
             What::Conflict(Conflict::Key) => out.write_str("a key of the object comes to two different values, and has room for one"),
+            What::Conflict(Conflict::Fields) => out.write_str("two keys that are written in the object come to the same"),
             What::Conflict(Conflict::Template) => out.write_str("a part of the text comes to two different values, and has room for one"),
             What::Limit(Limit::Time) => out.write_str("it took longer than it may"),
             What::Limit(Limit::Memory) => out.write_str("it took more memory than it may"),

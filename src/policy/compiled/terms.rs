@@ -3,7 +3,6 @@
 #![expect(clippy::unused_self, reason = "it is asked of the evaluation like all others")]
 
 use std::borrow::Cow;
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::Value;
@@ -155,13 +154,9 @@ impl<'w> World<'w> {
             let Some((key, value)) = self.both(key, value, frame)? else { return Ok(NOTHING) };
             charge(&key)?;
             charge(&value)?;
-            // OPA takes one or the other, depending on what is done with the object.
-            match made.entry(key.into_owned()) {
-                Entry::Vacant(place) => {
-                    place.insert(value.into_owned());
-                }
-                Entry::Occupied(known) if known.get() == &*value => {}
-                Entry::Occupied(_) => return Err(Failure::conflict(Conflict::Key)),
+            // OPA takes one or the other, or both, depending on what is done with the object.
+            if made.insert(key.into_owned(), value.into_owned()).is_some() {
+                return Err(Failure::conflict(Conflict::Fields));
             }
         }
         Ok(Cow::Owned(Value::from(made)))

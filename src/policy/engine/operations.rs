@@ -165,9 +165,9 @@ fn object(args: &[Value]) -> anyhow::Result<Value> {
     let mut object = BTreeMap::new();
     for field in fields.iter() {
         if let [key, value] = field.as_array()?.as_slice()
-            && object.insert(key.clone(), value.clone()).is_some_and(|known| known != *value)
+            && object.insert(key.clone(), value.clone()).is_some()
         {
-            bail!("a key of the object comes to two different values, and has room for one");
+            bail!("two keys that are written in the object come to the same");
         }
     }
     made(Value::from(object))

@@ -544,7 +544,7 @@ impl<'l, 'm> Expander<'l, 'm> {
             | tree::Expr::Null { value, .. } => Flat::Const(value.clone()),
             tree::Expr::Var { .. } | tree::Expr::RefDot { .. } | tree::Expr::RefBrack { .. } => self.reference(expr, support),
             tree::Expr::Array { items, .. } => Flat::Array(items.iter().map(|item| self.term(item, support)).collect()),
-            tree::Expr::Set { items, .. } => Flat::Set(items.iter().map(|item| self.term(item, support)).collect()),
+            tree::Expr::Set { items, .. } => Flat::Set(same::distinct(items).map(|item| self.term(item, support)).collect()),
             tree::Expr::Object { fields, .. } => {
                 let fields = same::latest(fields).map(|(_, key, value)| (self.term(key, support), self.term(value, support)));
                 Flat::Object(fields.collect())

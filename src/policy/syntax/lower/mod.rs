@@ -7,6 +7,8 @@
 //! | [`safety`] | `CheckSafetyRuleHeads`, `CheckSafetyRuleBodies` |
 //! | [`plan`] | `RewriteEquals`, `RewriteDynamicTerms`; and what OPA's evaluator does when it unifies, as far as that is known before |
 //! | [`recursion`] | `SetGraph`, `CheckRecursion` |
+//! | [`indexed`] | `BuildRuleIndices`: it refuses what that stage overlooks a part of |
+//! | [`members`] | none: it refuses what could show how OPA goes through a literal that has names in it |
 //! | [`inline`] | none: it takes back what only made the others simple |
 //! | [`written`] | none: it marks where a number would be seen as it was written |
 //!
@@ -16,7 +18,9 @@
 mod expand;
 mod flat;
 mod heads;
+mod indexed;
 mod inline;
+mod members;
 mod plan;
 mod recursion;
 mod safety;
@@ -126,9 +130,13 @@ fn lower(units: Vec<Unit<'_>>) -> Result<Program, Vec<PolicyFault>> {
         define(&lowering, head, &mut rules, &mut functions);
     }
     recursion::check(&lowering, &heads);
+    let mut program = Program { rules, functions, root: lowering.root };
     let mut faults = lowering.faults.into_inner();
     if faults.is_empty() {
-        let mut program = Program { rules, functions, root: lowering.root };
+        faults = members::check(&program);
+        faults.extend(indexed::check(&program));
+    }
+    if faults.is_empty() {
         inline::program(&mut program);
         written::program(&mut program);
         return Ok(program);

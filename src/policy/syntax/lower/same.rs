@@ -1,4 +1,4 @@
-//! Keys that are the same by their text.
+//! Keys and items that are the same by their text.
 //!
 //! OPA's parser puts the fields of an object into one, so that of two fields whose keys are written alike the later one is all that the
 //! compiler ever sees: what the other one says is never evaluated, and may be undefined.
@@ -12,6 +12,12 @@ type Field = (Span, ExprRef, ExprRef);
 pub(super) fn latest(fields: &[Field]) -> impl Iterator<Item = &Field> {
     let is_latest = |(at, (_, key, _)): &(usize, &Field)| !fields.iter().skip(at + 1).any(|(_, later, _)| is_same(key, later));
     fields.iter().enumerate().filter(is_latest).map(|(_, field)| field)
+}
+
+/// The items of a set, those left out that stand in it before.
+pub(super) fn distinct(items: &[ExprRef]) -> impl Iterator<Item = &ExprRef> {
+    let is_first = |(at, item): &(usize, &ExprRef)| !items.iter().take(*at).any(|earlier| is_same(earlier, item));
+    items.iter().enumerate().filter(is_first).map(|(_, item)| item)
 }
 
 fn is_same(one: &Expr, other: &Expr) -> bool {
