@@ -7,7 +7,7 @@ use super::rules::{ModuleRules, RuleKind, RuleText};
 use super::{Faults, did_you_mean};
 use crate::policy::engine::entrypoint;
 use crate::policy::syntax::tree::Expr;
-use crate::policy::syntax::walk::{self, HeadStep, Step};
+use crate::policy::syntax::walk::{self, Step};
 
 /// Rules that give something which counts only for who is allowed.
 const GIVING: [&str; 4] = ["roles", "space_admin", "space_write", "space_read"];
@@ -97,6 +97,8 @@ fn misspelt(rules: &ModuleRules<'_>, definition: &RuleText<'_>, faults: &mut Fau
 /// Whether a head of `roles` names its space, so that the space is there whatever the body says.
 fn names_spaces(rules: &ModuleRules<'_>) -> bool {
     rules.definitions.iter().any(|definition| {
-        definition.name == "roles" && definition.kind == RuleKind::Object && definition.steps.first().is_some_and(HeadStep::is_fixed)
+        definition.name == "roles"
+            && definition.kind == RuleKind::Object
+            && definition.steps.first().is_some_and(|step| step.name().is_some())
     })
 }

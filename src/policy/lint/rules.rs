@@ -212,19 +212,3 @@ pub(super) fn number(step: &Step<'_>) -> Option<usize> {
         Step::Index(_) | Step::Name(_) => None,
     }
 }
-
-/// Where a step of a head stands.
-pub(super) fn step_span<'m>(step: &HeadStep<'m>) -> &'m Span {
-    match step {
-        HeadStep::Field(span) => span,
-        HeadStep::Expr(expr) => expr.span(),
-    }
-}
-
-/// The name that a step of a head is, if it is written out.
-pub(super) fn step_name<'m>(step: &HeadStep<'m>) -> Option<&'m str> {
-    match step {
-        HeadStep::Field(span) => Some(span.text()),
-        HeadStep::Expr(expr) => walk::literal_text(expr),
-    }
-}

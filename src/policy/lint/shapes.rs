@@ -4,7 +4,7 @@
 //! the types of `input` alone say is told when the policy is saved.
 
 use super::rego_type::Type::{self, Bool, Text};
-use super::rules::{ModuleRules, RuleKind, RuleText, step_span};
+use super::rules::{ModuleRules, RuleKind, RuleText};
 use super::typing::{Input, Typing};
 use super::{Faults, did_you_mean};
 use crate::policy::engine::entrypoint::{self, Shape};
@@ -46,7 +46,7 @@ fn definition_of<'m>(definition: &RuleText<'m>, shape: Shape, typing: &mut Typin
         return;
     };
     let types = typing.definition(definition);
-    let mut names: Vec<(&Span, &Type)> = definition.steps.iter().map(step_span).zip(&types.steps).collect();
+    let mut names: Vec<(&Span, &Type)> = definition.steps.iter().map(|step| step.span()).zip(&types.steps).collect();
     if let Some(key) = definition.key {
         if !Type::set(Text).overlaps(&wanted) {
             faults.push_with_hint(whole, format!("`{name}` must be {}, and is a set", noun(shape, 0)), hint(name, shape));

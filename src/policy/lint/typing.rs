@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::rego_type::{At, Type, is_scalar, joined};
-use super::rules::{ModuleRules, RuleKind, RuleText, number, step_name};
+use super::rules::{ModuleRules, RuleKind, RuleText, number};
 use super::signatures::signature;
 use super::{Faults, did_you_mean, schema, types};
 use crate::policy::syntax::tree::{ArithOp, AssignOp, BoolOp, Expr, Literal, LiteralStmt, Query, Span, TemplatePart};
@@ -425,7 +425,7 @@ fn object(definitions: Vec<(&RuleText<'_>, OfDefinition<'_>)>) -> Type {
     let paths = definitions.into_iter().map(|(definition, types)| {
         let value = Type::one_of(types.values.into_iter().map(|(_, of)| of));
         let value = if definition.key.is_some() { Type::set(value) } else { value };
-        let names: Vec<&str> = definition.steps.iter().map_while(step_name).collect();
+        let names: Vec<&str> = definition.steps.iter().map_while(|step| step.name()).collect();
         let rest = definition.steps.iter().zip(types.steps).skip(names.len()).rev();
         let keys = rest.map(|(step, of)| if matches!(step, HeadStep::Expr(expr) if is_scalar(expr)) { Type::Any } else { of });
         (names, keys.fold(value, |value, key| Type::object(key, value)))

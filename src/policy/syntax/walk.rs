@@ -9,51 +9,29 @@ pub(in crate::policy) enum Step<'a> {
     Index(&'a Expr),
 }
 
+impl<'a> Step<'a> {
+    fn of(written: HeadStep<'a>) -> Self {
+        match written {
+            HeadStep::Field(span) => Self::Name(span.text()),
+            HeadStep::Expr(index) => literal_text(index).map_or(Self::Index(index), Self::Name),
+        }
+    }
+}
+
 /// A variable's name.
 pub(in crate::policy) fn var(expr: &Expr) -> Option<&str> {
     if let Expr::Var { span, .. } = expr { Some(span.text()) } else { None }
 }
 
 /// Takes a reference apart: what it begins with, and its steps. Anything else is itself, without steps.
-pub(in crate::policy) fn unfold(mut expr: &Expr) -> (&Expr, Vec<Step<'_>>) {
-    let mut steps = Vec::new();
-    loop {
-        match expr {
-            Expr::RefDot { refr, field, .. } => {
-                steps.push(Step::Name(field.text()));
-                expr = refr;
-            }
-            Expr::RefBrack { refr, index, .. } => {
-                steps.push(literal_text(index).map_or(Step::Index(index), Step::Name));
-                expr = refr;
-            }
-            other => {
-                steps.reverse();
-                return (other, steps);
-            }
-        }
-    }
+pub(in crate::policy) fn unfold(expr: &Expr) -> (&Expr, Vec<Step<'_>>) {
+    let (root, steps) = written(expr);
+    (root, steps.into_iter().map(Step::of).collect())
 }
 
 /// Where the steps of a reference stand.
-pub(in crate::policy) fn step_spans(mut expr: &Expr) -> Vec<&Span> {
-    let mut spans = Vec::new();
-    loop {
-        match expr {
-            Expr::RefDot { refr, field, .. } => {
-                spans.push(field);
-                expr = refr;
-            }
-            Expr::RefBrack { refr, index, .. } => {
-                spans.push(index.span());
-                expr = refr;
-            }
-            _ => {
-                spans.reverse();
-                return spans;
-            }
-        }
-    }
+pub(in crate::policy) fn step_spans(expr: &Expr) -> Vec<&Span> {
+    head_steps(expr).into_iter().map(HeadStep::span).collect()
 }
 
 /// One step of a rule's head.
@@ -65,32 +43,45 @@ pub(in crate::policy) enum HeadStep<'a> {
     Expr(&'a Expr),
 }
 
-impl HeadStep<'_> {
-    /// Whether it is written out.
-    pub(in crate::policy) fn is_fixed(&self) -> bool {
+impl<'a> HeadStep<'a> {
+    /// Where it stands.
+    pub(in crate::policy) fn span(self) -> &'a Span {
         match self {
-            Self::Field(_) => true,
-            Self::Expr(expr) => literal_text(expr).is_some(),
+            Self::Field(span) => span,
+            Self::Expr(expr) => expr.span(),
+        }
+    }
+
+    /// The name, if it is written out.
+    pub(in crate::policy) fn name(self) -> Option<&'a str> {
+        match self {
+            Self::Field(span) => Some(span.text()),
+            Self::Expr(expr) => literal_text(expr),
         }
     }
 }
 
 /// The steps of a rule's head.
-pub(in crate::policy) fn head_steps(mut refr: &Expr) -> Vec<HeadStep<'_>> {
+pub(in crate::policy) fn head_steps(refr: &Expr) -> Vec<HeadStep<'_>> {
+    written(refr).1
+}
+
+/// The same as [`unfold`], with the steps as they are written.
+fn written(mut expr: &Expr) -> (&Expr, Vec<HeadStep<'_>>) {
     let mut steps = Vec::new();
     loop {
-        match refr {
-            Expr::RefDot { refr: inner, field, .. } => {
+        match expr {
+            Expr::RefDot { refr, field, .. } => {
                 steps.push(HeadStep::Field(field));
-                refr = inner;
+                expr = refr;
             }
-            Expr::RefBrack { refr: inner, index, .. } => {
+            Expr::RefBrack { refr, index, .. } => {
                 steps.push(HeadStep::Expr(index));
-                refr = inner;
+                expr = refr;
             }
-            _ => {
+            root => {
                 steps.reverse();
-                return steps;
+                return (root, steps);
             }
         }
     }

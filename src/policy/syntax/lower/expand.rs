@@ -10,9 +10,9 @@ use regorus::Value;
 
 use super::super::core::{Collection, Target};
 use super::super::tree::{self, ArithOp, AssignOp, BoolOp, Literal, LiteralStmt, Query, Span, TemplatePart, WithModifier};
-use super::super::walk;
+use super::super::walk::{self, Step};
 use super::flat::{Callee, Collect, Expr, Flat, Head, Var, Vars, What};
-use super::heads::{self, Step};
+use super::heads;
 use super::{Global, Lowering, Path, Purpose, same};
 use crate::policy::builtins::{self, Refused};
 use crate::policy::lint;
@@ -178,7 +178,7 @@ impl<'l, 'm> Expander<'l, 'm> {
         let steps: Vec<Flat> = steps
             .iter()
             .map(|step| match step {
-                Step::Name(name) => Flat::Const(Value::from(name.as_ref())),
+                Step::Name(name) => Flat::Const(Value::from(*name)),
                 Step::Index(expr) => self.settled(expr, &mut body),
             })
             .collect();
@@ -594,7 +594,7 @@ impl<'l, 'm> Expander<'l, 'm> {
     }
 
     fn reference(&mut self, expr: &'m tree::Expr, support: &mut Vec<Expr>) -> Flat {
-        let (root, steps) = heads::unfold(expr);
+        let (root, steps) = walk::unfold(expr);
         let head = match root {
             tree::Expr::Var { span } => self.name(span),
             other => Named::Term(self.term(other, support)),
@@ -609,7 +609,7 @@ impl<'l, 'm> Expander<'l, 'm> {
         let mut flat: Vec<Flat> = path.drain(..).map(|name| Flat::Const(Value::from(name.as_ref()))).collect();
         for step in steps {
             flat.push(match step {
-                Step::Name(name) => Flat::Const(Value::from(name.as_ref())),
+                Step::Name(name) => Flat::Const(Value::from(name)),
                 Step::Index(index @ tree::Expr::Template { .. }) => {
                     let outside = std::mem::replace(&mut self.in_step, true);
                     let step = self.term(index, support);
@@ -923,7 +923,7 @@ fn every_name<'m>(expr: &'m tree::Expr, found: &mut BTreeSet<&'m str>) {
 
 /// Every name that stands in an expression, queries left out.
 fn names_in<'m>(expr: &'m tree::Expr, found: &mut BTreeSet<&'m str>) {
-    let (root, steps) = heads::unfold(expr);
+    let (root, steps) = walk::unfold(expr);
     for step in steps {
         if let Step::Index(index) = step {
             names_in(index, found);

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::core::Kind;
 use super::super::tree::{Expr, Module, Rule, RuleAssign, RuleBody, RuleHead, Span};
+use super::super::walk::{self, Step};
 use super::recursion::Node;
 use super::{Global, Lowering, Path, Purpose, Unit};
 use crate::policy::engine::entrypoint;
@@ -33,44 +34,9 @@ pub(super) enum Gives<'m> {
     Item(&'m Expr),
 }
 
-/// One step of a reference.
-pub(super) enum Step<'m> {
-    /// `.name`, `["name"]`
-    Name(Box<str>),
-    Index(&'m Expr),
-}
-
-/// What a reference begins with, and its steps.
-pub(super) fn unfold(mut expr: &Expr) -> (&Expr, Vec<Step<'_>>) {
-    let mut steps = Vec::new();
-    loop {
-        match expr {
-            Expr::RefDot { refr, field, .. } => {
-                steps.push(Step::Name(field.text().into()));
-                expr = refr;
-            }
-            Expr::RefBrack { refr, index, .. } => {
-                steps.push(match index.as_ref() {
-                    Expr::String { value, .. } | Expr::RawString { value, .. } => {
-                        Step::Name(value.as_string().map_or("", |text| text.as_ref()).into())
-                    }
-                    other => Step::Index(other),
-                });
-                expr = refr;
-            }
-            other => {
-                steps.reverse();
-                return (other, steps);
-            }
-        }
-    }
-}
-
 /// The names of a reference that has no other steps.
 pub(super) fn names(expr: &Expr) -> Option<Path> {
-    let (Expr::Var { span }, steps) = unfold(expr) else { return None };
-    let names = steps.into_iter().map(|step| if let Step::Name(name) = step { Some(name) } else { None });
-    std::iter::once(Some(span.text().into())).chain(names).collect()
+    Some(walk::path(expr)?.into_iter().map(Box::from).collect())
 }
 
 impl<'m> Unit<'m> {
@@ -278,10 +244,7 @@ fn imports<'m>(
 fn last_name(expr: &Expr) -> &str {
     match expr {
         Expr::RefDot { field, .. } => field.text(),
-        Expr::RefBrack { index, .. } => match index.as_ref() {
-            Expr::String { value, .. } | Expr::RawString { value, .. } => value.as_string().map_or("", |text| text.as_ref()),
-            _ => "",
-        },
+        Expr::RefBrack { index, .. } => walk::literal_text(index).unwrap_or_default(),
         other => other.span().text(),
     }
 }
@@ -291,7 +254,7 @@ fn first_name(rule: &Rule) -> &str {
         Rule::Default { refr, .. } => refr,
         Rule::Spec { head: RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. } | RuleHead::Func { refr, .. }, .. } => refr,
     };
-    unfold(refr).0.span().text()
+    walk::unfold(refr).0.span().text()
 }
 
 fn value(assign: Option<&RuleAssign>) -> Gives<'_> {
@@ -308,14 +271,14 @@ fn found<'m>(unit: usize, rule: &'m Rule, package: &Path) -> Option<Found<'m>> {
             RuleHead::Func { refr, args, assign, .. } => (refr, args.as_slice(), value(assign.as_ref()), bodies, false),
         },
     };
-    let (root, steps) = unfold(refr);
+    let (root, steps) = walk::unfold(refr);
     let Expr::Var { span: name } = root else { return None };
     let mut path = package.clone();
     path.push(name.text().into());
     let mut rest: Vec<Step<'m>> = Vec::new();
     for step in steps {
         match step {
-            Step::Name(name) if rest.is_empty() => path.push(name),
+            Step::Name(name) if rest.is_empty() => path.push(name.into()),
             step => rest.push(step),
         }
     }
