@@ -1,7 +1,5 @@
 //! Texts that OPA 1.20.2 takes, and such as it refuses, and what is made of them.
 
-#![expect(clippy::too_many_lines, reason = "tables of cases")]
-
 use super::super::tree::{Expr, Literal, Module, Rule, RuleHead, TemplatePart};
 use super::super::{parse, walk};
 use crate::model::RegoVersion;
@@ -17,6 +15,14 @@ fn refused(version: RegoVersion, before: &str, texts: &[&str]) {
     for text in texts {
         assert!(parse("p", &format!("{before}{text}"), Some(version)).is_err(), "{text} is taken");
     }
+}
+
+fn v1_takes(rules: &[&str]) {
+    taken(RegoVersion::V1, "package p\n", rules);
+}
+
+fn v1_refuses(rules: &[&str]) {
+    refused(RegoVersion::V1, "package p\n", rules);
 }
 
 fn module(text: &str) -> Module {
@@ -266,1029 +272,702 @@ fn names_in_the_tree_are_found_by_walks() {
 
 #[test]
 fn what_stands_in_a_body_is_divided_by_line_breaks_and_semicolons() {
-    let before = "package p\n";
-    taken(
-        RegoVersion::V1,
-        before,
-        &[
-            "x if { a; b }",
-            "x if { a\n b }",
-            "x if { a\n; b }",
-            "x if { a # c\n b }",
-            "x if { }",
-            "x if {}",
-            "y := 1 z := 2",
-            "x if { a\r\n b }",
-        ],
-    );
-    refused(
-        RegoVersion::V1,
-        before,
-        &[
-            "x if { a b }",
-            "x if { a; }",
-            "x if { ; a }",
-            "x if { a, b }",
-            "x if a b",
-            "x if a; b",
-            "y := 1; z := 2",
-            "x if { a\r b }",
-            "x { }",
-        ],
-    );
+    v1_takes(&[
+        "x if { a; b }",
+        "x if { a\n b }",
+        "x if { a\n; b }",
+        "x if { a # c\n b }",
+        "x if { }",
+        "x if {}",
+        "y := 1 z := 2",
+        "x if { a\r\n b }",
+    ]);
+    v1_refuses(&[
+        "x if { a b }",
+        "x if { a; }",
+        "x if { ; a }",
+        "x if { a, b }",
+        "x if a b",
+        "x if a; b",
+        "y := 1; z := 2",
+        "x if { a\r b }",
+        "x { }",
+    ]);
 }
 
 #[test]
 fn what_begins_with_a_brace_behind_if_is_a_condition_if_it_can_be_one() {
-    let before = "package p\n";
-    taken(
-        RegoVersion::V1,
-        before,
-        &[
-            "x if {a}",
-            r#"x if {"a": 1}"#,
-            "x if {a | b}",
-            "x if {a | b; c}",
-            "x if {a: b | c}",
-            "x if {a} & {b} == c",
-            "x if {a} == {b}",
-            r#"x if {"a": 1}["a"]"#,
-            "x if [a][0]",
-            "x if {a}.b",
-            "x if {a := 1}",
-            "x if {a in b}",
-            "x if {a, b in c}",
-            "x if set()",
-            "x if {{a}}",
-            "x if {a} {b}",
-            "x if a {b}",
-            "x if not {a}",
-            "x if {a}\n{b}",
-        ],
-    );
-    refused(RegoVersion::V1, before, &["x if {a, b}", "x if {a} with input as 1", "x if {a; b} with input as 1", "x if {, a}"]);
+    v1_takes(&[
+        "x if {a}",
+        r#"x if {"a": 1}"#,
+        "x if {a | b}",
+        "x if {a | b; c}",
+        "x if {a: b | c}",
+        "x if {a} & {b} == c",
+        "x if {a} == {b}",
+        r#"x if {"a": 1}["a"]"#,
+        "x if [a][0]",
+        "x if {a}.b",
+        "x if {a := 1}",
+        "x if {a in b}",
+        "x if {a, b in c}",
+        "x if set()",
+        "x if {{a}}",
+        "x if {a} {b}",
+        "x if a {b}",
+        "x if not {a}",
+        "x if {a}\n{b}",
+    ]);
+    v1_refuses(&["x if {a, b}", "x if {a} with input as 1", "x if {a; b} with input as 1", "x if {, a}"]);
 }
 
 #[test]
 fn a_bar_is_a_comprehension_before_it_is_a_union() {
-    let before = "package p\n";
-    taken(
-        RegoVersion::V1,
-        before,
-        &[
-            "x := {a | b}",
-            "x := {a | b, c}",
-            "x := [a | b]",
-            "x := [a | b, c]",
-            "x := [a + b | c]",
-            "x := {a + b | c}",
-            "x := {a: b | c}",
-            "x := {a: b | c, d: e}",
-            "x := {a: b + c | d}",
-            "x := {a + b: c | d}",
-            "x := {x: true | y, [] in z: a}",
-            "x := {a | some b in c; d}",
-            "x := [, a | b]",
-            "x := {, a | b}",
-            "x := {a | b | c}",
-        ],
-    );
-    refused(RegoVersion::V1, before, &["x := [a | b c]", "x := {a | }", "x := {| a}"]);
+    v1_takes(&[
+        "x := {a | b}",
+        "x := {a | b, c}",
+        "x := [a | b]",
+        "x := [a | b, c]",
+        "x := [a + b | c]",
+        "x := {a + b | c}",
+        "x := {a: b | c}",
+        "x := {a: b | c, d: e}",
+        "x := {a: b + c | d}",
+        "x := {a + b: c | d}",
+        "x := {x: true | y, [] in z: a}",
+        "x := {a | some b in c; d}",
+        "x := [, a | b]",
+        "x := {, a | b}",
+        "x := {a | b | c}",
+    ]);
+    v1_refuses(&["x := [a | b c]", "x := {a | }", "x := {| a}"]);
 }
 
 #[test]
 fn lists_may_end_or_begin_with_a_comma() {
-    let before = "package p\n";
-    taken(
-        RegoVersion::V1,
-        before,
-        &["x := [1, 2,]", "x := [, 1]", "x := {1, 2,}", "x := {, 1}", r#"x := {"a": 1,}"#, r#"x := {, "a": 1}"#, "x := f(1,)"],
-    );
-    refused(
-        RegoVersion::V1,
-        before,
-        &[
-            "x := [,]",
-            "x := [1,, 2]",
-            "x := f(, 1)",
-            "x := [1 2]",
-            "x := {1 2}",
-            r#"x := {"a": 1 "b": 2}"#,
-            r#"x := {"a": 1, "b"}"#,
-            r#"x := {1, "b": 2}"#,
-        ],
-    );
+    v1_takes(&["x := [1, 2,]", "x := [, 1]", "x := {1, 2,}", "x := {, 1}", r#"x := {"a": 1,}"#, r#"x := {, "a": 1}"#, "x := f(1,)"]);
+    v1_refuses(&[
+        "x := [,]",
+        "x := [1,, 2]",
+        "x := f(, 1)",
+        "x := [1 2]",
+        "x := {1 2}",
+        r#"x := {"a": 1 "b": 2}"#,
+        r#"x := {"a": 1, "b"}"#,
+        r#"x := {1, "b": 2}"#,
+    ]);
 }
 
 #[test]
 fn references_are_written_without_blanks() {
-    let before = "package p\n";
-    taken(
-        RegoVersion::V1,
-        before,
-        &["x if a.b", "x if a[0]", "x if f(a)", "p [x] if y", "x if a.b.c(d)[e].f", "x if a[ b ]", "x if a.if", "x if a.true"],
-    );
-    refused(
-        RegoVersion::V1,
-        before,
-        &[
-            "x if a .b",
-            "x if a. b",
-            "x if a [0]",
-            "x if f (a)",
-            "x if a\n.b",
-            "x if a.b\n[0]",
-            "p .q := 1",
-            "f (x) := 1",
-            "p.q .r if x",
-            "x if a[b c]",
-            "x if a[]",
-            "x if a.",
-            "x if a.0",
-            r#"x if a."b""#,
-        ],
-    );
+    v1_takes(&["x if a.b", "x if a[0]", "x if f(a)", "p [x] if y", "x if a.b.c(d)[e].f", "x if a[ b ]", "x if a.if", "x if a.true"]);
+    v1_refuses(&[
+        "x if a .b",
+        "x if a. b",
+        "x if a [0]",
+        "x if f (a)",
+        "x if a\n.b",
+        "x if a.b\n[0]",
+        "p .q := 1",
+        "f (x) := 1",
+        "p.q .r if x",
+        "x if a[b c]",
+        "x if a[]",
+        "x if a.",
+        "x if a.0",
+        r#"x if a."b""#,
+    ]);
 }
 
 #[test]
 fn few_things_have_no_fields() {
-    let before = "package p\n";
-    taken(
-        RegoVersion::V1,
-        before,
-        &[
-            "x if true.a",
-            "x if null[0]",
-            "x if [1][0]",
-            "x if {1}[1]",
-            r#"x if {"a": 1}.a"#,
-            "x if f(1).a",
-            "x if (a).b",
-            "x if (a + b).c",
-            "x if [a | b][0]",
-            "x if set().a",
-        ],
-    );
-    refused(
-        RegoVersion::V1,
-        before,
-        &[r#"x if "a".b"#, "x if 1 .b", "x if 1.b", "x if f(1)(2)", "x if (a.b).c", "x if (input).a", r#"x if "a"(1)"#, r#"x if $"a".b"#],
-    );
+    v1_takes(&[
+        "x if true.a",
+        "x if null[0]",
+        "x if [1][0]",
+        "x if {1}[1]",
+        r#"x if {"a": 1}.a"#,
+        "x if f(1).a",
+        "x if (a).b",
+        "x if (a + b).c",
+        "x if [a | b][0]",
+        "x if set().a",
+    ]);
+    v1_refuses(&[
+        r#"x if "a".b"#,
+        "x if 1 .b",
+        "x if 1.b",
+        "x if f(1)(2)",
+        "x if (a.b).c",
+        "x if (input).a",
+        r#"x if "a"(1)"#,
+        r#"x if $"a".b"#,
+    ]);
 }
 
 #[test]
 fn operators_bind_as_in_other_languages() {
-    let before = "package p\n";
-    taken(
-        RegoVersion::V1,
-        before,
-        &[
-            "x if a == b == c",
-            "x if a + b * c - d / e % f",
-            "x if a | b & c == d",
-            "x if a in b in c",
-            "x if a, b in c",
-            "x if a, b in c in d",
-            "x if (a, b in c)",
-            "x if f(a, b in c)",
-            "x if [a, b in c]",
-            "x if a in [1]",
-            "x if a in{1}",
-            "x if a in(b)",
-        ],
-    );
-    refused(
-        RegoVersion::V1,
-        before,
-        &[
-            "x if a = b = c",
-            "x if a := b := c",
-            "x if a := b = c",
-            "x if a ==",
-            "x if == a",
-            "x if a = not b",
-            "x if a in[1]",
-            "x := a := 1",
-            "x if a & & b",
-            "x if a == = b",
-        ],
-    );
+    v1_takes(&[
+        "x if a == b == c",
+        "x if a + b * c - d / e % f",
+        "x if a | b & c == d",
+        "x if a in b in c",
+        "x if a, b in c",
+        "x if a, b in c in d",
+        "x if (a, b in c)",
+        "x if f(a, b in c)",
+        "x if [a, b in c]",
+        "x if a in [1]",
+        "x if a in{1}",
+        "x if a in(b)",
+    ]);
+    v1_refuses(&[
+        "x if a = b = c",
+        "x if a := b := c",
+        "x if a := b = c",
+        "x if a ==",
+        "x if == a",
+        "x if a = not b",
+        "x if a in[1]",
+        "x := a := 1",
+        "x if a & & b",
+        "x if a == = b",
+    ]);
 }
 
 #[test]
 fn a_minus_stands_before_numbers_names_and_references() {
-    let before = "package p\n";
-    taken(
-        RegoVersion::V1,
-        before,
-        &[
-            "x := -1",
-            "x := - 1",
-            "x := -y",
-            "x := -y.z[0]",
-            "x := -f(1)",
-            "x := 1 - -1",
-            "x := 1--1",
-            "x := 1 -1",
-            "x := -input",
-            "x := -.5",
-            "x := - . 5",
-            "x := -contains",
-        ],
-    );
-    refused(RegoVersion::V1, before, &["x := --1", "x := -(1)", "x := -[1]", r#"x := -"a""#, "x := +1"]);
+    v1_takes(&[
+        "x := -1",
+        "x := - 1",
+        "x := -y",
+        "x := -y.z[0]",
+        "x := -f(1)",
+        "x := 1 - -1",
+        "x := 1--1",
+        "x := 1 -1",
+        "x := -input",
+        "x := -.5",
+        "x := - . 5",
+        "x := -contains",
+    ]);
+    v1_refuses(&["x := --1", "x := -(1)", "x := -[1]", r#"x := -"a""#, "x := +1"]);
 }
 
 #[test]
 fn numbers_are_of_json_and_may_lack_the_zero_before_the_point() {
-    let before = "package p\n";
-    taken(
-        RegoVersion::V1,
-        before,
-        &[
-            "x := 0",
-            "x := 0.5",
-            "x := .5",
-            "x := .05",
-            "x := 1e3",
-            "x := 1E+3",
-            "x := 1e-3",
-            "x := 0e1",
-            "x := 1e400",
-            "x := 1e30000",
-            "x := 1e-30000",
-            "x := 0e99999999999",
-            "x := 123456789012345678901234567890",
-        ],
-    );
-    refused(
-        RegoVersion::V1,
-        before,
-        &[
-            "x := 01",
-            "x := 00",
-            "x := 5.",
-            "x := 1e",
-            "x := 1a",
-            "x := 1_0",
-            "x := 0x1",
-            "x := 01e1",
-            "x := 1.5.5",
-            "x := .5.5",
-            "x := 1e40000",
-            "x := 1e-40000",
-            "x := 1e99999999999",
-        ],
-    );
+    v1_takes(&[
+        "x := 0",
+        "x := 0.5",
+        "x := .5",
+        "x := .05",
+        "x := 1e3",
+        "x := 1E+3",
+        "x := 1e-3",
+        "x := 0e1",
+        "x := 1e400",
+        "x := 1e30000",
+        "x := 1e-30000",
+        "x := 0e99999999999",
+        "x := 123456789012345678901234567890",
+    ]);
+    v1_refuses(&[
+        "x := 01",
+        "x := 00",
+        "x := 5.",
+        "x := 1e",
+        "x := 1a",
+        "x := 1_0",
+        "x := 0x1",
+        "x := 01e1",
+        "x := 1.5.5",
+        "x := .5.5",
+        "x := 1e40000",
+        "x := 1e-40000",
+        "x := 1e99999999999",
+    ]);
 }
 
 #[test]
 fn texts_are_of_json_or_in_backquotes() {
-    let before = "package p\n";
-    taken(
-        RegoVersion::V1,
-        before,
-        &[
-            r#"x := "a""#,
-            r#"x := """#,
-            "x := `a\nb`",
-            r#"x := "\n\t\\\"\/\b\f\r""#,
-            r#"x := "\u00e9""#,
-            r#"x := "\ud83d\ude00""#,
-            r#"x := "\ud83d""#,
-            r#"x := "\ude00x""#,
-            "x := \"a\tb\"",
-            r#"x := "é""#,
-            "x := ``",
-        ],
-    );
-    refused(
-        RegoVersion::V1,
-        before,
-        &[
-            "x := \"a\nb\"",
-            r#"x := "a"#,
-            "x := `a",
-            r#"x := "\d""#,
-            r#"x := "\u00e""#,
-            "x := \"a\tb\\n\"",
-            "x := 'a'",
-            "x := é",
-            "x := \"\u{feff}\"",
-            r#"x := "a\"#,
-        ],
-    );
+    v1_takes(&[
+        r#"x := "a""#,
+        r#"x := """#,
+        "x := `a\nb`",
+        r#"x := "\n\t\\\"\/\b\f\r""#,
+        r#"x := "\u00e9""#,
+        r#"x := "\ud83d\ude00""#,
+        r#"x := "\ud83d""#,
+        r#"x := "\ude00x""#,
+        "x := \"a\tb\"",
+        r#"x := "é""#,
+        "x := ``",
+    ]);
+    v1_refuses(&[
+        "x := \"a\nb\"",
+        r#"x := "a"#,
+        "x := `a",
+        r#"x := "\d""#,
+        r#"x := "\u00e""#,
+        "x := \"a\tb\\n\"",
+        "x := 'a'",
+        "x := é",
+        "x := \"\u{feff}\"",
+        r#"x := "a\"#,
+    ]);
 }
 
 #[test]
 fn templates_hold_one_value_in_each_brace() {
-    let before = "package p\n";
-    taken(
-        RegoVersion::V1,
-        before,
-        &[
-            r#"x := $"a""#,
-            r#"x := $"""#,
-            r#"x := $"a{b}c""#,
-            r#"x := $"{b}""#,
-            r#"x := $"a\{b""#,
-            r#"x := $"a{"b"}c""#,
-            r#"x := $"a{ {"k": 1}["k"] }c""#,
-            r#"x := $"a{$"b{c}"}""#,
-            "x := $`a{b}\n{c}`",
-            r"x := $`a\{b`",
-            "x := $\"a{\nb\n}\"",
-            r#"x := $"{b == 1}""#,
-            r#"x := $"{b in c}""#,
-            r#"x := $"{b | c}""#,
-            r#"x := $"}""#,
-            r#"x := {$"a"}"#,
-            r#"default x := $"a""#,
-            r#"default x := $"a{1}""#,
-            r#"x[$"a{b}"] if b"#,
-        ],
-    );
-    refused(
-        RegoVersion::V1,
-        before,
-        &[
-            r#"x := $"{}""#,
-            r#"x := $"a{b""#,
-            r#"x := $"a{b}"#,
-            "x := $\"a\n{b}\"",
-            r#"x := $"{b; c}""#,
-            r#"x := $"{not b}""#,
-            r#"x := $"{b := 1}""#,
-            r#"x := $"{b = 1}""#,
-            r#"x := $"{some b in c}""#,
-            r#"x := $"{every b in c { d }}""#,
-            r#"x := $"{1, 2}""#,
-            r#"x := $ "a""#,
-            "x := $a",
-            r#"x := $"\d{a}""#,
-            r#"default x := $"a{b}""#,
-        ],
-    );
+    v1_takes(&[
+        r#"x := $"a""#,
+        r#"x := $"""#,
+        r#"x := $"a{b}c""#,
+        r#"x := $"{b}""#,
+        r#"x := $"a\{b""#,
+        r#"x := $"a{"b"}c""#,
+        r#"x := $"a{ {"k": 1}["k"] }c""#,
+        r#"x := $"a{$"b{c}"}""#,
+        "x := $`a{b}\n{c}`",
+        r"x := $`a\{b`",
+        "x := $\"a{\nb\n}\"",
+        r#"x := $"{b == 1}""#,
+        r#"x := $"{b in c}""#,
+        r#"x := $"{b | c}""#,
+        r#"x := $"}""#,
+        r#"x := {$"a"}"#,
+        r#"default x := $"a""#,
+        r#"default x := $"a{1}""#,
+        r#"x[$"a{b}"] if b"#,
+    ]);
+    v1_refuses(&[
+        r#"x := $"{}""#,
+        r#"x := $"a{b""#,
+        r#"x := $"a{b}"#,
+        "x := $\"a\n{b}\"",
+        r#"x := $"{b; c}""#,
+        r#"x := $"{not b}""#,
+        r#"x := $"{b := 1}""#,
+        r#"x := $"{b = 1}""#,
+        r#"x := $"{some b in c}""#,
+        r#"x := $"{every b in c { d }}""#,
+        r#"x := $"{1, 2}""#,
+        r#"x := $ "a""#,
+        "x := $a",
+        r#"x := $"\d{a}""#,
+        r#"default x := $"a{b}""#,
+    ]);
 }
 
 #[test]
 fn some_and_every() {
-    let before = "package p\n";
-    taken(
-        RegoVersion::V1,
-        before,
-        &[
-            "x if some y",
-            "x if { some y; y }",
-            "x if { some y, z; y }",
-            "x if some y in z",
-            "x if some y, z in a",
-            "x if some [y, z] in a",
-            r#"x if some {"a": y} in z"#,
-            "x if some y.z in a",
-            "x if some y in z in a",
-            "x if some (y in z)",
-            "x if some y in z with input as 1",
-            r#"x if some "a", y in z"#,
-            "x if some input",
-            "x if some contains in z",
-            "x if every y in z { a }",
-            "x if every k, v in z { a }",
-            "x if every _ in z { a }",
-            "x if every y in z { a } with input as 1",
-            "x if every y in {1} {a}",
-            "x if every y in z { every k in y { k } }",
-            "x if { some y\nin z }",
-        ],
-    );
-    refused(
-        RegoVersion::V1,
-        before,
-        &[
-            "x if { some y z }",
-            "x if { some y, }",
-            "x if some y, z, a in b",
-            "x if some f(y)",
-            "x if some y == z",
-            "x if { some y with input as 1 }",
-            "x if some",
-            "x if some 1",
-            "x if not some y in z",
-            "x if every y in z",
-            "x if every y in z { }",
-            "x if every y { a }",
-            "x if every [y] in z { a }",
-            "x if every input in z { a }",
-            "x if every 1, y in z { a }",
-            "x if not every y in z { a }",
-        ],
-    );
+    v1_takes(&[
+        "x if some y",
+        "x if { some y; y }",
+        "x if { some y, z; y }",
+        "x if some y in z",
+        "x if some y, z in a",
+        "x if some [y, z] in a",
+        r#"x if some {"a": y} in z"#,
+        "x if some y.z in a",
+        "x if some y in z in a",
+        "x if some (y in z)",
+        "x if some y in z with input as 1",
+        r#"x if some "a", y in z"#,
+        "x if some input",
+        "x if some contains in z",
+        "x if every y in z { a }",
+        "x if every k, v in z { a }",
+        "x if every _ in z { a }",
+        "x if every y in z { a } with input as 1",
+        "x if every y in {1} {a}",
+        "x if every y in z { every k in y { k } }",
+        "x if { some y\nin z }",
+    ]);
+    v1_refuses(&[
+        "x if { some y z }",
+        "x if { some y, }",
+        "x if some y, z, a in b",
+        "x if some f(y)",
+        "x if some y == z",
+        "x if { some y with input as 1 }",
+        "x if some",
+        "x if some 1",
+        "x if not some y in z",
+        "x if every y in z",
+        "x if every y in z { }",
+        "x if every y { a }",
+        "x if every [y] in z { a }",
+        "x if every input in z { a }",
+        "x if every 1, y in z { a }",
+        "x if not every y in z { a }",
+    ]);
 }
 
 #[test]
 fn not_and_with() {
-    let before = "package p\n";
-    taken(
-        RegoVersion::V1,
-        before,
-        &[
-            "x if not a",
-            "x if not a == b",
-            "x if not a, b in c",
-            "x if not (a)",
-            "x if not(a)",
-            "x if not a := 1",
-            "x if a with input as 1",
-            "x if a with input.b as 1 with data.c as 2",
-            "x if a with b as c",
-            "x if a with b.c[0] as c",
-            "x if a\nwith input as 1",
-            "x if not a with input as 1",
-            "x if a = b with input as 1",
-            "with.a := 1",
-        ],
-    );
-    refused(
-        RegoVersion::V1,
-        before,
-        &[
-            "x if not not a",
-            "x if a == not b",
-            "x if not",
-            "x if a with f(x) as c",
-            r#"x if a with "b" as c"#,
-            "x if a with b",
-            "x if a with b as",
-            "x if a with if as 1",
-            "x if a with contains as 1",
-        ],
-    );
+    v1_takes(&[
+        "x if not a",
+        "x if not a == b",
+        "x if not a, b in c",
+        "x if not (a)",
+        "x if not(a)",
+        "x if not a := 1",
+        "x if a with input as 1",
+        "x if a with input.b as 1 with data.c as 2",
+        "x if a with b as c",
+        "x if a with b.c[0] as c",
+        "x if a\nwith input as 1",
+        "x if not a with input as 1",
+        "x if a = b with input as 1",
+        "with.a := 1",
+    ]);
+    v1_refuses(&[
+        "x if not not a",
+        "x if a == not b",
+        "x if not",
+        "x if a with f(x) as c",
+        r#"x if a with "b" as c"#,
+        "x if a with b",
+        "x if a with b as",
+        "x if a with if as 1",
+        "x if a with contains as 1",
+    ]);
 }
 
 #[test]
 fn heads_are_what_opa_takes_for_them() {
-    let before = "package p\n";
-    taken(
-        RegoVersion::V1,
-        before,
-        &[
-            "p := 1",
-            "p = 1",
-            "p.q := 1",
-            "p.q.r := 1",
-            "p[x] := 1",
-            r#"p["a"] := 1"#,
-            "p[`a`] := 1",
-            "p[x] if y",
-            r#"p["a"] if y"#,
-            "p[f(x)] if y",
-            r#"p[f(x)]["r"] if y"#,
-            "p[x.y] if z",
-            "p[1] if y",
-            r#"p[{"a": 1}] if y"#,
-            "p[x][y].z if a",
-            "p.q[x] := 1 if y",
-            "p contains 1",
-            "p contains x if y",
-            "p.q contains x if y",
-            "p[x] contains y if z",
-            "p contains x, y in z",
-            r#"p contains {"a": 1} if x"#,
-            r#"f("a")"#,
-            "f(1)",
-            "f([x, y]) := 1",
-            "f() := 1",
-            "f() if x",
-            "f(x) := 1",
-            "f(x)",
-            "f(x) = 1 if y",
-            "f(x) if y",
-            "f.g(x) := 1",
-            "f[a](x) := 1",
-            "f(x)(y) := 1",
-            r#"a.b("c")"#,
-            "input := 1",
-            "data := 1",
-            "_ := 1",
-            "(p) := 1",
-        ],
-    );
-    refused(
-        RegoVersion::V1,
-        before,
-        &[
-            "p",
-            "p.q",
-            "p.q.r",
-            "p[x]",
-            r#"p["a"]"#,
-            "p contains",
-            "p contains if x",
-            "f(x) contains 1 if y",
-            "f()",
-            "f(x).y := 1",
-            "[x] := 1",
-            "{x} := 1",
-            r#""a" := 1"#,
-            "1",
-            "p == 1",
-            "not p",
-            "p with input as 1",
-            "some p",
-            "p in q",
-            r#"lower("a")"#,
-            "p := 1 if",
-            "p := if x",
-            "p :=",
-            "p = x := 1",
-            "p-q := 1",
-            "p+q",
-            "set() := 1",
-        ],
-    );
+    v1_takes(&[
+        "p := 1",
+        "p = 1",
+        "p.q := 1",
+        "p.q.r := 1",
+        "p[x] := 1",
+        r#"p["a"] := 1"#,
+        "p[`a`] := 1",
+        "p[x] if y",
+        r#"p["a"] if y"#,
+        "p[f(x)] if y",
+        r#"p[f(x)]["r"] if y"#,
+        "p[x.y] if z",
+        "p[1] if y",
+        r#"p[{"a": 1}] if y"#,
+        "p[x][y].z if a",
+        "p.q[x] := 1 if y",
+        "p contains 1",
+        "p contains x if y",
+        "p.q contains x if y",
+        "p[x] contains y if z",
+        "p contains x, y in z",
+        r#"p contains {"a": 1} if x"#,
+        r#"f("a")"#,
+        "f(1)",
+        "f([x, y]) := 1",
+        "f() := 1",
+        "f() if x",
+        "f(x) := 1",
+        "f(x)",
+        "f(x) = 1 if y",
+        "f(x) if y",
+        "f.g(x) := 1",
+        "f[a](x) := 1",
+        "f(x)(y) := 1",
+        r#"a.b("c")"#,
+        "input := 1",
+        "data := 1",
+        "_ := 1",
+        "(p) := 1",
+    ]);
+    v1_refuses(&[
+        "p",
+        "p.q",
+        "p.q.r",
+        "p[x]",
+        r#"p["a"]"#,
+        "p contains",
+        "p contains if x",
+        "f(x) contains 1 if y",
+        "f()",
+        "f(x).y := 1",
+        "[x] := 1",
+        "{x} := 1",
+        r#""a" := 1"#,
+        "1",
+        "p == 1",
+        "not p",
+        "p with input as 1",
+        "some p",
+        "p in q",
+        r#"lower("a")"#,
+        "p := 1 if",
+        "p := if x",
+        "p :=",
+        "p = x := 1",
+        "p-q := 1",
+        "p+q",
+        "set() := 1",
+    ]);
 }
 
 #[test]
 fn defaults_are_constant() {
-    let before = "package p\n";
-    taken(
-        RegoVersion::V1,
-        before,
-        &[
-            "default p := 1",
-            "default p = 1",
-            "default p",
-            "default p.q := 1",
-            "default p.q.r",
-            r#"default p["a"].b := 1"#,
-            "default p[x] := 1",
-            "default p := -1",
-            r#"default p := [1, {"a": {2}}]"#,
-            "default p := [x | x := 1]",
-            "default p := {x: 1 | x := 1}",
-            "default f(x) := 1",
-            "default f(_) := 1",
-            "default f(_, _) := 1",
-            "default f(x)",
-            "default p := set()",
-            "default not.x := 1",
-        ],
-    );
-    refused(
-        RegoVersion::V1,
-        before,
-        &[
-            "default p.q",
-            "default p := x",
-            "default p := input.x",
-            "default p := f(1)",
-            "default p := -x",
-            "default p := 1 + 1",
-            "default p := [x]",
-            "default p contains 1",
-            "default p if x",
-            "default p := 1 if x",
-            "default f(x, x) := 1",
-            "default f(1) := 1",
-            "default",
-            "default 1",
-            "default if := 1",
-        ],
-    );
+    v1_takes(&[
+        "default p := 1",
+        "default p = 1",
+        "default p",
+        "default p.q := 1",
+        "default p.q.r",
+        r#"default p["a"].b := 1"#,
+        "default p[x] := 1",
+        "default p := -1",
+        r#"default p := [1, {"a": {2}}]"#,
+        "default p := [x | x := 1]",
+        "default p := {x: 1 | x := 1}",
+        "default f(x) := 1",
+        "default f(_) := 1",
+        "default f(_, _) := 1",
+        "default f(x)",
+        "default p := set()",
+        "default not.x := 1",
+    ]);
+    v1_refuses(&[
+        "default p.q",
+        "default p := x",
+        "default p := input.x",
+        "default p := f(1)",
+        "default p := -x",
+        "default p := 1 + 1",
+        "default p := [x]",
+        "default p contains 1",
+        "default p if x",
+        "default p := 1 if x",
+        "default f(x, x) := 1",
+        "default f(1) := 1",
+        "default",
+        "default 1",
+        "default if := 1",
+    ]);
 }
 
 #[test]
 fn behind_else_stands_a_value_a_body_or_both() {
-    let before = "package p\n";
-    taken(
-        RegoVersion::V1,
-        before,
-        &[
-            "p if x else := 1",
-            "p := 1 if x else := 2 if y else := 3",
-            "p if x else if y",
-            "p if x else if { y }",
-            "p if { x } else if { y } else := 1",
-            "p if x\nelse := 1",
-            r#"p["a"] if y else := 1"#,
-            "p.q if x else := 1",
-            "f(x) := 1 if x else := 2",
-            "f(x) if x else = 2",
-            "p if x else.y := 1",
-            "p if x else[y] := 1",
-            "p if x else if {a | b}",
-        ],
-    );
-    refused(
-        RegoVersion::V1,
-        before,
-        &[
-            "p if x else := 1 { y }",
-            "p if x else { y }",
-            "p if x else",
-            "p if x else 1",
-            "p if x else := 1 else := 2",
-            "p if x else if y { z }",
-            "p if x { y } else := 1",
-            "p := 1 else := 2",
-            "else := 1",
-            "p contains x if y else := 1",
-            "p[x] if y else := 1",
-            "p[x.y] if z else := 1",
-            "p[input.x] if z else := 1",
-            "p.q[x] := 1 if y else := 2",
-        ],
-    );
+    v1_takes(&[
+        "p if x else := 1",
+        "p := 1 if x else := 2 if y else := 3",
+        "p if x else if y",
+        "p if x else if { y }",
+        "p if { x } else if { y } else := 1",
+        "p if x\nelse := 1",
+        r#"p["a"] if y else := 1"#,
+        "p.q if x else := 1",
+        "f(x) := 1 if x else := 2",
+        "f(x) if x else = 2",
+        "p if x else.y := 1",
+        "p if x else[y] := 1",
+        "p if x else if {a | b}",
+    ]);
+    v1_refuses(&[
+        "p if x else := 1 { y }",
+        "p if x else { y }",
+        "p if x else",
+        "p if x else 1",
+        "p if x else := 1 else := 2",
+        "p if x else if y { z }",
+        "p if x { y } else := 1",
+        "p := 1 else := 2",
+        "else := 1",
+        "p contains x if y else := 1",
+        "p[x] if y else := 1",
+        "p[x.y] if z else := 1",
+        "p[input.x] if z else := 1",
+        "p.q[x] := 1 if y else := 2",
+    ]);
 }
 
 #[test]
 fn keywords_as_names() {
-    let before = "package p\n";
-    taken(
-        RegoVersion::V1,
-        before,
-        &[
-            "p if contains",
-            "p if contains.x",
-            "p if x.contains",
-            "p if if.x",
-            "as.foo := 1",
-            "not.foo := 1",
-            r#"not["foo"] := 1"#,
-            "p if not.foo",
-            "p if true.x",
-            r#"p if null["a"]"#,
-            "package.x := 1",
-            "import.x := 1",
-            "default.x := 1",
-            "and := 1",
-            "or := 1",
-            "p if and",
-            "p if or(x, y)",
-            "set := 1",
-            "p if set(x)",
-        ],
-    );
-    refused(
-        RegoVersion::V1,
-        before,
-        &[
-            "if := 1",
-            "in := 1",
-            "every := 1",
-            "contains := 1",
-            "contains(x) := 1",
-            "contains if x",
-            "p if x == if.y",
-            "p := as",
-            "p[if] if x",
-        ],
-    );
+    v1_takes(&[
+        "p if contains",
+        "p if contains.x",
+        "p if x.contains",
+        "p if if.x",
+        "as.foo := 1",
+        "not.foo := 1",
+        r#"not["foo"] := 1"#,
+        "p if not.foo",
+        "p if true.x",
+        r#"p if null["a"]"#,
+        "package.x := 1",
+        "import.x := 1",
+        "default.x := 1",
+        "and := 1",
+        "or := 1",
+        "p if and",
+        "p if or(x, y)",
+        "set := 1",
+        "p if set(x)",
+    ]);
+    v1_refuses(&[
+        "if := 1",
+        "in := 1",
+        "every := 1",
+        "contains := 1",
+        "contains(x) := 1",
+        "contains if x",
+        "p if x == if.y",
+        "p := as",
+        "p[if] if x",
+    ]);
 }
 
 #[test]
 fn packages_and_imports() {
-    let before = "";
-    taken(
-        RegoVersion::V1,
-        before,
-        &[
-            "package p",
-            "package p.q",
-            r#"package p["q"].r"#,
-            "package p[`q`]",
-            r#"package p.q["r s"]"#,
-            "package p\n\n\nx := 1",
-            "package\np",
-            "package if",
-            "package p.if",
-            "package if.p",
-            "package not",
-            "package input",
-            "package data.x",
-            "package p x := 1",
-            "package p import rego.v1",
-            "package p\nimport data",
-            "package p\nimport data.x",
-            "package p\nimport data.x.y as z",
-            "package p\nimport data[\"x\"]",
-            "package p\nimport input",
-            "package p\nimport input.x",
-            "package p\nimport input as i",
-            "package p\nimport data.if as x",
-            "package p\nimport data.x as _",
-            "package p\nimport.x := 1",
-            "package p\nimport rego.v1",
-            "package p\nimport rego.v1 as r",
-            "package p\nimport future.keywords",
-            "package p\nimport future.keywords.in",
-            "package p\nimport future.keywords.and",
-            "package p\nimport data.x\nx := 1\nimport data.y",
-            "package p\nimport data.future",
-            "\u{feff}package p",
-            "# a\npackage p # b\n# c",
-            "package p\r\nx := 1\r\n",
-        ],
-    );
-    refused(
-        RegoVersion::V1,
-        before,
-        &[
-            "",
-            "package p[q]",
-            "package p.1",
-            r#"package "p""#,
-            "package p(q)",
-            "package",
-            "package p package q",
-            "package p\npackage q",
-            "package p-q",
-            "package p;",
-            "import rego.v1",
-            "import rego.v1\npackage p",
-            "x := 1",
-            "package p\nimport data[x]",
-            "package p\nimport foo",
-            "package p\nimport foo.bar",
-            "package p\nimport \"x\"",
-            "package p\nimport",
-            "package p\nimport data.if",
-            "package p\nimport data.x as if",
-            "package p\nimport data.x as y.z",
-            "package p\nimport data.x as \"y\"",
-            "package p\nimport data.x as",
-            "package p\nimport data.x as input",
-            "package p\nimport not.x",
-            "package p\nimport rego",
-            "package p\nimport rego.v2",
-            "package p\nimport rego.v1.x",
-            "package p\nimport future",
-            "package p\nimport future.keywords.foo",
-            "package p\nimport future.keywords.in as x",
-            "package p\nimport future.x",
-            "package p\nimport data.x\nif := 1",
-            "package p\u{feff}",
-            "\u{feff}\u{feff}package p",
-        ],
-    );
-    let before = "";
-    taken(
-        RegoVersion::V0,
-        before,
-        &[
-            "package p",
-            "package p.q",
-            r#"package p["q"].r"#,
-            "package p[`q`]",
-            r#"package p.q["r s"]"#,
-            "package p\n\n\nx := 1",
-            "package\np",
-            "package if",
-            "package p.if",
-            "package if.p",
-            "package not",
-            "package input",
-            "package data.x",
-            "package p x := 1",
-            "package p import rego.v1",
-            "package p\nimport data",
-            "package p\nimport data.x",
-            "package p\nimport data.x.y as z",
-            "package p\nimport data[\"x\"]",
-            "package p\nimport input",
-            "package p\nimport input.x",
-            "package p\nimport input as i",
-            "package p\nimport data.if",
-            "package p\nimport data.if as x",
-            "package p\nimport data.x as if",
-            "package p\nimport data.x as _",
-            "package p\nimport.x := 1",
-            "package p\nimport rego.v1",
-            "package p\nimport future.keywords",
-            "package p\nimport future.keywords.in",
-            "package p\nimport future.keywords.and",
-            "package p\nimport data.x\nx := 1\nimport data.y",
-            "package p\nimport data.future",
-            "package p\nimport data.x\nif := 1",
-            "\u{feff}package p",
-            "# a\npackage p # b\n# c",
-            "package p\r\nx := 1\r\n",
-        ],
-    );
-    refused(
-        RegoVersion::V0,
-        before,
-        &[
-            "",
-            "package p[q]",
-            "package p.1",
-            r#"package "p""#,
-            "package p(q)",
-            "package",
-            "package p package q",
-            "package p\npackage q",
-            "package p-q",
-            "package p;",
-            "import rego.v1",
-            "import rego.v1\npackage p",
-            "x := 1",
-            "package p\nimport data[x]",
-            "package p\nimport foo",
-            "package p\nimport foo.bar",
-            "package p\nimport \"x\"",
-            "package p\nimport",
-            "package p\nimport data.x as y.z",
-            "package p\nimport data.x as \"y\"",
-            "package p\nimport data.x as",
-            "package p\nimport data.x as input",
-            "package p\nimport not.x",
-            "package p\nimport rego",
-            "package p\nimport rego.v2",
-            "package p\nimport rego.v1.x",
-            "package p\nimport rego.v1 as r",
-            "package p\nimport future",
-            "package p\nimport future.keywords.foo",
-            "package p\nimport future.keywords.in as x",
-            "package p\nimport future.x",
-            "package p\u{feff}",
-            "\u{feff}\u{feff}package p",
-        ],
-    );
+    let both = [
+        "package p",
+        "package p.q",
+        r#"package p["q"].r"#,
+        "package p[`q`]",
+        r#"package p.q["r s"]"#,
+        "package p\n\n\nx := 1",
+        "package\np",
+        "package if",
+        "package p.if",
+        "package if.p",
+        "package not",
+        "package input",
+        "package data.x",
+        "package p x := 1",
+        "package p import rego.v1",
+        "package p\nimport data",
+        "package p\nimport data.x",
+        "package p\nimport data.x.y as z",
+        "package p\nimport data[\"x\"]",
+        "package p\nimport input",
+        "package p\nimport input.x",
+        "package p\nimport input as i",
+        "package p\nimport data.if as x",
+        "package p\nimport data.x as _",
+        "package p\nimport.x := 1",
+        "package p\nimport rego.v1",
+        "package p\nimport future.keywords",
+        "package p\nimport future.keywords.in",
+        "package p\nimport future.keywords.and",
+        "package p\nimport data.x\nx := 1\nimport data.y",
+        "package p\nimport data.future",
+        "\u{feff}package p",
+        "# a\npackage p # b\n# c",
+        "package p\r\nx := 1\r\n",
+    ];
+    let neither = [
+        "",
+        "package p[q]",
+        "package p.1",
+        r#"package "p""#,
+        "package p(q)",
+        "package",
+        "package p package q",
+        "package p\npackage q",
+        "package p-q",
+        "package p;",
+        "import rego.v1",
+        "import rego.v1\npackage p",
+        "x := 1",
+        "package p\nimport data[x]",
+        "package p\nimport foo",
+        "package p\nimport foo.bar",
+        "package p\nimport \"x\"",
+        "package p\nimport",
+        "package p\nimport data.x as y.z",
+        "package p\nimport data.x as \"y\"",
+        "package p\nimport data.x as",
+        "package p\nimport data.x as input",
+        "package p\nimport not.x",
+        "package p\nimport rego",
+        "package p\nimport rego.v2",
+        "package p\nimport rego.v1.x",
+        "package p\nimport future",
+        "package p\nimport future.keywords.foo",
+        "package p\nimport future.keywords.in as x",
+        "package p\nimport future.x",
+        "package p\u{feff}",
+        "\u{feff}\u{feff}package p",
+    ];
+    let v0_alone = ["package p\nimport data.if", "package p\nimport data.x as if", "package p\nimport data.x\nif := 1"];
+    let v1_alone = ["package p\nimport rego.v1 as r"];
+    for version in [RegoVersion::V0, RegoVersion::V1] {
+        taken(version, "", &both);
+        refused(version, "", &neither);
+    }
+    taken(RegoVersion::V0, "", &v0_alone);
+    refused(RegoVersion::V1, "", &v0_alone);
+    taken(RegoVersion::V1, "", &v1_alone);
+    refused(RegoVersion::V0, "", &v1_alone);
 }
+
+/// Rules as v0 alone has them.
+const WITHOUT_KEYWORDS: &[&str] = &[
+    "p { x }",
+    "p { x } { y }",
+    "p = 1 { x }",
+    "p := 1 { x }",
+    "p[x] { x := 1 }",
+    r#"p["a"] { x }"#,
+    r#"p["a"]"#,
+    "p.q { x }",
+    "p.q",
+    "p.q.r",
+    "p.q.r { x }",
+    "p.q[x] { x := 1 }",
+    "p[x] = 1 { x := 1 }",
+    "p[x] := y { y := 1 }",
+    "f(x) { x }",
+    "f(x) = 1 { x }",
+    "p { x } else { y }",
+    "p { x } else = 1 { y }",
+    "p { x } else = 1",
+    "p.q.r { x } else { y }",
+    "p { x\n y }",
+    "p { some x; y[x] }",
+    "p { contains(x, y) }",
+    "contains := 1",
+];
+
+/// Rules with the words of v1.
+const WITH_KEYWORDS: &[&str] = &["p if x", "p if { x }", "p contains x"];
+
+/// Rules of v0 with the words of v1.
+const MIXED: &[&str] = &["p contains x { y }", "p { some x in y }", "p { every x in y { x } }", "p { x in y }"];
+
+/// What means the same to both.
+const FACTS: &[&str] = &["p[x] = 1", "f(x) = 1", r#"f("a")"#, "default p = false", "and := 1"];
+
+/// What is no rule of either.
+const NO_RULES: &[&str] = &[
+    "p",
+    "p { x } else = 1 { y } { z }",
+    "p[x] { y } else { z }",
+    "p.q { x } else { y }",
+    "p.q = 1 { x } else = 2",
+    "p { }",
+    "p {}",
+    "p { x y }",
+    r#"p { x := $"a" }"#,
+];
 
 #[test]
 fn rules_of_v0() {
-    let before = "package p\n";
-    taken(
-        RegoVersion::V0,
-        before,
-        &[
-            "p { x }",
-            "p { x } { y }",
-            "p = 1 { x }",
-            "p := 1 { x }",
-            "p[x] { x := 1 }",
-            r#"p["a"] { x }"#,
-            r#"p["a"]"#,
-            "p.q { x }",
-            "p.q",
-            "p.q.r",
-            "p.q.r { x }",
-            "p.q[x] { x := 1 }",
-            "p[x] = 1 { x := 1 }",
-            "p[x] = 1",
-            "p[x] := y { y := 1 }",
-            "f(x) { x }",
-            "f(x) = 1 { x }",
-            "f(x) = 1",
-            r#"f("a")"#,
-            "p { x } else { y }",
-            "p { x } else = 1 { y }",
-            "p { x } else = 1",
-            "p.q.r { x } else { y }",
-            "p { x\n y }",
-            "default p = false",
-            "p { some x; y[x] }",
-            "p { contains(x, y) }",
-            "contains := 1",
-            "and := 1",
-        ],
-    );
-    refused(
-        RegoVersion::V0,
-        before,
-        &[
-            "p",
-            "p { x } else = 1 { y } { z }",
-            "p[x] { y } else { z }",
-            "p.q { x } else { y }",
-            "p.q = 1 { x } else = 2",
-            "p { }",
-            "p {}",
-            "p { x y }",
-            "p if x",
-            "p if { x }",
-            "p contains x",
-            "p contains x { y }",
-            "p { some x in y }",
-            "p { every x in y { x } }",
-            "p { x in y }",
-            r#"p { x := $"a" }"#,
-        ],
-    );
+    taken(RegoVersion::V0, "package p\n", &[WITHOUT_KEYWORDS, FACTS].concat());
+    refused(RegoVersion::V0, "package p\n", &[WITH_KEYWORDS, MIXED, NO_RULES].concat());
 }
 
 #[test]
 fn rules_of_v0_with_rego_v1() {
-    let before = "package p\nimport rego.v1\n";
-    taken(
-        RegoVersion::V0,
-        before,
-        &["p[x] = 1", "f(x) = 1", r#"f("a")"#, "default p = false", "p if x", "p if { x }", "p contains x", "and := 1"],
-    );
-    refused(
-        RegoVersion::V0,
-        before,
-        &[
-            "p { x }",
-            "p { x } { y }",
-            "p = 1 { x }",
-            "p := 1 { x }",
-            "p[x] { x := 1 }",
-            r#"p["a"] { x }"#,
-            r#"p["a"]"#,
-            "p.q { x }",
-            "p.q",
-            "p.q.r",
-            "p.q.r { x }",
-            "p.q[x] { x := 1 }",
-            "p[x] = 1 { x := 1 }",
-            "p[x] := y { y := 1 }",
-            "f(x) { x }",
-            "f(x) = 1 { x }",
-            "p",
-            "p { x } else { y }",
-            "p { x } else = 1 { y }",
-            "p { x } else = 1",
-            "p { x } else = 1 { y } { z }",
-            "p[x] { y } else { z }",
-            "p.q { x } else { y }",
-            "p.q = 1 { x } else = 2",
-            "p.q.r { x } else { y }",
-            "p { }",
-            "p {}",
-            "p { x\n y }",
-            "p { x y }",
-            "p contains x { y }",
-            "p { some x in y }",
-            "p { some x; y[x] }",
-            "p { every x in y { x } }",
-            "p { x in y }",
-            "p { contains(x, y) }",
-            "contains := 1",
-            r#"p { x := $"a" }"#,
-        ],
-    );
+    taken(RegoVersion::V0, "package p\nimport rego.v1\n", &[WITH_KEYWORDS, FACTS].concat());
+    refused(RegoVersion::V0, "package p\nimport rego.v1\n", &[WITHOUT_KEYWORDS, MIXED, NO_RULES].concat());
 }
 
 #[test]
 fn rules_of_v0_with_future_keywords() {
-    let before = "package p\nimport future.keywords\n";
-    taken(
-        RegoVersion::V0,
-        before,
-        &[
-            "p { x }",
-            "p { x } { y }",
-            "p = 1 { x }",
-            "p := 1 { x }",
-            "p[x] { x := 1 }",
-            r#"p["a"] { x }"#,
-            r#"p["a"]"#,
-            "p.q { x }",
-            "p.q",
-            "p.q.r",
-            "p.q.r { x }",
-            "p.q[x] { x := 1 }",
-            "p[x] = 1 { x := 1 }",
-            "p[x] = 1",
-            "p[x] := y { y := 1 }",
-            "f(x) { x }",
-            "f(x) = 1 { x }",
-            "f(x) = 1",
-            r#"f("a")"#,
-            "p { x } else { y }",
-            "p { x } else = 1 { y }",
-            "p { x } else = 1",
-            "p.q.r { x } else { y }",
-            "p { x\n y }",
-            "default p = false",
-            "p if x",
-            "p if { x }",
-            "p contains x",
-            "p contains x { y }",
-            "p { some x in y }",
-            "p { some x; y[x] }",
-            "p { every x in y { x } }",
-            "p { x in y }",
-            "p { contains(x, y) }",
-            "contains := 1",
-            "and := 1",
-        ],
-    );
-    refused(
-        RegoVersion::V0,
-        before,
-        &[
-            "p",
-            "p { x } else = 1 { y } { z }",
-            "p[x] { y } else { z }",
-            "p.q { x } else { y }",
-            "p.q = 1 { x } else = 2",
-            "p { }",
-            "p {}",
-            "p { x y }",
-            r#"p { x := $"a" }"#,
-        ],
-    );
+    taken(RegoVersion::V0, "package p\nimport future.keywords\n", &[WITHOUT_KEYWORDS, WITH_KEYWORDS, MIXED, FACTS].concat());
+    refused(RegoVersion::V0, "package p\nimport future.keywords\n", NO_RULES);
 }
