@@ -4,7 +4,7 @@
 //! `json.marshal` has no answer for it. Here a number has no text. So in a policy that writes out what it does not know to be something else,
 //! a call whose answer is more than compared or computed with becomes the function [`TO_NUMBER`], which ends the evaluation there.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::super::core::{Branch, Comprehension, Definition, Program, Put, Stmt, StmtKind, Term};
 use super::inline::{bodies, parts, terms};
@@ -12,7 +12,7 @@ use crate::policy::builtins::TO_NUMBER;
 
 pub(super) fn program(program: &mut Program) {
     let mut writes = false;
-    each_definition(program, &mut |definition| each_term(definition, &mut |term| writes |= is_writer(term)));
+    each_definition(program, &mut |definition| each_term(definition, &|_| Use::Any, &mut |term, _| writes |= is_writer(term)));
     if writes {
         each_definition(program, &mut mark);
     }
@@ -52,113 +52,83 @@ fn is_conversion(name: &str) -> bool {
     matches!(name, "to_number" | "cast_number")
 }
 
-/// How often each slot is used, and how often where only its value counts.
-#[derive(Default)]
-struct Uses {
-    all: BTreeMap<usize, usize>,
-    as_operand: BTreeMap<usize, usize>,
+/// What is made of a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// It is compared or computed with: how it was written is not seen.
+    Operand,
+    Any,
 }
 
 fn mark(definition: &mut Definition) {
-    let mut uses = Uses::default();
-    each_term(definition, &mut |term| {
-        if let Term::Slot(slot) = term {
-            *uses.all.entry(*slot).or_default() += 1;
+    let mut handed_on = BTreeSet::new();
+    each_term(definition, &|_| Use::Any, &mut |term, of| {
+        if let (Term::Slot(slot), Use::Any) = (term, of) {
+            handed_on.insert(*slot);
         }
-        operands(term, &mut |operand| {
-            if let Term::Slot(slot) = operand {
-                *uses.as_operand.entry(*slot).or_default() += 1;
-            }
-        });
     });
-    let only_as_operand = |slot: usize| uses.all.get(&slot) == uses.as_operand.get(&slot);
-    each_statement(definition, &mut |kind| match kind {
-        StmtKind::Bind(slot, term) if only_as_operand(*slot) => spare(term),
-        StmtKind::Equal(one, other) => {
-            spare(one);
-            spare(other);
-        }
-        _ => {}
-    });
-    each_term(definition, &mut |term| operands(term, &mut spare));
-    each_term(definition, &mut |term| match term {
-        Term::Call(name, _) if is_conversion(name) => *name = TO_NUMBER.into(),
-        Term::Call(name, _) if name.strip_suffix(SPARED).is_some_and(is_conversion) => {
-            *name = name.trim_end_matches(SPARED).into();
-        }
+    let of_slot = |slot: usize| if handed_on.contains(&slot) { Use::Any } else { Use::Operand };
+    each_term(definition, &of_slot, &mut |term, of| match (term, of) {
+        (Term::Call(name, _), Use::Any) if is_conversion(name) => *name = TO_NUMBER.into(),
         _ => {}
     });
 }
 
-/// No name of a function ends so.
-const SPARED: &str = "!";
-
-fn spare(term: &mut Term) {
-    if let Term::Call(name, _) = term
-        && is_conversion(name)
-    {
-        *name = format!("{name}{SPARED}").into();
-    }
-}
-
-/// The parts of which only the value counts.
-fn operands(term: &mut Term, see: &mut dyn FnMut(&mut Term)) {
-    match term {
-        Term::Compare(_, sides) | Term::Arithmetic(_, sides) => {
-            see(&mut sides.0);
-            see(&mut sides.1);
-        }
-        Term::In(_, sides) => see(&mut sides.0),
-        Term::At(_, key) => see(key),
-        Term::Call(name, args) if name.as_ref() == "sprintf" => {
-            if let Some(Term::Array(items)) = args.get_mut(1) {
-                items.iter_mut().for_each(see);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn each_statement(definition: &mut Definition, see: &mut dyn FnMut(&mut StmtKind)) {
-    for stmt in definition.branches.iter_mut().flat_map(|branch| &mut branch.body) {
-        statement(stmt, see);
-    }
-    each_term(definition, &mut |term| {
-        if let Term::Collect(collect) = term {
-            collect.body.iter_mut().for_each(|stmt| statement(stmt, see));
-        }
-    });
-}
-
-fn statement(stmt: &mut Stmt, see: &mut dyn FnMut(&mut StmtKind)) {
-    see(&mut stmt.kind);
-    bodies(&mut stmt.kind, &mut |body| body.iter_mut().for_each(|stmt| statement(stmt, see)));
-}
-
-/// Every term of a definition, those within others after them.
-fn each_term(definition: &mut Definition, see: &mut dyn FnMut(&mut Term)) {
+/// Shows every term of a definition, those within others after them, and what is made of each.
+fn each_term(definition: &mut Definition, of_slot: &dyn Fn(usize) -> Use, see: &mut dyn FnMut(&mut Term, Use)) {
     for Branch { body, steps, put, .. } in &mut definition.branches {
-        for stmt in body {
-            of_statement(stmt, see);
-        }
+        of_body(body, of_slot, see);
         let (Put::Value(value) | Put::Item(value)) = put;
-        steps.iter_mut().chain([value]).for_each(|term| within(term, see));
+        steps.iter_mut().chain([value]).for_each(|term| within(term, Use::Any, of_slot, see));
     }
 }
 
-fn of_statement(stmt: &mut Stmt, see: &mut dyn FnMut(&mut Term)) {
-    terms(&mut stmt.kind, &mut |term| within(term, see));
-    bodies(&mut stmt.kind, &mut |body| body.iter_mut().for_each(|stmt| of_statement(stmt, see)));
+fn of_body(body: &mut [Stmt], of_slot: &dyn Fn(usize) -> Use, see: &mut dyn FnMut(&mut Term, Use)) {
+    for Stmt { kind, .. } in body {
+        let of = match kind {
+            StmtKind::Bind(slot, _) => of_slot(*slot),
+            StmtKind::Equal(..) => Use::Operand,
+            _ => Use::Any,
+        };
+        terms(kind, &mut |term| within(term, of, of_slot, see));
+        bodies(kind, &mut |body| of_body(body, of_slot, see));
+    }
 }
 
-fn within(term: &mut Term, see: &mut dyn FnMut(&mut Term)) {
-    see(term);
-    if let Term::Collect(collect) = term {
-        let Comprehension { key, item, body, .. } = collect.as_mut();
-        for stmt in body {
-            of_statement(stmt, see);
+fn within(term: &mut Term, of: Use, of_slot: &dyn Fn(usize) -> Use, see: &mut dyn FnMut(&mut Term, Use)) {
+    see(term, of);
+    let mut part = |part: &mut Term, of| within(part, of, of_slot, see);
+    match term {
+        Term::Collect(collect) => {
+            let Comprehension { key, item, body, .. } = collect.as_mut();
+            key.iter_mut().chain([item]).for_each(|term| part(term, Use::Any));
+            of_body(body, of_slot, see);
         }
-        key.iter_mut().chain([item]).for_each(|term| within(term, see));
+        Term::Compare(_, sides) | Term::Arithmetic(_, sides) => {
+            part(&mut sides.0, Use::Operand);
+            part(&mut sides.1, Use::Operand);
+        }
+        Term::In(key, sides) => {
+            if let Some(key) = key {
+                part(key, Use::Any);
+            }
+            part(&mut sides.0, Use::Operand);
+            part(&mut sides.1, Use::Any);
+        }
+        Term::At(of, key) => {
+            part(of, Use::Any);
+            part(key, Use::Operand);
+        }
+        Term::Call(name, args) => {
+            let is_sprintf = name.as_ref() == "sprintf";
+            for arg in args {
+                match arg {
+                    // A number that stands by itself is written as what it is.
+                    Term::Array(items) if is_sprintf => items.iter_mut().for_each(|item| part(item, Use::Operand)),
+                    other => part(other, Use::Any),
+                }
+            }
+        }
+        other => parts(other, &mut |term| part(term, Use::Any)),
     }
-    parts(term, &mut |part| within(part, see));
 }
