@@ -8,7 +8,7 @@ use super::meaning::{Meaning, RuleScope};
 use super::rego_type::{Type, is_scalar};
 use super::rules::RuleText;
 use super::schema::{self, SchemaEntry};
-use crate::policy::syntax::tree::{AssignOp, BoolOp, Expr, Span};
+use crate::policy::syntax::tree::{AssignOp, BoolOp, Expr, Operator, Span};
 use crate::policy::syntax::walk;
 
 /// One comparison.
@@ -86,7 +86,7 @@ pub(super) fn all<'m>(scope: &RuleScope<'_, 'm>, definition: &RuleText<'m>) -> V
 /// The comparison that an expression is, if it is one.
 pub(super) fn of<'m>(scope: &RuleScope<'_, 'm>, expr: &'m Expr) -> Option<Comparison<'m>> {
     match expr {
-        Expr::BoolExpr { span, op, lhs, rhs } => pair(scope, span, Op::of(*op), lhs, rhs),
+        Expr::Binary { span, op: Operator::Compare(op), lhs, rhs } => pair(scope, span, Op::of(*op), lhs, rhs),
         Expr::AssignExpr { span, op: AssignOp::Eq, lhs, rhs, .. } => {
             let binds = |side: &Expr| walk::var(side).is_some_and(|name| scope.is_local(name));
             (!binds(lhs) && !binds(rhs)).then(|| pair(scope, span, Op::Equal, lhs, rhs)).flatten()

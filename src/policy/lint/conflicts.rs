@@ -44,14 +44,7 @@ fn given<'m>(definition: &RuleText<'m>) -> Option<Fixed<'m>> {
 
 /// The value of a literal that is neither a collection nor computed.
 fn scalar(expr: &Expr) -> Option<Value> {
-    match expr {
-        Expr::String { value, .. }
-        | Expr::RawString { value, .. }
-        | Expr::Number { value, .. }
-        | Expr::Bool { value, .. }
-        | Expr::Null { value, .. } => Some(value.clone()),
-        _ => None,
-    }
+    if let Expr::Scalar { value, .. } = expr { Some(value.clone()) } else { None }
 }
 
 /// A scalar as the text of a policy would have it.

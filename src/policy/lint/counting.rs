@@ -1,5 +1,7 @@
 //! Rules that count for nothing, or for everybody.
 
+use regorus::Value;
+
 use super::comparison::Comparison;
 use super::meaning::{BuiltinCall, Meaning};
 use super::rego_type::is_true;
@@ -20,7 +22,7 @@ pub(super) fn may_allow(rules: &ModuleRules<'_>) -> bool {
 /// Whether a rule's only value is `false`.
 fn is_false(definition: &RuleText<'_>) -> bool {
     let mut values = definition.values().peekable();
-    values.peek().is_some() && values.all(|value| matches!(value, Expr::Bool { .. }) && !is_true(value))
+    values.peek().is_some() && values.all(|value| matches!(value, Expr::Scalar { value: Value::Bool(false), .. }))
 }
 
 /// Tells of roles that nobody is ever allowed to take. For a set of policies of which none allows: together they decide.

@@ -5,7 +5,7 @@ use super::meaning::{Meaning, RuleScope};
 use super::rego_type::is_scalar;
 use super::rules::RuleText;
 use crate::policy::engine::entrypoint;
-use crate::policy::syntax::tree::{AssignOp, BoolOp, Expr, Literal, LiteralStmt, Query};
+use crate::policy::syntax::tree::{AssignOp, BoolOp, Expr, Literal, LiteralStmt, Operator, Query};
 use crate::policy::syntax::walk;
 
 pub(super) fn check<'m>(scope: &RuleScope<'_, 'm>, definition: &RuleText<'m>, faults: &mut Faults<'_>) {
@@ -39,7 +39,7 @@ pub(super) fn check<'m>(scope: &RuleScope<'_, 'm>, definition: &RuleText<'m>, fa
 fn different(statement: &LiteralStmt) -> Option<(&Expr, &Expr, &Expr)> {
     match &statement.literal {
         Literal::Expr { expr, .. } => match expr.as_ref() {
-            Expr::BoolExpr { op: BoolOp::Ne, lhs, rhs, .. } => Some((expr, lhs, rhs)),
+            Expr::Binary { op: Operator::Compare(BoolOp::Ne), lhs, rhs, .. } => Some((expr, lhs, rhs)),
             _ => None,
         },
         _ => None,

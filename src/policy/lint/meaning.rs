@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rules::{ModuleRules, RuleKind, RuleText};
+use super::rules::{ModuleRules, RuleKind, RuleText, number};
 use crate::policy::syntax::tree::{AssignOp, Expr, ExprRef, Literal, Span};
 use crate::policy::syntax::walk::{self, Step};
 
@@ -140,14 +140,7 @@ impl<'r, 'm> RuleScope<'r, 'm> {
     fn follow(&self, expr: &'m Expr, far: usize) -> Meaning<'m> {
         let Some(far) = far.checked_sub(1) else { return Meaning::Unknown };
         match expr {
-            Expr::String { .. }
-            | Expr::RawString { .. }
-            | Expr::Number { .. }
-            | Expr::Bool { .. }
-            | Expr::Null { .. }
-            | Expr::Array { .. }
-            | Expr::Set { .. }
-            | Expr::Object { .. } => Meaning::Written(expr),
+            Expr::Scalar { .. } | Expr::Array { .. } | Expr::Set { .. } | Expr::Object { .. } => Meaning::Written(expr),
             Expr::Call { fcn, params, .. } => match walk::path(fcn) {
                 Some(names) if self.rules.kind(names.first().copied().unwrap_or_default()).is_none() => {
                     Meaning::Answer(BuiltinCall { name: names.join("."), arguments: params, item: None })
@@ -242,9 +235,7 @@ impl<'r, 'm> RuleScope<'r, 'm> {
 /// The literal that something stands for.
 fn literal<'m>(meaning: &Meaning<'m>) -> Option<&'m Expr> {
     match meaning {
-        Meaning::Written(
-            literal @ (Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. }),
-        ) => Some(literal),
+        Meaning::Written(literal @ Expr::Scalar { .. }) => Some(literal),
         _ => None,
     }
 }
@@ -259,15 +250,12 @@ fn step<'m>(from: Meaning<'m>, step: &Step<'m>) -> Meaning<'m> {
         (Meaning::Written(Expr::Object { fields, .. }), Step::Name(name)) => {
             let field = fields.iter().find(|(_, key, _)| walk::literal_text(key) == Some(name));
             field.map_or(Meaning::Unknown, |(_, _, value)| match value.as_ref() {
-                literal @ (Expr::String { .. } | Expr::Number { .. } | Expr::Bool { .. } | Expr::Set { .. } | Expr::Array { .. }) => {
-                    Meaning::Written(literal)
-                }
+                literal @ (Expr::Scalar { .. } | Expr::Set { .. } | Expr::Array { .. }) => Meaning::Written(literal),
                 _ => Meaning::Unknown,
             })
         }
         // A set's item looked up is that item; what it is looked up by is compared with it elsewhere.
-        (from, Step::Index(Expr::Number { value, .. })) => item(from, value.as_u64().ok().and_then(|index| usize::try_from(index).ok())),
-        (from, Step::Index(_)) => item(from, None),
+        (from, Step::Index(_)) => item(from, number(step)),
         (_, Step::Name(_)) => Meaning::Unknown,
     }
 }

@@ -3,21 +3,23 @@
 //! OPA keeps a number as it is written and computes with fractions of its own precision: `0.1 + 0.2 == 0.3` holds there. Here numbers are
 //! integers of any size, and fractions that are compared and never computed with.
 
+use regorus::Value;
+
 use super::Faults;
 use super::rules::ModuleRules;
-use crate::policy::syntax::tree::{ArithOp, Expr};
+use crate::policy::syntax::tree::{ArithOp, Expr, Operator};
 
 pub(super) fn check(rules: &ModuleRules<'_>, faults: &mut Faults<'_>) {
     for definition in &rules.definitions {
         definition.visit(&mut |expr| match expr {
-            Expr::Number { span, value, .. } if !is_plain(span.text()) => {
+            Expr::Scalar { span, value: value @ Value::Number(_) } if !is_plain(span.text()) => {
                 // One that is more than a number holds cannot be written at all.
                 let written = value.to_json_str().unwrap_or_default();
                 let hint =
                     if is_plain(&written) { format!("write `{written}`") } else { "a whole number has at most 64 bits here".to_owned() };
                 faults.push_with_hint(span, format!("the number `{}` must be written out in its shortest form", span.text()), hint);
             }
-            Expr::ArithExpr { op, lhs, rhs, .. } => arithmetic(*op, lhs, rhs, faults),
+            Expr::Binary { op: Operator::Arithmetic(op), lhs, rhs, .. } => arithmetic(*op, lhs, rhs, faults),
             _ => {}
         });
     }
@@ -37,7 +39,7 @@ fn is_plain(text: &str) -> bool {
 
 fn arithmetic(op: ArithOp, lhs: &Expr, rhs: &Expr, faults: &mut Faults<'_>) {
     for side in [lhs, rhs] {
-        if let Expr::Number { span, .. } = side
+        if let Expr::Scalar { span, value: Value::Number(_) } = side
             && span.text().contains('.')
         {
             faults.push_with_hint(
@@ -47,7 +49,7 @@ fn arithmetic(op: ArithOp, lhs: &Expr, rhs: &Expr, faults: &mut Faults<'_>) {
             );
         }
     }
-    let by_constant = matches!(rhs, Expr::Number { value, .. } if value.as_i64().is_ok_and(|divisor| divisor != 0));
+    let by_constant = matches!(rhs, Expr::Scalar { value, .. } if value.as_i64().is_ok_and(|divisor| divisor != 0));
     match op {
         ArithOp::Div => faults.push_with_hint(
             rhs.span(),

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use regorus::Value;
 
-use crate::policy::syntax::tree::Expr;
-use crate::policy::syntax::walk;
+use crate::policy::syntax::tree::{Collection, Expr};
 
 /// What a value can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +52,15 @@ impl Type {
     }
 
     /// Either of them; anything if there is none, as of the items of `[]`.
+    /// Of these items; a key is an object's alone.
+    pub(super) fn collection(kind: Collection, key: Self, item: Self) -> Self {
+        match kind {
+            Collection::Array => Self::array(item),
+            Collection::Set => Self::set(item),
+            Collection::Object => Self::object(key, item),
+        }
+    }
+
     pub(super) fn one_of(types: impl IntoIterator<Item = Self>) -> Self {
         let mut found: Vec<Self> = Vec::new();
         for each in types {
@@ -76,14 +84,14 @@ impl Type {
     /// What a literal is by its own syntax; of what stands in it nothing is said.
     pub(super) fn of_syntax(expr: &Expr) -> Self {
         match expr {
-            Expr::String { .. } | Expr::RawString { .. } | Expr::Template { .. } => Self::Text,
-            Expr::Number { .. } => Self::Number,
-            Expr::Bool { .. } => Self::Bool,
-            Expr::Null { .. } => Self::Null,
+            Expr::Scalar { value: Value::Number(_), .. } => Self::Number,
+            Expr::Scalar { value: Value::Bool(_), .. } => Self::Bool,
+            Expr::Scalar { value: Value::Null, .. } => Self::Null,
+            Expr::Scalar { .. } | Expr::Template { .. } => Self::Text,
             Expr::Array { items, .. } => Self::Tuple(items.iter().map(|_| Self::Any).collect()),
-            Expr::ArrayCompr { .. } => Self::array(Self::Any),
-            Expr::Set { .. } | Expr::SetCompr { .. } => Self::set(Self::Any),
-            Expr::Object { .. } | Expr::ObjectCompr { .. } => Self::object(Self::Any, Self::Any),
+            Expr::Set { .. } => Self::set(Self::Any),
+            Expr::Object { .. } => Self::object(Self::Any, Self::Any),
+            Expr::Compr { kind, .. } => Self::collection(*kind, Self::Any, Self::Any),
             _ => Self::Any,
         }
     }
@@ -226,10 +234,10 @@ pub(super) fn joined(words: impl Iterator<Item = String>, last: &str) -> String 
 
 /// A literal as it stands in the text.
 pub(super) fn is_true(expr: &Expr) -> bool {
-    matches!(expr, Expr::Bool { value: Value::Bool(true), .. })
+    matches!(expr, Expr::Scalar { value: Value::Bool(true), .. })
 }
 
 /// Whether an expression is a literal that is no collection.
 pub(super) fn is_scalar(expr: &Expr) -> bool {
-    walk::literal_text(expr).is_some() || matches!(expr, Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. })
+    matches!(expr, Expr::Scalar { .. })
 }

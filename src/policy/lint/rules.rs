@@ -208,7 +208,7 @@ impl<'m> RuleText<'m> {
 /// A step of a reference that is a literal number.
 pub(super) fn number(step: &Step<'_>) -> Option<usize> {
     match step {
-        Step::Index(Expr::Number { value, .. }) => value.as_u64().ok().and_then(|index| usize::try_from(index).ok()),
+        Step::Index(Expr::Scalar { value, .. }) => value.as_u64().ok().and_then(|index| usize::try_from(index).ok()),
         Step::Index(_) | Step::Name(_) => None,
     }
 }

@@ -48,7 +48,7 @@ const LONG_AGO: u64 = 100_000_000_000_000_000;
 /// A moment in another unit.
 fn moment(comparison: &Comparison<'_>, faults: &mut Faults<'_>) {
     for literal in &comparison.with {
-        if let Expr::Number { span, value, .. } = literal
+        if let Expr::Scalar { span, value } = literal
             && value.as_u64().is_ok_and(|moment| (1..LONG_AGO).contains(&moment))
         {
             faults.warn(
@@ -67,7 +67,7 @@ fn is_hour(comparison: &Comparison<'_>) -> bool {
 /// The literal hour that a comparison is with.
 fn limit(comparison: &Comparison<'_>) -> Option<u64> {
     match comparison.with.as_slice() {
-        [Expr::Number { value, .. }] => value.as_u64().ok(),
+        [Expr::Scalar { value, .. }] => value.as_u64().ok(),
         _ => None,
     }
 }

@@ -10,7 +10,7 @@ use super::rego_type::{At, Type, is_scalar, joined};
 use super::rules::{ModuleRules, RuleKind, RuleText, number};
 use super::signatures::signature;
 use super::{Faults, did_you_mean, schema, types};
-use crate::policy::syntax::tree::{ArithOp, AssignOp, BoolOp, Expr, Literal, LiteralStmt, Query, Span, TemplatePart};
+use crate::policy::syntax::tree::{ArithOp, AssignOp, BoolOp, Expr, Literal, LiteralStmt, Operator, Query, Span, TemplatePart};
 use crate::policy::syntax::walk::{self, HeadStep, Step};
 
 /// What is known of `input`.
@@ -157,7 +157,7 @@ impl<'r, 'm, 'f> Typing<'r, 'm, 'f> {
                     let value = self.of(rhs);
                     self.pattern(lhs, &value);
                 }
-                Expr::AssignExpr { span, lhs, rhs, .. } | Expr::BoolExpr { span, op: BoolOp::Eq, lhs, rhs } => {
+                Expr::AssignExpr { span, lhs, rhs, .. } | Expr::Binary { span, op: Operator::Compare(BoolOp::Eq), lhs, rhs } => {
                     let (left, right) = (self.of(lhs), self.of(rhs));
                     if !left.overlaps(&right) {
                         let (one, other) = (shown(lhs), shown(rhs));
@@ -247,9 +247,7 @@ impl<'r, 'm, 'f> Typing<'r, 'm, 'f> {
     /// The type of an expression; tells of what does not fit in it.
     pub(super) fn of(&mut self, expr: &'m Expr) -> Type {
         match expr {
-            Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. } => {
-                Type::of_syntax(expr)
-            }
+            Expr::Scalar { .. } => Type::of_syntax(expr),
             Expr::Template { parts, .. } => {
                 for part in parts {
                     if let TemplatePart::Expr(expr) = part {
@@ -276,29 +274,30 @@ impl<'r, 'm, 'f> Typing<'r, 'm, 'f> {
                 let (keys, values): (Vec<Type>, Vec<Type>) = others.into_iter().unzip();
                 Type::Object(named, (!keys.is_empty()).then(|| Box::new((Type::one_of(keys), Type::one_of(values)))))
             }
-            Expr::ArrayCompr { term, query, .. } => self.within(query, |typing| Type::array(typing.of(term))),
-            Expr::SetCompr { term, query, .. } => self.within(query, |typing| Type::set(typing.of(term))),
-            Expr::ObjectCompr { key, value, query, .. } => self.within(query, |typing| Type::object(typing.of(key), typing.of(value))),
+            Expr::Compr { kind, key, item, query, .. } => self.within(query, |typing| {
+                let key = key.as_ref().map_or(Type::Any, |key| typing.of(key));
+                Type::collection(*kind, key, typing.of(item))
+            }),
             Expr::Call { fcn, params, .. } => self.call(fcn, params.iter().map(AsRef::as_ref).collect()),
             Expr::UnaryExpr { expr, .. } => {
                 self.of(expr);
                 Type::Any
             }
             Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => self.reference(expr),
-            Expr::BinExpr { lhs, rhs, .. } => {
+            Expr::Binary { op: Operator::Sets(_), lhs, rhs, .. } => {
                 self.operands([lhs, rhs], &Type::set(Type::Any), "only sets can be put together and intersected");
                 Type::set(Type::Any)
             }
-            Expr::ArithExpr { op: ArithOp::Sub, lhs, rhs, .. } => {
+            Expr::Binary { op: Operator::Arithmetic(ArithOp::Sub), lhs, rhs, .. } => {
                 let either = Type::one_of([Type::Number, Type::set(Type::Any)]);
                 self.operands([lhs, rhs], &either, "only numbers and sets can be subtracted");
                 either
             }
-            Expr::ArithExpr { lhs, rhs, .. } => {
+            Expr::Binary { op: Operator::Arithmetic(_), lhs, rhs, .. } => {
                 self.operands([lhs, rhs], &Type::Number, "only numbers can be computed with");
                 Type::Number
             }
-            Expr::BoolExpr { .. } | Expr::Membership { .. } | Expr::AssignExpr { .. } => {
+            Expr::Binary { op: Operator::Compare(_), .. } | Expr::Membership { .. } | Expr::AssignExpr { .. } => {
                 for part in walk::parts(expr) {
                     self.of(part);
                 }
@@ -494,7 +493,7 @@ fn instead(of: &Type, place: At<'_>, before: &str) -> Option<String> {
 /// What to do with quotes where a number is compared with a string of digits.
 fn by_quotes(one: (&Expr, &Type), other: (&Expr, &Type)) -> Option<String> {
     match (one, other) {
-        ((Expr::Number { span, .. }, _), (_, Type::Text)) | ((_, Type::Text), (Expr::Number { span, .. }, _)) => {
+        ((Expr::Scalar { span, .. }, Type::Number), (_, Type::Text)) | ((_, Type::Text), (Expr::Scalar { span, .. }, Type::Number)) => {
             Some(format!("write it in quotes: `\"{}\"`", span.text()))
         }
         ((_, Type::Number), (literal, Type::Text)) | ((literal, Type::Text), (_, Type::Number)) => {

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 
 use regorus::Value;
 
+pub(in crate::policy) use super::tree::Collection;
 use super::tree::{ArithOp, BinOp, BoolOp, Span};
 
 /// The rules and functions of a module, by number; or of two, a policy and its tests.
@@ -170,13 +171,6 @@ pub(in crate::policy) enum Term {
     Template(Vec<Self>),
     /// A function as what stands in another's place: tests alone.
     Named(Box<str>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::policy) enum Collection {
-    Array,
-    Set,
-    Object,
 }
 
 /// `[item | body]`, `{item | body}`, `{key: item | body}`. Key and item are never undefined: the body sees to it.

@@ -71,6 +71,21 @@ pub(in crate::policy) enum BoolOp {
     Ne,
 }
 
+/// Between two operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::policy) enum Operator {
+    Sets(BinOp),
+    Compare(BoolOp),
+    Arithmetic(ArithOp),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::policy) enum Collection {
+    Array,
+    Set,
+    Object,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::policy) enum AssignOp {
     /// `=`
@@ -81,11 +96,8 @@ pub(in crate::policy) enum AssignOp {
 
 #[derive(Debug)]
 pub(in crate::policy) enum Expr {
-    String {
-        span: Span,
-        value: Value,
-    },
-    RawString {
+    /// `null`, `true`, `5`, `"a"`, `` `a` ``
+    Scalar {
         span: Span,
         value: Value,
     },
@@ -93,18 +105,6 @@ pub(in crate::policy) enum Expr {
     Template {
         span: Span,
         parts: Vec<TemplatePart>,
-    },
-    Number {
-        span: Span,
-        value: Value,
-    },
-    Bool {
-        span: Span,
-        value: Value,
-    },
-    Null {
-        span: Span,
-        value: Value,
     },
     /// A name; `_` too.
     Var {
@@ -123,20 +123,12 @@ pub(in crate::policy) enum Expr {
         span: Span,
         fields: Vec<(Span, ExprRef, ExprRef)>,
     },
-    ArrayCompr {
+    /// `[x | …]`, `{x | …}`, `{k: x | …}`: the last has a key.
+    Compr {
         span: Span,
-        term: ExprRef,
-        query: Arc<Query>,
-    },
-    SetCompr {
-        span: Span,
-        term: ExprRef,
-        query: Arc<Query>,
-    },
-    ObjectCompr {
-        span: Span,
-        key: ExprRef,
-        value: ExprRef,
+        kind: Collection,
+        key: Option<ExprRef>,
+        item: ExprRef,
         query: Arc<Query>,
     },
     Call {
@@ -161,24 +153,9 @@ pub(in crate::policy) enum Expr {
         refr: ExprRef,
         index: ExprRef,
     },
-    /// `|`, `&`
-    BinExpr {
+    Binary {
         span: Span,
-        op: BinOp,
-        lhs: ExprRef,
-        rhs: ExprRef,
-    },
-    /// `==`, `<`, …
-    BoolExpr {
-        span: Span,
-        op: BoolOp,
-        lhs: ExprRef,
-        rhs: ExprRef,
-    },
-    /// `+`, `-`, `*`, `/`, `%`
-    ArithExpr {
-        span: Span,
-        op: ArithOp,
+        op: Operator,
         lhs: ExprRef,
         rhs: ExprRef,
     },
@@ -207,26 +184,18 @@ pub(in crate::policy) enum TemplatePart {
 impl Expr {
     pub(in crate::policy) fn span(&self) -> &Span {
         match self {
-            Self::String { span, .. }
-            | Self::RawString { span, .. }
+            Self::Scalar { span, .. }
             | Self::Template { span, .. }
-            | Self::Number { span, .. }
-            | Self::Bool { span, .. }
-            | Self::Null { span, .. }
             | Self::Var { span }
             | Self::Array { span, .. }
             | Self::Set { span, .. }
             | Self::Object { span, .. }
-            | Self::ArrayCompr { span, .. }
-            | Self::SetCompr { span, .. }
-            | Self::ObjectCompr { span, .. }
+            | Self::Compr { span, .. }
             | Self::Call { span, .. }
             | Self::UnaryExpr { span, .. }
             | Self::RefDot { span, .. }
             | Self::RefBrack { span, .. }
-            | Self::BinExpr { span, .. }
-            | Self::BoolExpr { span, .. }
-            | Self::ArithExpr { span, .. }
+            | Self::Binary { span, .. }
             | Self::AssignExpr { span, .. }
             | Self::Membership { span, .. } => span,
         }

@@ -89,10 +89,7 @@ fn written(mut expr: &Expr) -> (&Expr, Vec<HeadStep<'_>>) {
 
 /// The text of a string literal.
 pub(in crate::policy) fn literal_text(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::String { value, .. } | Expr::RawString { value, .. } => value.as_string().ok().map(AsRef::as_ref),
-        _ => None,
-    }
+    if let Expr::Scalar { value, .. } = expr { value.as_string().ok().map(AsRef::as_ref) } else { None }
 }
 
 /// The names of a reference that has no other steps: `input.session.login`.
@@ -106,16 +103,13 @@ pub(in crate::policy) fn path(expr: &Expr) -> Option<Vec<&str>> {
 /// begins with if that is not a variable, so that a reference is seen once and as a whole.
 pub(in crate::policy) fn parts(expr: &Expr) -> Vec<&Expr> {
     match expr {
-        Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. } | Expr::Var { .. } => {
-            Vec::new()
-        }
+        Expr::Scalar { .. } | Expr::Var { .. } => Vec::new(),
         Expr::Template { parts, .. } => {
             parts.iter().filter_map(|part| if let TemplatePart::Expr(expr) = part { Some(expr.as_ref()) } else { None }).collect()
         }
         Expr::Array { items, .. } | Expr::Set { items, .. } => items.iter().map(AsRef::as_ref).collect(),
         Expr::Object { fields, .. } => fields.iter().flat_map(|(_, key, value)| [key.as_ref(), value.as_ref()]).collect(),
-        Expr::ArrayCompr { term, .. } | Expr::SetCompr { term, .. } => vec![term],
-        Expr::ObjectCompr { key, value, .. } => vec![key, value],
+        Expr::Compr { key, item, .. } => key.iter().chain([item]).map(AsRef::as_ref).collect(),
         Expr::Call { params, .. } => params.iter().map(AsRef::as_ref).collect(),
         Expr::UnaryExpr { expr, .. } => vec![expr],
         Expr::RefDot { .. } | Expr::RefBrack { .. } => {
@@ -123,20 +117,14 @@ pub(in crate::policy) fn parts(expr: &Expr) -> Vec<&Expr> {
             let indices = steps.into_iter().filter_map(|step| if let Step::Index(index) = step { Some(index) } else { None });
             Some(root).filter(|root| var(root).is_none()).into_iter().chain(indices).collect()
         }
-        Expr::BinExpr { lhs, rhs, .. }
-        | Expr::BoolExpr { lhs, rhs, .. }
-        | Expr::ArithExpr { lhs, rhs, .. }
-        | Expr::AssignExpr { lhs, rhs, .. } => vec![lhs, rhs],
+        Expr::Binary { lhs, rhs, .. } | Expr::AssignExpr { lhs, rhs, .. } => vec![lhs, rhs],
         Expr::Membership { key, value, collection, .. } => key.iter().chain([value, collection]).map(AsRef::as_ref).collect(),
     }
 }
 
 /// The query of a comprehension.
 pub(in crate::policy) fn query(expr: &Expr) -> Option<&Query> {
-    match expr {
-        Expr::ArrayCompr { query, .. } | Expr::SetCompr { query, .. } | Expr::ObjectCompr { query, .. } => Some(query),
-        _ => None,
-    }
+    if let Expr::Compr { query, .. } = expr { Some(query) } else { None }
 }
 
 /// The expressions directly in a statement, its modifiers included.

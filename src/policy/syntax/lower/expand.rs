@@ -9,7 +9,7 @@ use std::rc::Rc;
 use regorus::Value;
 
 use super::super::core::{Collection, Target};
-use super::super::tree::{self, ArithOp, AssignOp, BoolOp, Literal, LiteralStmt, Query, Span, TemplatePart, WithModifier};
+use super::super::tree::{self, ArithOp, AssignOp, BoolOp, Literal, LiteralStmt, Operator, Query, Span, TemplatePart, WithModifier};
 use super::super::walk::{self, Step};
 use super::flat::{Callee, Collect, Expr, Flat, Head, Var, Vars, What};
 use super::heads;
@@ -455,11 +455,7 @@ impl<'l, 'm> Expander<'l, 'm> {
             }
             tree::Expr::Array { items, .. } => items.iter().for_each(|item| self.declare_pattern(item, known)),
             tree::Expr::Object { fields, .. } => fields.iter().for_each(|(_, _, value)| self.declare_pattern(value, known)),
-            tree::Expr::Set { .. }
-            | tree::Expr::Template { .. }
-            | tree::Expr::ArrayCompr { .. }
-            | tree::Expr::SetCompr { .. }
-            | tree::Expr::ObjectCompr { .. } => {}
+            tree::Expr::Set { .. } | tree::Expr::Template { .. } | tree::Expr::Compr { .. } => {}
             other => walk::parts(other).into_iter().for_each(|part| self.declare_pattern(part, known)),
         }
     }
@@ -510,12 +506,10 @@ impl<'l, 'm> Expander<'l, 'm> {
     /// An operator with its operands, if the expression is one.
     fn operation(&mut self, expr: &'m tree::Expr, support: &mut Vec<Expr>) -> Option<(Callee, Vec<Flat>)> {
         let (callee, operands) = match expr {
-            tree::Expr::BoolExpr { op, lhs, rhs, .. } => (Callee::Compare(*op), vec![lhs, rhs]),
-            tree::Expr::ArithExpr { op, lhs, rhs, .. } => (Callee::Arithmetic(*op), vec![lhs, rhs]),
-            tree::Expr::BinExpr { op, lhs, rhs, .. } => (Callee::Sets(*op), vec![lhs, rhs]),
+            tree::Expr::Binary { op, lhs, rhs, .. } => (Callee::Operator(*op), vec![lhs, rhs]),
             tree::Expr::UnaryExpr { expr, .. } => {
                 let operand = self.term(expr, support);
-                return Some((Callee::Arithmetic(ArithOp::Sub), vec![Flat::Const(Value::from(0_i64)), operand]));
+                return Some((Callee::Operator(Operator::Arithmetic(ArithOp::Sub)), vec![Flat::Const(Value::from(0_i64)), operand]));
             }
             tree::Expr::Membership { key: Some(key), value, collection, .. } => (Callee::MemberAt, vec![key, value, collection]),
             tree::Expr::Membership { key: None, value, collection, .. } => (Callee::Member, vec![value, collection]),
@@ -537,11 +531,7 @@ impl<'l, 'm> Expander<'l, 'm> {
     /// What an expression stands for; the calls in it come before it.
     pub(super) fn term(&mut self, expr: &'m tree::Expr, support: &mut Vec<Expr>) -> Flat {
         match expr {
-            tree::Expr::String { value, .. }
-            | tree::Expr::RawString { value, .. }
-            | tree::Expr::Number { value, .. }
-            | tree::Expr::Bool { value, .. }
-            | tree::Expr::Null { value, .. } => Flat::Const(value.clone()),
+            tree::Expr::Scalar { value, .. } => Flat::Const(value.clone()),
             tree::Expr::Var { .. } | tree::Expr::RefDot { .. } | tree::Expr::RefBrack { .. } => self.reference(expr, support),
             tree::Expr::Array { items, .. } => Flat::Array(items.iter().map(|item| self.term(item, support)).collect()),
             tree::Expr::Set { items, .. } => Flat::Set(same::distinct(items).map(|item| self.term(item, support)).collect()),
@@ -549,9 +539,7 @@ impl<'l, 'm> Expander<'l, 'm> {
                 let fields = same::latest(fields).map(|(_, key, value)| (self.term(key, support), self.term(value, support)));
                 Flat::Object(fields.collect())
             }
-            tree::Expr::ArrayCompr { term, query, .. } => self.comprehension(Collection::Array, None, term, query),
-            tree::Expr::SetCompr { term, query, .. } => self.comprehension(Collection::Set, None, term, query),
-            tree::Expr::ObjectCompr { key, value, query, .. } => self.comprehension(Collection::Object, Some(key), value, query),
+            tree::Expr::Compr { kind, key, item, query, .. } => self.comprehension(*kind, key.as_deref(), item, query),
             tree::Expr::Call { span, fcn, params, .. } => match self.call(span, fcn, params, Place::Within, support) {
                 Some((callee, args, _)) => self.result(callee, args, span, support),
                 None => Flat::Const(Value::Null),
@@ -563,9 +551,7 @@ impl<'l, 'm> Expander<'l, 'm> {
             }
             tree::Expr::Template { span, .. }
             | tree::Expr::UnaryExpr { span, .. }
-            | tree::Expr::BinExpr { span, .. }
-            | tree::Expr::BoolExpr { span, .. }
-            | tree::Expr::ArithExpr { span, .. }
+            | tree::Expr::Binary { span, .. }
             | tree::Expr::Membership { span, .. } => match self.operation(expr, support) {
                 Some((callee, args)) => self.result(callee, args, span, support),
                 None => Flat::Const(Value::Null),
@@ -866,7 +852,7 @@ fn lone_true(query: &Query) -> Option<&LiteralStmt> {
         Literal::Expr { expr, .. } if !is_plain => expr,
         Literal::Expr { .. } | Literal::SomeVars { .. } | Literal::SomeIn { .. } | Literal::Every { .. } => return None,
     };
-    matches!(expr.as_ref(), tree::Expr::Bool { value: Value::Bool(true), .. }).then_some(statement)
+    matches!(expr.as_ref(), tree::Expr::Scalar { value: Value::Bool(true), .. }).then_some(statement)
 }
 
 enum Named {
@@ -938,5 +924,5 @@ fn names_in<'m>(expr: &'m tree::Expr, found: &mut BTreeSet<&'m str>) {
 
 /// `==`, which is unification where it stands as a statement.
 pub(super) fn is_equality(callee: &Callee) -> bool {
-    matches!(callee, Callee::Compare(BoolOp::Eq))
+    matches!(callee, Callee::Operator(Operator::Compare(BoolOp::Eq)))
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use regorus::Value;
 
 use super::super::core::{Collection, Target};
-use super::super::tree::{ArithOp, BinOp, BoolOp, Span};
+use super::super::tree::{Operator, Span};
 
 /// A variable of a definition.
 pub(super) type Var = usize;
@@ -83,9 +83,7 @@ pub(super) enum What {
 pub(super) enum Callee {
     Builtin(Box<str>),
     Function(usize),
-    Compare(BoolOp),
-    Arithmetic(ArithOp),
-    Sets(BinOp),
+    Operator(Operator),
     /// Of an item and a collection.
     Member,
     /// Of a key, an item and a collection.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use regorus::Value;
 
 use super::super::core::{Branch, Comprehension, Definition, Put, Stmt, StmtKind, Term};
-use super::super::tree::Span;
+use super::super::tree::{Operator, Span};
 use super::expand::{Expander, is_equality};
 use super::flat::{Callee, Collect, Expr, Flat, Head as Root, Var, Vars, What};
 use super::heads::{Gives, Head};
@@ -390,9 +390,9 @@ impl<'l, 'm> Planner<'l, 'm> {
                 self.uses(Node::Function(*number), span);
                 Term::Function(*number, args)
             }
-            Callee::Compare(op) => Term::Compare(*op, pair(args)),
-            Callee::Arithmetic(op) => Term::Arithmetic(*op, pair(args)),
-            Callee::Sets(op) => Term::Sets(*op, pair(args)),
+            Callee::Operator(Operator::Compare(op)) => Term::Compare(*op, pair(args)),
+            Callee::Operator(Operator::Arithmetic(op)) => Term::Arithmetic(*op, pair(args)),
+            Callee::Operator(Operator::Sets(op)) => Term::Sets(*op, pair(args)),
             Callee::Member => Term::In(None, pair(args)),
             Callee::MemberAt => {
                 let mut args = args.into_iter();

@@ -22,13 +22,7 @@ pub(super) fn distinct(items: &[ExprRef]) -> impl Iterator<Item = &ExprRef> {
 
 fn is_same(one: &Expr, other: &Expr) -> bool {
     match (one, other) {
-        (
-            Expr::String { value: one, .. } | Expr::RawString { value: one, .. },
-            Expr::String { value: other, .. } | Expr::RawString { value: other, .. },
-        )
-        | (Expr::Number { value: one, .. }, Expr::Number { value: other, .. })
-        | (Expr::Bool { value: one, .. }, Expr::Bool { value: other, .. }) => one == other,
-        (Expr::Null { .. }, Expr::Null { .. }) => true,
+        (Expr::Scalar { value: one, .. }, Expr::Scalar { value: other, .. }) => one == other,
         // Each wildcard is a variable of its own.
         (Expr::Var { span: one }, Expr::Var { span: other }) => one.text() == other.text() && one.text() != "_",
         (Expr::RefDot { .. } | Expr::RefBrack { .. }, Expr::RefDot { .. } | Expr::RefBrack { .. }) => {

@@ -1,7 +1,5 @@
 //! Rules: heads, bodies, and facts, which look like statements.
 
-#![expect(clippy::match_same_arms, reason = "each arm has its own reason")]
-
 use std::sync::Arc;
 
 use regorus::Value;
@@ -68,7 +66,7 @@ fn name_and_key(refr: &ExprRef) -> Option<(ExprRef, ExprRef)> {
     match refr.as_ref() {
         Expr::RefBrack { refr, index, .. } if walk::var(refr).is_some() => Some((refr.clone(), index.clone())),
         Expr::RefDot { refr, field, .. } if walk::var(refr).is_some() => {
-            Some((refr.clone(), Arc::new(Expr::String { span: field.clone(), value: Value::from(field.text()) })))
+            Some((refr.clone(), Arc::new(Expr::Scalar { span: field.clone(), value: Value::from(field.text()) })))
         }
         _ => None,
     }
@@ -271,7 +269,7 @@ impl Parser<'_> {
             Given::Value(RuleAssign { op, value, .. }) => (op, value),
             // `default p`, of all things, is `default p := true`.
             Given::Nothing if head.args.is_some() || head.steps() != 2 => {
-                (AssignOp::Eq, Arc::new(Expr::Bool { span: head.span.clone(), value: true.into() }))
+                (AssignOp::Eq, Arc::new(Expr::Scalar { span: head.span.clone(), value: true.into() }))
             }
             Given::Nothing | Given::Item(_) => return Err(Stop { at: first, why: Why::DefaultWithoutValue }),
         };
@@ -392,8 +390,7 @@ fn is_ground(expr: &Expr) -> bool {
 /// Whether it needs nothing to be evaluated, but for what is in comprehensions.
 fn is_constant(expr: &Expr) -> bool {
     match expr {
-        Expr::String { .. } | Expr::RawString { .. } | Expr::Number { .. } | Expr::Bool { .. } | Expr::Null { .. } => true,
-        Expr::ArrayCompr { .. } | Expr::SetCompr { .. } | Expr::ObjectCompr { .. } => true,
+        Expr::Scalar { .. } | Expr::Compr { .. } => true,
         Expr::Array { .. } | Expr::Set { .. } | Expr::Object { .. } | Expr::Template { .. } => {
             walk::parts(expr).into_iter().all(is_constant)
         }
@@ -402,9 +399,7 @@ fn is_constant(expr: &Expr) -> bool {
         | Expr::UnaryExpr { .. }
         | Expr::RefDot { .. }
         | Expr::RefBrack { .. }
-        | Expr::BinExpr { .. }
-        | Expr::BoolExpr { .. }
-        | Expr::ArithExpr { .. }
+        | Expr::Binary { .. }
         | Expr::AssignExpr { .. }
         | Expr::Membership { .. } => false,
     }

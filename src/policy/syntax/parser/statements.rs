@@ -119,9 +119,7 @@ impl Parser<'_> {
                     let literal = Literal::SomeIn { span: self.span_from(first), key, value, collection };
                     return Ok((literal, term.depth));
                 }
-                Expr::Call { .. } | Expr::BinExpr { .. } | Expr::BoolExpr { .. } | Expr::ArithExpr { .. } | Expr::UnaryExpr { .. } => {
-                    return Err(Stop { at: here.pos, why: Why::Some });
-                }
+                Expr::Call { .. } | Expr::Binary { .. } | Expr::UnaryExpr { .. } => return Err(Stop { at: here.pos, why: Why::Some }),
                 _ => None,
             },
             Err(stop) => Some(stop),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use regorus::Value;
 
 use super::super::lexer::{Kind, Word, unescape};
-use super::super::tree::{ArithOp, AssignOp, BinOp, BoolOp, Expr, ExprRef, Span, TemplatePart};
+use super::super::tree::{ArithOp, AssignOp, BinOp, BoolOp, Collection, Expr, ExprRef, Operator, Span, TemplatePart};
 use super::super::walk;
 use super::statements::Body;
 use super::{DEPTH_MAX, DIGITS_MAX, Found, Parser, Stop, Why};
@@ -41,13 +41,6 @@ enum Level {
     Intersection,
     Sum,
     Product,
-}
-
-#[derive(Clone, Copy)]
-enum Operator {
-    Bool(BoolOp),
-    Sets(BinOp),
-    Arith(ArithOp),
 }
 
 impl Parser<'_> {
@@ -117,16 +110,11 @@ impl Parser<'_> {
     fn operands(&mut self, level: Level) -> Found<Term> {
         let first = self.here.pos;
         let mut lhs = self.tighter(level)?;
-        while let Some(operator) = self.operator(level) {
+        while let Some(op) = self.operator(level) {
             self.bump();
             let rhs = self.tighter(level)?;
             let depth = Term::around([&lhs, &rhs]);
-            let (lhs_expr, rhs) = (lhs.expr, rhs.expr);
-            lhs = self.made(first, depth, |span| match operator {
-                Operator::Bool(op) => Expr::BoolExpr { span, op, lhs: lhs_expr, rhs },
-                Operator::Sets(op) => Expr::BinExpr { span, op, lhs: lhs_expr, rhs },
-                Operator::Arith(op) => Expr::ArithExpr { span, op, lhs: lhs_expr, rhs },
-            })?;
+            lhs = self.made(first, depth, |span| Expr::Binary { span, op, lhs: lhs.expr, rhs: rhs.expr })?;
         }
         Ok(lhs)
     }
@@ -143,19 +131,19 @@ impl Parser<'_> {
 
     fn operator(&self, level: Level) -> Option<Operator> {
         Some(match (level, self.raw_kind()) {
-            (Level::Relation, Kind::Equal) => Operator::Bool(BoolOp::Eq),
-            (Level::Relation, Kind::NotEqual) => Operator::Bool(BoolOp::Ne),
-            (Level::Relation, Kind::Less) => Operator::Bool(BoolOp::Lt),
-            (Level::Relation, Kind::LessEqual) => Operator::Bool(BoolOp::Le),
-            (Level::Relation, Kind::Greater) => Operator::Bool(BoolOp::Gt),
-            (Level::Relation, Kind::GreaterEqual) => Operator::Bool(BoolOp::Ge),
+            (Level::Relation, Kind::Equal) => Operator::Compare(BoolOp::Eq),
+            (Level::Relation, Kind::NotEqual) => Operator::Compare(BoolOp::Ne),
+            (Level::Relation, Kind::Less) => Operator::Compare(BoolOp::Lt),
+            (Level::Relation, Kind::LessEqual) => Operator::Compare(BoolOp::Le),
+            (Level::Relation, Kind::Greater) => Operator::Compare(BoolOp::Gt),
+            (Level::Relation, Kind::GreaterEqual) => Operator::Compare(BoolOp::Ge),
             (Level::Union, Kind::Bar) => Operator::Sets(BinOp::Union),
             (Level::Intersection, Kind::Ampersand) => Operator::Sets(BinOp::Intersection),
-            (Level::Sum, Kind::Plus) => Operator::Arith(ArithOp::Add),
-            (Level::Sum, Kind::Minus) => Operator::Arith(ArithOp::Sub),
-            (Level::Product, Kind::Star) => Operator::Arith(ArithOp::Mul),
-            (Level::Product, Kind::Slash) => Operator::Arith(ArithOp::Div),
-            (Level::Product, Kind::Percent) => Operator::Arith(ArithOp::Mod),
+            (Level::Sum, Kind::Plus) => Operator::Arithmetic(ArithOp::Add),
+            (Level::Sum, Kind::Minus) => Operator::Arithmetic(ArithOp::Sub),
+            (Level::Product, Kind::Star) => Operator::Arithmetic(ArithOp::Mul),
+            (Level::Product, Kind::Slash) => Operator::Arithmetic(ArithOp::Div),
+            (Level::Product, Kind::Percent) => Operator::Arithmetic(ArithOp::Mod),
             _ => return None,
         })
     }
@@ -181,9 +169,9 @@ impl Parser<'_> {
         let first = self.here.pos;
         let next = self.at(first + 1);
         let head = match self.kind() {
-            Kind::Name(Some(Word::Null)) => self.literal_value(|span| Expr::Null { span, value: Value::Null })?,
-            Kind::Name(Some(Word::True)) => self.literal_value(|span| Expr::Bool { span, value: true.into() })?,
-            Kind::Name(Some(Word::False)) => self.literal_value(|span| Expr::Bool { span, value: false.into() })?,
+            Kind::Name(Some(Word::Null)) => self.literal_value(|span| Expr::Scalar { span, value: Value::Null })?,
+            Kind::Name(Some(Word::True)) => self.literal_value(|span| Expr::Scalar { span, value: true.into() })?,
+            Kind::Name(Some(Word::False)) => self.literal_value(|span| Expr::Scalar { span, value: false.into() })?,
             // A call of a function that is named as the operator is.
             Kind::Name(Some(Word::And | Word::Or)) if next.kind == Kind::LeftParen && !next.spaced => self.name()?,
             Kind::Name(None | Some(Word::Contains)) => self.name()?,
@@ -200,11 +188,11 @@ impl Parser<'_> {
             Kind::Number | Kind::Dot => self.number(first)?,
             Kind::String => self.literal_value(|span| {
                 let value = Value::from(unescape(inner(span.text(), 1)));
-                Expr::String { span, value }
+                Expr::Scalar { span, value }
             })?,
             Kind::RawString => self.literal_value(|span| {
                 let value = Value::from(inner(span.text(), 1));
-                Expr::RawString { span, value }
+                Expr::Scalar { span, value }
             })?,
             Kind::Template { first: true, .. } if self.version == RegoVersion::V0 => return self.stop(Why::TemplateOfV1),
             Kind::Template { first: true, .. } => self.template()?,
@@ -273,7 +261,7 @@ impl Parser<'_> {
         let text = if is_fraction { format!("{sign}0.{digits}") } else { format!("{sign}{digits}") };
         let Some(places) = decimal_places(&text) else {
             self.bump();
-            return self.made(first, 1, |span| Expr::Number { span, value: Value::from(0_u64) });
+            return self.made(first, 1, |span| Expr::Scalar { span, value: Value::from(0_u64) });
         };
         if !(-PLACES_MAX..=PLACES_MAX).contains(&places) {
             return self.stop(Why::TooBig);
@@ -284,7 +272,7 @@ impl Parser<'_> {
         }
         let Ok(value) = Value::from_numeric_string(&text) else { return self.stop(Why::TooBig) };
         self.bump();
-        self.made(first, 1, |span| Expr::Number { span, value })
+        self.made(first, 1, |span| Expr::Scalar { span, value })
     }
 
     fn template(&mut self) -> Found<Term> {
@@ -422,8 +410,7 @@ impl Parser<'_> {
             && !leading
             && let Some(body) = self.comprehended(Kind::RightBrack, open)?
         {
-            let depth = head.depth.max(body.depth) + 1;
-            return self.made(open, depth, |span| Expr::ArrayCompr { span, term: head.expr, query: body.query });
+            return self.comprehension(open, Collection::Array, None, head, body);
         }
         self.here = here;
         let items = self.items(open, Kind::RightBrack)?;
@@ -459,6 +446,12 @@ impl Parser<'_> {
         }
     }
 
+    fn comprehension(&self, open: usize, kind: Collection, key: Option<Term>, item: Term, body: Body) -> Found<Term> {
+        let depth = Term::around(key.iter().chain([&item])).max(body.depth + 1);
+        let key = key.map(|key| key.expr);
+        self.made(open, depth, |span| Expr::Compr { span, kind, key, item: item.expr, query: body.query })
+    }
+
     fn set_or_object(&mut self) -> Found<Term> {
         let open = self.here.pos;
         self.bump();
@@ -472,8 +465,7 @@ impl Parser<'_> {
         match self.raw_kind() {
             Kind::Bar if !leading => {
                 if let Some(body) = self.comprehended(Kind::RightBrace, open)? {
-                    let depth = head.depth.max(body.depth) + 1;
-                    return self.made(open, depth, |span| Expr::SetCompr { span, term: head.expr, query: body.query });
+                    return self.comprehension(open, Collection::Set, None, head, body);
                 }
                 self.here = here;
                 return self.set(open);
@@ -515,10 +507,7 @@ impl Parser<'_> {
             return self.fields(open, first, key);
         }
         match self.comprehended(Kind::RightBrace, open) {
-            Ok(Some(body)) => {
-                let depth = Term::around([&key, &value]).max(body.depth + 1);
-                self.made(open, depth, |span| Expr::ObjectCompr { span, key: key.expr, value: value.expr, query: body.query })
-            }
+            Ok(Some(body)) => self.comprehension(open, Collection::Object, Some(key), value, body),
             Ok(None) => {
                 self.here = here;
                 self.fields(open, first, key)
@@ -581,12 +570,8 @@ fn inner(text: &str, before: usize) -> &str {
 /// Whether OPA lets something be taken out of it.
 fn has_fields(expr: &Expr) -> bool {
     match expr {
-        Expr::String { .. }
-        | Expr::RawString { .. }
+        Expr::Scalar { .. }
         | Expr::Template { .. }
-        | Expr::Number { .. }
-        | Expr::Bool { .. }
-        | Expr::Null { .. }
         // In brackets: what is not is taken whole.
         | Expr::RefDot { .. }
         | Expr::RefBrack { .. } => false,
@@ -594,14 +579,10 @@ fn has_fields(expr: &Expr) -> bool {
         | Expr::Array { .. }
         | Expr::Set { .. }
         | Expr::Object { .. }
-        | Expr::ArrayCompr { .. }
-        | Expr::SetCompr { .. }
-        | Expr::ObjectCompr { .. }
+        | Expr::Compr { .. }
         | Expr::Call { .. }
         | Expr::UnaryExpr { .. }
-        | Expr::BinExpr { .. }
-        | Expr::BoolExpr { .. }
-        | Expr::ArithExpr { .. }
+        | Expr::Binary { .. }
         | Expr::AssignExpr { .. }
         | Expr::Membership { .. } => true,
     }

@@ -1,6 +1,6 @@
 //! Texts that OPA 1.20.2 takes, and such as it refuses, and what is made of them.
 
-use super::super::tree::{Expr, Literal, Module, Rule, RuleHead, TemplatePart};
+use super::super::tree::{Expr, Literal, Module, Operator, Rule, RuleHead, TemplatePart};
 use super::super::{parse, walk};
 use crate::model::RegoVersion;
 
@@ -40,9 +40,9 @@ fn value(text: &str) -> super::super::tree::ExprRef {
 fn bracketed(expr: &Expr) -> String {
     let two = |op: String, lhs: &Expr, rhs: &Expr| format!("({} {op} {})", bracketed(lhs), bracketed(rhs));
     match expr {
-        Expr::BinExpr { op, lhs, rhs, .. } => two(format!("{op:?}"), lhs, rhs),
-        Expr::BoolExpr { op, lhs, rhs, .. } => two(format!("{op:?}"), lhs, rhs),
-        Expr::ArithExpr { op, lhs, rhs, .. } => two(format!("{op:?}"), lhs, rhs),
+        Expr::Binary { op: Operator::Sets(op), lhs, rhs, .. } => two(format!("{op:?}"), lhs, rhs),
+        Expr::Binary { op: Operator::Compare(op), lhs, rhs, .. } => two(format!("{op:?}"), lhs, rhs),
+        Expr::Binary { op: Operator::Arithmetic(op), lhs, rhs, .. } => two(format!("{op:?}"), lhs, rhs),
         Expr::Membership { key: None, value, collection, .. } => two("in".to_owned(), value, collection),
         Expr::UnaryExpr { expr, .. } => format!("-({})", bracketed(expr)),
         other => other.span().text().to_owned(),
@@ -63,7 +63,7 @@ fn a_place_has_the_quotes_and_brackets_that_belong_to_it() {
     let expr = value("(\"é\" + [b]) * {c}[`d`]");
     assert_eq!(expr.span().text(), "(\"é\" + [b]) * {c}[`d`]");
     assert_eq!((expr.span().line, expr.span().col), (2, 6));
-    let Expr::ArithExpr { lhs, rhs, .. } = expr.as_ref() else { panic!() };
+    let Expr::Binary { lhs, rhs, .. } = expr.as_ref() else { panic!() };
     assert_eq!(lhs.span().text(), "\"é\" + [b]");
     assert_eq!(rhs.span().text(), "{c}[`d`]");
     // In characters, though an é has two bytes.
@@ -74,7 +74,7 @@ fn a_place_has_the_quotes_and_brackets_that_belong_to_it() {
 fn a_number_is_its_text_and_its_value() {
     let number = |text: &str| {
         let expr = value(text);
-        let Expr::Number { value, span } = expr.as_ref() else { panic!("{text}") };
+        let Expr::Scalar { value, span } = expr.as_ref() else { panic!("{text}") };
         (span.text().to_owned(), value.clone())
     };
     assert_eq!(number("- 1"), ("- 1".to_owned(), regorus::Value::from(-1)));
@@ -86,7 +86,7 @@ fn a_number_is_its_text_and_its_value() {
 #[test]
 fn escapes_stand_for_characters_and_halves_of_pairs_for_none() {
     let text = |text: &str| match value(text).as_ref() {
-        Expr::String { value, .. } | Expr::RawString { value, .. } => value.as_string().unwrap().to_string(),
+        Expr::Scalar { value, .. } => value.as_string().unwrap().to_string(),
         _ => panic!("{text}"),
     };
     assert_eq!(text(r#""\u00e9\n\"\\\/""#), "é\n\"\\/");
