@@ -7,10 +7,10 @@ use std::thread;
 use regorus::Value;
 use serde::Serialize;
 
-use super::compiled::{Observer, Owner, Place};
+use super::compiled::{Observer, Place};
 use super::engine::entrypoint;
 use super::loaded::{self, Policy};
-use super::syntax::core::{Branch, Program, Put};
+use super::syntax::core::{Branch, Node, Program, Put};
 use super::{EvaluationSettings, LoginInput, PolicyError, PolicyFault, PolicySource};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{PolicyName, Verdict};
@@ -135,7 +135,7 @@ impl Observer for Held {
 /// Every head of a package but those of defaults, which hold for want of others; in the order of the text.
 pub(super) fn marks(program: &Program, package: &str) -> Vec<Mark> {
     let mut marks = Vec::new();
-    let mut add = |of: Owner, path: &[Box<str>], definition: usize, branches: &[Branch]| {
+    let mut add = |of: Node, path: &[Box<str>], definition: usize, branches: &[Branch]| {
         let Some((first, [name, rest @ ..])) = path.split_first() else { return };
         if **first != *package {
             return;
@@ -146,7 +146,7 @@ pub(super) fn marks(program: &Program, package: &str) -> Vec<Mark> {
                 rule: name.to_string(),
                 path: rest.to_vec(),
                 line: found.span.line,
-                is_function: matches!(of, Owner::Function(_)),
+                is_function: matches!(of, Node::Function(_)),
                 is_item: matches!(found.put, Put::Item(_)),
                 is_unconditional: branch == 0 && found.body.is_empty(),
             });
@@ -154,12 +154,12 @@ pub(super) fn marks(program: &Program, package: &str) -> Vec<Mark> {
     };
     for (number, rule) in program.rules.iter().enumerate() {
         for (at, definition) in rule.definitions.iter().enumerate() {
-            add(Owner::Rule(number), &rule.path, at, &definition.branches);
+            add(Node::Rule(number), &rule.path, at, &definition.branches);
         }
     }
     for (number, function) in program.functions.iter().enumerate() {
         for (at, definition) in function.definitions.iter().enumerate() {
-            add(Owner::Function(number), &function.path, at, &definition.branches);
+            add(Node::Function(number), &function.path, at, &definition.branches);
         }
     }
     marks.sort_by_key(|mark| (mark.line, mark.at));

@@ -11,27 +11,20 @@ use super::settled;
 use super::source::ValueSource;
 use super::uses::InputUses;
 use crate::policy::engine::entrypoint;
-use crate::policy::syntax::core::{Definition, Extent, Kind, Program, Put, Term};
+use crate::policy::syntax::core::{Definition, Extent, Kind, Node, Program, Put, Term};
 use crate::policy::syntax::parts;
 
-/// A rule or a function, by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum RuleOrFunction {
-    Rule(usize),
-    Function(usize),
-}
-
 /// Whose slots: those of a definition, or of a default.
-type SlotOwner = (RuleOrFunction, Option<usize>);
+type SlotOwner = (Node, Option<usize>);
 
 /// What is known so far.
 pub(super) struct Walk<'p> {
     program: &'p Program,
     pub(super) uses: InputUses<'p>,
     /// What the answer may depend on.
-    reached: BTreeSet<RuleOrFunction>,
+    reached: BTreeSet<Node>,
     /// What a rule's value, or a function's result, may be.
-    values: BTreeMap<RuleOrFunction, ValueSource>,
+    values: BTreeMap<Node, ValueSource>,
     arguments: BTreeMap<(usize, usize), ValueSource>,
     slots: BTreeMap<(SlotOwner, usize), ValueSource>,
     /// The definition at hand.
@@ -53,7 +46,7 @@ pub(in crate::policy) fn depends(program: &Program) -> Depends {
         values: BTreeMap::new(),
         arguments: BTreeMap::new(),
         slots: BTreeMap::new(),
-        frame: (RuleOrFunction::Rule(usize::MAX), None),
+        frame: (Node::Rule(usize::MAX), None),
         used: BTreeSet::new(),
         news: true,
         last_round: false,
@@ -77,14 +70,14 @@ impl<'p> Walk<'p> {
         }
     }
 
-    fn node(&mut self, node: RuleOrFunction) {
+    fn node(&mut self, node: Node) {
         let program = self.program;
         let (kind, default, definitions) = match node {
-            RuleOrFunction::Rule(number) => match program.rules.get(number) {
+            Node::Rule(number) => match program.rules.get(number) {
                 Some(rule) => (rule.kind, &rule.default, &rule.definitions),
                 None => return self.uses.obscure = true,
             },
-            RuleOrFunction::Function(number) => match program.functions.get(number) {
+            Node::Function(number) => match program.functions.get(number) {
                 Some(function) => (Kind::Complete, &function.default, &function.definitions),
                 None => return self.uses.obscure = true,
             },
@@ -101,7 +94,7 @@ impl<'p> Walk<'p> {
             self.definition(node, kind, definition);
         }
         // Two values of one rule are compared: unless they are the same, the evaluation ends there.
-        let arguments = if let RuleOrFunction::Function(number) = node { self.arity(number) } else { 0 };
+        let arguments = if let Node::Function(number) = node { self.arity(number) } else { 0 };
         let may_have_two = definitions.len() > 1 || definitions.iter().any(|definition| !settled::is_settled(definition, arguments));
         if kind == Kind::Complete && may_have_two {
             let value = self.value(node);
@@ -113,8 +106,8 @@ impl<'p> Walk<'p> {
         self.program.functions.get(function).map_or(0, |function| function.arity)
     }
 
-    fn definition(&mut self, node: RuleOrFunction, kind: Kind, definition: &'p Definition) {
-        if let RuleOrFunction::Function(number) = node {
+    fn definition(&mut self, node: Node, kind: Kind, definition: &'p Definition) {
+        if let Node::Function(number) = node {
             for index in 0..self.arity(number) {
                 let given = self.arguments.get(&(number, index)).copied().unwrap_or_default();
                 self.bind(index, given);
@@ -138,22 +131,22 @@ impl<'p> Walk<'p> {
         }
     }
 
-    fn add_value(&mut self, node: RuleOrFunction, value: ValueSource) {
+    fn add_value(&mut self, node: Node, value: ValueSource) {
         let before = self.values.entry(node).or_default();
         self.news |= *before | value != *before;
         *before |= value;
     }
 
-    fn value(&self, node: RuleOrFunction) -> ValueSource {
+    fn value(&self, node: Node) -> ValueSource {
         self.values.get(&node).copied().unwrap_or_default()
     }
 
     /// What a rule's value may be, which the answer depends on from now on.
     pub(super) fn rule(&mut self, number: usize) -> ValueSource {
-        self.reach(RuleOrFunction::Rule(number))
+        self.reach(Node::Rule(number))
     }
 
-    fn reach(&mut self, node: RuleOrFunction) -> ValueSource {
+    fn reach(&mut self, node: Node) -> ValueSource {
         self.news |= self.reached.insert(node);
         self.value(node)
     }
@@ -167,7 +160,7 @@ impl<'p> Walk<'p> {
             self.news |= *before | given != *before;
             *before |= given;
         }
-        self.reach(RuleOrFunction::Function(number))
+        self.reach(Node::Function(number))
     }
 
     /// What the document at a path of `data` may be.

@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use regorus::Value;
 
 pub(in crate::policy) use failure::{Evaluated, Failure, Limit, What};
-pub(in crate::policy) use term::{Owner, Place};
+pub(in crate::policy) use term::Place;
 
 use super::builtins::budget;
 use super::engine::entrypoint;

@@ -8,11 +8,11 @@ use regorus::Value;
 
 use super::gather::Gathered;
 use super::index::{self, Guards, Index};
-use super::term::{Branch, Call, Comprehension, Default, Definition, Definitions, Function, Owner, Place, Rule, Stmt, StmtKind, Term};
+use super::term::{Branch, Call, Comprehension, Default, Definition, Definitions, Function, Place, Rule, Stmt, StmtKind, Term};
 use super::{Compiled, Counted, Leaf, value};
 use crate::policy::builtins::Callable;
 use crate::policy::engine::entrypoint::{self, Shape};
-use crate::policy::syntax::core::{self, Extent, Kind, Program, Put, Target};
+use crate::policy::syntax::core::{self, Extent, Kind, Node, Program, Put, Target};
 
 /// What is numbered on the way.
 struct Resolver {
@@ -31,7 +31,7 @@ pub(super) fn program(program: &Program) -> Compiled {
     let mut rules: Vec<Rule> = program.rules.iter().enumerate().map(|(number, rule)| resolver.rule(number, rule)).collect();
     let functions = program.functions.iter().enumerate().map(|(number, function)| Function {
         default: resolver.default(function.default.as_ref()),
-        made: resolver.definitions(&function.definitions, Owner::Function(number), Kind::Complete, function.arity),
+        made: resolver.definitions(&function.definitions, Node::Function(number), Kind::Complete, function.arity),
     });
     let functions: Vec<Function> = functions.collect();
     let mut cells = 0..;
@@ -117,7 +117,7 @@ impl Resolver {
             path: rule.path.clone(),
             kind: rule.kind,
             default: self.default(rule.default.as_ref()),
-            made: self.definitions(&rule.definitions, Owner::Rule(number), rule.kind, 0),
+            made: self.definitions(&rule.definitions, Node::Rule(number), rule.kind, 0),
             constant: None,
             is_replaced: false,
             cell: None,
@@ -130,7 +130,7 @@ impl Resolver {
         Some(Default { value, slots: self.slots })
     }
 
-    fn definitions(&mut self, all: &[core::Definition], of: Owner, kind: Kind, arity: usize) -> Definitions {
+    fn definitions(&mut self, all: &[core::Definition], of: Node, kind: Kind, arity: usize) -> Definitions {
         let definition = |(definition, found): (usize, &core::Definition)| {
             let place = |branch| Place { of, definition, branch };
             let branches = found.branches.iter().enumerate().map(|(number, branch)| self.branch(branch, place(number), arity));

@@ -4,7 +4,7 @@ use regorus::Value;
 
 use super::index::{Guards, Index};
 use crate::policy::builtins::Callable;
-use crate::policy::syntax::core::{Collection, Kind, Target};
+use crate::policy::syntax::core::{Collection, Kind, Node, Target};
 use crate::policy::syntax::tree::{ArithOp, BinOp, BoolOp, Span};
 
 /// All definitions under one path.
@@ -70,23 +70,11 @@ impl Branch {
 }
 
 /// A branch's place in the [`Program`](crate::policy::syntax::core::Program).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::policy) struct Place {
-    pub(in crate::policy) of: Owner,
+    pub(in crate::policy) of: Node,
     pub(in crate::policy) definition: usize,
     pub(in crate::policy) branch: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::policy) enum Owner {
-    Rule(usize),
-    Function(usize),
-}
-
-impl std::default::Default for Owner {
-    fn default() -> Self {
-        Self::Rule(usize::MAX)
-    }
 }
 
 pub(super) struct Stmt {

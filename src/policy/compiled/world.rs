@@ -13,7 +13,7 @@ use super::term::{Branch, Default, Definition, Definitions, Place, Rule, Term};
 use super::value::{self, UNDEFINED};
 use super::with::{Mock, Replaced};
 use super::{Compiled, Counted, Leaf, Observer, Print};
-use crate::policy::syntax::core::Kind;
+use crate::policy::syntax::core::{Kind, Node};
 
 /// One evaluation, whatever it sees.
 pub(super) struct Run<'r> {
@@ -96,9 +96,12 @@ pub(super) struct Frame {
     pub(super) at: Place,
 }
 
+/// No branch is at hand.
+const NOWHERE: Place = Place { of: Node::Rule(usize::MAX), definition: 0, branch: 0 };
+
 impl Frame {
     pub(super) fn new(arguments: Vec<Value>) -> Self {
-        Self { slots: arguments, wanted: Vec::new(), at: Place::default() }
+        Self { slots: arguments, wanted: Vec::new(), at: NOWHERE }
     }
 
     /// For want of a definition.

@@ -29,6 +29,13 @@ pub(in crate::policy) struct Program {
     pub(in crate::policy) root: Extent,
 }
 
+/// A rule or a function, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::policy) enum Node {
+    Rule(usize),
+    Function(usize),
+}
+
 /// The rules under a path of names: the document there is what the rule makes, and what the fields make, together. Where the rule is no
 /// [`Kind::Object`], there are no fields. A field whose document is undefined is not there; an extent without a rule is an object, if an
 /// empty one.

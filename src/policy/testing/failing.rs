@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use regorus::Value;
 
 use super::Failing;
-use crate::policy::compiled::{Observer, Owner, Place};
-use crate::policy::syntax::core::Program;
+use crate::policy::compiled::{Observer, Place};
+use crate::policy::syntax::core::{Node, Program};
 use crate::policy::syntax::tree::Span;
 
 /// A value longer than this is cut, in characters.
@@ -58,7 +58,7 @@ impl<'p> Watch<'p> {
 
 impl Observer for Watch<'_> {
     fn looks(&self, branch: Place, statement: &Span, slots: &[Value]) {
-        if branch.of != Owner::Rule(self.rule) {
+        if branch.of != Node::Rule(self.rule) {
             return;
         }
         let mut seen = self.seen.borrow_mut();
@@ -71,7 +71,7 @@ impl Observer for Watch<'_> {
     }
 
     fn holds(&self, branch: Place, statement: &Span, _slots: &[Value]) {
-        if branch.of == Owner::Rule(self.rule) {
+        if branch.of == Node::Rule(self.rule) {
             self.seen.borrow_mut().entry(branch).or_default().held.insert(statement.start);
         }
     }

@@ -4,10 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::core::Kind;
+use super::super::core::{Kind, Node};
 use super::super::tree::{Expr, Module, Rule, RuleAssign, RuleBody, RuleHead, Span};
 use super::super::walk::{self, Step};
-use super::recursion::Node;
 use super::{Global, Lowering, Path, Purpose, Unit};
 use crate::policy::engine::entrypoint;
 use crate::policy::lint::did_you_mean;

@@ -32,11 +32,10 @@ mod written;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::core::{Extent, Function, Kind, Program, Rule};
+use super::core::{Extent, Function, Kind, Node, Program, Rule};
 use super::tree::{Module, Span};
 use crate::policy::fault::PolicyFault;
 use heads::Head;
-use recursion::Node;
 
 /// A path of `data`: the package first.
 type Path = Vec<Box<str>>;

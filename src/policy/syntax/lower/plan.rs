@@ -6,12 +6,11 @@ use std::rc::Rc;
 
 use regorus::Value;
 
-use super::super::core::{Branch, Comprehension, Definition, Put, Stmt, StmtKind, Term};
+use super::super::core::{Branch, Comprehension, Definition, Node, Put, Stmt, StmtKind, Term};
 use super::super::tree::{Operator, Span};
 use super::expand::{Expander, is_equality};
 use super::flat::{Callee, Collect, Expr, Flat, Head as Root, Var, Vars, What};
 use super::heads::{Gives, Head};
-use super::recursion::Node;
 use super::{Lowering, safety};
 use crate::policy::lint;
 

@@ -2,16 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::super::core::Node;
 use super::super::tree::Span;
 use super::Lowering;
 use super::heads::{Head, shown};
-
-/// A rule or a function, by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Node {
-    Rule(usize),
-    Function(usize),
-}
 
 /// The longest chain of rules that need each other: an evaluation goes as deep.
 const CHAIN_MAX: usize = 200;
