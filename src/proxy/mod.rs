@@ -23,7 +23,7 @@ mod error;
 pub mod fuzzing {
     //! Doors for the fuzz targets.
 
-    pub use super::server::fuzzing::{Followed, follow};
+    pub use super::server::fuzzing::{Followed, NameAndValue, Rewritten, block, fields, follow, rewrite};
     pub use super::upstream::fuzzing::{chunked, response_head};
 }
 mod failure_log;

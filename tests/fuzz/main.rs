@@ -12,6 +12,7 @@
 
 mod client_address;
 mod compiled;
+mod header_blocks;
 mod key_text;
 mod mutation;
 mod pattern;
@@ -37,10 +38,12 @@ pub(crate) struct Target {
     pub(crate) run: fn(&[u8]) -> u64,
 }
 
-static TARGETS: [&Target; 7] = [
+static TARGETS: [&Target; 9] = [
     &proxy::RESPONSE_HEAD,
     &proxy::CHUNKED,
     &proxy::FRAMING,
+    &header_blocks::HPACK,
+    &header_blocks::HEADER_BLOCKS,
     &client_address::CLIENT_ADDRESS,
     &key_text::KEY_TEXT,
     &pattern::PATTERN,

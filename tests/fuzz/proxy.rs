@@ -60,7 +60,7 @@ fn answers() -> Vec<Vec<u8>> {
     heads.map(|head| head.as_bytes().to_vec()).to_vec()
 }
 
-fn halves(bytes: &[u8]) -> Vec<[&[u8]; 2]> {
+pub(crate) fn halves(bytes: &[u8]) -> Vec<[&[u8]; 2]> {
     let places = (0..bytes.len()).step_by((bytes.len() / 24).max(1));
     places.filter_map(|place| bytes.split_at_checked(place)).map(|(first, second)| [first, second]).collect()
 }
@@ -172,7 +172,7 @@ fn requests() -> Vec<Vec<u8>> {
     requests.map(|request| request.as_bytes().to_vec()).to_vec()
 }
 
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| tokio::runtime::Builder::new_current_thread().build().expect("a runtime"));
+pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| tokio::runtime::Builder::new_current_thread().build().expect("a runtime"));
 
 /// What hyper hands over: for each request, how long its body was, if it came to an end.
 fn by_hyper(bytes: &[u8]) -> Vec<Option<usize>> {

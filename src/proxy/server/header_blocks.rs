@@ -110,6 +110,12 @@ impl HeaderBlocks {
         self.at == FramePosition::Last(0)
     }
 
+    /// How many bytes are held back, those of the table among them.
+    pub(super) fn held(&self) -> usize {
+        let pending = self.block.as_ref().map_or(0, |block| block.pending.len());
+        self.gathered.len() + pending + self.decoder.table()
+    }
+
     /// Takes the next bytes of the connection; what h2 is to read is put into `out`.
     pub(super) fn follow(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
         while !bytes.is_empty() {

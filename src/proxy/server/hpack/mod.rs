@@ -85,6 +85,11 @@ impl HpackDecoder {
         }
     }
 
+    /// How large the table is, entry by entry.
+    pub(super) fn table(&self) -> usize {
+        self.entries.iter().map(Field::size).sum()
+    }
+
     fn entry(&self, index: usize) -> Result<Field, HpackError> {
         let index = index.checked_sub(1).ok_or(HpackError)?;
         match STATIC.get(index) {
