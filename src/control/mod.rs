@@ -9,6 +9,7 @@
 mod caller;
 mod change;
 mod code;
+pub mod declared;
 mod draw;
 mod error;
 mod keys;

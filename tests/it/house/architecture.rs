@@ -20,8 +20,13 @@ const FLOORS: [&[&str]; 9] = [
 ];
 
 /// Crates, and the only rooms that may name them.
-const DOORS: [(&str, &[&str]); 4] =
-    [("sqlx", &["store"]), ("regorus", &["policy"]), ("jsonwebtoken", &["token"]), ("axum", &["admin", "console", "ops"])];
+const DOORS: [(&str, &[&str]); 5] = [
+    ("saphyr_parser", &["control"]),
+    ("sqlx", &["store"]),
+    ("regorus", &["policy"]),
+    ("jsonwebtoken", &["token"]),
+    ("axum", &["admin", "console", "ops"]),
+];
 
 /// The rooms that may ask the environment.
 const ENVIRONMENT: [&str; 2] = ["config", "cli"];
