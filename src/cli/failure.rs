@@ -11,6 +11,8 @@ use crate::store::StoreError;
 pub(crate) enum Failure {
     /// It was understood, and refused or could not be done: exit code 1.
     Refused(anyhow::Error),
+    /// It was asked whether something would change, and so many things would: exit code 2.
+    Differs(usize),
     /// It was not understood, or the configuration was not: exit code 2.
     Usage(anyhow::Error),
 }
@@ -30,7 +32,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Refused(_) => ExitCode::from(1),
-            Self::Usage(_) => ExitCode::from(2),
+            Self::Usage(_) | Self::Differs(_) => ExitCode::from(2),
         }
     }
 }
@@ -40,6 +42,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(reason) | Self::Usage(reason) => write!(f, "{reason:#}"),
+            Self::Differs(1) => f.write_str("1 thing would change"),
+            Self::Differs(many) => write!(f, "{many} things would change"),
         }
     }
 }

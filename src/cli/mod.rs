@@ -9,6 +9,7 @@ mod backup;
 mod binding;
 mod check;
 mod completion;
+mod declared;
 mod dev;
 mod explain;
 mod failure;
@@ -71,6 +72,10 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Which sources of roles count
     Strategy(strategy::StrategyCommand),
+    /// Bring the store to what files say about who has access; all of it or nothing
+    Apply(declared::apply::Apply),
+    /// Who has access, as a file that `apply` takes
+    Export(declared::export::Export),
     /// Which binding, group or policy gives a key which role where, and what was left out
     Explain(explain::Explain),
     /// Who changed what, when
@@ -107,6 +112,8 @@ impl Command {
             Self::Binding(command) => command.run(out).await,
             Self::Policy(command) => command.run(out).await,
             Self::Strategy(command) => command.run(out).await,
+            Self::Apply(command) => command.run(out).await,
+            Self::Export(command) => command.run(out).await,
             Self::Explain(command) => command.run(out).await,
             Self::Audit(command) => command.run(out).await,
             Self::Backup(command) => command.run(out).await,

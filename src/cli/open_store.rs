@@ -142,6 +142,16 @@ impl OpenStore {
         Explainer::load(&loaded.settings, &*self.store).await.ok()
     }
 
+    /// The store itself, for what works on a whole one.
+    pub(crate) fn as_store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// The operator, as the audit names them.
+    pub(crate) fn cause() -> Result<Cause, Failure> {
+        Ok(Cause::local(Actor::Operator(operator::name()?)))
+    }
+
     /// The time, on the wall.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now().wall

@@ -1,7 +1,7 @@
 //! A line for each command that does something useful as it stands here, for the manual.
 
 /// What it does, and the line. A command's page shows those that begin with it.
-pub(super) const EXAMPLES: [(&str, &str); 69] = [
+pub(super) const EXAMPLES: [(&str, &str); 74] = [
     ("Try it out: everything in one process, with example keys and policies.", "claviger dev"),
     ("The same beside something that holds its ports.", "claviger dev --set proxy.listen=127.0.0.1:9000 --set ops.listen=127.0.0.1:9001"),
     ("Run the proxy.", "claviger serve --config /etc/claviger/claviger.toml"),
@@ -63,6 +63,11 @@ pub(super) const EXAMPLES: [(&str, &str); 69] = [
     ("Run the tests of the policies in a directory.", "claviger policy test policies --coverage-min 90"),
     ("Which strategy is in force.", "claviger strategy show"),
     ("See what another one would change.", "claviger strategy set login-policies --dry-run"),
+    ("See what files would change; ends with 2 if something would.", "claviger apply -f access/ --dry-run"),
+    ("Bring the store to what they say, and take away what they no longer say.", "claviger apply -f access/ --prune --yes"),
+    ("Check a file against the schema while writing it.", "claviger apply --schema > access.schema.json"),
+    ("Write down who has access.", "claviger export > access.yaml"),
+    ("Take it over into another store.", "claviger export | claviger apply -f - --store sqlite://other.db"),
     ("Why a key gets what it gets, from an address.", "claviger explain --key ci --ip 203.0.113.9"),
     ("What was changed during the last day.", "claviger audit --since 24h"),
     ("Go on telling what is changed.", "claviger audit --follow"),

@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-pub(crate) use self::prompt::agree;
+pub(crate) use self::prompt::{agree, can_ask};
 use self::table::{Frame, filled, remark, table, width};
 use crate::cli::args::config;
 use crate::cli::failure::Failure;
@@ -194,9 +194,12 @@ impl Output {
         talk(&escaped_lines(&text.to_string()));
     }
 
-    /// What went wrong.
+    /// What went wrong, or what somebody wanted to know by the exit code.
     pub(crate) fn failure(&self, failure: &Failure) {
-        self.note(format_args!("error: {failure}"));
+        match failure {
+            Failure::Refused(_) | Failure::Usage(_) => self.note(format_args!("error: {failure}")),
+            Failure::Differs(_) => self.note(failure),
+        }
     }
 
     fn json(&self, thing: &impl Serialize) -> Result<(), Failure> {

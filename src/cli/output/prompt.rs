@@ -5,9 +5,14 @@ use std::io::{self, IsTerminal, Write as _};
 use crate::cli::failure::Failure;
 use crate::diagnostics::escaped;
 
+/// Whether somebody sits at the terminal who can be asked.
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
 /// Asks, and refuses unless the answer is yes. Nobody is asked who does not sit at a terminal: a script that runs a command means it.
 pub(crate) fn agree(question: &str) -> Result<(), Failure> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if !can_ask() {
         return Ok(());
     }
     let failed = |error: io::Error| Failure::refused(format_args!("nothing was changed: cannot ask: {error}"));

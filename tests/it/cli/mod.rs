@@ -3,6 +3,7 @@
 mod audit_trail;
 mod check;
 mod command_line;
+mod declared;
 mod dev;
 mod explain;
 mod impact;
