@@ -48,6 +48,8 @@ pub enum WhatIf {
     Strategy(Strategy),
     /// Spaces, roles, groups and what groups hold are like this.
     State(Box<Snapshot>),
+    /// Everything that a store holds beside keys is like this, its policies and its strategy too.
+    Whole(Box<Snapshot>),
 }
 
 impl Explainer {
@@ -88,6 +90,7 @@ impl Explainer {
             WhatIf::Delete(name) => sources.retain(|other| other.name != *name),
             WhatIf::Strategy(strategy) => snapshot.strategy = *strategy,
             WhatIf::State(state) => snapshot = Snapshot::clone(state),
+            WhatIf::Whole(state) => return self.as_of(Snapshot::clone(state)),
         }
         let policies = PolicySet::load(&sources, &self.settings.policies)?;
         Ok(Self::new(self.settings.clone(), self.evaluator.clone(), snapshot, sources, policies))

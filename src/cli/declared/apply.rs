@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::files;
 use crate::cli::args::{config, input_file};
 use crate::cli::failure::Failure;
+use crate::cli::impact::{self, Impact, Proposal};
 use crate::cli::open_store::{OpenStore, StoreArgs};
 use crate::cli::output::{self, Format, Output};
 use crate::config::PolicySettings;
@@ -34,7 +35,7 @@ pub(crate) struct Apply {
     /// Also take away what earlier files declared and these do not: keys are revoked, the rest is deleted
     #[arg(long)]
     prune: bool,
-    /// Do not ask before something is taken away (nobody is asked who does not sit at a terminal)
+    /// Do not ask before something is taken away or keys are cut off (nobody is asked who does not sit at a terminal)
     #[arg(long, short)]
     yes: bool,
     /// Print the JSON schema of such files, for editors, and do nothing else
@@ -49,8 +50,19 @@ struct Applied<'a> {
     changes: &'a [Step],
     undeclared: &'a [String],
     warnings: &'a [Diagnostic],
+    /// Stands there only if some key is touched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    impact: Option<&'a Impact>,
     /// The last change that was made; if none was, the one that the plan was made for.
     revision: Revision,
+}
+
+/// A plan that has been told.
+struct Told {
+    plan: String,
+    impact: Option<Impact>,
+    /// Somebody was asked, and agreed.
+    agreed: bool,
 }
 
 impl Apply {
@@ -61,17 +73,21 @@ impl Apply {
         let (files, unreadable) = files::read(&self.files)?;
         let store = if self.dry_run { self.place.look(out).await? } else { self.place.open(out).await? };
         let policies = store.settings(out)?.policies;
-        let mut agreed_to = None;
+        let mut last: Option<Told> = None;
         for _ in 0..ATTEMPTS {
             let plan = self.plan(&files, &unreadable, &policies, &store, out).await?;
+            // The same plan for a store that has gone on has been told.
+            let told = match last.take() {
+                Some(told) if told.plan == plan.to_string() => told,
+                Some(_) | None => self.tell(&plan, &store, out).await?,
+            };
             if self.dry_run {
-                return self.tell(&plan, &store, out).await;
+                return self.would(&plan, &told, &store, out).await;
             }
-            self.agree(&plan, &mut agreed_to, out)?;
             match plan.carry_out(&OpenStore::cause()?, store.as_store()).await {
-                Ok(changes) => return self.done(&plan, &changes, agreed_to.is_some(), out),
+                Ok(changes) => return self.done(&plan, &changes, &told, out),
                 // Somebody else was faster; what is to be done may be something else now.
-                Err(NotCarriedOut::Outdated) => {}
+                Err(NotCarriedOut::Outdated) => last = Some(told),
                 Err(refused @ NotCarriedOut::Refused { .. }) => return Err(nothing_changed(&refused)),
             }
         }
@@ -106,42 +122,45 @@ impl Apply {
         Err(Failure::refused(NoPlan::Faults(faults)))
     }
 
-    /// Asks whoever sits at a terminal before something is taken away, once for each plan.
-    fn agree(&self, plan: &Plan, agreed_to: &mut Option<String>, out: &Output) -> Result<(), Failure> {
-        let deletions = plan.deletions();
-        if deletions == 0 || self.yes || !output::can_ask() {
-            return Ok(());
+    /// Tells who would feel it, and asks whoever sits at a terminal before something is taken away or somebody is cut off.
+    async fn tell(&self, plan: &Plan, store: &OpenStore, out: &Output) -> Result<Told, Failure> {
+        let outcome = if plan.changes_nothing() { None } else { plan.outcome(&store.snapshot().await?, store.now()) };
+        let impact = match outcome {
+            Some(outcome) => impact::foresee(&Proposal::of_plan(outcome), store, out).await?,
+            None => None,
+        };
+        let mut told = Told { plan: plan.to_string(), impact, agreed: false };
+        let (deletions, cuts_off) = (plan.deletions(), told.impact.as_ref().is_some_and(Impact::cuts_off));
+        if (deletions > 0 || cuts_off) && !self.dry_run && !self.yes && output::can_ask() {
+            out.note(&told.plan);
+            output::agree(&match deletions {
+                0 => "do this, and cut them off?".to_owned(),
+                some => format!("do this, and take away what is marked with - ({some})?"),
+            })?;
+            told.agreed = true;
         }
-        let told = plan.to_string();
-        if agreed_to.as_ref() != Some(&told) {
-            out.note(&told);
-            output::agree(&format!("do this, and take away what is marked with - ({deletions})?"))?;
-            *agreed_to = Some(told);
-        }
-        Ok(())
+        Ok(told)
     }
 
     /// What would be done, if the store would have it done.
-    async fn tell(&self, plan: &Plan, store: &OpenStore, out: &Output) -> Result<(), Failure> {
-        match plan.rehearse(store.as_store()).await {
+    async fn would(&self, plan: &Plan, told: &Told, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+        let rehearsed = plan.rehearse(store.as_store()).await;
+        self.show(plan, told, plan.revision, &told.plan, out)?;
+        match rehearsed {
+            Err(refused @ NotCarriedOut::Refused { .. }) => Err(nothing_changed(&refused)),
             // What has come between is told by the next run.
-            Ok(()) | Err(NotCarriedOut::Outdated) => {}
-            Err(refused @ NotCarriedOut::Refused { .. }) => {
-                self.show(plan, plan.revision, &plan.to_string(), out)?;
-                return Err(nothing_changed(&refused));
-            }
+            Ok(()) | Err(NotCarriedOut::Outdated) if plan.changes_nothing() => Ok(()),
+            Ok(()) | Err(NotCarriedOut::Outdated) => Err(Failure::Differs(plan.steps.len())),
         }
-        self.show(plan, plan.revision, &plan.to_string(), out)?;
-        if plan.changes_nothing() { Ok(()) } else { Err(Failure::Differs(plan.steps.len())) }
     }
 
-    fn done(&self, plan: &Plan, changes: &[Change], is_told: bool, out: &Output) -> Result<(), Failure> {
+    fn done(&self, plan: &Plan, changes: &[Change], told: &Told, out: &Output) -> Result<(), Failure> {
         let revision = changes.last().map_or(plan.revision, |change| change.revision);
-        let told = if is_told { format!("done, as revision {revision}") } else { plan.to_string() };
-        self.show(plan, revision, &told, out)
+        let text = if told.agreed { format!("done, as revision {revision}") } else { told.plan.clone() };
+        self.show(plan, told, revision, &text, out)
     }
 
-    fn show(&self, plan: &Plan, revision: Revision, told: &str, out: &Output) -> Result<(), Failure> {
+    fn show(&self, plan: &Plan, told: &Told, revision: Revision, text: &str, out: &Output) -> Result<(), Failure> {
         if out.format() == Format::Table {
             config::show(&plan.warnings);
             if !plan.undeclared.is_empty() {
@@ -154,10 +173,11 @@ impl Apply {
             }
         }
         let Plan { steps, undeclared, warnings, .. } = plan;
-        let applied = Applied { dry_run: self.dry_run, changes: steps, undeclared, warnings, revision };
+        let impact = told.impact.as_ref();
+        let applied = Applied { dry_run: self.dry_run, changes: steps, undeclared, warnings, impact, revision };
         match out.format() {
             Format::Json => out.line("", &applied),
-            Format::Table => out.text(told),
+            Format::Table => out.text(text),
         }
     }
 }

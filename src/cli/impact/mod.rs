@@ -30,6 +30,8 @@ use crate::model::{KeyId, KeyName, KeyRecord, KeyState, RoleId};
 
 /// Keys that are named without being asked for all of them.
 const NAMED: usize = 20;
+/// How long keys are looked at where nobody says how long.
+const LOOK_FOR: Duration = Duration::from_secs(30);
 /// Keys between two signs of life.
 const PROGRESS: usize = 10_000;
 
@@ -109,6 +111,21 @@ pub(crate) enum Consent<I = Impact> {
 struct DryRun<'a, I> {
     dry_run: bool,
     impact: &'a I,
+}
+
+/// Tells what a plan of many changes comes to, as it is told of a single one; `None` if it touches nobody, or that cannot be told.
+pub(crate) async fn foresee(change: &Proposal, store: &OpenStore, out: &Output) -> Result<Option<Impact>, Failure> {
+    let weighing = Weighing { dry_run: true, yes: true, verbose: false, ip: None, look_for: LOOK_FOR };
+    let Some((before, after)) = sides(change, store, out).await else {
+        out.note("whom it touches cannot be told: what is in force now does not load");
+        return Ok(None);
+    };
+    let impact = weighing.compare(change, &before, &after, store, out).await?;
+    if impact.keys.is_empty() && impact.samples.requests.is_empty() && impact.complete {
+        return Ok(None);
+    }
+    weighing.tell(&impact, out);
+    Ok(Some(impact))
 }
 
 impl Weighing {
@@ -261,7 +278,7 @@ impl Weighing {
 }
 
 impl Impact {
-    fn cuts_off(&self) -> bool {
+    pub(crate) fn cuts_off(&self) -> bool {
         self.tally.cut_off > 0 || self.samples.tally.cut_off > 0
     }
 
@@ -284,7 +301,7 @@ async fn sides(change: &Proposal, store: &OpenStore, out: &Output) -> Option<(Ex
     let before = match change.what() {
         WhatIf::Put(_) | WhatIf::Delete(_) | WhatIf::Strategy(_) => store.explainer(out).await.ok()?,
         // Whoever binds a role has not asked whether the policies are sound.
-        WhatIf::State(_) => store.explainer_if_sound().await?,
+        WhatIf::State(_) | WhatIf::Whole(_) => store.explainer_if_sound().await?,
     };
     let after = before.what_if(change.what()).ok()?;
     Some((before, after))

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
+use crate::control::declared::Outcome;
 use crate::exchange::{Difference, Explanation, Held, WhatIf};
 use crate::model::{Binding, GroupName, KeyBinding, KeyId, KeyRecord, ResourceKind, RoleId, Snapshot, Space, SpaceId, SpaceTree, Subject};
 
@@ -25,12 +26,20 @@ enum Whose {
         id: KeyId,
         bindings: Vec<KeyBinding>,
     },
+    /// Whoever's something is changed by a plan of many changes.
+    Planned(Box<Outcome>),
 }
 
 impl Proposal {
     /// Another policy or strategy.
     pub(crate) fn of_policies(what: WhatIf) -> Self {
         Self { what, whose: Whose::Everybody, moved: None }
+    }
+
+    /// What a plan of many changes leaves.
+    pub(crate) fn of_plan(outcome: Outcome) -> Self {
+        let what = WhatIf::Whole(Box::new(outcome.snapshot.clone()));
+        Self { what, whose: Whose::Planned(Box::new(outcome)), moved: None }
     }
 
     /// One binding more.
@@ -107,14 +116,14 @@ impl Proposal {
     pub(super) fn only(&self) -> Option<KeyId> {
         match &self.whose {
             Whose::Key { id, .. } => Some(*id),
-            Whose::Everybody | Whose::Members(_) => None,
+            Whose::Everybody | Whose::Members(_) | Whose::Planned(_) => None,
         }
     }
 
     /// Whether this key's answers can be different.
     pub(super) fn concerns(&self, key: &KeyRecord) -> bool {
         match &self.whose {
-            Whose::Everybody => true,
+            Whose::Everybody | Whose::Planned(_) => true,
             Whose::Members(group) => key.groups.contains(group),
             Whose::Key { id, .. } => key.id == *id,
         }
@@ -123,7 +132,7 @@ impl Proposal {
     /// Whether requests that are kept say more than the keys do.
     pub(super) fn concerns_samples(&self) -> bool {
         match &self.whose {
-            Whose::Everybody | Whose::Members(_) => true,
+            Whose::Everybody | Whose::Members(_) | Whose::Planned(_) => true,
             Whose::Key { .. } => false,
         }
     }
@@ -132,6 +141,7 @@ impl Proposal {
     pub(super) fn key_after<'a>(&self, key: &'a KeyRecord) -> Cow<'a, KeyRecord> {
         match &self.whose {
             Whose::Key { bindings, .. } => Cow::Owned(KeyRecord { bindings: bindings.clone(), ..key.clone() }),
+            Whose::Planned(outcome) => Cow::Owned(outcome.key(key)),
             Whose::Everybody | Whose::Members(_) => Cow::Borrowed(key),
         }
     }

@@ -13,6 +13,7 @@ mod document;
 mod export;
 mod files;
 mod keys;
+mod outcome;
 mod plan;
 mod planner;
 mod policies;
@@ -27,6 +28,7 @@ mod yaml;
 
 pub use self::export::{Exported, export};
 pub use self::files::DeclaredFile;
+pub use self::outcome::Outcome;
 pub use self::plan::{NoPlan, NotCarriedOut, Plan, Reading, Undeclared};
 pub use self::planner::NewIds;
 pub use self::policies::ReadBeside;

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::current::Current;
 use super::document::Document;
 use super::files::{DeclaredFile, Faults};
+use super::outcome::Outcome;
 use super::planner::{NewIds, Planner};
 use super::policies::ReadBeside;
 use super::step::{Deed, FieldChange, Step};
@@ -15,7 +17,7 @@ use super::text::PlacedText;
 use super::{bindings, keys, policies, prune, roles, spaces};
 use crate::config::PolicySettings;
 use crate::diagnostics::Diagnostic;
-use crate::model::{Cause, Change, Mutation, Resource, ResourceKind, Revision, Strategy};
+use crate::model::{Cause, Change, Mutation, Resource, ResourceKind, Revision, Snapshot, Strategy};
 use crate::store::{BatchError, Conflict, Precondition, Store, StoreError, check_texts};
 
 /// What becomes of what earlier files declared and these do not.
@@ -145,6 +147,12 @@ impl Plan {
         }
         let unchanged = Some(Precondition::StoreAt(self.revision));
         store.rehearse(self.mutations(), unchanged).await.map_err(|refused| self.not_carried_out(refused))
+    }
+
+    /// What it would leave of a store that holds this; `None`: what the store is going to refuse.
+    #[must_use]
+    pub fn outcome(&self, before: &Snapshot, at: Timestamp) -> Option<Outcome> {
+        Outcome::of(self.steps.iter().flat_map(|step| &step.mutations), before, at)
     }
 
     fn mutations(&self) -> Vec<Mutation> {

@@ -222,3 +222,27 @@ fn what_is_odd_about_a_policy_is_told_at_its_place_and_it_is_taken() {
     assert_eq!(code, 0, "{talk}");
     assert!(talk.contains("\nwarning: ") && talk.contains("access.yaml:6:"), "{talk}");
 }
+
+#[test]
+fn a_plan_tells_who_would_feel_it_before_it_is_carried_out() {
+    let place = Place::new();
+    apply(&place, &everything(), &[]);
+    place.json(&["key", "create", "--name", "other"]);
+    place.json(&["key", "create", "--name", "member", "--group", "platform"]);
+    let fewer = everything().replace("{id: eu, parent: production}", "{id: eu}").replace(", groups: [platform]", "");
+    let fewer = format!("{fewer}      deny if input.session.name == \"member\"\n");
+
+    let (code, _, talk) = apply(&place, &fewer, &["--dry-run"]);
+    assert_eq!(code, 2);
+    assert!(talk.contains("touches 2 of 3 keys that work:"), "{talk}");
+    assert!(talk.contains("\n  ci: loses space-reader@root") && talk.contains("\n  member: "), "{talk}");
+    assert!(!talk.contains("\n  other: "), "{talk}");
+
+    let told = place.run(&["apply", "-f", "access.yaml", "-o", "json"]);
+    let told: Value = serde_json::from_str(&told.out).unwrap();
+    assert_eq!((&told["impact"]["looked_at"], &told["impact"]["keys"][0]["name"]), (&json!(3), &json!("ci")));
+    assert_eq!(place.json(&["explain", "--key", "member"])["code"], "denied");
+    // Who is revoked is cut off.
+    let (_, _, talk) = apply(&place, "strategy: combined\n", &["--prune", "--dry-run"]);
+    assert!(talk.contains("ci: ") && talk.contains("cut off"), "{talk}");
+}

@@ -1,0 +1,162 @@
+//! What a plan would leave, thought through and not made: for telling who would feel it.
+//!
+//! The rules of changes are the store's. Here stands only what becomes of each thing, of mutations that the store would make.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::model::{
+    Binding, BindingId, Expiry, Group, KeyBinding, KeyId, KeyRecord, LoginPolicy, Mutation, Role, Snapshot, Space, SpaceId, SpaceTree,
+    Subject,
+};
+
+/// What the store would hold.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Everything but the keys.
+    pub snapshot: Snapshot,
+    /// What would be done to each key.
+    of_keys: BTreeMap<KeyId, Vec<Mutation>>,
+    /// Bindings that would be gone, whoever has them.
+    unbound: Vec<BindingId>,
+    at: Timestamp,
+}
+
+impl Outcome {
+    /// What these mutations make of what there is; `None`: no tree of spaces, which the store is going to refuse.
+    pub(super) fn of<'m>(mutations: impl IntoIterator<Item = &'m Mutation>, before: &Snapshot, at: Timestamp) -> Option<Self> {
+        let mut spaces: BTreeMap<SpaceId, Space> = before.spaces.iter().map(|space| (space.id.clone(), space.clone())).collect();
+        let mut outcome = Self { snapshot: before.clone(), of_keys: BTreeMap::new(), unbound: Vec::new(), at };
+        for mutation in mutations {
+            outcome.take_in(mutation, &mut spaces);
+        }
+        outcome.snapshot.spaces = SpaceTree::from_rows(spaces.into_values()).ok()?;
+        Some(outcome)
+    }
+
+    /// The key as it would be.
+    #[must_use]
+    pub fn key(&self, key: &KeyRecord) -> KeyRecord {
+        let mut key = key.clone();
+        key.bindings.retain(|binding| !self.unbound.contains(&binding.id));
+        for mutation in self.of_keys.get(&key.id).into_iter().flatten() {
+            change(&mut key, mutation, self.at);
+        }
+        key
+    }
+
+    fn take_in(&mut self, mutation: &Mutation, spaces: &mut BTreeMap<SpaceId, Space>) {
+        let Self { snapshot, of_keys, unbound, at } = self;
+        match mutation {
+            Mutation::UpdateKey { id, .. }
+            | Mutation::RotateKey { id, .. }
+            | Mutation::DisableKey { id }
+            | Mutation::EnableKey { id }
+            | Mutation::RevokeKey { id }
+            | Mutation::CreateBinding { subject: Subject::Key(id), .. } => of_keys.entry(*id).or_default().push(mutation.clone()),
+            // Nobody has a key that is new.
+            Mutation::Bootstrap(_) | Mutation::CreateKey(_) | Mutation::ImportKey(_) => {}
+            Mutation::CreateSpace(space) => drop(spaces.insert(space.id.clone(), space.clone())),
+            Mutation::UpdateSpace { id, name, description, labels, parent } => {
+                if let Some(space) = spaces.get_mut(id) {
+                    set(&mut space.name, name.as_ref());
+                    set(&mut space.description, description.as_ref());
+                    set(&mut space.labels, labels.as_ref());
+                    space.parent = parent.clone().or_else(|| space.parent.clone());
+                }
+            }
+            Mutation::DeleteSpace { id } => drop(spaces.remove(id)),
+            Mutation::CreateRole { id, name, description, actions } => {
+                let (name, description, actions) = (name.clone(), description.clone(), actions.clone());
+                snapshot.roles.insert(id.clone(), Role { id: id.clone(), name, description, actions, system: false });
+            }
+            Mutation::UpdateRole { id, name, description, actions } => {
+                if let Some(role) = snapshot.roles.get_mut(id) {
+                    set(&mut role.name, name.as_ref());
+                    set(&mut role.description, description.as_ref());
+                    set(&mut role.actions, actions.as_ref());
+                }
+            }
+            Mutation::DeleteRole { id } => drop(snapshot.roles.remove(id)),
+            Mutation::CreateGroup { name, description } | Mutation::UpdateGroup { name, description } => {
+                snapshot.groups.insert(name.clone(), Group { name: name.clone(), description: description.clone() });
+            }
+            Mutation::DeleteGroup { name } => drop(snapshot.groups.remove(name)),
+            Mutation::CreateBinding { id, subject: subject @ Subject::Group(_), role, space } => {
+                snapshot.bind_group(Binding {
+                    id: *id,
+                    subject: subject.clone(),
+                    role: role.clone(),
+                    space: space.clone(),
+                    created_at: *at,
+                });
+            }
+            Mutation::DeleteBinding { id } => {
+                unbound.push(*id);
+                snapshot.group_bindings.values_mut().for_each(|bindings| bindings.retain(|binding| binding.id != *id));
+            }
+            Mutation::CreatePolicy(policy) => put(&mut snapshot.policies, policy.clone()),
+            Mutation::UpdatePolicy { name, source, rego } => {
+                put(&mut snapshot.policies, LoginPolicy { name: name.clone(), source: source.clone(), rego: *rego });
+            }
+            Mutation::DeletePolicy { name } => snapshot.policies.retain(|policy| policy.name != *name),
+            Mutation::SetStrategy(strategy) => snapshot.strategy = *strategy,
+        }
+    }
+}
+
+/// What is of no key changes none.
+fn change(key: &mut KeyRecord, mutation: &Mutation, at: Timestamp) {
+    match mutation {
+        Mutation::UpdateKey { id: _, name, description, groups, expiry } => {
+            set(&mut key.name, name.as_ref());
+            set(&mut key.description, description.as_ref());
+            set(&mut key.groups, groups.as_ref());
+            match expiry {
+                Some(Expiry::At(end)) => key.expires_at = Some(*end),
+                Some(Expiry::Never) => key.expires_at = None,
+                None => {}
+            }
+        }
+        Mutation::DisableKey { .. } => key.disabled_at = key.disabled_at.or(Some(at)),
+        Mutation::EnableKey { .. } => key.disabled_at = None,
+        Mutation::RevokeKey { .. } => {
+            key.revoked_at = Some(at);
+            key.bindings.clear();
+        }
+        Mutation::CreateBinding { id, role, space, .. } => {
+            key.bindings.push(KeyBinding { id: *id, role: role.clone(), space: space.clone() });
+        }
+        Mutation::Bootstrap(_)
+        | Mutation::CreateKey(_)
+        | Mutation::ImportKey(_)
+        | Mutation::RotateKey { .. }
+        | Mutation::CreateSpace(_)
+        | Mutation::UpdateSpace { .. }
+        | Mutation::DeleteSpace { .. }
+        | Mutation::CreateRole { .. }
+        | Mutation::UpdateRole { .. }
+        | Mutation::DeleteRole { .. }
+        | Mutation::CreateGroup { .. }
+        | Mutation::UpdateGroup { .. }
+        | Mutation::DeleteGroup { .. }
+        | Mutation::DeleteBinding { .. }
+        | Mutation::CreatePolicy(_)
+        | Mutation::UpdatePolicy { .. }
+        | Mutation::DeletePolicy { .. }
+        | Mutation::SetStrategy(_) => {}
+    }
+}
+
+fn set<T: Clone>(field: &mut T, value: Option<&T>) {
+    if let Some(value) = value {
+        *field = value.clone();
+    }
+}
+
+fn put(policies: &mut Vec<LoginPolicy>, policy: LoginPolicy) {
+    policies.retain(|other| other.name != policy.name);
+    policies.push(policy);
+    policies.sort_by(|one, other| one.name.cmp(&other.name));
+}
