@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::files;
-use crate::cli::args::{config, input_file};
+use crate::cli::args::config;
 use crate::cli::failure::Failure;
 use crate::cli::impact::{self, Impact, Proposal};
 use crate::cli::open_store::{OpenStore, StoreArgs};
@@ -103,7 +103,7 @@ impl Apply {
         out: &Output,
     ) -> Result<Plan, Failure> {
         let reading = Reading {
-            beside: &|path| input_file::text(path).map_err(|why| why.to_string()),
+            beside: &files::beside,
             policies,
             undeclared: if self.prune { Undeclared::Prune } else { Undeclared::Keep },
             ids: new_ids(store)?,
@@ -112,6 +112,7 @@ impl Apply {
             Ok(plan) if unreadable.is_empty() => return Ok(plan),
             Ok(_) => Vec::new(),
             Err(NoPlan::Faults(faults)) => faults,
+            Err(nothing @ NoPlan::NothingDeclared(_)) => return Err(Failure::refused(format_args!("nothing was changed: {nothing}"))),
             Err(NoPlan::Store(error)) => return Err(error.into()),
         };
         let faults: Vec<Diagnostic> = unreadable.iter().cloned().chain(faults).collect();

@@ -44,3 +44,15 @@ fn meant(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     }
     Ok(files)
 }
+
+/// The text of a file in a directory or below it. A link that leads out of it is not followed: a pull request may hold one.
+pub(super) fn beside(directory: &Path, file: &Path) -> Result<String, String> {
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    let path = directory.join(file);
+    let cannot = |error: &io::Error| format!("cannot read {}: {error}", path.display());
+    let (root, real) = (directory.canonicalize().map_err(|error| cannot(&error))?, path.canonicalize().map_err(|error| cannot(&error))?);
+    if !real.starts_with(&root) {
+        return Err(format!("cannot read {}: it is a link that leads out of {}", path.display(), directory.display()));
+    }
+    input_file::text(&real).map_err(|why| why.to_string())
+}

@@ -94,6 +94,13 @@ pub(super) const POLICIES: Section = Section { name: "policies", one: "a policy"
 pub(super) const TOP: [&str; 8] = ["$schema", "strategy", "spaces", "roles", "groups", "keys", "bindings", "policies"];
 
 impl Document {
+    /// Whether it says nothing at all.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { strategies, spaces, roles, groups, keys, bindings, policies } = self;
+        let entries = [spaces.len(), roles.len(), groups.len(), keys.len(), bindings.len(), policies.len()];
+        strategies.is_empty() && entries.iter().all(|count| *count == 0)
+    }
+
     /// The keys that it speaks of, as far as they can be keys at all.
     pub(super) fn key_names(&self) -> BTreeSet<KeyName> {
         let of_bindings = self.bindings.iter().filter_map(|binding| binding.key.as_ref());

@@ -2,7 +2,7 @@
 //!
 //! The rules of changes are the store's. Here stands only what becomes of each thing, of mutations that the store would make.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -19,7 +19,7 @@ pub struct Outcome {
     /// What would be done to each key.
     of_keys: BTreeMap<KeyId, Vec<Mutation>>,
     /// Bindings that would be gone, whoever has them.
-    unbound: Vec<BindingId>,
+    unbound: BTreeSet<BindingId>,
     at: Timestamp,
 }
 
@@ -27,7 +27,7 @@ impl Outcome {
     /// What these mutations make of what there is; `None`: no tree of spaces, which the store is going to refuse.
     pub(super) fn of<'m>(mutations: impl IntoIterator<Item = &'m Mutation>, before: &Snapshot, at: Timestamp) -> Option<Self> {
         let mut spaces: BTreeMap<SpaceId, Space> = before.spaces.iter().map(|space| (space.id.clone(), space.clone())).collect();
-        let mut outcome = Self { snapshot: before.clone(), of_keys: BTreeMap::new(), unbound: Vec::new(), at };
+        let mut outcome = Self { snapshot: before.clone(), of_keys: BTreeMap::new(), unbound: BTreeSet::new(), at };
         for mutation in mutations {
             outcome.take_in(mutation, &mut spaces);
         }
@@ -93,7 +93,7 @@ impl Outcome {
                 });
             }
             Mutation::DeleteBinding { id } => {
-                unbound.push(*id);
+                unbound.insert(*id);
                 snapshot.group_bindings.values_mut().for_each(|bindings| bindings.retain(|binding| binding.id != *id));
             }
             Mutation::CreatePolicy(policy) => put(&mut snapshot.policies, policy.clone()),

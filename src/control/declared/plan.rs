@@ -47,6 +47,9 @@ pub enum NoPlan {
     /// Everything that is wrong with the files.
     #[error("{}", counted(.0.len()))]
     Faults(Vec<Diagnostic>),
+    /// The files say nothing, and everything that is managed would go: an empty pipe is no wish to have nothing.
+    #[error("the files declare nothing, and all of it would be taken away ({0}); to have that, declare the strategy alone")]
+    NothingDeclared(usize),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -101,7 +104,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Reads all files, and what the store holds of what they speak of.
+    /// Reads all files, and what the store holds of what they speak of. Policies that are declared are compiled before it returns, which
+    /// may take seconds and gives way to nobody.
     ///
     /// # Errors
     /// Everything that is wrong with the files, in their order; or the store cannot be used.
@@ -113,7 +117,13 @@ impl Plan {
         }
         let current = Current::read(&document, store).await?;
         let plan = planned(&document, &current, reading, &mut faults);
-        if faults.is_empty() { Ok(plan) } else { Err(NoPlan::Faults(faults.end())) }
+        if !faults.is_empty() {
+            return Err(NoPlan::Faults(faults.end()));
+        }
+        if document.is_empty() && !plan.changes_nothing() {
+            return Err(NoPlan::NothingDeclared(plan.steps.len()));
+        }
+        Ok(plan)
     }
 
     /// Whether carrying it out would change anything that anybody feels.
@@ -240,5 +250,18 @@ impl fmt::Display for Plan {
             0 => f.write_str("nothing to change"),
             _ => write!(f, "{} to create, {} to update, {} to delete", of(Deed::Create), of(Deed::Update), of(Deed::Delete)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_send<T: Send>(_: T) {}
+
+    #[test]
+    fn a_plan_can_be_made_by_whoever_serves_requests() {
+        let _ = |files: &[DeclaredFile], reading: &Reading<'_>, store: &dyn Store| is_send(Plan::make(files, reading, store));
+        let _ = |plan: &Plan, store: &dyn Store| is_send(plan.carry_out(&Cause::SYSTEM, store));
     }
 }

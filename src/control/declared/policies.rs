@@ -1,7 +1,7 @@
 //! Login policies: their texts in the files or beside them, checked with all others that will be in force, as a single one is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::document::{Document, PolicyEntry};
 use super::planner::Planner;
@@ -12,8 +12,8 @@ use crate::diagnostics::{Diagnostic, Excerpt};
 use crate::model::{LoginPolicy, Mutation, PolicyName, RegoVersion, Resource, ResourceKind, Snapshot};
 use crate::policy::{self, PolicyFault, PolicySource, Vocabulary};
 
-/// Reads what stands beside a file. What cannot be read says which file it is and why.
-pub type ReadBeside<'a> = dyn Fn(&Path) -> Result<String, String> + Send + Sync + 'a;
+/// Reads a file in a directory or below it, by the path from there. What cannot be read says which file it is and why.
+pub type ReadBeside<'a> = dyn Fn(&Path, &Path) -> Result<String, String> + Send + Sync + 'a;
 
 /// A policy of the files, and where its text is.
 pub(super) struct DeclaredPolicy<'e> {
@@ -56,9 +56,16 @@ pub(super) fn plan<'e>(planner: &mut Planner<'_, '_>, entries: &'e [PolicyEntry]
 }
 
 fn beside<'e>(planner: &mut Planner<'_, '_>, file: &PlacedText, read: &ReadBeside<'_>) -> Option<(String, Written<'e>)> {
-    let path = planner.faults.name(&file.at).parent().unwrap_or(Path::new("")).join(&file.text);
-    match read(&path) {
-        Ok(text) => Some((text, Written::In(path))),
+    let (directory, path) = (planner.faults.name(&file.at).parent().unwrap_or(Path::new("")), Path::new(&file.text));
+    // What is wrong with a file is shown with its lines. Whoever proposes a change must not be shown those of any file that they can name.
+    let stays = path.components().all(|step| matches!(step, Component::Normal(_) | Component::CurDir));
+    if !stays || path.extension().is_none_or(|end| end != "rego") {
+        let why = format!("{:?} is no *.rego beside this file or below: an absolute path and `..` lead elsewhere", file.text);
+        planner.faults.add(&file.at, why);
+        return None;
+    }
+    match read(directory, path) {
+        Ok(text) => Some((text, Written::In(directory.join(path)))),
         Err(why) => {
             planner.faults.add(&file.at, why);
             None

@@ -196,3 +196,23 @@ impl Builder {
 fn too_many(at: At) -> (At, String) {
     (at, format!("it holds more than {NODES_MAX} values"))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_stands_in_a_file_is_read_or_refused(text in "[a-c \\n\\t:#'\"|>*&!%@`{}\\[\\],?~0-9.-]{0,80}|\\PC{0,40}") {
+            let files = [super::super::files::DeclaredFile { name: "access.yaml".into(), text: text.clone() }];
+            let mut faults = Faults::of(&files);
+            let documents = read(&text, 0, &mut faults);
+            prop_assert!(documents.len() <= text.len() + 1);
+            for fault in faults.end() {
+                prop_assert!(fault.place.spot().is_some_and(|spot| spot.line >= 1 && spot.column >= 1));
+            }
+        }
+    }
+}

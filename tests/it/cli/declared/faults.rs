@@ -102,7 +102,7 @@ policies:
     file: on-call.rego
   - name: neither                            #! a policy needs the field `source` or the field `file`
   - name: nowhere
-    file: nowhere.rego                       #! cannot read
+    file: nowhere.rego                       #! cannot read access/nowhere.rego: No such file
   - name: v2
     rego: v2                                 #! "v2" is not a version of Rego
     source: package spacelift
@@ -112,6 +112,12 @@ policies:
 
       allow if input.session.member
       deny if inptu.session.member           #! inptu
+  - name: elsewhere
+    file: ../secret.rego                     #! "../secret.rego" is no *.rego beside this file or below
+  - name: absolute
+    file: /etc/passwd                        #! "/etc/passwd" is no *.rego beside this file or below
+  - name: linked
+    file: rego/linked.rego                   #! it is a link that leads out of access
   - name: beside
     file: rego/beside.rego
 "#,
@@ -137,6 +143,8 @@ fn faulty(place: &Place) -> Vec<(String, u64, String)> {
         place.file(&format!("access/{name}"), &clean);
     }
     place.file("access/rego/beside.rego", "package spacelift\n\nallow if wrong.input\n");
+    place.file("secret.rego", "a secret\n");
+    std::os::unix::fs::symlink(place.path("secret.rego"), place.path("access/rego/linked.rego")).unwrap();
     expected.push(("beside.rego".to_owned(), 3, "wrong".to_owned()));
     expected
 }
@@ -173,6 +181,8 @@ fn forty_kinds_of_fault_in_seven_files_are_told_at_once_with_their_places_and_no
     let kinds: BTreeSet<&str> = expected.iter().map(|(_, _, piece)| piece.as_str()).collect();
     assert!(kinds.len() >= 30, "{} kinds", kinds.len());
     assert!(run.err.contains(&format!("there are {} faults, and nothing was changed", told.len())), "{}", run.err);
+
+    assert!(!run.out.contains("a secret") && !run.out.contains("root:"), "{}", run.out);
 
     assert_eq!((place.run(&["export"]).out, place.json(&["audit"])), before);
     assert_eq!(place.in_store(async |store| store.managed().await.unwrap().len()), 0);

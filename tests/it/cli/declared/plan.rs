@@ -109,6 +109,14 @@ fn only_what_files_once_declared_is_pruned() {
     assert!(place.names(&["role", "list"], "id").contains(&"by-hand".to_owned()));
     assert_eq!(place.names(&["key", "list"], "name"), ["mine"]);
 
+    // An empty pipe is no wish to have nothing.
+    for nothing in ["", "spaces: []\n"] {
+        let (code, _, talk) = apply(&place, nothing, &["--prune"]);
+        assert_eq!(code, 1);
+        assert!(talk.contains("nothing was changed: the files declare nothing"), "{talk}");
+    }
+    assert_eq!(place.names(&["space", "list"], "id"), ["production", "root"]);
+
     // What somebody makes under a name that files once had is theirs.
     place.json(&["space", "create", "eu"]);
     assert_eq!(apply(&place, "spaces: [{id: production}]\n", &["--prune"]).1, "nothing to change\n");
