@@ -14,8 +14,8 @@ const STEPS: [(i64, &str, &str); 6] = [
     (2, "samples", include_str!("../migrations/sqlite/0002_samples.sql")),
     (3, "revisions and causes", include_str!("../migrations/sqlite/0003_revisions_and_causes.sql")),
     (4, "audit of more than changes", include_str!("../migrations/sqlite/0004_audit_of_more_than_changes.sql")),
-    (5, "managed", include_str!("../migrations/sqlite/0005_managed.sql")),
     (7, "once", include_str!("../migrations/sqlite/0007_once.sql")),
+    (8, "managed", include_str!("../migrations/sqlite/0008_managed.sql")),
 ];
 
 /// Every step. sqlx has a macro that reads them from the directory; with it the compiler would need a second SQLite for itself.
@@ -45,8 +45,8 @@ mod tests {
         "35ff7b8a12c9a99594dc22a2436918ff9b2f4ec6ea0958a37524b575d9ad497f3f0d167595155152a2c9b0d403d8bfa9",
         "a5272aaa355f70b6499c653c9a5fdef6f861fa8106cbcebd87c0129c7ee55e5e70f17d3b3325e7f31ef9937c3572425e",
         "d1b8de4c24966ba2c05251f35b101f346d3bd00dfe813dcb93b8ab150ddb2cab11869a50d406cc240fd8f44d72c0be4a",
-        "54301ac9d81ad636524e3871bd7f5ffaf0cd52c735d1d9a5311e422ace303e4b227d85f4075249da88f10fd86992d3ed",
         "343655fe5925f5593280c943b9d6d41e76f7c6fab540c197b07183b88f286b6ea9918daf993fa99090a7ff15e3f72723",
+        "54301ac9d81ad636524e3871bd7f5ffaf0cd52c735d1d9a5311e422ace303e4b227d85f4075249da88f10fd86992d3ed",
     ];
 
     #[test]
