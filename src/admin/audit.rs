@@ -12,7 +12,7 @@ use super::session::Session;
 use super::state::AdminState;
 use crate::control::Operation;
 use crate::model::{AuditEntry, AuditId, SpaceId};
-use crate::store::AuditQuery;
+use crate::store::{AuditOrder, AuditQuery};
 
 /// A change that was made, one that was tried and refused, or the first time that a key came from an address. No secret stands in it.
 #[derive(Serialize, ToSchema)]
@@ -63,8 +63,20 @@ pub(super) async fn list(
     let limit = page::limit(limit)?;
     let before = page::after::<u64>(cursor.as_deref())?.map(AuditId);
     let query = q.filter(|text| !text.is_empty());
-    let wanted =
-        AuditQuery { before, newer_than: None, changed_after: None, limit: limit + 1, actor, action, resource, space, since, until, query };
+    let wanted = AuditQuery {
+        before,
+        newer_than: None,
+        changed_after: None,
+        limit: limit + 1,
+        order: AuditOrder::default(),
+        actor,
+        action,
+        resource,
+        space,
+        since,
+        until,
+        query,
+    };
     let entries = state.control().store().audit(&wanted).await?;
     Ok(axum::Json(Page::of(entries, limit, |entry| entry.id.to_string()).map(|entry| Entry { entry })))
 }

@@ -17,8 +17,8 @@ use crate::control::{Asked, Control, ControlError, Made};
 use crate::diagnostics::nearest;
 use crate::exchange::{self, ExchangeError, Explainer};
 use crate::model::{
-    AuditEntry, Binding, BindingId, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord, Mutation, PlainKey, Resource,
-    ResourceKind, Revision, SampleId, Snapshot, Strategy, TokenSize,
+    Actor, AuditEntry, Binding, BindingId, Cause, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord, Mutation, PlainKey,
+    Resource, ResourceKind, Revision, SampleId, Snapshot, Strategy, TokenSize,
 };
 use crate::policy::Vocabulary;
 use crate::store::{self, AuditQuery, Inspected, NAMED_KEYS_MAX, Page, Store, StoreError};

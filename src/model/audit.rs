@@ -5,12 +5,21 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::chain::EntryHash;
 use super::id::{KeyId, Revision, SpaceId};
 
 /// The number of an entry of the audit: grows by one. Not every entry is a change, so it is not the revision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AuditId(pub u64);
+
+impl AuditId {
+    /// The one that follows.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
 
 impl fmt::Display for AuditId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,6 +52,8 @@ pub struct AuditEntry {
     pub request_id: Option<String>,
     /// It was only tried: the code that it was refused with.
     pub refused: Option<String>,
+    /// Over all of this and the hash of the entry before: see [`hash_after`](Self::hash_after).
+    pub hash: EntryHash,
 }
 
 /// What the audit is to tell though it is no change: it takes no revision, and nothing else in the store is touched.

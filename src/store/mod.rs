@@ -8,6 +8,7 @@ mod apply;
 mod error;
 mod sqlite;
 mod stored;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,11 +20,12 @@ use jiff::Timestamp;
 
 pub use self::error::{BatchError, Conflict, Likeness, Precondition, StoreError, Unmet};
 use self::sqlite::SqliteStore;
+pub use self::verify::{AuditFault, RowFault, Verified, verify_audit};
 use crate::clock::Clock;
 use crate::config::StoreUrl;
 use crate::model::{
-    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord,
-    Mutation, Resource, Revision, Sample, SampleId, Snapshot, SpaceId, Strategy,
+    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, EntryHash, KeptSample, KeyDigest, KeyId, KeyName,
+    KeyRecord, Mutation, Resource, Revision, Sample, SampleId, Snapshot, SpaceId, Strategy,
 };
 
 /// One page of a listing: at most `limit` items after the item named by `after`, optionally only those that `query` stands in.
@@ -37,12 +39,24 @@ pub struct Page<A> {
     pub query: Option<String>,
 }
 
-/// A page of the audit, newest first: the entries for which all of this holds. A condition that is not set holds for every entry.
+/// From which end the audit is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuditOrder {
+    /// The newest entries that there are.
+    #[default]
+    NewestFirst,
+    /// The oldest ones.
+    OldestFirst,
+}
+
+/// A page of the audit: the entries for which all of this holds. A condition that is not set holds for every entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditQuery {
-    /// The page before ended with this one.
+    /// Which come first, and so on which page.
+    pub order: AuditOrder,
+    /// Earlier than this one: the page before ended with it, if the newest come first.
     pub before: Option<AuditId>,
-    /// Later than this one.
+    /// Later than this one: the page before ended with it, if the oldest come first.
     pub newer_than: Option<AuditId>,
     /// A change, and one after this revision.
     pub changed_after: Option<Revision>,
@@ -62,6 +76,17 @@ pub struct AuditQuery {
     pub until: Option<Timestamp>,
     /// This text stands in the actor, the action or the resource; read letter by letter.
     pub query: Option<String>,
+}
+
+/// The last of the audit's entries that are not kept any more: the chain begins after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// Its number.
+    pub id: AuditId,
+    /// Its hash.
+    pub hash: EntryHash,
+    /// The last change that it, or an entry before it, has told of.
+    pub revision: Revision,
 }
 
 /// A key that was looked up, and the last change that the store showed at that moment.
@@ -168,7 +193,9 @@ pub trait Store: Source {
     async fn note(&self, note: AuditNote, cause: &Cause) -> Result<Option<AuditId>, StoreError>;
     /// Does for the audit what is due by the time. Whoever serves calls it now and then.
     async fn tend_audit(&self) -> Result<(), StoreError>;
-    /// Audit entries, newest first.
+    /// Where the audit begins, if not with the first entry of all.
+    async fn audit_given_up(&self) -> Result<Option<GivenUp>, StoreError>;
+    /// Audit entries.
     async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError>;
 }
 

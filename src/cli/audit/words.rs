@@ -177,6 +177,7 @@ mod tests {
             after,
             request_id: None,
             refused: None,
+            hash: crate::model::EntryHash::NONE,
         }
     }
 

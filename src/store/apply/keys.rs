@@ -142,7 +142,7 @@ async fn effect(rows: &mut dyn Rows, id: KeyId, before: Option<&KeyRecord>) -> R
 }
 
 /// Of the secrets only when they began and end.
-fn audited(key: &KeyRecord) -> Value {
+pub(in crate::store) fn audited(key: &KeyRecord) -> Value {
     let secrets: Vec<Value> =
         key.secrets.iter().map(|secret| json!({ "created_at": secret.created_at, "ends_at": secret.ends_at })).collect();
     json!({

@@ -4,6 +4,7 @@
 //! a different one of the last two root admins cannot both succeed. A refusal leaves nothing behind: the caller rolls back. Several changes
 //! can be made together; each is one like any other, and only the last root admin is asked for once, of what they all come to.
 
+mod audit;
 mod bindings;
 mod groups;
 mod keys;
@@ -20,9 +21,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub(super) use self::audit::{Audited, append, tell};
+pub(super) use self::keys::audited as audited_key;
 pub(super) use self::notes::{note, tell_held_back};
 pub(super) use self::rows::{
-    Attempt, AuditRows, Audited, BindingRows, HeldBack, KeyRows, ManagedRows, OnceRows, PolicyRows, RoleRows, Rows, SpaceRows,
+    Attempt, AuditRows, BindingRows, HeldBack, KeyRows, ManagedRows, OnceRows, PolicyRows, RoleRows, Rows, SpaceRows,
 };
 pub(super) use self::texts::check as check_texts;
 use super::{BatchError, Conflict, Likeness, Precondition, StoreError, Unmet, error, stored};
@@ -102,8 +105,9 @@ async fn make(rows: &mut dyn Rows, mutation: Mutation, cause: &Cause, at: Timest
     if let Some(resource) = taken_away {
         rows.delete_managed(&resource).await?;
     }
-    let reach = match effect.touches {
+    let reach = match &effect.touches {
         Touches::Key(id) => {
+            let id = *id;
             rows.touch_key(id).await?;
             Reach::Key(id, rows.digests(id).await?)
         }
@@ -111,19 +115,9 @@ async fn make(rows: &mut dyn Rows, mutation: Mutation, cause: &Cause, at: Timest
     };
     let change = Change { revision, at, reach };
     rows.insert_change(&change, CHANGES_KEPT).await?;
-    let entry = Audited {
-        revision: Some(revision),
-        actor: cause.actor.label(),
-        remote_ip: cause.remote_ip.map(|address| address.to_string()),
-        request_id: cause.request_id.as_deref(),
-        action,
-        resource: resource.id(),
-        before: effect.before.map(|value| value.to_string()),
-        after: effect.after.map(|value| value.to_string()),
-        refused: None,
-        spaces: set(effect.spaces),
-    };
-    rows.insert_audit(at, entry).await?;
+    let Effect { before, after, touches: _, spaces } = effect;
+    let told = Audited { revision: Some(revision), action, resource: resource.id(), before, after, refused: None, spaces };
+    tell(rows, told, cause, at).await?;
     Ok(change)
 }
 

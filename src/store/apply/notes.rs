@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::rows::{Attempt, Audited, HeldBack, Rows};
-use super::{set, texts};
-use crate::model::{AuditId, AuditNote, Cause};
+use super::audit::{Audited, append, tell};
+use super::rows::{Attempt, HeldBack, Rows};
+use super::texts;
+use crate::model::{AuditEntry, AuditId, AuditNote, Cause, EntryHash};
 use crate::store::{NOTES_AN_HOUR, SAME_ATTEMPT_WITHIN, StoreError, stored};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -48,10 +49,8 @@ pub(in crate::store) async fn note(
             (action, resource, spaces, Some(code))
         }
     };
-    let request_id = cause.request_id.as_deref();
-    let (before, after, spaces) = (None, None, set(spaces));
-    let entry = Audited { revision: None, actor, remote_ip, request_id, action, resource, before, after, refused, spaces };
-    rows.insert_audit(at, entry).await.map(Some)
+    let told = Audited { revision: None, action, resource, before: None, after: None, refused, spaces };
+    tell(rows, told, cause, at).await.map(Some)
 }
 
 /// Makes entries of the counts that were begun an hour ago.
@@ -59,19 +58,21 @@ pub(in crate::store) async fn tell_held_back(rows: &mut dyn Rows, at: Timestamp)
     let at = stored::storable(at);
     for HeldBack { actor, since, until, attempts } in rows.take_held_back(ago(at, HOUR)).await? {
         let after = serde_json::json!({ "attempts": attempts, "since": since, "until": until });
-        let entry = Audited {
+        let entry = AuditEntry {
+            id: AuditId::default(),
             revision: None,
+            at,
             resource: actor.clone(),
             actor,
             remote_ip: None,
-            request_id: None,
-            action: AuditNote::HELD_BACK,
+            action: AuditNote::HELD_BACK.to_owned(),
             before: None,
-            after: Some(after.to_string()),
+            after: Some(after),
+            request_id: None,
             refused: None,
-            spaces: Vec::new(),
+            hash: EntryHash::NONE,
         };
-        rows.insert_audit(at, entry).await?;
+        append(rows, entry, &[]).await?;
     }
     Ok(())
 }

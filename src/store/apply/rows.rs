@@ -5,25 +5,9 @@ use jiff::Timestamp;
 
 use super::StoreError;
 use crate::model::{
-    AuditId, Binding, BindingId, Change, DoneOnce, Group, GroupName, KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Once, PolicyName,
-    Resource, Revision, Role, RoleId, Space, SpaceId, Strategy, Subject,
+    AuditEntry, AuditId, Binding, BindingId, Change, DoneOnce, EntryHash, Group, GroupName, KeyDigest, KeyId, KeyName, KeyRecord,
+    LoginPolicy, Once, PolicyName, Resource, Revision, Role, RoleId, Space, SpaceId, Strategy, Subject,
 };
-
-/// What the audit keeps of a change, or of something else.
-pub(in crate::store) struct Audited<'a> {
-    /// The change's.
-    pub(in crate::store) revision: Option<Revision>,
-    pub(in crate::store) actor: String,
-    pub(in crate::store) remote_ip: Option<String>,
-    pub(in crate::store) request_id: Option<&'a str>,
-    pub(in crate::store) action: &'static str,
-    pub(in crate::store) resource: String,
-    pub(in crate::store) before: Option<String>,
-    pub(in crate::store) after: Option<String>,
-    pub(in crate::store) refused: Option<&'static str>,
-    /// The spaces whose people may want to know.
-    pub(in crate::store) spaces: Vec<SpaceId>,
-}
 
 /// The rows of a store within one transaction.
 #[async_trait]
@@ -44,8 +28,10 @@ pub(in crate::store) trait Rows:
 /// The audit, and what bounds it.
 #[async_trait]
 pub(in crate::store) trait AuditRows: Send {
-    /// Gives the entry the next number.
-    async fn insert_audit(&mut self, at: Timestamp, entry: Audited<'_>) -> Result<AuditId, StoreError>;
+    /// The entry with the highest number.
+    async fn last_entry(&mut self) -> Result<Option<(AuditId, EntryHash)>, StoreError>;
+    /// The spaces are those whose people may want to know; each once.
+    async fn insert_entry(&mut self, entry: &AuditEntry, spaces: &[SpaceId]) -> Result<(), StoreError>;
     /// Whether the audit tells that this actor has come from this address.
     async fn has_signed_in(&mut self, actor: &str, remote_ip: Option<&str>) -> Result<bool, StoreError>;
     /// How many entries later than this that are no change are this actor's.

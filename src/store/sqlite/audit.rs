@@ -5,7 +5,7 @@ use sqlx::{Connection as _, QueryBuilder, Sqlite, query_scalar};
 use super::rows::SqliteRows;
 use super::{BEGIN_WRITE, SqliteStore, sql};
 use crate::model::{AuditEntry, AuditId, AuditNote, Cause};
-use crate::store::{AuditQuery, StoreError, apply, stored};
+use crate::store::{AuditOrder, AuditQuery, StoreError, apply, stored};
 
 impl SqliteStore {
     /// A page of it. Only the conditions that are set stand in the statement: with all of them in it, and some always true, no index
@@ -49,7 +49,7 @@ impl SqliteStore {
 }
 
 fn page(wanted: &AuditQuery) -> QueryBuilder<Sqlite> {
-    let AuditQuery { before, newer_than, changed_after, limit, actor, action, resource, space, since, until, query } = wanted;
+    let AuditQuery { order, before, newer_than, changed_after, limit, actor, action, resource, space, since, until, query } = wanted;
     let mut page = QueryBuilder::new(if space.is_some() { sql::AUDIT_OF_SPACE } else { sql::AUDIT });
     let id = if space.is_some() { "s.entry" } else { "a.id" };
     if let Some(space) = space {
@@ -92,7 +92,12 @@ fn page(wanted: &AuditQuery) -> QueryBuilder<Sqlite> {
         page.push(" AND (instr(a.actor, ").push_bind(text.clone()).push(") > 0 OR instr(a.action, ").push_bind(text.clone());
         page.push(") > 0 OR instr(a.resource, ").push_bind(text.clone()).push(") > 0)");
     }
-    page.push(format_args!(" ORDER BY {id} DESC LIMIT ")).push_bind(i64::from(*limit)).push(sql::AUDIT_PAGE);
+    let direction = match order {
+        AuditOrder::NewestFirst => "DESC",
+        AuditOrder::OldestFirst => "ASC",
+    };
+    page.push(format_args!(" ORDER BY {id} {direction} LIMIT ")).push_bind(i64::from(*limit));
+    page.push(format_args!(") ORDER BY id {direction}"));
     page
 }
 

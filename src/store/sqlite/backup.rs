@@ -11,15 +11,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sqlx::{ConnectOptions as _, Connection as _, query, query_scalar};
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, query, query_scalar};
 
-use super::decode::{FromRow as _, State};
+use super::decode::{EntryOfSpaces, FromRow, Link, State};
 use super::rows::SqliteRows;
 use super::{BEGIN_WRITE, BUSY_TIMEOUT, conn, opening, origin, sql};
 use crate::clock::Clock;
-use crate::model::{Cause, Revision, Strategy};
-use crate::store::apply::{AuditRows as _, Audited, Rows as _};
+use crate::model::{AuditEntry, AuditId, Cause, Revision, Strategy};
+use crate::store::apply::{AuditRows as _, Audited, Rows as _, append, tell};
 use crate::store::{Backup, Conflict, Restored, StoreError, Undo, stored};
+
+/// What a restore is called in the audit.
+const RESTORE: &str = "store.restore";
 
 /// Copies the store at `path` to a file that is not there yet.
 pub(in crate::store) async fn backup(path: &Path, to: &Path) -> Result<Backup, StoreError> {
@@ -111,36 +116,71 @@ async fn take_in(path: &Path, incoming: &Path, cause: &Cause, undo: Undo, clock:
 
     let at = stored::storable(clock.now().wall);
     query(sql::DEFER_FOREIGN_KEYS).execute(&mut *transaction).await?;
-    if !same {
-        for statement in sql::FORGET_AUDIT {
-            query(statement).execute(&mut *transaction).await?;
-        }
+    for statement in sql::TAKE_IN {
+        query(statement).execute(&mut *transaction).await?;
     }
-    for statement in sql::TAKE_IN.iter().chain(&sql::TAKE_IN_AUDIT) {
-        query(*statement).execute(&mut *transaction).await?;
-    }
+    // A store without changes has no audit that would be missed.
+    let differs_after = if now == then { take_in_audit(&mut transaction).await? } else { replace_audit(&mut transaction).await? };
     query(sql::TAKE_IN_STATE).bind(stored::number(before.max(copied.revision))).execute(&mut *transaction).await?;
     let mut rows = SqliteRows::new(&mut transaction);
     let revision = rows.take_revision().await?;
     let change = crate::model::Change { revision, at, reach: crate::model::Reach::All };
     rows.insert_change(&change, 1).await?;
-    let of = |revision: Revision| Some(serde_json::json!({ "revision": revision }).to_string());
-    let entry = Audited {
+    let mut after = serde_json::json!({ "revision": copied.revision });
+    if let (Some(differs_after), Some(after)) = (differs_after, after.as_object_mut()) {
+        after.insert("differs_after".to_owned(), differs_after.0.into());
+    }
+    let told = Audited {
         revision: Some(revision),
-        actor: cause.actor.label(),
-        remote_ip: cause.remote_ip.map(|address| address.to_string()),
-        request_id: cause.request_id.as_deref(),
-        action: "store.restore",
+        action: RESTORE,
         resource: "store".to_owned(),
-        before: of(before),
-        after: of(copied.revision),
+        before: Some(serde_json::json!({ "revision": before })),
+        after: Some(after),
         refused: None,
         spaces: Vec::new(),
     };
-    rows.insert_audit(at, entry).await?;
+    tell(&mut rows, told, cause, at).await?;
     transaction.commit().await?;
     conn::end(Some(connection)).await;
     Ok(Restored { revision, copied: copied.revision, undone: if same { before.0.saturating_sub(copied.revision.0) } else { before.0 } })
+}
+
+/// This store's audit stays, and gets what the copy's has beyond it. If each has entries that the other has not, the change is told after
+/// which the two differ: from there on, this audit does not tell how the copy's rows have come to be.
+async fn take_in_audit(transaction: &mut SqliteConnection) -> Result<Option<Revision>, StoreError> {
+    let common: Option<Link> = one(query(sql::LAST_COMMON_ENTRY), transaction).await?;
+    let incoming: Option<Link> = one(query(sql::LAST_INCOMING_ENTRY), transaction).await?;
+    let own = SqliteRows::new(transaction).last_entry().await?;
+    let common = common.map_or(AuditId::default(), |link| link.id);
+    if incoming.is_none_or(|link| link.id == common) {
+        return Ok(None);
+    }
+    let mut seen = common;
+    loop {
+        let rows = query(sql::INCOMING_ENTRIES).bind(stored::audit_number(seen)).fetch_all(&mut *transaction).await?;
+        let Some(last) = rows.last() else { break };
+        seen = AuditEntry::from_row(last)?.id;
+        for row in &rows {
+            let EntryOfSpaces { entry, spaces } = EntryOfSpaces::from_row(row)?;
+            append(&mut SqliteRows::new(transaction), entry, &spaces).await?;
+        }
+    }
+    if own.is_none_or(|(last, _)| last == common) {
+        return Ok(None);
+    }
+    let revision: i64 = query_scalar(sql::INCOMING_REVISION_AT).bind(stored::audit_number(common)).fetch_one(transaction).await?;
+    stored::revision(revision).map(Some)
+}
+
+async fn replace_audit(transaction: &mut SqliteConnection) -> Result<Option<Revision>, StoreError> {
+    for statement in sql::REPLACE_AUDIT {
+        query(statement).execute(&mut *transaction).await?;
+    }
+    Ok(None)
+}
+
+async fn one<T: FromRow>(question: Query<'_, Sqlite, SqliteArguments>, reading: &mut SqliteConnection) -> Result<Option<T>, StoreError> {
+    question.fetch_optional(reading).await?.as_ref().map(T::from_row).transpose()
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, StoreError> {

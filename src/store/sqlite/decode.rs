@@ -6,13 +6,13 @@ use sqlx::{Decode, Row as _, Sqlite, Type};
 
 use super::file_guard::Origin;
 use crate::model::{
-    ActionPattern, AuditEntry, Binding, BindingId, Change, DoneOnce, Group, GroupName, KeptSample, KeyBinding, KeyDigest, KeyId, KeyName,
-    KeyRecord, LoginPolicy, Reach, Resource, Revision, Role, RoleId, Sample, SampleId, SampledKey, SecretRecord, Space, SpaceId, Strategy,
-    Subject, SystemRole,
+    ActionPattern, AuditEntry, AuditId, Binding, BindingId, Change, DoneOnce, EntryHash, Group, GroupName, KeptSample, KeyBinding,
+    KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Reach, Resource, Revision, Role, RoleId, Sample, SampleId, SampledKey, SecretRecord,
+    Space, SpaceId, Strategy, Subject, SystemRole,
 };
 use crate::store::apply::HeldBack;
 use crate::store::stored::{audit_id, digest, json, nonsense, parsed, revision, time};
-use crate::store::{FoundKey, StoreError};
+use crate::store::{FoundKey, GivenUp, StoreError};
 
 /// Something that a row says.
 pub(super) trait FromRow: Sized {
@@ -207,7 +207,44 @@ impl FromRow for AuditEntry {
             after: value("after")?,
             request_id: column(row, "request_id")?,
             refused: column(row, "refused")?,
+            hash: entry_hash(row)?,
         })
+    }
+}
+
+fn entry_hash(row: &SqliteRow) -> Result<EntryHash, StoreError> {
+    let bytes: &[u8] = column(row, "hash")?;
+    bytes.try_into().map(EntryHash::from_bytes).map_err(|_| nonsense("the hash of an audit entry", "it must have 32 bytes"))
+}
+
+/// What the next entry is linked to.
+pub(super) struct Link {
+    pub(super) id: AuditId,
+    pub(super) hash: EntryHash,
+}
+
+impl FromRow for Link {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self { id: audit_id(column(row, "id")?)?, hash: entry_hash(row)? })
+    }
+}
+
+impl FromRow for GivenUp {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        let Link { id, hash } = Link::from_row(row)?;
+        Ok(Self { id, hash, revision: revision(column(row, "revision")?)? })
+    }
+}
+
+/// With the spaces whose people may want to know.
+pub(super) struct EntryOfSpaces {
+    pub(super) entry: AuditEntry,
+    pub(super) spaces: Vec<SpaceId>,
+}
+
+impl FromRow for EntryOfSpaces {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        Ok(Self { entry: AuditEntry::from_row(row)?, spaces: json("the spaces of an audit entry", text(row, "spaces")?)? })
     }
 }
 

@@ -5,18 +5,42 @@
 
 use std::sync::LazyLock;
 
-use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{SqlSafeStr as _, SqliteConnection, query};
+
+use super::decode::{FromRow as _, Link};
+use super::sql;
+use crate::model::{AuditEntry, AuditId, EntryHash};
+use crate::store::{StoreError, stored};
 
 /// Number, description and text of each step.
-const STEPS: [(i64, &str, &str); 6] = [
+const STEPS: [(i64, &str, &str); 7] = [
     (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
     (2, "samples", include_str!("../migrations/sqlite/0002_samples.sql")),
     (3, "revisions and causes", include_str!("../migrations/sqlite/0003_revisions_and_causes.sql")),
     (4, "audit of more than changes", include_str!("../migrations/sqlite/0004_audit_of_more_than_changes.sql")),
+    (5, "chain", include_str!("../migrations/sqlite/0005_chain.sql")),
     (7, "once", include_str!("../migrations/sqlite/0007_once.sql")),
     (8, "managed", include_str!("../migrations/sqlite/0008_managed.sql")),
 ];
+
+/// Gives entries from before the chain the hashes that they would have. Belongs to the step that makes room for them: later, an entry
+/// without the right hash is one that somebody has changed.
+pub(super) async fn link_entries(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let mut last = Link { id: AuditId::default(), hash: EntryHash::NONE };
+    loop {
+        let rows = query(sql::UNLINKED_AFTER).bind(stored::audit_number(last.id)).fetch_all(&mut *connection).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in &rows {
+            let entry = AuditEntry::from_row(row)?.linked_to(last.hash);
+            let (id, hash) = (stored::audit_number(entry.id), entry.hash.as_bytes().to_vec());
+            query(sql::LINK_ENTRY).bind(id).bind(hash).execute(&mut *connection).await?;
+            last = Link { id: entry.id, hash: entry.hash };
+        }
+    }
+}
 
 /// Every step. sqlx has a macro that reads them from the directory; with it the compiler would need a second SQLite for itself.
 pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
@@ -37,14 +61,15 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::model::{Resource, Revision, Strategy};
     use crate::store::sqlite::SqliteStore;
-    use crate::store::{AuditQuery, Source as _, Store as _};
+    use crate::store::{AuditFault, AuditQuery, Source as _, Store as _, verify_audit};
 
     /// What stands in the stores that are there.
-    const CHECKSUMS: [&str; 6] = [
+    const CHECKSUMS: [&str; 7] = [
         "94f16f75147c1a557109785009171171580faf2cbf6e782522eda06b406635c0f27188021c42d31cea677d22910fcd79",
         "35ff7b8a12c9a99594dc22a2436918ff9b2f4ec6ea0958a37524b575d9ad497f3f0d167595155152a2c9b0d403d8bfa9",
         "a5272aaa355f70b6499c653c9a5fdef6f861fa8106cbcebd87c0129c7ee55e5e70f17d3b3325e7f31ef9937c3572425e",
         "d1b8de4c24966ba2c05251f35b101f346d3bd00dfe813dcb93b8ab150ddb2cab11869a50d406cc240fd8f44d72c0be4a",
+        "a1380c0285f54ec65229286629c0250b3762017599d6bfae1a626b2d167d627a47eb933f8a7c56d7831fdeb94ecbd8b3",
         "343655fe5925f5593280c943b9d6d41e76f7c6fab540c197b07183b88f286b6ea9918daf993fa99090a7ff15e3f72723",
         "54301ac9d81ad636524e3871bd7f5ffaf0cd52c735d1d9a5311e422ace303e4b227d85f4075249da88f10fd86992d3ed",
     ];
@@ -93,6 +118,9 @@ mod tests {
         let entries = store.audit(&AuditQuery { limit: 9, ..AuditQuery::default() }).await.unwrap();
         let numbers: Vec<_> = entries.iter().map(|entry| (entry.id.0, entry.revision.map(|revision| revision.0))).collect();
         assert_eq!(numbers, [(4, Some(4)), (3, Some(3)), (2, Some(2)), (1, Some(1))]);
+        // They have become a chain.
+        let found = verify_audit(&store, &[], |_| {}).await.unwrap();
+        assert!(found.faults.iter().all(|fault| matches!(fault, AuditFault::Row { .. })), "{found:?}");
         let told: Vec<u64> = store.audit(&of_space).await.unwrap().iter().map(|entry| entry.id.0).collect();
         assert_eq!(told, [4, 3, 1]);
     }

@@ -39,7 +39,7 @@ use self::opening::Looked;
 use self::rows::SqliteRows;
 use self::watch::CommitWatch;
 use super::apply::apply_all;
-use super::{AuditQuery, BatchError, FoundKey, Inspected, Page, Precondition, Source, Store, StoreError, stored};
+use super::{AuditQuery, BatchError, FoundKey, GivenUp, Inspected, Page, Precondition, Source, Store, StoreError, stored};
 use crate::clock::Clock;
 use crate::model::{
     AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, Group, KeptSample, KeyDigest, KeyId, KeyName,
@@ -373,6 +373,10 @@ impl Store for SqliteStore {
 
     async fn tend_audit(&self) -> Result<(), StoreError> {
         self.tend().await
+    }
+
+    async fn audit_given_up(&self) -> Result<Option<GivenUp>, StoreError> {
+        self.one(query(sql::GIVEN_UP)).await
     }
 
     async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {

@@ -10,7 +10,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, query, query_as, query_scalar};
 
-use super::migrations::MIGRATIONS;
+use super::migrations::{MIGRATIONS, link_entries};
 use super::{BEGIN_WRITE, SqliteRows, access, conn, sql};
 use crate::model::{SpaceTree, Strategy, SystemRole};
 use crate::store::StoreError;
@@ -156,8 +156,12 @@ async fn prepare(connection: &mut SqliteConnection, initial: Strategy) -> Result
         }
         query(sql::SET_APPLICATION_ID).execute(&mut *transaction).await.map_err(failed)?;
     }
+    let has_chain: bool = query_scalar(sql::HAS_CHAIN).fetch_one(&mut *transaction).await.map_err(failed)?;
     // Not `run`: its bound makes the future of every caller unsendable (a limit of the compiler's).
     MIGRATIONS.run_direct(None, &mut *transaction, false).await.map_err(|error| migration_sentence(&error))?;
+    if !has_chain {
+        link_entries(&mut transaction).await.map_err(|error| error.to_string())?;
+    }
     let seeded: bool = query_scalar(sql::SEEDED).fetch_one(&mut *transaction).await.map_err(failed)?;
     if !seeded {
         query(sql::SEED_STATE).bind(initial.as_str()).execute(&mut *transaction).await.map_err(failed)?;

@@ -49,7 +49,7 @@ pub(super) const BINDINGS: &str = "SELECT b.id, b.key_id, b.group_name, b.role, 
 macro_rules! audit_entries {
     ($which:literal) => {
         concat!(
-            "SELECT id, revision, at, actor, remote_ip, action, resource, before, after, request_id, refused FROM audit WHERE id IN (",
+            "SELECT id, revision, at, actor, remote_ip, action, resource, before, after, request_id, refused, hash FROM audit WHERE id IN (",
             $which
         )
     };
@@ -63,8 +63,6 @@ pub(super) const AUDIT_OF_SPACE: &str =
 /// The number of the last entry of a change that is not after a revision, which stands between the two.
 pub(super) const LAST_ENTRY_BY: &str = "coalesce((SELECT id FROM audit WHERE revision <= ";
 pub(super) const LAST_ENTRY_BY_END: &str = " ORDER BY revision DESC LIMIT 1), 0)";
-/// Ends it.
-pub(super) const AUDIT_PAGE: &str = ") ORDER BY id DESC";
 
 /// At least one row, for the revision; without a change in it if there is none after `$1`.
 pub(super) const CHANGES_AFTER: &str = "SELECT s.revision AS last, c.revision, c.at, c.key_id, c.digests \
@@ -84,8 +82,28 @@ pub(super) const KEY_COUNT: &str = "SELECT count(*) FROM keys WHERE revoked_at I
 pub(super) const ATTACH_INCOMING: &str = "ATTACH DATABASE $1 AS incoming";
 /// Until the end of the transaction.
 pub(super) const DEFER_FOREIGN_KEYS: &str = "PRAGMA defer_foreign_keys = ON";
-/// The audit of a store that becomes another one.
-pub(super) const FORGET_AUDIT: [&str; 2] = ["DELETE FROM main.audit_spaces", "DELETE FROM main.audit"];
+/// The audit of a store that becomes another one is the other one's.
+pub(super) const REPLACE_AUDIT: [&str; 6] = [
+    "DELETE FROM main.audit_spaces",
+    "DELETE FROM main.audit",
+    "DELETE FROM main.audit_given_up",
+    "INSERT INTO main.audit SELECT * FROM incoming.audit",
+    "INSERT INTO main.audit_given_up SELECT * FROM incoming.audit_given_up",
+    "INSERT INTO main.audit_spaces SELECT * FROM incoming.audit_spaces",
+];
+/// The last entry that both audits have.
+pub(super) const LAST_COMMON_ENTRY: &str = "SELECT i.id, i.hash FROM incoming.audit i \
+     JOIN main.audit m ON m.id = i.id AND m.hash = i.hash ORDER BY i.id DESC LIMIT 1";
+/// The entries of the other audit after `$1`, some at a time, but for those of which this one tells already.
+pub(super) const INCOMING_ENTRIES: &str = "SELECT *, (SELECT json_group_array(s.space) FROM incoming.audit_spaces s WHERE s.entry = i.id) AS spaces \
+     FROM incoming.audit i WHERE i.id > $1 \
+        AND NOT EXISTS (SELECT 1 FROM main.audit m WHERE m.revision = i.revision) \
+        AND (i.revision IS NOT NULL OR NOT EXISTS (SELECT 1 FROM main.audit m WHERE m.revision IS NULL \
+            AND m.actor = i.actor AND m.at = i.at AND m.action = i.action AND m.resource = i.resource)) \
+     ORDER BY i.id LIMIT 500";
+/// The last change that the other audit has up to the entry `$1`.
+pub(super) const INCOMING_REVISION_AT: &str = "SELECT coalesce(max(revision), 0) FROM incoming.audit WHERE id <= $1";
+pub(super) const LAST_INCOMING_ENTRY: &str = "SELECT id, hash FROM incoming.audit ORDER BY id DESC LIMIT 1";
 /// Every row becomes what the other database has. Both are of one schema, made by the same steps, so the columns are in one order.
 pub(super) const TAKE_IN: [&str; 18] = [
     "DELETE FROM main.managed",
@@ -107,12 +125,6 @@ pub(super) const TAKE_IN: [&str; 18] = [
     "INSERT INTO main.policies SELECT * FROM incoming.policies",
     "INSERT INTO main.managed SELECT * FROM incoming.managed",
 ];
-/// What the other audit has after the end of this one.
-pub(super) const TAKE_IN_AUDIT: [&str; 3] = [
-    "INSERT OR IGNORE INTO main.audit_spaces SELECT * FROM incoming.audit_spaces WHERE entry > (SELECT coalesce(max(id), 0) FROM main.audit)",
-    "INSERT OR IGNORE INTO main.audit SELECT * FROM incoming.audit WHERE id > (SELECT coalesce(max(id), 0) FROM main.audit)",
-    "DELETE FROM main.audit_spaces WHERE entry NOT IN (SELECT id FROM main.audit)",
-];
 /// Revisions go on from `$1`, whatever the other database has.
 pub(super) const TAKE_IN_STATE: &str = "UPDATE main.state SET revision = $1, strategy = (SELECT strategy FROM incoming.state), \
      strategy_revision = (SELECT strategy_revision FROM incoming.state)";
@@ -128,6 +140,11 @@ pub(super) const MIGRATED: &str = "SELECT version, checksum FROM _sqlx_migration
 /// What tells one store from another: its first change.
 pub(super) const ORIGIN: &str =
     "SELECT revision, at, action, resource, after FROM audit WHERE revision IS NOT NULL ORDER BY revision LIMIT 1";
+pub(super) const HAS_CHAIN: &str = "SELECT EXISTS (SELECT 1 FROM pragma_table_info('audit') WHERE name = 'hash')";
+/// The entries after `$1`, some at a time, none of which has a hash: what stands in its place is nobody's.
+pub(super) const UNLINKED_AFTER: &str = "SELECT id, revision, at, actor, remote_ip, action, resource, before, after, request_id, refused, \
+     zeroblob(32) AS hash FROM audit WHERE id > $1 ORDER BY id LIMIT 500";
+pub(super) const LINK_ENTRY: &str = "UPDATE audit SET hash = $2 WHERE id = $1";
 pub(super) const SEEDED: &str = "SELECT EXISTS (SELECT 1 FROM state)";
 pub(super) const SEED_STATE: &str = "INSERT INTO state (one, revision, strategy) VALUES (1, 0, $1)";
 
@@ -244,8 +261,10 @@ pub(super) const TAKE_REVISION: &str = "UPDATE state SET revision = revision + 1
 pub(super) const INSERT_CHANGE: &str = "INSERT INTO changes (revision, at, key_id, digests) VALUES ($1, $2, $3, $4)";
 pub(super) const PRUNE_CHANGES: &str = "DELETE FROM changes WHERE revision <= $1";
 pub(super) const INSERT_AUDIT: &str = "INSERT INTO audit \
-     (id, revision, at, actor, remote_ip, action, resource, before, after, request_id, refused) \
-     VALUES ((SELECT coalesce(max(id), 0) + 1 FROM audit), $1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id";
+     (id, revision, at, actor, remote_ip, action, resource, before, after, request_id, refused, hash) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+pub(super) const GIVEN_UP: &str = "SELECT id, hash, revision FROM audit_given_up";
+pub(super) const LAST_ENTRY: &str = "SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1";
 pub(super) const INSERT_AUDIT_SPACE: &str = "INSERT INTO audit_spaces (space, entry) VALUES ($1, $2)";
 
 // What is no change and yet told.

@@ -16,7 +16,7 @@ use claviger::model::{
     LoginPolicy, Mutation, NewKey, PlainKey, Refusal, RegoVersion, Resource, Revision, RoleId, Sample, SampleId, Snapshot, Space, SpaceId,
     Strategy,
 };
-use claviger::store::{self, AuditQuery, BatchError, FoundKey, Page, Precondition, Source, Store, StoreError};
+use claviger::store::{self, AuditQuery, BatchError, FoundKey, GivenUp, Page, Precondition, Source, Store, StoreError};
 use claviger::telemetry::Metrics;
 use claviger::token;
 use jiff::Timestamp;
@@ -444,6 +444,10 @@ impl Store for Sluice {
 
     async fn tend_audit(&self) -> Result<(), StoreError> {
         self.store.tend_audit().await
+    }
+
+    async fn audit_given_up(&self) -> Result<Option<GivenUp>, StoreError> {
+        self.store.audit_given_up().await
     }
 
     async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {

@@ -12,7 +12,7 @@ use claviger::model::{
     KeyName, KeyRecord, LoginPolicy, Mutation, NewKey, Reach, RegoVersion, Resource, Revision, Role, RoleId, SecretRecord, Snapshot, Space,
     SpaceId, Strategy, Subject,
 };
-use claviger::store::{AuditQuery, Precondition, Store, StoreError};
+use claviger::store::{AuditQuery, Precondition, Store, StoreError, verify_audit};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -625,6 +625,10 @@ async fn compare(backend: Backend, steps: Vec<Step>) {
         agree(reading, &oracle).await;
         stores.reverse();
     }
+    // And the rows are what the audit says.
+    let found = verify_audit(&*stores[0], &[], |_| {}).await.unwrap();
+    assert_eq!(found.faults, []);
+    assert_eq!(found.entries, oracle.audit.len() as u64);
 }
 
 async fn agree(store: &Arc<dyn Store>, oracle: &Oracle) {

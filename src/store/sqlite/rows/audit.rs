@@ -2,26 +2,32 @@
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde_json::Value;
 use sqlx::{query, query_scalar};
 
 use super::SqliteRows;
-use crate::model::AuditId;
-use crate::store::apply::{Attempt, AuditRows, Audited, HeldBack};
-use crate::store::sqlite::decode::FromRow as _;
+use crate::model::{AuditEntry, AuditId, EntryHash, SpaceId};
+use crate::store::apply::{Attempt, AuditRows, HeldBack};
+use crate::store::sqlite::decode::{FromRow as _, Link};
 use crate::store::sqlite::sql;
 use crate::store::{StoreError, stored};
 
 #[async_trait]
 impl AuditRows for SqliteRows<'_> {
-    async fn insert_audit(&mut self, at: Timestamp, entry: Audited<'_>) -> Result<AuditId, StoreError> {
-        let Audited { revision, actor, remote_ip, request_id, action, resource, before, after, refused, spaces } = entry;
-        let row = query_scalar(sql::INSERT_AUDIT).bind(revision.map(stored::number)).bind(stored::micros(at)).bind(actor).bind(remote_ip);
-        let row = row.bind(action).bind(resource).bind(before).bind(after).bind(request_id.map(str::to_owned)).bind(refused);
-        let id: i64 = self.scalar(row).await?;
+    async fn last_entry(&mut self) -> Result<Option<(AuditId, EntryHash)>, StoreError> {
+        Ok(self.find::<Link>(query(sql::LAST_ENTRY)).await?.map(|Link { id, hash }| (id, hash)))
+    }
+
+    async fn insert_entry(&mut self, entry: &AuditEntry, spaces: &[SpaceId]) -> Result<(), StoreError> {
+        let AuditEntry { id, revision, at, actor, remote_ip, action, resource, before, after, request_id, refused, hash } = entry.clone();
+        let (id, text) = (stored::audit_number(id), |value: Option<Value>| value.map(|value| value.to_string()));
+        let row = query(sql::INSERT_AUDIT).bind(id).bind(revision.map(stored::number)).bind(stored::micros(at)).bind(actor).bind(remote_ip);
+        let row = row.bind(action).bind(resource).bind(text(before)).bind(text(after)).bind(request_id).bind(refused);
+        self.run(row.bind(hash.as_bytes().to_vec())).await?;
         for space in spaces {
             self.run(query(sql::INSERT_AUDIT_SPACE).bind(space.as_str().to_owned()).bind(id)).await?;
         }
-        stored::audit_id(id)
+        Ok(())
     }
 
     async fn has_signed_in(&mut self, actor: &str, remote_ip: Option<&str>) -> Result<bool, StoreError> {

@@ -73,6 +73,9 @@ async fn the_audit_comes_newest_first_and_in_pages(backend: Backend) {
     assert_eq!(page(AuditQuery { before: Some(AuditId(3)), ..whole() }).await, ["role.create", "space.create"]);
     assert_eq!(page(AuditQuery { before: Some(AuditId(3)), limit: 1, ..whole() }).await, ["role.create"]);
     assert_eq!(page(AuditQuery { newer_than: Some(AuditId(3)), ..whole() }).await, ["binding.create"]);
+    let oldest = AuditQuery { order: AuditOrder::OldestFirst, limit: 2, ..whole() };
+    assert_eq!(page(oldest.clone()).await, ["space.create", "role.create"]);
+    assert_eq!(page(AuditQuery { newer_than: Some(AuditId(2)), ..oldest }).await, ["key.create", "binding.create"]);
     assert_eq!(page(AuditQuery { limit: 0, ..whole() }).await, [""; 0]);
 }
 
@@ -117,6 +120,7 @@ async fn the_audit_is_narrowed_by_each_filter_and_by_all_at_once(backend: Backen
                 before: Some(AuditId(6)),
                 newer_than: Some(AuditId(4)),
                 changed_after: Some(Revision(4)),
+                order: AuditOrder::OldestFirst,
                 limit: 1,
             },
             vec![5],

@@ -37,7 +37,7 @@ use claviger::model::{
     KeyRecord, KeyState, LoginPolicy, Mutation, NewKey, PlainKey, Reach, RegoVersion, Resource, Revision, RoleId, Snapshot, Space, SpaceId,
     Strategy, Subject, SystemRole,
 };
-use claviger::store::{self, AuditQuery, BatchError, Conflict, Likeness, Page, Precondition, Store, StoreError, Unmet};
+use claviger::store::{self, AuditOrder, AuditQuery, BatchError, Conflict, Likeness, Page, Precondition, Store, StoreError, Unmet};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
