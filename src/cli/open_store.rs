@@ -17,11 +17,11 @@ use crate::control::{Asked, Control, ControlError, Made};
 use crate::diagnostics::nearest;
 use crate::exchange::{self, ExchangeError, Explainer};
 use crate::model::{
-    Actor, AuditEntry, Binding, BindingId, Cause, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord, Mutation, PlainKey,
-    Resource, ResourceKind, Revision, SampleId, Snapshot, Strategy, TokenSize,
+    Actor, AuditEntry, AuditId, Binding, BindingId, Cause, EntryHash, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord,
+    Mutation, PlainKey, Resource, ResourceKind, Revision, SampleId, Snapshot, Strategy, TokenSize,
 };
 use crate::policy::Vocabulary;
-use crate::store::{self, AuditQuery, Inspected, NAMED_KEYS_MAX, Page, Store, StoreError};
+use crate::store::{self, AuditQuery, Inspected, NAMED_KEYS_MAX, Page, Store, StoreError, Verified};
 
 /// How many rows are read at a time.
 const PAGE: u32 = 500;
@@ -311,6 +311,20 @@ impl OpenStore {
             }
         }
         Ok(entries)
+    }
+
+    /// One page of them.
+    pub(crate) async fn audit_page(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, Failure> {
+        Ok(self.store.audit(wanted).await?)
+    }
+
+    /// Whether the audit is as it was written, and the store as it says.
+    pub(crate) async fn verify_audit(
+        &self,
+        kept: &[(AuditId, EntryHash)],
+        progress: impl FnMut(AuditId) + Send,
+    ) -> Result<Verified, Failure> {
+        Ok(store::verify_audit(&*self.store, kept, progress).await?)
     }
 
     /// Every sample that is kept, newest first.

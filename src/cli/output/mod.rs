@@ -3,6 +3,7 @@
 //! Whatever somebody could have filled in (names, descriptions, labels, a policy's text in a message) is escaped before it reaches
 //! a terminal: a key named with an escape sequence must not be able to rewrite the screen of whoever lists the keys.
 
+mod progress;
 mod prompt;
 mod table;
 
@@ -14,6 +15,7 @@ use serde::Serialize;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+pub(crate) use self::progress::Progress;
 pub(crate) use self::prompt::{agree, can_ask};
 use self::table::{Frame, filled, remark, table, width};
 use crate::cli::args::config;

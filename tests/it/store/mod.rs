@@ -1,6 +1,7 @@
 //! Every store keeps the same rules; and what SQLite promises beyond them.
 
 mod backup;
+mod chain;
 pub(crate) mod conformance;
 mod moved;
 mod oracle;
