@@ -12,7 +12,7 @@ use claviger::model::{
     KeyName, KeyRecord, LoginPolicy, Mutation, NewKey, Reach, RegoVersion, Resource, Revision, Role, RoleId, SecretRecord, Snapshot, Space,
     SpaceId, Strategy, Subject,
 };
-use claviger::store::{AuditQuery, Precondition, Store, StoreError, verify_audit};
+use claviger::store::{AuditQuery, BatchError, Precondition, Store, StoreError, verify_audit};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -82,10 +82,39 @@ impl Oracle {
             return Err(Kind::Precondition);
         }
         let mut next = self.clone();
-        let (resource, touched) = next.write(mutation, now)?;
+        let change = next.make(mutation, cause, now)?;
         if self.has_working_root_admin() && !next.has_working_root_admin() {
             return Err(Conflict);
         }
+        *self = next;
+        Ok(change)
+    }
+
+    /// All of them or none; which of them it is that is refused.
+    fn apply_all(
+        &mut self,
+        mutations: &[Mutation],
+        cause: &Cause,
+        at: Revision,
+        now: Timestamp,
+    ) -> Result<Vec<Change>, (Option<usize>, Kind)> {
+        if at != Revision(self.revision) {
+            return Err((None, Kind::Precondition));
+        }
+        let mut next = self.clone();
+        let made =
+            mutations.iter().enumerate().map(|(index, mutation)| next.make(mutation, cause, now).map_err(|kind| (Some(index), kind)));
+        let changes = made.collect::<Result<_, _>>()?;
+        if self.has_working_root_admin() && !next.has_working_root_admin() {
+            return Err((None, Conflict));
+        }
+        *self = next;
+        Ok(changes)
+    }
+
+    fn make(&mut self, mutation: &Mutation, cause: &Cause, now: Timestamp) -> Result<Change, Kind> {
+        let mut next = self.clone();
+        let (resource, touched) = next.write(mutation, now)?;
         next.revision += 1;
         let reach = touched.map_or(Reach::All, |id| {
             let secrets = &next.keys.iter().find(|key| key.id == id).unwrap().secrets;
@@ -428,6 +457,8 @@ fn set<T: Ord>(mut items: Vec<T>) -> Vec<T> {
 #[derive(Clone, Debug)]
 enum Step {
     Apply(Mutation, Actor, Option<Guess>),
+    /// In one transaction; late, if somebody was faster.
+    Together(Vec<Mutation>, Actor, bool),
     Use(KeyDigest, Duration),
     Wait(Duration),
 }
@@ -573,6 +604,8 @@ fn a_step() -> impl Random<Value = Step> {
     prop_oneof![
         20 => (prop_oneof![a_change_of_keys(), a_change_of_what_is_shared()], an_actor(), prop::option::weighted(0.3, a_guess()))
             .prop_map(|(mutation, actor, guess)| Step::Apply(mutation, actor, guess)),
+        6 => (prop::collection::vec(prop_oneof![a_change_of_keys(), a_change_of_what_is_shared()], 1..5), an_actor(), prop::bool::weighted(0.1))
+            .prop_map(|(mutations, actor, is_late)| Step::Together(mutations, actor, is_late)),
         1 => (a_digest(), seconds(300_u64)).prop_map(|(digest, ago)| Step::Use(digest, ago)),
         1 => seconds(200_u64).prop_map(Step::Wait),
     ]
@@ -606,14 +639,21 @@ async fn compare(backend: Backend, steps: Vec<Step>) {
                 let expected = oracle.apply(&mutation, &cause, only_if, backend.now());
                 let said = format!("{mutation:?} {only_if:?}");
                 let resource = mutation.resource();
-                let result = writing.apply(mutation, &cause, only_if).await.map_err(|error| match error {
-                    StoreError::NotFound(_) => NotFound,
-                    StoreError::Conflict(_) => Conflict,
-                    StoreError::Precondition(_) => Kind::Precondition,
-                    StoreError::Unavailable(why) => panic!("{said}: {why}"),
-                });
+                let result = writing.apply(mutation, &cause, only_if).await.map_err(|error| kind(error, &said));
                 assert_eq!(result, expected, "{said}");
                 assert_eq!(reading.revision_of(&resource).await.unwrap(), oracle.revision_of(&resource), "{said}");
+            }
+            Step::Together(mutations, actor, is_late) => {
+                let at = Revision(oracle.revision.saturating_sub(u64::from(is_late)));
+                let (cause, only_if) = (Cause::local(actor), Some(Precondition::StoreAt(at)));
+                let said = format!("{mutations:?} {at}");
+                let told = |BatchError { index, error }| (index, kind(error, &said));
+                let rehearsed = writing.rehearse(mutations.clone(), only_if).await.map_err(told);
+                agree(reading, &oracle).await;
+                let expected = oracle.apply_all(&mutations, &cause, at, backend.now());
+                let result = writing.apply_all(mutations, &cause, only_if).await.map_err(told);
+                assert_eq!(rehearsed, result.as_ref().map(drop).map_err(Clone::clone), "{said}");
+                assert_eq!(result, expected, "{said}");
             }
             Step::Use(digest, ago) => {
                 let at = backend.now().checked_sub(ago).unwrap();
@@ -629,6 +669,15 @@ async fn compare(backend: Backend, steps: Vec<Step>) {
     let found = verify_audit(&*stores[0], &[], |_| {}).await.unwrap();
     assert_eq!(found.faults, []);
     assert_eq!(found.entries, oracle.audit.len() as u64);
+}
+
+fn kind(error: StoreError, said: &str) -> Kind {
+    match error {
+        StoreError::NotFound(_) => NotFound,
+        StoreError::Conflict(_) => Conflict,
+        StoreError::Precondition(_) => Kind::Precondition,
+        StoreError::Unavailable(why) => panic!("{said}: {why}"),
+    }
 }
 
 async fn agree(store: &Arc<dyn Store>, oracle: &Oracle) {
