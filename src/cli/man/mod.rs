@@ -47,7 +47,7 @@ const FILES: [(&str, &str); 4] = [
 const EXIT_STATUS: [(&str, &str); 3] = [
     ("0", "Done. For healthcheck: ready."),
     ("1", "Understood, and refused or failed. What was wrong stands on stderr."),
-    ("2", "Not understood, or the configuration has a fault."),
+    ("2", "Not understood, or the configuration has a fault. For apply --dry-run: something would change."),
 ];
 
 impl Man {
