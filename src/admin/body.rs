@@ -71,3 +71,41 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T
 pub(super) fn nullable<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(reader: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(reader).map(Some)
 }
+
+/// A text of so many characters at most.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Text<const MOST: usize>(pub(super) String);
+
+impl<const MOST: usize> Default for Text<MOST> {
+    fn default() -> Self {
+        Self(String::new())
+    }
+}
+
+impl<const MOST: usize> TryFrom<String> for Text<MOST> {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.chars().count() <= MOST { Ok(Self(text)) } else { Err(format!("it is longer than {MOST} characters")) }
+    }
+}
+
+/// So many items at most.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Vec<T>", bound(deserialize = "T: Deserialize<'de>"))]
+pub(super) struct Few<T, const MOST: usize>(pub(super) Vec<T>);
+
+impl<T, const MOST: usize> Default for Few<T, MOST> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T, const MOST: usize> TryFrom<Vec<T>> for Few<T, MOST> {
+    type Error = String;
+
+    fn try_from(items: Vec<T>) -> Result<Self, String> {
+        if items.len() <= MOST { Ok(Self(items)) } else { Err(format!("it has more than {MOST} items")) }
+    }
+}

@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::body::{Body, Named, Query};
+use super::body::{Body, Named, Query, Text};
 use super::page::{Page, PageQuery};
 use super::problem::{ApiError, Refusals};
 use super::session::{Session, to_its_end};
@@ -33,16 +33,16 @@ pub(super) struct CreateGroup {
     #[schema(value_type = String, min_length = 1, max_length = 256)]
     name: GroupName,
     #[serde(default)]
-    #[schema(max_length = 4096)]
-    description: String,
+    #[schema(value_type = String, max_length = 4096)]
+    description: Text<4096>,
 }
 
 /// What is to be different.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpdateGroup {
-    #[schema(max_length = 4096)]
-    description: String,
+    #[schema(value_type = String, max_length = 4096)]
+    description: Text<4096>,
 }
 
 impl From<&Kept> for Group {
@@ -72,7 +72,7 @@ pub(super) async fn create(
     Session(asked): Session,
     Body(CreateGroup { name, description }): Body<CreateGroup>,
 ) -> Result<Response, ApiError> {
-    let create = Mutation::CreateGroup { name: name.clone(), description };
+    let create = Mutation::CreateGroup { name: name.clone(), description: description.0 };
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, create, None).await }).await?;
     Ok(made(done.revision, &format!("/groups/{}", encoded(name.as_str())), read(&state, &name).await?))
@@ -107,7 +107,7 @@ pub(super) async fn update(
     Named(name): Named<GroupName>,
     Body(UpdateGroup { description }): Body<UpdateGroup>,
 ) -> Result<Response, ApiError> {
-    let update = Mutation::UpdateGroup { name: name.clone(), description };
+    let update = Mutation::UpdateGroup { name: name.clone(), description: description.0 };
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, update, only_at).await }).await?;
     Ok(shown(done.revision, read(&state, &name).await?))

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::body::{Body, Named, Query, nullable};
+use super::body::{Body, Few, Named, Query, Text, nullable};
 use super::explain::DecisionBody;
 use super::page::{self, Page};
 use super::problem::{ApiError, Refusals};
@@ -110,19 +110,19 @@ pub(super) struct CreateKey {
     #[schema(value_type = String, min_length = 1, max_length = 128, example = "ci-cd-production")]
     name: KeyName,
     #[serde(default)]
-    #[schema(max_length = 4096)]
-    description: String,
+    #[schema(value_type = String, max_length = 4096)]
+    description: Text<4096>,
     #[serde(default)]
     #[schema(value_type = Vec<String>, max_items = 1000)]
-    groups: Vec<GroupName>,
+    groups: Few<GroupName, 1000>,
     /// When it stops working by itself; null: never.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
     /// Roles that are bound to it from the start.
     #[serde(default)]
-    #[schema(max_items = 1000)]
-    bindings: Vec<RoleInSpace>,
+    #[schema(value_type = Vec<RoleInSpace>, max_items = 1000)]
+    bindings: Few<RoleInSpace, 1000>,
 }
 
 /// A key of another system to be taken over.
@@ -139,17 +139,17 @@ pub(super) struct ImportKey {
     #[schema(value_type = Option<String>)]
     id: Option<KeyId>,
     #[serde(default)]
-    #[schema(max_length = 4096)]
-    description: String,
+    #[schema(value_type = String, max_length = 4096)]
+    description: Text<4096>,
     #[serde(default)]
     #[schema(value_type = Vec<String>, max_items = 1000)]
-    groups: Vec<GroupName>,
+    groups: Few<GroupName, 1000>,
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
     #[serde(default)]
-    #[schema(max_items = 1000)]
-    bindings: Vec<RoleInSpace>,
+    #[schema(value_type = Vec<RoleInSpace>, max_items = 1000)]
+    bindings: Few<RoleInSpace, 1000>,
 }
 
 /// What is to be different; what is left out stays.
@@ -160,12 +160,12 @@ pub(super) struct UpdateKey {
     #[schema(value_type = Option<String>, min_length = 1, max_length = 128)]
     name: Option<KeyName>,
     #[serde(default)]
-    #[schema(max_length = 4096)]
-    description: Option<String>,
+    #[schema(value_type = Option<String>, max_length = 4096)]
+    description: Option<Text<4096>>,
     /// All of them: those that are not named are left.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<String>>)]
-    groups: Option<Vec<GroupName>>,
+    #[schema(value_type = Option<Vec<String>>, max_items = 1000)]
+    groups: Option<Few<GroupName, 1000>>,
     /// Null: it does not end by itself.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -297,6 +297,7 @@ pub(super) async fn create(
     Body(body): Body<CreateKey>,
 ) -> Result<Response, ApiError> {
     let CreateKey { name, description, groups, expires_at, bindings } = body;
+    let (description, groups) = (description.0, groups.0);
     let fields = KeyFields { name, description, groups, expires_at, bindings: pairs(bindings) };
     let control = Arc::clone(state.control());
     let key = to_its_end(async move { control.create_key(&asked, fields).await }).await?;
@@ -318,6 +319,7 @@ pub(super) async fn import(
     let ImportKey { name, sha256, id, description, groups, expires_at, bindings } = body;
     // What is no digest may be a key that was pasted by mistake: it is not repeated.
     let digest: KeyDigest = sha256.parse().map_err(|error| ApiError::bad_request(format!("sha256: {error}")))?;
+    let (description, groups) = (description.0, groups.0);
     let fields = KeyFields { name, description, groups, expires_at, bindings: pairs(bindings) };
     let control = Arc::clone(state.control());
     let (id, revision) = to_its_end(async move { control.import_key(&asked, digest, id, fields).await }).await?;
@@ -351,6 +353,7 @@ pub(super) async fn update(
 ) -> Result<Response, ApiError> {
     let UpdateKey { name, description, groups, expires_at } = body;
     let expiry = expires_at.map(|end| end.map_or(Expiry::Never, Expiry::At));
+    let (description, groups) = (description.map(|text| text.0), groups.map(|groups| groups.0));
     let update = Mutation::UpdateKey { id, name, description, groups, expiry };
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, update, only_at).await }).await?;
@@ -454,7 +457,7 @@ async fn switch(
     Ok(shown(done.revision, read(&state, id).await?))
 }
 
-fn pairs(bindings: Vec<RoleInSpace>) -> Vec<(RoleId, SpaceId)> {
+fn pairs(Few(bindings): Few<RoleInSpace, 1000>) -> Vec<(RoleId, SpaceId)> {
     bindings.into_iter().map(|RoleInSpace { role, space }| (role, space)).collect()
 }
 

@@ -1,12 +1,13 @@
 //! The description of the API, OpenAPI 3.1, made from the handlers.
 
-use utoipa::OpenApi;
+use serde_json::Value;
+use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use super::problem::Problem;
 
 /// All that does not stand at a handler.
-#[derive(OpenApi)]
+#[derive(utoipa::OpenApi)]
 #[openapi(
     info(
         title = "Claviger admin API",
@@ -22,10 +23,30 @@ use super::problem::Problem;
 )]
 pub(super) struct Description;
 
+/// The whole description, as JSON.
+pub(super) fn json(description: &OpenApi) -> Value {
+    let mut api = serde_json::to_value(description).unwrap_or_default();
+    let paths = api.get_mut("paths").and_then(Value::as_object_mut);
+    let operations = paths.into_iter().flat_map(|paths| paths.values_mut()).filter_map(Value::as_object_mut);
+    let responses = operations.flat_map(|item| item.values_mut()).filter_map(|one| one.get_mut("responses")?.as_object_mut());
+    // OpenAPI wants one of each, and the operation has said it.
+    for (status, response) in responses.flatten() {
+        let said = match status.as_str() {
+            "201" => "Made",
+            "204" => "Done",
+            _ => "As asked",
+        };
+        if let Some(response) = response.as_object_mut() {
+            response.entry("description").or_insert_with(|| said.into());
+        }
+    }
+    api
+}
+
 struct ApiKey;
 
 impl utoipa::Modify for ApiKey {
-    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+    fn modify(&self, description: &mut OpenApi) {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key, `clv_…`")).build();
         let components = description.components.get_or_insert_default();
         components.add_security_scheme("api_key", SecurityScheme::Http(scheme));

@@ -62,7 +62,7 @@ pub(super) fn limit(limit: Option<u32>) -> Result<u32, ApiError> {
 }
 
 pub(super) fn after<A: std::str::FromStr>(cursor: Option<&str>) -> Result<Option<A>, ApiError> {
-    let Some(cursor) = cursor else { return Ok(None) };
+    let Some(cursor) = cursor.filter(|cursor| !cursor.is_empty()) else { return Ok(None) };
     let read = || String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?.parse().ok();
     read().map(Some).ok_or_else(|| ApiError::bad_request("cursor must be the next_cursor of a page before"))
 }

@@ -3,13 +3,11 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
-use utoipa::openapi::OpenApi;
 
 pub(super) const STYLE: &str = include_str!("reference.css");
 
 /// The page. It shows what the JSON says, and nothing else.
-pub(super) fn page(description: &OpenApi) -> String {
-    let api = serde_json::to_value(description).unwrap_or_default();
+pub(super) fn page(api: &Value) -> String {
     let mut page = String::from("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">");
     page.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
     page.push_str("<title>Claviger admin API</title><link rel=\"stylesheet\" href=\"/api/reference.css\"></head><body>");
@@ -23,7 +21,7 @@ pub(super) fn page(description: &OpenApi) -> String {
                 let _ = write!(page, "<h2 id=\"{0}\">{0}</h2>", escaped(tag));
                 tag.clone_into(&mut last);
             }
-            operation_of(&mut page, path, method, operation, &api);
+            operation_of(&mut page, path, method, operation, api);
         }
     }
     page.push_str("</body></html>\n");

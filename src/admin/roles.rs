@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::body::{Body, Named, Query};
+use super::body::{Body, Few, Named, Query, Text};
 use super::page::{Page, PageQuery};
 use super::problem::{ApiError, Refusals};
 use super::session::{Session, to_its_end};
@@ -40,13 +40,13 @@ pub(super) struct CreateRole {
     id: RoleId,
     /// What people call it; else its id.
     #[serde(default)]
-    #[schema(max_length = 256)]
-    name: Option<String>,
+    #[schema(value_type = Option<String>, max_length = 256)]
+    name: Option<Text<256>>,
     #[serde(default)]
-    #[schema(max_length = 4096)]
-    description: String,
+    #[schema(value_type = String, max_length = 4096)]
+    description: Text<4096>,
     #[schema(value_type = Vec<String>, max_items = 1000)]
-    actions: Vec<ActionPattern>,
+    actions: Few<ActionPattern, 1000>,
 }
 
 /// What is to be different; what is left out stays.
@@ -54,15 +54,15 @@ pub(super) struct CreateRole {
 #[serde(deny_unknown_fields)]
 pub(super) struct UpdateRole {
     #[serde(default)]
-    #[schema(max_length = 256)]
-    name: Option<String>,
+    #[schema(value_type = Option<String>, max_length = 256)]
+    name: Option<Text<256>>,
     #[serde(default)]
-    #[schema(max_length = 4096)]
-    description: Option<String>,
+    #[schema(value_type = Option<String>, max_length = 4096)]
+    description: Option<Text<4096>>,
     /// All of them.
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>, max_items = 1000)]
-    actions: Option<Vec<ActionPattern>>,
+    actions: Option<Few<ActionPattern, 1000>>,
 }
 
 impl From<&Kept> for Role {
@@ -93,8 +93,8 @@ pub(super) async fn create(
     Body(body): Body<CreateRole>,
 ) -> Result<Response, ApiError> {
     let CreateRole { id, name, description, actions } = body;
-    let name = name.unwrap_or_else(|| id.to_string());
-    let create = Mutation::CreateRole { id: id.clone(), name, description, actions: each_once(actions) };
+    let name = name.map_or_else(|| id.to_string(), |name| name.0);
+    let create = Mutation::CreateRole { id: id.clone(), name, description: description.0, actions: each_once(actions) };
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, create, None).await }).await?;
     Ok(made(done.revision, &format!("/roles/{id}"), read(&state, &id).await?))
@@ -126,6 +126,7 @@ pub(super) async fn update(
     Body(body): Body<UpdateRole>,
 ) -> Result<Response, ApiError> {
     let UpdateRole { name, description, actions } = body;
+    let (name, description) = (name.map(|text| text.0), description.map(|text| text.0));
     let update = Mutation::UpdateRole { id: id.clone(), name, description, actions: actions.map(each_once) };
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, update, only_at).await }).await?;
@@ -154,7 +155,7 @@ async fn read(state: &AdminState, id: &RoleId) -> Result<Role, ApiError> {
     Ok(Role::from(role))
 }
 
-fn each_once(mut actions: Vec<ActionPattern>) -> Vec<ActionPattern> {
+fn each_once(Few(mut actions): Few<ActionPattern, 1000>) -> Vec<ActionPattern> {
     actions.sort();
     actions.dedup();
     actions

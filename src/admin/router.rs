@@ -47,7 +47,8 @@ pub(super) fn router(state: AdminState) -> Router {
         .routes(routes!(explain::explain))
         .routes(routes!(audit::list))
         .split_for_parts();
-    let json: Arc<str> = description.to_json().unwrap_or_default().into();
+    let description = openapi::json(&description);
+    let json: Arc<str> = description.to_string().into();
     let page: Arc<str> = reference::page(&description).into();
     let api = api
         .fallback(session::not_found)

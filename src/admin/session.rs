@@ -72,9 +72,9 @@ async fn authenticate(state: &AdminState, mut request: Request) -> Result<Reques
     let peer = request.extensions().get::<Peer>().copied();
     let address = peer.map(|Peer(peer)| state.address(peer, request.headers()));
     let now = state.control().monotonic();
+    let plain = credential::take(request.headers_mut(), &[AUTHORIZATION]).map_err(|outcome| refused(&outcome))?;
     // Whoever has sent many keys that do not work is not even told whether the next one does.
     state.failures().look(address, now, FAILURES).map_err(ApiError::rate_limited)?;
-    let plain = credential::take(request.headers_mut(), &[AUTHORIZATION]).map_err(|outcome| refused(&outcome))?;
     let digest = KeyDigest::of(&plain);
     drop(plain);
     let request_id = request.extensions().get::<Id>().map(|Id(id)| id.as_str().into());

@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::body::{Body, Named, Query};
+use super::body::{Body, Few, Named, Query, Text};
 use super::page::{Page, PageQuery};
 use super::problem::{ApiError, Refusals};
 use super::session::{Session, to_its_end};
@@ -44,14 +44,14 @@ pub(super) struct CreateSpace {
     parent: SpaceId,
     /// What people call it; else its id.
     #[serde(default)]
-    #[schema(max_length = 256)]
-    name: Option<String>,
+    #[schema(value_type = Option<String>, max_length = 256)]
+    name: Option<Text<256>>,
     #[serde(default)]
-    #[schema(max_length = 4096)]
-    description: String,
+    #[schema(value_type = String, max_length = 4096)]
+    description: Text<4096>,
     #[serde(default)]
-    #[schema(max_items = 100)]
-    labels: Vec<String>,
+    #[schema(value_type = Vec<String>, max_items = 100)]
+    labels: Few<Text<256>, 100>,
 }
 
 /// What is to be different; what is left out stays.
@@ -59,15 +59,15 @@ pub(super) struct CreateSpace {
 #[serde(deny_unknown_fields)]
 pub(super) struct UpdateSpace {
     #[serde(default)]
-    #[schema(max_length = 256)]
-    name: Option<String>,
+    #[schema(value_type = Option<String>, max_length = 256)]
+    name: Option<Text<256>>,
     #[serde(default)]
-    #[schema(max_length = 4096)]
-    description: Option<String>,
+    #[schema(value_type = Option<String>, max_length = 4096)]
+    description: Option<Text<4096>>,
     /// All of them: those that are not named are taken off.
     #[serde(default)]
-    #[schema(max_items = 100)]
-    labels: Option<Vec<String>>,
+    #[schema(value_type = Option<Vec<String>>, max_items = 100)]
+    labels: Option<Few<Text<256>, 100>>,
     /// The space that it stands under from now on, with all below it. Takes rights on both.
     #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")]
@@ -102,8 +102,8 @@ pub(super) async fn create(
     Body(body): Body<CreateSpace>,
 ) -> Result<Response, ApiError> {
     let CreateSpace { id, parent, name, description, labels } = body;
-    let name = name.unwrap_or_else(|| id.to_string());
-    let space = Kept { id: id.clone(), name, description, parent: Some(parent), labels: each_once(labels) };
+    let name = name.map_or_else(|| id.to_string(), |name| name.0);
+    let space = Kept { id: id.clone(), name, description: description.0, parent: Some(parent), labels: each_once(labels) };
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, Mutation::CreateSpace(space), None).await }).await?;
     Ok(made(done.revision, &format!("/spaces/{id}"), read(&state, &id).await?))
@@ -137,6 +137,7 @@ pub(super) async fn update(
     Body(body): Body<UpdateSpace>,
 ) -> Result<Response, ApiError> {
     let UpdateSpace { name, description, labels, parent } = body;
+    let (name, description) = (name.map(|text| text.0), description.map(|text| text.0));
     let update = Mutation::UpdateSpace { id: id.clone(), name, description, labels: labels.map(each_once), parent };
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, update, only_at).await }).await?;
@@ -172,7 +173,8 @@ async fn read(state: &AdminState, id: &SpaceId) -> Result<Space, ApiError> {
     Ok(Space::from(space))
 }
 
-fn each_once(mut labels: Vec<String>) -> Vec<String> {
+fn each_once(Few(labels): Few<Text<256>, 100>) -> Vec<String> {
+    let mut labels: Vec<String> = labels.into_iter().map(|label| label.0).collect();
     labels.sort();
     labels.dedup();
     labels
