@@ -21,7 +21,7 @@ use crate::model::{
     Mutation, PlainKey, Resource, ResourceKind, Revision, SampleId, Snapshot, Strategy, TokenSize,
 };
 use crate::policy::Vocabulary;
-use crate::store::{self, AuditQuery, Inspected, NAMED_KEYS_MAX, Page, Store, StoreError, Verified};
+use crate::store::{self, AuditQuery, GivenUp, Inspected, NAMED_KEYS_MAX, Page, Store, StoreError, Verified};
 
 /// How many rows are read at a time.
 const PAGE: u32 = 500;
@@ -316,6 +316,11 @@ impl OpenStore {
     /// One page of them.
     pub(crate) async fn audit_page(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, Failure> {
         Ok(self.store.audit(wanted).await?)
+    }
+
+    /// Where the audit begins, if not with the first entry of all.
+    pub(crate) async fn audit_given_up(&self) -> Result<Option<GivenUp>, Failure> {
+        Ok(self.store.audit_given_up().await?)
     }
 
     /// Whether the audit is as it was written, and the store as it says.

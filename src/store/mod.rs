@@ -89,6 +89,33 @@ pub struct GivenUp {
     pub revision: Revision,
 }
 
+/// Who is told of the audit's entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Webhook {
+    /// `None`: nobody.
+    pub receiver: Option<Receiver>,
+    /// The last entry that they have been told of, or were not to be told of.
+    pub sent: AuditId,
+}
+
+/// Where somebody is told, and what they know us by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receiver {
+    /// Their url.
+    pub url: String,
+    /// The file of the secret.
+    pub secret_file: String,
+}
+
+/// Whether one is still the one who does something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// One is.
+    Still,
+    /// Another one has taken over.
+    Lost,
+}
+
 /// A key that was looked up, and the last change that the store showed at that moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundKey {
@@ -191,8 +218,13 @@ pub trait Store: Source {
     /// [`SAME_ATTEMPT_WITHIN`] ago; or the actor has filled [`NOTES_AN_HOUR`]. Refused attempts without an entry are counted, and the count
     /// becomes one entry an hour after the first of them, with the next note or [`tend_audit`](Self::tend_audit), whichever is earlier.
     async fn note(&self, note: AuditNote, cause: &Cause) -> Result<Option<AuditId>, StoreError>;
-    /// Does for the audit what is due by the time. Whoever serves calls it now and then.
-    async fn tend_audit(&self) -> Result<(), StoreError>;
+    /// Does for the audit what is due by the time; whoever serves calls it now and then. Gives up entries from before `keep_since`, but for
+    /// the last of all and those that the webhook has not told yet: some at a time. How many; none: that is done.
+    async fn tend_audit(&self, keep_since: Option<Timestamp>) -> Result<u64, StoreError>;
+    /// Lets this process alone be the one that tells the webhook, until this time or its next call; `None`: another one is.
+    async fn hold_webhook(&self, holder: &str, until: Timestamp) -> Result<Option<Webhook>, StoreError>;
+    /// Writes down how it stands, if the holder still is the one.
+    async fn set_webhook(&self, holder: &str, webhook: &Webhook) -> Result<Held, StoreError>;
     /// Where the audit begins, if not with the first entry of all.
     async fn audit_given_up(&self) -> Result<Option<GivenUp>, StoreError>;
     /// Audit entries.

@@ -7,7 +7,7 @@ use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::exchange::Explainer;
 use crate::model::{AuditEntry, KeyRecord, Past};
-use crate::store::AuditQuery;
+use crate::store::{AuditOrder, AuditQuery};
 
 /// How many changes are taken back.
 const MOST: usize = 100_000;
@@ -31,6 +31,9 @@ pub(super) async fn as_of(at: Timestamp, explainer: Explainer, key: KeyRecord, s
     let mut entries = store.audit(MOST, &wanted).await?;
     let all = entries.len() < MOST;
     entries.retain(|entry| entry.at > at && entry.revision.is_some());
+    if let Some(why) = forgotten(at, store).await? {
+        return Ok(AsOf { explainer, key, remarks: vec![format!("explained by what is in force now: {why}")] });
+    }
     let past = Past::from_now(explainer.snapshot().clone(), key.clone());
     let changes: Vec<&AuditEntry> = entries.iter().filter(|entry| past.concerns(entry)).collect();
     if changes.is_empty() {
@@ -51,6 +54,17 @@ pub(super) async fn as_of(at: Timestamp, explainer: Explainer, key: KeyRecord, s
             Ok(AsOf { explainer, key, remarks })
         }
     }
+}
+
+/// Why nobody knows what has changed since, if that is so.
+async fn forgotten(at: Timestamp, store: &OpenStore) -> Result<Option<String>, Failure> {
+    if store.audit_given_up().await?.is_none() {
+        return Ok(None);
+    }
+    let oldest = AuditQuery { order: AuditOrder::OldestFirst, limit: 1, ..AuditQuery::default() };
+    let first = store.audit_page(&oldest).await?.pop();
+    let first = first.filter(|first| at < first.at);
+    Ok(first.map(|first| format!("the audit is kept from {:.0} on", first.at)))
 }
 
 /// `2 changes since then, not counted: role.update deployer (4712), binding.create … (4711)`

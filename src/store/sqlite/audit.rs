@@ -1,6 +1,7 @@
 //! The audit, searched, and what is told in it though it is no change.
 
-use sqlx::{Connection as _, QueryBuilder, Sqlite, query_scalar};
+use jiff::Timestamp;
+use sqlx::{Connection as _, QueryBuilder, Sqlite, SqliteConnection, query, query_scalar};
 
 use super::rows::SqliteRows;
 use super::{BEGIN_WRITE, SqliteStore, sql};
@@ -37,15 +38,29 @@ impl SqliteStore {
         Ok(id)
     }
 
-    pub(super) async fn tend(&self) -> Result<(), StoreError> {
+    pub(super) async fn tend(&self, keep_since: Option<Timestamp>) -> Result<u64, StoreError> {
         self.keep_to_file().await?;
         let mut lease = self.writer.lease().await?;
         let mut transaction = lease.connection().begin_with(BEGIN_WRITE).await?;
         apply::tell_held_back(&mut SqliteRows::new(&mut transaction), self.clock.now().wall).await?;
+        let gone = match keep_since {
+            Some(since) => give_up(&mut transaction, since).await?,
+            None => 0,
+        };
         transaction.commit().await?;
         lease.give_back();
-        Ok(())
+        Ok(gone)
     }
+}
+
+/// Some of the entries from before this time, from the beginning on: where a clock has gone back, an older one behind a newer one stays.
+async fn give_up(transaction: &mut SqliteConnection, since: Timestamp) -> Result<u64, StoreError> {
+    let last: Option<i64> = query_scalar(sql::LAST_TO_GIVE_UP).bind(stored::micros(since)).fetch_one(&mut *transaction).await?;
+    let Some(last) = last else { return Ok(0) };
+    query(sql::KEEP_FIRST_CHANGE).execute(&mut *transaction).await?;
+    query(sql::SET_GIVEN_UP).bind(last).execute(&mut *transaction).await?;
+    query(sql::DELETE_SPACES_OF_ENTRIES).bind(last).execute(&mut *transaction).await?;
+    Ok(query(sql::DELETE_ENTRIES).bind(last).execute(transaction).await?.rows_affected())
 }
 
 fn page(wanted: &AuditQuery) -> QueryBuilder<Sqlite> {
@@ -105,7 +120,7 @@ fn page(wanted: &AuditQuery) -> QueryBuilder<Sqlite> {
 mod tests {
     use std::time::Duration;
 
-    use sqlx::{AssertSqlSafe, Row as _, query};
+    use sqlx::{AssertSqlSafe, Row as _};
 
     use super::*;
     use crate::model::Strategy;

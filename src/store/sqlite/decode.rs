@@ -12,7 +12,7 @@ use crate::model::{
 };
 use crate::store::apply::HeldBack;
 use crate::store::stored::{audit_id, digest, json, nonsense, parsed, revision, time};
-use crate::store::{FoundKey, GivenUp, StoreError};
+use crate::store::{FoundKey, GivenUp, Receiver, StoreError, Webhook};
 
 /// Something that a row says.
 pub(super) trait FromRow: Sized {
@@ -233,6 +233,14 @@ impl FromRow for GivenUp {
     fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
         let Link { id, hash } = Link::from_row(row)?;
         Ok(Self { id, hash, revision: revision(column(row, "revision")?)? })
+    }
+}
+
+impl FromRow for Webhook {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        let receiver = column::<Option<String>>(row, "url")?.zip(column(row, "secret_file")?);
+        let receiver = receiver.map(|(url, secret_file)| Receiver { url, secret_file });
+        Ok(Self { receiver, sent: audit_id(column(row, "sent")?)? })
     }
 }
 

@@ -14,12 +14,13 @@ use crate::model::{AuditEntry, AuditId, EntryHash};
 use crate::store::{StoreError, stored};
 
 /// Number, description and text of each step.
-const STEPS: [(i64, &str, &str); 7] = [
+const STEPS: [(i64, &str, &str); 8] = [
     (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
     (2, "samples", include_str!("../migrations/sqlite/0002_samples.sql")),
     (3, "revisions and causes", include_str!("../migrations/sqlite/0003_revisions_and_causes.sql")),
     (4, "audit of more than changes", include_str!("../migrations/sqlite/0004_audit_of_more_than_changes.sql")),
     (5, "chain", include_str!("../migrations/sqlite/0005_chain.sql")),
+    (6, "retention and webhook", include_str!("../migrations/sqlite/0006_retention_and_webhook.sql")),
     (7, "once", include_str!("../migrations/sqlite/0007_once.sql")),
     (8, "managed", include_str!("../migrations/sqlite/0008_managed.sql")),
 ];
@@ -64,12 +65,13 @@ mod tests {
     use crate::store::{AuditFault, AuditQuery, Source as _, Store as _, verify_audit};
 
     /// What stands in the stores that are there.
-    const CHECKSUMS: [&str; 7] = [
+    const CHECKSUMS: [&str; 8] = [
         "94f16f75147c1a557109785009171171580faf2cbf6e782522eda06b406635c0f27188021c42d31cea677d22910fcd79",
         "35ff7b8a12c9a99594dc22a2436918ff9b2f4ec6ea0958a37524b575d9ad497f3f0d167595155152a2c9b0d403d8bfa9",
         "a5272aaa355f70b6499c653c9a5fdef6f861fa8106cbcebd87c0129c7ee55e5e70f17d3b3325e7f31ef9937c3572425e",
         "d1b8de4c24966ba2c05251f35b101f346d3bd00dfe813dcb93b8ab150ddb2cab11869a50d406cc240fd8f44d72c0be4a",
         "a1380c0285f54ec65229286629c0250b3762017599d6bfae1a626b2d167d627a47eb933f8a7c56d7831fdeb94ecbd8b3",
+        "7f30e3fc86df2e12067165616278e7a29e53428dcbff72a968b76a6e881a59f6f57218f742cf3acb0ee519ccbbdc434f",
         "343655fe5925f5593280c943b9d6d41e76f7c6fab540c197b07183b88f286b6ea9918daf993fa99090a7ff15e3f72723",
         "54301ac9d81ad636524e3871bd7f5ffaf0cd52c735d1d9a5311e422ace303e4b227d85f4075249da88f10fd86992d3ed",
     ];

@@ -17,6 +17,7 @@ mod rows;
 mod samples;
 mod sql;
 mod watch;
+mod webhook;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -39,7 +40,7 @@ use self::opening::Looked;
 use self::rows::SqliteRows;
 use self::watch::CommitWatch;
 use super::apply::apply_all;
-use super::{AuditQuery, BatchError, FoundKey, GivenUp, Inspected, Page, Precondition, Source, Store, StoreError, stored};
+use super::{AuditQuery, BatchError, FoundKey, GivenUp, Held, Inspected, Page, Precondition, Source, Store, StoreError, Webhook, stored};
 use crate::clock::Clock;
 use crate::model::{
     AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, Group, KeptSample, KeyDigest, KeyId, KeyName,
@@ -371,8 +372,16 @@ impl Store for SqliteStore {
         self.noted(note, cause).await
     }
 
-    async fn tend_audit(&self) -> Result<(), StoreError> {
-        self.tend().await
+    async fn tend_audit(&self, keep_since: Option<Timestamp>) -> Result<u64, StoreError> {
+        self.tend(keep_since).await
+    }
+
+    async fn hold_webhook(&self, holder: &str, until: Timestamp) -> Result<Option<Webhook>, StoreError> {
+        self.hold(holder, until).await
+    }
+
+    async fn set_webhook(&self, holder: &str, webhook: &Webhook) -> Result<Held, StoreError> {
+        self.settle_webhook(holder, webhook).await
     }
 
     async fn audit_given_up(&self) -> Result<Option<GivenUp>, StoreError> {

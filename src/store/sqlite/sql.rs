@@ -83,12 +83,14 @@ pub(super) const ATTACH_INCOMING: &str = "ATTACH DATABASE $1 AS incoming";
 /// Until the end of the transaction.
 pub(super) const DEFER_FOREIGN_KEYS: &str = "PRAGMA defer_foreign_keys = ON";
 /// The audit of a store that becomes another one is the other one's.
-pub(super) const REPLACE_AUDIT: [&str; 6] = [
+pub(super) const REPLACE_AUDIT: [&str; 8] = [
     "DELETE FROM main.audit_spaces",
     "DELETE FROM main.audit",
     "DELETE FROM main.audit_given_up",
+    "DELETE FROM main.first_change",
     "INSERT INTO main.audit SELECT * FROM incoming.audit",
     "INSERT INTO main.audit_given_up SELECT * FROM incoming.audit_given_up",
+    "INSERT INTO main.first_change SELECT * FROM incoming.first_change",
     "INSERT INTO main.audit_spaces SELECT * FROM incoming.audit_spaces",
 ];
 /// The last entry that both audits have.
@@ -131,6 +133,13 @@ pub(super) const TAKE_IN_STATE: &str = "UPDATE main.state SET revision = $1, str
 
 // Opening.
 
+/// The first change that the audit tells of.
+macro_rules! first_entry {
+    () => {
+        "SELECT revision, at, action, resource, after FROM audit WHERE revision IS NOT NULL ORDER BY revision LIMIT 1"
+    };
+}
+
 pub(super) const APPLICATION_ID: &str = "PRAGMA application_id";
 /// `clvr` in ASCII.
 pub(super) const SET_APPLICATION_ID: &str = "PRAGMA application_id = 0x636c7672";
@@ -138,8 +147,17 @@ pub(super) const TABLE_COUNT: &str = "SELECT count(*) FROM sqlite_schema";
 /// The migrations that have been made, and whether as this program has them.
 pub(super) const MIGRATED: &str = "SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version";
 /// What tells one store from another: its first change.
-pub(super) const ORIGIN: &str =
-    "SELECT revision, at, action, resource, after FROM audit WHERE revision IS NOT NULL ORDER BY revision LIMIT 1";
+pub(super) const ORIGIN: &str = concat!(
+    "SELECT revision, at, action, resource, after FROM first_change UNION ALL SELECT * FROM (",
+    first_entry!(),
+    ") ORDER BY revision LIMIT 1"
+);
+/// For when that entry is not kept any more.
+pub(super) const KEEP_FIRST_CHANGE: &str = concat!(
+    "INSERT INTO first_change (one, revision, at, action, resource, after) SELECT 1, * FROM (",
+    first_entry!(),
+    ") WHERE true ON CONFLICT DO NOTHING"
+);
 pub(super) const HAS_CHAIN: &str = "SELECT EXISTS (SELECT 1 FROM pragma_table_info('audit') WHERE name = 'hash')";
 /// The entries after `$1`, some at a time, none of which has a hash: what stands in its place is nobody's.
 pub(super) const UNLINKED_AFTER: &str = "SELECT id, revision, at, actor, remote_ip, action, resource, before, after, request_id, refused, \
@@ -264,6 +282,18 @@ pub(super) const INSERT_AUDIT: &str = "INSERT INTO audit \
      (id, revision, at, actor, remote_ip, action, resource, before, after, request_id, refused, hash) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 pub(super) const GIVEN_UP: &str = "SELECT id, hash, revision FROM audit_given_up";
+/// Of the first entries, as many as are from before `$1`, have been told to whoever is told, and are not the last of all.
+pub(super) const LAST_TO_GIVE_UP: &str = "WITH first (id, at) AS (SELECT id, at FROM audit ORDER BY id LIMIT 500) \
+     SELECT max(id) FROM first \
+     WHERE id < coalesce((SELECT min(id) FROM first WHERE at >= $1), 9223372036854775807) \
+        AND id < (SELECT max(id) FROM audit) \
+        AND id <= coalesce((SELECT sent FROM webhook WHERE url IS NOT NULL), 9223372036854775807)";
+pub(super) const SET_GIVEN_UP: &str = "INSERT INTO audit_given_up (one, id, hash, revision) \
+     SELECT 1, id, hash, coalesce((SELECT max(revision) FROM audit WHERE id <= $1), (SELECT revision FROM audit_given_up), 0) \
+        FROM audit WHERE id = $1 \
+     ON CONFLICT (one) DO UPDATE SET id = excluded.id, hash = excluded.hash, revision = excluded.revision";
+pub(super) const DELETE_SPACES_OF_ENTRIES: &str = "DELETE FROM audit_spaces WHERE entry <= $1";
+pub(super) const DELETE_ENTRIES: &str = "DELETE FROM audit WHERE id <= $1";
 pub(super) const LAST_ENTRY: &str = "SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1";
 pub(super) const INSERT_AUDIT_SPACE: &str = "INSERT INTO audit_spaces (space, entry) VALUES ($1, $2)";
 
@@ -279,6 +309,13 @@ pub(super) const HOLD_BACK: &str = "INSERT INTO held_back (actor, since, until, 
      ON CONFLICT (actor) DO UPDATE SET until = max(until, $2), attempts = attempts + 1";
 pub(super) const TAKE_HELD_BACK: &str = "DELETE FROM held_back WHERE actor IN (SELECT actor FROM held_back WHERE since <= $1 LIMIT 100) \
      RETURNING actor, since, until, attempts";
+
+// Who is told of the audit.
+
+/// Takes it for `$1` until `$3` if it is theirs, or nobody's at `$2`.
+pub(super) const HOLD_WEBHOOK: &str = "UPDATE webhook SET holder = $1, held_until = $3 WHERE holder = $1 OR held_until <= $2 \
+     RETURNING url, secret_file, sent";
+pub(super) const SET_WEBHOOK: &str = "UPDATE webhook SET url = $2, secret_file = $3, sent = $4 WHERE holder = $1";
 
 // The revision that last changed something.
 

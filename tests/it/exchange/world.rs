@@ -16,7 +16,7 @@ use claviger::model::{
     LoginPolicy, Mutation, NewKey, PlainKey, Refusal, RegoVersion, Resource, Revision, RoleId, Sample, SampleId, Snapshot, Space, SpaceId,
     Strategy,
 };
-use claviger::store::{self, AuditQuery, BatchError, FoundKey, GivenUp, Page, Precondition, Source, Store, StoreError};
+use claviger::store::{self, AuditQuery, BatchError, FoundKey, GivenUp, Held, Page, Precondition, Source, Store, StoreError, Webhook};
 use claviger::telemetry::Metrics;
 use claviger::token;
 use jiff::Timestamp;
@@ -442,8 +442,16 @@ impl Store for Sluice {
         self.store.note(note, cause).await
     }
 
-    async fn tend_audit(&self) -> Result<(), StoreError> {
-        self.store.tend_audit().await
+    async fn tend_audit(&self, keep_since: Option<Timestamp>) -> Result<u64, StoreError> {
+        self.store.tend_audit(keep_since).await
+    }
+
+    async fn hold_webhook(&self, holder: &str, until: Timestamp) -> Result<Option<Webhook>, StoreError> {
+        self.store.hold_webhook(holder, until).await
+    }
+
+    async fn set_webhook(&self, holder: &str, webhook: &Webhook) -> Result<Held, StoreError> {
+        self.store.set_webhook(holder, webhook).await
     }
 
     async fn audit_given_up(&self) -> Result<Option<GivenUp>, StoreError> {

@@ -12,6 +12,8 @@ for_every_backend! {
     the_same_attempt_is_told_once_a_minute_and_the_others_are_counted
     an_actor_fills_no_disk_however_often_it_is_refused
     a_key_is_told_of_once_for_each_address
+    what_is_too_old_is_given_up_and_the_chain_goes_on
+    one_process_at_a_time_tells_the_webhook
 }
 
 async fn every_change_is_audited_with_before_and_after(backend: Backend) {
@@ -210,11 +212,11 @@ async fn the_same_attempt_is_told_once_a_minute_and_the_others_are_counted(backe
     assert!(note(tried("a", "forbidden"), &cause).await);
 
     backend.clock.advance(Duration::from_secs(3539));
-    store.tend_audit().await.unwrap();
+    store.tend_audit(None).await.unwrap();
     assert_ne!(audited(&store).await.action, AuditNote::HELD_BACK);
     backend.clock.advance(Duration::from_secs(1));
-    store.tend_audit().await.unwrap();
-    store.tend_audit().await.unwrap();
+    store.tend_audit(None).await.unwrap();
+    store.tend_audit(None).await.unwrap();
     let entries = store.audit(&AuditQuery { action: Some("audit.".to_owned()), ..whole() }).await.unwrap();
     let [entry] = entries.as_slice() else { panic!("one count: {entries:?}") };
     let times = |seconds| start.checked_add(Duration::from_secs(seconds)).unwrap().to_string();
@@ -260,4 +262,69 @@ async fn a_key_is_told_of_once_for_each_address(backend: Backend) {
     let note = || AuditNote::SignIn { key: key_id(3) };
     let (first, second) = tokio::join!(one.note(note(), &cause), other.note(note(), &cause));
     assert_eq!([first.unwrap(), second.unwrap()].iter().flatten().count(), 1);
+}
+
+async fn what_is_too_old_is_given_up_and_the_chain_goes_on(backend: Backend) {
+    let store = backend.open().await;
+    with_a_bound_key(&store).await;
+    for _ in 0..1200 {
+        done(&store, Mutation::SetStrategy(Strategy::Combined)).await;
+    }
+    let before = store.audit(&AuditQuery { order: AuditOrder::OldestFirst, limit: 1000, ..whole() }).await.unwrap();
+    let (kept, end) = (before[999].clone(), backend.now());
+    backend.clock.advance(Duration::from_secs(10));
+    let cut = backend.now();
+    done(&store, new_space("young", "root")).await;
+    store.note(tried("young", "forbidden"), &by_key(1, "192.0.2.7")).await.unwrap();
+
+    assert_eq!(store.tend_audit(None).await.unwrap() + store.tend_audit(Some(end)).await.unwrap(), 0);
+    let mut gone = Vec::new();
+    loop {
+        match store.tend_audit(Some(cut)).await.unwrap() {
+            0 => break,
+            some => gone.push(some),
+        }
+        // At every step.
+        assert_eq!(store::verify_audit(&*store, &[], |_| {}).await.unwrap().faults, []);
+    }
+    assert_eq!((gone.len(), gone.iter().sum::<u64>()), (3, 1204), "{gone:?}");
+    let given_up = store.audit_given_up().await.unwrap().unwrap();
+    assert_eq!((given_up.id, given_up.revision), (AuditId(1204), Revision(1204)));
+    let left = store.audit(&whole()).await.unwrap();
+    assert_eq!(left.iter().map(|entry| entry.id.0).collect::<Vec<_>>(), [1206, 1205]);
+    assert_eq!(left[1].hash, left[1].hash_after(given_up.hash));
+    assert_eq!(store.audit(&AuditQuery { space: Some(space("production")), ..whole() }).await.unwrap(), []);
+
+    // The last one of all stays, and what is kept elsewhere of those that went proves nothing.
+    assert_eq!(store.tend_audit(Some(Timestamp::MAX)).await.unwrap(), 1);
+    assert_eq!(store.tend_audit(Some(Timestamp::MAX)).await.unwrap(), 0);
+    let found = store::verify_audit(&*store, &[(kept.id, kept.hash)], |_| {}).await.unwrap();
+    assert_eq!(found.faults, [store::AuditFault::KeptGivenUp { id: kept.id }]);
+    assert_eq!((found.entries, found.given_up), (1, Some(AuditId(1205))));
+    // It is the same store, and goes on.
+    done(&backend.open().await, new_space("younger", "root")).await;
+    assert_eq!(audited(&store).await.id, AuditId(1207));
+
+    // Who is told of entries is told of all of them.
+    let receiver = Some(store::Receiver { url: "http://receiver/".to_owned(), secret_file: "secret".to_owned() });
+    store.hold_webhook("one", Timestamp::MAX).await.unwrap().unwrap();
+    store.set_webhook("one", &store::Webhook { receiver, sent: AuditId(1205) }).await.unwrap();
+    assert_eq!(store.tend_audit(Some(Timestamp::MAX)).await.unwrap(), 0);
+}
+
+async fn one_process_at_a_time_tells_the_webhook(backend: Backend) {
+    let (here, there) = (backend.open().await, backend.open().await);
+    let until = backend.now().checked_add(Duration::from_secs(30)).unwrap();
+    let state = store::Webhook { receiver: None, sent: AuditId(7) };
+
+    assert_eq!(here.hold_webhook("one", until).await.unwrap(), Some(store::Webhook::default()));
+    assert_eq!(there.hold_webhook("two", until).await.unwrap(), None);
+    assert_eq!(here.set_webhook("one", &state).await.unwrap(), store::Held::Still);
+    assert_eq!(there.set_webhook("two", &store::Webhook::default()).await.unwrap(), store::Held::Lost);
+    assert_eq!(here.hold_webhook("one", until).await.unwrap(), Some(state.clone()));
+
+    // Until it has not been heard of for too long.
+    backend.clock.advance(Duration::from_secs(30));
+    assert_eq!(there.hold_webhook("two", Timestamp::MAX).await.unwrap(), Some(state.clone()));
+    assert_eq!(here.set_webhook("one", &state).await.unwrap(), store::Held::Lost);
 }
