@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use self::watch::Watch;
 pub use self::watch::Watched;
 use crate::admin::{self, AdminState};
+use crate::audit::AuditTasks;
 use crate::clock::Clock;
 use crate::config::{Faults, LimitSettings, LiveSettings, Settings};
 use crate::control::Control;
@@ -52,6 +53,9 @@ pub enum AppError {
     /// A listener cannot be used.
     #[error("a listener cannot be used: {0}")]
     Io(#[from] std::io::Error),
+    /// There is no randomness.
+    #[error("the system provides no randomness: {0}")]
+    Random(#[from] getrandom::Error),
 }
 
 /// How many connections may wait to be taken; the system has a limit of its own, which is the smaller one.
@@ -80,6 +84,8 @@ pub struct App {
     follower: JoinHandle<()>,
     /// Writes what policies want kept; ends by itself when it is told that there is no more.
     sampler: JoinHandle<()>,
+    /// Gives up what is old in the audit, and tells the webhook.
+    audit: AuditTasks,
 }
 
 /// A listener that is served beside the data plane.
@@ -124,7 +130,23 @@ impl App {
         let watch = Watch::start(policies.into_iter().chain([Watched::directory(&settings.token.keys)]).collect());
         let follower = tokio::spawn(Arc::clone(&exchange).follow());
         let sampler = tokio::spawn(Arc::clone(&exchange).keep_samples());
-        Ok(Self { exchange, store, proxy, ops, admin, metrics, lifecycle, live, open_files, watch, configuration: None, follower, sampler })
+        let audit = AuditTasks::start(&store, &live, &clock, &metrics)?;
+        Ok(Self {
+            exchange,
+            store,
+            proxy,
+            ops,
+            admin,
+            metrics,
+            lifecycle,
+            live,
+            open_files,
+            watch,
+            configuration: None,
+            follower,
+            sampler,
+            audit,
+        })
     }
 
     /// Where the data plane listens.
@@ -235,6 +257,7 @@ impl App {
         self.follower.abort();
         // If it is on its way, it has a connection in its hands, which nobody would close in order.
         let _ = self.follower.await;
+        self.audit.stop().await;
         // Bounded by the store's own patience.
         self.exchange.record_uses().await;
         self.store.close().await;

@@ -5,6 +5,7 @@
 //! is refused as a whole, and so is one that asks for what this version does not do: a rule that is silently ignored would be a hole.
 
 mod admin;
+mod audit;
 mod cache;
 mod environment;
 mod faults;
@@ -33,6 +34,7 @@ mod upstream;
 mod value;
 
 pub use admin::AdminSettings;
+pub use audit::{AuditKeep, AuditSettings, WebhookSettings};
 pub use cache::CacheSettings;
 pub use environment::{environment, without_line_end};
 pub use faults::Faults;

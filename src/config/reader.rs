@@ -287,14 +287,13 @@ impl<'a> Section<'_, 'a> {
     }
 
     /// A table in this one, which is there whether it is written or not: its keys have defaults.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what tables in sections are read with; this version has none"))]
     pub(super) fn section(&mut self, name: &str) -> Section<'_, 'a> {
         let name = self.key(name);
         self.reader.section(&name)
     }
 
     /// A table in this one that may be left out as a whole: `None` if no layer says anything in it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what tables in sections are read with; this version has none"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "what such tables are read with; this version has none"))]
     pub(super) fn optional<T>(&mut self, name: &str, read: impl Fn(&mut Section<'_, '_>) -> T) -> Option<T> {
         let name = self.key(name);
         if self.reader.given(&name).is_some() || self.reader.said_below(&name).is_some() {

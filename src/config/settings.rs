@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::admin::AdminSettings;
+use super::audit::AuditSettings;
 use super::cache::CacheSettings;
 use super::limits::LimitSettings;
 use super::log::LogSettings;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub admin: AdminSettings,
     /// `[ops]`
     pub ops: OpsSettings,
+    /// `[audit]`
+    pub audit: AuditSettings,
     /// `[log]`
     pub log: LogSettings,
 }
@@ -65,6 +68,7 @@ impl Default for Settings {
             limits: LimitSettings::default(),
             admin: AdminSettings::default(),
             ops: OpsSettings::default(),
+            audit: AuditSettings::default(),
             log: LogSettings::default(),
         }
     }
@@ -89,6 +93,7 @@ impl Settings {
             limits: LimitSettings::read(&mut reader.section("limits")),
             admin: AdminSettings::read(&mut reader.section("admin")),
             ops: OpsSettings::read(&mut reader.section("ops")),
+            audit: AuditSettings::read(&mut reader.section("audit")),
             log: LogSettings::read(&mut reader.section("log")),
         };
         reader.leftovers();

@@ -9,6 +9,7 @@
 //! | `store_operation_duration_seconds`: 6 operations, 4 bounds | 42 |
 //! | everything else | about 110 |
 
+mod audit;
 mod caches;
 mod changes;
 mod connections;
@@ -40,6 +41,7 @@ use prometheus::core::Collector as _;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 
+use self::audit::Audit;
 use self::caches::Caches;
 use self::changes::Changes;
 use self::connections::Connections;
@@ -70,6 +72,7 @@ pub struct Metrics {
     login_policies: Policies,
     stores: Stores,
     changes: Changes,
+    audit: Audit,
     log_losses: LogLosses,
     process: ProcessCollector,
 }
@@ -96,6 +99,7 @@ impl Metrics {
             login_policies: Policies::new(),
             stores: Stores::new(),
             changes: Changes::new(),
+            audit: Audit::new(),
             log_losses: LogLosses::of_this_process(),
             process: ProcessCollector::for_self(),
         }
@@ -189,6 +193,16 @@ impl Metrics {
         self.changes.reloaded(ok);
     }
 
+    /// The audit's webhook will never be told of an entry.
+    pub fn webhook_given_up(&self) {
+        self.audit.given_up();
+    }
+
+    /// Of so many entries the audit's webhook has not been told.
+    pub fn webhook_waiting(&self, entries: u64) {
+        self.audit.waiting(entries);
+    }
+
     fn families(&self) -> impl Iterator<Item = &dyn Family> {
         let numbers: [&dyn Family; 5] =
             [&self.http_in_flight, &self.store_revision, &self.applied_revision, &self.policies, &self.log_losses];
@@ -200,6 +214,7 @@ impl Metrics {
             .chain(self.login_policies.families())
             .chain(self.stores.families())
             .chain(self.changes.families())
+            .chain(self.audit.families())
             .chain(numbers)
     }
 }

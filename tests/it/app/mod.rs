@@ -7,3 +7,4 @@ mod live_upstream;
 mod serve;
 mod signing_key_roll;
 mod soak;
+mod webhook;

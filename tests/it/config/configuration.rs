@@ -11,7 +11,7 @@ use proptest::prelude::*;
 const REFERENCE: &str = include_str!("../../../config/claviger.toml");
 
 /// Keys that the reference shows as comments.
-const COMMENTED: [&str; 2] = ["policies.dir", "token.active"];
+const COMMENTED: [&str; 3] = ["policies.dir", "token.active", "audit.webhook.url"];
 
 fn with_environment(toml: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Settings, Faults> {
     let dir = tempfile::tempdir().unwrap();
@@ -46,16 +46,20 @@ fn nothing_at_all_says_the_defaults_too() {
     assert_eq!(Settings::load(None, [], &[]).unwrap().settings, Settings::default());
 }
 
+fn add_keys(keys: &mut BTreeSet<String>, within: &str, table: &toml::Table) {
+    for (name, value) in table {
+        match value.as_table() {
+            Some(section) => add_keys(keys, &format!("{within}{name}."), section),
+            None => drop(keys.insert(format!("{within}{name}"))),
+        }
+    }
+}
+
 #[test]
 fn every_key_stands_in_the_reference() {
     let table: toml::Table = REFERENCE.parse().unwrap();
     let mut written = BTreeSet::new();
-    for (name, value) in &table {
-        match value.as_table() {
-            Some(section) => written.extend(section.keys().map(|key| format!("{name}.{key}"))),
-            None => drop(written.insert(name.clone())),
-        }
-    }
+    add_keys(&mut written, "", &table);
     written.extend(COMMENTED.map(str::to_owned));
     assert_eq!(written, Settings::keys().into_keys().collect());
 }
@@ -93,7 +97,7 @@ fn the_reference_says_of_each_key_when_another_value_counts() {
 
 #[test]
 fn the_commented_keys_of_the_reference_work_when_uncommented() {
-    let uncommented = REFERENCE.replace("# dir = ", "dir = ").replace("# active = ", "active = ");
+    let uncommented = REFERENCE.replace("# dir = ", "dir = ").replace("# active = ", "active = ").replace("# url = ", "url = ");
     let loaded = Settings::from_toml(&uncommented).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(loaded.settings.policies.dir, Some(PathBuf::from("policies/")));
     assert_eq!(loaded.settings.admin, Settings::default().admin);
@@ -252,6 +256,8 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
     #[expect(clippy::match_same_arms, reason = "keys are listed by their sections")]
     let values = |key: &str| match key {
         "admin.listen" => "off",
+        "audit.keep" => "400d",
+        "audit.webhook.url" => "http://receiver/hook",
         "admin.requests_per_second" | "cache.max_entries" | "proxy.threads" | "limits.max_connections" => "7",
         "cache.negative_ttl" | "cache.time_quantum" => "2s",
         "log.access" => "all",
@@ -262,7 +268,7 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         "proxy.remove_headers" => "x-user-*",
         "login.strategy" => "user-management",
         "ops.listen" | "proxy.listen" => "127.0.0.1:0",
-        "policies.dir" | "token.keys" => "elsewhere",
+        "audit.webhook.secret_file" | "policies.dir" | "token.keys" => "elsewhere",
         "policies.compare_every" => "7",
         "policies.evaluator" => "regorus",
         "cache.max_bytes" | "policies.memory_limit" => "1MiB",
@@ -397,10 +403,11 @@ fn what_kubernetes_sets_for_a_service_is_left_alone_whatever_the_service_is_call
 
 #[test]
 fn the_end_of_a_line_behind_a_variables_value_does_not_count() {
-    let expected = with_environment("", &[("CLAVIGER_STORE__URL", "sqlite:///a.db"), ("CLAVIGER_TOKEN__KEYS", "/k")], &[]).unwrap();
+    let secret = ("CLAVIGER_AUDIT__WEBHOOK__SECRET_FILE", "/s");
+    let expected = with_environment("", &[("CLAVIGER_STORE__URL", "sqlite:///a.db"), ("CLAVIGER_TOKEN__KEYS", "/k"), secret], &[]).unwrap();
     for end in ["\n", "\r\n", "\n\n"] {
         let variables = [("CLAVIGER_STORE__URL", format!("sqlite:///a.db{end}")), ("CLAVIGER_TOKEN__KEYS", format!("/k{end}"))];
-        let variables = [(variables[0].0, &*variables[0].1), (variables[1].0, &*variables[1].1)];
+        let variables = [(variables[0].0, &*variables[0].1), (variables[1].0, &*variables[1].1), secret];
         assert_eq!(with_environment("", &variables, &[]).unwrap(), expected);
     }
     assert_eq!(with_environment("", &[("CLAVIGER_CACHE__NEGATIVE_TTL", "2s\n")], &[]).unwrap().cache.negative_ttl.as_secs(), 2);

@@ -80,6 +80,8 @@ fn count_everything(metrics: &Metrics) {
     metrics.policy_disagreements(2);
     metrics.policy_ignored_grant(IgnoredReason::UnknownSpace);
     metrics.policy_ignored_grant(IgnoredReason::UnknownRole);
+    metrics.webhook_given_up();
+    metrics.webhook_waiting(u64::MAX);
     for result in [SampleResult::Kept, SampleResult::TooMany, SampleResult::TooLarge, SampleResult::Failed] {
         metrics.policy_sample(result, 7);
     }
