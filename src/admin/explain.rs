@@ -142,9 +142,9 @@ pub(super) async fn explain(
     let address = remote_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_canonical();
     let origin = Origin { address: Some(address), at: Moment { wall: at.unwrap_or_else(|| control.now()), monotonic: Duration::ZERO } };
     let explainer = control.explainer().await?;
-    let explained = explainer.explain(&key, &origin).await;
+    let answer = explainer.explain(&key, &origin).await;
     let snapshot = explainer.snapshot();
-    let decision = DecisionBody::of(&key, &origin, &explained, snapshot.strategy, snapshot.revision);
+    let decision = DecisionBody::of(&key, &origin, &answer, snapshot.strategy, snapshot.revision);
     let policies = explainer.trace(&key, &origin).into_iter().map(|(tracer, trace)| Heard {
         name: tracer.name.to_string(),
         place: tracer.place,

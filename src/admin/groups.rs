@@ -1,5 +1,6 @@
 //! `/groups`. A group's name may be anything that an identity provider asserts, so it stands percent-encoded in a path.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -141,7 +142,7 @@ pub(super) fn encoded(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => path.push(char::from(byte)),
-            _ => path.push_str(&format!("%{byte:02X}")),
+            _ => _ = write!(path, "%{byte:02X}"),
         }
     }
     path

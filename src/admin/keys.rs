@@ -169,6 +169,7 @@ pub(super) struct UpdateKey {
     /// Null: it does not end by itself.
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[expect(clippy::option_option, reason = "left out, null, and a value are three")]
     expires_at: Option<Option<Timestamp>>,
 }
 

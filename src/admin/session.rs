@@ -23,7 +23,7 @@ use crate::edge::request_id::RequestId;
 use crate::model::{KeyDigest, Once, Outcome};
 
 /// How long a request may take, its body read and its answer made.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What a request is called; stands among its extensions.

@@ -133,10 +133,10 @@ pub(super) async fn simulate(
         None => WhatIf::Delete(question.name.clone()),
     };
     let after = tokio::task::block_in_place(|| before.what_if(&what)).map_err(ControlError::Policy)?;
-    let report = Simulation { replaces, looked_at: 0, complete: true, changed: 0, cut_off: 0, let_in: 0, items: Vec::new() };
+    let found = Simulation { replaces, looked_at: 0, complete: true, changed: 0, cut_off: 0, let_in: 0, items: Vec::new() };
     let (address, at) = (question.remote_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), question.at.unwrap_or_else(|| control.now()));
     let of_one = |key: KeyRecord| Asked { key, sample: None, address: address.to_canonical(), at };
-    let mut report = Report { before, after, policy: question.name, report };
+    let mut report = Report { before, after, policy: question.name, found };
     match question.about {
         About::Key(called) => report.take_in(of_one(explain::called(control, &called).await?), true).await,
         About::Sample(id) => {
@@ -161,13 +161,13 @@ pub(super) async fn simulate(
                     report.take_in(of_one(key), false).await;
                 }
                 if control.monotonic().saturating_sub(began) > LOOK_FOR {
-                    report.report.complete = false;
+                    report.found.complete = false;
                     break;
                 }
             }
         }
     }
-    Ok(axum::Json(report.report))
+    Ok(axum::Json(report.found))
 }
 
 /// The key of a request that is kept, as it is now, at the address and time of then.
@@ -182,7 +182,7 @@ struct Report {
     before: Explainer,
     after: Explainer,
     policy: PolicyName,
-    report: Simulation,
+    found: Simulation,
 }
 
 impl Report {
@@ -191,7 +191,7 @@ impl Report {
         let origin = Origin { address: Some(address), at: Moment { wall: at, monotonic: Duration::ZERO } };
         let (was, would) = tokio::join!(self.before.explain(&key, &origin), self.after.explain(&key, &origin));
         let difference = Difference::between(&was, &would);
-        let report = &mut self.report;
+        let report = &mut self.found;
         report.looked_at += 1;
         report.changed += usize::from(!difference.is_none());
         report.cut_off += usize::from(difference.cut_off);

@@ -61,23 +61,19 @@ impl Control {
     ) -> Result<Asked, ControlError> {
         let began = self.clock.now();
         let found = self.store.find_key(&digest).await?;
-        match found.filter(|found| works(&found.key, &digest, began.wall)) {
-            Some(found) => {
-                if let Some(Serving { exchange, .. }) = &self.serving {
-                    exchange.note_use(&digest, began.wall);
-                }
-                let caller = Caller::Key { id: found.key.id, digest };
-                let asked = Asked { caller, remote_ip, request_id, once: None };
-                self.note_sign_in(found.key.id, &asked).await;
-                Ok(asked)
-            }
-            None => {
-                let took = self.clock.now().monotonic.saturating_sub(began.monotonic);
-                // Nothing to wait for but time.
-                let _ = tokio::time::timeout(INVALID_AFTER.saturating_sub(took), std::future::pending::<()>()).await;
-                Err(ControlError::NoSuchCaller)
-            }
+        let Some(found) = found.filter(|found| works(&found.key, &digest, began.wall)) else {
+            let took = self.clock.now().monotonic.saturating_sub(began.monotonic);
+            // Nothing to wait for but time.
+            let _ = tokio::time::timeout(INVALID_AFTER.saturating_sub(took), std::future::pending::<()>()).await;
+            return Err(ControlError::NoSuchCaller);
+        };
+        if let Some(Serving { exchange, .. }) = &self.serving {
+            exchange.note_use(&digest, began.wall);
         }
+        let id = found.key.id;
+        let asked = Asked { caller: Caller::Key { id, digest }, remote_ip, request_id, once: None };
+        self.note_sign_in(id, &asked).await;
+        Ok(asked)
     }
 
     /// What the caller may manage at this moment, read from the store.

@@ -16,7 +16,7 @@ use crate::store::{AuditOrder, AuditQuery};
 const PAGE: u32 = 100;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Export {
+pub(super) struct ExportAudit {
     /// Where to: a file that is not there yet; stdout if none is named, or `-`
     #[arg(value_name = "FILE")]
     to: Option<PathBuf>,
@@ -24,7 +24,7 @@ pub(super) struct Export {
     filters: Filters,
 }
 
-impl Export {
+impl ExportAudit {
     pub(super) async fn run(self, place: &StoreArgs, out: &Output) -> Result<(), Failure> {
         let store = place.look(out).await?;
         let wanted = AuditQuery { order: AuditOrder::OldestFirst, limit: PAGE, ..self.filters.query(&store).await? };

@@ -42,7 +42,7 @@ enum AuditVerb {
     /// See whether the audit is as it was written, and the store as the audit says
     Verify(verify::Verify),
     /// Write the audit as JSON, one entry a line, oldest first
-    Export(export::Export),
+    Export(export::ExportAudit),
 }
 
 impl Audit {

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use claviger::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use super::client::Api;
@@ -283,7 +284,7 @@ fn caller(who: Who, root: &Api) -> Api {
         Who::Reader => bound("space-reader", "root"),
         Who::NoRoles => made(json!({ "name": "NoRoles" })),
         Who::Expired => {
-            let soon = jiff::Timestamp::now() + std::time::Duration::from_secs(1);
+            let soon = SystemClock::start().now().wall + std::time::Duration::from_secs(1);
             let bindings = json!([{ "role": "space-admin", "space": "root" }]);
             made(json!({ "name": "Expired", "bindings": bindings, "expires_at": soon.to_string() }))
         }
