@@ -1,7 +1,7 @@
 //! `claviger audit export`: the audit for other programs, as it is read: one page at a time, whatever its length.
 
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,9 @@ impl ExportAudit {
         let store = place.look(out).await?;
         let wanted = AuditQuery { order: AuditOrder::OldestFirst, limit: PAGE, ..self.filters.query(&store).await? };
         let Some(path) = self.to.filter(|path| path.as_os_str() != "-") else {
-            return each(&store, wanted, |entry| {
+            // On the terminal that the entries go to, a bar would be in their way.
+            let bar = if io::stdout().is_terminal() { Bar::Hide } else { Bar::Show };
+            return each(&store, wanted, bar, |entry| {
                 out.json_line(entry)?;
                 Ok(out.is_read())
             })
@@ -38,7 +40,7 @@ impl ExportAudit {
         };
         let failed = |error: io::Error| Failure::refused(format_args!("{}: {error}", path.display()));
         let mut file = io::BufWriter::new(OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?);
-        let written = each(&store, wanted, |entry| {
+        let written = each(&store, wanted, Bar::Show, |entry| {
             serde_json::to_writer(&mut file, entry).map_err(io::Error::from).and_then(|()| file.write_all(b"\n")).map_err(failed)?;
             Ok(true)
         })
@@ -56,10 +58,18 @@ impl ExportAudit {
     }
 }
 
+/// Whether it is shown how far the reading is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bar {
+    Show,
+    Hide,
+}
+
 /// Hands over each entry as long as somebody wants them; how many.
 async fn each(
     store: &OpenStore,
     mut wanted: AuditQuery,
+    bar: Bar,
     mut take: impl FnMut(&AuditEntry) -> Result<bool, Failure>,
 ) -> Result<u64, Failure> {
     let newest = AuditQuery { order: AuditOrder::NewestFirst, limit: 1, ..wanted.clone() };
@@ -70,9 +80,12 @@ async fn each(
         let Some(end) = page.last() else { return Ok(count) };
         wanted.newer_than = Some(end.id);
         for entry in &page {
-            let first = entry.id.0;
-            let (begun, bar) = progress.get_or_insert_with(|| (first, Progress::of("entries", last.id.0 - first + 1)));
-            bar.at(entry.id.0 - *begun + 1);
+            if bar == Bar::Show {
+                let first = entry.id.0;
+                let total = last.id.0.saturating_sub(first) + 1;
+                let (begun, shown) = progress.get_or_insert_with(|| (first, Progress::of("entries", total)));
+                shown.at(first - *begun + 1);
+            }
             if !take(entry)? {
                 return Ok(count);
             }

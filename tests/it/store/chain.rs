@@ -198,4 +198,17 @@ fn an_export_has_what_the_filters_leave_a_line_each_and_oldest_first() {
     assert_eq!((made.code, made.out.as_str(), std::fs::read_to_string(&file).unwrap()), (0, "", all.out));
     assert!(place.refused(&["audit", "export", file.to_str().unwrap()]).contains("exists"));
     assert!(place.misunderstood(&["audit", "--limit", "3", "export"]).contains("behind the word"));
+
+    // Whoever waits at a terminal sees how far it is; what is written there itself is not disturbed.
+    let another = place.path("another.jsonl");
+    let at_a_terminal = |line: &[&str]| {
+        let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/at_a_terminal.py");
+        let mut python = Command::new(pyjwt::python());
+        python.arg(script).args(["n", env!("CARGO_BIN_EXE_claviger")]).args(line).env("CLAVIGER_STORE", place.url());
+        String::from_utf8(python.output().unwrap().stdout).unwrap()
+    };
+    let shown = at_a_terminal(&["audit", "export", another.to_str().unwrap()]);
+    assert!(shown.contains("of 19 entries") && shown.contains("19 entries written to"), "{shown}");
+    let shown = at_a_terminal(&["audit", "export"]);
+    assert!(!shown.contains("of 19 entries") && shown.contains("\"action\":\"space.create\""), "{shown}");
 }

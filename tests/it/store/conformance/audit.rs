@@ -14,6 +14,7 @@ for_every_backend! {
     a_key_is_told_of_once_for_each_address
     what_is_too_old_is_given_up_and_the_chain_goes_on
     one_process_at_a_time_tells_the_webhook
+    however_many_change_things_at_once_each_change_is_told_once_and_the_chain_holds
 }
 
 async fn every_change_is_audited_with_before_and_after(backend: Backend) {
@@ -327,4 +328,34 @@ async fn one_process_at_a_time_tells_the_webhook(backend: Backend) {
     backend.clock.advance(Duration::from_secs(30));
     assert_eq!(there.hold_webhook("two", Timestamp::MAX).await.unwrap(), Some(state.clone()));
     assert_eq!(here.set_webhook("one", &state).await.unwrap(), store::Held::Lost);
+}
+
+async fn however_many_change_things_at_once_each_change_is_told_once_and_the_chain_holds(backend: Backend) {
+    let openings = [backend.open().await, backend.open().await, backend.open().await];
+    let tasks = (0..9_u64).map(|task| {
+        let store = Arc::clone(&openings[usize::try_from(task % 3).unwrap()]);
+        tokio::spawn(async move {
+            let mut acknowledged = Vec::new();
+            for number in 0..20 {
+                let (id, cause) = (format!("s{task}-{number}"), by_key(task, "192.0.2.7"));
+                acknowledged.push(store.apply(new_space(&id, "root"), &cause, None).await.unwrap().revision);
+                store.note(tried(&id, "forbidden"), &cause).await.unwrap();
+                if number % 4 == 0 {
+                    acknowledged.push(store.apply(Mutation::DeleteSpace { id: space(&id) }, &cause, None).await.unwrap().revision);
+                }
+                // Refused, so that it is not told as a change.
+                store.apply(new_space(&id, "nowhere"), &cause, None).await.unwrap_err();
+            }
+            acknowledged
+        })
+    });
+    let mut acknowledged = Vec::new();
+    for task in tasks.collect::<Vec<_>>() {
+        acknowledged.extend(task.await.unwrap());
+    }
+    acknowledged.sort_unstable();
+    let entries = openings[0].audit(&AuditQuery { order: AuditOrder::OldestFirst, ..whole() }).await.unwrap();
+    assert_eq!(entries.iter().filter_map(|entry| entry.revision).collect::<Vec<_>>(), acknowledged);
+    assert_eq!(entries.len(), acknowledged.len() + 9 * 20);
+    assert_eq!(store::verify_audit(&*openings[1], &[], |_| {}).await.unwrap().faults, []);
 }
