@@ -68,22 +68,16 @@ impl<'r, 'm> RuleScope<'r, 'm> {
             if let Some(name) = walk::var(argument) {
                 scope.bind(name, LocalName::Argument(definition.name, index));
             } else {
-                let mut others = Vec::new();
-                walk::pattern_vars(argument, &mut others);
-                scope.unknown.extend(others);
+                scope.unknown.extend(walk::pattern_vars(argument));
             }
         }
         definition.visit_statements(&mut |statement| match &statement.literal {
             Literal::SomeIn { key, value, collection, .. } => {
-                let mut others = Vec::new();
-                if let Some(key) = key {
-                    walk::pattern_vars(key, &mut others);
-                }
+                scope.unknown.extend(key.iter().flat_map(|key| walk::pattern_vars(key)));
                 match walk::var(value) {
                     Some(name) => scope.bind(name, LocalName::ItemOf(collection)),
-                    None => walk::pattern_vars(value, &mut others),
+                    None => scope.unknown.extend(walk::pattern_vars(value)),
                 }
-                scope.unknown.extend(others);
             }
             Literal::Every { key, value, domain, .. } => {
                 scope.unknown.extend(key.iter().map(Span::text));
@@ -109,13 +103,10 @@ impl<'r, 'm> RuleScope<'r, 'm> {
             }
             (Expr::Array { items, .. }, value) => {
                 for (index, item) in items.iter().enumerate() {
-                    if let Some(name) = walk::var(item) {
-                        self.bind(name, LocalName::Part(value, index));
-                        continue;
+                    match walk::var(item) {
+                        Some(name) => self.bind(name, LocalName::Part(value, index)),
+                        None => self.unknown.extend(walk::pattern_vars(item)),
                     }
-                    let mut others = Vec::new();
-                    walk::pattern_vars(item, &mut others);
-                    self.unknown.extend(others);
                 }
             }
             _ => {}

@@ -119,12 +119,9 @@ impl<'r, 'm, 'f> Typing<'r, 'm, 'f> {
     }
 
     fn query(&mut self, query: &'m Query) {
-        let mut declared = Vec::new();
-        query.stmts.iter().filter(|statement| !matches!(statement.literal, Literal::Every { .. })).for_each(|statement| {
-            walk::declared(statement, &mut declared);
-        });
+        let outside = query.stmts.iter().filter(|statement| !matches!(statement.literal, Literal::Every { .. }));
         let unknown = Rc::new(Type::Any);
-        self.locals.extend(declared.into_iter().map(|name| (name, Rc::clone(&unknown))));
+        self.locals.extend(outside.flat_map(walk::declared).map(|name| (name, Rc::clone(&unknown))));
         for statement in &query.stmts {
             let replaced = self.replaced.len();
             for modifier in &statement.with_mods {

@@ -191,26 +191,25 @@ pub(in crate::policy) fn visit_statements_in<'a>(expr: &'a Expr, see: &mut dyn F
 }
 
 /// The variables of a pattern, that is: of what stands on the left of `:=`, after `some`, or as an argument.
-pub(in crate::policy) fn pattern_vars<'a>(pattern: &'a Expr, found: &mut Vec<&'a str>) {
+pub(in crate::policy) fn pattern_vars(pattern: &Expr) -> Vec<&str> {
     match pattern {
-        Expr::Var { span, .. } => found.push(span.text()),
-        Expr::Array { items, .. } => items.iter().for_each(|item| pattern_vars(item, found)),
-        Expr::Object { fields, .. } => fields.iter().for_each(|(_, _, value)| pattern_vars(value, found)),
-        _ => {}
+        Expr::Var { span, .. } => vec![span.text()],
+        Expr::Array { items, .. } => items.iter().flat_map(|item| pattern_vars(item)).collect(),
+        Expr::Object { fields, .. } => fields.iter().flat_map(|(_, _, value)| pattern_vars(value)).collect(),
+        _ => Vec::new(),
     }
 }
 
 /// The variables that a statement declares.
-pub(in crate::policy) fn declared<'a>(statement: &'a LiteralStmt, found: &mut Vec<&'a str>) {
+pub(in crate::policy) fn declared(statement: &LiteralStmt) -> Vec<&str> {
     match &statement.literal {
-        Literal::SomeVars { vars, .. } => found.extend(vars.iter().map(Span::text)),
-        Literal::SomeIn { key, value, .. } => key.iter().chain([value]).for_each(|pattern| pattern_vars(pattern, found)),
-        Literal::Every { key, value, .. } => found.extend(key.iter().chain([value]).map(Span::text)),
-        Literal::Expr { expr, .. } => {
-            if let Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. } = expr.as_ref() {
-                pattern_vars(lhs, found);
-            }
-        }
-        Literal::NotExpr { .. } => {}
+        Literal::SomeVars { vars, .. } => vars.iter().map(Span::text).collect(),
+        Literal::SomeIn { key, value, .. } => key.iter().chain([value]).flat_map(|pattern| pattern_vars(pattern)).collect(),
+        Literal::Every { key, value, .. } => key.iter().chain([value]).map(Span::text).collect(),
+        Literal::Expr { expr, .. } => match expr.as_ref() {
+            Expr::AssignExpr { op: AssignOp::ColEq, lhs, .. } => pattern_vars(lhs),
+            _ => Vec::new(),
+        },
+        Literal::NotExpr { .. } => Vec::new(),
     }
 }

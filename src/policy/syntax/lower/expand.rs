@@ -201,12 +201,7 @@ impl<'l, 'm> Expander<'l, 'm> {
 
     /// A term that is never undefined.
     fn evaluated(&mut self, term: Flat, span: &Span, body: &mut Vec<Expr>) -> Flat {
-        if !term.requires_evaluation() {
-            return term;
-        }
-        let var = self.fresh(span);
-        body.push(Expr { span: span.clone(), negated: false, what: What::Equal(Flat::Var(var), term), with: Rc::from([]) });
-        Flat::Var(var)
+        if term.requires_evaluation() { Flat::Var(self.subject(term, span, body)) } else { term }
     }
 
     /// Where a head is evaluated behind a body that is `true` and nothing else, OPA loses that body, with its `not` and its `with`.
@@ -374,14 +369,8 @@ impl<'l, 'm> Expander<'l, 'm> {
                 self.domains.push(Domain { names, within: BTreeMap::new(), depth: self.scopes.len() });
                 let domain = self.term(domain, &mut support);
                 self.domains.pop();
-                let domain_var = self.fresh(span);
-                support.push(Expr {
-                    span: span.clone(),
-                    negated: false,
-                    what: What::Equal(Flat::Var(domain_var), domain),
-                    with: Rc::from([]),
-                });
-                (false, self.every(key.as_ref(), value, Flat::Var(domain_var), query))
+                let domain = self.subject(domain, span, &mut support);
+                (false, self.every(key.as_ref(), value, Flat::Var(domain), query))
             }
         };
         for expr in support {
@@ -429,7 +418,7 @@ impl<'l, 'm> Expander<'l, 'm> {
         What::Equal(item, Flat::Ref(Head::Var(subject), vec![key]))
     }
 
-    /// What a reference begins with, as a variable of ours.
+    /// What a term comes to, or what a reference begins with, as a variable of ours.
     fn subject(&mut self, term: Flat, span: &Span, support: &mut Vec<Expr>) -> Var {
         let var = self.fresh(span);
         support.push(Expr { span: span.clone(), negated: false, what: What::Equal(Flat::Var(var), term), with: Rc::from([]) });
@@ -768,9 +757,8 @@ impl<'l, 'm> Expander<'l, 'm> {
     fn shown(&mut self, expr: &'m tree::Expr, is_part: bool) -> Flat {
         let mut body = Vec::new();
         let term = self.term(expr, &mut body);
-        let var = self.fresh(expr.span());
-        body.push(Expr { span: expr.span().clone(), negated: false, what: What::Equal(Flat::Var(var), term), with: Rc::from([]) });
-        Flat::Collect(Rc::new(Collect { kind: Collection::Set, key: None, item: Flat::Var(var), body, is_part }))
+        let item = Flat::Var(self.subject(term, expr.span(), &mut body));
+        Flat::Collect(Rc::new(Collect { kind: Collection::Set, key: None, item, body, is_part }))
     }
 
     fn with(&mut self, modifiers: &'m [WithModifier], body: &mut Vec<Expr>) -> With {
@@ -902,9 +890,7 @@ fn declares_itself(query: &Query) -> BTreeSet<&str> {
 /// Every name that stands in an expression, those of queries within included.
 fn every_name<'m>(expr: &'m tree::Expr, found: &mut BTreeSet<&'m str>) {
     walk::visit(expr, &mut |expr| found.extend(walk::var(walk::unfold(expr).0)));
-    let mut declared = Vec::new();
-    walk::visit_statements_in(expr, &mut |statement| walk::declared(statement, &mut declared));
-    found.extend(declared);
+    walk::visit_statements_in(expr, &mut |statement| found.extend(walk::declared(statement)));
 }
 
 /// Every name that stands in an expression, queries left out.

@@ -265,9 +265,7 @@ fn names_in_the_tree_are_found_by_walks() {
     walk::visit_query(&bodies[0].query, &mut |expr| names.extend(walk::var(expr).map(str::to_owned)));
     names.sort();
     assert_eq!(names, ["c", "d", "e", "f", "g", "h", "y"]);
-    let mut declared = Vec::new();
-    bodies[0].query.stmts.iter().for_each(|statement| walk::declared(statement, &mut declared));
-    assert_eq!(declared, ["y", "e", "f"]);
+    assert_eq!(bodies[0].query.stmts.iter().flat_map(walk::declared).collect::<Vec<_>>(), ["y", "e", "f"]);
 }
 
 #[test]
