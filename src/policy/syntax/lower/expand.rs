@@ -608,12 +608,14 @@ impl<'l, 'm> Expander<'l, 'm> {
         }
         if let Some(var) = self.declared(name) {
             let of_definition = !self.scopes.iter().skip(1).any(|scope| scope.declared.contains_key(name));
-            if self.in_head && of_definition {
-                self.see(name);
+            // In a head, a collection knows what the `every` declares before it knows what the body does.
+            if !(self.in_head && of_definition && self.is_of_domain(name)) {
+                if self.in_head && of_definition {
+                    self.see(name);
+                }
+                return Named::Head(Head::Var(var));
             }
-            return Named::Head(Head::Var(var));
-        }
-        if let Some(var) = self.within_domain(name, span) {
+        } else if let Some(var) = self.within_domain(name, span) {
             return Named::Head(Head::Var(var));
         }
         if self.is_of_domain(name) {
