@@ -423,6 +423,11 @@ class Draw:
                 return self.comprehension("array")
         return f'split({self.of("text")}, "-")'
 
+    def written_out(self):
+        """A list or a set of constants, and of what has a name."""
+        items = ", ".join(self.word() if self.chance(0.5) else self.of("text") for _ in range(self.rng.randrange(2, 5)))
+        return f"[{items}]" if self.chance(0.6) else f"{{{items}}}"
+
     def as_set(self):
         sets = self.named("set")
         if sets and self.chance(0.5):
@@ -502,7 +507,7 @@ class Draw:
                 return f"{left} {sign} {right}"
             case "in":
                 item = self.of(self.weighted((6, "text"), (1, "any"), (1, "number")))
-                domain = self.of(self.weighted((5, "list"), (1, "map"), (0.5, "any")))
+                domain = self.written_out() if self.chance(0.1) else self.of(self.weighted((5, "list"), (1, "map"), (0.5, "any")))
                 return f"{enclosed(item)} in {enclosed(domain)}"
             case "in with key":
                 domain = self.of(self.weighted((2, "list"), (3, "map")))
