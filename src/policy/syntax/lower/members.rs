@@ -174,9 +174,10 @@ impl<'p> Flow<'p> {
 
     /// All that is at a path of `data`, and all that the path may lead into.
     fn extent(&self, path: &[Box<str>]) -> Holds {
-        let is_near = |rule: &&(&Rule, &Holds)| rule.0.path.iter().zip(path).all(|(one, other)| one == other);
-        let of_rules = self.program.rules.iter().zip(&self.rules);
-        let all = of_rules.filter(|rule| is_near(&rule)).fold(Holds::default(), |all, (_, holds)| all | *holds);
+        let is_near = |rule: &Rule| rule.path.iter().zip(path).all(|(one, other)| one == other);
+        // Hardly any rule holds one, and policies may be long.
+        let holding = self.program.rules.iter().zip(&self.rules).filter(|(_, holds)| **holds != Holds::default());
+        let all = holding.filter(|(rule, _)| is_near(rule)).fold(Holds::default(), |all, (_, holds)| all | *holds);
         all | all.around() | all.around().item()
     }
 }
