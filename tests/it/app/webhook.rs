@@ -181,7 +181,7 @@ fn a_receiver_that_is_down_then_fails_then_is_slow_gets_every_entry_in_order() {
     let place = Place::new();
     // Nobody listens there yet.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let server = place.setup(Some(&format!("http://{address}/hooks?from=claviger"))).start();
+    let server = place.setup(Some(&format!("http://{address}/hooks?from=claviger"))).has_run(&["key", "create", "--name", "first"]).start();
     server.until("that it is told from now on", |server| server.metric("claviger_audit_webhook_waiting") == 0 && newest(server) > 0);
     let before = newest(&server);
     make_spaces(&server, 0..5);
