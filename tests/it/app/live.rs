@@ -348,7 +348,7 @@ fn rows() -> Vec<Row> {
         row("policies.dir", ("", "policies.dir = \"deny\""), Asking, |seen| seen.get("/", &[]).status.to_string(), "403"),
         row(
             "policies.time_limit",
-            ("policies.dir = \"large\"\npolicies.time_limit = \"10s\"", "policies.time_limit = \"1ms\""),
+            ("policies.dir = \"large\"\npolicies.time_limit = \"10s\"", "policies.time_limit = \"10ms\""),
             Asking,
             |seen| seen.get("/", &[]).status.to_string(),
             "503",
