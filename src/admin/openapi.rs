@@ -28,16 +28,24 @@ pub(super) fn json(description: &OpenApi) -> Value {
     let mut api = serde_json::to_value(description).unwrap_or_default();
     let paths = api.get_mut("paths").and_then(Value::as_object_mut);
     let operations = paths.into_iter().flat_map(|paths| paths.values_mut()).filter_map(Value::as_object_mut);
-    let responses = operations.flat_map(|item| item.values_mut()).filter_map(|one| one.get_mut("responses")?.as_object_mut());
-    // OpenAPI wants one of each, and the operation has said it.
-    for (status, response) in responses.flatten() {
-        let said = match status.as_str() {
-            "201" => "Made",
-            "204" => "Done",
-            _ => "As asked",
-        };
-        if let Some(response) = response.as_object_mut() {
-            response.entry("description").or_insert_with(|| said.into());
+    for operation in operations.flat_map(|item| item.values_mut()) {
+        // The handler's name alone is that of many: what a client is made from must tell them apart.
+        let part = |at: &str| operation.pointer(at).and_then(Value::as_str).unwrap_or_default();
+        let id = format!("{}_{}", part("/tags/0"), part("/operationId"));
+        if let Some(operation) = operation.as_object_mut() {
+            operation.insert("operationId".to_owned(), id.into());
+        }
+        let responses = operation.get_mut("responses").and_then(Value::as_object_mut);
+        // One of each is asked for, and the operation has said it.
+        for (status, response) in responses.into_iter().flatten() {
+            let said = match status.as_str() {
+                "201" => "Made",
+                "204" => "Done",
+                _ => "As asked",
+            };
+            if let Some(response) = response.as_object_mut() {
+                response.entry("description").or_insert_with(|| said.into());
+            }
         }
     }
     api

@@ -116,6 +116,12 @@ fn the_description_names_every_operation_and_the_page_loads_nothing_from_elsewhe
     for path in ["/keys", "/keys/{id}/rotate", "/bindings/{id}", "/policies/validate", "/explain", "/audit", "/whoami"] {
         assert!(description["paths"][path].is_object(), "{path}");
     }
+    let operations = description["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
+    let mut ids: Vec<&str> = operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
+    let count = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert!(count > 40 && ids.len() == count && ids.contains(&"keys_rotate"), "{ids:?}");
     let page = http::get(server.admin(), "/api", &[]);
     let text = page.text();
     assert!(text.contains("/api/v1/keys/{id}/rotate") && text.contains("Gives a key a new secret"), "{text}");
