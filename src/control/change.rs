@@ -87,7 +87,7 @@ impl Control {
             Caller::System | Caller::Operator(_) => Ok(Standing::of_everything(snapshot)),
             Caller::Key { id, digest } => {
                 let key = self.store.key(*id).await?.filter(|key| works(key, digest, self.now()));
-                Ok(Standing::of_key(key.ok_or(ControlError::NoSuchCaller)?, snapshot))
+                Ok(Standing::of_key(key.ok_or(ControlError::NoSuchCaller)?, digest, snapshot))
             }
         }
     }

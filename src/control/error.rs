@@ -23,7 +23,9 @@ impl Forbidden {
             (_, Some(space)) => format!("only an admin of space {space} may {operation} there"),
             (Needs::RootAdmin, None) => format!("only a root admin may {operation}"),
             (Needs::AnyAdmin | Needs::AdminThere, None) => format!("only the admin of a space may {operation}"),
-            (Needs::RotateSelf, None) => format!("only a key with a role that allows key:rotate-self may {operation}"),
+            (Needs::RotateSelf, None) => {
+                format!("only a key with a role that allows key:rotate-self, and by its current secret, may {operation}")
+            }
             (Needs::Key, None) => format!("only a key that works may {operation}"),
         }
     }

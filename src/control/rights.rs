@@ -58,7 +58,7 @@ pub enum Operation {
 pub enum Needs {
     /// A key that works.
     Key,
-    /// A role, in any space, that allows `key:rotate-self`.
+    /// A role, in any space, that allows `key:rotate-self`, and the key's current secret.
     RotateSelf,
     /// `space-admin` in some space.
     AnyAdmin,

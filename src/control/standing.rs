@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::Forbidden;
 use super::rights::{Needs, Operation};
-use crate::model::{Action, KeyRecord, Snapshot, SpaceId, SystemRole};
+use crate::model::{Action, KeyDigest, KeyRecord, Snapshot, SpaceId, SystemRole};
 
 /// What a caller may manage, and everything that this was read from.
 ///
@@ -34,9 +34,11 @@ impl Standing {
         Self { snapshot, who: Who::Everything }
     }
 
-    /// Of a key that works.
+    /// Of a key that works, and has presented this.
+    ///
+    /// It rotates itself only by its current secret: whoever has found one that is on its way out must not get a new one for it.
     #[must_use]
-    pub fn of_key(key: KeyRecord, snapshot: Arc<Snapshot>) -> Self {
+    pub fn of_key(key: KeyRecord, presented: &KeyDigest, snapshot: Arc<Snapshot>) -> Self {
         let admin = SystemRole::SpaceAdmin.id();
         let rotate: Action = "key:rotate-self".parse().expect("an action");
         let mut administers = BTreeSet::new();
@@ -47,6 +49,7 @@ impl Standing {
                 administers.insert(grant.space);
             }
         }
+        rotates_itself &= key.secret(presented).is_some_and(|secret| secret.ends_at.is_none());
         Self { snapshot, who: Who::Key { key: Box::new(key), administers, rotates_itself } }
     }
 

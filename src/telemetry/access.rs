@@ -94,7 +94,7 @@ fn known_method(method: &str) -> &str {
 
 /// The text with all but the id taken out of whatever looks like a key: people put keys into paths by mistake. If a key shows only once
 /// escapes are undone, however often they have been escaped, the text is given without them.
-fn without_keys(text: &str) -> Cow<'_, str> {
+pub fn without_keys(text: &str) -> Cow<'_, str> {
     if text.contains(KEY_PREFIX) {
         // Part of the key may be escaped all the same.
         return Cow::Owned(cut_down(&unescaped(text)));

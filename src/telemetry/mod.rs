@@ -9,7 +9,7 @@ mod log;
 mod metrics;
 mod refused;
 
-pub use access::Access;
+pub use access::{Access, without_keys};
 pub use log::{change as change_log, flush, init};
 pub use metrics::{
     AuthReason, CacheKind, CacheResult, Gauge, Level, Listener, LogLosses, Metrics, PolicyResult, Route, SampleResult, SigningKeyState,

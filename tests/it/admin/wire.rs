@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::client::Api;
 use crate::support::http;
-use crate::support::server::Server;
+use crate::support::server::{Server, Setup};
 
 #[test]
 fn what_is_malformed_is_refused_with_a_code_and_a_sentence() {
@@ -128,4 +128,20 @@ fn the_description_names_every_operation_and_the_page_loads_nothing_from_elsewhe
     assert!(!text.contains("<script") && !text.contains("http://") && !text.contains("https://"), "{text}");
     assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
     assert_eq!(http::get(server.admin(), "/api/reference.css", &[]).status, 200);
+}
+
+#[test]
+fn a_key_that_is_pasted_into_a_path_stands_in_no_log_and_not_in_the_audit() {
+    let server = Setup::new().environment("CLAVIGER_LOG__LEVEL", "debug").start();
+    let root = Api::of_root(&server);
+    let key = root.made("/keys", &json!({ "name": "pasted" }))["key"].as_str().unwrap().to_owned();
+    for path in [format!("/keys/{key}"), format!("/keys/{key}/rotate"), format!("/groups/{key}"), format!("/keys?q={key}")] {
+        for method in ["GET", "DELETE", "PATCH"] {
+            root.send(method, &path, Some(&json!({ "description": "x" })), &[]);
+        }
+    }
+    root.post("/explain", &json!({ "key": key }));
+    server.until("the requests in the log", |server| server.log().contains("the admin API has answered"));
+    let told = [server.log(), root.get("/audit").text()].concat();
+    assert!(told.contains("/keys/clv_") && !told.contains(&key[31..60]), "{told}");
 }
