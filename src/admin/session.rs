@@ -91,6 +91,11 @@ async fn authenticate(state: &AdminState, mut request: Request) -> Result<Reques
         Err(error) => return Err(error.into()),
     };
     state.requests().take(digest.as_bytes(), now, state.rate()).map_err(ApiError::rate_limited)?;
+    // What is not done must not look as if it was.
+    if request.method() != Method::GET && request.uri().query().is_some_and(|query| !query.is_empty()) {
+        let why = "a change takes no query parameter: it is in force in this process when it is answered, and within a second elsewhere";
+        return Err(ApiError::bad_request(why));
+    }
     let (named, mut request) = named(request).await?;
     asked.once = named;
     request.extensions_mut().insert(Session(asked));

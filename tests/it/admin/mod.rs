@@ -3,5 +3,7 @@
 mod changes;
 mod client;
 mod escalation;
+mod interleaved;
+mod newcomer;
 mod rights;
 mod wire;
