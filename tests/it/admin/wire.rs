@@ -25,6 +25,7 @@ fn what_is_malformed_is_refused_with_a_code_and_a_sentence() {
     for (head, body, status, code) in [
         (format!("POST /api/v1/keys HTTP/1.1{json}"), "{", 400, "bad_request"),
         (format!("POST /api/v1/keys HTTP/1.1{json}"), "{}", 400, "bad_request"),
+        (format!("POST /api/v1/keys HTTP/1.1{json}"), "[\"x\"]", 400, "bad_request"),
         (format!("POST /api/v1/keys HTTP/1.1{json}"), "{\"name\":\"x\",\"nmae\":\"y\"}", 400, "bad_request"),
         (format!("POST /api/v1/keys HTTP/1.1{json}"), "{\"name\":\" x\"}", 400, "bad_request"),
         (format!("POST /api/v1/keys HTTP/1.1{json}"), "{\"name\":\"x\"} trailing", 400, "bad_request"),
