@@ -10,7 +10,7 @@ use crate::support::server::Server;
 #[test]
 fn the_first_half_hour_goes_as_the_readme_tells_it() {
     let readme = include_str!("../../../README.md");
-    let (_, rest) = readme.split_once("<!-- half an hour: begin -->\n```sh\n").unwrap();
+    let (_, rest) = readme.split_once("<!-- half an hour: begin -->\n```bash\n").unwrap();
     let (script, _) = rest.split_once("```\n<!-- half an hour: end -->").unwrap();
     let server = Server::start();
     let root = Api::of_root(&server);
