@@ -91,11 +91,6 @@ async fn authenticate(state: &AdminState, mut request: Request) -> Result<Reques
         Err(error) => return Err(error.into()),
     };
     state.requests().take(digest.as_bytes(), now, state.rate()).map_err(ApiError::rate_limited)?;
-    // What is not done must not look as if it was.
-    if request.method() != Method::GET && request.uri().query().is_some_and(|query| !query.is_empty()) {
-        let why = "a change takes no query parameter: it is in force in this process when it is answered, and within a second elsewhere";
-        return Err(ApiError::bad_request(why));
-    }
     let (named, mut request) = named(request).await?;
     asked.once = named;
     request.extensions_mut().insert(Session(asked));
@@ -147,6 +142,12 @@ impl<S: Sync> FromRequestParts<S> for Session {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        // What is not done must not look as if it was.
+        if parts.method != Method::GET && parts.uri.query().is_some_and(|query| !query.is_empty()) {
+            let why =
+                "a change takes no query parameter: it is in force in this process when it is answered, and within a second elsewhere";
+            return Err(ApiError::bad_request(why));
+        }
         // A handler that nobody has put behind the door lets nobody in.
         parts.extensions.get::<Self>().cloned().ok_or_else(ApiError::invalid_key)
     }
