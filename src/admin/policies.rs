@@ -52,6 +52,7 @@ pub(super) struct CreatePolicy {
 
 /// A Rego module.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Module {
     #[schema(value_type = String, example = "package spacelift\n\nallow if input.session.member\n")]
     source: Box<str>,

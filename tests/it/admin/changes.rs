@@ -131,6 +131,14 @@ fn a_policy_is_in_force_only_if_it_loads_and_what_is_odd_about_it_is_told() {
     assert!(!made.json()["warnings"].as_array().unwrap().is_empty(), "{}", made.text());
     assert_eq!(server.get(&key).code(), "no_roles");
 
+    for (method, path) in [("POST", "/policies"), ("PUT", "/policies/p")] {
+        let mut misspelt = json!({ "source": odd, "regoo": "v0" });
+        if method == "POST" {
+            misspelt["name"] = json!("q");
+        }
+        let answer = root.send(method, path, Some(&misspelt), &[]);
+        assert_eq!((answer.status, answer.code().as_str()), (400, "bad_request"), "{method}: {}", answer.text());
+    }
     let replaced = root.send("PUT", "/policies/p", Some(&json!({ "source": "package spacelift\n\ndeny if true\n" })), &[]);
     assert_eq!(replaced.status, 200, "{}", replaced.text());
     assert_eq!(server.get(&key).code(), "denied");
