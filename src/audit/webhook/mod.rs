@@ -134,6 +134,9 @@ impl Teller {
                 Some(old) => self.farewell(old, webhook.sent, settings).await,
                 None => webhook.sent = self.newest().await?,
             }
+            if receiver.is_some() {
+                tracing::info!(after = webhook.sent.0, "the receiver of the audit is told of the entries that come after this one");
+            }
         }
         webhook.receiver = receiver;
         self.keep(webhook).await
