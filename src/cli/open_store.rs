@@ -143,7 +143,7 @@ impl OpenStore {
     }
 
     /// The store itself, for what works on a whole one.
-    pub(crate) fn as_store(&self) -> &dyn Store {
+    pub(crate) fn as_store(&self) -> &dyn store::Management {
         &*self.store
     }
 

@@ -1,6 +1,6 @@
 //! What is remembered, and the one way to change it.
 //!
-//! Every change goes through [`Store::apply`], or several of them together through [`Store::apply_all`]: it is checked, written, numbered, put into the feed and audited in one transaction, and on
+//! Every change goes through [`Management::apply`], or several of them together through [`Management::apply_all`]: it is checked, written, numbered, put into the feed and audited in one transaction, and on
 //! the disk when `apply` returns. Keys are read one at a time and on demand, so that memory does not grow with their number; what is small
 //! and shared by all of them comes as one [`Snapshot`].
 
@@ -134,9 +134,9 @@ pub const SAMPLES_MAX: u32 = 100;
 /// How long it keeps one.
 pub const SAMPLES_KEPT_FOR: Duration = Duration::from_hours(7 * 24);
 
-/// What a data plane needs of a store; a sidecar has no more.
+/// What everybody asks who works with a store, wherever it is.
 #[async_trait]
-pub trait Source: Send + Sync + 'static {
+pub trait Lookup: Send + Sync + 'static {
     /// The key with this secret, and as of which change: one consistent, indexed read. `None`: no key has or had it.
     ///
     /// The key comes in whatever state it is, and though the secret may have ended. A secret that was replaced more than once is not even
@@ -144,15 +144,8 @@ pub trait Source: Send + Sync + 'static {
     async fn find_key(&self, digest: &KeyDigest) -> Result<Option<FoundKey>, StoreError>;
     /// Everything but the keys, as of one revision.
     async fn snapshot(&self) -> Result<Snapshot, StoreError>;
-    /// The changes after `seen`, in order.
-    async fn changes_after(&self, seen: Revision) -> Result<Changes, StoreError>;
     /// Returns when something may have changed. Only a hint: callers look at the feed by a timer all the same.
     async fn woken(&self);
-    /// Notes that secrets were presented with success at about these times. Not a change: no revision, no audit.
-    async fn record_use(&self, uses: &[(KeyDigest, Timestamp)]) -> Result<(), StoreError>;
-    /// Keeps samples, in this order, and gives up those that are too old or too many, though none is new. Not a change: no revision,
-    /// nothing in the feed, no audit.
-    async fn keep_samples(&self, samples: &[Sample]) -> Result<(), StoreError>;
     /// The names of all keys that are not revoked, for remarks on what policies compare them with, and for nothing that decides. `None`:
     /// there are more than `most` keys, revoked ones included, or the source does not know them all.
     async fn key_names(&self, most: u32) -> Result<Option<Vec<String>>, StoreError>;
@@ -161,9 +154,21 @@ pub trait Source: Send + Sync + 'static {
     async fn close(&self);
 }
 
-/// Where keys, roles, spaces, groups, bindings and policies live: what a control plane needs besides.
+/// What a data plane needs of a store; a sidecar has no more.
 #[async_trait]
-pub trait Store: Source {
+pub trait Source: Lookup {
+    /// The changes after `seen`, in order.
+    async fn changes_after(&self, seen: Revision) -> Result<Changes, StoreError>;
+    /// Notes that secrets were presented with success at about these times. Not a change: no revision, no audit.
+    async fn record_use(&self, uses: &[(KeyDigest, Timestamp)]) -> Result<(), StoreError>;
+    /// Keeps samples, in this order, and gives up those that are too old or too many, though none is new. Not a change: no revision,
+    /// nothing in the feed, no audit.
+    async fn keep_samples(&self, samples: &[Sample]) -> Result<(), StoreError>;
+}
+
+/// What is looked at and changed by whoever manages, at this machine or elsewhere.
+#[async_trait]
+pub trait Management: Lookup {
     /// Checks and makes a change: rows, revision, change, audit in one transaction, if the condition holds in it. Durable when it returns.
     ///
     /// A change that leaves everything as it was is a change all the same. Dropped half-way, it has happened or it has not, never in part;
@@ -191,9 +196,6 @@ pub trait Store: Source {
     async fn rehearse(&self, mutations: Vec<Mutation>, only_if: Option<Precondition>) -> Result<(), BatchError>;
     /// What is declared in files, as far as it is there.
     async fn managed(&self) -> Result<BTreeSet<Resource>, StoreError>;
-    /// The revision that last changed this, of a key also its secrets, groups and bindings; `None`: it is not there. Whoever shows the
-    /// thing with its revision asks for the revision first: one that is too old makes [`Precondition::ResourceAt`] refuse, never pass.
-    async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError>;
     /// The samples that are not too old, newest first.
     async fn samples(&self) -> Result<Vec<KeptSample>, StoreError>;
     /// The sample with this number, if it is not too old.
@@ -210,6 +212,18 @@ pub trait Store: Source {
     async fn binding(&self, id: BindingId) -> Result<Option<Binding>, StoreError>;
     /// All bindings, of keys and groups, by id. Searched: the group's name, the key's id and name, the role, the space.
     async fn bindings(&self, page: &Page<BindingId>) -> Result<Vec<Binding>, StoreError>;
+    /// Where the audit begins, if not with the first entry of all.
+    async fn audit_given_up(&self) -> Result<Option<GivenUp>, StoreError>;
+    /// Audit entries.
+    async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError>;
+}
+
+/// Where keys, roles, spaces, groups, bindings and policies live: what a control plane needs.
+#[async_trait]
+pub trait Store: Source + Management {
+    /// The revision that last changed this, of a key also its secrets, groups and bindings; `None`: it is not there. Whoever shows the
+    /// thing with its revision asks for the revision first: one that is too old makes [`Precondition::ResourceAt`] refuse, never pass.
+    async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError>;
     /// What was done when this actor ([`Actor::label`](crate::model::Actor::label)) sent a request of this name within the last day.
     async fn done_once(&self, actor: &str, key: &str) -> Result<Option<DoneOnce>, StoreError>;
     /// Has the audit tell of something that is no change: no revision, nothing in the feed. Durable when it returns.
@@ -225,10 +239,6 @@ pub trait Store: Source {
     async fn hold_webhook(&self, holder: &str, until: Timestamp) -> Result<Option<Webhook>, StoreError>;
     /// Writes down how it stands, if the holder still is the one.
     async fn set_webhook(&self, holder: &str, webhook: &Webhook) -> Result<Held, StoreError>;
-    /// Where the audit begins, if not with the first entry of all.
-    async fn audit_given_up(&self) -> Result<Option<GivenUp>, StoreError>;
-    /// Audit entries.
-    async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError>;
 }
 
 /// Whether a mutation would write down the text of a key, or give a key a name that could be taken for something else: what every store

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::Document;
 use crate::model::{Binding, BindingId, KeyDigest, KeyId, KeyName, KeyRecord, Resource, Snapshot, Subject};
-use crate::store::{NAMED_KEYS_MAX, Store, StoreError};
+use crate::store::{Management, NAMED_KEYS_MAX, StoreError};
 
 /// What there is.
 pub(super) struct Current {
@@ -21,7 +21,7 @@ pub(super) struct Current {
 }
 
 impl Current {
-    pub(super) async fn read(document: &Document, store: &dyn Store) -> Result<Self, StoreError> {
+    pub(super) async fn read(document: &Document, store: &dyn Management) -> Result<Self, StoreError> {
         // First: whatever is read after it and has changed since is newer than this revision, on which the plan insists.
         let snapshot = store.snapshot().await?;
         let managed = store.managed().await?;
@@ -49,7 +49,7 @@ impl Current {
         Ok(current)
     }
 
-    async fn read_managed(&mut self, store: &dyn Store) -> Result<(), StoreError> {
+    async fn read_managed(&mut self, store: &dyn Management) -> Result<(), StoreError> {
         let mut subjects: BTreeSet<KeyId> = BTreeSet::new();
         for resource in &self.managed {
             match resource {

@@ -18,7 +18,7 @@ use super::{bindings, keys, policies, prune, roles, spaces};
 use crate::config::PolicySettings;
 use crate::diagnostics::Diagnostic;
 use crate::model::{Cause, Change, Mutation, Resource, ResourceKind, Revision, Snapshot, Strategy};
-use crate::store::{BatchError, Conflict, Precondition, Store, StoreError, check_texts};
+use crate::store::{BatchError, Conflict, Management, Precondition, StoreError, check_texts};
 
 /// What becomes of what earlier files declared and these do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl Plan {
     ///
     /// # Errors
     /// Everything that is wrong with the files, in their order; or the store cannot be used.
-    pub async fn make(files: &[DeclaredFile], reading: &Reading<'_>, store: &dyn Store) -> Result<Self, NoPlan> {
+    pub async fn make(files: &[DeclaredFile], reading: &Reading<'_>, store: &dyn Management) -> Result<Self, NoPlan> {
         let mut faults = Faults::of(files);
         let mut document = Document::default();
         for (number, file) in files.iter().enumerate() {
@@ -142,7 +142,7 @@ impl Plan {
     ///
     /// # Errors
     /// Nothing has been changed then.
-    pub async fn carry_out(&self, cause: &Cause, store: &dyn Store) -> Result<Vec<Change>, NotCarriedOut> {
+    pub async fn carry_out(&self, cause: &Cause, store: &dyn Management) -> Result<Vec<Change>, NotCarriedOut> {
         let unchanged = Some(Precondition::StoreAt(self.revision));
         store.apply_declared(self.mutations(), &self.claimed, cause, unchanged).await.map_err(|refused| self.not_carried_out(refused))
     }
@@ -151,7 +151,7 @@ impl Plan {
     ///
     /// # Errors
     /// As those of [`carry_out`](Self::carry_out).
-    pub async fn rehearse(&self, store: &dyn Store) -> Result<(), NotCarriedOut> {
+    pub async fn rehearse(&self, store: &dyn Management) -> Result<(), NotCarriedOut> {
         if self.steps.is_empty() {
             return Ok(());
         }
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_plan_can_be_made_by_whoever_serves_requests() {
-        let _ = |files: &[DeclaredFile], reading: &Reading<'_>, store: &dyn Store| is_send(Plan::make(files, reading, store));
-        let _ = |plan: &Plan, store: &dyn Store| is_send(plan.carry_out(&Cause::SYSTEM, store));
+        let _ = |files: &[DeclaredFile], reading: &Reading<'_>, store: &dyn Management| is_send(Plan::make(files, reading, store));
+        let _ = |plan: &Plan, store: &dyn Management| is_send(plan.carry_out(&Cause::SYSTEM, store));
     }
 }

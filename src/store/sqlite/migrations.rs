@@ -62,7 +62,7 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::model::{Resource, Revision, Strategy};
     use crate::store::sqlite::SqliteStore;
-    use crate::store::{AuditFault, AuditQuery, Source as _, Store as _, verify_audit};
+    use crate::store::{AuditFault, AuditQuery, Lookup as _, Management as _, Store as _, verify_audit};
 
     /// What stands in the stores that are there.
     const CHECKSUMS: [&str; 8] = [

@@ -40,7 +40,10 @@ use self::opening::Looked;
 use self::rows::SqliteRows;
 use self::watch::CommitWatch;
 use super::apply::apply_all;
-use super::{AuditQuery, BatchError, FoundKey, GivenUp, Held, Inspected, Page, Precondition, Source, Store, StoreError, Webhook, stored};
+use super::{
+    AuditQuery, BatchError, FoundKey, GivenUp, Held, Inspected, Lookup, Management, Page, Precondition, Source, Store, StoreError, Webhook,
+    stored,
+};
 use crate::clock::Clock;
 use crate::model::{
     AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, Group, KeptSample, KeyDigest, KeyId, KeyName,
@@ -184,7 +187,7 @@ async fn every<T: FromRow>(statement: &'static str, reading: &mut SqliteConnecti
 }
 
 #[async_trait]
-impl Source for SqliteStore {
+impl Lookup for SqliteStore {
     async fn find_key(&self, digest: &KeyDigest) -> Result<Option<FoundKey>, StoreError> {
         self.one(query(sql::KEY_BY_DIGEST).bind(digest.as_bytes().to_vec())).await
     }
@@ -219,6 +222,28 @@ impl Source for SqliteStore {
         Ok(snapshot)
     }
 
+    async fn woken(&self) {
+        self.watch.woken().await;
+    }
+
+    async fn key_names(&self, most: u32) -> Result<Option<Vec<String>>, StoreError> {
+        let keys: Vec<NamedKey> = self.all(query(sql::KEY_NAMES).bind(i64::from(most) + 1)).await?;
+        let few = keys.len() <= usize::try_from(most).unwrap_or(usize::MAX);
+        Ok(few.then(|| keys.into_iter().filter(|key| !key.revoked).map(|key| key.name.to_string()).collect()))
+    }
+
+    /// SQLite brings the log into the file and takes it away with the last connection, if that is closed in order: then the file alone is
+    /// the store, and can be copied.
+    async fn close(&self) {
+        self.guard.close();
+        self.watch.close().await;
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+#[async_trait]
+impl Source for SqliteStore {
     async fn changes_after(&self, seen: Revision) -> Result<Changes, StoreError> {
         self.keep_to_file().await?;
         if self.read.load(Ordering::Acquire) != self.guard.moves() {
@@ -230,10 +255,6 @@ impl Source for SqliteStore {
         // A feed that does not begin right after `seen` has been pruned; one that ends before it belongs to a store that was put back.
         let next = changes.first().map_or(last.next(), |change| change.revision);
         Ok(if next == seen.next() { Changes::Since(changes) } else { Changes::TooOld })
-    }
-
-    async fn woken(&self) {
-        self.watch.woken().await;
     }
 
     async fn record_use(&self, uses: &[(KeyDigest, Timestamp)]) -> Result<(), StoreError> {
@@ -258,25 +279,10 @@ impl Source for SqliteStore {
     async fn keep_samples(&self, samples: &[Sample]) -> Result<(), StoreError> {
         self.keep(samples).await
     }
-
-    async fn key_names(&self, most: u32) -> Result<Option<Vec<String>>, StoreError> {
-        let keys: Vec<NamedKey> = self.all(query(sql::KEY_NAMES).bind(i64::from(most) + 1)).await?;
-        let few = keys.len() <= usize::try_from(most).unwrap_or(usize::MAX);
-        Ok(few.then(|| keys.into_iter().filter(|key| !key.revoked).map(|key| key.name.to_string()).collect()))
-    }
-
-    /// SQLite brings the log into the file and takes it away with the last connection, if that is closed in order: then the file alone is
-    /// the store, and can be copied.
-    async fn close(&self) {
-        self.guard.close();
-        self.watch.close().await;
-        self.readers.close().await;
-        self.writer.close().await;
-    }
 }
 
 #[async_trait]
-impl Store for SqliteStore {
+impl Management for SqliteStore {
     async fn apply_declared(
         &self,
         mutations: Vec<Mutation>,
@@ -326,14 +332,6 @@ impl Store for SqliteStore {
         Ok(self.all(query(sql::MANAGED)).await?.into_iter().collect())
     }
 
-    async fn done_once(&self, actor: &str, key: &str) -> Result<Option<DoneOnce>, StoreError> {
-        self.one(query(sql::DONE_ONCE).bind(actor.to_owned()).bind(key.to_owned())).await
-    }
-
-    async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {
-        self.one(query(sql::revision_of(resource)).bind(resource.id())).await
-    }
-
     async fn samples(&self) -> Result<Vec<KeptSample>, StoreError> {
         self.kept().await
     }
@@ -368,6 +366,25 @@ impl Store for SqliteStore {
         self.all(query(sql::BINDINGS).bind(after).bind(page.query.clone()).bind(page.limit)).await
     }
 
+    async fn audit_given_up(&self) -> Result<Option<GivenUp>, StoreError> {
+        self.one(query(sql::GIVEN_UP)).await
+    }
+
+    async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
+        self.audited(wanted).await
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {
+        self.one(query(sql::revision_of(resource)).bind(resource.id())).await
+    }
+
+    async fn done_once(&self, actor: &str, key: &str) -> Result<Option<DoneOnce>, StoreError> {
+        self.one(query(sql::DONE_ONCE).bind(actor.to_owned()).bind(key.to_owned())).await
+    }
+
     async fn note(&self, note: AuditNote, cause: &Cause) -> Result<Option<AuditId>, StoreError> {
         self.noted(note, cause).await
     }
@@ -382,14 +399,6 @@ impl Store for SqliteStore {
 
     async fn set_webhook(&self, holder: &str, webhook: &Webhook) -> Result<Held, StoreError> {
         self.settle_webhook(holder, webhook).await
-    }
-
-    async fn audit_given_up(&self) -> Result<Option<GivenUp>, StoreError> {
-        self.one(query(sql::GIVEN_UP)).await
-    }
-
-    async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
-        self.audited(wanted).await
     }
 }
 

@@ -16,7 +16,9 @@ use claviger::model::{
     LoginPolicy, Mutation, NewKey, PlainKey, Refusal, RegoVersion, Resource, Revision, RoleId, Sample, SampleId, Snapshot, Space, SpaceId,
     Strategy,
 };
-use claviger::store::{self, AuditQuery, BatchError, FoundKey, GivenUp, Held, Page, Precondition, Source, Store, StoreError, Webhook};
+use claviger::store::{
+    self, AuditQuery, BatchError, FoundKey, GivenUp, Held, Lookup, Management, Page, Precondition, Source, Store, StoreError, Webhook,
+};
 use claviger::telemetry::Metrics;
 use claviger::token;
 use jiff::Timestamp;
@@ -332,7 +334,7 @@ async fn pass(place: &Mutex<Option<Arc<Hold>>>) {
 }
 
 #[async_trait]
-impl Source for Sluice {
+impl Lookup for Sluice {
     async fn find_key(&self, digest: &KeyDigest) -> Result<Option<FoundKey>, StoreError> {
         self.look_ups.fetch_add(1, Ordering::SeqCst);
         assert!(!self.crashes.swap(false, Ordering::SeqCst), "as the test wants it");
@@ -349,24 +351,8 @@ impl Source for Sluice {
         self.store.snapshot().await
     }
 
-    async fn changes_after(&self, seen: Revision) -> Result<Changes, StoreError> {
-        self.check()?;
-        self.store.changes_after(seen).await
-    }
-
     async fn woken(&self) {
         self.store.woken().await;
-    }
-
-    async fn record_use(&self, uses: &[(KeyDigest, Timestamp)]) -> Result<(), StoreError> {
-        self.check()?;
-        self.store.record_use(uses).await
-    }
-
-    async fn keep_samples(&self, samples: &[Sample]) -> Result<(), StoreError> {
-        self.check()?;
-        pass(&self.held_samples).await;
-        self.store.keep_samples(samples).await
     }
 
     async fn key_names(&self, most: u32) -> Result<Option<Vec<String>>, StoreError> {
@@ -379,7 +365,26 @@ impl Source for Sluice {
 }
 
 #[async_trait]
-impl Store for Sluice {
+impl Source for Sluice {
+    async fn changes_after(&self, seen: Revision) -> Result<Changes, StoreError> {
+        self.check()?;
+        self.store.changes_after(seen).await
+    }
+
+    async fn record_use(&self, uses: &[(KeyDigest, Timestamp)]) -> Result<(), StoreError> {
+        self.check()?;
+        self.store.record_use(uses).await
+    }
+
+    async fn keep_samples(&self, samples: &[Sample]) -> Result<(), StoreError> {
+        self.check()?;
+        pass(&self.held_samples).await;
+        self.store.keep_samples(samples).await
+    }
+}
+
+#[async_trait]
+impl Management for Sluice {
     async fn apply_declared(
         &self,
         mutations: Vec<Mutation>,
@@ -394,16 +399,8 @@ impl Store for Sluice {
         self.store.rehearse(mutations, only_if).await
     }
 
-    async fn done_once(&self, actor: &str, key: &str) -> Result<Option<DoneOnce>, StoreError> {
-        self.store.done_once(actor, key).await
-    }
-
     async fn managed(&self) -> Result<BTreeSet<Resource>, StoreError> {
         self.store.managed().await
-    }
-
-    async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {
-        self.store.revision_of(resource).await
     }
 
     async fn samples(&self) -> Result<Vec<KeptSample>, StoreError> {
@@ -430,12 +427,31 @@ impl Store for Sluice {
         self.store.keys(page).await
     }
 
+    async fn binding(&self, id: BindingId) -> Result<Option<Binding>, StoreError> {
+        self.store.binding(id).await
+    }
+
     async fn bindings(&self, page: &Page<BindingId>) -> Result<Vec<Binding>, StoreError> {
         self.store.bindings(page).await
     }
 
-    async fn binding(&self, id: BindingId) -> Result<Option<Binding>, StoreError> {
-        self.store.binding(id).await
+    async fn audit_given_up(&self) -> Result<Option<GivenUp>, StoreError> {
+        self.store.audit_given_up().await
+    }
+
+    async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
+        self.store.audit(wanted).await
+    }
+}
+
+#[async_trait]
+impl Store for Sluice {
+    async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {
+        self.store.revision_of(resource).await
+    }
+
+    async fn done_once(&self, actor: &str, key: &str) -> Result<Option<DoneOnce>, StoreError> {
+        self.store.done_once(actor, key).await
     }
 
     async fn note(&self, note: AuditNote, cause: &Cause) -> Result<Option<AuditId>, StoreError> {
@@ -452,13 +468,5 @@ impl Store for Sluice {
 
     async fn set_webhook(&self, holder: &str, webhook: &Webhook) -> Result<Held, StoreError> {
         self.store.set_webhook(holder, webhook).await
-    }
-
-    async fn audit_given_up(&self) -> Result<Option<GivenUp>, StoreError> {
-        self.store.audit_given_up().await
-    }
-
-    async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
-        self.store.audit(wanted).await
     }
 }
