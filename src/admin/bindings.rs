@@ -79,6 +79,15 @@ pub(super) struct BindingQuery {
     space: Option<String>,
 }
 
+impl SubjectBody {
+    pub(super) fn subject(self) -> Subject {
+        match self {
+            Self::Key(id) => Subject::Key(id),
+            Self::Group(name) => Subject::Group(name),
+        }
+    }
+}
+
 impl From<Kept> for Binding {
     fn from(binding: Kept) -> Self {
         let Kept { id, subject, role, space, created_at } = binding;
@@ -130,12 +139,8 @@ pub(super) async fn create(
     Body(CreateBinding { subject, role, space }): Body<CreateBinding>,
 ) -> Result<Response, ApiError> {
     let id = control::binding_id(state.control().now()).map_err(ControlError::from)?;
-    let subject = match subject {
-        SubjectBody::Key(id) => Subject::Key(id),
-        SubjectBody::Group(name) => Subject::Group(name),
-    };
     let control = Arc::clone(state.control());
-    let create = Mutation::CreateBinding { id, subject, role, space };
+    let create = Mutation::CreateBinding { id, subject: subject.subject(), role, space };
     let done = to_its_end(async move { control.change(&asked, create, None).await }).await?;
     // Made by an earlier request of the same name, it has another one.
     let id = done.resource.parse().unwrap_or(id);

@@ -28,7 +28,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         }
         let bytes =
             axum::body::Bytes::from_request(request, state).await.map_err(|rejection| match rejection.into_response().status() {
-                StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(Code::TooLarge, format!("the body is longer than {LONGEST} bytes")),
+                StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(Code::TooLarge, "the body is longer than what is read here"),
                 _ => ApiError::bad_request("the body cannot be read"),
             })?;
         // Else the fields could be told by their places, which no description speaks of.

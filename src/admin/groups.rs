@@ -46,6 +46,18 @@ pub(super) struct UpdateGroup {
     description: Text<4096>,
 }
 
+impl CreateGroup {
+    pub(super) fn mutation(self) -> Mutation {
+        Mutation::CreateGroup { name: self.name, description: self.description.0 }
+    }
+}
+
+impl UpdateGroup {
+    pub(super) fn mutation(self, name: GroupName) -> Mutation {
+        Mutation::UpdateGroup { name, description: self.description.0 }
+    }
+}
+
 impl From<&Kept> for Group {
     fn from(group: &Kept) -> Self {
         let Kept { name, description } = group.clone();
@@ -71,9 +83,9 @@ pub(super) async fn list(
 pub(super) async fn create(
     State(state): State<AdminState>,
     Session(asked): Session,
-    Body(CreateGroup { name, description }): Body<CreateGroup>,
+    Body(body): Body<CreateGroup>,
 ) -> Result<Response, ApiError> {
-    let create = Mutation::CreateGroup { name: name.clone(), description: description.0 };
+    let (name, create) = (body.name.clone(), body.mutation());
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, create, None).await }).await?;
     Ok(made(done.revision, &format!("/groups/{}", encoded(name.as_str())), read(&state, &name).await?))
@@ -106,9 +118,9 @@ pub(super) async fn update(
     Session(asked): Session,
     OnlyAt(only_at): OnlyAt,
     Named(name): Named<GroupName>,
-    Body(UpdateGroup { description }): Body<UpdateGroup>,
+    Body(body): Body<UpdateGroup>,
 ) -> Result<Response, ApiError> {
-    let update = Mutation::UpdateGroup { name: name.clone(), description: description.0 };
+    let update = body.mutation(name.clone());
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, update, only_at).await }).await?;
     Ok(shown(done.revision, read(&state, &name).await?))

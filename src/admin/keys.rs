@@ -18,7 +18,7 @@ use super::session::{Session, to_its_end};
 use super::state::AdminState;
 use super::version::{OnlyAt, gone, made, shown};
 use crate::clock::Moment;
-use crate::control::{KeyFields, MadeKey, Operation};
+use crate::control::{KeyFields, MadeKey, Operation, Standing};
 use crate::exchange::Origin;
 use crate::model::{BindingId, Expiry, GroupName, KeyDigest, KeyId, KeyName, KeyRecord, KeyState, Mutation, Resource, RoleId, SpaceId};
 use crate::store::{Page as StorePage, StoreError};
@@ -29,7 +29,7 @@ const READ_AT_ONCE: u32 = 500;
 /// The longest time for which an old secret may go on.
 const LONGEST_GRACE: u64 = 90 * 24 * 3600;
 
-/// An API key. Its text is shown once, when it is made; its digest never.
+/// An API key. Its text is shown once, when it is made.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Key {
     #[schema(value_type = String, example = "01hv0000000000000000000000")]
@@ -60,7 +60,6 @@ pub(super) struct Key {
 
 /// One of a key's secrets: when it began, when it ends, when it was last presented.
 #[derive(Serialize, ToSchema)]
-#[expect(clippy::struct_field_names, reason = "these are the names that JSON has, and all are times")]
 struct Secret {
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -68,6 +67,9 @@ struct Secret {
     ends_at: Option<Timestamp>,
     #[schema(value_type = Option<String>, format = DateTime)]
     last_used_at: Option<Timestamp>,
+    /// SHA-256 of its text; shown to root admins alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
 }
 
 /// A role that is bound to the key itself.
@@ -173,6 +175,15 @@ pub(super) struct UpdateKey {
     expires_at: Option<Option<Timestamp>>,
 }
 
+/// A key to be found.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FindKey {
+    /// SHA-256 of its text, as 64 hexadecimal digits.
+    #[schema(pattern = "^[0-9a-fA-F]{64}$")]
+    sha256: String,
+}
+
 /// How a key is rotated.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -198,9 +209,20 @@ pub(super) struct KeyQuery {
     name: Option<String>,
     /// Only members of this group.
     group: Option<String>,
-    /// Only keys in this state: active, disabled, expired or revoked; else all but revoked ones.
-    #[param(value_type = Option<String>)]
-    state: Option<KeyState>,
+    /// Only keys in this state; else all but revoked ones.
+    #[param(inline)]
+    state: Option<StateWanted>,
+}
+
+/// Which state a key is to be in.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum StateWanted {
+    Active,
+    Disabled,
+    Expired,
+    Revoked,
+    Any,
 }
 
 /// At which address effective access is asked about.
@@ -213,6 +235,14 @@ pub(super) struct Address {
     remote_ip: Option<IpAddr>,
 }
 
+impl UpdateKey {
+    pub(super) fn mutation(self, id: KeyId) -> Mutation {
+        let Self { name, description, groups, expires_at } = self;
+        let expiry = expires_at.map(|end| end.map_or(Expiry::Never, Expiry::At));
+        Mutation::UpdateKey { id, name, description: description.map(|text| text.0), groups: groups.map(|groups| groups.0), expiry }
+    }
+}
+
 impl Key {
     pub(super) fn of(key: KeyRecord, now: Timestamp) -> Self {
         let state = key.state_at(now);
@@ -221,6 +251,7 @@ impl Key {
             created_at: secret.created_at,
             ends_at: secret.ends_at,
             last_used_at: secret.last_used_at.map(|at| at.max(secret.created_at)),
+            sha256: None,
         };
         let secrets: Vec<Secret> = key.secrets.iter().map(secret).collect();
         Self {
@@ -240,6 +271,20 @@ impl Key {
     }
 }
 
+impl Key {
+    /// As the caller may see it.
+    fn seen(key: KeyRecord, now: Timestamp, standing: &Standing) -> Self {
+        let digests: Vec<String> = key.secrets.iter().map(|secret| secret.digest.to_hex()).collect();
+        let mut seen = Self::of(key, now);
+        if standing.is_root_admin() {
+            for (secret, digest) in seen.secrets.iter_mut().zip(digests) {
+                secret.sha256 = Some(digest);
+            }
+        }
+        seen
+    }
+}
+
 /// Every key that is asked for, by age.
 #[utoipa::path(
     get, path = "/keys", tag = "keys", params(KeyQuery),
@@ -251,40 +296,51 @@ pub(super) async fn list(
     Query(query): Query<KeyQuery>,
 ) -> Result<axum::Json<Page<Key>>, ApiError> {
     let control = state.control();
-    control.may(&asked.caller, Operation::ViewKeys).await?;
+    let standing = control.may(&asked.caller, Operation::ViewKeys).await?;
     let limit = page::limit(query.limit)?;
     let mut after = page::after::<KeyId>(query.cursor.as_deref())?;
     let now = control.now();
+    let seen = |keys: Vec<KeyRecord>| {
+        let seen = keys.into_iter().map(|key| Key::seen(key, now, &standing)).collect();
+        Page::of(seen, limit, |key: &Key| key.id.to_string())
+    };
     if let Some(name) = &query.name {
         let found = match name.parse::<KeyName>() {
             Ok(name) => control.store().key_named(&name).await?,
             Err(_) => None,
         };
-        return Ok(axum::Json(Page::of(found.into_iter().map(|key| Key::of(key, now)).collect(), limit, |key| key.id.to_string())));
+        return Ok(axum::Json(seen(found.into_iter().collect())));
     }
     let is_wanted = |key: &KeyRecord| {
         let is_in_group = query.group.as_deref().is_none_or(|group| key.groups.iter().any(|one| one.as_str() == group));
         let state = key.state_at(now);
-        is_in_group && query.state.map_or(state != KeyState::Revoked, |wanted| state == wanted)
+        is_in_group
+            && match query.state {
+                None => state != KeyState::Revoked,
+                Some(StateWanted::Any) => true,
+                Some(StateWanted::Active) => state == KeyState::Active,
+                Some(StateWanted::Disabled) => state == KeyState::Disabled,
+                Some(StateWanted::Expired) => state == KeyState::Expired,
+                Some(StateWanted::Revoked) => state == KeyState::Revoked,
+            }
     };
-    let (mut keys, mut seen) = (Vec::new(), 0);
+    let (mut keys, mut looked_through) = (Vec::new(), 0);
     loop {
         let text = query.q.clone().filter(|text| !text.is_empty());
         let read = control.store().keys(&StorePage { after, limit: READ_AT_ONCE, query: text }).await?;
         let Some(end) = read.last().map(|key| key.id) else { break };
         after = Some(end);
-        seen += read.len();
+        looked_through += read.len();
         keys.extend(read.into_iter().filter(&is_wanted));
         if keys.len() > limit as usize {
             break;
         }
-        if seen >= LOOKED_THROUGH {
+        if looked_through >= LOOKED_THROUGH {
             // There may be more: the page ends here, wherever it has come to.
-            let page = Page::of(keys.into_iter().map(|key| Key::of(key, now)).collect(), limit, |key| key.id.to_string());
-            return Ok(axum::Json(page.going_on_after(&end.to_string())));
+            return Ok(axum::Json(seen(keys).going_on_after(&end.to_string())));
         }
     }
-    Ok(axum::Json(Page::of(keys.into_iter().map(|key| Key::of(key, now)).collect(), limit, |key| key.id.to_string())))
+    Ok(axum::Json(seen(keys)))
 }
 
 /// Makes a key. Its text is in the answer, and nowhere else ever.
@@ -327,17 +383,33 @@ pub(super) async fn import(
     Ok(made(revision, &format!("/keys/{id}"), read(&state, id).await?))
 }
 
+/// The key that has, or had, a secret with this SHA-256, whatever state it is in. It stands in the body, so that no log has it.
+#[utoipa::path(post, path = "/keys/find", tag = "keys", request_body = FindKey, responses((status = 200, body = Key), Refusals))]
+pub(super) async fn find(
+    State(state): State<AdminState>,
+    Session(asked): Session,
+    Body(FindKey { sha256 }): Body<FindKey>,
+) -> Result<axum::Json<Key>, ApiError> {
+    // Whoever could ask for the key of a digest could try texts that people think of.
+    let standing = state.control().may(&asked.caller, Operation::ImportKey).await?;
+    let digest: KeyDigest = sha256.parse().map_err(|error| ApiError::bad_request(format!("sha256: {error}")))?;
+    let found = state.control().store().find_key(&digest).await?.ok_or_else(|| ApiError::not_found("no key has this secret"))?;
+    Ok(axum::Json(Key::seen(found.key, state.control().now(), &standing)))
+}
+
 /// One key.
 #[utoipa::path(
     get, path = "/keys/{id}", tag = "keys", params(("id" = String, Path, description = "The key's id")),
     responses((status = 200, body = Key), Refusals)
 )]
 pub(super) async fn show(State(state): State<AdminState>, Session(asked): Session, Named(id): Named<KeyId>) -> Result<Response, ApiError> {
-    state.control().may(&asked.caller, Operation::ViewKeys).await?;
+    let standing = state.control().may(&asked.caller, Operation::ViewKeys).await?;
     // Before the key: one that is too old refuses what is changed by it, one that is too new would not.
     let revision = state.control().store().revision_of(&Resource::Key(id)).await?;
-    let key = read(&state, id).await?;
-    Ok(shown(revision.ok_or(StoreError::NotFound(Resource::Key(id)))?, key))
+    let key = state.control().store().key(id).await?;
+    let not_found = || StoreError::NotFound(Resource::Key(id));
+    let key = Key::seen(key.ok_or_else(not_found)?, state.control().now(), &standing);
+    Ok(shown(revision.ok_or_else(not_found)?, key))
 }
 
 /// Renames a key, puts it into groups, lets it end.
@@ -352,10 +424,7 @@ pub(super) async fn update(
     Named(id): Named<KeyId>,
     Body(body): Body<UpdateKey>,
 ) -> Result<Response, ApiError> {
-    let UpdateKey { name, description, groups, expires_at } = body;
-    let expiry = expires_at.map(|end| end.map_or(Expiry::Never, Expiry::At));
-    let (description, groups) = (description.map(|text| text.0), groups.map(|groups| groups.0));
-    let update = Mutation::UpdateKey { id, name, description, groups, expiry };
+    let update = body.mutation(id);
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, update, only_at).await }).await?;
     Ok(shown(done.revision, read(&state, id).await?))

@@ -6,9 +6,11 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 #![expect(unused_qualifications, reason = "what describes an operation writes the types of its parameters with their paths")]
 
+mod access;
 mod audit;
 mod bindings;
 mod body;
+mod changes;
 mod explain;
 mod groups;
 mod keys;

@@ -85,6 +85,12 @@ impl CreatePolicy {
     }
 }
 
+impl Module {
+    pub(super) fn mutation(self, name: PolicyName) -> Mutation {
+        Mutation::UpdatePolicy { name, source: self.source, rego: self.rego }
+    }
+}
+
 /// The store's login policies, by name.
 #[utoipa::path(get, path = "/policies", tag = "policies", params(PageQuery), responses((status = 200, body = Page<Policy>), Refusals))]
 pub(super) async fn list(

@@ -7,7 +7,9 @@ use serde::Serialize;
 use utoipa::openapi::{Content, Ref, RefOr, Response as Described};
 use utoipa::{IntoResponses, ToSchema};
 
+use super::changes::Thing;
 use crate::control::{Code, ControlError};
+use crate::model::Resource;
 use crate::policy::PolicyFault;
 use crate::store::StoreError;
 
@@ -40,6 +42,10 @@ pub(super) struct ApiError {
     code: Code,
     detail: String,
     faults: Vec<PolicyFault>,
+    /// What is not there.
+    missing: Option<Resource>,
+    /// Which of several changes it is about.
+    change: Option<usize>,
     /// Seconds.
     retry_after: Option<u64>,
 }
@@ -62,11 +68,22 @@ pub(super) struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<Object>)]
     faults: Vec<PolicyFault>,
+    /// What is not there, if that is why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<Thing>,
+    /// Which of several changes it is about, counted from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<usize>,
 }
 
 impl ApiError {
     pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), faults: Vec::new(), retry_after: None }
+        Self { code, detail: detail.into(), faults: Vec::new(), missing: None, change: None, retry_after: None }
+    }
+
+    /// Of one of several changes.
+    pub(super) fn about_change(self, change: Option<usize>) -> Self {
+        Self { change, ..self }
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
@@ -88,7 +105,7 @@ impl ApiError {
 
     /// With the request's id, which whoever handles it need not know.
     pub(super) fn told(self, request_id: &str) -> Response {
-        let Self { code, detail, faults, retry_after } = self;
+        let Self { code, detail, faults, missing, change, retry_after } = self;
         let status = status_of(code);
         let problem = Problem {
             r#type: format!("{TYPE}{}", code.as_str()),
@@ -98,6 +115,8 @@ impl ApiError {
             detail,
             request_id: request_id.to_owned(),
             faults,
+            missing: missing.as_ref().map(Thing::of),
+            change,
         };
         let mut body = serde_json::to_string(&problem).unwrap_or_default();
         body.push('\n');
@@ -154,7 +173,15 @@ pub(super) struct Untold(pub(super) std::sync::Arc<ApiError>);
 impl ApiError {
     /// The same, for whoever holds it with others.
     pub(super) fn copied(&self) -> Self {
-        Self { code: self.code, detail: self.detail.clone(), faults: self.faults.clone(), retry_after: self.retry_after }
+        let Self { code, detail, faults, missing, change, retry_after } = self;
+        Self {
+            code: *code,
+            detail: detail.clone(),
+            faults: faults.clone(),
+            missing: missing.clone(),
+            change: *change,
+            retry_after: *retry_after,
+        }
     }
 }
 
@@ -168,9 +195,10 @@ impl From<ControlError> for ApiError {
                 tracing::warn!(error = why, "the store cannot be used by the admin API");
                 Self { detail: "the store cannot be used at the moment".to_owned(), ..refused }
             }
+            ControlError::Store(StoreError::NotFound(resource)) => Self { missing: Some(resource), ..refused },
             ControlError::NoSuchCaller
             | ControlError::Forbidden(_)
-            | ControlError::Store(StoreError::NotFound(_) | StoreError::Conflict(_) | StoreError::Precondition(_))
+            | ControlError::Store(StoreError::Conflict(_) | StoreError::Precondition(_))
             | ControlError::Busy
             | ControlError::NoRandomness(_)
             | ControlError::TokenTooLarge { .. }

@@ -65,6 +65,22 @@ pub(super) struct UpdateRole {
     actions: Option<Few<ActionPattern, 1000>>,
 }
 
+impl CreateRole {
+    pub(super) fn mutation(self) -> Mutation {
+        let Self { id, name, description, actions } = self;
+        let name = name.map_or_else(|| id.to_string(), |name| name.0);
+        Mutation::CreateRole { id, name, description: description.0, actions: each_once(actions) }
+    }
+}
+
+impl UpdateRole {
+    pub(super) fn mutation(self, id: RoleId) -> Mutation {
+        let Self { name, description, actions } = self;
+        let (name, description) = (name.map(|text| text.0), description.map(|text| text.0));
+        Mutation::UpdateRole { id, name, description, actions: actions.map(each_once) }
+    }
+}
+
 impl From<&Kept> for Role {
     fn from(role: &Kept) -> Self {
         let Kept { id, name, description, actions, system } = role.clone();
@@ -92,9 +108,7 @@ pub(super) async fn create(
     Session(asked): Session,
     Body(body): Body<CreateRole>,
 ) -> Result<Response, ApiError> {
-    let CreateRole { id, name, description, actions } = body;
-    let name = name.map_or_else(|| id.to_string(), |name| name.0);
-    let create = Mutation::CreateRole { id: id.clone(), name, description: description.0, actions: each_once(actions) };
+    let (id, create) = (body.id.clone(), body.mutation());
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, create, None).await }).await?;
     Ok(made(done.revision, &format!("/roles/{id}"), read(&state, &id).await?))
@@ -125,9 +139,7 @@ pub(super) async fn update(
     Named(id): Named<RoleId>,
     Body(body): Body<UpdateRole>,
 ) -> Result<Response, ApiError> {
-    let UpdateRole { name, description, actions } = body;
-    let (name, description) = (name.map(|text| text.0), description.map(|text| text.0));
-    let update = Mutation::UpdateRole { id: id.clone(), name, description, actions: actions.map(each_once) };
+    let update = body.mutation(id.clone());
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, update, only_at).await }).await?;
     Ok(shown(done.revision, read(&state, &id).await?))

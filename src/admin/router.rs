@@ -9,12 +9,13 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use utoipa::OpenApi as _;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use super::state::AdminState;
 use super::{
-    audit, bindings, body, explain, groups, keys, openapi, policies, reference, roles, samples, session, simulate, spaces, strategy, whoami,
+    access, audit, bindings, body, changes, explain, groups, keys, openapi, policies, reference, roles, samples, session, simulate, spaces,
+    strategy, whoami,
 };
 
 /// Nothing from elsewhere, and no script at all.
@@ -25,6 +26,7 @@ pub(super) fn router(state: AdminState) -> Router {
         .routes(routes!(whoami::show))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::import))
+        .routes(routes!(keys::find))
         .routes(routes!(keys::show, keys::update, keys::revoke))
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::disable))
@@ -44,8 +46,14 @@ pub(super) fn router(state: AdminState) -> Router {
         .routes(routes!(policies::show, policies::replace, policies::delete))
         .routes(routes!(strategy::show, strategy::set))
         .routes(routes!(samples::list, samples::clear))
+        .routes(routes!(samples::show))
+        .routes(routes!(changes::make).layer::<_, std::convert::Infallible>(DefaultBodyLimit::max(changes::LONGEST)))
+        .routes(routes!(access::access))
+        .routes(routes!(access::declared))
+        .routes(routes!(access::evaluation))
         .routes(routes!(explain::explain))
         .routes(routes!(audit::list))
+        .routes(routes!(audit::beginning))
         .split_for_parts();
     let description = openapi::json(&description);
     let json: Arc<str> = description.to_string().into();

@@ -74,6 +74,22 @@ pub(super) struct UpdateSpace {
     parent: Option<SpaceId>,
 }
 
+impl CreateSpace {
+    pub(super) fn mutation(self) -> Mutation {
+        let Self { id, parent, name, description, labels } = self;
+        let name = name.map_or_else(|| id.to_string(), |name| name.0);
+        Mutation::CreateSpace(Kept { id, name, description: description.0, parent: Some(parent), labels: each_once(labels) })
+    }
+}
+
+impl UpdateSpace {
+    pub(super) fn mutation(self, id: SpaceId) -> Mutation {
+        let Self { name, description, labels, parent } = self;
+        let (name, description) = (name.map(|text| text.0), description.map(|text| text.0));
+        Mutation::UpdateSpace { id, name, description, labels: labels.map(each_once), parent }
+    }
+}
+
 impl From<&Kept> for Space {
     fn from(space: &Kept) -> Self {
         let Kept { id, name, description, parent, labels } = space.clone();
@@ -101,11 +117,9 @@ pub(super) async fn create(
     Session(asked): Session,
     Body(body): Body<CreateSpace>,
 ) -> Result<Response, ApiError> {
-    let CreateSpace { id, parent, name, description, labels } = body;
-    let name = name.map_or_else(|| id.to_string(), |name| name.0);
-    let space = Kept { id: id.clone(), name, description: description.0, parent: Some(parent), labels: each_once(labels) };
+    let (id, create) = (body.id.clone(), body.mutation());
     let control = Arc::clone(state.control());
-    let done = to_its_end(async move { control.change(&asked, Mutation::CreateSpace(space), None).await }).await?;
+    let done = to_its_end(async move { control.change(&asked, create, None).await }).await?;
     Ok(made(done.revision, &format!("/spaces/{id}"), read(&state, &id).await?))
 }
 
@@ -136,9 +150,7 @@ pub(super) async fn update(
     Named(id): Named<SpaceId>,
     Body(body): Body<UpdateSpace>,
 ) -> Result<Response, ApiError> {
-    let UpdateSpace { name, description, labels, parent } = body;
-    let (name, description) = (name.map(|text| text.0), description.map(|text| text.0));
-    let update = Mutation::UpdateSpace { id: id.clone(), name, description, labels: labels.map(each_once), parent };
+    let update = body.mutation(id.clone());
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, update, only_at).await }).await?;
     Ok(shown(done.revision, read(&state, &id).await?))

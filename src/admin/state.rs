@@ -61,6 +61,10 @@ impl AdminState {
         Rate { per_second, burst: per_second * SAVED_UP }
     }
 
+    pub(super) fn live(&self) -> &LiveSettings {
+        &self.0.live
+    }
+
     pub(super) fn failures(&self) -> &Throttle {
         &self.0.failures
     }

@@ -20,7 +20,7 @@ use crate::model::{Mutation, Resource, Strategy as Kept};
 #[serde(deny_unknown_fields)]
 pub(super) struct Strategy {
     #[schema(value_type = String, pattern = "^(combined|user-management|login-policies)$", example = "combined")]
-    strategy: Kept,
+    pub(super) strategy: Kept,
 }
 
 /// Which sources of roles count.

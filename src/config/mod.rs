@@ -16,6 +16,7 @@ mod live;
 mod load;
 mod log;
 mod login;
+mod of_decisions;
 mod ops;
 mod parse;
 mod policies;

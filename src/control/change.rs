@@ -22,7 +22,7 @@ use crate::policy::{self, PolicyFault, PolicySource, Vocabulary};
 use crate::store::{NAMED_KEYS_MAX, Page, Precondition, StoreError, Unmet};
 
 /// How often a change is weighed anew because another one came between.
-const ATTEMPTS: usize = 32;
+pub(super) const ATTEMPTS: usize = 32;
 /// How long a key that works for nobody is answered after, whatever there was to look up.
 const INVALID_AFTER: Duration = Duration::from_millis(5);
 /// Of how many members of a group it is looked at whether a binding would lock them out.
@@ -32,6 +32,9 @@ const PAGE: u32 = 500;
 const REMEMBERED_FOR: Duration = Duration::from_hours(24);
 /// Of how many keys and addresses it is known here that they stand in the audit.
 const KNOWN_AT_ONCE: usize = 10_000;
+
+/// What, of what, and the spaces whose people may want to know.
+pub(super) type Attempt = (&'static str, Resource, Vec<SpaceId>);
 
 /// A change that was made.
 #[derive(Debug)]
@@ -108,12 +111,17 @@ impl Control {
     /// # Errors
     /// As [`ControlError`] says; nothing has been changed then.
     pub async fn change(&self, asked: &Asked, mutation: Mutation, only_at: Option<Revision>) -> Result<Made, ControlError> {
-        let attempt = (mutation.action(), mutation.resource(), spaces_of(&mutation));
+        let attempt = Self::attempt(&mutation);
         let done = self.weigh_and_make(asked, mutation, only_at).await;
         if let (Err(error), Caller::Key { .. }) = (&done, &asked.caller) {
             self.note_refused(attempt, error.code(), asked).await;
         }
         done
+    }
+
+    /// What the audit tells of a change that is refused.
+    pub(super) fn attempt(mutation: &Mutation) -> Attempt {
+        (mutation.action(), mutation.resource(), spaces_of(mutation))
     }
 
     async fn weigh_and_make(&self, asked: &Asked, mutation: Mutation, only_at: Option<Revision>) -> Result<Made, ControlError> {
@@ -162,7 +170,7 @@ impl Control {
     }
 
     /// What was done by the request of the same name, if there was one.
-    async fn replayed(&self, cause: &Cause) -> Result<Option<Made>, ControlError> {
+    pub(super) async fn replayed(&self, cause: &Cause) -> Result<Option<Made>, ControlError> {
         let Some(once) = &cause.once else { return Ok(None) };
         let done = self.store.done_once(&cause.actor.label(), &once.key).await?;
         let Some(done) = done.filter(|done| done.at > earlier(self.now(), REMEMBERED_FOR)) else { return Ok(None) };
@@ -173,7 +181,7 @@ impl Control {
     }
 
     /// Whoever has tried to change something is told of in the audit. That this cannot be done changes nothing of the refusal.
-    async fn note_refused(&self, (action, resource, spaces): (&'static str, Resource, Vec<SpaceId>), code: Code, asked: &Asked) {
+    pub(super) async fn note_refused(&self, (action, resource, spaces): Attempt, code: Code, asked: &Asked) {
         if code == Code::Unavailable {
             return;
         }
@@ -221,7 +229,7 @@ impl Control {
     }
 
     /// The change is committed, whatever becomes of this: if it cannot be put in force at once, it is by the next look at the feed.
-    async fn put_in_force(&self, change: &Change) {
+    pub(super) async fn put_in_force(&self, change: &Change) {
         let Some(Serving { exchange, .. }) = &self.serving else { return };
         if let Err(error) = exchange.applied(change).await {
             tracing::warn!(%error, revision = %change.revision, "a change is committed, and not in force here yet");
@@ -229,7 +237,12 @@ impl Control {
     }
 
     /// What a change takes, and in which spaces.
-    async fn needed(&self, caller: &Caller, mutation: &Mutation, standing: &Standing) -> Result<(Operation, Vec<SpaceId>), ControlError> {
+    pub(super) async fn needed(
+        &self,
+        caller: &Caller,
+        mutation: &Mutation,
+        standing: &Standing,
+    ) -> Result<(Operation, Vec<SpaceId>), ControlError> {
         let is_self = |id: &KeyId| matches!(caller, Caller::Key { id: own, .. } if own == id);
         let spaces = &standing.snapshot().spaces;
         Ok(match mutation {
@@ -273,7 +286,7 @@ impl Control {
         })
     }
 
-    async fn is_at(&self, resource: &Resource, wanted: Revision) -> Result<(), StoreError> {
+    pub(super) async fn is_at(&self, resource: &Resource, wanted: Revision) -> Result<(), StoreError> {
         match self.store.revision_of(resource).await? {
             Some(at) if at == wanted => Ok(()),
             Some(at) => Err(Unmet::Changed { resource: resource.clone(), wanted, at }.into()),
@@ -282,7 +295,7 @@ impl Control {
     }
 
     /// Nobody who does not manage keys may make the token of one too large, by which it would be refused everywhere.
-    async fn locks_nobody_out(&self, mutation: &Mutation, standing: &Standing) -> Result<(), ControlError> {
+    pub(super) async fn locks_nobody_out(&self, mutation: &Mutation, standing: &Standing) -> Result<(), ControlError> {
         let (Some(serving), Mutation::CreateBinding { id, subject, role, space }) = (&self.serving, mutation) else { return Ok(()) };
         let snapshot = standing.snapshot();
         match subject {
@@ -322,7 +335,7 @@ impl Control {
     }
 
     /// What is odd about a policy that is to be in force, or its faults. Compiled beside the threads that others wait for.
-    async fn reviewed(&self, mutation: &Mutation, snapshot: &Snapshot) -> Result<Vec<PolicyFault>, ControlError> {
+    pub(super) async fn reviewed(&self, mutation: &Mutation, snapshot: &Snapshot) -> Result<Vec<PolicyFault>, ControlError> {
         let policy = match mutation {
             Mutation::CreatePolicy(policy) => policy.clone(),
             Mutation::UpdatePolicy { name, source, rego } => LoginPolicy { name: name.clone(), source: source.clone(), rego: *rego },

@@ -1,7 +1,5 @@
 //! What a new key or binding draws from the operating system's randomness.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -43,10 +41,7 @@ fn unix_ms(now: Timestamp) -> u64 {
 /// The 64 hexadecimal digits that `sha256sum` prints for the key's text.
 #[must_use]
 pub fn sha256_hex(plain: &PlainKey) -> String {
-    KeyDigest::of(plain).as_bytes().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    KeyDigest::of(plain).to_hex()
 }
 
 /// A key whose text nobody has seen yet; `-o json` shows it like this.

@@ -6,6 +6,7 @@
 
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod batch;
 mod caller;
 mod change;
 mod code;
@@ -17,6 +18,7 @@ mod manager;
 mod rights;
 mod standing;
 
+pub use self::batch::{Batch, MadeAll, RefusedBatch, Rehearsal};
 pub use self::caller::{Asked, Caller};
 pub use self::change::Made;
 pub use self::code::Code;

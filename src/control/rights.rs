@@ -45,6 +45,8 @@ pub enum Operation {
     SetStrategy,
     ViewSamples,
     ClearSamples,
+    /// See what is declared in files, and declare it.
+    Declare,
     /// See what would be decided for any key, from anywhere, at any time, and why.
     Explain,
     ViewAudit,
@@ -69,7 +71,7 @@ pub enum Needs {
 }
 
 /// What each operation takes. Whoever has the store itself in their hands, and Claviger itself, may everything.
-pub const RIGHTS: [(Operation, Needs); 41] = [
+pub const RIGHTS: [(Operation, Needs); 42] = [
     (Operation::ViewSelf, Needs::Key),
     (Operation::RevokeSelf, Needs::Key),
     (Operation::RotateSelf, Needs::RotateSelf),
@@ -106,6 +108,7 @@ pub const RIGHTS: [(Operation, Needs); 41] = [
     (Operation::SetStrategy, Needs::RootAdmin),
     (Operation::ViewSamples, Needs::RootAdmin),
     (Operation::ClearSamples, Needs::RootAdmin),
+    (Operation::Declare, Needs::RootAdmin),
     (Operation::Explain, Needs::RootAdmin),
     (Operation::ViewAudit, Needs::RootAdmin),
     (Operation::ViewReplicas, Needs::RootAdmin),
@@ -162,6 +165,7 @@ impl fmt::Display for Operation {
             Self::SetStrategy => "set the strategy",
             Self::ViewSamples => "see samples",
             Self::ClearSamples => "clear samples",
+            Self::Declare => "declare what is there in files",
             Self::Explain => "have decisions explained",
             Self::ViewAudit => "see the audit",
             Self::ViewReplicas => "see replicas",

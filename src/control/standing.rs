@@ -59,6 +59,11 @@ impl Standing {
         &self.snapshot
     }
 
+    /// The same rights, held against another state.
+    pub(super) fn on(&self, snapshot: Arc<Snapshot>) -> Self {
+        Self { snapshot, who: self.who.clone() }
+    }
+
     /// The key itself, if it is one.
     #[must_use]
     pub fn key(&self) -> Option<&KeyRecord> {

@@ -10,7 +10,7 @@ use super::{ExchangeError, Origin};
 use crate::config::{Settings, TokenSettings};
 use crate::model::{AdmitWithoutRoles, Decision, KeyRecord, KeyState, PolicyName, Refusal, Snapshot, Strategy, TokenSize, WhyInvalid};
 use crate::policy::{Evaluator, PolicyFault, PolicySet, PolicySource, SharedInput, Trace, Tracer};
-use crate::store::Source;
+use crate::store::Lookup;
 use crate::token::{Envelope, Minter, Subject, TokenError};
 
 /// Everything for `explain`: what was decided and from what.
@@ -54,9 +54,14 @@ pub enum WhatIf {
 
 impl Explainer {
     /// Reads what is in force now: the store's snapshot, and the policies of store and directory.
-    pub async fn load(settings: &Settings, store: &dyn Source) -> Result<Self, ExchangeError> {
+    pub async fn load(settings: &Settings, store: &dyn Lookup) -> Result<Self, ExchangeError> {
         let snapshot = store.snapshot().await?;
         let files = state::policy_files(settings.policies.dir.as_deref()).map_err(ExchangeError::Policies)?;
+        Self::of(settings, snapshot, files)
+    }
+
+    /// Explains by these: everything but the keys, and the policies of the directory.
+    pub fn of(settings: &Settings, snapshot: Snapshot, files: Vec<PolicySource>) -> Result<Self, ExchangeError> {
         let policies =
             state::compile(&files, &snapshot.policies, &settings.policies, &PolicySet::none()).map_err(ExchangeError::Policies)?;
         let sources = files.into_iter().chain(snapshot.policies.iter().map(PolicySource::from)).collect();

@@ -3,7 +3,7 @@
 //! The plain text and the digest are two types. The plain one cannot be printed, compared or serialized, and is wiped when dropped;
 //! nothing but its id ever leaves the process.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use aws_lc_rs::digest;
@@ -144,6 +144,16 @@ impl KeyDigest {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// 64 hexadecimal digits, as `sha256sum` prints them.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        self.0.iter().fold(String::with_capacity(64), |mut hex, byte| {
+            // A text takes whatever is written.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
     }
 }
 

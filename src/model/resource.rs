@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::id::{BindingId, GroupName, KeyId, PolicyName, RoleId, SpaceId};
+use super::id::{BindingId, GroupName, Invalid, KeyId, PolicyName, RoleId, SpaceId};
 
 /// One thing that a store keeps and that can be changed, by what it is called for good.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,7 +35,28 @@ pub enum ResourceKind {
     Strategy,
 }
 
+impl ResourceKind {
+    /// Every one.
+    pub const ALL: [Self; 7] = [Self::Key, Self::Space, Self::Role, Self::Group, Self::Binding, Self::Policy, Self::Strategy];
+}
+
 impl Resource {
+    /// The one of this kind that is called this.
+    ///
+    /// # Errors
+    /// Nothing of the kind can be called that.
+    pub fn called(kind: ResourceKind, id: &str) -> Result<Self, Invalid> {
+        Ok(match kind {
+            ResourceKind::Key => Self::Key(id.parse()?),
+            ResourceKind::Space => Self::Space(id.parse()?),
+            ResourceKind::Role => Self::Role(id.parse()?),
+            ResourceKind::Group => Self::Group(id.parse()?),
+            ResourceKind::Binding => Self::Binding(id.parse()?),
+            ResourceKind::Policy => Self::Policy(id.parse()?),
+            ResourceKind::Strategy => Self::Strategy,
+        })
+    }
+
     #[must_use]
     pub fn kind(&self) -> ResourceKind {
         match self {

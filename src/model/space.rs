@@ -85,6 +85,14 @@ impl SpaceTree {
         Self { spaces: BTreeMap::from([(root.id.clone(), root)]), children: BTreeMap::new() }
     }
 
+    /// Adds a space below one that is there; whether that could be done.
+    pub fn add(&mut self, space: Space) -> bool {
+        let Some(parent) = space.parent.clone().filter(|parent| self.contains(parent) && !self.contains(&space.id)) else { return false };
+        self.children.entry(parent).or_default().insert(space.id.clone());
+        self.spaces.insert(space.id.clone(), space);
+        true
+    }
+
     /// The space with this id.
     #[must_use]
     pub fn find(&self, id: &SpaceId) -> Option<&Space> {

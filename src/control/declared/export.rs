@@ -3,13 +3,11 @@
 //! Nothing of it is secret. Revoked keys are history, which the audit keeps; of a key that is being rotated the digest is that of the new
 //! secret, as the old one is about to end. Ids are not written, since another store draws its own: everything stands in the order of names.
 
-use std::fmt::Write as _;
-
 use serde::{Serialize, Serializer};
 
 use super::yaml::{self, Datum};
-use crate::model::{KeyDigest, KeyRecord, Role, Snapshot, Space, Subject};
-use crate::store::{Page, Store, StoreError};
+use crate::model::{KeyRecord, Role, Snapshot, Space, Subject};
+use crate::store::{Management, Page, StoreError};
 
 /// How many keys are read at a time.
 const PAGE: u32 = 500;
@@ -41,7 +39,7 @@ impl Serialize for Exported {
 ///
 /// # Errors
 /// The store cannot be used, or changes faster than it can be read.
-pub async fn export(store: &dyn Store) -> Result<Exported, StoreError> {
+pub async fn export(store: &dyn Management) -> Result<Exported, StoreError> {
     for _ in 0..ATTEMPTS {
         let snapshot = store.snapshot().await?;
         let mut keys: Vec<KeyRecord> = Vec::new();
@@ -107,20 +105,12 @@ fn key(key: &KeyRecord) -> Datum {
     let current = key.secrets.iter().find(|secret| secret.ends_at.is_none());
     map([
         text("name", &key.name),
-        current.map(|secret| ("sha256", Datum::Quoted(hex(&secret.digest)))),
+        current.map(|secret| ("sha256", Datum::Quoted(secret.digest.to_hex()))),
         said("description", &key.description),
         list("groups", &key.groups),
         key.expires_at.map(|at| ("expires", Datum::Quoted(at.to_string()))),
         key.disabled_at.map(|_| ("disabled", Datum::True)),
     ])
-}
-
-/// As `sha256sum` prints it.
-fn hex(digest: &KeyDigest) -> String {
-    digest.as_bytes().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 /// Of groups, then of keys, each by name, role, space.
