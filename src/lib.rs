@@ -14,6 +14,7 @@ pub mod model;
 pub mod ops;
 pub mod policy;
 pub mod proxy;
+pub mod remote;
 pub mod store;
 pub mod telemetry;
 pub mod token;

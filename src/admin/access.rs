@@ -7,7 +7,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::bindings::Binding;
-use super::changes::Thing;
 use super::groups::Group;
 use super::policies::Policy;
 use super::problem::{ApiError, Refusals};
@@ -15,6 +14,7 @@ use super::roles::Role;
 use super::session::Session;
 use super::spaces::Space;
 use super::state::AdminState;
+use super::thing::Thing;
 use crate::control::{ControlError, Operation};
 use crate::model::{PolicyName, RegoVersion, Revision, Strategy};
 

@@ -20,9 +20,10 @@ use super::session::Session;
 use super::spaces::{CreateSpace, UpdateSpace};
 use super::state::AdminState;
 use super::strategy::Strategy;
+use super::thing::Thing;
 use super::version::shown;
 use crate::control::{Batch, Code, RefusedBatch, Rehearsal};
-use crate::model::{BindingId, GroupName, KeyDigest, KeyId, KeyName, Mutation, NewKey, Resource, ResourceKind, Revision, RoleId, SpaceId};
+use crate::model::{BindingId, GroupName, KeyDigest, KeyId, KeyName, Mutation, NewKey, Resource, Revision, RoleId, SpaceId};
 use crate::policy::PolicyFault;
 use crate::store::Precondition;
 
@@ -181,17 +182,6 @@ struct DrawnBinding {
     space: SpaceId,
 }
 
-/// Something that there is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Thing {
-    /// `key`, `space`, `role`, `group`, `binding`, `policy` or `strategy`.
-    #[schema(pattern = "^(key|space|role|group|binding|policy|strategy)$")]
-    kind: String,
-    /// Its id; of a group or a policy its name.
-    id: String,
-}
-
 /// Changes that were made.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Changed {
@@ -263,17 +253,9 @@ fn digest(sha256: &str) -> Result<KeyDigest, ApiError> {
     sha256.parse().map_err(|error| ApiError::bad_request(format!("sha256: {error}")))
 }
 
-impl Thing {
-    pub(super) fn of(resource: &Resource) -> Self {
-        Self { kind: resource.kind().to_string(), id: resource.id() }
-    }
-
-    fn resource(&self) -> Result<Resource, ApiError> {
-        let Self { kind, id } = self;
-        let kind = ResourceKind::ALL.into_iter().find(|known| known.to_string() == *kind);
-        let kind = kind.ok_or_else(|| ApiError::bad_request("kind must be key, space, role, group, binding, policy or strategy"))?;
-        Resource::called(kind, id).map_err(|error| ApiError::bad_request(error.to_string()))
-    }
+fn named(thing: &Thing) -> Result<Resource, ApiError> {
+    let known = thing.resource().ok_or_else(|| ApiError::bad_request("there is no such kind of thing"))?;
+    known.map_err(|error| ApiError::bad_request(error.to_string()))
 }
 
 /// Makes several changes: all of them or none.
@@ -284,7 +266,7 @@ pub(super) async fn make(
     Body(Changes { changes, declared, only_at, rehearse }): Body<Changes>,
 ) -> Result<Response, ApiError> {
     let mutations = changes.0.into_iter().map(Changing::mutation).collect::<Result<_, _>>()?;
-    let declared = declared.0.iter().map(Thing::resource).collect::<Result<_, _>>()?;
+    let declared = declared.0.iter().map(named).collect::<Result<_, _>>()?;
     let batch = Batch { mutations, declared, only_if: only_at.map(Precondition::StoreAt) };
     let rehearsal = if rehearse { Rehearsal::Only } else { Rehearsal::No };
     let control = Arc::clone(state.control());

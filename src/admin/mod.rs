@@ -28,6 +28,7 @@ mod simulate;
 mod spaces;
 mod state;
 mod strategy;
+mod thing;
 mod throttle;
 mod version;
 mod whoami;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::openapi::{Content, Ref, RefOr, Response as Described};
 use utoipa::{IntoResponses, ToSchema};
 
-use super::changes::Thing;
+use super::thing::Thing;
 use crate::control::{Code, ControlError};
 use crate::model::Resource;
 use crate::policy::PolicyFault;
@@ -198,7 +198,7 @@ impl From<ControlError> for ApiError {
             ControlError::Store(StoreError::NotFound(resource)) => Self { missing: Some(resource), ..refused },
             ControlError::NoSuchCaller
             | ControlError::Forbidden(_)
-            | ControlError::Store(StoreError::Conflict(_) | StoreError::Precondition(_))
+            | ControlError::Store(StoreError::Conflict(_) | StoreError::Precondition(_) | StoreError::Elsewhere { .. })
             | ControlError::Busy
             | ControlError::NoRandomness(_)
             | ControlError::TokenTooLarge { .. }

@@ -9,15 +9,16 @@ use super::args::value::{RoleAtSpace, joined, time_text};
 use super::failure::Failure;
 use super::group::remark_on_near_miss;
 use super::impact::{Consent, Proposal, Weighed, Weighing};
-use super::open_store::{OpenStore, StoreArgs};
+use super::open_store::OpenStore;
 use super::output::{Changed, Output};
+use super::place::Place;
 use crate::control;
 use crate::model::{Binding, BindingId, GroupName, KeyId, KeyName, Mutation, ResourceKind, RoleId, SpaceId, Subject};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct BindingCommand {
     #[command(flatten)]
-    place: StoreArgs,
+    place: Place,
     #[command(subcommand)]
     verb: BindingVerb,
 }

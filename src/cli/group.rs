@@ -4,14 +4,15 @@ use serde::Serialize;
 
 use super::args::value::joined;
 use super::failure::Failure;
-use super::open_store::{OpenStore, StoreArgs};
+use super::open_store::OpenStore;
 use super::output::{Changed, Output};
+use super::place::Place;
 use crate::model::{Binding, BindingId, Group, GroupName, Mutation, ResourceKind, RoleId, Snapshot, SpaceId};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct GroupCommand {
     #[command(flatten)]
-    place: StoreArgs,
+    place: Place,
     #[command(subcommand)]
     verb: GroupVerb,
 }

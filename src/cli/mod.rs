@@ -17,12 +17,16 @@ mod group;
 mod healthcheck;
 mod impact;
 mod key;
+mod login;
+mod logout;
 mod man;
 mod migrate;
 mod open_store;
 mod operator;
 mod output;
+mod place;
 mod policy;
+mod profile;
 mod restore;
 mod role;
 mod serve;
@@ -30,6 +34,7 @@ mod space;
 mod strategy;
 mod token;
 mod version;
+mod whoami;
 
 use std::process::ExitCode;
 
@@ -37,7 +42,7 @@ use clap::Parser;
 
 use crate::telemetry;
 use failure::Failure;
-use output::{Format, Output};
+use output::{Output, Written};
 
 /// An authentication sidecar proxy: an API key goes in, a short-lived JWT with the roles it holds now comes out.
 #[derive(Debug, clap::Parser)]
@@ -45,7 +50,7 @@ use output::{Format, Output};
 struct Cli {
     /// How data is written to stdout
     #[arg(long, short, global = true, value_enum, default_value = "table", help_heading = "Output")]
-    output: Format,
+    output: Written,
     #[command(subcommand)]
     command: Command,
 }
@@ -78,6 +83,12 @@ enum Command {
     Export(declared::export::Export),
     /// Which binding, group or policy gives a key which role where, and what was left out
     Explain(explain::Explain),
+    /// Keep a server and the key that it is asked with, for the commands that come after
+    Login(login::Login),
+    /// Forget what `login` has kept
+    Logout(logout::Logout),
+    /// Who asks, what they hold, and what they may manage
+    Whoami(whoami::Whoami),
     /// Who changed what, when
     Audit(audit::Audit),
     /// Copy the store while everybody goes on with it
@@ -115,6 +126,9 @@ impl Command {
             Self::Apply(command) => command.run(out).await,
             Self::Export(command) => command.run(out).await,
             Self::Explain(command) => command.run(out).await,
+            Self::Login(command) => command.run(out).await,
+            Self::Logout(command) => command.run(out),
+            Self::Whoami(command) => command.run(out).await,
             Self::Audit(command) => command.run(out).await,
             Self::Backup(command) => command.run(out).await,
             Self::Restore(command) => command.run(out).await,
@@ -188,7 +202,7 @@ mod tests {
         for line in ["claviger -o json key list", "claviger key list -o json", "claviger key -o json list"] {
             let cli = Cli::try_parse_from(line.split(' ')).unwrap();
 
-            assert_eq!(cli.output, Format::Json, "{line}");
+            assert_eq!(cli.output, Written::Json, "{line}");
         }
     }
 }

@@ -13,15 +13,16 @@ use super::operator;
 use super::output::Output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Settings, StoreUrl, environment};
-use crate::control::{Asked, Control, ControlError, Made};
+use crate::control::{Asked, Control, ControlError};
 use crate::diagnostics::nearest;
 use crate::exchange::{self, ExchangeError, Explainer};
 use crate::model::{
     Actor, AuditEntry, AuditId, Binding, BindingId, Cause, EntryHash, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord,
     Mutation, PlainKey, Resource, ResourceKind, Revision, SampleId, Snapshot, Strategy, TokenSize,
 };
-use crate::policy::Vocabulary;
-use crate::store::{self, AuditQuery, GivenUp, Inspected, NAMED_KEYS_MAX, Page, Store, StoreError, Verified};
+use crate::policy::{self, PolicySource, Vocabulary};
+use crate::remote::{Evaluation, RemoteStore};
+use crate::store::{self, AuditQuery, GivenUp, Inspected, Lookup as _, Management, NAMED_KEYS_MAX, Page, Store, StoreError, Verified};
 
 /// How many rows are read at a time.
 const PAGE: u32 = 500;
@@ -72,7 +73,17 @@ impl StoreArgs {
         if is_new {
             out.note(format_args!("made a new store, {}", path.display()));
         }
-        Ok(OpenStore { store, clock, place: self.clone() })
+        Ok(OpenStore { opened: Opened::Here(store), clock, place: self.clone() })
+    }
+
+    /// Whether the line says which store.
+    pub(super) fn is_said(&self) -> bool {
+        self.store.is_some() || self.config.is_some()
+    }
+
+    /// Whether the environment says which store.
+    pub(super) fn is_in_environment() -> bool {
+        ["CLAVIGER_STORE", "CLAVIGER_CONFIG", "CLAVIGER_STORE__URL"].into_iter().any(|name| std::env::var_os(name).is_some())
     }
 
     /// The store as it is, to look at alone: `None` if there is none or it cannot be read. Nothing is said of it.
@@ -99,7 +110,7 @@ impl StoreArgs {
                 return parse(&text);
             }
             if ["CLAVIGER_CONFIG", "CLAVIGER_STORE__URL"].into_iter().all(|name| std::env::var_os(name).is_none()) {
-                let ways = "say --store sqlite://PATH or --config FILE, or set CLAVIGER_STORE or CLAVIGER_CONFIG";
+                let ways = "say --store sqlite://PATH or --config FILE, set CLAVIGER_STORE or CLAVIGER_CONFIG, or `login` to a server";
                 return Err(Failure::usage(format_args!("which store? {ways}")));
             }
         }
@@ -109,42 +120,110 @@ impl StoreArgs {
 
 /// An open store, and what it takes to work on it. Dropped, it is closed, however the command ends: the file alone is the store then.
 pub(crate) struct OpenStore {
-    store: Arc<dyn Store>,
+    opened: Opened,
     clock: Arc<dyn Clock>,
     place: StoreArgs,
+}
+
+/// Where it is.
+enum Opened {
+    /// In the hands of whoever runs the command, who may everything.
+    Here(Arc<dyn Store>),
+    /// At a server, which decides what the key that is sent may do.
+    There(Arc<RemoteStore>),
 }
 
 impl Drop for OpenStore {
     fn drop(&mut self) {
         // A command has one, drops it last, and nobody waits for this thread.
-        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(self.store.close()));
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(self.store().close()));
     }
 }
 
 impl OpenStore {
-    /// The configuration of the place where the store is.
-    pub(crate) fn settings(&self, out: &Output) -> Result<Settings, Failure> {
-        self.place.settings(out)
+    /// That of a server.
+    pub(super) fn at(server: RemoteStore, place: StoreArgs) -> Self {
+        Self { opened: Opened::There(Arc::new(server)), clock: Arc::new(SystemClock::start()), place }
+    }
+
+    fn store(&self) -> &dyn Management {
+        match &self.opened {
+            Opened::Here(store) => &**store,
+            Opened::There(server) => &**server,
+        }
+    }
+
+    /// The configuration of the place where the store is; of a server's, what decisions depend on.
+    pub(crate) async fn settings(&self, out: &Output) -> Result<Settings, Failure> {
+        match &self.opened {
+            Opened::Here(_) => self.place.settings(out),
+            Opened::There(server) => Ok(server.evaluation().await?.settings),
+        }
+    }
+
+    /// The policies of the configured directory. Faults are shown.
+    pub(crate) async fn policy_files(&self, out: &Output) -> Result<Vec<PolicySource>, Failure> {
+        match &self.opened {
+            Opened::Here(_) => {
+                let dir = self.place.settings(out)?.policies.dir;
+                match dir.as_deref().map_or_else(|| Ok(Vec::new()), policy::read_dir) {
+                    Ok(files) => Ok(files),
+                    Err(faults) => Err(out.refused_for(&faults)?),
+                }
+            }
+            Opened::There(server) => Ok(server.evaluation().await?.files),
+        }
     }
 
     /// What explains decisions from this store and the configured policies. Policies that do not load are shown.
     pub(crate) async fn explainer(&self, out: &Output) -> Result<Explainer, Failure> {
-        match Explainer::load(&self.settings(out)?, &*self.store).await {
+        let loaded = match &self.opened {
+            Opened::Here(store) => Explainer::load(&self.settings(out).await?, &**store).await,
+            Opened::There(server) => Self::explainer_of(server).await,
+        };
+        match loaded {
             Ok(explainer) => Ok(explainer),
             Err(ExchangeError::Policies(faults)) => Err(out.refused_for(&faults)?),
+            Err(ExchangeError::Store(error)) => Err(error.into()),
             Err(other) => Err(Failure::refused(other)),
         }
     }
 
-    /// The same where nobody has asked about configuration or policies: `None` if they do not load.
+    /// The same where nobody has asked about configuration or policies: `None` if they do not load, or may not be seen.
     pub(crate) async fn explainer_if_sound(&self) -> Option<Explainer> {
-        let loaded = Settings::load(self.place.file().as_deref(), environment(), &[]).ok()?;
-        Explainer::load(&loaded.settings, &*self.store).await.ok()
+        match &self.opened {
+            Opened::Here(store) => {
+                let loaded = Settings::load(self.place.file().as_deref(), environment(), &[]).ok()?;
+                Explainer::load(&loaded.settings, &**store).await.ok()
+            }
+            Opened::There(server) => Self::explainer_of(server).await.ok(),
+        }
+    }
+
+    async fn explainer_of(server: &RemoteStore) -> Result<Explainer, ExchangeError> {
+        let Evaluation { settings, files } = server.evaluation().await?;
+        Explainer::of(&settings, server.snapshot().await?, files)
+    }
+
+    /// Refused where a server does not show this to the key that it is asked with. What is left out of a snapshot is not what is not there.
+    pub(crate) async fn shows(&self, kind: ResourceKind) -> Result<(), Failure> {
+        match &self.opened {
+            Opened::Here(_) => Ok(()),
+            Opened::There(server) => Ok(server.may_see(kind).await?),
+        }
     }
 
     /// The store itself, for what works on a whole one.
-    pub(crate) fn as_store(&self) -> &dyn store::Management {
-        &*self.store
+    pub(crate) fn as_management(&self) -> &dyn Management {
+        self.store()
+    }
+
+    /// Who works here, as a server says it; `None`: whoever has the store in their hands.
+    pub(crate) async fn whoami(&self) -> Result<Option<serde_json::Value>, Failure> {
+        match &self.opened {
+            Opened::Here(_) => Ok(None),
+            Opened::There(server) => Ok(Some(server.whoami().await?)),
+        }
     }
 
     /// The operator, as the audit names them.
@@ -159,18 +238,29 @@ impl OpenStore {
 
     /// Everything but the keys.
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, Failure> {
-        Ok(self.store.snapshot().await?)
+        Ok(self.store().snapshot().await?)
     }
 
-    /// Makes a change as the operator. What is refused because it is not there comes with the nearest name that is.
+    /// Makes a change as the operator, or as the key that a server is asked with. What is refused because it is not there comes with the
+    /// nearest name that is.
     pub(crate) async fn apply(&self, mutation: Mutation) -> Result<Revision, Failure> {
-        Ok(self.make(mutation).await?.revision)
+        Ok(self.make(mutation).await?.0)
     }
 
-    /// The same, with all that there is to say of it.
-    pub(crate) async fn make(&self, mutation: Mutation) -> Result<Made, Failure> {
-        let control = Control::of_store(Arc::clone(&self.store), Arc::clone(&self.clock));
-        match control.change(&Asked::by_operator(operator::name()?), mutation, None).await {
+    /// The same, with the time at which it was committed.
+    pub(crate) async fn make(&self, mutation: Mutation) -> Result<(Revision, Timestamp), Failure> {
+        let made = match &self.opened {
+            Opened::Here(store) => {
+                let control = Control::of_store(Arc::clone(store), Arc::clone(&self.clock));
+                let made = control.change(&Asked::by_operator(operator::name()?), mutation, None).await;
+                made.map(|made| (made.revision, made.at))
+            }
+            Opened::There(server) => {
+                let made = server.apply(mutation, &Cause::SYSTEM, None).await;
+                made.map(|change| (change.revision, change.at)).map_err(ControlError::from)
+            }
+        };
+        match made {
             Err(ControlError::Store(StoreError::NotFound(resource))) => Err(self.not_found(resource.kind(), &resource.id()).await),
             other => Ok(other?),
         }
@@ -187,12 +277,12 @@ impl OpenStore {
         }
         // An id is the same in upper case, as other programs write ULIDs.
         if let Ok(id) = called.to_ascii_lowercase().parse::<KeyId>()
-            && let Some(key) = self.store.key(id).await?
+            && let Some(key) = self.store().key(id).await?
         {
             return Ok(key);
         }
         let found = match called.parse::<KeyName>() {
-            Ok(name) => self.store.key_named(&name).await?,
+            Ok(name) => self.store().key_named(&name).await?,
             Err(_) => None,
         };
         match found {
@@ -208,7 +298,7 @@ impl OpenStore {
     async fn last_revoked(&self, name: &str) -> Result<Option<(KeyId, Timestamp)>, Failure> {
         let (mut last, mut after) = (None, None);
         loop {
-            let page = self.store.keys(&Page { after, limit: PAGE, query: Some(name.to_owned()) }).await?;
+            let page = self.store().keys(&Page { after, limit: PAGE, query: Some(name.to_owned()) }).await?;
             let Some(end) = page.last() else { return Ok(last.map(|(at, id)| (id, at))) };
             after = Some(end.id);
             let revoked = page.iter().filter(|key| key.name.as_str() == name).filter_map(|key| Some((key.revoked_at?, key.id)));
@@ -227,23 +317,23 @@ impl OpenStore {
     /// The key with this id, or else the one with this name, if there is one.
     pub(crate) async fn key_like(&self, id: Option<KeyId>, name: &KeyName) -> Result<Option<KeyRecord>, Failure> {
         if let Some(id) = id
-            && let Some(key) = self.store.key(id).await?
+            && let Some(key) = self.store().key(id).await?
         {
             return Ok(Some(key));
         }
-        Ok(self.store.key_named(name).await?)
+        Ok(self.store().key_named(name).await?)
     }
 
     /// The key with this id, which is known to be there.
     pub(crate) async fn key_by_id(&self, id: KeyId) -> Result<KeyRecord, Failure> {
-        self.store.key(id).await?.ok_or_else(|| StoreError::NotFound(Resource::Key(id)).into())
+        self.store().key(id).await?.ok_or_else(|| StoreError::NotFound(Resource::Key(id)).into())
     }
 
     /// The same of one that has just been changed. Says so if what it holds does not fit into a token.
     pub(crate) async fn changed_key(&self, id: KeyId, out: &Output) -> Result<KeyRecord, Failure> {
         let key = self.key_by_id(id).await?;
         // A remark is worth no failure: where the configuration cannot be read, what it usually says is held against.
-        let token = self.settings(out).map(|settings| settings.token).unwrap_or_default();
+        let token = self.settings(out).await.map(|settings| settings.token).unwrap_or_default();
         if let Some(TokenSize { size, limit }) = exchange::oversize(&token, &self.snapshot().await?, &key, self.now()) {
             out.note(format_args!(
                 "{} is refused with token_too_large: its token would be {size} bytes, more than token.max_bytes = {limit}",
@@ -255,7 +345,7 @@ impl OpenStore {
 
     /// What policies can speak of.
     pub(crate) async fn vocabulary(&self, snapshot: &Snapshot) -> Result<Vocabulary, Failure> {
-        Ok(Vocabulary::of(snapshot).with_keys(self.store.key_names(NAMED_KEYS_MAX).await?))
+        Ok(Vocabulary::of(snapshot).with_keys(self.store().key_names(NAMED_KEYS_MAX).await?))
     }
 
     /// Every key, revoked ones included, by age.
@@ -265,7 +355,7 @@ impl OpenStore {
 
     /// The keys after this one, or the first ones: a page, empty after the last.
     pub(crate) async fn keys_after(&self, after: Option<KeyId>) -> Result<Vec<KeyRecord>, Failure> {
-        Ok(self.store.keys(&Page { after, limit: PAGE, query: None }).await?)
+        Ok(self.store().keys(&Page { after, limit: PAGE, query: None }).await?)
     }
 
     /// The oldest keys, revoked ones included: as many as a courtesy is worth.
@@ -276,7 +366,7 @@ impl OpenStore {
     async fn keys_up_to(&self, most: usize) -> Result<Vec<KeyRecord>, Failure> {
         let mut keys: Vec<KeyRecord> = Vec::new();
         while keys.len() < most {
-            let page = self.store.keys(&Page { after: keys.last().map(|key| key.id), limit: PAGE, query: None }).await?;
+            let page = self.store().keys(&Page { after: keys.last().map(|key| key.id), limit: PAGE, query: None }).await?;
             if page.is_empty() {
                 break;
             }
@@ -289,7 +379,7 @@ impl OpenStore {
     pub(crate) async fn bindings(&self) -> Result<Vec<Binding>, Failure> {
         let mut bindings: Vec<Binding> = Vec::new();
         loop {
-            let page = self.store.bindings(&Page { after: bindings.last().map(|binding| binding.id), limit: PAGE, query: None }).await?;
+            let page = self.store().bindings(&Page { after: bindings.last().map(|binding| binding.id), limit: PAGE, query: None }).await?;
             if page.is_empty() {
                 return Ok(bindings);
             }
@@ -303,7 +393,7 @@ impl OpenStore {
         while entries.len() < limit {
             let before = entries.last().map(|entry| entry.id);
             let most = u32::try_from(limit - entries.len()).map_or(PAGE, |left| left.min(PAGE));
-            let page = self.store.audit(&AuditQuery { before, limit: most, ..wanted.clone() }).await?;
+            let page = self.store().audit(&AuditQuery { before, limit: most, ..wanted.clone() }).await?;
             let read = page.len();
             entries.extend(page);
             if read < most as usize {
@@ -315,12 +405,12 @@ impl OpenStore {
 
     /// One page of them.
     pub(crate) async fn audit_page(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, Failure> {
-        Ok(self.store.audit(wanted).await?)
+        Ok(self.store().audit(wanted).await?)
     }
 
     /// Where the audit begins, if not with the first entry of all.
     pub(crate) async fn audit_given_up(&self) -> Result<Option<GivenUp>, Failure> {
-        Ok(self.store.audit_given_up().await?)
+        Ok(self.store().audit_given_up().await?)
     }
 
     /// Whether the audit is as it was written, and the store as it says.
@@ -329,33 +419,36 @@ impl OpenStore {
         kept: &[(AuditId, EntryHash)],
         progress: impl FnMut(AuditId) + Send,
     ) -> Result<Verified, Failure> {
-        Ok(store::verify_audit(&*self.store, kept, progress).await?)
+        match &self.opened {
+            Opened::Here(store) => Ok(store::verify_audit(&**store, kept, progress).await?),
+            Opened::There(_) => Err(Failure::usage("rows are held against the audit on the store itself: say --store or --config")),
+        }
     }
 
     /// Every sample that is kept, newest first.
     pub(crate) async fn samples(&self) -> Result<Vec<KeptSample>, Failure> {
-        Ok(self.store.samples().await?)
+        Ok(self.store().samples().await?)
     }
 
     /// The sample with this number.
     pub(crate) async fn sample(&self, id: SampleId) -> Result<KeptSample, Failure> {
-        let found = self.store.sample(id).await?;
+        let found = self.store().sample(id).await?;
         found.ok_or_else(|| Failure::refused(format_args!("there is no sample {id}; `policy sample list` shows those that are kept")))
     }
 
     /// Gives up every sample; how many there were.
     pub(crate) async fn clear_samples(&self) -> Result<u64, Failure> {
-        Ok(self.store.clear_samples().await?)
+        Ok(self.store().clear_samples().await?)
     }
 
     /// Returns when something may have changed; see [`Store::woken`].
     pub(crate) async fn woken(&self) {
-        self.store.woken().await;
+        self.store().woken().await;
     }
 
     /// The binding with this id.
     pub(crate) async fn binding(&self, id: BindingId) -> Result<Binding, Failure> {
-        self.store.binding(id).await?.ok_or_else(|| StoreError::NotFound(Resource::Binding(id)).into())
+        self.store().binding(id).await?.ok_or_else(|| StoreError::NotFound(Resource::Binding(id)).into())
     }
 
     /// What the keys with these ids are called.
@@ -363,7 +456,7 @@ impl OpenStore {
         let mut names = HashMap::new();
         for id in ids {
             if !names.contains_key(&id)
-                && let Some(key) = self.store.key(id).await?
+                && let Some(key) = self.store().key(id).await?
             {
                 names.insert(id, key.name);
             }

@@ -3,14 +3,15 @@
 use super::args::value::joined;
 use super::failure::Failure;
 use super::impact::{Consent, Proposal, Weighed, Weighing};
-use super::open_store::{OpenStore, StoreArgs};
+use super::open_store::OpenStore;
 use super::output::{Changed, Output};
+use super::place::Place;
 use crate::model::{Mutation, ResourceKind, Space, SpaceId, SpaceTree};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SpaceCommand {
     #[command(flatten)]
-    place: StoreArgs,
+    place: Place,
     #[command(subcommand)]
     verb: SpaceVerb,
 }

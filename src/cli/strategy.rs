@@ -4,15 +4,15 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::impact::{Consent, Proposal, Weighed, Weighing};
-use super::open_store::StoreArgs;
 use super::output::{Changed, Output};
+use super::place::Place;
 use crate::exchange::WhatIf;
-use crate::model::{Mutation, Strategy};
+use crate::model::{Mutation, ResourceKind, Strategy};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct StrategyCommand {
     #[command(flatten)]
-    place: StoreArgs,
+    place: Place,
     #[command(subcommand)]
     verb: Option<StrategyVerb>,
 }
@@ -43,6 +43,7 @@ impl StrategyCommand {
             StrategyVerb::Show => self.place.look(out).await?,
             StrategyVerb::Set { .. } => self.place.open(out).await?,
         };
+        store.shows(ResourceKind::Strategy).await?;
         match verb {
             StrategyVerb::Show => {
                 let strategy = store.snapshot().await?.strategy;

@@ -126,7 +126,8 @@ fn code(error: &StoreError) -> Code {
     match error {
         StoreError::NotFound(_) => Code::NotFound,
         StoreError::Precondition(_) => Code::PreconditionFailed,
-        StoreError::Unavailable(_) => Code::Unavailable,
+        // Of another control plane, which nobody asks on behalf of somebody else.
+        StoreError::Unavailable(_) | StoreError::Elsewhere { .. } => Code::Unavailable,
         StoreError::Conflict(conflict) => match conflict {
             Conflict::Exists(_) | Conflict::SameBinding(_) | Conflict::SecretTaken | Conflict::NotTheFirstKey => Code::Exists,
             Conflict::NameTaken { .. } => Code::NameTaken,

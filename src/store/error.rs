@@ -20,6 +20,14 @@ pub enum StoreError {
     /// The condition that the caller has set does not hold; nothing has been looked at beyond that.
     #[error(transparent)]
     Precondition(#[from] Unmet),
+    /// Whoever has the store refuses it, for a reason that is told and not known here.
+    #[error("{sentence}")]
+    Elsewhere {
+        /// For programs.
+        code: Box<str>,
+        /// For people.
+        sentence: String,
+    },
     /// The store does not answer, or answers with nonsense.
     #[error("the store cannot be used: {0}")]
     Unavailable(String),
@@ -39,7 +47,9 @@ impl BatchError {
     /// Of one of them. A store that cannot be used is no fault of whichever came upon it.
     pub(super) fn of(index: usize, error: impl Into<StoreError>) -> Self {
         match error.into() {
-            error @ (StoreError::NotFound(_) | StoreError::Conflict(_) | StoreError::Precondition(_)) => Self { index: Some(index), error },
+            error @ (StoreError::NotFound(_) | StoreError::Conflict(_) | StoreError::Precondition(_) | StoreError::Elsewhere { .. }) => {
+                Self { index: Some(index), error }
+            }
             error @ StoreError::Unavailable(_) => error.into(),
         }
     }

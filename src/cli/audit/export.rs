@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::filters::Filters;
 use crate::cli::failure::Failure;
-use crate::cli::open_store::{OpenStore, StoreArgs};
+use crate::cli::open_store::OpenStore;
 use crate::cli::output::{Output, Progress};
+use crate::cli::place::Place;
 use crate::model::AuditEntry;
 use crate::store::{AuditOrder, AuditQuery};
 
@@ -25,7 +26,7 @@ pub(super) struct ExportAudit {
 }
 
 impl ExportAudit {
-    pub(super) async fn run(self, place: &StoreArgs, out: &Output) -> Result<(), Failure> {
+    pub(super) async fn run(self, place: &Place, out: &Output) -> Result<(), Failure> {
         let store = place.look(out).await?;
         let wanted = AuditQuery { order: AuditOrder::OldestFirst, limit: PAGE, ..self.filters.query(&store).await? };
         let Some(path) = self.to.filter(|path| path.as_os_str() != "-") else {

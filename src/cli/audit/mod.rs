@@ -12,8 +12,9 @@ use std::time::Duration;
 use self::filters::Filters;
 use super::args::value;
 use super::failure::Failure;
-use super::open_store::{OpenStore, StoreArgs};
+use super::open_store::OpenStore;
 use super::output::{Format, Output};
+use super::place::Place;
 use crate::model::{AuditEntry, AuditId};
 
 /// How many entries are shown if nothing is said.
@@ -24,7 +25,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, clap::Args)]
 pub(crate) struct Audit {
     #[command(flatten)]
-    place: StoreArgs,
+    place: Place,
     #[command(flatten)]
     filters: Filters,
     /// At most so many, the newest [default: 50, or all if --since is given]

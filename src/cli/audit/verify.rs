@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::cli::failure::Failure;
-use crate::cli::open_store::StoreArgs;
 use crate::cli::output::{Format, Output, Progress};
+use crate::cli::place::Place;
 use crate::model::{AuditId, EntryHash};
 use crate::store::AuditQuery;
 
@@ -44,7 +44,7 @@ struct VerifiedView {
 }
 
 impl Verify {
-    pub(super) async fn run(self, place: &StoreArgs, out: &Output) -> Result<(), Failure> {
+    pub(super) async fn run(self, place: &Place, out: &Output) -> Result<(), Failure> {
         let store = place.look(out).await?;
         let kept: Vec<_> = self.kept.iter().map(|kept| (kept.id, kept.hash)).collect();
         let last = store.audit_page(&AuditQuery { limit: 1, ..AuditQuery::default() }).await?.pop();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clap::{Arg, Command, Parser};
 use clap_complete::{ArgValueCandidates, CompletionCandidate};
 
-use crate::cli::open_store::StoreArgs;
+use crate::cli::place::Place;
 use crate::store::{Page, Store};
 
 /// How many keys are read.
@@ -108,18 +108,18 @@ fn named(name: &str, about: &str) -> CompletionCandidate {
 }
 
 /// Where the store is, as far as the line that is being typed says so.
-fn place(words: impl Iterator<Item = OsString>) -> StoreArgs {
+fn place(words: impl Iterator<Item = OsString>) -> Place {
     #[derive(clap::Parser)]
     struct Line {
         #[command(flatten)]
-        place: StoreArgs,
+        place: Place,
     }
     let mut said = vec![OsString::from("claviger")];
     let mut words = words.peekable();
     while let Some(word) = words.next() {
         match word.to_str() {
-            Some("--store" | "--config") => said.extend([Some(word), words.next()].into_iter().flatten()),
-            Some(text) if text.starts_with("--store=") || text.starts_with("--config=") => said.push(word),
+            Some("--store" | "--config" | "--server" | "--profile") => said.extend([Some(word), words.next()].into_iter().flatten()),
+            Some(text) if ["--store=", "--config=", "--server=", "--profile="].iter().any(|flag| text.starts_with(flag)) => said.push(word),
             Some(_) | None => {}
         }
     }

@@ -8,8 +8,9 @@ use super::files;
 use crate::cli::args::config;
 use crate::cli::failure::Failure;
 use crate::cli::impact::{self, Impact, Proposal};
-use crate::cli::open_store::{OpenStore, StoreArgs};
+use crate::cli::open_store::OpenStore;
 use crate::cli::output::{self, Format, Output};
+use crate::cli::place::Place;
 use crate::config::PolicySettings;
 use crate::control::declared::{DeclaredFile, NewIds, NoPlan, NotCarriedOut, Plan, Reading, Step, Undeclared, schema};
 use crate::diagnostics::Diagnostic;
@@ -25,7 +26,7 @@ const UNDECLARED_NAMED: usize = 10;
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Apply {
     #[command(flatten)]
-    place: StoreArgs,
+    place: Place,
     /// A file that says who has access, YAML or JSON, as `export` writes it; a directory with such files; or `-` for stdin. As often as needed
     #[arg(long = "file", short, value_name = "FILE|DIR", required_unless_present = "schema")]
     files: Vec<PathBuf>,
@@ -72,7 +73,7 @@ impl Apply {
         }
         let (files, unreadable) = files::read(&self.files)?;
         let store = if self.dry_run { self.place.look(out).await? } else { self.place.open(out).await? };
-        let policies = store.settings(out)?.policies;
+        let policies = store.settings(out).await?.policies;
         let mut last: Option<Told> = None;
         for _ in 0..ATTEMPTS {
             let plan = self.plan(&files, &unreadable, &policies, &store, out).await?;
@@ -84,7 +85,7 @@ impl Apply {
             if self.dry_run {
                 return self.would(&plan, &told, &store, out).await;
             }
-            match plan.carry_out(&OpenStore::cause()?, store.as_store()).await {
+            match plan.carry_out(&OpenStore::cause()?, store.as_management()).await {
                 Ok(changes) => return self.done(&plan, &changes, &told, out),
                 // Somebody else was faster; what is to be done may be something else now.
                 Err(NotCarriedOut::Outdated) => last = Some(told),
@@ -108,7 +109,7 @@ impl Apply {
             undeclared: if self.prune { Undeclared::Prune } else { Undeclared::Keep },
             ids: new_ids(store)?,
         };
-        let faults = match Plan::make(files, &reading, store.as_store()).await {
+        let faults = match Plan::make(files, &reading, store.as_management()).await {
             Ok(plan) if unreadable.is_empty() => return Ok(plan),
             Ok(_) => Vec::new(),
             Err(NoPlan::Faults(faults)) => faults,
@@ -145,7 +146,7 @@ impl Apply {
 
     /// What would be done, if the store would have it done.
     async fn would(&self, plan: &Plan, told: &Told, store: &OpenStore, out: &Output) -> Result<(), Failure> {
-        let rehearsed = plan.rehearse(store.as_store()).await;
+        let rehearsed = plan.rehearse(store.as_management()).await;
         self.show(plan, told, plan.revision, &told.plan, out)?;
         match rehearsed {
             Err(refused @ NotCarriedOut::Refused { .. }) => Err(nothing_changed(&refused)),

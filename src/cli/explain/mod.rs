@@ -16,8 +16,8 @@ use self::chain::{Heard, Link};
 use self::past::AsOf;
 use crate::cli::args::value::{joined, time, time_text};
 use crate::cli::failure::Failure;
-use crate::cli::open_store::StoreArgs;
 use crate::cli::output::{Format, Output};
+use crate::cli::place::Place;
 use crate::clock::Moment;
 use crate::exchange::{self, Origin};
 use crate::model::{
@@ -27,7 +27,7 @@ use crate::model::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Explain {
     #[command(flatten)]
-    place: StoreArgs,
+    place: Place,
     /// The key
     #[arg(long, value_name = "NAME_OR_ID")]
     key: String,

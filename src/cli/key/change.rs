@@ -127,7 +127,7 @@ impl RotateKey {
         let id = before.id;
         let plain = control::plain_key(id)?;
         let old_ends_at = later(store.now(), self.grace);
-        let control::Made { revision, at, .. } = store.make(Mutation::RotateKey { id, digest: KeyDigest::of(&plain), old_ends_at }).await?;
+        let (revision, at) = store.make(Mutation::RotateKey { id, digest: KeyDigest::of(&plain), old_ends_at }).await?;
         let view = KeyView::of(store.changed_key(id, out).await?, store.now());
         // At most two secrets live: what a rotation before this one has promised to a third ends here.
         let cut_short = before.secrets.iter().filter_map(|secret| secret.ends_at).filter(|end| *end > at).max();

@@ -54,7 +54,7 @@ pub(super) struct SecretOutput {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("secret").required(true).args(["sha256", "key_file"])))]
+#[command(group(clap::ArgGroup::new("secret").required(true).args(["sha256", "text_file"])))]
 pub(crate) struct ImportKey {
     #[command(flatten)]
     fields: KeyFields,
@@ -64,7 +64,7 @@ pub(crate) struct ImportKey {
     sha256: Option<String>,
     /// A file with the key's text, `-` for stdin
     #[arg(long, value_name = "FILE")]
-    key_file: Option<PathBuf>,
+    text_file: Option<PathBuf>,
     /// The id that the key gets; else that in its text, or a new one
     #[arg(long, value_name = "ID")]
     id: Option<String>,
@@ -103,13 +103,13 @@ impl CreateKey {
 impl ImportKey {
     pub(crate) async fn run(self, store: &OpenStore, out: &Output) -> Result<(), Failure> {
         let said = self.id.as_deref().map(id).transpose()?;
-        let (digest, id_in_text) = match (&self.sha256, &self.key_file) {
+        let (digest, id_in_text) = match (&self.sha256, &self.text_file) {
             (Some(hex), _) => (digest(hex)?, None),
             (None, Some(file)) => {
                 let plain = read_key(file)?;
                 (KeyDigest::of(&plain), plain.id())
             }
-            (None, None) => return Err(Failure::usage("which key? Say --sha256 HEX or --key-file FILE")),
+            (None, None) => return Err(Failure::usage("which key? Say --sha256 HEX or --text-file FILE")),
         };
         let id = match (said, id_in_text) {
             (Some(said), Some(read)) if said != read => {

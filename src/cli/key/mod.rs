@@ -6,13 +6,13 @@ mod view;
 
 pub(crate) use self::make::shown_once;
 use super::failure::Failure;
-use super::open_store::StoreArgs;
 use super::output::Output;
+use super::place::Place;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct KeyCommand {
     #[command(flatten)]
-    place: StoreArgs,
+    place: Place,
     #[command(subcommand)]
     verb: KeyVerb,
 }

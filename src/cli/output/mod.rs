@@ -1,10 +1,11 @@
-//! What a command says: data on stdout, as a table or as JSON; talk on stderr.
+//! What a command says: data on stdout, as a table or for programs; talk on stderr.
 //!
 //! Whatever somebody could have filled in (names, descriptions, labels, a policy's text in a message) is escaped before it reaches
 //! a terminal: a key named with an escape sequence must not be able to rewrite the screen of whoever lists the keys.
 
 mod progress;
 mod prompt;
+mod script;
 mod table;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use tokio::io::unix::AsyncFd;
 
 pub(crate) use self::progress::Progress;
 pub(crate) use self::prompt::{agree, can_ask};
+use self::script::Tree;
 use self::table::{Frame, filled, remark, table, width};
 use crate::cli::args::config;
 use crate::cli::failure::Failure;
@@ -24,12 +26,25 @@ use crate::diagnostics::{escaped, escaped_lines};
 use crate::model::Revision;
 use crate::policy::PolicyFault;
 
-/// How data is written.
+/// How data is written, as it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Written {
+    /// For people: columns
+    Table,
+    /// For programs
+    Json,
+    /// The same as YAML
+    Yaml,
+    /// What commands call each thing, and nothing else: its id, or its name where it has none
+    Name,
+}
+
+/// Whom data is written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// For people: columns.
     Table,
-    /// For programs.
+    /// For programs: JSON, or what is made of it.
     Json,
 }
 
@@ -57,7 +72,7 @@ impl<'a, T> Changed<'a, T> {
 /// Where a command's words go.
 #[derive(Debug)]
 pub(crate) struct Output {
-    format: Format,
+    written: Written,
     frame: Frame,
     /// How wide tables may be.
     width: Option<u16>,
@@ -67,14 +82,22 @@ pub(crate) struct Output {
 
 impl Output {
     /// Writes to the process's own streams.
-    pub(crate) fn new(format: Format) -> Self {
+    pub(crate) fn new(written: Written) -> Self {
         let frame = if io::stdout().is_terminal() { Frame::Ruled } else { Frame::Bare };
-        Self { format, frame, width: width(), abandoned: AtomicBool::new(false) }
+        Self { written, frame, width: width(), abandoned: AtomicBool::new(false) }
     }
 
-    /// The format that was asked for, for the commands whose data is neither a record nor a list.
+    /// For whom it is, for the commands whose data is neither a record nor a list.
     pub(crate) fn format(&self) -> Format {
-        self.format
+        match self.written {
+            Written::Table => Format::Table,
+            Written::Json | Written::Yaml | Written::Name => Format::Json,
+        }
+    }
+
+    /// Faults have no names that commands could call them by: whoever asks for names is told in words.
+    fn format_of_faults(&self) -> Format {
+        if self.written == Written::Name { Format::Table } else { self.format() }
     }
 
     /// Whether somebody may have read all that was written so far. Who has had enough of a list (`claviger key list | head`) has it, and that is
@@ -95,7 +118,7 @@ impl Output {
 
     /// One thing: its fields, a line each, or the whole of it as a JSON object.
     pub(crate) fn record(&self, thing: &impl Serialize, rows: impl IntoIterator<Item = (&'static str, String)>) -> Result<(), Failure> {
-        match self.format {
+        match self.format() {
             Format::Json => self.json(thing),
             Format::Table => {
                 // A line without a label goes on with the field above it, and may well be empty.
@@ -115,7 +138,7 @@ impl Output {
         rows: impl IntoIterator<Item = Vec<String>>,
         things: &impl Serialize,
     ) -> Result<(), Failure> {
-        match self.format {
+        match self.format() {
             Format::Json => self.json(things),
             Format::Table => {
                 let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.into_iter().map(filled).collect()).collect();
@@ -131,7 +154,7 @@ impl Output {
 
     /// One line that is the data itself, such as the text of a new key, or as JSON the thing that it is of.
     pub(crate) fn line(&self, text: &str, thing: &impl Serialize) -> Result<(), Failure> {
-        match self.format {
+        match self.format() {
             Format::Json => self.json(thing),
             Format::Table => self.print(&format!("{}\n", escaped(text))),
         }
@@ -140,7 +163,11 @@ impl Output {
     /// One of a stream of things, as JSON on one line.
     pub(crate) fn json_line(&self, thing: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string(thing).map_err(|error| not_json(&error))?;
-        self.print(&format!("{text}\n"))
+        match self.written {
+            Written::Table | Written::Json => self.print(&format!("{text}\n")),
+            Written::Yaml => self.print(&format!("---\n{}", Tree::of(&text).map_err(|error| not_json(&error))?.yaml())),
+            Written::Name => self.print(&Tree::of(&text).map_err(|error| not_json(&error))?.names()),
+        }
     }
 
     /// Bytes that are the data itself, and no terminal's business.
@@ -155,7 +182,7 @@ impl Output {
 
     /// Everything that is wrong with a policy or a configuration: for programs on stdout as `{"faults": […]}`, for people on stderr.
     pub(crate) fn faults<F: Serialize + fmt::Display>(&self, faults: &[F]) -> Result<(), Failure> {
-        match self.format {
+        match self.format_of_faults() {
             Format::Json => self.json(&serde_json::json!({ "faults": faults })),
             Format::Table => {
                 for fault in faults {
@@ -169,7 +196,7 @@ impl Output {
     /// Shows the faults of policies, and what is odd about them: for programs on stdout as `{"faults": […], "warnings": […]}`, for people
     /// on stderr.
     pub(crate) fn policy_findings(&self, findings: &[PolicyFault]) -> Result<(), Failure> {
-        match self.format {
+        match self.format_of_faults() {
             Format::Json => {
                 let (faults, warnings): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.is_error());
                 self.json(&serde_json::json!({ "faults": faults, "warnings": warnings }))
@@ -206,7 +233,11 @@ impl Output {
 
     fn json(&self, thing: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(thing).map_err(|error| not_json(&error))?;
-        self.print(&format!("{text}\n"))
+        match self.written {
+            Written::Table | Written::Json => self.print(&format!("{text}\n")),
+            Written::Yaml => self.print(&Tree::of(&text).map_err(|error| not_json(&error))?.yaml()),
+            Written::Name => self.print(&escaped_lines(&Tree::of(&text).map_err(|error| not_json(&error))?.names())),
+        }
     }
 
     fn print(&self, text: &str) -> Result<(), Failure> {

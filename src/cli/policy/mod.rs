@@ -20,9 +20,9 @@ use crate::cli::args::config;
 use crate::cli::args::input_file;
 use crate::cli::failure::Failure;
 use crate::cli::impact::{Consent, Proposal, Weighed, Weighing};
-use crate::cli::open_store::{OpenStore, StoreArgs};
+use crate::cli::open_store::OpenStore;
 use crate::cli::output::{Changed, Format, Output};
-use crate::config::PolicySettings;
+use crate::cli::place::Place;
 use crate::exchange::WhatIf;
 use crate::model::{LoginPolicy, Mutation, PolicyName, RegoVersion, ResourceKind};
 use crate::policy::{self, PolicyFault, PolicySource};
@@ -30,7 +30,7 @@ use crate::policy::{self, PolicyFault, PolicySource};
 #[derive(Debug, clap::Args)]
 pub(crate) struct PolicyCommand {
     #[command(flatten)]
-    place: StoreArgs,
+    place: Place,
     #[command(subcommand)]
     verb: PolicyVerb,
 }
@@ -160,17 +160,28 @@ impl PolicyCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         let place = &self.place;
         match self.verb {
-            PolicyVerb::Create { name, module, weighing } => create(name, &module, &weighing, &place.open(out).await?, out).await,
-            PolicyVerb::List => list(&place.look(out).await?, out).await,
-            PolicyVerb::Show { name } => show(&name, &place.look(out).await?, out).await,
-            PolicyVerb::Update { name, module, weighing } => update(name, &module, &weighing, &place.look(out).await?, out).await,
-            PolicyVerb::Delete { name, weighing } => delete(name, &weighing, &place.look(out).await?, out).await,
+            PolicyVerb::Create { name, module, weighing } => {
+                let store = place.open(out).await?;
+                store.shows(ResourceKind::Policy).await?;
+                create(name, &module, &weighing, &store, out).await
+            }
+            PolicyVerb::List => list(&shown(place, out).await?, out).await,
+            PolicyVerb::Show { name } => show(&name, &shown(place, out).await?, out).await,
+            PolicyVerb::Update { name, module, weighing } => update(name, &module, &weighing, &shown(place, out).await?, out).await,
+            PolicyVerb::Delete { name, weighing } => delete(name, &weighing, &shown(place, out).await?, out).await,
             PolicyVerb::Simulate(command) => command.run(&place.open(out).await?, out).await,
-            PolicyVerb::Eval(command) => command.run(place, out),
+            PolicyVerb::Eval(command) => command.run(place.store()?, out),
             PolicyVerb::Sample(command) => command.run(&place.open(out).await?, out).await,
-            PolicyVerb::Test(command) => command.run(place, out),
+            PolicyVerb::Test(command) => command.run(place.store()?, out),
         }
     }
+}
+
+/// A store that is there, to somebody who may see its policies.
+async fn shown(place: &Place, out: &Output) -> Result<OpenStore, Failure> {
+    let store = place.look(out).await?;
+    store.shows(ResourceKind::Policy).await?;
+    Ok(store)
 }
 
 async fn create(name: PolicyName, module: &ModuleFile, weighing: &Weighing, store: &OpenStore, out: &Output) -> Result<(), Failure> {
@@ -221,8 +232,8 @@ impl ModuleFile {
 async fn check(new: &LoginPolicy, store: &OpenStore, out: &Output) -> Result<Vec<PolicyFault>, Failure> {
     let snapshot = store.snapshot().await?;
     let others = snapshot.policies.iter().filter(|policy| policy.name != new.name);
-    let settings = store.settings(out)?.policies;
-    let of_dir = of_dir(&settings, out)?;
+    let settings = store.settings(out).await?.policies;
+    let of_dir = store.policy_files(out).await?;
     let sources: Vec<PolicySource> = others.chain([new]).map(PolicySource::from).chain(of_dir).collect();
     let vocabulary = store.vocabulary(&snapshot).await?;
     let mut findings = policy::review(&sources, &settings, &vocabulary);
@@ -233,17 +244,9 @@ async fn check(new: &LoginPolicy, store: &OpenStore, out: &Output) -> Result<Vec
     Ok(findings)
 }
 
-/// The policies of the configured directory.
-fn of_dir(settings: &PolicySettings, out: &Output) -> Result<Vec<PolicySource>, Failure> {
-    match settings.dir.as_deref().map_or_else(|| Ok(Vec::new()), policy::read_dir) {
-        Ok(of_dir) => Ok(of_dir),
-        Err(faults) => Err(out.refused_for(&faults)?),
-    }
-}
-
 async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
     let snapshot = store.snapshot().await?;
-    let of_dir = of_dir(&store.settings(out)?.policies, out)?;
+    let of_dir = store.policy_files(out).await?;
     let sources: Vec<PolicySource> = snapshot.policies.iter().map(PolicySource::from).chain(of_dir).collect();
     let listed: Vec<PolicyLine> = sources.iter().map(PolicyLine::of).collect();
     let row = |policy: &PolicyLine| {
@@ -256,7 +259,7 @@ async fn list(store: &OpenStore, out: &Output) -> Result<(), Failure> {
 async fn show(name: &PolicyName, store: &OpenStore, out: &Output) -> Result<(), Failure> {
     let shown = match in_store(name, store).await? {
         Some(policy) => PolicyView { policy, from: KeptIn::Store, file: None },
-        None => match in_dir(name, store, out)? {
+        None => match in_dir(name, store, out).await? {
             Some(PolicySource { name, file, text, rego }) => {
                 PolicyView { policy: LoginPolicy { name, source: text.as_ref().into(), rego }, from: KeptIn::File, file }
             }
@@ -309,7 +312,7 @@ async fn changeable(name: &PolicyName, store: &OpenStore, out: &Output) -> Resul
     if let Some(policy) = in_store(name, store).await? {
         return Ok(policy);
     }
-    match in_dir(name, store, out)?.and_then(|source| source.file) {
+    match in_dir(name, store, out).await?.and_then(|source| source.file) {
         Some(file) => Err(Failure::refused(format_args!("policy {name} is a file, and is changed there: {}", file.display()))),
         None => Err(store.not_found(ResourceKind::Policy, name.as_str()).await),
     }
@@ -320,8 +323,8 @@ async fn in_store(name: &PolicyName, store: &OpenStore) -> Result<Option<LoginPo
 }
 
 /// The configured directory's policy of this name.
-fn in_dir(name: &PolicyName, store: &OpenStore, out: &Output) -> Result<Option<PolicySource>, Failure> {
-    Ok(of_dir(&store.settings(out)?.policies, out)?.into_iter().find(|source| source.name == *name))
+async fn in_dir(name: &PolicyName, store: &OpenStore, out: &Output) -> Result<Option<PolicySource>, Failure> {
+    Ok(store.policy_files(out).await?.into_iter().find(|source| source.name == *name))
 }
 
 fn rows(policy: &LoginPolicy) -> Vec<(&'static str, String)> {

@@ -1,5 +1,6 @@
 //! The admin API, asked over HTTP as its users ask it.
 
+mod batch;
 mod changes;
 mod client;
 mod escalation;

@@ -255,17 +255,17 @@ fn keys_of_other_systems_are_imported_by_digest_file_or_stdin() {
     // printf %s sk-by-its-digest | sha256sum
     let sha256 = "679fcf1995ebfcd00fe0ee18b93a6795cebcf3d41271ccba654e7f4bad907371";
 
-    let by_file = place.json(&["key", "import", "--name", "by-file", "--key-file", &file]);
+    let by_file = place.json(&["key", "import", "--name", "by-file", "--text-file", &file]);
     let environment = [("CLAVIGER_STORE", place.url())];
     let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let by_stdin = place.run_with(&["key", "import", "--name", "by-stdin", "--key-file", "-"], &environment, "sk-from-stdin");
+    let by_stdin = place.run_with(&["key", "import", "--name", "by-stdin", "--text-file", "-"], &environment, "sk-from-stdin");
     let by_digest = place.json(&["key", "import", "--name", "by-digest", "--sha256", sha256]);
 
     assert_eq!(place.look_up("sk-an-old-key-of-another-system").unwrap().id.to_string(), text(&by_file["id"]));
     assert_eq!((by_stdin.code, place.look_up("sk-from-stdin").unwrap().name.as_str()), (0, "by-stdin"));
     assert!(by_digest.get("key").is_none() && !by_file.to_string().contains("sk-an-old"));
     place.misunderstood(&["key", "import", "--name", "x"]);
-    place.misunderstood(&["key", "import", "--name", "x", "--sha256", sha256, "--key-file", &file]);
+    place.misunderstood(&["key", "import", "--name", "x", "--sha256", sha256, "--text-file", &file]);
     assert!(place.refused(&["key", "import", "--name", "again", "--sha256", sha256]).contains("error:"));
 }
 
@@ -289,7 +289,7 @@ fn a_key_generated_beforehand_keeps_the_id_in_its_text() {
     let generated = place.json(&["key", "generate"]);
     let file = place.file("new.key", text(&generated["key"]));
 
-    let imported = place.json(&["key", "import", "--name", "ci", "--key-file", &file]);
+    let imported = place.json(&["key", "import", "--name", "ci", "--text-file", &file]);
 
     assert_eq!(imported["id"], generated["id"]);
     assert!(place.look_up(text(&generated["key"])).is_some());
@@ -854,7 +854,7 @@ fn a_file_that_cannot_be_read_is_refused_by_every_command_that_is_given_one() {
         &["policy", "simulate", "--file", &policy, "--input"],
         &["token", "decode", "--file"],
         &["token", "verify", "--issuer", "i", "--audience", "a", "--jwks"],
-        &["key", "import", "--name", "x", "--key-file"],
+        &["key", "import", "--name", "x", "--text-file"],
     ] {
         let said = place.refused(&[line, &["nowhere"]].concat());
         assert!(said.contains("cannot read nowhere: No such file"), "{line:?}: {said}");

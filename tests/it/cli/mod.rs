@@ -5,6 +5,7 @@ mod check;
 mod command_line;
 mod declared;
 mod dev;
+mod either_way;
 mod explain;
 mod impact;
 mod token_keys;

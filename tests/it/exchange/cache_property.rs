@@ -14,7 +14,7 @@ use claviger::model::{
     AdmitWithoutRoles, BindingId, Cause, Decision, Expiry, KeyDigest, KeyRecord, LoginPolicy, Mutation, NewKey, Refusal, RolesBySpace,
     Snapshot, Strategy as RoleStrategy, Subject, WhyInvalid, WhyUnavailable,
 };
-use claviger::store::{Source as _, Store as _, StoreError};
+use claviger::store::{Lookup as _, Management as _, StoreError};
 use claviger::token;
 use jiff::SignedDuration;
 use proptest::collection::vec;
@@ -290,7 +290,7 @@ impl History {
             }
             // Two of a name, a key that is revoked, a space under itself: nothing has changed.
             Err(StoreError::Conflict(_) | StoreError::NotFound(_) | StoreError::Precondition(_)) => return,
-            Err(error @ StoreError::Unavailable(_)) => panic!("{error}"),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Elsewhere { .. })) => panic!("{error}"),
         }
         // On a busy machine this can take so long that keys are refused until it is done.
         while self.compiles() {

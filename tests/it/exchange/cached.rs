@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use claviger::exchange::{Credential, ExchangeError, Explainer, Origin};
 use claviger::model::{BindingId, Cause, Expiry, Mutation, NewKey, PolicyName, Refusal, Strategy, Subject, WhyInvalid, WhyUnavailable};
-use claviger::store::Store;
+use claviger::store::Management as _;
 use claviger::token::{Activate, KeyDirectory};
 use serde_json::json;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use claviger::config::EndStreams;
 use claviger::exchange::Exchange;
 use claviger::model::{BindingId, Mutation, Refusal, Strategy, Subject, WhyInvalid};
-use claviger::store::Store as _;
+use claviger::store::Management as _;
 use tokio::task::JoinHandle;
 
 use super::world::{HOME, Key, Through, World, new_space, policy, role};

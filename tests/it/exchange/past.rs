@@ -1,7 +1,7 @@
 //! What was in force at an earlier revision is what the audit leads back to.
 
 use claviger::model::{Expiry, KeyRecord, Mutation, Past, Snapshot, Strategy};
-use claviger::store::{AuditQuery, Source as _, Store as _};
+use claviger::store::{AuditQuery, Lookup as _, Management as _};
 
 use super::world::{World, new_space, policy};
 

@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 9] = [
     &["config"],
     &["telemetry"],
     &["store", "policy", "token"],
-    &["exchange", "audit"],
+    &["exchange", "audit", "remote"],
     &["edge", "control"],
     &["proxy", "admin", "console", "ops"],
     &["app"],

@@ -676,7 +676,7 @@ fn kind(error: StoreError, said: &str) -> Kind {
         StoreError::NotFound(_) => NotFound,
         StoreError::Conflict(_) => Conflict,
         StoreError::Precondition(_) => Kind::Precondition,
-        StoreError::Unavailable(why) => panic!("{said}: {why}"),
+        StoreError::Unavailable(why) | StoreError::Elsewhere { sentence: why, .. } => panic!("{said}: {why}"),
     }
 }
 
