@@ -50,12 +50,12 @@ pub(super) struct Evaluation {
     #[schema(value_type = BTreeMap<String, String>)]
     settings: BTreeMap<&'static str, String>,
     /// The login policies of the directory.
-    files: Vec<File>,
+    files: Vec<PolicyFile>,
 }
 
 /// A login policy that is a file.
 #[derive(Serialize, ToSchema)]
-struct File {
+struct PolicyFile {
     #[schema(value_type = String)]
     name: PolicyName,
     file: String,
@@ -97,7 +97,7 @@ pub(super) async fn declared(State(state): State<AdminState>, Session(asked): Se
 pub(super) async fn evaluation(State(state): State<AdminState>, Session(asked): Session) -> Result<axum::Json<Evaluation>, ApiError> {
     state.control().may(&asked.caller, Operation::Explain).await?;
     let explainer = state.control().explainer().await?;
-    let files = explainer.sources().iter().filter(|source| source.file.is_some()).map(|source| File {
+    let files = explainer.sources().iter().filter(|source| source.file.is_some()).map(|source| PolicyFile {
         name: source.name.clone(),
         file: source.place(),
         source: source.text.clone().into(),

@@ -33,7 +33,7 @@ pub(super) const LONGEST: usize = 16 * 1024 * 1024;
 /// Changes that are to be made together.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Changes {
+pub(super) struct WantedChanges {
     /// In this order.
     #[schema(value_type = Vec<Changing>, max_items = 10_000)]
     changes: Few<Changing, 10_000>,
@@ -259,11 +259,11 @@ fn named(thing: &Thing) -> Result<Resource, ApiError> {
 }
 
 /// Makes several changes: all of them or none.
-#[utoipa::path(post, path = "/changes", tag = "changes", request_body = Changes, responses((status = 200, body = Changed), Refusals))]
+#[utoipa::path(post, path = "/changes", tag = "changes", request_body = WantedChanges, responses((status = 200, body = Changed), Refusals))]
 pub(super) async fn make(
     State(state): State<AdminState>,
     Session(asked): Session,
-    Body(Changes { changes, declared, only_at, rehearse }): Body<Changes>,
+    Body(WantedChanges { changes, declared, only_at, rehearse }): Body<WantedChanges>,
 ) -> Result<Response, ApiError> {
     let mutations = changes.0.into_iter().map(Changing::mutation).collect::<Result<_, _>>()?;
     let declared = declared.0.iter().map(named).collect::<Result<_, _>>()?;

@@ -43,7 +43,7 @@ pub(super) struct ApiError {
     detail: String,
     faults: Vec<PolicyFault>,
     /// What is not there.
-    missing: Option<Resource>,
+    missing: Option<Box<Resource>>,
     /// Which of several changes it is about.
     change: Option<usize>,
     /// Seconds.
@@ -115,7 +115,7 @@ impl ApiError {
             detail,
             request_id: request_id.to_owned(),
             faults,
-            missing: missing.as_ref().map(Thing::of),
+            missing: missing.as_deref().map(Thing::of),
             change,
         };
         let mut body = serde_json::to_string(&problem).unwrap_or_default();
@@ -195,7 +195,7 @@ impl From<ControlError> for ApiError {
                 tracing::warn!(error = why, "the store cannot be used by the admin API");
                 Self { detail: "the store cannot be used at the moment".to_owned(), ..refused }
             }
-            ControlError::Store(StoreError::NotFound(resource)) => Self { missing: Some(resource), ..refused },
+            ControlError::Store(StoreError::NotFound(resource)) => Self { missing: Some(Box::new(resource)), ..refused },
             ControlError::NoSuchCaller
             | ControlError::Forbidden(_)
             | ControlError::Store(StoreError::Conflict(_) | StoreError::Precondition(_) | StoreError::Elsewhere { .. })

@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 use super::args::input_file;
 use super::failure::Failure;
 use super::open_store::{OpenStore, StoreArgs};
-use super::output::Output;
-use super::profile::Profiles;
+use super::output::{self, Output};
+use super::profile::{Profile, Profiles};
 use crate::model::PlainKey;
 use crate::remote::{Api, RemoteStore, ServerUrl};
 use crate::store::Store;
@@ -116,17 +116,13 @@ impl ServerArgs {
 
     fn at(&self, url: &str, out: &Output) -> Result<RemoteStore, Failure> {
         let url: ServerUrl = url.parse().map_err(Failure::usage)?;
-        let key = match self.key()? {
-            Some(key) => key,
-            None => {
-                let kept = Profiles::read()?
-                    .profiles
-                    .into_values()
-                    .find(|profile| profile.server.parse().is_ok_and(|kept: ServerUrl| kept == url));
-                let no_key = || Failure::usage(format_args!("which key? Set CLAVIGER_KEY, say --key-file FILE, or `login` to {url}"));
-                presented(kept.ok_or_else(no_key)?.key.into_bytes())?
-            }
-        };
+        if let Some(key) = self.key()? {
+            return self.with(url, &key, out);
+        }
+        let is_it = |profile: &Profile| profile.server.parse().is_ok_and(|kept: ServerUrl| kept == url);
+        let kept = Profiles::read()?.profiles.into_values().find(is_it);
+        let no_key = || Failure::usage(format_args!("which key? Set CLAVIGER_KEY, say --key-file FILE, or `login` to {url}"));
+        let key = presented(kept.ok_or_else(no_key)?.key.into_bytes())?;
         self.with(url, &key, out)
     }
 
@@ -148,7 +144,7 @@ impl ServerArgs {
         if !url.is_loopback() {
             out.note(format_args!("the key goes to {url} as it is: whoever listens on the way has it"));
         }
-        let tell: Option<crate::remote::Tell> = self.print_curl.then(|| Box::new(|line: &str| eprintln!("{line}")) as _);
+        let tell: Option<crate::remote::Tell> = self.print_curl.then(|| Box::new(output::talk) as _);
         let api = Api::new(url, key, tell).ok_or_else(|| Failure::usage("the key cannot be sent: it holds what no header may"))?;
         Ok(RemoteStore::new(api))
     }

@@ -190,7 +190,7 @@ impl Api {
             return Ok(bytes);
         }
         match serde_json::from_slice::<Refused>(&bytes) {
-            Ok(refused) => Err(Failed::Refused(refused)),
+            Ok(refused) => Err(Failed::Refused(Box::new(refused))),
             Err(_) => Err(self.away(&format!("it answers with {status}, and as no admin API does"))),
         }
     }

@@ -22,11 +22,11 @@ pub struct Evaluation {
 #[derive(Deserialize)]
 struct Shown {
     settings: BTreeMap<String, String>,
-    files: Vec<File>,
+    files: Vec<PolicyFile>,
 }
 
 #[derive(Deserialize)]
-struct File {
+struct PolicyFile {
     name: PolicyName,
     file: PathBuf,
     source: Box<str>,
@@ -45,7 +45,7 @@ impl RemoteStore {
         let flags: Vec<(String, String)> = settings.into_iter().filter(|(key, _)| known.contains_key(key)).collect();
         let nonsense = |faults: crate::config::Faults| StoreError::Unavailable(format!("the server's settings make no sense: {faults}"));
         let settings = Settings::load(None, [], &flags).map_err(nonsense)?.settings;
-        let source = |File { name, file, source, rego }| PolicySource { name, file: Some(file), text: source, rego };
+        let source = |PolicyFile { name, file, source, rego }| PolicySource { name, file: Some(file), text: source, rego };
         Ok(Evaluation { settings, files: files.into_iter().map(source).collect() })
     }
 }

@@ -44,20 +44,20 @@ pub(super) enum Failed {
     Away(String),
     /// The answer is no.
     #[error("{}", _0.detail)]
-    Refused(Refused),
+    Refused(Box<Refused>),
 }
 
 impl From<Failed> for StoreError {
     fn from(failed: Failed) -> Self {
         match failed {
             Failed::Away(why) => Self::Unavailable(why),
-            Failed::Refused(refused) => match refused.missing() {
-                Some(resource) => Self::NotFound(resource),
-                None => {
-                    let sentence = refused.sentence();
-                    Self::Elsewhere { code: refused.code.into(), sentence }
+            Failed::Refused(refused) => {
+                if let Some(resource) = refused.missing() {
+                    return Self::NotFound(resource);
                 }
-            },
+                let sentence = refused.sentence();
+                Self::Elsewhere { code: refused.code.into(), sentence }
+            }
         }
     }
 }

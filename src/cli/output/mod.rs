@@ -256,7 +256,8 @@ fn not_json(error: &serde_json::Error) -> Failure {
     Failure::refused(format_args!("cannot write JSON: {error}"))
 }
 
-fn talk(text: &str) {
+/// A line on stderr.
+pub(crate) fn talk(text: &str) {
     // Nobody is left to be told that stderr is closed.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
