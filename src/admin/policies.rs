@@ -46,8 +46,13 @@ pub(super) struct SavedPolicy {
 pub(super) struct CreatePolicy {
     #[schema(value_type = String, min_length = 1, max_length = 128)]
     name: PolicyName,
-    #[serde(flatten)]
-    module: Module,
+    // Not a `Module` flattened: in the description, each of the two would refuse the other's fields.
+    #[schema(value_type = String, example = "package spacelift\n\nallow if input.session.member\n")]
+    source: Box<str>,
+    /// `v0` or `v1`; else v1 is tried first, v0 if that fails.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^v[01]$")]
+    rego: Option<RegoVersion>,
 }
 
 /// A Rego module.
@@ -80,7 +85,7 @@ impl From<LoginPolicy> for Policy {
 
 impl CreatePolicy {
     pub(super) fn into_policy(self) -> LoginPolicy {
-        let Self { name, module: Module { source, rego } } = self;
+        let Self { name, source, rego } = self;
         LoginPolicy { name, source, rego }
     }
 }

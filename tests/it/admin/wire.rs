@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::client::Api;
 use crate::support::http;
@@ -129,6 +129,17 @@ fn the_description_names_every_operation_and_the_page_loads_nothing_from_elsewhe
     assert!(!text.contains("<script") && !text.contains("http://") && !text.contains("https://"), "{text}");
     assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
     assert_eq!(http::get(server.admin(), "/api/reference.css", &[]).status, 200);
+}
+
+#[test]
+fn no_part_of_a_schema_refuses_the_fields_of_another_part() {
+    let server = Server::start();
+    let description = http::get(server.admin(), "/openapi.json", &[]).json();
+    let schemas = description["components"]["schemas"].as_object().unwrap();
+    let named = |part: &Value| part["$ref"].as_str().map_or_else(|| part.clone(), |at| schemas[at.rsplit('/').next().unwrap()].clone());
+    let parts = |schema: &Value| schema["allOf"].as_array().into_iter().flatten().map(named).collect::<Vec<_>>();
+    let torn = schemas.iter().filter(|(_, schema)| parts(schema).iter().any(|part| part["additionalProperties"] == json!(false)));
+    assert_eq!(torn.map(|(name, _)| name.as_str()).collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]
