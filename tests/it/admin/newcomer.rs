@@ -5,6 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::client::Api;
+use crate::support::program;
 use crate::support::server::Server;
 
 #[test]
@@ -17,7 +18,8 @@ fn the_first_half_hour_goes_as_the_readme_tells_it() {
     let script = script
         .replace("http://127.0.0.1:8081", &format!("http://{}", server.admin()))
         .replace("http://127.0.0.1:8080", &format!("http://{}", server.proxy()));
-    let bin = std::path::Path::new(env!("CARGO_BIN_EXE_claviger")).parent().unwrap();
+    let program = program::claviger();
+    let bin = program.parent().unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
 
     let done = Command::new("bash")

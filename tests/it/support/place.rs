@@ -14,6 +14,8 @@ use claviger::store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::program;
+
 /// A directory with a store that does not exist yet.
 pub(crate) struct Place {
     pub(crate) dir: TempDir,
@@ -65,7 +67,7 @@ impl Place {
 
     /// Starts and does not wait.
     pub(crate) fn start(&self, line: &[&str], environment: &[(&str, &str)], stdout: impl Into<Stdio>) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_claviger"))
+        Command::new(program::claviger())
             .args(line)
             .env_clear()
             .envs(environment.iter().copied())

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::echo::Echo;
 use super::http::{self, Answer};
+use super::program;
 use super::waiting;
 
 pub(crate) struct Server {
@@ -60,7 +61,7 @@ impl Setup {
     pub(crate) fn has_run(self, arguments: &[&str]) -> Self {
         let config = self.dir.path().join("claviger.toml");
         std::fs::write(&config, &self.config).unwrap();
-        let done = Command::new(env!("CARGO_BIN_EXE_claviger")).args(arguments).arg("--config").arg(&config).output().unwrap();
+        let done = Command::new(program::claviger()).args(arguments).arg("--config").arg(&config).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         self
     }
@@ -91,7 +92,7 @@ impl Setup {
     pub(crate) fn start(self) -> Server {
         let config = self.dir.path().join("claviger.toml");
         std::fs::write(&config, &self.config).unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_claviger"))
+        let mut process = Command::new(program::claviger())
             .args(["serve", "--config"])
             .arg(&config)
             .envs(self.environment.clone())
@@ -235,7 +236,7 @@ impl Server {
     }
 
     pub(crate) fn try_run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_claviger"))
+        Command::new(program::claviger())
             .args(arguments)
             .args(["-o", "json", "--config"])
             .arg(self.config())
