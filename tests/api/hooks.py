@@ -1,0 +1,122 @@
+"""What schemathesis is helped with: an address for each request, and things that are there.
+
+Left alone, it invents ids, and nearly every operation on something answers that there is no such thing. Every second well-formed request is
+therefore about something that was made for it, and names what is there.
+"""
+
+import http.client
+import itertools
+import json
+import os
+import urllib.parse
+
+import schemathesis
+
+ADMIN = urllib.parse.urlsplit(os.environ["ADMIN_URL"])
+ROOT_KEY = os.environ["ROOT_KEY"]
+# The caller's key and binding: what becomes of the caller without them is no matter of this test.
+OWN = json.loads(os.environ["OWN"])
+# Each operation and the status that it has answered, a line each.
+ANSWERS = open(os.environ["ANSWERS"], "w", buffering=1)
+POLICY = "package spacelift\n\nallow if input.session.member\n"
+
+number = itertools.count(1)
+turns = {}
+
+
+def done(method, path, body=None):
+    connection = http.client.HTTPConnection(ADMIN.hostname, ADMIN.port, timeout=10)
+    headers = {"Authorization": f"Bearer {ROOT_KEY}", "Content-Type": "application/json"}
+    connection.request(method, f"/api/v1{path}", json.dumps(body) if body else None, headers)
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    assert answer.status in (200, 201, 204), f"{method} {path} {body}: {answer.status} {text}"
+    return json.loads(text or "null")
+
+
+def made(path, body):
+    return done("POST", path, body)
+
+
+def key():
+    return made("/keys", {"name": f"made-{next(number)}"})["id"]
+
+
+def space():
+    return made("/spaces", {"id": f"made-{next(number)}", "parent": "team"})["id"]
+
+
+def binding():
+    return made("/bindings", {"subject": {"key": key()}, "role": "space-reader", "space": "team"})["id"]
+
+
+def role():
+    return made("/roles", {"id": f"made-{next(number)}", "actions": ["run:read"]})["id"]
+
+
+def group():
+    return made("/groups", {"name": f"made-{next(number)}"})["name"]
+
+
+def policy():
+    # All that are in force are loaded with each that is tried: some hundred would make a test of how long that takes.
+    for other in done("GET", "/policies")["items"]:
+        done("DELETE", f"/policies/{urllib.parse.quote(other['name'], safe='')}")
+    return made("/policies", {"name": f"made-{next(number)}", "source": POLICY})["name"]
+
+
+# What stands in a path, by its first segment.
+THINGS = {"keys": key, "spaces": space, "bindings": binding, "roles": role, "groups": group, "policies": policy}
+
+# What is put into a body that is well-formed already.
+BODIES = {
+    "bindings_create": lambda: {"subject": {"key": key()}, "role": "space-reader", "space": "team"},
+    "explain_explain": lambda: {"key": key()},
+    "groups_create": lambda: {"name": f"made-{next(number)}"},
+    "keys_create": lambda: {"name": f"made-{next(number)}", "groups": [], "bindings": [], "expires_at": None},
+    "keys_import": lambda: {"name": f"made-{next(number)}", "groups": [], "bindings": [], "expires_at": None, "sha256": f"{next(number):064x}"},
+    "keys_update": lambda: {"name": f"made-{next(number)}", "groups": [], "expires_at": None},
+    "policies_create": lambda: {"name": f"{policy()}-too", "source": POLICY, "rego": None},
+    "policies_replace": lambda: {"source": POLICY, "rego": None},
+    "policies_simulate": lambda: {"name": f"made-{next(number)}", "source": POLICY, "rego": None, "about": "all_keys"},
+    "policies_validate": lambda: {"name": f"made-{next(number)}", "source": POLICY, "rego": None},
+    "roles_create": lambda: {"id": f"made-{next(number)}", "actions": ["run:read"]},
+    "roles_update": lambda: {"actions": ["run:trigger"]},
+    "spaces_create": lambda: {"id": f"made-{next(number)}", "parent": "team"},
+    "spaces_update": lambda: {"parent": "team"},
+}
+
+
+def operation(case):
+    return case.operation.definition.raw["operationId"]
+
+
+def is_helped(case):
+    """Whether it is this request's turn: every second one of its operation that is well-formed."""
+    if not case.meta.generation.mode.is_positive:
+        return False
+    turns[operation(case)] = turns.get(operation(case), 0) + 1
+    return turns[operation(case)] % 2 == 0
+
+
+@schemathesis.hook
+def filter_case(context, case):
+    return (case.path_parameters or {}).get("id") not in OWN
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    turn = next(number)
+    case.headers["X-Forwarded-For"] = f"10.{turn >> 16 & 255}.{turn >> 8 & 255}.{turn & 255}"
+    if not is_helped(case):
+        return
+    for name in case.path_parameters or {}:
+        case.path_parameters[name] = THINGS[case.operation.path.split("/")[1]]()
+    if operation(case) in BODIES and isinstance(case.body, dict):
+        case.body.update(BODIES[operation(case)]())
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    ANSWERS.write(f"{operation(case)} {response.status_code}\n")
