@@ -121,7 +121,7 @@ impl Control {
 
     /// What the audit tells of a change that is refused.
     pub(super) fn attempt(mutation: &Mutation) -> Attempt {
-        (mutation.action(), mutation.resource(), spaces_of(mutation))
+        (mutation.action(), mutation.resource(), mutation.spaces())
     }
 
     async fn weigh_and_make(&self, asked: &Asked, mutation: Mutation, only_at: Option<Revision>) -> Result<Made, ControlError> {
@@ -336,31 +336,7 @@ impl Control {
 
     /// What is odd about a policy that is to be in force, or its faults. Compiled beside the threads that others wait for.
     pub(super) async fn reviewed(&self, mutation: &Mutation, snapshot: &Snapshot) -> Result<Vec<PolicyFault>, ControlError> {
-        let policy = match mutation {
-            Mutation::CreatePolicy(policy) => policy.clone(),
-            Mutation::UpdatePolicy { name, source, rego } => LoginPolicy { name: name.clone(), source: source.clone(), rego: *rego },
-            Mutation::Bootstrap(_)
-            | Mutation::CreateKey(_)
-            | Mutation::ImportKey(_)
-            | Mutation::UpdateKey { .. }
-            | Mutation::RotateKey { .. }
-            | Mutation::DisableKey { .. }
-            | Mutation::EnableKey { .. }
-            | Mutation::RevokeKey { .. }
-            | Mutation::CreateSpace(_)
-            | Mutation::UpdateSpace { .. }
-            | Mutation::DeleteSpace { .. }
-            | Mutation::CreateRole { .. }
-            | Mutation::UpdateRole { .. }
-            | Mutation::DeleteRole { .. }
-            | Mutation::CreateGroup { .. }
-            | Mutation::UpdateGroup { .. }
-            | Mutation::DeleteGroup { .. }
-            | Mutation::CreateBinding { .. }
-            | Mutation::DeleteBinding { .. }
-            | Mutation::DeletePolicy { .. }
-            | Mutation::SetStrategy(_) => return Ok(Vec::new()),
-        };
+        let Some(policy) = mutation.policy() else { return Ok(Vec::new()) };
         let findings = self.review(&policy, snapshot).await?;
         if findings.iter().any(PolicyFault::is_error) { Err(ControlError::Policy(findings)) } else { Ok(findings) }
     }
@@ -386,35 +362,6 @@ impl Control {
             findings
         });
         reviewed.await.map_err(|_| ControlError::Store(StoreError::Unavailable("the policy cannot be looked at".to_owned())))
-    }
-}
-
-/// The spaces whose people may want to know of it.
-fn spaces_of(mutation: &Mutation) -> Vec<SpaceId> {
-    match mutation {
-        Mutation::CreateBinding { space, .. } => vec![space.clone()],
-        Mutation::CreateSpace(space) => space.parent.iter().cloned().collect(),
-        Mutation::UpdateSpace { id, parent, .. } => parent.iter().cloned().chain([id.clone()]).collect(),
-        Mutation::DeleteSpace { id } => vec![id.clone()],
-        Mutation::Bootstrap(_)
-        | Mutation::CreateKey(_)
-        | Mutation::ImportKey(_)
-        | Mutation::UpdateKey { .. }
-        | Mutation::RotateKey { .. }
-        | Mutation::DisableKey { .. }
-        | Mutation::EnableKey { .. }
-        | Mutation::RevokeKey { .. }
-        | Mutation::CreateRole { .. }
-        | Mutation::UpdateRole { .. }
-        | Mutation::DeleteRole { .. }
-        | Mutation::CreateGroup { .. }
-        | Mutation::UpdateGroup { .. }
-        | Mutation::DeleteGroup { .. }
-        | Mutation::DeleteBinding { .. }
-        | Mutation::CreatePolicy(_)
-        | Mutation::UpdatePolicy { .. }
-        | Mutation::DeletePolicy { .. }
-        | Mutation::SetStrategy(_) => Vec::new(),
     }
 }
 

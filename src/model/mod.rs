@@ -14,6 +14,7 @@ mod id;
 mod mutation;
 mod once;
 mod outcome;
+mod particulars;
 mod past;
 mod policy;
 mod resource;

@@ -10,7 +10,6 @@ use super::binding::Subject;
 use super::id::{BindingId, GroupName, KeyId, KeyName, OperatorName, PolicyName, Revision, RoleId, SpaceId};
 use super::once::Once;
 use super::policy::{LoginPolicy, RegoVersion, Strategy};
-use super::resource::Resource;
 use super::space::Space;
 
 /// A key to be made or imported. Ids and digests are the caller's to draw: a mutation has no randomness of its own.
@@ -90,59 +89,6 @@ pub enum Mutation {
     DeletePolicy { name: PolicyName },
     /// Says which sources of roles count.
     SetStrategy(Strategy),
-}
-
-impl Mutation {
-    /// What it does, as the audit has it: `binding.create`.
-    #[must_use]
-    pub fn action(&self) -> &'static str {
-        match self {
-            Self::Bootstrap(_) => "key.bootstrap",
-            Self::CreateKey(_) => "key.create",
-            Self::ImportKey(_) => "key.import",
-            Self::UpdateKey { .. } => "key.update",
-            Self::RotateKey { .. } => "key.rotate",
-            Self::DisableKey { .. } => "key.disable",
-            Self::EnableKey { .. } => "key.enable",
-            Self::RevokeKey { .. } => "key.revoke",
-            Self::CreateSpace(_) => "space.create",
-            Self::UpdateSpace { .. } => "space.update",
-            Self::DeleteSpace { .. } => "space.delete",
-            Self::CreateRole { .. } => "role.create",
-            Self::UpdateRole { .. } => "role.update",
-            Self::DeleteRole { .. } => "role.delete",
-            Self::CreateGroup { .. } => "group.create",
-            Self::UpdateGroup { .. } => "group.update",
-            Self::DeleteGroup { .. } => "group.delete",
-            Self::CreateBinding { .. } => "binding.create",
-            Self::DeleteBinding { .. } => "binding.delete",
-            Self::CreatePolicy(_) => "policy.create",
-            Self::UpdatePolicy { .. } => "policy.update",
-            Self::DeletePolicy { .. } => "policy.delete",
-            Self::SetStrategy(_) => "strategy.set",
-        }
-    }
-
-    /// What it is about.
-    #[must_use]
-    pub fn resource(&self) -> Resource {
-        match self {
-            Self::Bootstrap(new) | Self::CreateKey(new) | Self::ImportKey(new) => Resource::Key(new.id),
-            Self::UpdateKey { id, .. }
-            | Self::RotateKey { id, .. }
-            | Self::DisableKey { id }
-            | Self::EnableKey { id }
-            | Self::RevokeKey { id } => Resource::Key(*id),
-            Self::CreateSpace(space) => Resource::Space(space.id.clone()),
-            Self::UpdateSpace { id, .. } | Self::DeleteSpace { id } => Resource::Space(id.clone()),
-            Self::CreateRole { id, .. } | Self::UpdateRole { id, .. } | Self::DeleteRole { id } => Resource::Role(id.clone()),
-            Self::CreateGroup { name, .. } | Self::UpdateGroup { name, .. } | Self::DeleteGroup { name } => Resource::Group(name.clone()),
-            Self::CreateBinding { id, .. } | Self::DeleteBinding { id } => Resource::Binding(*id),
-            Self::CreatePolicy(policy) => Resource::Policy(policy.name.clone()),
-            Self::UpdatePolicy { name, .. } | Self::DeletePolicy { name } => Resource::Policy(name.clone()),
-            Self::SetStrategy(_) => Resource::Strategy,
-        }
-    }
 }
 
 /// Who asks for a change.

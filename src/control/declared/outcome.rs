@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::model::{
-    Binding, BindingId, Expiry, Group, KeyBinding, KeyId, KeyRecord, LoginPolicy, Mutation, Role, Snapshot, Space, SpaceId, SpaceTree,
-    Subject,
+    Binding, BindingId, Expiry, Group, GroupName, KeyBinding, KeyId, KeyName, KeyRecord, LoginPolicy, Mutation, Role, Snapshot, Space,
+    SpaceId, SpaceTree, Subject,
 };
 
 /// What the store would hold.
@@ -17,10 +17,20 @@ pub struct Outcome {
     /// Everything but the keys.
     pub snapshot: Snapshot,
     /// What would be done to each key.
-    of_keys: BTreeMap<KeyId, Vec<Mutation>>,
+    of_keys: BTreeMap<KeyId, Vec<Done>>,
     /// Bindings that would be gone, whoever has them.
     unbound: BTreeSet<BindingId>,
     at: Timestamp,
+}
+
+/// What is done to a key, as far as an answer can depend on it.
+#[derive(Clone, Debug)]
+enum Done {
+    Update { name: Option<KeyName>, description: Option<String>, groups: Option<Vec<GroupName>>, expiry: Option<Expiry> },
+    Disable,
+    Enable,
+    Revoke,
+    Bind(KeyBinding),
 }
 
 impl Outcome {
@@ -40,8 +50,8 @@ impl Outcome {
     pub fn key(&self, key: &KeyRecord) -> KeyRecord {
         let mut key = key.clone();
         key.bindings.retain(|binding| !self.unbound.contains(&binding.id));
-        for mutation in self.of_keys.get(&key.id).into_iter().flatten() {
-            change(&mut key, mutation, self.at);
+        for done in self.of_keys.get(&key.id).into_iter().flatten() {
+            change(&mut key, done, self.at);
         }
         key
     }
@@ -49,12 +59,19 @@ impl Outcome {
     fn take_in(&mut self, mutation: &Mutation, spaces: &mut BTreeMap<SpaceId, Space>) {
         let Self { snapshot, of_keys, unbound, at } = self;
         match mutation {
-            Mutation::UpdateKey { id, .. }
-            | Mutation::RotateKey { id, .. }
-            | Mutation::DisableKey { id }
-            | Mutation::EnableKey { id }
-            | Mutation::RevokeKey { id }
-            | Mutation::CreateBinding { subject: Subject::Key(id), .. } => of_keys.entry(*id).or_default().push(mutation.clone()),
+            Mutation::UpdateKey { id, name, description, groups, expiry } => {
+                let (name, description, groups) = (name.clone(), description.clone(), groups.clone());
+                of_keys.entry(*id).or_default().push(Done::Update { name, description, groups, expiry: *expiry });
+            }
+            Mutation::DisableKey { id } => of_keys.entry(*id).or_default().push(Done::Disable),
+            Mutation::EnableKey { id } => of_keys.entry(*id).or_default().push(Done::Enable),
+            Mutation::RevokeKey { id } => of_keys.entry(*id).or_default().push(Done::Revoke),
+            Mutation::CreateBinding { id, subject: Subject::Key(key), role, space } => {
+                let binding = KeyBinding { id: *id, role: role.clone(), space: space.clone() };
+                of_keys.entry(*key).or_default().push(Done::Bind(binding));
+            }
+            // Whoever holds it has the key still.
+            Mutation::RotateKey { .. } => {}
             // Nobody has a key that is new.
             Mutation::Bootstrap(_) | Mutation::CreateKey(_) | Mutation::ImportKey(_) => {}
             Mutation::CreateSpace(space) => drop(spaces.insert(space.id.clone(), space.clone())),
@@ -106,10 +123,9 @@ impl Outcome {
     }
 }
 
-/// What is of no key changes none.
-fn change(key: &mut KeyRecord, mutation: &Mutation, at: Timestamp) {
-    match mutation {
-        Mutation::UpdateKey { id: _, name, description, groups, expiry } => {
+fn change(key: &mut KeyRecord, done: &Done, at: Timestamp) {
+    match done {
+        Done::Update { name, description, groups, expiry } => {
             set(&mut key.name, name.as_ref());
             set(&mut key.description, description.as_ref());
             set(&mut key.groups, groups.as_ref());
@@ -119,33 +135,13 @@ fn change(key: &mut KeyRecord, mutation: &Mutation, at: Timestamp) {
                 None => {}
             }
         }
-        Mutation::DisableKey { .. } => key.disabled_at = key.disabled_at.or(Some(at)),
-        Mutation::EnableKey { .. } => key.disabled_at = None,
-        Mutation::RevokeKey { .. } => {
+        Done::Disable => key.disabled_at = key.disabled_at.or(Some(at)),
+        Done::Enable => key.disabled_at = None,
+        Done::Revoke => {
             key.revoked_at = Some(at);
             key.bindings.clear();
         }
-        Mutation::CreateBinding { id, role, space, .. } => {
-            key.bindings.push(KeyBinding { id: *id, role: role.clone(), space: space.clone() });
-        }
-        Mutation::Bootstrap(_)
-        | Mutation::CreateKey(_)
-        | Mutation::ImportKey(_)
-        | Mutation::RotateKey { .. }
-        | Mutation::CreateSpace(_)
-        | Mutation::UpdateSpace { .. }
-        | Mutation::DeleteSpace { .. }
-        | Mutation::CreateRole { .. }
-        | Mutation::UpdateRole { .. }
-        | Mutation::DeleteRole { .. }
-        | Mutation::CreateGroup { .. }
-        | Mutation::UpdateGroup { .. }
-        | Mutation::DeleteGroup { .. }
-        | Mutation::DeleteBinding { .. }
-        | Mutation::CreatePolicy(_)
-        | Mutation::UpdatePolicy { .. }
-        | Mutation::DeletePolicy { .. }
-        | Mutation::SetStrategy(_) => {}
+        Done::Bind(binding) => key.bindings.push(binding.clone()),
     }
 }
 

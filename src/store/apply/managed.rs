@@ -4,7 +4,7 @@
 //! somebody makes later under the same name is theirs.
 
 use super::{Rows, StoreError};
-use crate::model::{Mutation, Resource, Subject};
+use crate::model::{Resource, Subject};
 
 /// Notes that these are declared, but for what is not there, what belongs to the system, and the key that the store began with: none of
 /// them is ever taken away because a line is missing in a file.
@@ -35,33 +35,4 @@ async fn may_be_managed(rows: &mut dyn Rows, resource: &Resource) -> Result<bool
         // There always is one.
         Resource::Strategy => false,
     })
-}
-
-/// What is gone once the mutation is made.
-pub(super) fn taken_away(mutation: &Mutation) -> Option<Resource> {
-    match mutation {
-        Mutation::RevokeKey { .. }
-        | Mutation::DeleteSpace { .. }
-        | Mutation::DeleteRole { .. }
-        | Mutation::DeleteGroup { .. }
-        | Mutation::DeleteBinding { .. }
-        | Mutation::DeletePolicy { .. } => Some(mutation.resource()),
-        Mutation::Bootstrap(_)
-        | Mutation::CreateKey(_)
-        | Mutation::ImportKey(_)
-        | Mutation::UpdateKey { .. }
-        | Mutation::RotateKey { .. }
-        | Mutation::DisableKey { .. }
-        | Mutation::EnableKey { .. }
-        | Mutation::CreateSpace(_)
-        | Mutation::UpdateSpace { .. }
-        | Mutation::CreateRole { .. }
-        | Mutation::UpdateRole { .. }
-        | Mutation::CreateGroup { .. }
-        | Mutation::UpdateGroup { .. }
-        | Mutation::CreateBinding { .. }
-        | Mutation::CreatePolicy(_)
-        | Mutation::UpdatePolicy { .. }
-        | Mutation::SetStrategy(_) => None,
-    }
 }

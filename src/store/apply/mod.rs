@@ -100,7 +100,7 @@ pub(super) async fn apply_all(
 async fn make(rows: &mut dyn Rows, mutation: Mutation, cause: &Cause, at: Timestamp) -> Result<Change, StoreError> {
     let (action, resource) = (mutation.action(), mutation.resource());
     let revision = rows.take_revision().await?;
-    let taken_away = managed::taken_away(&mutation);
+    let taken_away = mutation.takes_away().then(|| mutation.resource());
     let effect = write(rows, mutation, at).await?;
     if let Some(resource) = taken_away {
         rows.delete_managed(&resource).await?;
