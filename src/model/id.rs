@@ -122,6 +122,23 @@ text_id!(
     |text| trimmed(text, LONGEST_NAME)
 );
 
+text_id!(
+    /// A serving process, from its start to its end: `web-7f9c-4d1e-9ab04c17`, its host's name and something random.
+    ReplicaName,
+    "the name of a replica",
+    host_like
+);
+
+impl ReplicaName {
+    /// What the process on this host that has drawn this number is called.
+    #[must_use]
+    pub fn of(host: &str, drawn: u32) -> Self {
+        let host: String = host.chars().filter(|char| may_stand_in_host(*char)).take(100).collect();
+        let host = if host.is_empty() { "unknown" } else { &host };
+        Self(format!("{host}-{drawn:08x}").into())
+    }
+}
+
 impl SpaceId {
     /// The space that every other one stands under.
     #[must_use]
@@ -145,6 +162,22 @@ fn slug(text: &str) -> Result<(), &'static str> {
         [b'-' | b'_', ..] => Err("it must begin with a letter or a digit"),
         _ => Ok(()),
     }
+}
+
+fn host_like(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() {
+        Err("it is empty")
+    } else if text.len() > 128 {
+        Err("it is longer than 128 characters")
+    } else if !text.chars().all(may_stand_in_host) {
+        Err("only letters, digits, `-`, `_` and `.` may stand in it")
+    } else {
+        Ok(())
+    }
+}
+
+fn may_stand_in_host(char: char) -> bool {
+    char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.')
 }
 
 /// How many characters there may be, and what is said of more.

@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::config::StoreUrl;
 use crate::model::{
     AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, EntryHash, KeptSample, KeyDigest, KeyId, KeyName,
-    KeyRecord, Mutation, Resource, Revision, Sample, SampleId, Snapshot, SpaceId, Strategy,
+    KeyRecord, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, Sample, SampleId, Snapshot, SpaceId, Strategy,
 };
 
 /// One page of a listing: at most `limit` items after the item named by `after`, optionally only those that `query` stands in.
@@ -134,6 +134,11 @@ pub const SAMPLES_MAX: u32 = 100;
 /// How long it keeps one.
 pub const SAMPLES_KEPT_FOR: Duration = Duration::from_hours(7 * 24);
 
+/// How long a replica that is not seen any more is remembered.
+pub const REPLICAS_KEPT_FOR: Duration = Duration::from_hours(24);
+/// How many replicas are remembered, those included that are not seen any more: a process that is started again and again fills no disk.
+pub const REPLICAS_MAX: u32 = 10_000;
+
 /// What everybody asks who works with a store, wherever it is.
 #[async_trait]
 pub trait Lookup: Send + Sync + 'static {
@@ -164,6 +169,10 @@ pub trait Source: Lookup {
     /// Keeps samples, in this order, and gives up those that are too old or too many, though none is new. Not a change: no revision,
     /// nothing in the feed, no audit.
     async fn keep_samples(&self, samples: &[Sample]) -> Result<(), StoreError>;
+    /// Says that this replica is there, and what it has applied. Not a change: no revision, nothing in the feed, no audit.
+    async fn report_replica(&self, report: &ReplicaReport) -> Result<(), StoreError>;
+    /// Says that it ends. Not a change either.
+    async fn forget_replica(&self, name: &ReplicaName) -> Result<(), StoreError>;
 }
 
 /// What is looked at and changed by whoever manages, at this machine or elsewhere.
@@ -221,6 +230,8 @@ pub trait Management: Lookup {
 /// Where keys, roles, spaces, groups, bindings and policies live: what a control plane needs.
 #[async_trait]
 pub trait Store: Source + Management {
+    /// Who has been seen within [`REPLICAS_KEPT_FOR`], one consistent read. Those that were seen lately enough are live.
+    async fn replicas(&self) -> Result<Replicas, StoreError>;
     /// The revision that last changed this, of a key also its secrets, groups and bindings; `None`: it is not there. Whoever shows the
     /// thing with its revision asks for the revision first: one that is too old makes [`Precondition::ResourceAt`] refuse, never pass.
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError>;

@@ -7,8 +7,8 @@ use sqlx::{Decode, Row as _, Sqlite, Type};
 use super::file_guard::Origin;
 use crate::model::{
     ActionPattern, AuditEntry, AuditId, Binding, BindingId, Change, DoneOnce, EntryHash, Group, GroupName, KeptSample, KeyBinding,
-    KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Reach, Resource, Revision, Role, RoleId, Sample, SampleId, SampledKey, SecretRecord,
-    Space, SpaceId, Strategy, Subject, SystemRole,
+    KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Reach, Replica, ReplicaReport, Resource, Revision, Role, RoleId, Sample, SampleId,
+    SampledKey, SecretRecord, Space, SpaceId, Strategy, Subject, SystemRole,
 };
 use crate::store::apply::HeldBack;
 use crate::store::stored::{audit_id, digest, json, nonsense, parsed, revision, time};
@@ -105,6 +105,18 @@ fn secret((_, digest, created_at, ends_at, last_used_at): SecretItem) -> Result<
         ends_at: ends_at.map(time).transpose()?,
         last_used_at: last_used_at.map(time).transpose()?,
     })
+}
+
+impl FromRow for Replica {
+    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+        let report = ReplicaReport {
+            name: parsed("a replica", text(row, "name")?)?,
+            version: column(row, "version")?,
+            applied: revision(column(row, "applied")?)?,
+            started_at: time_in(row, "started_at")?,
+        };
+        Ok(Self { report, last_seen_at: time_in(row, "last_seen_at")?, behind_since: time_or_none(row, "behind_since")? })
+    }
 }
 
 /// What there is one of.

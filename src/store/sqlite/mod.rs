@@ -13,6 +13,7 @@ mod error;
 mod file_guard;
 mod migrations;
 mod opening;
+mod replicas;
 mod rows;
 mod samples;
 mod sql;
@@ -47,7 +48,8 @@ use super::{
 use crate::clock::Clock;
 use crate::model::{
     AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, Group, KeptSample, KeyDigest, KeyId, KeyName,
-    KeyRecord, LoginPolicy, Mutation, Resource, Revision, Role, Sample, SampleId, Snapshot, Space, SpaceTree, Strategy,
+    KeyRecord, LoginPolicy, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, Role, Sample, SampleId, Snapshot, Space,
+    SpaceTree, Strategy,
 };
 
 /// How long a change waits for another process's, and a reader for a recovery after a crash.
@@ -279,6 +281,14 @@ impl Source for SqliteStore {
     async fn keep_samples(&self, samples: &[Sample]) -> Result<(), StoreError> {
         self.keep(samples).await
     }
+
+    async fn report_replica(&self, report: &ReplicaReport) -> Result<(), StoreError> {
+        self.report(report).await
+    }
+
+    async fn forget_replica(&self, name: &ReplicaName) -> Result<(), StoreError> {
+        self.forget(name).await
+    }
 }
 
 #[async_trait]
@@ -377,6 +387,10 @@ impl Management for SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
+    async fn replicas(&self) -> Result<Replicas, StoreError> {
+        self.reported().await
+    }
+
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {
         self.one(query(sql::revision_of(resource)).bind(resource.id())).await
     }

@@ -272,6 +272,21 @@ pub(super) const DROP_OLD_SAMPLES: &str = "DELETE FROM samples WHERE at <= $1";
 pub(super) const DROP_MORE_SAMPLES: &str = "DELETE FROM samples WHERE id <= (SELECT id FROM samples ORDER BY id DESC LIMIT 1 OFFSET $1)";
 pub(super) const CLEAR_SAMPLES: &str = "DELETE FROM samples";
 
+// Who serves from the store.
+
+pub(super) const REPLICA_SEEN: &str = "UPDATE replicas SET applied = $2, last_seen_at = $3 WHERE name = $1";
+pub(super) const INSERT_REPLICA: &str =
+    "INSERT INTO replicas (name, applied, last_seen_at, version, started_at) VALUES ($1, $2, $3, $4, $5)";
+pub(super) const DROP_OLD_REPLICAS: &str = "DELETE FROM replicas WHERE last_seen_at <= $1";
+/// All but the `$1` that were seen last.
+pub(super) const DROP_MORE_REPLICAS: &str =
+    "DELETE FROM replicas WHERE name IN (SELECT name FROM replicas ORDER BY last_seen_at DESC LIMIT -1 OFFSET $1)";
+pub(super) const DELETE_REPLICA: &str = "DELETE FROM replicas WHERE name = $1";
+/// With the time of the first change that each has not applied, as far as the feed goes back.
+pub(super) const REPLICAS: &str = "SELECT r.name, r.version, r.applied, r.started_at, r.last_seen_at, \
+     (SELECT c.at FROM changes c WHERE c.revision > r.applied ORDER BY c.revision LIMIT 1) AS behind_since \
+     FROM replicas r WHERE r.last_seen_at > $1 ORDER BY r.name";
+
 // What every change leaves behind.
 
 pub(super) const LAST_REVISION: &str = "SELECT revision FROM state";
@@ -405,6 +420,8 @@ mod tests {
             HAS_SIGNED_IN,
             NOTE_COUNT,
             HAS_REFUSED,
+            REPLICA_SEEN,
+            DELETE_REPLICA,
         ];
         for statement in statements {
             let plan = plan(&mut connection, statement).await;

@@ -13,8 +13,8 @@ use claviger::config::{Settings, StoreUrl};
 use claviger::exchange::{Credential, Exchange, Origin};
 use claviger::model::{
     AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord,
-    LoginPolicy, Mutation, NewKey, PlainKey, Refusal, RegoVersion, Resource, Revision, RoleId, Sample, SampleId, Snapshot, Space, SpaceId,
-    Strategy,
+    LoginPolicy, Mutation, NewKey, PlainKey, Refusal, RegoVersion, ReplicaName, ReplicaReport, Replicas, Resource, Revision, RoleId,
+    Sample, SampleId, Snapshot, Space, SpaceId, Strategy,
 };
 use claviger::store::{
     self, AuditQuery, BatchError, FoundKey, GivenUp, Held, Lookup, Management, Page, Precondition, Source, Store, StoreError, Webhook,
@@ -366,6 +366,15 @@ impl Lookup for Sluice {
 
 #[async_trait]
 impl Source for Sluice {
+    async fn report_replica(&self, report: &ReplicaReport) -> Result<(), StoreError> {
+        self.check()?;
+        self.store.report_replica(report).await
+    }
+
+    async fn forget_replica(&self, name: &ReplicaName) -> Result<(), StoreError> {
+        self.store.forget_replica(name).await
+    }
+
     async fn changes_after(&self, seen: Revision) -> Result<Changes, StoreError> {
         self.check()?;
         self.store.changes_after(seen).await
@@ -446,6 +455,10 @@ impl Management for Sluice {
 
 #[async_trait]
 impl Store for Sluice {
+    async fn replicas(&self) -> Result<Replicas, StoreError> {
+        self.store.replicas().await
+    }
+
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {
         self.store.revision_of(resource).await
     }

@@ -22,6 +22,7 @@ mod keys;
 mod listings;
 mod managed;
 mod preconditions;
+mod replicas;
 mod root_admin;
 mod samples;
 mod shared;
