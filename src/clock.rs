@@ -43,6 +43,20 @@ pub fn earlier(at: Timestamp, span: Duration) -> Timestamp {
     jiff::SignedDuration::try_from(span).ok().and_then(|span| at.checked_sub(span).ok()).unwrap_or(Timestamp::MIN)
 }
 
+/// A span in its largest unit: `3 days`.
+#[must_use]
+pub fn in_largest_unit(span: jiff::SignedDuration) -> String {
+    let (days, hours, minutes, seconds) = (span.as_hours() / 24, span.as_hours(), span.as_mins(), span.as_secs());
+    let counted = |number: i64, one: &str| if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") };
+    match (days, hours, minutes, seconds) {
+        (1.., _, _, _) => counted(days, "day"),
+        (_, 1.., _, _) => counted(hours, "hour"),
+        (_, _, 1.., _) => counted(minutes, "minute"),
+        (_, _, _, 1..) => counted(seconds, "second"),
+        _ => "less than a second".to_owned(),
+    }
+}
+
 /// Tells the time.
 pub trait Clock: Send + Sync + 'static {
     /// Now, on both clocks.
@@ -113,5 +127,18 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Moment {
         *self.lock()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_told_in_its_largest_unit_and_never_as_0_of_it() {
+        let told =
+            [0, 1, 59, 60, 119 * 60, 24 * 3_600, 48 * 3_600].map(|seconds| in_largest_unit(jiff::SignedDuration::from_secs(seconds)));
+
+        assert_eq!(told, ["less than a second", "1 second", "59 seconds", "1 minute", "1 hour", "1 day", "2 days"]);
     }
 }

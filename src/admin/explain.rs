@@ -14,7 +14,7 @@ use super::session::Session;
 use super::state::AdminState;
 use crate::clock::Moment;
 use crate::control::{Control, ControlError, Operation};
-use crate::exchange::{Explanation, Origin};
+use crate::exchange::{AsOf, Explanation, Origin};
 use crate::model::{Grants, Ignored, KeyId, KeyName, KeyRecord, KeyState, Outcome, Revision, Strategy};
 use crate::policy::{HeldRule, Unheld};
 use crate::store::StoreError;
@@ -26,7 +26,7 @@ pub(super) struct Question {
     /// The key's id, or its name.
     #[schema(min_length = 1, max_length = 128)]
     key: String,
-    /// The time that expiries and policies are held against; else now. Bindings, groups and policies are those of now.
+    /// The time to explain; else now. What has changed since is taken back, as far as the audit tells; `remarks` say so.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     at: Option<Timestamp>,
@@ -45,6 +45,8 @@ pub(super) struct DecisionBody {
     /// `ok`, or the code of the refusal.
     #[schema(example = "ok")]
     code: &'static str,
+    /// In words, and finer than the code, which clients see.
+    reason: String,
     key: KeyInShort,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
@@ -79,6 +81,8 @@ pub(super) struct KeyInShort {
 pub(super) struct ExplanationBody {
     #[serde(flatten)]
     decision: DecisionBody,
+    /// What has changed since the time that is asked about, and what of this is not as it was then.
+    remarks: Vec<String>,
     policies: Vec<Heard>,
 }
 
@@ -107,9 +111,9 @@ impl DecisionBody {
     }
 
     fn of(key: &KeyRecord, origin: &Origin, explained: &Explanation, strategy: Strategy, revision: Revision) -> Self {
-        let (decision, code) = match &explained.outcome {
-            Ok(()) => ("allow", Outcome::Forwarded.code()),
-            Err(refusal) => ("refuse", refusal.code()),
+        let (decision, code, reason) = match &explained.outcome {
+            Ok(()) => ("allow", Outcome::Forwarded.code(), "the key may pass".to_owned()),
+            Err(refusal) => ("refuse", refusal.code(), refusal.sentence()),
         };
         let made = explained.decision.clone();
         let groups = made.as_ref().map(|made| made.groups.clone());
@@ -117,6 +121,7 @@ impl DecisionBody {
         Self {
             decision,
             code,
+            reason,
             key: KeyInShort { id: key.id, name: key.name.clone(), state: key.state_at(origin.at.wall) },
             at: origin.at.wall,
             remote_ip: origin.address,
@@ -140,8 +145,9 @@ pub(super) async fn explain(
     control.may(&asked.caller, Operation::Explain).await?;
     let key = called(control, &key).await?;
     let address = remote_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_canonical();
-    let origin = Origin { address: Some(address), at: Moment { wall: at.unwrap_or_else(|| control.now()), monotonic: Duration::ZERO } };
-    let explainer = control.explainer().await?;
+    let at = at.unwrap_or_else(|| control.now());
+    let origin = Origin { address: Some(address), at: Moment { wall: at, monotonic: Duration::ZERO } };
+    let AsOf { explainer, key, remarks } = control.as_of(at, key).await?;
     let answer = explainer.explain(&key, &origin).await;
     let snapshot = explainer.snapshot();
     let decision = DecisionBody::of(&key, &origin, &answer, snapshot.strategy, snapshot.revision);
@@ -152,7 +158,7 @@ pub(super) async fn explain(
         trace: trace.steps,
         unheld: trace.unheld,
     });
-    Ok(axum::Json(ExplanationBody { decision, policies: policies.collect() }))
+    Ok(axum::Json(ExplanationBody { decision, remarks, policies: policies.collect() }))
 }
 
 /// The key that is called this: an id, or the name of a key that is not revoked.

@@ -22,7 +22,7 @@ use crate::model::{
 };
 use crate::policy::{self, PolicySource, Vocabulary};
 use crate::remote::{Evaluation, RemoteStore};
-use crate::store::{self, AuditQuery, GivenUp, Inspected, Lookup as _, Management, NAMED_KEYS_MAX, Page, Store, StoreError, Verified};
+use crate::store::{self, AuditQuery, Inspected, Lookup as _, Management, NAMED_KEYS_MAX, Page, Store, StoreError, Verified};
 
 /// How many rows are read at a time.
 const PAGE: u32 = 500;
@@ -406,11 +406,6 @@ impl OpenStore {
     /// One page of them.
     pub(crate) async fn audit_page(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, Failure> {
         Ok(self.store().audit(wanted).await?)
-    }
-
-    /// Where the audit begins, if not with the first entry of all.
-    pub(crate) async fn audit_given_up(&self) -> Result<Option<GivenUp>, Failure> {
-        Ok(self.store().audit_given_up().await?)
     }
 
     /// Whether the audit is as it was written, and the store as it says.

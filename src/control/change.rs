@@ -13,7 +13,7 @@ use super::manager::{Control, Serving};
 use super::rights::Operation;
 use super::standing::Standing;
 use crate::clock::earlier;
-use crate::exchange::{self, ExchangeError, Explainer, Explanation, Origin};
+use crate::exchange::{self, AsOf, ExchangeError, Explainer, Explanation, Origin};
 use crate::model::{
     AuditNote, Binding, BindingId, Cause, Change, KeyBinding, KeyDigest, KeyId, KeyRecord, KeyState, LoginPolicy, Mutation, PolicyName,
     Resource, Revision, RoleId, Snapshot, SpaceId, Subject,
@@ -226,6 +226,19 @@ impl Control {
         let (store, runtime) = (Arc::clone(&self.store), tokio::runtime::Handle::current());
         let loaded = tokio::task::spawn_blocking(move || runtime.block_on(Explainer::load(&settings, &*store)));
         loaded.await.unwrap_or_else(|_| Err(away()))
+    }
+
+    /// What explains decisions about this key as they were at that time, as far as the audit tells; `as_of` says how far that is.
+    ///
+    /// # Errors
+    /// As [`explainer`](Self::explainer).
+    pub async fn as_of(&self, at: Timestamp, key: KeyRecord) -> Result<AsOf, ExchangeError> {
+        let (explainer, now) = (self.explainer().await?, self.now());
+        let (store, runtime) = (Arc::clone(&self.store), tokio::runtime::Handle::current());
+        // Policies of that time are compiled.
+        let found = tokio::task::spawn_blocking(move || runtime.block_on(exchange::as_of(at, now, explainer, key, &*store)));
+        let away = |_| StoreError::Unavailable("the past cannot be looked at".to_owned());
+        Ok(found.await.map_err(away)??)
     }
 
     /// The change is committed, whatever becomes of this: if it cannot be put in force at once, it is by the next look at the feed.

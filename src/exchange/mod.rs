@@ -15,6 +15,7 @@ mod files;
 mod follower;
 mod generation;
 mod open;
+mod past;
 mod remembered_key;
 mod resolve;
 mod samples;
@@ -56,6 +57,7 @@ use crate::token::{KeyRing, TokenError};
 pub use self::credential::Credential;
 pub use self::difference::{Difference, Held};
 pub use self::explain::{Explainer, Explanation, WhatIf, oversize};
+pub use self::past::{AsOf, as_of};
 
 type SharedClock = Arc<dyn Clock>;
 

@@ -142,6 +142,22 @@ impl Refusal {
         }
     }
 
+    /// Why, finer than the code: for those who manage, not for whoever is refused.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::InvalidKey(why) => format!("the key does not work: {}", why.label()),
+            Self::Denied(policy) => format!("policy {policy} says deny"),
+            Self::NotAllowed => "only login policies count, and none says allow".to_owned(),
+            Self::NoRoles => "the key holds no role at all".to_owned(),
+            Self::TokenTooLarge(token) => {
+                format!("its token would be {} bytes, more than token.max_bytes = {}, even without groups", token.size, token.limit)
+            }
+            Self::Unavailable(why) => format!("no decision can be made: {}", why.label()),
+            Self::Overloaded => "too many evaluations are waiting".to_owned(),
+        }
+    }
+
     /// The code of the problem document, as the contract spells it.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::api_key::KeyRecord;
 use super::audit::AuditEntry;
 use super::binding::{Binding, KeyBinding, Subject};
-use super::id::{GroupName, KeyName, Revision, SpaceId};
+use super::id::{BindingId, GroupName, KeyName, Revision, SpaceId};
 use super::policy::{LoginPolicy, Strategy};
 use super::role::Role;
 use super::snapshot::{Group, Snapshot};
@@ -117,10 +117,11 @@ impl Past {
         let made: Option<Binding> = entry.after.as_ref().map(|after| read(Some(after))).transpose()?;
         let deleted: Option<Binding> = entry.before.as_ref().map(|before| read(Some(before))).transpose()?;
         if let Some(made) = made {
-            self.key.bindings.retain(|binding| binding.id != made.id);
-            for bindings in self.snapshot.group_bindings.values_mut() {
-                bindings.retain(|binding| binding.id != made.id);
-            }
+            self.unbind(made.id);
+        }
+        // What was read before it was deleted has it still.
+        if let Some(deleted) = &deleted {
+            self.unbind(deleted.id);
         }
         match deleted {
             Some(Binding { id, subject: Subject::Key(key), role, space, .. }) if key == self.key.id => {
@@ -134,6 +135,13 @@ impl Past {
             None => {}
         }
         Ok(())
+    }
+
+    fn unbind(&mut self, id: BindingId) {
+        self.key.bindings.retain(|binding| binding.id != id);
+        for bindings in self.snapshot.group_bindings.values_mut() {
+            bindings.retain(|binding| binding.id != id);
+        }
     }
 
     fn undo_policy(&mut self, entry: &AuditEntry) -> Result<(), String> {

@@ -3,7 +3,6 @@
 //! It decides by the data plane's own procedure, without its cache and without a token.
 
 mod chain;
-mod past;
 mod suggestions;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -13,13 +12,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use self::chain::{Heard, Link};
-use self::past::AsOf;
 use crate::cli::args::value::{joined, time, time_text};
 use crate::cli::failure::Failure;
 use crate::cli::output::{Format, Output};
 use crate::cli::place::Place;
 use crate::clock::Moment;
-use crate::exchange::{self, Origin};
+use crate::exchange::{self, AsOf, Origin};
 use crate::model::{
     Decision, Grants, Ignored, IgnoredReason, KeyId, KeyName, KeyRecord, KeyState, Outcome, Refusal, Revision, Snapshot, Strategy,
 };
@@ -85,7 +83,7 @@ impl Explain {
         let key = store.key(&self.key).await?;
         let explainer = store.explainer(out).await?;
         let at = self.at.unwrap_or_else(|| store.now());
-        let AsOf { explainer, key, remarks } = past::as_of(at, explainer, key, &store).await?;
+        let AsOf { explainer, key, remarks } = exchange::as_of(at, store.now(), explainer, key, store.as_management()).await?;
         let ip = self.ip.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ip| ip.to_canonical());
         if self.ip.is_none() && Decision::asks_policies(explainer.snapshot(), &key) {
             out.note(format_args!("without --ip: explained for a client at {ip}"));
@@ -106,7 +104,7 @@ impl Explain {
             explanation.reason = format!("no decision can be made: {error}");
         }
         explanation.policies = heard;
-        explanation.remarks.extend(remarks);
+        explanation.remarks = remarks;
         explanation.near = near;
         explanation.show(out)
     }
@@ -122,7 +120,7 @@ impl Explanation {
     fn of(decision: Decision, key: &KeyRecord, at: Timestamp, ip: IpAddr, snapshot: &Snapshot) -> Self {
         let (word, code, reason) = match &decision.outcome {
             Ok(()) => (Word::Allow, Outcome::Forwarded.code(), "the key may pass".to_owned()),
-            Err(refusal) => (Word::Refuse, refusal.code(), said(refusal)),
+            Err(refusal) => (Word::Refuse, refusal.code(), refusal.sentence()),
         };
         Self {
             decision: word,
@@ -134,7 +132,7 @@ impl Explanation {
             strategy: snapshot.strategy,
             revision: snapshot.revision,
             groups: decision.groups,
-            remarks: suggestions::unborn(key, at).into_iter().collect(),
+            remarks: Vec::new(),
             grants: decision.grants,
             ignored: decision.ignored,
             chain: Vec::new(),
@@ -179,19 +177,5 @@ impl Explanation {
             vec![ignored.space.clone(), ignored.role.clone(), format!("left out of policy {}: {why}", ignored.policy)]
         });
         granted.chain(ignored).collect()
-    }
-}
-
-fn said(refusal: &Refusal) -> String {
-    match refusal {
-        Refusal::InvalidKey(why) => format!("the key does not work: {}", why.label()),
-        Refusal::Denied(policy) => format!("policy {policy} says deny"),
-        Refusal::NotAllowed => "only login policies count, and none says allow".to_owned(),
-        Refusal::NoRoles => "the key holds no role at all".to_owned(),
-        Refusal::TokenTooLarge(token) => {
-            format!("its token would be {} bytes, more than token.max_bytes = {}, even without groups", token.size, token.limit)
-        }
-        Refusal::Unavailable(why) => format!("no decision can be made: {}", why.label()),
-        Refusal::Overloaded => "too many evaluations are waiting".to_owned(),
     }
 }

@@ -13,7 +13,7 @@ use super::chain::Heard;
 use crate::cli::failure::Failure;
 use crate::cli::open_store::OpenStore;
 use crate::cli::policy::view::PolicyAnswer;
-use crate::clock::{Moment, later};
+use crate::clock::{Moment, in_largest_unit, later};
 use crate::diagnostics::nearest;
 use crate::exchange::{Difference, Explainer, Explanation, Origin};
 use crate::model::{Decision, IgnoredReason, KeyRecord, KeyState, Refusal, Snapshot};
@@ -55,9 +55,9 @@ fn state(key: &KeyRecord, at: Timestamp) -> Option<String> {
     let since = |word: &str, time: Option<Timestamp>| {
         time.map(|time| {
             if time <= at {
-                format!("the key {word} at {time:.0}, {} before", span(at.duration_since(time)))
+                format!("the key {word} at {time:.0}, {} before", in_largest_unit(at.duration_since(time)))
             } else {
-                let after = span(time.duration_since(at));
+                let after = in_largest_unit(time.duration_since(at));
                 format!("the key {word} at {time:.0}, {after} after the time asked about: how it was then is not known")
             }
         })
@@ -67,26 +67,6 @@ fn state(key: &KeyRecord, at: Timestamp) -> Option<String> {
         KeyState::Disabled => since("was disabled", key.disabled_at),
         KeyState::Expired => since("expired", key.expires_at),
         KeyState::Revoked => since("was revoked", key.revoked_at),
-    }
-}
-
-/// What is explained as if the key had been there, though it had not.
-pub(super) fn unborn(key: &KeyRecord, at: Timestamp) -> Option<String> {
-    let made = key.created_at;
-    let after = || span(made.duration_since(at));
-    (at < made).then(|| format!("the key did not exist yet: it was made at {made:.0}, {} after the time asked about", after()))
-}
-
-/// In its largest unit.
-fn span(span: jiff::SignedDuration) -> String {
-    let (days, hours, minutes, seconds) = (span.as_hours() / 24, span.as_hours(), span.as_mins(), span.as_secs());
-    let counted = |number: i64, one: &str| if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") };
-    match (days, hours, minutes, seconds) {
-        (1.., _, _, _) => counted(days, "day"),
-        (_, 1.., _, _) => counted(hours, "hour"),
-        (_, _, 1.., _) => counted(minutes, "minute"),
-        (_, _, _, 1..) => counted(seconds, "second"),
-        _ => "less than a second".to_owned(),
     }
 }
 
@@ -201,16 +181,4 @@ fn gained(now: &Explanation, other: &Explanation) -> Option<String> {
     let gained = Difference::between(now, other).gained;
     let gained: Vec<String> = gained.iter().map(|held| format!("{}@{}", held.role, held.space)).collect();
     (!gained.is_empty()).then(|| gained.join(", "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_span_is_told_in_its_largest_unit_and_never_as_0_of_it() {
-        let told = [0, 1, 59, 60, 119 * 60, 24 * 3_600, 48 * 3_600].map(|seconds| span(jiff::SignedDuration::from_secs(seconds)));
-
-        assert_eq!(told, ["less than a second", "1 second", "59 seconds", "1 minute", "1 hour", "1 day", "2 days"]);
-    }
 }

@@ -151,6 +151,39 @@ fn a_policy_is_in_force_only_if_it_loads_and_what_is_odd_about_it_is_told() {
 }
 
 #[test]
+fn the_past_is_explained_by_what_was_in_force_then() {
+    let server = Server::with_spaces();
+    let root = Api::of_root(&server);
+    let key = root.made("/keys", &json!({ "name": "ci", "groups": ["platform"] }));
+    let own = root.made("/bindings", &json!({ "subject": { "key": key["id"] }, "role": "deployer", "space": "production" }));
+    let group = root.made("/bindings", &json!({ "subject": { "group": "platform" }, "role": "observer", "space": "root" }));
+    root.made("/policies", &json!({ "name": "gate", "source": "package spacelift\n\ndeny if input.session.login == \"ci\"\n" }));
+    let explain = |at: &Value| root.post("/explain", &json!({ "key": key["id"], "at": at, "remote_ip": "192.0.2.7" })).json();
+    let last = || root.get("/audit?limit=1").json()["items"][0]["at"].clone();
+    let then = last();
+    let before = explain(&Value::Null);
+    assert_eq!((&before["code"], &before["reason"]), (&json!("denied"), &json!("policy gate says deny")), "{before}");
+    assert_eq!(before["remarks"], json!([]));
+
+    root.delete("/policies/gate");
+    for binding in [own, group] {
+        root.delete(&format!("/bindings/{}", binding["id"].as_str().unwrap()));
+    }
+    root.send("POST", &format!("/keys/{}/disable", key["id"].as_str().unwrap()), None, &[]);
+    assert_eq!(explain(&Value::Null)["code"], "invalid_key");
+
+    let past = explain(&then);
+    for field in ["decision", "code", "reason", "key", "grants", "groups", "strategy", "remote_ip"] {
+        assert_eq!(past[field], before[field], "{field}: {past}");
+    }
+    assert_eq!(past["policies"][0]["name"], "gate", "{past}");
+    let remark = past["remarks"][0].as_str().unwrap();
+    assert!(remark.starts_with("4 changes since then: key.disable ") && remark.ends_with(", and 1 more"), "{remark}");
+    let unborn = explain(&json!("2001-01-01T00:00:00Z"));
+    assert!(unborn["remarks"][0].as_str().unwrap().starts_with("the key did not exist yet"), "{unborn}");
+}
+
+#[test]
 fn a_policy_is_tried_on_every_key_before_it_is_saved() {
     let server = Server::with_spaces();
     let root = Api::of_root(&server);
