@@ -2,6 +2,7 @@
 
     python3 tests/opa/opa.py --library LIBOPABRIDGE.SO answers           # makes tests/it/policy/corpus/answers/*.json anew
     python3 tests/opa/opa.py --library LIBOPABRIDGE.SO answers --check   # fails if they are not what OPA says now
+    python3 tests/opa/opa.py --library LIBOPABRIDGE.SO texts             # fails if its parser takes or refuses other texts than ours
     python3 tests/opa/opa.py --library LIBOPABRIDGE.SO tests             # runs policies/*_test.rego
 
 Needs Python 3.11 and the shared library of the package that requirements.txt beside this file names. Nothing is installed here; to get it:
@@ -165,6 +166,28 @@ def make_answers(opa, check):
         raise SystemExit(f"not what OPA says: {', '.join(different)}")
 
 
+def check_texts(opa):
+    """Only parsed, which an engine does when it is given a module: compiled it is when it is asked."""
+    parsed = tomllib.loads((ROOT / "src/policy/syntax/parser/texts.toml").read_text())
+    count, different = 0, []
+    for group in parsed["texts"]:
+        for verdict in ("taken", "refused"):
+            for name in group.get(verdict, []):
+                setting = parsed["settings"][name]
+                for text in group["each"]:
+                    count += 1
+                    try:
+                        with opa.engine([("p.rego", setting["before"] + text, setting["rego"] == "v0")]):
+                            found = "taken"
+                    except library.Refused:
+                        found = "refused"
+                    if found != verdict:
+                        different.append(f"{group['name']}, {name}: {text!r} is {found}")
+    print("\n".join([*different, f"{len(different)} of {count} texts differ"]))
+    if different or not count:
+        raise SystemExit(1)
+
+
 def run_tests(opa):
     """Each file of tests with its own policy, as Claviger runs them."""
     failed = passed = 0
@@ -188,11 +211,14 @@ def main():
     parser.add_argument("--library", required=True, type=pathlib.Path)
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("answers").add_argument("--check", action="store_true")
+    verbs.add_parser("texts")
     verbs.add_parser("tests")
     arguments = parser.parse_args()
     opa = library.Library(arguments.library.resolve())
     if arguments.verb == "answers":
         make_answers(opa, arguments.check)
+    elif arguments.verb == "texts":
+        check_texts(opa)
     else:
         run_tests(opa)
 
