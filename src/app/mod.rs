@@ -2,6 +2,7 @@
 
 mod descriptors;
 mod memory;
+mod presence;
 mod watch;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,13 +16,14 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use self::presence::{Presence, Reporter};
 use self::watch::Watch;
 pub use self::watch::Watched;
 use crate::admin::{self, AdminState};
 use crate::audit::AuditTasks;
 use crate::clock::Clock;
 use crate::config::{Faults, LimitSettings, LiveSettings, Settings};
-use crate::control::Control;
+use crate::control::{Control, Serving};
 use crate::exchange::{Exchange, ExchangeError};
 use crate::ops::{self, OpsState};
 use crate::proxy::{self, Proxy};
@@ -86,6 +88,8 @@ pub struct App {
     sampler: JoinHandle<()>,
     /// Gives up what is old in the audit, and tells the webhook.
     audit: AuditTasks,
+    /// Tells the store that this process serves, and what is in force in it.
+    presence: Presence,
 }
 
 /// A listener that is served beside the data plane.
@@ -113,14 +117,17 @@ impl App {
         // Before the policies are read: what changes from here on must be noticed.
         let policies = settings.policies.dir.clone().map(|dir| Watched::directory(&dir));
         let source: Arc<dyn Source> = store.clone();
-        let exchange = Exchange::start(settings, source, Arc::clone(&clock), Arc::clone(&metrics)).await?;
+        let exchange = Exchange::start(settings, Arc::clone(&source), Arc::clone(&clock), Arc::clone(&metrics)).await?;
+        let mut reporter = Reporter::new(source, &exchange, &*clock)?;
+        reporter.announce().await;
 
         let ops_listener = bind("ops", settings.ops.listen)?;
         let admin_listener = settings.admin.listen.map(|address| bind("admin", address)).transpose()?;
         let proxy_listener = bind("proxy", settings.proxy.listen)?.into_std()?;
         let lifecycle = Arc::new(ops::Lifecycle::starting());
         let ops = Served::ops(ops_listener, OpsState::of(&exchange, Arc::clone(&lifecycle), Arc::clone(&metrics), live.clone()))?;
-        let control = Control::serving(Arc::clone(&store), Arc::clone(&clock), Arc::clone(&exchange), live.clone());
+        let serving = Serving { exchange: Arc::clone(&exchange), settings: live.clone(), name: reporter.name().clone() };
+        let control = Control::serving(Arc::clone(&store), Arc::clone(&clock), serving);
         let managing = AdminState::new(Arc::new(control), live.clone(), Arc::clone(&metrics))?;
         let admin = admin_listener.map(|listener| Served::admin(listener, managing)).transpose()?;
         let proxy = Proxy::start(live.clone(), &exchange, &clock, &metrics, proxy_listener)?;
@@ -131,6 +138,7 @@ impl App {
         let follower = tokio::spawn(Arc::clone(&exchange).follow());
         let sampler = tokio::spawn(Arc::clone(&exchange).keep_samples());
         let audit = AuditTasks::start(&store, &live, &clock, &metrics)?;
+        let presence = reporter.start();
         Ok(Self {
             exchange,
             store,
@@ -146,6 +154,7 @@ impl App {
             follower,
             sampler,
             audit,
+            presence,
         })
     }
 
@@ -250,6 +259,8 @@ impl App {
         if let Some(admin) = self.admin.take() {
             admin.end().await;
         }
+        // Nobody is served here any more, so nobody needs to wait for what is in force here.
+        self.presence.end().await;
         self.exchange.close_samples();
         if tokio::time::timeout(LAST_SAMPLES, &mut self.sampler).await.is_err() {
             self.sampler.abort();

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
+use super::replica_watch::ReplicaWatch;
 use crate::clock::Clock;
 use crate::config::LiveSettings;
 use crate::exchange::Exchange;
-use crate::model::KeyId;
+use crate::model::{KeyId, ReplicaName};
 use crate::store::Store;
 
 /// Manages a store.
@@ -22,24 +23,34 @@ pub struct Control {
     pub(super) turn: tokio::sync::Mutex<()>,
     /// Who is known to have come from where.
     pub(super) known: Mutex<HashSet<(KeyId, Option<IpAddr>)>>,
+    /// What is looked at by those who wait for other processes.
+    pub(super) replicas: ReplicaWatch,
 }
 
 /// What serves from the store in this process.
-pub(super) struct Serving {
-    pub(super) exchange: Arc<Exchange>,
-    pub(super) settings: LiveSettings,
+pub struct Serving {
+    /// What is in force here.
+    pub exchange: Arc<Exchange>,
+    /// By which settings.
+    pub settings: LiveSettings,
+    /// What this process is called among all that serve from the store.
+    pub name: ReplicaName,
 }
 
 impl Control {
     /// Manages a store that nobody serves from in this process.
     pub fn of_store(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, serving: None, turn: tokio::sync::Mutex::new(()), known: Mutex::default() }
+        Self::new(store, clock, None)
     }
 
     /// Manages the store that this exchange serves from: a change is in force there when it is acknowledged.
-    pub fn serving(store: Arc<dyn Store>, clock: Arc<dyn Clock>, exchange: Arc<Exchange>, settings: LiveSettings) -> Self {
-        let serving = Some(Serving { exchange, settings });
-        Self { store, clock, serving, turn: tokio::sync::Mutex::new(()), known: Mutex::default() }
+    pub fn serving(store: Arc<dyn Store>, clock: Arc<dyn Clock>, serving: Serving) -> Self {
+        Self::new(store, clock, Some(serving))
+    }
+
+    fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, serving: Option<Serving>) -> Self {
+        let replicas = ReplicaWatch::new(Arc::clone(&store));
+        Self { store, clock, serving, turn: tokio::sync::Mutex::new(()), known: Mutex::default(), replicas }
     }
 
     /// What is remembered, to be read.

@@ -15,6 +15,8 @@ mod draw;
 mod error;
 mod keys;
 mod manager;
+mod replica_watch;
+mod replicas;
 mod rights;
 mod standing;
 
@@ -25,6 +27,7 @@ pub use self::code::Code;
 pub use self::draw::{GeneratedKey, NoRandomness, binding_id, key_id, plain_key, sha256_hex};
 pub use self::error::{ControlError, Forbidden};
 pub use self::keys::{KeyFields, MadeKey};
-pub use self::manager::Control;
+pub use self::manager::{Control, Serving};
+pub use self::replicas::{Applied, Gone, ReplicaView};
 pub use self::rights::{Needs, Operation, RIGHTS};
 pub use self::standing::Standing;
