@@ -27,6 +27,7 @@ mod output;
 mod place;
 mod policy;
 mod profile;
+mod replicas;
 mod restore;
 mod role;
 mod serve;
@@ -91,6 +92,8 @@ enum Command {
     Whoami(whoami::Whoami),
     /// Who changed what, when
     Audit(audit::Audit),
+    /// Which processes serve, and what is in force in each
+    Replicas(replicas::Replicas),
     /// Copy the store while everybody goes on with it
     Backup(backup::BackupCommand),
     /// Make the store what a copy is
@@ -130,6 +133,7 @@ impl Command {
             Self::Logout(command) => command.run(out),
             Self::Whoami(command) => command.run(out).await,
             Self::Audit(command) => command.run(out).await,
+            Self::Replicas(command) => command.run(out).await,
             Self::Backup(command) => command.run(out).await,
             Self::Restore(command) => command.run(out).await,
             Self::Migrate(command) => command.run(out).await,

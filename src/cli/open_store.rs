@@ -18,7 +18,7 @@ use crate::diagnostics::nearest;
 use crate::exchange::{self, ExchangeError, Explainer};
 use crate::model::{
     Actor, AuditEntry, AuditId, Binding, BindingId, Cause, EntryHash, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord,
-    Mutation, PlainKey, Resource, ResourceKind, Revision, SampleId, Snapshot, Strategy, TokenSize,
+    Mutation, PlainKey, Replicas, Resource, ResourceKind, Revision, SampleId, Snapshot, Strategy, TokenSize,
 };
 use crate::policy::{self, PolicySource, Vocabulary};
 use crate::remote::{Evaluation, RemoteStore};
@@ -239,6 +239,11 @@ impl OpenStore {
     /// Everything but the keys.
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, Failure> {
         Ok(self.store().snapshot().await?)
+    }
+
+    /// Who serves from it.
+    pub(crate) async fn replicas(&self) -> Result<Replicas, Failure> {
+        Ok(self.store().replicas().await?)
     }
 
     /// Makes a change as the operator, or as the key that a server is asked with. What is refused because it is not there comes with the

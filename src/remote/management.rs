@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,7 +15,8 @@ use super::page::{Items, Parameters, encoded};
 use super::problem::Failed;
 use crate::model::{
     AuditEntry, AuditId, Binding, BindingId, Cause, Change, EntryHash, Group, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord,
-    LoginPolicy, Mutation, Reach, Resource, ResourceKind, Revision, Role, SampleId, Snapshot, Space, SpaceTree, Strategy,
+    LoginPolicy, Mutation, Reach, Replica, ReplicaName, ReplicaReport, Replicas, Resource, ResourceKind, Revision, Role, SampleId,
+    Snapshot, Space, SpaceTree, Strategy,
 };
 use crate::store::{AuditOrder, AuditQuery, BatchError, FoundKey, GivenUp, Lookup, Management, Page, Precondition, StoreError, Unmet};
 
@@ -67,6 +68,24 @@ struct LastGivenUp {
     id: AuditId,
     hash: EntryHash,
     revision: Revision,
+}
+
+#[derive(Deserialize)]
+struct ShownReplicas {
+    revision: Revision,
+    at: Timestamp,
+    items: Vec<ShownReplica>,
+}
+
+#[derive(Deserialize)]
+struct ShownReplica {
+    name: ReplicaName,
+    version: String,
+    applied_revision: Revision,
+    lag_revisions: u64,
+    lag_seconds: f64,
+    started_at: Timestamp,
+    last_seen_at: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -221,6 +240,24 @@ impl Management for RemoteStore {
             Resource::called(kind, &id).ok()
         };
         Ok(declared.items.into_iter().filter_map(resource).collect())
+    }
+
+    async fn replicas(&self) -> Result<Replicas, StoreError> {
+        let ShownReplicas { revision, at, items } = self.0.get("/replicas?all=true").await?;
+        let replica = |shown: ShownReplica| Replica {
+            behind_since: (shown.lag_revisions > 0).then(|| {
+                let behind = SignedDuration::try_from_secs_f64(shown.lag_seconds).unwrap_or_default();
+                at.checked_sub(behind).unwrap_or(at)
+            }),
+            last_seen_at: shown.last_seen_at,
+            report: ReplicaReport {
+                name: shown.name,
+                version: shown.version,
+                applied: shown.applied_revision,
+                started_at: shown.started_at,
+            },
+        };
+        Ok(Replicas { revision, at, all: items.into_iter().map(replica).collect() })
     }
 
     async fn samples(&self) -> Result<Vec<KeptSample>, StoreError> {

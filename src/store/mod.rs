@@ -178,6 +178,8 @@ pub trait Source: Lookup {
 /// What is looked at and changed by whoever manages, at this machine or elsewhere.
 #[async_trait]
 pub trait Management: Lookup {
+    /// Who has been seen within [`REPLICAS_KEPT_FOR`], one consistent read. Those that were seen lately enough are live.
+    async fn replicas(&self) -> Result<Replicas, StoreError>;
     /// Checks and makes a change: rows, revision, change, audit in one transaction, if the condition holds in it. Durable when it returns.
     ///
     /// A change that leaves everything as it was is a change all the same. Dropped half-way, it has happened or it has not, never in part;
@@ -230,8 +232,6 @@ pub trait Management: Lookup {
 /// Where keys, roles, spaces, groups, bindings and policies live: what a control plane needs.
 #[async_trait]
 pub trait Store: Source + Management {
-    /// Who has been seen within [`REPLICAS_KEPT_FOR`], one consistent read. Those that were seen lately enough are live.
-    async fn replicas(&self) -> Result<Replicas, StoreError>;
     /// The revision that last changed this, of a key also its secrets, groups and bindings; `None`: it is not there. Whoever shows the
     /// thing with its revision asks for the revision first: one that is too old makes [`Precondition::ResourceAt`] refuse, never pass.
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError>;

@@ -1,7 +1,7 @@
 //! A line for each command that does something useful as it stands here, for the manual.
 
 /// What it does, and the line. A command's page shows those that begin with it.
-pub(super) const EXAMPLES: [(&str, &str); 76] = [
+pub(super) const EXAMPLES: [(&str, &str); 78] = [
     ("Try it out: everything in one process, with example keys and policies.", "claviger dev"),
     ("The same beside something that holds its ports.", "claviger dev --set proxy.listen=127.0.0.1:9000 --set ops.listen=127.0.0.1:9001"),
     ("Run the proxy.", "claviger serve --config /etc/claviger/claviger.toml"),
@@ -73,6 +73,8 @@ pub(super) const EXAMPLES: [(&str, &str); 76] = [
     ("Go on telling what is changed.", "claviger audit --follow"),
     ("All of it, for another program.", "claviger audit export audit.jsonl"),
     ("Whether somebody has changed it, or the store beside it.", "claviger audit verify"),
+    ("Who serves, and what is in force where.", "claviger replicas"),
+    ("Those that have not applied the last change.", "claviger replicas -o json | jq '.[] | select(.lag_revisions > 0)'"),
     ("Copy the store while everybody goes on with it.", "claviger backup /backup/claviger.db"),
     ("Make the store what the copy is.", "claviger restore /backup/claviger.db"),
     ("Bring the store to the schema of this version, ahead of the next start.", "claviger migrate"),

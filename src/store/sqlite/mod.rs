@@ -293,6 +293,10 @@ impl Source for SqliteStore {
 
 #[async_trait]
 impl Management for SqliteStore {
+    async fn replicas(&self) -> Result<Replicas, StoreError> {
+        self.reported().await
+    }
+
     async fn apply_declared(
         &self,
         mutations: Vec<Mutation>,
@@ -387,10 +391,6 @@ impl Management for SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn replicas(&self) -> Result<Replicas, StoreError> {
-        self.reported().await
-    }
-
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {
         self.one(query(sql::revision_of(resource)).bind(resource.id())).await
     }

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use claviger::model::{KEY_LENGTH, KeyDigest, PlainKey};
+use claviger::model::{KEY_LENGTH, KeyDigest, PlainKey, ReplicaName, ReplicaReport, Revision};
 use serde_json::{Value, json};
 
 use crate::support::place::Place;
@@ -29,6 +29,7 @@ fn a_command_that_makes_nothing_makes_no_store_either() {
         &["policy", "list"],
         &["strategy"],
         &["audit"],
+        &["replicas"],
         &["explain", "--key", "ci"],
     ] {
         let told = place.refused(line);
@@ -691,6 +692,33 @@ fn the_strategy_is_shown_and_set() {
     assert_eq!(set, json!({"strategy": "login-policies", "revision": 2}));
     assert_eq!(place.json(&["strategy", "show"])["strategy"], "login-policies");
     place.misunderstood(&["strategy", "set", "none"]);
+}
+
+#[test]
+fn replicas_are_listed_with_what_is_in_force_in_them() {
+    let place = Place::new();
+    place.json(&["group", "create", "platform"]);
+    place.json(&["group", "create", "on-call"]);
+    let started_at = "2026-03-04T05:06:07Z".parse().unwrap();
+    place.in_store(async |store| {
+        for (number, applied) in [(1, 1), (2, 2)] {
+            let (name, version) = (ReplicaName::of("web", number), "0.9.1".to_owned());
+            store.report_replica(&ReplicaReport { name, version, applied: Revision(applied), started_at }).await.unwrap();
+        }
+    });
+
+    let table = place.run(&["replicas"]).out;
+    let listed = place.json(&["replicas", "--all"]);
+
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["NAME", "VERSION", "STATE", "APPLIED", "BEHIND", "STARTED", "SEEN"]);
+    assert_eq!(rows[1][..6], ["web-00000001", "0.9.1", "live", "1", "1", "for"], "{table}");
+    assert_eq!(rows[2][..6], ["web-00000002", "0.9.1", "live", "2", "0", "2026-03-04T05:06:07Z"], "{table}");
+    assert_eq!(
+        (&listed[0]["name"], &listed[0]["lag_revisions"], &listed[1]["lag_seconds"]),
+        (&json!("web-00000001"), &json!(1), &json!(0.0))
+    );
+    assert!(listed[0]["live"] == true && text(&listed[0]["last_seen_at"]) > "2026", "{listed}");
 }
 
 #[test]

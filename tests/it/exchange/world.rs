@@ -394,6 +394,10 @@ impl Source for Sluice {
 
 #[async_trait]
 impl Management for Sluice {
+    async fn replicas(&self) -> Result<Replicas, StoreError> {
+        self.store.replicas().await
+    }
+
     async fn apply_declared(
         &self,
         mutations: Vec<Mutation>,
@@ -455,10 +459,6 @@ impl Management for Sluice {
 
 #[async_trait]
 impl Store for Sluice {
-    async fn replicas(&self) -> Result<Replicas, StoreError> {
-        self.store.replicas().await
-    }
-
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {
         self.store.revision_of(resource).await
     }
