@@ -23,6 +23,11 @@ const LIMITS: Limits = Limits {
 
 /// Serves until `shutdown` comes, then finishes what runs.
 pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Future<Output = ()>) {
-    let metrics = Arc::clone(state.metrics());
+    let (metrics, control) = (Arc::clone(state.metrics()), Arc::clone(state.control()));
+    let shutdown = async move {
+        shutdown.await;
+        // What has been changed is answered, and not waited for any longer.
+        control.stop_waiting();
+    };
     http1::serve(Listener::Admin, LIMITS, listener, &metrics, TowerToHyperService::new(router(state)), shutdown).await;
 }

@@ -5,6 +5,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
 use super::problem::Problem;
+use super::waiting::{self, Waited};
 
 /// All that does not stand at a handler.
 #[derive(utoipa::OpenApi)]
@@ -17,7 +18,7 @@ use super::problem::Problem;
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     servers((url = "/api/v1")),
-    components(schemas(Problem)),
+    components(schemas(Problem, Waited)),
     modifiers(&ApiKey),
     security(("api_key" = []))
 )]
@@ -27,8 +28,10 @@ pub(super) struct Description;
 pub(super) fn json(description: &OpenApi) -> Value {
     let mut api = serde_json::to_value(description).unwrap_or_default();
     let paths = api.get_mut("paths").and_then(Value::as_object_mut);
-    let operations = paths.into_iter().flat_map(|paths| paths.values_mut()).filter_map(Value::as_object_mut);
-    for operation in operations.flat_map(|item| item.values_mut()) {
+    let items = paths.into_iter().flatten().filter_map(|(path, item)| Some((path, item.as_object_mut()?)));
+    for (path, method, operation) in
+        items.flat_map(|(path, item)| item.iter_mut().map(move |(method, operation)| (path, method, operation)))
+    {
         // The handler's name alone is that of many: what a client is made from must tell them apart.
         let part = |at: &str| operation.pointer(at).and_then(Value::as_str).unwrap_or_default();
         let id = format!("{}_{}", part("/tags/0"), part("/operationId"));
@@ -46,6 +49,9 @@ pub(super) fn json(description: &OpenApi) -> Value {
             if let Some(response) = response.as_object_mut() {
                 response.entry("description").or_insert_with(|| said.into());
             }
+        }
+        if waiting::is_change(&method.to_ascii_uppercase(), path) {
+            waiting::describe(operation);
         }
     }
     api

@@ -98,6 +98,10 @@ impl ApiError {
         Self::new(Code::InvalidKey, "the API key is not valid")
     }
 
+    pub(super) fn rate_limited_because(detail: impl Into<String>) -> Self {
+        Self { retry_after: Some(1), ..Self::new(Code::RateLimited, detail) }
+    }
+
     pub(super) fn rate_limited(wait: std::time::Duration) -> Self {
         let retry_after = Some(wait.as_secs().saturating_add(1));
         Self { retry_after, ..Self::new(Code::RateLimited, "too many requests: try again later") }

@@ -14,8 +14,8 @@ use utoipa_axum::routes;
 
 use super::state::AdminState;
 use super::{
-    access, audit, bindings, body, changes, explain, groups, keys, openapi, policies, reference, roles, samples, session, simulate, spaces,
-    strategy, whoami,
+    access, audit, bindings, body, changes, explain, groups, keys, openapi, policies, reference, replicas, roles, samples, session,
+    simulate, spaces, strategy, whoami,
 };
 
 /// Nothing from elsewhere, and no script at all.
@@ -54,6 +54,7 @@ pub(super) fn router(state: AdminState) -> Router {
         .routes(routes!(explain::explain))
         .routes(routes!(audit::list))
         .routes(routes!(audit::beginning))
+        .routes(routes!(replicas::list))
         .split_for_parts();
     let description = openapi::json(&description);
     let json: Arc<str> = description.to_string().into();

@@ -15,6 +15,7 @@ use http_body_util::{BodyExt as _, Limited};
 use super::body;
 use super::problem::{ApiError, Untold};
 use super::state::{AdminState, FAILURES};
+use super::waiting::{self, Waiting};
 use crate::control::{Asked, Code, ControlError};
 use crate::edge::credential;
 use crate::edge::http1::Peer;
@@ -42,6 +43,10 @@ pub(super) async fn identified(State(state): State<AdminState>, mut request: Req
         late.told(id.as_str())
     };
     let mut response = answered.unwrap_or_else(late);
+    // Beyond what a request may take by itself; how long this may be is said there.
+    if let Some(waiting) = response.extensions_mut().remove::<Waiting>() {
+        response = waiting.answered(state.control(), response).await;
+    }
     if let Some(Untold(error)) = response.extensions_mut().remove::<Untold>() {
         let kept = std::mem::take(response.headers_mut());
         response = error.copied().told(id.as_str());
@@ -67,12 +72,18 @@ pub(super) async fn identified(State(state): State<AdminState>, mut request: Req
 /// Finds out who asks, and lets only those go on who hold a key that works.
 pub(super) async fn authenticated(State(state): State<AdminState>, request: Request, next: Next) -> Response {
     match authenticate(&state, request).await {
-        Ok(request) => next.run(request).await,
+        Ok((request, waiting)) => {
+            let mut response = next.run(request).await;
+            if let Some(waiting) = waiting {
+                response.extensions_mut().insert(waiting);
+            }
+            response
+        }
         Err(error) => axum::response::IntoResponse::into_response(error),
     }
 }
 
-async fn authenticate(state: &AdminState, mut request: Request) -> Result<Request, ApiError> {
+async fn authenticate(state: &AdminState, mut request: Request) -> Result<(Request, Option<Waiting>), ApiError> {
     let peer = request.extensions().get::<Peer>().copied();
     let address = peer.map(|Peer(peer)| state.address(peer, request.headers()));
     let now = state.control().monotonic();
@@ -91,10 +102,12 @@ async fn authenticate(state: &AdminState, mut request: Request) -> Result<Reques
         Err(error) => return Err(error.into()),
     };
     state.requests().take(digest.as_bytes(), now, state.rate()).map_err(ApiError::rate_limited)?;
+    // Before it is named: sent again, it may wait or not, and is the same request.
+    let waiting = waiting::wanted(&mut request, digest, state.seats())?;
     let (named, mut request) = named(request).await?;
     asked.once = named;
     request.extensions_mut().insert(Session(asked));
-    Ok(request)
+    Ok((request, waiting))
 }
 
 /// What the client calls a POST, so that sending it again makes nothing twice.
@@ -144,9 +157,9 @@ impl<S: Sync> FromRequestParts<S> for Session {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         // What is not done must not look as if it was.
         if parts.method != Method::GET && parts.uri.query().is_some_and(|query| !query.is_empty()) {
-            let why =
-                "a change takes no query parameter: it is in force in this process when it is answered, and within a second elsewhere";
-            return Err(ApiError::bad_request(why));
+            return Err(ApiError::bad_request(
+                "a change takes no query parameter but wait and timeout, and what changes nothing takes none",
+            ));
         }
         // A handler that nobody has put behind the door lets nobody in.
         parts.extensions.get::<Self>().cloned().ok_or_else(ApiError::invalid_key)

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderMap;
 
+use super::seats::Seats;
 use super::throttle::{Rate, Throttle};
 use crate::config::LiveSettings;
 use crate::control::Control;
@@ -25,6 +26,8 @@ struct Shared {
     requests: Throttle,
     /// Of addresses from which a key came that does not work.
     failures: Throttle,
+    /// For requests that wait for replicas.
+    seats: Seats,
 }
 
 /// How many keys that do not work may come from one address.
@@ -39,8 +42,8 @@ impl AdminState {
     /// The system has no randomness to give.
     pub fn new(control: Arc<Control>, live: LiveSettings, metrics: Arc<Metrics>) -> std::io::Result<Self> {
         let ids = RequestIds::seeded().map_err(std::io::Error::other)?;
-        let (requests, failures) = (Throttle::default(), Throttle::default());
-        Ok(Self(Arc::new(Shared { control, live, metrics, ids: Mutex::new(ids), requests, failures })))
+        let (requests, failures, seats) = (Throttle::default(), Throttle::default(), Seats::default());
+        Ok(Self(Arc::new(Shared { control, live, metrics, ids: Mutex::new(ids), requests, failures, seats })))
     }
 
     pub(super) fn control(&self) -> &Arc<Control> {
@@ -67,6 +70,10 @@ impl AdminState {
 
     pub(super) fn failures(&self) -> &Throttle {
         &self.0.failures
+    }
+
+    pub(super) fn seats(&self) -> &Seats {
+        &self.0.seats
     }
 
     pub(super) fn next_request_id(&self) -> RequestId {

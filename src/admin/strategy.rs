@@ -15,25 +15,32 @@ use super::version::{OnlyAt, shown};
 use crate::control::Operation;
 use crate::model::{Mutation, Resource, Strategy as Kept};
 
-/// Which sources of roles count.
-#[derive(Serialize, Deserialize, ToSchema)]
+/// Which sources of roles are to count.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Strategy {
     #[schema(value_type = String, pattern = "^(combined|user-management|login-policies)$", example = "combined")]
     pub(super) strategy: Kept,
 }
 
+/// Which sources of roles count now.
+#[derive(Serialize, ToSchema)]
+pub(super) struct StrategyInForce {
+    #[schema(value_type = String, example = "combined")]
+    strategy: Kept,
+}
+
 /// Which sources of roles count.
-#[utoipa::path(get, path = "/strategy", tag = "strategy", responses((status = 200, body = Strategy), Refusals))]
+#[utoipa::path(get, path = "/strategy", tag = "strategy", responses((status = 200, body = StrategyInForce), Refusals))]
 pub(super) async fn show(State(state): State<AdminState>, Session(asked): Session) -> Result<Response, ApiError> {
     let control = state.control();
     control.may(&asked.caller, Operation::ViewStrategy).await?;
     let revision = control.store().revision_of(&Resource::Strategy).await?.unwrap_or_default();
-    Ok(shown(revision, Strategy { strategy: control.store().snapshot().await?.strategy }))
+    Ok(shown(revision, StrategyInForce { strategy: control.store().snapshot().await?.strategy }))
 }
 
 /// Has other sources of roles count.
-#[utoipa::path(put, path = "/strategy", tag = "strategy", request_body = Strategy, responses((status = 200, body = Strategy), Refusals))]
+#[utoipa::path(put, path = "/strategy", tag = "strategy", request_body = Strategy, responses((status = 200, body = StrategyInForce), Refusals))]
 pub(super) async fn set(
     State(state): State<AdminState>,
     Session(asked): Session,
@@ -42,5 +49,5 @@ pub(super) async fn set(
 ) -> Result<Response, ApiError> {
     let control = Arc::clone(state.control());
     let done = to_its_end(async move { control.change(&asked, Mutation::SetStrategy(strategy), only_at).await }).await?;
-    Ok(shown(done.revision, Strategy { strategy }))
+    Ok(shown(done.revision, StrategyInForce { strategy }))
 }

@@ -50,6 +50,7 @@ pub enum Operation {
     /// See what would be decided for any key, from anywhere, at any time, and why.
     Explain,
     ViewAudit,
+    /// See which processes serve, and whether a change is in force in each.
     ViewReplicas,
     ViewSigningKeys,
     ChangeSigningKeys,
@@ -111,7 +112,7 @@ pub const RIGHTS: [(Operation, Needs); 42] = [
     (Operation::Declare, Needs::RootAdmin),
     (Operation::Explain, Needs::RootAdmin),
     (Operation::ViewAudit, Needs::RootAdmin),
-    (Operation::ViewReplicas, Needs::RootAdmin),
+    (Operation::ViewReplicas, Needs::AnyAdmin),
     (Operation::ViewSigningKeys, Needs::RootAdmin),
     (Operation::ChangeSigningKeys, Needs::RootAdmin),
 ];

@@ -114,7 +114,7 @@ fn pages_neither_skip_nor_repeat_what_stays_whatever_changes() {
     assert_eq!(root.get("/keys?limit=0").code(), "bad_request");
     assert_eq!(root.get("/keys?cursor=%FF").code(), "bad_request");
     assert_eq!(root.get("/keys?nmae=x").code(), "bad_request");
-    assert_eq!(root.post("/keys?wait=applied", &json!({ "name": "k" })).code(), "bad_request", "what is not done is not passed over");
+    assert_eq!(root.post("/keys?dry_run=true", &json!({ "name": "k" })).code(), "bad_request", "what is not done is not passed over");
 }
 
 #[test]

@@ -6,5 +6,6 @@ mod client;
 mod escalation;
 mod interleaved;
 mod newcomer;
+mod replicas;
 mod rights;
 mod wire;

@@ -129,7 +129,7 @@ const POLICY: &str = "package spacelift\n\nallow if input.session.member\n";
 type Prepare = fn(&World) -> Request;
 
 /// Every operation on something in `team`, unless it says otherwise.
-const OPERATIONS: [(&str, May, Prepare); 48] = [
+const OPERATIONS: [(&str, May, Prepare); 49] = [
     ("see oneself", May::EveryKey, |_| ("GET", "/whoami".into(), None)),
     ("list keys", May::AnyAdmin, |_| ("GET", "/keys".into(), None)),
     ("show a key", May::AnyAdmin, |world| ("GET", format!("/keys/{}", world.key()), None)),
@@ -204,6 +204,7 @@ const OPERATIONS: [(&str, May, Prepare); 48] = [
     ("see and clear samples", May::RootAdmin, |_| ("GET", "/samples".into(), None)),
     ("have a decision explained", May::RootAdmin, |world| ("POST", "/explain".into(), Some(json!({ "key": world.key() })))),
     ("see the audit", May::RootAdmin, |_| ("GET", "/audit".into(), None)),
+    ("see replicas", May::AnyAdmin, |_| ("GET", "/replicas".into(), None)),
 ];
 
 #[test]

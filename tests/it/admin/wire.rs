@@ -117,6 +117,9 @@ fn the_description_names_every_operation_and_the_page_loads_nothing_from_elsewhe
     for path in ["/keys", "/keys/{id}/rotate", "/bindings/{id}", "/policies/validate", "/explain", "/audit", "/whoami"] {
         assert!(description["paths"][path].is_object(), "{path}");
     }
+    let parameters = |path: &str, method: &str| description["paths"][path][method]["parameters"].to_string();
+    assert!(parameters("/keys", "post").contains("\"wait\"") && parameters("/bindings/{id}", "delete").contains("\"timeout\""));
+    assert!(!parameters("/explain", "post").contains("\"wait\"") && !parameters("/keys", "get").contains("\"wait\""));
     let operations = description["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
     let mut ids: Vec<&str> = operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
     let count = ids.len();
