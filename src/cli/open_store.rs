@@ -4,17 +4,18 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::args::config;
 use super::failure::Failure;
 use super::operator;
-use super::output::Output;
+use super::output::{Output, talk};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Settings, StoreUrl, environment};
 use crate::control::{Asked, Control, ControlError};
-use crate::diagnostics::nearest;
+use crate::diagnostics::{escaped, nearest};
 use crate::exchange::{self, ExchangeError, Explainer};
 use crate::model::{
     Actor, AuditEntry, AuditId, Binding, BindingId, Cause, EntryHash, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord,
@@ -26,6 +27,8 @@ use crate::store::{self, AuditQuery, Inspected, Lookup as _, Management, NAMED_K
 
 /// How many rows are read at a time.
 const PAGE: u32 = 500;
+/// How often it is looked whether a change is in force.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// How many keys are looked at for a name like the one that was not found. A suggestion is a courtesy, not worth a million rows.
 const NEIGHBOURS: usize = 5_000;
 
@@ -73,7 +76,7 @@ impl StoreArgs {
         if is_new {
             out.note(format_args!("made a new store, {}", path.display()));
         }
-        Ok(OpenStore { opened: Opened::Here(store), clock, place: self.clone() })
+        Ok(OpenStore { opened: Opened::Here(store), clock, place: self.clone(), wait: None })
     }
 
     /// Whether the line says which store.
@@ -118,11 +121,18 @@ impl StoreArgs {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the pause between two looks at who has applied a change")]
+async fn pause() {
+    tokio::time::sleep(LOOK_AGAIN).await;
+}
+
 /// An open store, and what it takes to work on it. Dropped, it is closed, however the command ends: the file alone is the store then.
 pub(crate) struct OpenStore {
     opened: Opened,
     clock: Arc<dyn Clock>,
     place: StoreArgs,
+    /// For how long it is waited for a change to be in force everywhere.
+    wait: Option<Duration>,
 }
 
 /// Where it is.
@@ -143,7 +153,13 @@ impl Drop for OpenStore {
 impl OpenStore {
     /// That of a server.
     pub(super) fn at(server: RemoteStore, place: StoreArgs) -> Self {
-        Self { opened: Opened::There(Arc::new(server)), clock: Arc::new(SystemClock::start()), place }
+        Self { opened: Opened::There(Arc::new(server)), clock: Arc::new(SystemClock::start()), place, wait: None }
+    }
+
+    /// The same, where changes are waited for.
+    pub(super) fn waiting(mut self, wait: Option<Duration>) -> Self {
+        self.wait = wait;
+        self
     }
 
     fn store(&self) -> &dyn Management {
@@ -267,7 +283,36 @@ impl OpenStore {
         };
         match made {
             Err(ControlError::Store(StoreError::NotFound(resource))) => Err(self.not_found(resource.kind(), &resource.id()).await),
-            other => Ok(other?),
+            other => {
+                let (revision, at) = other?;
+                self.wait_for(revision).await;
+                Ok((revision, at))
+            }
+        }
+    }
+
+    /// Returns when a change is in force in every process that serves, if that is waited for. It is made either way: where it is not in force
+    /// in time is told, and no failure.
+    pub(crate) async fn wait_for(&self, change: Revision) {
+        let Some(most) = self.wait else { return };
+        let clock = SystemClock::start();
+        loop {
+            let told = match self.store().replicas().await {
+                // One from before the change may not know of everybody.
+                Ok(replicas) if replicas.revision >= change => {
+                    let late: Vec<String> = replicas.without(change).map(|replica| replica.report.name.to_string()).collect();
+                    if late.is_empty() {
+                        return;
+                    }
+                    format!("in {}", late.join(", "))
+                }
+                Ok(_) => "everywhere".to_owned(),
+                Err(error) => format!("everywhere, as far as can be told: {error}"),
+            };
+            if clock.monotonic() >= most {
+                return talk(&escaped(&format!("revision {change} is made, and not in force yet {told}")));
+            }
+            pause().await;
         }
     }
 

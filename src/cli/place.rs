@@ -5,10 +5,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use super::args::input_file;
+use super::args::value::span;
 use super::failure::Failure;
 use super::open_store::{OpenStore, StoreArgs};
 use super::output::{self, Output};
@@ -27,6 +29,12 @@ pub(crate) struct Place {
     store: StoreArgs,
     #[command(flatten)]
     server: ServerArgs,
+    /// Wait until a change is in force in every process that serves, for so long at most, and say in which it is not
+    #[arg(
+        long, global = true, value_name = "SPAN", num_args = 0..=1, require_equals = true, default_missing_value = "10s",
+        value_parser = span, help_heading = "Place"
+    )]
+    wait: Option<Duration>,
 }
 
 /// Which server, and the key that it is asked with.
@@ -49,18 +57,20 @@ pub(crate) struct ServerArgs {
 impl Place {
     /// Opens a store that is there, or a server: for commands that make nothing new.
     pub(crate) async fn look(&self, out: &Output) -> Result<OpenStore, Failure> {
-        match self.server(out)? {
-            Some(server) => Ok(OpenStore::at(server, self.store.clone())),
-            None => self.store.look(out).await,
-        }
+        let opened = match self.server(out)? {
+            Some(server) => OpenStore::at(server, self.store.clone()),
+            None => self.store.look(out).await?,
+        };
+        Ok(opened.waiting(self.wait))
     }
 
     /// Opens the store, and makes it if it is not there; or a server.
     pub(crate) async fn open(&self, out: &Output) -> Result<OpenStore, Failure> {
-        match self.server(out)? {
-            Some(server) => Ok(OpenStore::at(server, self.store.clone())),
-            None => self.store.open(out).await,
-        }
+        let opened = match self.server(out)? {
+            Some(server) => OpenStore::at(server, self.store.clone()),
+            None => self.store.open(out).await?,
+        };
+        Ok(opened.waiting(self.wait))
     }
 
     /// The store itself, where only that will do.

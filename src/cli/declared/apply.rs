@@ -86,7 +86,12 @@ impl Apply {
                 return self.would(&plan, &told, &store, out).await;
             }
             match plan.carry_out(&OpenStore::cause()?, store.as_management()).await {
-                Ok(changes) => return self.done(&plan, &changes, &told, out),
+                Ok(changes) => {
+                    if let Some(last) = changes.last() {
+                        store.wait_for(last.revision).await;
+                    }
+                    return self.done(&plan, &changes, &told, out);
+                }
                 // Somebody else was faster; what is to be done may be something else now.
                 Err(NotCarriedOut::Outdated) => last = Some(told),
                 Err(refused @ NotCarriedOut::Refused { .. }) => return Err(nothing_changed(&refused)),
