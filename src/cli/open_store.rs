@@ -14,7 +14,7 @@ use super::operator;
 use super::output::{Output, talk};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Settings, StoreUrl, environment};
-use crate::control::{Asked, Control, ControlError};
+use crate::control::{Asked, Batch, Control, ControlError, Rehearsal};
 use crate::diagnostics::{escaped, nearest};
 use crate::exchange::{self, ExchangeError, Explainer};
 use crate::model::{
@@ -289,6 +289,34 @@ impl OpenStore {
                 Ok((revision, at))
             }
         }
+    }
+
+    /// Makes several changes: all of them or none. `called` says what the one of an index is about.
+    pub(crate) async fn make_all(&self, mutations: Vec<Mutation>, called: impl Fn(usize) -> Option<String>) -> Result<Revision, Failure> {
+        let made = match &self.opened {
+            Opened::Here(store) => {
+                let control = Control::of_store(Arc::clone(store), Arc::clone(&self.clock));
+                let batch = Batch { mutations, ..Batch::default() };
+                let made = control.change_all(&Asked::by_operator(operator::name()?), batch, Rehearsal::No).await;
+                made.map(|made| Some(made.revision)).map_err(|refused| (refused.index, refused.error))
+            }
+            Opened::There(server) => {
+                let made = server.apply_all(mutations, &Cause::SYSTEM, None).await;
+                made.map(|changes| changes.last().map(|last| last.revision)).map_err(|refused| (refused.index, refused.error.into()))
+            }
+        };
+        let (index, error) = match made {
+            Ok(revision) => {
+                let revision = revision.unwrap_or_default();
+                self.wait_for(revision).await;
+                return Ok(revision);
+            }
+            Err(refused) => refused,
+        };
+        Err(match index.and_then(called) {
+            Some(called) => Failure::refused(format_args!("nothing was changed: {called}: {error}")),
+            None => Failure::refused(format_args!("nothing was changed: {error}")),
+        })
     }
 
     /// Returns when a change is in force in every process that serves, if that is waited for. It is made either way: where it is not in force

@@ -13,9 +13,9 @@ use super::output::Output;
 use crate::app::{App, AppError, Watched};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Loaded, Settings, Values};
-use crate::control;
+use crate::control::{self, Asked, Control, ControlError};
 use crate::exchange::ExchangeError;
-use crate::model::{Cause, KeyDigest, KeyName, Mutation, NewKey, PlainKey, SpaceId, SystemRole};
+use crate::model::{KeyDigest, KeyName, Mutation, NewKey, PlainKey, SpaceId, SystemRole};
 use crate::store::{self, Conflict, Page, Store, StoreError};
 use crate::telemetry;
 
@@ -49,7 +49,7 @@ impl Serve {
         let given = if is_new(&store).await? { given_key()? } else { None };
         let app = start(&settings, Arc::clone(&store), clock.clone(), out).await?;
         // Last: a start that fails has not made a key that is printed once, and lost with it.
-        if let Err(failure) = first_key(&app, &store, given.as_ref(), clock.as_ref(), out).await {
+        if let Err(failure) = first_key(&app, &Control::of_store(store, clock), given.as_ref(), out).await {
             drain(app, signals).await;
             return Err(failure);
         }
@@ -61,8 +61,8 @@ impl Serve {
 }
 
 /// Makes the first key of a new store, and shows it if nobody knows it yet.
-async fn first_key(app: &App, store: &Arc<dyn Store>, given: Option<&PlainKey>, clock: &dyn Clock, out: &Output) -> Result<(), Failure> {
-    if let Some(plain) = bootstrap(store, given, clock).await? {
+async fn first_key(app: &App, control: &Control, given: Option<&PlainKey>, out: &Output) -> Result<(), Failure> {
+    if let Some(plain) = bootstrap(control, given).await? {
         out.note("this store is new: here is its first key, a root admin; it is shown this once");
         let written = out.line(plain.reveal(), &serde_json::json!({ "name": ROOT_ADMIN, "key": plain.reveal() }));
         let id = plain.id().ok_or_else(|| Failure::usage(MALFORMED))?;
@@ -148,11 +148,11 @@ pub(super) async fn drain(app: App, mut signals: Signals) {
 
 /// Makes the root admin key if the store has never had a key: with the text of `CLAVIGER_BOOTSTRAP_KEY`, or else with a new one, which is
 /// returned so that it can be shown once. Several replicas may try at once; one of them makes the key.
-pub(super) async fn bootstrap(store: &Arc<dyn Store>, given: Option<&PlainKey>, clock: &dyn Clock) -> Result<Option<PlainKey>, Failure> {
-    if !is_new(store).await? {
+pub(super) async fn bootstrap(control: &Control, given: Option<&PlainKey>) -> Result<Option<PlainKey>, Failure> {
+    if !is_new(control.store()).await? {
         return Ok(None);
     }
-    let now = clock.now().wall;
+    let now = control.now();
     let plain = match given {
         Some(plain) => plain,
         None => &control::plain_key(control::key_id(now)?)?,
@@ -167,14 +167,14 @@ pub(super) async fn bootstrap(store: &Arc<dyn Store>, given: Option<&PlainKey>, 
         digest: KeyDigest::of(plain),
         bindings: vec![(control::binding_id(now)?, SystemRole::SpaceAdmin.id(), SpaceId::root())],
     };
-    match store.apply(Mutation::Bootstrap(key), &Cause::SYSTEM, None).await {
+    match control.change(&Asked::by_system(), Mutation::Bootstrap(key), None).await {
         Ok(_) if given.is_some() => {
             tracing::info!(key = %id, name = ROOT_ADMIN, "this store is new: its first key, a root admin, is the one in {BOOTSTRAP_KEY}");
             Ok(None)
         }
         Ok(_) => Ok(PlainKey::presented(plain.reveal().as_bytes())),
         // Another replica was faster: there is a first key, and that is what was wanted.
-        Err(StoreError::Conflict(Conflict::NotTheFirstKey)) => Ok(None),
+        Err(ControlError::Store(StoreError::Conflict(Conflict::NotTheFirstKey))) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -40,6 +40,12 @@ impl Asked {
         Self { caller: Caller::Operator(name), remote_ip: None, request_id: None, once: None }
     }
 
+    /// By Claviger itself.
+    #[must_use]
+    pub fn by_system() -> Self {
+        Self { caller: Caller::System, remote_ip: None, request_id: None, once: None }
+    }
+
     /// What the audit keeps of it.
     #[must_use]
     pub fn cause(&self) -> Cause {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -12,10 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::failure::Failure;
 use crate::cli::serve::{self, ROOT_ADMIN};
-use crate::clock::Clock;
-use crate::control;
-use crate::model::{Cause, KeyDigest, Mutation, NewKey, PlainKey, Space, SpaceId, Subject};
-use crate::store::Store;
+use crate::control::{self, Asked, Control};
+use crate::model::{KeyDigest, Mutation, NewKey, PlainKey, Space, SpaceId, Subject};
 
 /// The policies that the example has in force. They are written into its directory, to be read and changed.
 pub(super) const POLICIES: [(&str, &str); 2] = [
@@ -126,11 +123,11 @@ impl ExampleKeys {
 }
 
 /// Makes the example in a new directory, or finds it in one that was used before.
-pub(super) async fn prepare(dir: &Path, store: &Arc<dyn Store>, clock: &dyn Clock) -> Result<ExampleKeys, Failure> {
+pub(super) async fn prepare(dir: &Path, control: &Control) -> Result<ExampleKeys, Failure> {
     let file = dir.join("keys.json");
     let mut kept = read(&file)?;
     if !kept.complete {
-        let now = clock.now().wall;
+        let now = control.now();
         // The texts are on disk before the store knows them: a start that was cut off finds them again and goes on.
         for example in &EXAMPLES {
             if !kept.keys.contains_key(example.name) {
@@ -139,18 +136,18 @@ pub(super) async fn prepare(dir: &Path, store: &Arc<dyn Store>, clock: &dyn Cloc
             }
         }
         write(&file, &kept)?;
-        if let Some(plain) = serve::bootstrap(store, serve::given_key()?.as_ref(), clock).await? {
+        if let Some(plain) = serve::bootstrap(control, serve::given_key()?.as_ref()).await? {
             kept.keys.insert(ROOT_ADMIN.to_owned(), plain.reveal().to_owned());
         }
-        make(store, &kept, now).await?;
+        make(control, &kept, now).await?;
         kept.complete = true;
         write(&file, &kept)?;
     }
     Ok(ExampleKeys(kept))
 }
 
-async fn make(store: &Arc<dyn Store>, kept: &KeysFile, now: Timestamp) -> Result<(), Failure> {
-    let snapshot = store.snapshot().await?;
+async fn make(control: &Control, kept: &KeysFile, now: Timestamp) -> Result<(), Failure> {
+    let snapshot = control.store().snapshot().await?;
     for (id, name, label) in
         [("development", "Development", "experiments"), ("staging", "Staging", "rehearsal"), ("production", "Production", "critical")]
     {
@@ -163,7 +160,7 @@ async fn make(store: &Arc<dyn Store>, kept: &KeysFile, now: Timestamp) -> Result
                 parent: Some(SpaceId::root()),
                 labels: vec![label.to_owned()],
             };
-            apply(store, Mutation::CreateSpace(space)).await?;
+            apply(control, Mutation::CreateSpace(space)).await?;
         }
     }
     let roles: [(&str, &str, &[&str]); 3] = [
@@ -174,27 +171,27 @@ async fn make(store: &Arc<dyn Store>, kept: &KeysFile, now: Timestamp) -> Result
     for (id, name, actions) in roles {
         if !snapshot.roles.contains_key(id) {
             let actions = actions.iter().map(|action| parse(action)).collect::<Result<_, _>>()?;
-            apply(store, Mutation::CreateRole { id: parse(id)?, name: name.to_owned(), description: String::new(), actions }).await?;
+            apply(control, Mutation::CreateRole { id: parse(id)?, name: name.to_owned(), description: String::new(), actions }).await?;
         }
     }
     let platform = parse("platform")?;
     if !snapshot.group_bindings.contains_key(&platform) {
         let id = control::binding_id(now)?;
         let (role, space) = (parse("deployer")?, parse("staging")?);
-        apply(store, Mutation::CreateBinding { id, subject: Subject::Group(platform), role, space }).await?;
+        apply(control, Mutation::CreateBinding { id, subject: Subject::Group(platform), role, space }).await?;
     }
     for example in &EXAMPLES {
-        make_key(store, example, kept, now).await?;
+        make_key(control, example, kept, now).await?;
     }
     Ok(())
 }
 
-async fn make_key(store: &Arc<dyn Store>, example: &Example, kept: &KeysFile, now: Timestamp) -> Result<(), Failure> {
+async fn make_key(control: &Control, example: &Example, kept: &KeysFile, now: Timestamp) -> Result<(), Failure> {
     let text = kept.keys.get(example.name).map_or("", String::as_str);
     let damaged = || Failure::refused(format_args!("the file keys.json of the example is damaged at {}", example.name));
     let plain = PlainKey::presented(text.as_bytes()).ok_or_else(damaged)?;
     let id = plain.id().ok_or_else(damaged)?;
-    if store.key(id).await?.is_none() {
+    if control.store().key(id).await?.is_none() {
         let binding = |(role, space): &(&str, &str)| Ok::<_, Failure>((control::binding_id(now)?, parse(role)?, parse(space)?));
         let key = NewKey {
             id,
@@ -205,19 +202,19 @@ async fn make_key(store: &Arc<dyn Store>, example: &Example, kept: &KeysFile, no
             digest: KeyDigest::of(&plain),
             bindings: example.bindings.iter().map(binding).collect::<Result<_, _>>()?,
         };
-        apply(store, Mutation::CreateKey(key)).await?;
+        apply(control, Mutation::CreateKey(key)).await?;
     }
     match example.state {
         ExampleState::Active => Ok(()),
-        ExampleState::Disabled => match store.key(id).await? {
-            Some(key) if key.disabled_at.is_none() => apply(store, Mutation::DisableKey { id }).await,
+        ExampleState::Disabled => match control.store().key(id).await? {
+            Some(key) if key.disabled_at.is_none() => apply(control, Mutation::DisableKey { id }).await,
             Some(_) | None => Ok(()),
         },
     }
 }
 
-async fn apply(store: &Arc<dyn Store>, mutation: Mutation) -> Result<(), Failure> {
-    store.apply(mutation, &Cause::SYSTEM, None).await?;
+async fn apply(control: &Control, mutation: Mutation) -> Result<(), Failure> {
+    control.change(&Asked::by_system(), mutation, None).await?;
     Ok(())
 }
 

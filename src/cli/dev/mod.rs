@@ -23,6 +23,7 @@ use super::serve::{self, Signal, Signals};
 use crate::app::{App, Watched};
 use crate::clock::SystemClock;
 use crate::config::{Loaded, Settings, environment};
+use crate::control::Control;
 use crate::store;
 use crate::telemetry;
 
@@ -59,7 +60,7 @@ impl Dev {
         let echo = tokio::spawn(echo::serve(ports.into_upstream()));
         let clock = Arc::new(SystemClock::start());
         let store = store::open(&settings.store.url, settings.login.strategy, clock.clone()).await?;
-        let keys = example::prepare(&self.dir, &store, clock.as_ref()).await?;
+        let keys = example::prepare(&self.dir, &Control::of_store(Arc::clone(&store), clock.clone())).await?;
         let mut app = serve::start(&settings, store, clock, out).await?.watching(configuration);
         serve::announce(&app, &settings);
         if let Err(failure) = show(out, &self.dir, &app, &keys)

@@ -23,6 +23,13 @@ struct KeyFields {
     /// What the key is called; unique among the keys that are not revoked
     #[arg(long, value_name = "N")]
     name: KeyName,
+    #[command(flatten)]
+    terms: KeyTerms,
+}
+
+/// What a key may do, and for how long.
+#[derive(Debug, clap::Args)]
+pub(super) struct KeyTerms {
     /// What it is for
     #[arg(long, value_name = "D", default_value = "", hide_default_value = true)]
     description: String,
@@ -123,10 +130,17 @@ impl ImportKey {
     }
 }
 
-impl KeyFields {
-    async fn into_new_key(self, id: KeyId, digest: KeyDigest, store: &OpenStore, out: &Output) -> Result<NewKey, Failure> {
-        let now = store.now();
-        let expires_at = match self.expires.from(now) {
+/// The same, held against what is there.
+pub(super) struct CheckedTerms {
+    description: String,
+    groups: Vec<GroupName>,
+    expires_at: Option<Timestamp>,
+    bindings: Vec<RoleAtSpace>,
+}
+
+impl KeyTerms {
+    pub(super) async fn checked(self, store: &OpenStore, out: &Output) -> Result<CheckedTerms, Failure> {
+        let expires_at = match self.expires.from(store.now()) {
             Some(Expiry::At(at)) => Some(at),
             Some(Expiry::Never) => None,
             None => return Err(Failure::usage("--expires: that time has passed")),
@@ -146,16 +160,32 @@ impl KeyFields {
                 return Err(Failure::usage(format_args!("--bind: {space}@{role} has role and space swapped; write {role}@{space}")));
             }
         }
-        let bindings = self.bindings.into_iter().map(|bound| Ok((control::binding_id(now)?, bound.role, bound.space)));
+        let Self { description, groups, bindings, .. } = self;
+        Ok(CheckedTerms { description, groups, expires_at, bindings })
+    }
+}
+
+impl CheckedTerms {
+    /// A key of this name that is made at `now`.
+    pub(super) fn new_key(&self, id: KeyId, name: KeyName, digest: KeyDigest, now: Timestamp) -> Result<NewKey, Failure> {
+        let Self { description, groups, expires_at, bindings } = self;
+        let bindings = bindings.iter().map(|bound| Ok((control::binding_id(now)?, bound.role.clone(), bound.space.clone())));
         Ok(NewKey {
             id,
-            name: self.name,
-            description: self.description,
-            groups: self.groups,
-            expires_at,
+            name,
+            description: description.clone(),
+            groups: groups.clone(),
+            expires_at: *expires_at,
             digest,
             bindings: bindings.collect::<Result<_, Failure>>()?,
         })
+    }
+}
+
+impl KeyFields {
+    async fn into_new_key(self, id: KeyId, digest: KeyDigest, store: &OpenStore, out: &Output) -> Result<NewKey, Failure> {
+        let now = store.now();
+        self.terms.checked(store, out).await?.new_key(id, self.name, digest, now)
     }
 }
 

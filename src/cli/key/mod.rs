@@ -1,5 +1,6 @@
 //! `claviger key`: API keys.
 
+mod bulk;
 mod change;
 mod make;
 mod view;
@@ -51,6 +52,9 @@ enum KeyVerb {
     },
     /// Take a key back for good
     Revoke(change::RevokeKey),
+    /// Make, end or switch many keys at once: all of them, or none
+    #[command(subcommand)]
+    Bulk(bulk::BulkVerb),
 }
 
 impl KeyCommand {
@@ -67,6 +71,7 @@ impl KeyCommand {
             KeyVerb::Disable { key } => change::switch(&key, change::Switch::Off, &place.look(out).await?, out).await,
             KeyVerb::Enable { key } => change::switch(&key, change::Switch::On, &place.look(out).await?, out).await,
             KeyVerb::Revoke(revoke) => revoke.run(&place.look(out).await?, out).await,
+            KeyVerb::Bulk(bulk) => bulk.run(&place.look(out).await?, out).await,
         }
     }
 }

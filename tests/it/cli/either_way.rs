@@ -301,3 +301,47 @@ fn nothing_is_guessed_between_a_server_and_a_store() {
     assert_eq!((away.code, away.out.as_str()), (1, ""), "{}", away.err);
     assert!(away.err.contains("http://127.0.77.2:1"), "{}", away.err);
 }
+
+#[test]
+fn many_keys_are_made_and_ended_at_once_or_not_at_all() {
+    let server = Server::with_spaces();
+    let root = server.key("root", &["--bind", "space-admin@root"]).text;
+    let url = format!("http://{}", server.admin());
+    let config = server.config().display().to_string();
+    let at_server = [("CLAVIGER_SERVER", url.as_str()), ("CLAVIGER_KEY", root.as_str())];
+    let on_store = [("CLAVIGER_CONFIG", config.as_str())];
+    for (way, environment) in [("http", &at_server[..]), ("store", &on_store[..])] {
+        let bulk = |verb: &str, rest: &[&str], list: &str| {
+            run(&server, &[&["key", "bulk", verb, "--from", "-", "-o", "json"][..], rest].concat(), environment, list)
+        };
+        let names: Vec<String> = (0..300).map(|number| format!("{way}-{number:03}")).collect();
+        let list = format!("# of the team\n\n{}   # the last one\n", names.join("\n"));
+        let made = bulk("create", &["--group", "eu", "--expires", "30d", "--bind", "space-reader@production"], &list);
+        assert_eq!(made.code, 0, "{}", made.err);
+        let made: Vec<Value> = serde_json::from_str(&made.out).unwrap();
+        assert_eq!(made.iter().map(|key| key["name"].as_str().unwrap()).collect::<Vec<_>>(), names);
+        assert_eq!(server.get(made[299]["key"].as_str().unwrap()).status, 200);
+
+        let newest = || server.run(&["audit", "--limit", "20"]).as_array().unwrap().iter().find_map(|entry| entry["revision"].as_u64());
+        let before = newest();
+        let twice = bulk("create", &[], &format!("{way}-new\n{way}-007\n"));
+        assert_eq!((twice.code, twice.out.as_str()), (1, ""));
+        assert!(twice.err.contains(&format!("nothing was changed: {way}-007: the name {way}-007 is taken")), "{}", twice.err);
+        let missing = bulk("revoke", &["--yes"], &format!("{way}-001\nnobody\n{way}-002\nneither\n{way}-001\n"));
+        assert_eq!((missing.code, missing.out.as_str()), (1, ""));
+        for told in ["there is no key nobody", "there is no key neither", "named twice"] {
+            assert!(missing.err.contains(told), "{told}: {}", missing.err);
+        }
+        let last_admins = bulk("disable", &[], &format!("root\nroot-admin\n{way}-003\n"));
+        assert_eq!((last_admins.code, last_admins.out.as_str()), (1, ""));
+        assert_eq!(newest(), before);
+
+        for (verb, state, status) in [("disable", "disabled", 401), ("enable", "active", 200), ("revoke", "revoked", 401)] {
+            let changed = bulk(verb, if verb == "revoke" { &["--yes"] } else { &[] }, &list);
+            assert_eq!(changed.code, 0, "{verb}: {}", changed.err);
+            let changed: Vec<Value> = serde_json::from_str(&changed.out).unwrap();
+            assert!(changed.len() == 300 && changed.iter().all(|key| key["state"] == state), "{verb}");
+            server.until("the change", |server| server.get(made[150]["key"].as_str().unwrap()).status == status);
+        }
+    }
+}
