@@ -397,13 +397,14 @@ pub(super) async fn find(
     Ok(axum::Json(Key::seen(found.key, state.control().now(), &standing)))
 }
 
-/// One key.
+/// One key. A key can always see itself.
 #[utoipa::path(
     get, path = "/keys/{id}", tag = "keys", params(("id" = String, Path, description = "The key's id")),
     responses((status = 200, body = Key), Refusals)
 )]
 pub(super) async fn show(State(state): State<AdminState>, Session(asked): Session, Named(id): Named<KeyId>) -> Result<Response, ApiError> {
-    let standing = state.control().may(&asked.caller, Operation::ViewKeys).await?;
+    let operation = if asked.is_by(id) { Operation::ViewSelf } else { Operation::ViewKeys };
+    let standing = state.control().may(&asked.caller, operation).await?;
     // Before the key: one that is too old refuses what is changed by it, one that is too new would not.
     let revision = state.control().store().revision_of(&Resource::Key(id)).await?;
     let key = state.control().store().key(id).await?;

@@ -18,7 +18,7 @@ use crate::control::{Asked, Batch, Control, ControlError, Rehearsal};
 use crate::diagnostics::{escaped, nearest};
 use crate::exchange::{self, ExchangeError, Explainer};
 use crate::model::{
-    Actor, AuditEntry, AuditId, Binding, BindingId, Cause, EntryHash, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord,
+    Actor, AuditEntry, AuditId, Binding, BindingId, Cause, Change, EntryHash, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord,
     Mutation, PlainKey, Replicas, Resource, ResourceKind, Revision, SampleId, Snapshot, Strategy, TokenSize,
 };
 use crate::policy::{self, PolicySource, Vocabulary};
@@ -216,6 +216,14 @@ impl OpenStore {
         }
     }
 
+    /// Why there is no explainer, where nobody has asked for one.
+    pub(crate) fn unexplained(&self) -> &'static str {
+        match &self.opened {
+            Opened::Here(_) => "what is in force now does not load",
+            Opened::There(_) => "the server does not tell this key what is in force, or it does not load",
+        }
+    }
+
     async fn explainer_of(server: &RemoteStore) -> Result<Explainer, ExchangeError> {
         let Evaluation { settings, files } = server.evaluation().await?;
         Explainer::of(&settings, server.snapshot().await?, files)
@@ -291,25 +299,31 @@ impl OpenStore {
         }
     }
 
-    /// Makes several changes: all of them or none. `called` says what the one of an index is about.
-    pub(crate) async fn make_all(&self, mutations: Vec<Mutation>, called: impl Fn(usize) -> Option<String>) -> Result<Revision, Failure> {
+    /// Makes several changes: all of them or none. The last of them; `called` says what the one of an index is about.
+    pub(crate) async fn make_all(
+        &self,
+        mutations: Vec<Mutation>,
+        called: impl Fn(usize) -> Option<String>,
+    ) -> Result<Option<Change>, Failure> {
         let made = match &self.opened {
             Opened::Here(store) => {
                 let control = Control::of_store(Arc::clone(store), Arc::clone(&self.clock));
                 let batch = Batch { mutations, ..Batch::default() };
                 let made = control.change_all(&Asked::by_operator(operator::name()?), batch, Rehearsal::No).await;
-                made.map(|made| Some(made.revision)).map_err(|refused| (refused.index, refused.error))
+                made.map(|made| made.changes).map_err(|refused| (refused.index, refused.error))
             }
             Opened::There(server) => {
                 let made = server.apply_all(mutations, &Cause::SYSTEM, None).await;
-                made.map(|changes| changes.last().map(|last| last.revision)).map_err(|refused| (refused.index, refused.error.into()))
+                made.map_err(|refused| (refused.index, refused.error.into()))
             }
         };
         let (index, error) = match made {
-            Ok(revision) => {
-                let revision = revision.unwrap_or_default();
-                self.wait_for(revision).await;
-                return Ok(revision);
+            Ok(mut changes) => {
+                let last = changes.pop();
+                if let Some(last) = &last {
+                    self.wait_for(last.revision).await;
+                }
+                return Ok(last);
             }
             Err(refused) => refused,
         };
@@ -410,9 +424,12 @@ impl OpenStore {
     /// The same of one that has just been changed. Says so if what it holds does not fit into a token.
     pub(crate) async fn changed_key(&self, id: KeyId, out: &Output) -> Result<KeyRecord, Failure> {
         let key = self.key_by_id(id).await?;
-        // A remark is worth no failure: where the configuration cannot be read, what it usually says is held against.
+        // A remark is worth no failure: where the configuration cannot be read, what it usually says is held against. Whoever may see no more
+        // than their own key is told nothing.
         let token = self.settings(out).await.map(|settings| settings.token).unwrap_or_default();
-        if let Some(TokenSize { size, limit }) = exchange::oversize(&token, &self.snapshot().await?, &key, self.now()) {
+        if let Ok(snapshot) = self.snapshot().await
+            && let Some(TokenSize { size, limit }) = exchange::oversize(&token, &snapshot, &key, self.now())
+        {
             out.note(format_args!(
                 "{} is refused with token_too_large: its token would be {size} bytes, more than token.max_bytes = {limit}",
                 key.name

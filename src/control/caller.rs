@@ -46,6 +46,15 @@ impl Asked {
         Self { caller: Caller::System, remote_ip: None, request_id: None, once: None }
     }
 
+    /// Whether it is this key that asks.
+    #[must_use]
+    pub fn is_by(&self, key: KeyId) -> bool {
+        match &self.caller {
+            Caller::Key { id, .. } => *id == key,
+            Caller::System | Caller::Operator(_) => false,
+        }
+    }
+
     /// What the audit keeps of it.
     #[must_use]
     pub fn cause(&self) -> Cause {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use http::{HeaderValue, Method, Request, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -24,6 +24,8 @@ use crate::model::PlainKey;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long an answer may take: a server gives up after a minute.
 const ANSWER: Duration = Duration::from_secs(75);
+/// For how many seconds whoever has asked too often waits in all.
+const PATIENCE: u64 = 30;
 /// The longest answer, in bytes.
 const LONGEST: usize = 64 * 1024 * 1024;
 
@@ -143,13 +145,20 @@ impl Api {
         }
         let asked = async {
             let mut connection = self.connection.lock().await;
-            let is_new = connection.is_none();
-            match self.exchange(&mut connection, &method, &target, body.as_deref()).await {
-                // A connection that nobody has used for a while may have been given up, which shows when it is used.
-                Err(Failed::Away(_)) if !is_new && method == Method::GET => {
-                    self.exchange(&mut connection, &method, &target, body.as_deref()).await
+            let mut waited = 0;
+            loop {
+                let is_new = connection.is_none();
+                match self.exchange(&mut connection, &method, &target, body.as_deref()).await {
+                    // A connection that nobody has used for a while may have been given up, which shows when it is used.
+                    Err(Failed::Away(_)) if !is_new && method == Method::GET => {}
+                    // Nothing has been done for whoever asks too often, and they are told when to ask again.
+                    Err(Failed::Refused(refused)) if refused.code == "rate_limited" && waited < PATIENCE => {
+                        let seconds = refused.retry_after.unwrap_or(1).clamp(1, PATIENCE);
+                        waited += seconds;
+                        pause(seconds).await;
+                    }
+                    other => return other,
                 }
-                other => other,
             }
         };
         let late = |_| Err(self.away("it takes too long to answer; what was asked for may have been done"));
@@ -183,6 +192,7 @@ impl Api {
         let request = request.map_err(|error| self.away(&error.to_string()))?;
         let answer = open.sender.send_request(request).await.map_err(|error| self.away(&error.to_string()))?;
         let status = answer.status();
+        let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
         let read = Limited::new(answer.into_body(), LONGEST).collect().await;
         let bytes = read.map_err(|error| self.away(&error.to_string()))?.to_bytes();
         *connection = Some(open);
@@ -190,7 +200,10 @@ impl Api {
             return Ok(bytes);
         }
         match serde_json::from_slice::<Refused>(&bytes) {
-            Ok(refused) => Err(Failed::Refused(Box::new(refused))),
+            Ok(mut refused) => {
+                refused.retry_after = retry_after;
+                Err(Failed::Refused(Box::new(refused)))
+            }
             Err(_) => Err(self.away(&format!("it answers with {status}, and as no admin API does"))),
         }
     }
@@ -210,6 +223,11 @@ impl Api {
     fn away(&self, why: &str) -> Failed {
         Failed::Away(format!("{}: {why}", self.url))
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the server says for how long")]
+async fn pause(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
 }
 
 /// What is not there is no failure to whoever has only asked whether it is.

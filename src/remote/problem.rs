@@ -19,6 +19,9 @@ pub struct Refused {
     pub(super) change: Option<usize>,
     #[serde(default)]
     faults: Vec<Fault>,
+    /// After so many seconds it may be asked again.
+    #[serde(skip)]
+    pub(super) retry_after: Option<u64>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -117,7 +117,7 @@ struct DryRun<'a, I> {
 pub(crate) async fn foresee(change: &Proposal, store: &OpenStore, out: &Output) -> Result<Option<Impact>, Failure> {
     let weighing = Weighing { dry_run: true, yes: true, verbose: false, ip: None, look_for: LOOK_FOR };
     let Some((before, after)) = sides(change, store, out).await else {
-        out.note("whom it touches cannot be told: what is in force now does not load");
+        out.note(format_args!("whom it touches cannot be told: {}", store.unexplained()));
         return Ok(None);
     };
     let impact = weighing.compare(change, &before, &after, store, out).await?;
@@ -136,7 +136,7 @@ impl Weighing {
             // What is in force does not load: the change may be what mends it.
             None if self.dry_run => return Err(Failure::refused("what it would change cannot be told")),
             None => {
-                out.note("what it changes cannot be told: what is in force now does not load");
+                out.note(format_args!("what it changes cannot be told: {}", store.unexplained()));
                 return Ok(Consent::Make(None));
             }
         };
@@ -157,7 +157,7 @@ impl Weighing {
     /// Tells which keys hold a role that is about to change.
     pub(crate) async fn weigh_role(&self, role: &RoleId, store: &OpenStore, out: &Output) -> Result<Consent<Holders>, Failure> {
         let Some(explainer) = store.explainer_if_sound().await else {
-            out.note("who holds it cannot be told: what is in force now does not load");
+            out.note(format_args!("who holds it cannot be told: {}", store.unexplained()));
             return if self.dry_run { Err(Failure::refused("what it would change cannot be told")) } else { Ok(Consent::Make(None)) };
         };
         let (ip, at) = (self.address(), store.now());

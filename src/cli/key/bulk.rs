@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::make::KeyTerms;
@@ -71,10 +72,10 @@ impl BulkVerb {
                 if !yes && still > 0 {
                     output::agree(&format!("revoke {still} keys for good?"))?;
                 }
-                change(keys, |id| Mutation::RevokeKey { id }, store, out).await
+                change(keys, Deed::Revoke, store, out).await
             }
-            Self::Disable { list } => change(found(&list.from, store).await?, |id| Mutation::DisableKey { id }, store, out).await,
-            Self::Enable { list } => change(found(&list.from, store).await?, |id| Mutation::EnableKey { id }, store, out).await,
+            Self::Disable { list } => change(found(&list.from, store).await?, Deed::Disable, store, out).await,
+            Self::Enable { list } => change(found(&list.from, store).await?, Deed::Enable, store, out).await,
         }
     }
 }
@@ -107,16 +108,38 @@ async fn create(list: &KeyList, terms: KeyTerms, store: &OpenStore, out: &Output
     )))
 }
 
-async fn change(keys: Vec<KeyRecord>, mutation: impl Fn(KeyId) -> Mutation, store: &OpenStore, out: &Output) -> Result<(), Failure> {
-    let mutations = keys.iter().map(|key| mutation(key.id)).collect();
-    store.make_all(mutations, |index| keys.get(index).map(|key| key.name.to_string())).await?;
-    let mut progress = Progress::of("keys", u64::try_from(keys.len()).unwrap_or(u64::MAX));
-    let mut changed = Vec::with_capacity(keys.len());
-    for (done, key) in (0_u64..).zip(&keys) {
-        progress.at(done);
-        changed.push(KeyView::of(store.key_by_id(key.id).await?, store.now()));
+/// What is done to each key of a list.
+#[derive(Clone, Copy)]
+enum Deed {
+    Revoke,
+    Disable,
+    Enable,
+}
+
+impl Deed {
+    fn mutation(self, id: KeyId) -> Mutation {
+        match self {
+            Self::Revoke => Mutation::RevokeKey { id },
+            Self::Disable => Mutation::DisableKey { id },
+            Self::Enable => Mutation::EnableKey { id },
+        }
     }
-    drop(progress);
+
+    /// As the store leaves the key.
+    fn done(self, key: KeyRecord, at: Timestamp) -> KeyRecord {
+        match self {
+            Self::Revoke => KeyRecord { revoked_at: key.revoked_at.or(Some(at)), ..key },
+            Self::Disable => KeyRecord { disabled_at: key.disabled_at.or(Some(at)), ..key },
+            Self::Enable => KeyRecord { disabled_at: None, ..key },
+        }
+    }
+}
+
+async fn change(keys: Vec<KeyRecord>, deed: Deed, store: &OpenStore, out: &Output) -> Result<(), Failure> {
+    let mutations = keys.iter().map(|key| deed.mutation(key.id)).collect();
+    let last = store.make_all(mutations, |index| keys.get(index).map(|key| key.name.to_string())).await?;
+    let at = last.map_or(store.now(), |last| last.at);
+    let changed: Vec<KeyView> = keys.into_iter().map(|key| KeyView::of(deed.done(key, at), store.now())).collect();
     let row = |key: &KeyView| vec![key.name().to_string(), key.id().to_string(), key.state().as_str().to_owned()];
     out.list("keys", &["NAME", "ID", "STATE"], changed.iter().map(row), &changed)
 }

@@ -182,8 +182,15 @@ pub(crate) async fn switch(called: &str, switch: Switch, store: &OpenStore, out:
 }
 
 async fn show_changed(key: KeyRecord, mutation: Mutation, store: &OpenStore, out: &Output) -> Result<(), Failure> {
-    let revision = store.apply(mutation).await?;
-    KeyView::of(store.changed_key(key.id, out).await?, store.now()).changed(revision, out)
+    let (revokes, disables) = (matches!(mutation, Mutation::RevokeKey { .. }), matches!(mutation, Mutation::DisableKey { .. }));
+    let (revision, at) = store.make(mutation).await?;
+    let changed = match store.changed_key(key.id, out).await {
+        // Whoever has ended the key that they ask with cannot look any more.
+        Err(_) if revokes => KeyRecord { revoked_at: key.revoked_at.or(Some(at)), ..key },
+        Err(_) if disables => KeyRecord { disabled_at: key.disabled_at.or(Some(at)), ..key },
+        read => read?,
+    };
+    KeyView::of(changed, store.now()).changed(revision, out)
 }
 
 #[cfg(test)]

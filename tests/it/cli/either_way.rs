@@ -345,3 +345,32 @@ fn many_keys_are_made_and_ended_at_once_or_not_at_all() {
         }
     }
 }
+
+#[test]
+fn a_key_sees_rotates_and_revokes_itself_from_the_command_line() {
+    let server = Server::with_spaces();
+    server.run(&["role", "create", "self-service", "--action", "key:rotate-self"]);
+    let url = format!("http://{}", server.admin());
+    let (rotates, other) = (server.key("rotates", &["--bind", "self-service@production"]), server.key("other", &[]));
+    let id = |key: &str| server.run(&["key", "show", key])["id"].as_str().unwrap().to_owned();
+    let by = |key: &str, line: &[&str]| run(&server, line, &[("CLAVIGER_SERVER", &url), ("CLAVIGER_KEY", key)], "");
+
+    let seen = by(&rotates.text, &["key", "show", &id("rotates")]);
+    assert!(seen.code == 0 && seen.out.contains("self-service@production"), "{}", seen.err);
+    let rotated = by(&rotates.text, &["key", "rotate", &id("rotates"), "--grace", "1h", "-o", "json"]);
+    assert_eq!(rotated.code, 0, "{}", rotated.err);
+    let next = serde_json::from_str::<Value>(&rotated.out).unwrap()["key"].as_str().unwrap().to_owned();
+    assert_eq!(server.get(&next).status, 200);
+    // By the secret that is on its way out it cannot get another one, but it can end itself.
+    assert_eq!(by(&rotates.text, &["key", "rotate", &id("rotates"), "--grace", "0"]).code, 1);
+    for (line, key) in
+        [(["key", "show"], "rotates"), (["key", "rotate"], "rotates"), (["key", "disable"], "other"), (["key", "revoke"], "rotates")]
+    {
+        let id = id(key);
+        let grace: &[&str] = if line[1] == "rotate" { &["--grace", "0"] } else { &[] };
+        let refused = by(&other.text, &[&line[..], &[id.as_str()], grace].concat());
+        assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{line:?}");
+    }
+    assert_eq!(by(&rotates.text, &["key", "revoke", &id("rotates"), "--yes"]).code, 0);
+    assert_eq!((server.get(&next).status, server.get(&rotates.text).status), (401, 401));
+}
