@@ -20,7 +20,7 @@ use super::failure::Failure;
 use super::output::Output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{TokenAlgorithm, TokenType};
-use crate::token::{Activate, Decoded, KeyDirectory, KeyStanding, ListedKey, TokenError, Withdraw, decode, verify_as};
+use crate::token::{Activate, Decoded, KeyDirectory, KeyStanding, ListedKey, RollRefusal, TokenError, Withdraw, decode, verify_as};
 
 /// Nobody publishes a longer key set, in bytes.
 const LONGEST: usize = 1024 * 1024;
@@ -168,7 +168,7 @@ impl KeysVerb {
                     Some(KeyStanding::Next { may_sign_from, .. }) => {
                         out.note(format_args!("published; verifiers know it by {may_sign_from:.0}, when it may be activated"));
                     }
-                    Some(KeyStanding::Current) => out.note("this is the first key; it signs from now on"),
+                    Some(KeyStanding::Current { .. }) => out.note("this is the first key; it signs from now on"),
                     Some(KeyStanding::Retiring { .. } | KeyStanding::Retired { .. }) | None => {}
                 }
                 Ok(())
@@ -188,21 +188,26 @@ impl KeysVerb {
 }
 
 fn refused(error: TokenError) -> Failure {
-    Failure::refused(error)
+    match &error {
+        TokenError::Roll(RollRefusal::NotKnownYet { .. } | RollRefusal::TokensLive { .. }) => {
+            Failure::refused(format_args!("{error} (--now)"))
+        }
+        TokenError::Roll(_) | TokenError::Keys(_) | TokenError::TooLarge(_) | TokenError::Signing(_) => Failure::refused(error),
+    }
 }
 
 fn row(key: &ListedKey) -> Vec<String> {
     let (state, until) = match key.standing {
-        KeyStanding::Current => ("current", String::new()),
+        KeyStanding::Current { since } => ("current", format!("since {since:.0}")),
         KeyStanding::Next { may_sign_from, .. } => ("next", format!("may sign from {may_sign_from:.0}")),
-        KeyStanding::Retiring { until } => ("retiring", format!("until {until:.0}")),
+        KeyStanding::Retiring { until, .. } => ("retiring", format!("until {until:.0}")),
         KeyStanding::Retired { since } => ("retired", format!("since {since:.0}")),
     };
     vec![key.kid.clone(), key.algorithm.to_owned(), state.to_owned(), until, key.file.display().to_string()]
 }
 
 fn of_current(keys: &[ListedKey]) -> Option<TokenAlgorithm> {
-    let current = keys.iter().find(|key| key.standing == KeyStanding::Current)?;
+    let current = keys.iter().find(|key| matches!(key.standing, KeyStanding::Current { .. }))?;
     algorithm(current.algorithm).ok()
 }
 

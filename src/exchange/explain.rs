@@ -223,6 +223,6 @@ fn too_large(size: Size<'_>, snapshot: &Snapshot, key: &KeyRecord, decision: &De
     };
     match size.minter.size(size.envelope, &subject, at) {
         Err(TokenError::TooLarge(size)) => Some(size),
-        Ok(_) | Err(TokenError::Keys(_) | TokenError::Signing(_)) => None,
+        Ok(_) | Err(TokenError::Keys(_) | TokenError::Roll(_) | TokenError::Signing(_)) => None,
     }
 }

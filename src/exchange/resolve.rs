@@ -328,7 +328,7 @@ impl Exchange {
                 tracing::warn!(key = %entry.key.id, %error, "what the key holds does not fit into a token; it is refused");
                 Refusal::TokenTooLarge(size)
             }
-            TokenError::Keys(_) | TokenError::Signing(_) => {
+            TokenError::Keys(_) | TokenError::Roll(_) | TokenError::Signing(_) => {
                 tracing::error!(key = %entry.key.id, %error, "no token could be signed; the request is refused");
                 Refusal::Unavailable(WhyUnavailable::Signing)
             }

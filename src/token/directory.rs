@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::error::TokenError;
+use super::error::{RollRefusal, TokenError};
 use super::key_file::{KeyFile, fault, read_text};
 use super::ring_file::{KeyStanding, Published, Retiring, RingFile};
 use super::signing_key::SigningKey;
@@ -63,6 +63,8 @@ pub struct KeyDirectory {
     path: PathBuf,
     /// The key that the configuration lets sign.
     named: Option<String>,
+    /// For how long tokens live at least, whatever was said when a key was replaced.
+    ttl: Duration,
 }
 
 /// One consistent reading of the directory.
@@ -103,14 +105,14 @@ impl Reading {
     pub(super) fn standing(&self, file: &KeyFile, ttl: Duration, now: Timestamp) -> KeyStanding {
         match (&self.ring, &self.named, self.keys.as_slice()) {
             (Some(ring), _, _) => ring.standing(file, ttl, now),
-            (None, Some(named), _) if named == file.key.kid() => KeyStanding::Current,
-            (None, None, [_]) => KeyStanding::Current,
+            (None, Some(named), _) if named == file.key.kid() => KeyStanding::Current { since: file.since },
+            (None, None, [_]) => KeyStanding::Current { since: file.since },
             (None, _, _) => KeyStanding::next(file.since),
         }
     }
 
-    fn find(&self, kid: &str) -> Result<&KeyFile, TokenError> {
-        let missing = || TokenError::Keys(format!("there is no key {kid:?} in {}", self.path.display()));
+    fn find(&self, kid: &str) -> Result<&KeyFile, RollRefusal> {
+        let missing = || RollRefusal::NoSuchKey { kid: kid.to_owned(), directory: self.path.clone() };
         self.keys.iter().find(|file| file.key.kid() == kid).ok_or_else(missing)
     }
 
@@ -133,21 +135,22 @@ impl Reading {
 impl KeyDirectory {
     /// The directory at `path`, which need not exist yet.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), named: None }
+        Self { path: path.into(), named: None, ttl: Duration::ZERO }
     }
 
     /// That of these settings.
     pub fn of(settings: &TokenSettings) -> Self {
-        Self { path: settings.keys.clone(), named: settings.active.clone() }
+        Self { path: settings.keys.clone(), named: settings.active.clone(), ttl: settings.ttl }
     }
 
-    /// Every key, and where it stands for tokens that live as long as was said when the current key was activated.
+    /// Every key, and where it stands for tokens that live as long as the settings say, and at least as long as was said when the current
+    /// key was activated.
     pub fn list(&self, now: Timestamp) -> Result<Vec<ListedKey>, TokenError> {
         let reading = self.read()?;
         let listed = |file: &KeyFile| ListedKey {
             kid: file.key.kid().to_owned(),
             algorithm: file.key.algorithm().as_str(),
-            standing: reading.standing(file, Duration::ZERO, now),
+            standing: reading.standing(file, self.ttl, now),
             file: file.path.clone(),
         };
         Ok(reading.keys.iter().map(listed).collect())
@@ -156,6 +159,7 @@ impl KeyDirectory {
     /// Makes the next key, so that verifiers know it before it signs; in a directory without keys, the first, which signs at once.
     /// Returns its kid.
     pub fn publish(&self, algorithm: TokenAlgorithm, now: Timestamp) -> Result<String, TokenError> {
+        self.is_not_named()?;
         self.create()?;
         let _turn = self.turn()?;
         let reading = self.read()?;
@@ -165,7 +169,7 @@ impl KeyDirectory {
         let mut ring = reading.ring_to_change()?;
         let is_next = |file: &&KeyFile| matches!(ring.standing(file, Duration::ZERO, now), KeyStanding::Next { .. });
         if let Some(next) = reading.keys.iter().find(is_next) {
-            return Err(TokenError::Keys(format!("there is a next key already, {}: activate it or retire it", next.key.kid())));
+            return Err(RollRefusal::NextIsThere { kid: next.key.kid().to_owned() }.into());
         }
         // First, so that nobody ever finds two keys and nothing that says which one signs.
         if reading.ring.is_none() {
@@ -180,24 +184,19 @@ impl KeyDirectory {
     /// Lets `kid` sign from now on. The key that signed until now stays in the JWKS until its last token, which lives for `ttl` at most,
     /// has expired everywhere.
     pub fn activate(&self, kid: &str, how: Activate, ttl: Duration, now: Timestamp) -> Result<(), TokenError> {
-        if let Some(named) = &self.named {
-            return Err(TokenError::Keys(format!("token.active names the key that signs, {named}: change it there, or take it out")));
-        }
+        self.is_not_named()?;
         let _turn = self.turn()?;
         let reading = self.read()?;
         // Where nothing says yet which key signs, none has signed, and there is nobody to wait for.
         let nothing_signs = reading.current_kid().is_err();
-        match (reading.standing(reading.find(kid)?, Duration::ZERO, now), how) {
-            (KeyStanding::Current, _) => return Ok(()),
+        match (reading.standing(reading.find(kid)?, self.ttl, now), how) {
+            (KeyStanding::Current { .. }, _) => return Ok(()),
             (KeyStanding::Next { published_at, may_sign_from }, Activate::WhenKnown) if now < may_sign_from && !nothing_signs => {
-                return Err(TokenError::Keys(format!(
-                    "the key {kid} was published at {published_at:.0}, and verifiers may not know it before {may_sign_from:.0}: wait, or \
-                     let it sign at once (--now)"
-                )));
+                return Err(RollRefusal::NotKnownYet { kid: kid.to_owned(), published_at, may_sign_from }.into());
             }
             (KeyStanding::Next { .. } | KeyStanding::Retiring { .. }, _) => {}
             (KeyStanding::Retired { since }, _) => {
-                return Err(TokenError::Keys(format!("the key {kid} has not been in the JWKS since {since}: publish a new one")));
+                return Err(RollRefusal::OutOfJwks { kid: kid.to_owned(), since }.into());
             }
         }
         let mut retiring = Vec::new();
@@ -216,22 +215,19 @@ impl KeyDirectory {
 
     /// Takes a key away for good: its file is deleted.
     pub fn retire(&self, kid: &str, how: Withdraw, now: Timestamp) -> Result<(), TokenError> {
+        self.is_not_named()?;
         let _turn = self.turn()?;
         let reading = self.read()?;
         let file = reading.find(kid)?;
-        match (reading.standing(file, Duration::ZERO, now), how) {
-            (KeyStanding::Current, _) => {
-                return Err(TokenError::Keys(format!("the key {kid} signs: activate another one first")));
-            }
-            (KeyStanding::Retiring { until }, Withdraw::WhenQuiet) => {
-                return Err(TokenError::Keys(format!(
-                    "tokens of the key {kid} may live until {until}: wait, or withdraw it at once (--now)"
-                )));
+        match (reading.standing(file, self.ttl, now), how) {
+            (KeyStanding::Current { .. }, _) => return Err(RollRefusal::Signs { kid: kid.to_owned() }.into()),
+            (KeyStanding::Retiring { until, .. }, Withdraw::WhenQuiet) => {
+                return Err(RollRefusal::TokensLive { kid: kid.to_owned(), until }.into());
             }
             (KeyStanding::Retiring { .. }, Withdraw::AtOnce) | (KeyStanding::Next { .. } | KeyStanding::Retired { .. }, _) => {}
         }
         // The file first: a key that is there and not named as retiring would be taken for the next one.
-        fs::remove_file(&file.path).map_err(|error| fault(&file.path, "cannot be removed", &error))?;
+        fs::remove_file(&file.path).map_err(|error| TokenError::unwritten(&file.path, "cannot be removed", &error))?;
         self.sync()?;
         if let Some(mut ring) = reading.ring {
             ring.retiring.retain(|retiring| retiring.kid != kid);
@@ -239,6 +235,14 @@ impl KeyDirectory {
             self.write_ring(&ring)?;
         }
         Ok(())
+    }
+
+    /// What the configuration names, nobody changes here: a ring that names another key would be a fault once the configuration changes.
+    fn is_not_named(&self) -> Result<(), RollRefusal> {
+        match &self.named {
+            Some(kid) => Err(RollRefusal::NamedByConfiguration { kid: kid.clone() }),
+            None => Ok(()),
+        }
     }
 
     /// Reads the keys; makes the first one where there is nothing at all.
@@ -333,14 +337,14 @@ impl KeyDirectory {
 
     fn create(&self) -> Result<(), TokenError> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
-        made.map_err(|error| fault(&self.path, "cannot be made", &error))
+        made.map_err(|error| TokenError::unwritten(&self.path, "cannot be made", &error))
     }
 
     /// Waits until no other process writes here; ends with the file's life.
     fn turn(&self) -> Result<File, TokenError> {
         let path = self.path.join(LOCK);
         let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        open.and_then(|lock| lock.lock().map(|()| lock)).map_err(|error| fault(&path, "cannot be locked", &error))
+        open.and_then(|lock| lock.lock().map(|()| lock)).map_err(|error| TokenError::unwritten(&path, "cannot be locked", &error))
     }
 
     fn write_new_key(&self, algorithm: TokenAlgorithm) -> Result<String, TokenError> {
@@ -369,7 +373,7 @@ impl KeyDirectory {
             file.sync_all()?;
             fs::rename(&beside, &path)
         })();
-        written.map_err(|error| fault(&path, "cannot be written", &error))?;
+        written.map_err(|error| TokenError::unwritten(&path, "cannot be written", &error))?;
         self.sync()
     }
 

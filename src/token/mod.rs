@@ -16,7 +16,7 @@ mod signing_key;
 mod verify;
 
 pub use directory::{Activate, KeyDirectory, ListedKey, Withdraw};
-pub use error::TokenError;
+pub use error::{RollRefusal, TokenError};
 pub use minter::{Minted, Minter, Subject};
 pub use ring::{Envelope, KeyRing};
 pub use ring_file::KeyStanding;

@@ -67,7 +67,7 @@ impl KeyRing {
         let mut current = None;
         for (file, standing) in reading.keys.into_iter().zip(standings) {
             match standing {
-                KeyStanding::Current => {
+                KeyStanding::Current { .. } => {
                     published.insert(0, file.key.jwk().clone());
                     current = Some(file.key);
                 }
@@ -75,7 +75,7 @@ impl KeyRing {
                     published.push(file.key.jwk().clone());
                     others.insert(file.key.kid().into(), None);
                 }
-                KeyStanding::Retiring { until } => {
+                KeyStanding::Retiring { until, .. } => {
                     published.push(file.key.jwk().clone());
                     others.insert(file.key.kid().into(), Some(until));
                 }

@@ -44,9 +44,14 @@ pub enum KeyStanding {
         may_sign_from: Timestamp,
     },
     /// Signs.
-    Current,
+    Current {
+        /// Since when.
+        since: Timestamp,
+    },
     /// Signs no more; in the JWKS because its tokens live.
     Retiring {
+        /// When it signed last.
+        since: Timestamp,
         /// When the last of them has expired.
         until: Timestamp,
     },
@@ -114,7 +119,7 @@ impl RingFile {
     pub(super) fn standing(&self, file: &KeyFile, ttl: Duration, now: Timestamp) -> KeyStanding {
         let kid = file.key.kid();
         if self.active == kid {
-            return KeyStanding::Current;
+            return KeyStanding::Current { since: self.activated_at.unwrap_or(file.since) };
         }
         match self.retiring.iter().find(|retiring| retiring.kid == kid) {
             None => {
@@ -122,7 +127,7 @@ impl RingFile {
                 KeyStanding::next(published.map_or(file.since, |published| published.published_at))
             }
             Some(retiring) => match retiring.until.max(quiet_after(retiring.since, ttl)) {
-                until if now < until => KeyStanding::Retiring { until },
+                until if now < until => KeyStanding::Retiring { since: retiring.since, until },
                 since => KeyStanding::Retired { since },
             },
         }

@@ -377,7 +377,7 @@ fn over_a_roll_every_living_token_verifies() {
 
     keys.directory().retire(&old.kid, Withdraw::WhenQuiet, keys.now).unwrap();
     let left: Vec<_> = keys.directory().list(keys.now).unwrap().into_iter().map(|key| (key.kid, key.standing)).collect();
-    assert_eq!(left, [(next, KeyStanding::Current)]);
+    assert!(matches!(left.as_slice(), [(kid, KeyStanding::Current { .. })] if *kid == next), "{left:?}");
 }
 
 #[test]
@@ -407,7 +407,8 @@ fn a_key_is_activated_when_every_verifier_can_know_it() {
 
     keys.now = may_sign_from;
     keys.directory().activate(&next, Activate::WhenKnown, TTL, keys.now).unwrap();
-    assert_eq!((standing(&keys), keys.ring().current_kid()), (KeyStanding::Current, next.as_str()));
+    assert!(matches!(standing(&keys), KeyStanding::Current { .. }));
+    assert_eq!(keys.ring().current_kid(), next);
 }
 
 #[test]
@@ -438,8 +439,14 @@ fn the_configuration_names_the_key_that_signs_where_the_directory_is_read_only()
         let ring = KeyRing::open(&named(kid), keys.now).unwrap();
         assert_eq!((ring.current_kid(), ring.publishes(&first), ring.publishes(&second)), (kid.as_str(), true, true));
     }
-    let said = told(KeyDirectory::of(&named(&first)).activate(&second, Activate::AtOnce, TTL, keys.now));
-    assert!(said.contains("token.active"), "{said}");
+    let directory = KeyDirectory::of(&named(&first));
+    let refused = [
+        told(directory.activate(&second, Activate::AtOnce, TTL, keys.now)),
+        told(directory.publish(TokenAlgorithm::Es256, keys.now)),
+        told(directory.retire(&second, Withdraw::AtOnce, keys.now)),
+    ];
+    assert!(refused.iter().all(|said| said.contains("token.active")), "{refused:?}");
+    assert!(!keys.path().join("ring.toml").exists(), "else another token.active would be a fault");
     let said = told(KeyRing::open(&named("uvDSEwUkZoFtLBPmbkHp6KcbJEBgCVtBkEW8ZyE2KoE"), keys.now));
     assert!(said.contains("that is to sign is not in"), "{said}");
 }
