@@ -26,6 +26,7 @@ mod router;
 mod samples;
 mod seats;
 mod session;
+mod signing_keys;
 mod simulate;
 mod spaces;
 mod state;

@@ -12,6 +12,7 @@ use crate::control::{Code, ControlError};
 use crate::model::Resource;
 use crate::policy::PolicyFault;
 use crate::store::StoreError;
+use crate::token::{RollRefusal, TokenError};
 
 /// What each type begins with; the code follows, and `docs/errors/` has a page for each.
 const TYPE: &str = "urn:claviger:error:";
@@ -24,9 +25,15 @@ fn status_of(code: Code) -> StatusCode {
         Code::Forbidden => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Code::Exists | Code::NameTaken | Code::KeyRevoked | Code::InUse | Code::Fixed | Code::LastRootAdmin | Code::TokenTooLarge => {
-            StatusCode::CONFLICT
-        }
+        Code::Exists
+        | Code::NameTaken
+        | Code::KeyRevoked
+        | Code::InUse
+        | Code::Fixed
+        | Code::LastRootAdmin
+        | Code::TokenTooLarge
+        | Code::SigningKeysFixed
+        | Code::TooEarly => StatusCode::CONFLICT,
         Code::Invalid | Code::PolicyFaults | Code::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
         Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -148,6 +155,8 @@ impl ApiError {
             | Code::IdempotencyMismatch
             | Code::Invalid
             | Code::PolicyFaults
+            | Code::SigningKeysFixed
+            | Code::TooEarly
             | Code::PreconditionFailed
             | Code::TooLarge
             | Code::UnsupportedMediaType
@@ -200,9 +209,14 @@ impl From<ControlError> for ApiError {
                 Self { detail: "the store cannot be used at the moment".to_owned(), ..refused }
             }
             ControlError::Store(StoreError::NotFound(resource)) => Self { missing: Some(Box::new(resource)), ..refused },
+            // The caller's way of saying it.
+            ControlError::SigningKeys(TokenError::Roll(RollRefusal::NotKnownYet { .. } | RollRefusal::TokensLive { .. })) => {
+                Self { detail: format!("{} ({{\"force\": true}})", refused.detail), ..refused }
+            }
             ControlError::NoSuchCaller
             | ControlError::Forbidden(_)
             | ControlError::Store(StoreError::Conflict(_) | StoreError::Precondition(_) | StoreError::Elsewhere { .. })
+            | ControlError::SigningKeys(_)
             | ControlError::Busy
             | ControlError::NoRandomness(_)
             | ControlError::TokenTooLarge { .. }

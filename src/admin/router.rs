@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use super::state::AdminState;
 use super::{
     access, audit, bindings, body, changes, explain, groups, keys, openapi, policies, reference, replicas, roles, samples, session,
-    simulate, spaces, strategy, whoami,
+    signing_keys, simulate, spaces, strategy, whoami,
 };
 
 /// Nothing from elsewhere, and no script at all.
@@ -55,6 +55,9 @@ pub(super) fn router(state: AdminState) -> Router {
         .routes(routes!(audit::list))
         .routes(routes!(audit::beginning))
         .routes(routes!(replicas::list))
+        .routes(routes!(signing_keys::list, signing_keys::publish))
+        .routes(routes!(signing_keys::activate))
+        .routes(routes!(signing_keys::retire))
         .split_for_parts();
     let description = openapi::json(&description);
     let json: Arc<str> = description.to_string().into();

@@ -34,7 +34,7 @@ const REMEMBERED_FOR: Duration = Duration::from_hours(24);
 const KNOWN_AT_ONCE: usize = 10_000;
 
 /// What, of what, and the spaces whose people may want to know.
-pub(super) type Attempt = (&'static str, Resource, Vec<SpaceId>);
+pub(super) type Attempt = (&'static str, String, Vec<SpaceId>);
 
 /// A change that was made.
 #[derive(Debug)]
@@ -121,7 +121,7 @@ impl Control {
 
     /// What the audit tells of a change that is refused.
     pub(super) fn attempt(mutation: &Mutation) -> Attempt {
-        (mutation.action(), mutation.resource(), mutation.spaces())
+        (mutation.action(), mutation.resource().id(), mutation.spaces())
     }
 
     async fn weigh_and_make(&self, asked: &Asked, mutation: Mutation, only_at: Option<Revision>) -> Result<Made, ControlError> {
@@ -185,7 +185,7 @@ impl Control {
         if code == Code::Unavailable {
             return;
         }
-        let note = AuditNote::Refused { action, resource: resource.id(), spaces, code: code.as_str() };
+        let note = AuditNote::Refused { action, resource, spaces, code: code.as_str() };
         if let Err(error) = self.store.note(note, &asked.cause()).await {
             tracing::warn!(%error, action, code = code.as_str(), "that a change was refused cannot be noted in the audit");
         }

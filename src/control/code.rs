@@ -2,6 +2,7 @@
 
 use super::error::ControlError;
 use crate::store::{Conflict, StoreError};
+use crate::token::{RollRefusal, TokenError};
 
 /// Why something was refused. Each has a page in `docs/errors/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +39,10 @@ pub enum Code {
     Invalid,
     /// The policy cannot be in force.
     PolicyFaults,
+    /// The signing keys are changed elsewhere.
+    SigningKeysFixed,
+    /// It would be right later.
+    TooEarly,
     /// Somebody was faster.
     PreconditionFailed,
     /// The body is too large.
@@ -52,7 +57,7 @@ pub enum Code {
 
 impl Code {
     /// Every one.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::BadRequest,
         Self::MissingKey,
         Self::InvalidKey,
@@ -69,6 +74,8 @@ impl Code {
         Self::IdempotencyMismatch,
         Self::Invalid,
         Self::PolicyFaults,
+        Self::SigningKeysFixed,
+        Self::TooEarly,
         Self::PreconditionFailed,
         Self::TooLarge,
         Self::UnsupportedMediaType,
@@ -96,6 +103,8 @@ impl Code {
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::Invalid => "invalid",
             Self::PolicyFaults => "policy_faults",
+            Self::SigningKeysFixed => "signing_keys_fixed",
+            Self::TooEarly => "too_early",
             Self::PreconditionFailed => "precondition_failed",
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
@@ -118,7 +127,22 @@ impl ControlError {
             Self::TokenTooLarge { .. } => Code::TokenTooLarge,
             Self::IdempotencyMismatch => Code::IdempotencyMismatch,
             Self::Invalid(_) => Code::Invalid,
+            Self::SigningKeys(error) => code_of_keys(error),
         }
+    }
+}
+
+fn code_of_keys(error: &TokenError) -> Code {
+    match error {
+        TokenError::Roll(refusal) => match refusal {
+            RollRefusal::NoSuchKey { .. } => Code::NotFound,
+            RollRefusal::NextIsThere { .. } => Code::Exists,
+            RollRefusal::NotKnownYet { .. } | RollRefusal::TokensLive { .. } => Code::TooEarly,
+            RollRefusal::OtherAlgorithm { .. } | RollRefusal::OutOfJwks { .. } => Code::Invalid,
+            RollRefusal::Signs { .. } => Code::InUse,
+            RollRefusal::NamedByConfiguration { .. } | RollRefusal::ReadOnly { .. } => Code::SigningKeysFixed,
+        },
+        TokenError::Keys(_) | TokenError::TooLarge(_) | TokenError::Signing(_) => Code::Unavailable,
     }
 }
 

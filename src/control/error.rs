@@ -5,6 +5,7 @@ use super::rights::{Needs, Operation};
 use crate::model::{KeyName, SpaceId, TokenSize};
 use crate::policy::PolicyFault;
 use crate::store::StoreError;
+use crate::token::TokenError;
 
 /// Somebody may not do what they ask for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +64,9 @@ pub enum ControlError {
     /// Two requests under one name are not the same.
     #[error("another request was sent under this Idempotency-Key")]
     IdempotencyMismatch,
+    /// The signing keys stay as they are, or cannot be looked at.
+    #[error(transparent)]
+    SigningKeys(TokenError),
     /// Two fields say the same twice, or what they say cannot be.
     #[error("{0}")]
     Invalid(String),

@@ -18,6 +18,7 @@ mod manager;
 mod replica_watch;
 mod replicas;
 mod rights;
+mod signing_keys;
 mod standing;
 
 pub use self::batch::{Batch, MadeAll, RefusedBatch, Rehearsal};
@@ -30,4 +31,5 @@ pub use self::keys::{KeyFields, MadeKey};
 pub use self::manager::{Control, Serving};
 pub use self::replicas::{Applied, Gone, ReplicaView};
 pub use self::rights::{Needs, Operation, RIGHTS};
+pub use self::signing_keys::Roll;
 pub use self::standing::Standing;

@@ -384,6 +384,11 @@ impl Exchange {
             return;
         }
         let _reloading = self.reloading.lock().await;
+        self.read_ring_again().await;
+    }
+
+    /// Puts in force what the signing keys are now. Only for who reloads.
+    pub(super) async fn read_ring_again(&self) {
         let token = self.state.load().settings.token.clone();
         match self.reopen_ring(token).await {
             Ok(ring) => {

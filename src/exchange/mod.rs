@@ -19,6 +19,7 @@ mod past;
 mod remembered_key;
 mod resolve;
 mod samples;
+mod signing_keys;
 mod single_flight;
 mod state;
 mod sync;

@@ -75,6 +75,17 @@ pub enum AuditNote {
         /// The key.
         key: KeyId,
     },
+    /// The signing keys of a process are others now: they lie in files beside the store. Always told.
+    SigningKey {
+        /// `signing-key.activate`.
+        action: &'static str,
+        /// Which: RFC 7638.
+        kid: String,
+        /// Where it stood, as JSON.
+        before: Option<serde_json::Value>,
+        /// Where it stands; none if it is gone.
+        after: Option<serde_json::Value>,
+    },
 }
 
 impl AuditNote {

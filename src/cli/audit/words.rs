@@ -80,7 +80,7 @@ type Say = fn(&Value, &Value) -> String;
 
 /// What is told of each field if it has changed, or if the thing is new and it says something. What no line is for (when it was made, its
 /// id) stands in the other columns.
-const FIELDS: [(&str, Say); 14] = [
+const FIELDS: [(&str, Say); 15] = [
     ("name", |was, is| if was.is_null() { String::new() } else { format!("renamed from {} to {}", short(was), short(is)) }),
     (
         "parent",
@@ -95,6 +95,7 @@ const FIELDS: [(&str, Say); 14] = [
     ("actions", |was, is| listed("actions", &texts(was), &texts(is))),
     ("labels", |was, is| listed("labels", &texts(was), &texts(is))),
     ("description", description),
+    ("state", |was, is| if was.is_null() { short(is) } else { changed(&short(was), &short(is)) }),
     ("source", |was, is| if was.is_null() { lines(is) } else { changed(&lines(was), &lines(is)) }),
     ("revision", |_, is| format!("everything as revision {} has left it", short(is))),
     ("rego", |was, is| format!("Rego: {}", changed(&short(was), &short(is)))),

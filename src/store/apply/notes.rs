@@ -32,6 +32,10 @@ pub(in crate::store) async fn note(
     let remote_ip = cause.remote_ip.map(|address| address.to_string());
     let full = rows.note_count(&actor, ago(at, HOUR)).await? >= u64::from(NOTES_AN_HOUR);
     let (action, resource, spaces, refused) = match note {
+        AuditNote::SigningKey { action, kid, before, after } => {
+            let told = Audited { revision: None, action, resource: kid, before, after, refused: None, spaces: Vec::new() };
+            return tell(rows, told, cause, at).await.map(Some);
+        }
         AuditNote::SignIn { key } => {
             // One that finds no room is told when it comes again.
             if full || rows.has_signed_in(&actor, remote_ip.as_deref()).await? {

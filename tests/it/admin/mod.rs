@@ -8,4 +8,5 @@ mod interleaved;
 mod newcomer;
 mod replicas;
 mod rights;
+mod signing_keys;
 mod wire;

@@ -117,6 +117,18 @@ impl World {
         made["id"].as_str().unwrap().to_owned()
     }
 
+    /// One that waits to sign, if there is one.
+    fn next_signing_key(&self) -> Option<String> {
+        let keys = self.root.get("/signing-keys").json();
+        let next = keys["items"].as_array().unwrap().iter().find(|key| key["state"] == "next")?;
+        Some(next["kid"].as_str().unwrap().to_owned())
+    }
+
+    /// One that waits to sign.
+    fn signing_key(&self) -> String {
+        self.next_signing_key().unwrap_or_else(|| self.root.made("/signing-keys", &json!({}))["kid"].as_str().unwrap().to_owned())
+    }
+
     fn policy(&self) -> String {
         let name = self.fresh("policy");
         self.root.made("/policies", &json!({ "name": name, "source": POLICY }));
@@ -129,7 +141,7 @@ const POLICY: &str = "package spacelift\n\nallow if input.session.member\n";
 type Prepare = fn(&World) -> Request;
 
 /// Every operation on something in `team`, unless it says otherwise.
-const OPERATIONS: [(&str, May, Prepare); 49] = [
+const OPERATIONS: [(&str, May, Prepare); 53] = [
     ("see oneself", May::EveryKey, |_| ("GET", "/whoami".into(), None)),
     ("list keys", May::AnyAdmin, |_| ("GET", "/keys".into(), None)),
     ("show a key", May::AnyAdmin, |world| ("GET", format!("/keys/{}", world.key()), None)),
@@ -205,6 +217,17 @@ const OPERATIONS: [(&str, May, Prepare); 49] = [
     ("have a decision explained", May::RootAdmin, |world| ("POST", "/explain".into(), Some(json!({ "key": world.key() })))),
     ("see the audit", May::RootAdmin, |_| ("GET", "/audit".into(), None)),
     ("see replicas", May::AnyAdmin, |_| ("GET", "/replicas".into(), None)),
+    ("list signing keys", May::RootAdmin, |_| ("GET", "/signing-keys".into(), None)),
+    ("publish a signing key", May::RootAdmin, |world| {
+        if let Some(next) = world.next_signing_key() {
+            world.root.post(&format!("/signing-keys/{next}/retire"), &json!({}));
+        }
+        ("POST", "/signing-keys".into(), Some(json!({})))
+    }),
+    ("activate a signing key", May::RootAdmin, |world| {
+        ("POST", format!("/signing-keys/{}/activate", world.signing_key()), Some(json!({ "force": true })))
+    }),
+    ("retire a signing key", May::RootAdmin, |world| ("POST", format!("/signing-keys/{}/retire", world.signing_key()), Some(json!({})))),
 ];
 
 #[test]

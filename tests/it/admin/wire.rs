@@ -114,7 +114,16 @@ fn the_description_names_every_operation_and_the_page_loads_nothing_from_elsewhe
     let description = http::get(server.admin(), "/openapi.json", &[]).json();
     assert_eq!(description["openapi"].as_str().unwrap().split('.').next(), Some("3"));
     assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
-    for path in ["/keys", "/keys/{id}/rotate", "/bindings/{id}", "/policies/validate", "/explain", "/audit", "/whoami"] {
+    for path in [
+        "/keys",
+        "/keys/{id}/rotate",
+        "/bindings/{id}",
+        "/policies/validate",
+        "/explain",
+        "/audit",
+        "/whoami",
+        "/signing-keys/{kid}/activate",
+    ] {
         assert!(description["paths"][path].is_object(), "{path}");
     }
     let parameters = |path: &str, method: &str| description["paths"][path][method]["parameters"].to_string();
