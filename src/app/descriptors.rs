@@ -27,6 +27,11 @@ pub(super) fn raise() -> Option<u64> {
     }
 }
 
+/// How many files so many connections of clients take, and all that is none.
+pub fn needed(connections: usize) -> u64 {
+    u64::try_from(connections).unwrap_or(u64::MAX).saturating_mul(EACH).saturating_add(KEPT)
+}
+
 /// How many connections of clients there may be with so many open files; says so if it is fewer than was asked for.
 pub(super) fn connections(wanted: usize, files: Option<u64>) -> usize {
     let possible = files.map_or(usize::MAX, |files| usize::try_from((files.saturating_sub(KEPT) / EACH).max(1)).unwrap_or(usize::MAX));

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+pub use self::descriptors::needed as files_needed;
 use self::presence::{Presence, Reporter};
 use self::watch::Watch;
 pub use self::watch::Watched;

@@ -67,10 +67,10 @@ impl Kind {
 
 /// The policies that would be in force, and what is wrong with them.
 #[derive(Default)]
-struct Policies {
-    sources: Vec<PolicySource>,
+pub(super) struct Policies {
+    pub(super) sources: Vec<PolicySource>,
     /// Warnings included.
-    findings: Vec<PolicyFault>,
+    pub(super) findings: Vec<PolicyFault>,
     /// What they can speak of, as far as there is a store.
     vocabulary: Vocabulary,
     /// Why the store's could not be looked at.
@@ -170,7 +170,7 @@ impl Check {
 impl Policies {
     /// Those of the directory and those of the store, if there is a store already: a check makes and migrates none. What cannot be known because
     /// the configuration is wrong about it is left out.
-    async fn of(survey: &Survey) -> Self {
+    pub(super) async fn of(survey: &Survey) -> Self {
         let mut found = Self::default();
         let settings = &survey.settings;
         if is_sound(survey, "policies.dir") {
@@ -255,6 +255,6 @@ fn signing_keys(survey: &Survey) -> Result<(), TokenError> {
 }
 
 /// Whether what the keys with this prefix say can be relied on.
-fn is_sound(survey: &Survey, prefix: &str) -> bool {
+pub(super) fn is_sound(survey: &Survey, prefix: &str) -> bool {
     !survey.faults.iter().flatten().any(|fault| fault.key.as_ref().is_none_or(|key| key.starts_with(prefix)))
 }

@@ -3,20 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Uri;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_util::rt::TokioIo;
+use http::{Method, Uri};
 use serde::Serialize;
-use tokio::net::TcpStream;
 
+use super::ask::ask;
 use super::failure::Failure;
 use super::open_store::StoreArgs;
 use super::output::Output;
 use crate::config::show_duration;
-
-/// How much of the answer is read.
-const LONGEST_ANSWER: usize = 64 * 1024;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Healthcheck {
@@ -69,7 +63,7 @@ fn authority_of(url: &Uri) -> Result<String, Failure> {
 
 /// Where a listener on this address can be reached from the machine itself: one on every address of IPv6 takes IPv4, too, and is on IPv4
 /// alone where there is no IPv6.
-fn reachable(listen: SocketAddr) -> Vec<SocketAddr> {
+pub(super) fn reachable(listen: SocketAddr) -> Vec<SocketAddr> {
     let ips = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => vec![Ipv4Addr::LOCALHOST.into()],
         IpAddr::V6(ip) if ip.is_unspecified() => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
@@ -82,23 +76,13 @@ fn reachable(listen: SocketAddr) -> Vec<SocketAddr> {
 async fn ask_any(authorities: &[String]) -> (&str, anyhow::Result<(http::StatusCode, String)>) {
     let mut last = ("", Err(anyhow::anyhow!("there is nowhere to ask")));
     for authority in authorities {
-        last = (authority.as_str(), ask(authority).await);
+        let answer = ask(Method::GET, authority, "/readyz?verbose").await;
+        last = (authority.as_str(), answer.map(|answer| (answer.status(), answer.into_body())));
         if last.1.is_ok() {
             break;
         }
     }
     last
-}
-
-async fn ask(authority: &str) -> anyhow::Result<(http::StatusCode, String)> {
-    let stream = TcpStream::connect(authority).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let driver = tokio::spawn(connection);
-    let request = http::Request::get("/readyz?verbose").header(http::header::HOST, authority).body(Empty::<Bytes>::new())?;
-    let (head, body) = sender.send_request(request).await?.into_parts();
-    let body = Limited::new(body, LONGEST_ANSWER).collect().await.map_err(|error| anyhow::anyhow!("{error}"))?.to_bytes();
-    driver.abort();
-    Ok((head.status, String::from_utf8_lossy(&body).into_owned()))
 }
 
 #[cfg(test)]

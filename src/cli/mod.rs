@@ -4,6 +4,7 @@
 //! and never as an argument, where every user of the machine could read them.
 
 mod args;
+mod ask;
 mod audit;
 mod backup;
 mod binding;
@@ -11,6 +12,7 @@ mod check;
 mod completion;
 mod declared;
 mod dev;
+mod doctor;
 mod explain;
 mod failure;
 mod group;
@@ -100,6 +102,8 @@ enum Command {
     Restore(restore::RestoreCommand),
     /// Bring the store to this version's schema, ahead of the next start
     Migrate(migrate::MigrateCommand),
+    /// What is wrong with this installation, or will be soon
+    Doctor(doctor::Doctor),
     /// Look into a JWT and verify it
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -137,6 +141,7 @@ impl Command {
             Self::Backup(command) => command.run(out).await,
             Self::Restore(command) => command.run(out).await,
             Self::Migrate(command) => command.run(out).await,
+            Self::Doctor(command) => command.run(out).await,
             Self::Token(command) => command.run(out).await,
             Self::Healthcheck(command) => command.run(out).await,
             Self::Completion(command) => command.run(out),

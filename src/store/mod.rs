@@ -279,6 +279,13 @@ pub async fn inspect(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Inspected,
     }
 }
 
+/// What is odd about who besides its owner may read and write a store.
+pub fn remarks(url: &StoreUrl) -> Vec<String> {
+    match url {
+        StoreUrl::Sqlite(path) => sqlite::remarks(path),
+    }
+}
+
 /// A copy of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backup {

@@ -1,7 +1,7 @@
 //! A line for each command that does something useful as it stands here, for the manual.
 
 /// What it does, and the line. A command's page shows those that begin with it.
-pub(super) const EXAMPLES: [(&str, &str); 78] = [
+pub(super) const EXAMPLES: [(&str, &str); 81] = [
     ("Try it out: everything in one process, with example keys and policies.", "claviger dev"),
     ("The same beside something that holds its ports.", "claviger dev --set proxy.listen=127.0.0.1:9000 --set ops.listen=127.0.0.1:9001"),
     ("Run the proxy.", "claviger serve --config /etc/claviger/claviger.toml"),
@@ -78,6 +78,7 @@ pub(super) const EXAMPLES: [(&str, &str); 78] = [
     ("Copy the store while everybody goes on with it.", "claviger backup /backup/claviger.db"),
     ("Make the store what the copy is.", "claviger restore /backup/claviger.db"),
     ("Bring the store to the schema of this version, ahead of the next start.", "claviger migrate"),
+    ("What is wrong with an installation, or will be soon.", "claviger doctor --config /etc/claviger/claviger.toml"),
     ("Look into a token.", "claviger token decode --file token.jwt"),
     (
         "Verify it as an API does.",
@@ -92,6 +93,8 @@ pub(super) const EXAMPLES: [(&str, &str); 78] = [
     ("Read the manual.", "claviger man | man -l -"),
     ("Install the manual.", "claviger man --dir /usr/local/share/man/man1"),
     ("Which version this is.", "claviger version -o json"),
+    ("Keep a server and the key that it is asked with, for the commands that come after.", "claviger login --server http://127.0.0.1:8081"),
+    ("Revoke every key of a list, all of them or none.", "claviger key bulk revoke --from keys.txt --yes"),
 ];
 
 /// Those of the command that is called so; of the program itself, the first of each of its commands.

@@ -30,7 +30,7 @@ pub(super) fn check_modes(path: &Path) -> Result<(), String> {
 }
 
 /// What is odd about who may read and write the file, for whoever runs a server on it.
-pub(super) fn remarks(path: &Path) -> Vec<String> {
+pub(in crate::store) fn remarks(path: &Path) -> Vec<String> {
     let mut remarks = Vec::new();
     let Ok(found) = std::fs::metadata(path) else { return remarks };
     let (mode, us) = (found.mode() & 0o7777, rustix::process::geteuid().as_raw());

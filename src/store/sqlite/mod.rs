@@ -32,6 +32,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Connection, Row as _, Sqlite, SqliteConnection, query};
 
+pub(super) use self::access::remarks;
 pub(super) use self::backup::{backup, restore};
 use self::conn::{ConnSlot, Readers};
 use self::decode::{FeedRow, FromRow, NamedKey, State};
@@ -76,7 +77,7 @@ impl SqliteStore {
 
     async fn open_with(path: &Path, initial: Strategy, clock: Arc<dyn Clock>, busy: Duration) -> Result<Self, StoreError> {
         let (options, connection) = opening::open(path, initial, busy).await?;
-        for remark in access::remarks(options.get_filename()) {
+        for remark in remarks(options.get_filename()) {
             tracing::warn!(file = %options.get_filename().display(), "others can get at the store: {remark}");
         }
         let guard = Arc::new(FileGuard::new(options.get_filename().to_owned())?);

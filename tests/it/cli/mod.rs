@@ -5,6 +5,7 @@ mod check;
 mod command_line;
 mod declared;
 mod dev;
+mod doctor;
 mod either_way;
 mod explain;
 mod impact;

@@ -1,0 +1,165 @@
+//! What answers: the upstream, asked around the proxy, and a running process by its ops listener.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::{Method, Response};
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::finding::Finding;
+use crate::cli::ask::ask;
+use crate::cli::healthcheck::reachable;
+use crate::config::{UpstreamSettings, show_duration};
+
+const UPSTREAM: &str = "upstream";
+const PROCESS: &str = "process";
+const JWKS: &str = "jwks";
+
+/// The upstream, as it answers.
+pub(super) struct Upstream {
+    pub(super) finding: Finding,
+    /// What it takes for now.
+    pub(super) date: Option<Timestamp>,
+}
+
+impl Upstream {
+    pub(super) fn unknown(finding: Finding) -> Self {
+        Self { finding, date: None }
+    }
+}
+
+pub(super) async fn upstream(settings: &UpstreamSettings, most: Duration) -> Upstream {
+    let url = settings.url.to_string();
+    let url = url.trim_end_matches('/');
+    let advice = "requests get 502 or 504 until it answers: see that it runs, and that upstream.url and the network lead to it";
+    let silent = || format!("{url} does not answer within {}", show_duration(most));
+    let authority = format!("{}:{}", settings.url.host().unwrap_or_default(), settings.url.port_u16().unwrap_or(80));
+    let failed = |said: String| Upstream::unknown(Finding::failed(UPSTREAM, said, advice));
+    if settings.http2 {
+        // Whoever speaks nothing but HTTP/2 does not understand the question.
+        return match timeout(settings.connect_timeout.min(most), TcpStream::connect(&authority)).await {
+            Ok(Ok(_)) => Upstream::unknown(Finding::ok(UPSTREAM, format!("{url} takes connections; over HTTP/2 it was not asked"))),
+            Ok(Err(error)) => failed(format!("{url} cannot be reached: {error}")),
+            Err(_) => failed(silent()),
+        };
+    }
+    match timeout(most, ask(Method::HEAD, &authority, "/")).await {
+        Ok(Ok(answer)) => {
+            let (status, date) = (answer.status(), date(&answer));
+            let said = format!("{url} answers {} to HEAD /", status.as_u16());
+            let finding = match status.as_u16() {
+                502..=504 => Finding::warning(UPSTREAM, said, "what stands in front of the API does not reach it"),
+                _ => Finding::ok(UPSTREAM, said),
+            };
+            Upstream { finding, date }
+        }
+        Ok(Err(error)) => failed(format!("{url} cannot be reached: {error:#}")),
+        Err(_) => failed(silent()),
+    }
+}
+
+fn date<T>(answer: &Response<T>) -> Option<Timestamp> {
+    let date = answer.headers().get(http::header::DATE)?.to_str().ok()?;
+    let date = jiff::fmt::rfc2822::parse(date).ok()?;
+    Some(date.timestamp())
+}
+
+/// A process on this machine, as its ops listener tells of it.
+pub(super) struct Process {
+    finding: Option<Finding>,
+    answers: Option<Answers>,
+}
+
+struct Answers {
+    /// `None`: it is not ready.
+    jwks: Result<String, String>,
+    metrics: String,
+}
+
+impl Process {
+    pub(super) fn unknown(finding: Finding) -> Self {
+        Self { finding: Some(finding), answers: None }
+    }
+
+    pub(super) async fn at(listen: SocketAddr, most: Duration) -> Self {
+        let mut last = format!("nobody answers at {listen}");
+        for address in reachable(listen) {
+            let authority = address.to_string();
+            match timeout(most, ask(Method::GET, &authority, "/readyz?verbose")).await {
+                Ok(Ok(ready)) => return Self::told(&authority, &ready, most).await,
+                Ok(Err(error)) => last = format!("nobody answers at http://{authority}/readyz: {error:#}"),
+                Err(_) => last = format!("http://{authority}/readyz does not answer within {}", show_duration(most)),
+            }
+        }
+        let advice = "start `claviger serve`; if it runs, ops.listen says another address than it was started with";
+        Self::unknown(Finding::failed(PROCESS, last, advice))
+    }
+
+    async fn told(authority: &str, ready: &Response<String>, most: Duration) -> Self {
+        let get = async |path: &str| match timeout(most, ask(Method::GET, authority, path)).await {
+            Ok(Ok(answer)) if answer.status().is_success() => Ok(answer.into_body()),
+            Ok(Ok(answer)) => Err(format!("http://{authority}{path} answers {}", answer.status().as_u16())),
+            Ok(Err(error)) => Err(format!("http://{authority}{path}: {error:#}")),
+            Err(_) => Err(format!("http://{authority}{path} does not answer within {}", show_duration(most))),
+        };
+        let (jwks, metrics) = (get("/.well-known/jwks.json").await, get("/metrics").await.unwrap_or_default());
+        let (version, ours) = (label(&metrics, "claviger_build_info", "version"), env!("CARGO_PKG_VERSION"));
+        let finding = if !ready.status().is_success() {
+            let parts: Vec<&str> = ready.body().lines().filter_map(|line| line.strip_prefix("[-] ")).collect();
+            let said = format!("the process at http://{authority} is not ready: {}", parts.join("; "));
+            Finding::failed(PROCESS, said, "its log says why; `claviger healthcheck` asks again")
+        } else if let Some(version) = version.filter(|version| *version != ours) {
+            let said = format!("the process at http://{authority} is ready, and of version {version}; this is {ours}");
+            Finding::warning(PROCESS, said, "use the same version for both, or what is said here may not hold for it")
+        } else {
+            Finding::ok(PROCESS, format!("the process at http://{authority} is ready, version {ours}"))
+        };
+        Self { finding: Some(finding), answers: Some(Answers { jwks, metrics }) }
+    }
+
+    /// What there is to say of it, once.
+    pub(super) fn finding(&mut self) -> Option<Finding> {
+        self.finding.take()
+    }
+
+    /// Whether verifiers are told of the key that signs; `current`: what the directory says that it is.
+    pub(super) fn jwks(&self, current: Option<&str>) -> Finding {
+        let Some(Answers { jwks, .. }) = &self.answers else {
+            return Finding::skipped(JWKS, "no process answers that would publish them");
+        };
+        let advice = "APIs refuse every token: the process' log says what it has read, SIGHUP makes it read the signing keys again";
+        let keys: Vec<String> = match jwks {
+            Ok(text) => {
+                let set: Value = serde_json::from_str(text).unwrap_or_default();
+                let keys = set.get("keys").and_then(Value::as_array);
+                keys.into_iter().flatten().filter_map(|key| Some(key.get("kid")?.as_str()?.to_owned())).collect()
+            }
+            Err(why) => return Finding::failed(JWKS, why.clone(), advice),
+        };
+        match (keys.len(), current) {
+            (0, _) => Finding::failed(JWKS, "the process publishes no key", advice),
+            (_, Some(current)) if !keys.iter().any(|kid| kid == current) => {
+                Finding::failed(JWKS, format!("the process does not publish the key that signs by token.keys, {current}"), advice)
+            }
+            (1, _) => Finding::ok(JWKS, "1 key is published"),
+            (many, _) => Finding::ok(JWKS, format!("{many} keys are published")),
+        }
+    }
+
+    /// How many files it may have open, if it tells.
+    pub(super) fn open_files(&self) -> Option<u64> {
+        let metrics = &self.answers.as_ref()?.metrics;
+        let line = metrics.lines().find_map(|line| line.strip_prefix("process_max_fds "))?;
+        line.trim().parse().ok()
+    }
+}
+
+/// The value of a label of the first series of this name.
+fn label<'m>(metrics: &'m str, series: &str, label: &str) -> Option<&'m str> {
+    let line = metrics.lines().find(|line| line.starts_with(series))?;
+    let (_, rest) = line.split_once(&format!("{label}=\""))?;
+    rest.split('"').next()
+}
