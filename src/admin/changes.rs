@@ -189,7 +189,7 @@ pub(super) struct Changed {
     #[schema(value_type = u64)]
     revision: Revision,
     /// Each, in the order in which they were asked for. None if they were only rehearsed, or an earlier request of the same name made them.
-    changes: Vec<Step>,
+    changes: Vec<MadeChange>,
     /// What is odd about policies that are in force now.
     #[schema(value_type = Vec<Object>)]
     warnings: Vec<PolicyFault>,
@@ -197,7 +197,7 @@ pub(super) struct Changed {
 
 /// One that was made.
 #[derive(Serialize, ToSchema)]
-struct Step {
+struct MadeChange {
     #[schema(value_type = u64)]
     revision: Revision,
     #[schema(value_type = String, format = DateTime)]
@@ -274,6 +274,6 @@ pub(super) async fn make(
     let made = tokio::spawn(async move { control.change_all(&asked, batch, rehearsal).await }).await;
     let made = made.map_err(|_| ApiError::new(Code::Unavailable, "the changes have ended half-way: see whether they were made"))?;
     let made = made.map_err(|RefusedBatch { index, error }| ApiError::from(error).about_change(index))?;
-    let changes = made.changes.iter().map(|change| Step { revision: change.revision, at: change.at }).collect();
+    let changes = made.changes.iter().map(|change| MadeChange { revision: change.revision, at: change.at }).collect();
     Ok(shown(made.revision, Changed { revision: made.revision, changes, warnings: made.warnings }))
 }
