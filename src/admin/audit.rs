@@ -44,7 +44,7 @@ pub(super) struct Filters {
     #[param(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")]
     space: Option<SpaceId>,
     /// Only changes after this revision.
-    #[param(value_type = Option<u64>)]
+    #[param(value_type = Option<u64>, format = "uint64")]
     changed_after: Option<Revision>,
     /// `newest` or `oldest` first; else the newest.
     #[param(inline)]

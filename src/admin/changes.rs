@@ -43,7 +43,7 @@ pub(super) struct WantedChanges {
     declared: Few<Thing, 100_000>,
     /// Only if nothing whatever has changed since this revision.
     #[serde(default)]
-    #[schema(value_type = Option<u64>)]
+    #[schema(value_type = Option<u64>, format = "uint64")]
     only_at: Option<Revision>,
     /// Whether to make them and take them back, so that nobody sees anything of them: would they be made?
     #[serde(default)]
