@@ -4,6 +4,7 @@ Left alone, it invents ids, and nearly every operation on something answers that
 therefore about something that was made for it, and names what is there.
 """
 
+import hashlib
 import http.client
 import itertools
 import json
@@ -72,9 +73,11 @@ THINGS = {"keys": key, "spaces": space, "bindings": binding, "roles": role, "gro
 # What is put into a body that is well-formed already.
 BODIES = {
     "bindings_create": lambda: {"subject": {"key": key()}, "role": "space-reader", "space": "team"},
+    "changes_make": lambda: {"changes": [{"space.delete": {"id": space()}}], "declared": [], "only_at": None},
     "explain_explain": lambda: {"key": key()},
     "groups_create": lambda: {"name": f"made-{next(number)}"},
     "keys_create": lambda: {"name": f"made-{next(number)}", "groups": [], "bindings": [], "expires_at": None},
+    "keys_find": lambda: {"sha256": hashlib.sha256(ROOT_KEY.encode()).hexdigest()},
     "keys_import": lambda: {"name": f"made-{next(number)}", "groups": [], "bindings": [], "expires_at": None, "sha256": f"{next(number):064x}"},
     "keys_update": lambda: {"name": f"made-{next(number)}", "groups": [], "expires_at": None},
     "policies_create": lambda: {"name": f"{policy()}-too", "source": POLICY, "rego": None},
@@ -111,8 +114,9 @@ def before_call(context, case, kwargs):
     case.headers["X-Forwarded-For"] = f"10.{turn >> 16 & 255}.{turn >> 8 & 255}.{turn & 255}"
     if not is_helped(case):
         return
-    for name in case.path_parameters or {}:
-        case.path_parameters[name] = THINGS[case.operation.path.split("/")[1]]()
+    thing = THINGS.get(case.operation.path.split("/")[1])
+    for name in (case.path_parameters or {}) if thing else ():
+        case.path_parameters[name] = thing()
     if operation(case) in BODIES and isinstance(case.body, dict):
         case.body.update(BODIES[operation(case)]())
 
