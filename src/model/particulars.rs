@@ -2,12 +2,12 @@
 //!
 //! What it *does* is the store's (`src/store/apply/`), and what it takes to be let make it is `control`'s.
 
-use super::id::{KeyName, SpaceId};
+use super::binding::Subject;
+use super::id::{GroupName, KeyName, PolicyName, SpaceId};
 use super::mutation::{Mutation, NewKey};
-use super::policy::LoginPolicy;
+use super::policy::{LoginPolicy, RegoVersion};
 use super::resource::Resource;
 use super::space::Space;
-use super::{PolicyName, RegoVersion, Subject};
 
 /// A name, a description, or whatever else people write, and what it is.
 type Text<'m> = (&'static str, &'m str);
@@ -77,7 +77,7 @@ impl Mutation {
                 ..Particulars::of("key.update", Resource::Key(*id))
                     .text("a key's name", name.as_ref().map(KeyName::as_str))
                     .text("a description", description.as_deref())
-                    .text("a group's name", groups.iter().flatten().map(|group| group.as_str()))
+                    .text("a group's name", groups.iter().flatten().map(GroupName::as_str))
             },
             Self::RotateKey { id, .. } => Particulars::of("key.rotate", Resource::Key(*id)),
             Self::DisableKey { id } => Particulars::of("key.disable", Resource::Key(*id)),
@@ -137,7 +137,7 @@ impl<'m> Particulars<'m> {
         let particulars = Self::of(action, Resource::Key(*id))
             .text("a key's name", [name.as_str()])
             .text("a description", [description.as_str()])
-            .text("a group's name", groups.iter().map(|group| group.as_str()));
+            .text("a group's name", groups.iter().map(GroupName::as_str));
         Self { names_key: Some(name), ..particulars }
     }
 

@@ -35,7 +35,7 @@ enum Done {
 
 impl Outcome {
     /// What these mutations make of what there is; `None`: no tree of spaces, which the store is going to refuse.
-    pub(super) fn of<'m>(mutations: impl IntoIterator<Item = &'m Mutation>, before: &Snapshot, at: Timestamp) -> Option<Self> {
+    pub(in crate::control) fn of<'m>(mutations: impl IntoIterator<Item = &'m Mutation>, before: &Snapshot, at: Timestamp) -> Option<Self> {
         let mut spaces: BTreeMap<SpaceId, Space> = before.spaces.iter().map(|space| (space.id.clone(), space.clone())).collect();
         let mut outcome = Self { snapshot: before.clone(), of_keys: BTreeMap::new(), unbound: BTreeSet::new(), at };
         for mutation in mutations {
@@ -70,10 +70,8 @@ impl Outcome {
                 let binding = KeyBinding { id: *id, role: role.clone(), space: space.clone() };
                 of_keys.entry(*key).or_default().push(Done::Bind(binding));
             }
-            // Whoever holds it has the key still.
-            Mutation::RotateKey { .. } => {}
-            // Nobody has a key that is new.
-            Mutation::Bootstrap(_) | Mutation::CreateKey(_) | Mutation::ImportKey(_) => {}
+            // Whoever holds it has the key still, and nobody has one that is new.
+            Mutation::RotateKey { .. } | Mutation::Bootstrap(_) | Mutation::CreateKey(_) | Mutation::ImportKey(_) => {}
             Mutation::CreateSpace(space) => drop(spaces.insert(space.id.clone(), space.clone())),
             Mutation::UpdateSpace { id, name, description, labels, parent } => {
                 if let Some(space) = spaces.get_mut(id) {
