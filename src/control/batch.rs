@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::caller::{Asked, Caller};
 use super::change::ATTEMPTS;
 use super::error::ControlError;
+use super::lockout::Lockout;
 use super::manager::Control;
 use super::rights::Operation;
 use super::standing::Standing;
@@ -76,8 +77,9 @@ impl Control {
     async fn weigh_and_make_all(&self, asked: &Asked, batch: Batch, rehearsal: Rehearsal) -> Result<MadeAll, RefusedBatch> {
         let cause = asked.cause();
         let Batch { mutations, declared, only_if } = batch;
-        let _turn = self.turn.lock().await;
         for _ in 0..ATTEMPTS {
+            let members = self.members_weighed(&asked.caller, &mutations).await?;
+            let _turn = self.turn.lock().await;
             let standing = self.standing(&asked.caller).await?;
             let revision = standing.snapshot().revision;
             if let Some(done) = self.replayed(&cause).await? {
@@ -91,6 +93,10 @@ impl Control {
             for (index, mutation) in mutations.iter().enumerate() {
                 let weighed = self.weighed(&asked.caller, mutation, &standing, &with_spaces).await;
                 warnings.extend(weighed.map_err(|error| RefusedBatch { index: Some(index), error })?);
+            }
+            match self.locks_nobody_out(&mutations, &standing, members).await? {
+                Lockout::Nobody => {}
+                Lockout::Unknown => continue,
             }
             if let Some(Precondition::StoreAt(wanted)) = only_if
                 && wanted != revision
@@ -135,9 +141,6 @@ impl Control {
     ) -> Result<Vec<PolicyFault>, ControlError> {
         let (operation, spaces) = self.needed(caller, mutation, with_spaces).await?;
         with_spaces.check(operation, &spaces)?;
-        if !standing.is_root_admin() {
-            self.locks_nobody_out(mutation, standing).await?;
-        }
         self.reviewed(mutation, standing.snapshot()).await
     }
 }

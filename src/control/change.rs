@@ -9,25 +9,23 @@ use jiff::Timestamp;
 use super::caller::{Asked, Caller};
 use super::code::Code;
 use super::error::ControlError;
+use super::lockout::Lockout;
 use super::manager::{Control, Serving};
 use super::rights::Operation;
 use super::standing::Standing;
 use crate::clock::earlier;
 use crate::exchange::{self, AsOf, ExchangeError, Explainer, Explanation, Origin};
 use crate::model::{
-    AuditNote, Binding, BindingId, Cause, Change, KeyBinding, KeyDigest, KeyId, KeyRecord, KeyState, LoginPolicy, Mutation, PolicyName,
-    Resource, Revision, RoleId, Snapshot, SpaceId, Subject,
+    AuditNote, Cause, Change, KeyDigest, KeyId, KeyRecord, KeyState, LoginPolicy, Mutation, PolicyName, Resource, Revision, Snapshot,
+    SpaceId,
 };
 use crate::policy::{self, PolicyFault, PolicySource, Vocabulary};
-use crate::store::{NAMED_KEYS_MAX, Page, Precondition, StoreError, Unmet};
+use crate::store::{NAMED_KEYS_MAX, Precondition, StoreError, Unmet};
 
 /// How often a change is weighed anew because another one came between.
 pub(super) const ATTEMPTS: usize = 32;
 /// How long a key that works for nobody is answered after, whatever there was to look up.
 const INVALID_AFTER: Duration = Duration::from_millis(5);
-/// Of how many members of a group it is looked at whether a binding would lock them out.
-const MEMBERS_LOOKED_AT: usize = 10_000;
-const PAGE: u32 = 500;
 /// How long a request is known by its name.
 const REMEMBERED_FOR: Duration = Duration::from_hours(24);
 /// Of how many keys and addresses it is known here that they stand in the audit.
@@ -140,8 +138,9 @@ impl Control {
             self.put_in_force(&change).await;
             return Ok(of(&change, Vec::new()));
         }
-        let _turn = self.turn.lock().await;
         for _ in 0..ATTEMPTS {
+            let weighed = self.members_weighed(&asked.caller, std::slice::from_ref(&mutation)).await?;
+            let _turn = self.turn.lock().await;
             let standing = self.standing(&asked.caller).await?;
             let (operation, spaces) = self.needed(&asked.caller, &mutation, &standing).await?;
             standing.check(operation, &spaces)?;
@@ -151,8 +150,9 @@ impl Control {
             if let Some(wanted) = only_at {
                 self.is_at(&resource, wanted).await?;
             }
-            if !standing.is_root_admin() {
-                self.locks_nobody_out(&mutation, &standing).await?;
+            match self.locks_nobody_out(std::slice::from_ref(&mutation), &standing, weighed).await? {
+                Lockout::Nobody => {}
+                Lockout::Unknown => continue,
             }
             let warnings = self.reviewed(&mutation, standing.snapshot()).await?;
             let unchanged = Precondition::StoreAt(standing.snapshot().revision);
@@ -307,46 +307,6 @@ impl Control {
         }
     }
 
-    /// Nobody who does not manage keys may make the token of one too large, by which it would be refused everywhere.
-    pub(super) async fn locks_nobody_out(&self, mutation: &Mutation, standing: &Standing) -> Result<(), ControlError> {
-        let (Some(serving), Mutation::CreateBinding { id, subject, role, space }) = (&self.serving, mutation) else { return Ok(()) };
-        let snapshot = standing.snapshot();
-        match subject {
-            Subject::Key(key) => {
-                let Some(mut key) = self.store.key(*key).await? else { return Ok(()) };
-                let before = key.clone();
-                key.bindings.push(KeyBinding { id: *id, role: role.clone(), space: space.clone() });
-                self.fits(serving, (snapshot, &before), (snapshot, &key))
-            }
-            Subject::Group(group) => {
-                let after = bound(snapshot, *id, subject, role, space, self.now());
-                let (mut last, mut looked_at) = (None, 0);
-                loop {
-                    let page = self.store.keys(&Page { after: last, limit: PAGE, query: None }).await?;
-                    let Some(end) = page.last() else { return Ok(()) };
-                    last = Some(end.id);
-                    for key in page.iter().filter(|key| key.groups.contains(group)) {
-                        looked_at += 1;
-                        self.fits(serving, (snapshot, key), (&after, key))?;
-                    }
-                    if looked_at >= MEMBERS_LOOKED_AT {
-                        return Ok(());
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whether a key that had a token has one still.
-    fn fits(&self, serving: &Serving, before: (&Snapshot, &KeyRecord), after: (&Snapshot, &KeyRecord)) -> Result<(), ControlError> {
-        let settings = Arc::clone(&*serving.settings.now());
-        let size = |(snapshot, key): (&Snapshot, &KeyRecord)| exchange::oversize(&settings.token, snapshot, key, self.now());
-        match size(after) {
-            Some(large) if size(before).is_none() => Err(ControlError::TokenTooLarge { key: after.1.name.clone(), size: large }),
-            Some(_) | None => Ok(()),
-        }
-    }
-
     /// What is odd about a policy that is to be in force, or its faults. Compiled beside the threads that others wait for.
     pub(super) async fn reviewed(&self, mutation: &Mutation, snapshot: &Snapshot) -> Result<Vec<PolicyFault>, ControlError> {
         let Some(policy) = mutation.policy() else { return Ok(Vec::new()) };
@@ -381,11 +341,4 @@ impl Control {
 /// Whether a key works when it presents this secret.
 fn works(key: &KeyRecord, digest: &KeyDigest, now: Timestamp) -> bool {
     key.state_at(now) == KeyState::Active && key.secret(digest).is_some_and(|secret| !secret.ended_at(now))
-}
-
-/// The snapshot with one more binding of a group.
-fn bound(snapshot: &Snapshot, id: BindingId, subject: &Subject, role: &RoleId, space: &SpaceId, created_at: Timestamp) -> Snapshot {
-    let mut after = snapshot.clone();
-    after.bind_group(Binding { id, subject: subject.clone(), role: role.clone(), space: space.clone(), created_at });
-    after
 }

@@ -14,6 +14,7 @@ pub mod declared;
 mod draw;
 mod error;
 mod keys;
+mod lockout;
 mod manager;
 mod replica_watch;
 mod replicas;

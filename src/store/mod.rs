@@ -24,8 +24,9 @@ pub use self::verify::{AuditFault, RowFault, Verified, verify_audit};
 use crate::clock::Clock;
 use crate::config::StoreUrl;
 use crate::model::{
-    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, EntryHash, KeptSample, KeyDigest, KeyId, KeyName,
-    KeyRecord, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, Sample, SampleId, Snapshot, SpaceId, Strategy,
+    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, EntryHash, GroupName, KeptSample, KeyDigest,
+    KeyId, KeyName, KeyRecord, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, Sample, SampleId, Snapshot, SpaceId,
+    Strategy,
 };
 
 /// One page of a listing: at most `limit` items after the item named by `after`, optionally only those that `query` stands in.
@@ -232,6 +233,8 @@ pub trait Management: Lookup {
 /// Where keys, roles, spaces, groups, bindings and policies live: what a control plane needs.
 #[async_trait]
 pub trait Store: Source + Management {
+    /// The keys in this group after this one that are not revoked, by id: at most so many, found by an index.
+    async fn members(&self, group: &GroupName, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyRecord>, StoreError>;
     /// The revision that last changed this, of a key also its secrets, groups and bindings; `None`: it is not there. Whoever shows the
     /// thing with its revision asks for the revision first: one that is too old makes [`Precondition::ResourceAt`] refuse, never pass.
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError>;

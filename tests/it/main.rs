@@ -5,6 +5,7 @@ mod admin;
 mod app;
 mod cli;
 mod config;
+mod control;
 mod exchange;
 mod house;
 mod model;

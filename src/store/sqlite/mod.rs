@@ -48,9 +48,9 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::model::{
-    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, Group, KeptSample, KeyDigest, KeyId, KeyName,
-    KeyRecord, LoginPolicy, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, Role, Sample, SampleId, Snapshot, Space,
-    SpaceTree, Strategy,
+    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, Group, GroupName, KeptSample, KeyDigest, KeyId,
+    KeyName, KeyRecord, LoginPolicy, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, Role, Sample, SampleId, Snapshot,
+    Space, SpaceTree, Strategy,
 };
 
 /// How long a change waits for another process's, and a reader for a recovery after a crash.
@@ -392,6 +392,11 @@ impl Management for SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
+    async fn members(&self, group: &GroupName, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {
+        let after = after.map_or_else(String::new, |id| id.to_string());
+        self.all(query(sql::MEMBERS).bind(group.to_string()).bind(after).bind(limit)).await
+    }
+
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {
         self.one(query(sql::revision_of(resource)).bind(resource.id())).await
     }

@@ -29,6 +29,11 @@ pub(super) const KEY_BY_NAME: &str = key_rows!("FROM keys k WHERE k.name = $1 AN
 /// At most `$1` of them, revoked ones too.
 pub(super) const KEY_NAMES: &str = "SELECT name, revoked_at FROM keys LIMIT $1";
 pub(super) const KEYS: &str = key_rows!("FROM keys k WHERE k.id > $1 AND ($2 IS NULL OR instr(k.name, $2) > 0) ORDER BY k.id LIMIT $3");
+/// By the index of groups, and in its order.
+pub(super) const MEMBERS: &str = key_rows!(
+    "FROM memberships m CROSS JOIN keys k ON k.id = m.key_id WHERE m.group_name = $1 AND m.key_id > $2 AND k.revoked_at IS NULL \
+     ORDER BY m.key_id LIMIT $3"
+);
 
 pub(super) const STATE: &str = "SELECT revision, strategy FROM state";
 pub(super) const SPACES: &str = "SELECT id, name, description, parent, labels FROM spaces";
@@ -391,6 +396,7 @@ mod tests {
             DELETE_MEMBERSHIPS,
             HAS_WORKING_ROOT_ADMIN,
             MEMBER_COUNT,
+            MEMBERS,
             BINDING,
             KEY_BINDING,
             GROUP_BINDING,
@@ -430,7 +436,7 @@ mod tests {
             assert!(plan.iter().any(|step| step.starts_with("SEARCH")), "{statement}\n{plan:#?}");
         }
         // Pages are read in the order of the primary key, from where the last one ended; nothing is sorted.
-        for statement in [KEYS, BINDINGS] {
+        for statement in [KEYS, BINDINGS, MEMBERS] {
             let plan = plan(&mut connection, statement).await;
             assert!(plan.iter().all(|step| !step.contains("SCAN") || step.starts_with("SCAN s")), "{statement}\n{plan:#?}");
             assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{statement}\n{plan:#?}");

@@ -12,9 +12,9 @@ use claviger::clock::{Clock, ManualClock};
 use claviger::config::{Settings, StoreUrl};
 use claviger::exchange::{Credential, Exchange, Origin};
 use claviger::model::{
-    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, KeptSample, KeyDigest, KeyId, KeyName, KeyRecord,
-    LoginPolicy, Mutation, NewKey, PlainKey, Refusal, RegoVersion, ReplicaName, ReplicaReport, Replicas, Resource, Revision, RoleId,
-    Sample, SampleId, Snapshot, Space, SpaceId, Strategy,
+    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, GroupName, KeptSample, KeyDigest, KeyId, KeyName,
+    KeyRecord, LoginPolicy, Mutation, NewKey, PlainKey, Refusal, RegoVersion, ReplicaName, ReplicaReport, Replicas, Resource, Revision,
+    RoleId, Sample, SampleId, Snapshot, Space, SpaceId, Strategy,
 };
 use claviger::store::{
     self, AuditQuery, BatchError, FoundKey, GivenUp, Held, Lookup, Management, Page, Precondition, Source, Store, StoreError, Webhook,
@@ -246,6 +246,7 @@ pub(crate) struct Sluice {
     held_before: Mutex<Option<Arc<Hold>>>,
     held_after: Mutex<Option<Arc<Hold>>>,
     held_samples: Mutex<Option<Arc<Hold>>>,
+    held_page: Mutex<Option<Arc<Hold>>>,
 }
 
 /// A look-up that is kept from reading the store, or from answering when it has read it.
@@ -270,8 +271,9 @@ impl Sluice {
     fn before(store: Arc<dyn Store>) -> Self {
         let (look_ups, snapshots) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let (broken, crashes) = (AtomicBool::new(false), AtomicBool::new(false));
-        let (held_before, held_after, held_samples) = (Mutex::new(None), Mutex::new(None), Mutex::new(None));
-        Self { store, look_ups, snapshots, broken, crashes, held_before, held_after, held_samples }
+        let (held_before, held_after) = (Mutex::new(None), Mutex::new(None));
+        let (held_samples, held_page) = (Mutex::new(None), Mutex::new(None));
+        Self { store, look_ups, snapshots, broken, crashes, held_before, held_after, held_samples, held_page }
     }
 
     /// How often keys were looked up.
@@ -297,6 +299,11 @@ impl Sluice {
     /// The next samples are kept when they are let.
     pub(crate) fn hold_next_samples(&self) -> Arc<Hold> {
         hold(&self.held_samples)
+    }
+
+    /// The next page of keys, all or those of a group, is read when it is let.
+    pub(crate) fn hold_next_page(&self) -> Arc<Hold> {
+        hold(&self.held_page)
     }
 
     /// From now on nothing can be read.
@@ -437,6 +444,7 @@ impl Management for Sluice {
     }
 
     async fn keys(&self, page: &Page<KeyId>) -> Result<Vec<KeyRecord>, StoreError> {
+        pass(&self.held_page).await;
         self.store.keys(page).await
     }
 
@@ -459,6 +467,11 @@ impl Management for Sluice {
 
 #[async_trait]
 impl Store for Sluice {
+    async fn members(&self, group: &GroupName, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {
+        pass(&self.held_page).await;
+        self.store.members(group, after, limit).await
+    }
+
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {
         self.store.revision_of(resource).await
     }

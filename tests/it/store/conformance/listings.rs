@@ -5,6 +5,7 @@ use super::*;
 for_every_backend! {
     keys_come_in_pages_by_id_and_can_be_searched
     bindings_come_in_pages_by_id_and_can_be_searched
+    members_of_a_group_are_told_page_by_page
     names_of_keys_are_told_if_they_are_few
     what_looks_like_a_pattern_is_searched_for_as_it_is
 }
@@ -58,6 +59,23 @@ async fn what_looks_like_a_pattern_is_searched_for_as_it_is(backend: Backend) {
         let ids: Vec<KeyId> = store.keys(&page).await.unwrap().into_iter().map(|key| key.id).collect();
         assert_eq!(ids, expected.into_iter().map(key_id).collect::<Vec<_>>(), "{query}");
     }
+}
+
+async fn members_of_a_group_are_told_page_by_page(backend: Backend) {
+    let store = backend.open().await;
+    for (number, groups) in [(1, vec!["ops"]), (2, vec!["dev"]), (3, vec!["dev", "ops"]), (4, vec!["Ops"]), (5, vec!["ops"])] {
+        let groups = groups.into_iter().map(group).collect();
+        done(&store, Mutation::CreateKey(NewKey { groups, ..new_key(number, &format!("ci-{number}")) })).await;
+    }
+    done(&store, Mutation::RevokeKey { id: key_id(5) }).await;
+    let members = async |after: Option<u64>, limit| {
+        let page = store.members(&group("ops"), after.map(key_id), limit).await.unwrap();
+        page.into_iter().map(|key| key.id).collect::<Vec<_>>()
+    };
+    assert_eq!(members(None, 2).await, [key_id(1), key_id(3)]);
+    assert_eq!(members(Some(1), 2).await, [key_id(3)]);
+    assert_eq!(members(Some(3), 2).await, []);
+    assert_eq!(store.members(&group("nobody"), None, 2).await.unwrap(), []);
 }
 
 async fn names_of_keys_are_told_if_they_are_few(backend: Backend) {

@@ -1,0 +1,3 @@
+//! Who may manage what, and the one way to change anything: asked without anything around it.
+
+mod lockout;
