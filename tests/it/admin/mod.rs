@@ -7,6 +7,6 @@ mod escalation;
 mod interleaved;
 mod newcomer;
 mod replicas;
-mod rights;
+pub(crate) mod rights;
 mod signing_keys;
 mod wire;

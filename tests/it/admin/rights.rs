@@ -1,8 +1,6 @@
 //! Every operation of the API by every kind of caller.
 
 use std::cell::Cell;
-use std::fmt::Write as _;
-use std::path::Path;
 
 use claviger::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
@@ -13,7 +11,11 @@ use crate::support::waiting;
 
 /// Who asks. The spaces are `root` > `division` > { `team` > { `a`, `b` }, `other` }.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Who {
+pub(crate) enum Who {
+    /// With the store in their hands: not over HTTP.
+    Operator,
+    /// Claviger itself: not over HTTP either.
+    System,
     RootAdmin,
     RootAdminByGroup,
     AdminOfTeam,
@@ -29,7 +31,8 @@ enum Who {
     Nobody,
 }
 
-const EVERYBODY: [(Who, &str); 13] = [
+/// Who asks over HTTP.
+pub(crate) const EVERYBODY: [(Who, &str); 13] = [
     (Who::RootAdmin, "root admin"),
     (Who::RootAdminByGroup, "root admin by group"),
     (Who::AdminOfTeam, "admin of the space"),
@@ -47,7 +50,7 @@ const EVERYBODY: [(Who, &str); 13] = [
 
 /// Who may, as the product says it: written down here once more, and not read from the program's table.
 #[derive(Clone, Copy, Debug)]
-enum May {
+pub(crate) enum May {
     EveryKey,
     AnyAdmin,
     /// In `team` or below it.
@@ -57,15 +60,22 @@ enum May {
     RootAdmin,
 }
 
+impl Who {
+    /// Whether the key is as good as none.
+    pub(crate) fn works_for_nobody(self) -> bool {
+        matches!(self, Self::Disabled | Self::Expired | Self::Revoked | Self::Nobody)
+    }
+}
+
 impl May {
-    fn allows(self, who: Who) -> bool {
+    pub(crate) fn allows(self, who: Who) -> bool {
         use Who::{
-            AdminOfDivision, AdminOfOther, AdminOfTeam, AdminOfTeamByGroup, Disabled, Expired, NoRoles, Nobody, Reader, Revoked, RootAdmin,
-            RootAdminByGroup, Writer,
+            AdminOfDivision, AdminOfOther, AdminOfTeam, AdminOfTeamByGroup, Disabled, Expired, NoRoles, Nobody, Operator, Reader, Revoked,
+            RootAdmin, RootAdminByGroup, System, Writer,
         };
         match who {
             Disabled | Expired | Revoked | Nobody => false,
-            RootAdmin | RootAdminByGroup => true,
+            Operator | System | RootAdmin | RootAdminByGroup => true,
             AdminOfDivision => !matches!(self, Self::RootAdmin),
             AdminOfTeam | AdminOfTeamByGroup => matches!(self, Self::EveryKey | Self::AnyAdmin | Self::AdminHere),
             AdminOfOther => matches!(self, Self::EveryKey | Self::AnyAdmin),
@@ -230,6 +240,11 @@ const OPERATIONS: [(&str, May, Prepare); 53] = [
     ("retire a signing key", May::RootAdmin, |world| ("POST", format!("/signing-keys/{}/retire", world.signing_key()), Some(json!({})))),
 ];
 
+/// What is expected of each operation, for whoever asks in another way than over HTTP.
+pub(crate) fn expectations() -> impl Iterator<Item = (&'static str, May)> {
+    OPERATIONS.iter().map(|(operation, may, _)| (*operation, *may))
+}
+
 #[test]
 fn every_operation_is_open_to_those_whom_the_product_names_and_to_nobody_else() {
     let server = Server::start();
@@ -243,15 +258,8 @@ fn every_operation_is_open_to_those_whom_the_product_names_and_to_nobody_else() 
     }
     let callers: Vec<(Who, &str, Api)> = EVERYBODY.iter().map(|(who, called)| (*who, *called, caller(*who, root))).collect();
 
-    let mut table = String::from("| |");
-    for (_, called, _) in &callers {
-        write!(table, " {called} |").unwrap();
-    }
-    table.push_str("\n|---|");
-    table.push_str(&"---|".repeat(callers.len()));
     let mut wrong = Vec::new();
     for (operation, may, prepare) in OPERATIONS {
-        write!(table, "\n| {operation} |").unwrap();
         for (who, called, api) in &callers {
             let (method, path, body) = prepare(&world);
             let before = server.applied_revision();
@@ -269,27 +277,9 @@ fn every_operation_is_open_to_those_whom_the_product_names_and_to_nobody_else() 
             if !expected || (changed && answer.status / 100 != 2) {
                 wrong.push(format!("{operation} by {called}: {} {} (changed: {changed})", answer.status, answer.text()));
             }
-            write!(table, " {} |", if answer.status / 100 == 2 { "yes" } else { "" }).unwrap();
         }
     }
-    table.push('\n');
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    told_in_the_documentation(&table);
-}
-
-/// The table stands in the documentation as it was found. `CLAVIGER_TELL_RIGHTS=1` writes it there.
-fn told_in_the_documentation(table: &str) {
-    const BEGIN: &str = "<!-- found by a test: begin -->\n";
-    const END: &str = "<!-- found by a test: end -->";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rights.md");
-    let page = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = page.split_once(BEGIN).unwrap();
-    let (told, after) = rest.split_once(END).unwrap();
-    if std::env::var_os("CLAVIGER_TELL_RIGHTS").is_some() {
-        std::fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
-    } else {
-        assert_eq!(told, table, "docs/rights.md tells something else");
-    }
 }
 
 fn caller(who: Who, root: &Api) -> Api {
@@ -297,6 +287,7 @@ fn caller(who: Who, root: &Api) -> Api {
     let bound = |role: &str, space: &str| made(json!({ "name": format!("{who:?}"), "bindings": [{ "role": role, "space": space }] }));
     let in_group = |group: &str| made(json!({ "name": format!("{who:?}"), "groups": [group] }));
     let key = match who {
+        Who::Operator | Who::System => unreachable!("not over HTTP"),
         Who::Nobody => return root.without_key(),
         Who::RootAdmin => bound("space-admin", "root"),
         Who::RootAdminByGroup => in_group("roots"),
@@ -319,7 +310,9 @@ fn caller(who: Who, root: &Api) -> Api {
         Who::Disabled => assert_eq!(root.send("POST", &format!("{path}/disable"), None, &[]).status, 200),
         Who::Revoked => assert_eq!(root.delete(&path).status, 204),
         Who::Expired => assert!(waiting::comes_to_be(|| api.get("/whoami").status == 401)),
-        Who::RootAdmin
+        Who::Operator
+        | Who::System
+        | Who::RootAdmin
         | Who::RootAdminByGroup
         | Who::AdminOfTeam
         | Who::AdminOfTeamByGroup

@@ -1,3 +1,4 @@
 //! Who may manage what, and the one way to change anything: asked without anything around it.
 
 mod lockout;
+mod rights;
