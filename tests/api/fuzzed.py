@@ -46,14 +46,15 @@ def tried(server, who, examples):
     root = server.key("root", "space-admin@root")
     server.run("space", "create", "team", "--parent", "root")
     caller = server.key("caller", BINDINGS[who])
-    own = asked(f"{server.admin}/api/v1/whoami", caller["key"])["key"]
+    own, roots = (asked(f"{server.admin}/api/v1/whoami", made["key"])["key"] for made in (caller, root))
+    kept = [kept["id"] for key in (own, roots) for kept in (key, *key["bindings"])]
     answers = pathlib.Path(server.folder.name, "answers")
     environment = {
         **os.environ,
         "ADMIN_URL": server.admin,
         "ANSWERS": str(answers),
         "API_KEY": caller["key"],
-        "OWN": json.dumps([own["id"], *(binding["id"] for binding in own["bindings"])]),
+        "KEPT": json.dumps(kept),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": str(HERE),
         "ROOT_KEY": root["key"],
