@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claviger::config::{LiveSettings, Settings};
-use claviger::control::{Asked, Batch, Caller, Control, ControlError, Made, Rehearsal};
+use claviger::control::{Asked, Batch, Caller, Control, ControlError, Made, Rehearsal, Serving};
 use claviger::exchange::oversize;
 use claviger::model::{BindingId, Mutation, Subject};
 use claviger::store::Lookup as _;
@@ -17,8 +17,9 @@ fn asked(key: Key) -> Asked {
 }
 
 fn control(world: &World, settings: &Settings) -> Arc<Control> {
-    let settings = LiveSettings::from(settings);
-    Arc::new(Control::serving(world.sluice.clone(), world.clock.clone(), world.exchange.clone(), settings))
+    let (exchange, settings) = (world.exchange.clone(), LiveSettings::from(settings));
+    let serving = Serving { exchange, settings, name: "here".parse().unwrap() };
+    Arc::new(Control::serving(world.sluice.clone(), world.clock.clone(), serving))
 }
 
 /// With room in a token for what this key has now, and not for a byte more.

@@ -312,6 +312,9 @@ impl Place {
             "have a decision explained" => Seen(O::Explain),
             "see the audit" => Seen(O::ViewAudit),
             "see replicas" => Seen(O::ViewReplicas),
+            "list signing keys" => Seen(O::ViewSigningKeys),
+            // They are files, and no mutation.
+            "publish a signing key" | "activate a signing key" | "retire a signing key" => Seen(O::ChangeSigningKeys),
             other => panic!("say here how {other} is asked for without HTTP"),
         }
     }
