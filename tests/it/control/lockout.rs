@@ -68,7 +68,7 @@ async fn a_key_that_joins_a_group_while_its_members_are_looked_at_is_not_locked_
     let world = World::new().await;
     let lead = world.key("lead", &["space-admin@production"], &[]).await;
     let late = world.key("late", &["deployer@production"], &[]).await;
-    world.key("member", &[], &["many"]).await;
+    world.key("m", &[], &["many"]).await;
     let join = |groups: &[&str]| {
         let groups = Some(groups.iter().map(|group| group.parse().unwrap()).collect());
         Mutation::UpdateKey { id: late.id, name: None, description: None, groups, expiry: None }
