@@ -1,6 +1,8 @@
 //! Every operation of the API by every kind of caller.
 
 use std::cell::Cell;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use claviger::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
@@ -93,6 +95,20 @@ struct World {
 type Request = (&'static str, String, Option<Value>);
 
 impl World {
+    /// With everybody who asks.
+    fn of(server: &Server) -> (Self, Vec<(Who, &'static str, Api)>) {
+        let world = Self { root: Api::of_root(server), count: Cell::new(0) };
+        let root = &world.root;
+        for (id, parent) in [("division", "root"), ("team", "division"), ("other", "division"), ("a", "team"), ("b", "team")] {
+            root.made("/spaces", &json!({ "id": id, "parent": parent }));
+        }
+        for (group, space) in [("roots", "root"), ("leads", "team")] {
+            root.made("/bindings", &json!({ "subject": { "group": group }, "role": "space-admin", "space": space }));
+        }
+        let callers = EVERYBODY.iter().map(|(who, called)| (*who, *called, caller(*who, root))).collect();
+        (world, callers)
+    }
+
     fn fresh(&self, what: &str) -> String {
         self.count.set(self.count.get() + 1);
         format!("{what}-{}", self.count.get())
@@ -151,7 +167,7 @@ const POLICY: &str = "package spacelift\n\nallow if input.session.member\n";
 type Prepare = fn(&World) -> Request;
 
 /// Every operation on something in `team`, unless it says otherwise.
-const OPERATIONS: [(&str, May, Prepare); 53] = [
+const OPERATIONS: [(&str, May, Prepare); 57] = [
     ("see oneself", May::EveryKey, |_| ("GET", "/whoami".into(), None)),
     ("list keys", May::AnyAdmin, |_| ("GET", "/keys".into(), None)),
     ("show a key", May::AnyAdmin, |world| ("GET", format!("/keys/{}", world.key()), None)),
@@ -238,7 +254,68 @@ const OPERATIONS: [(&str, May, Prepare); 53] = [
         ("POST", format!("/signing-keys/{}/activate", world.signing_key()), Some(json!({ "force": true })))
     }),
     ("retire a signing key", May::RootAdmin, |world| ("POST", format!("/signing-keys/{}/retire", world.signing_key()), Some(json!({})))),
+    ("see everything but keys", May::AnyAdmin, |_| ("GET", "/access".into(), None)),
+    ("see what files declare", May::RootAdmin, |_| ("GET", "/declared".into(), None)),
+    ("see what decisions depend on", May::RootAdmin, |_| ("GET", "/evaluation".into(), None)),
+    ("make several changes", May::AdminHere, |world| {
+        let changes = [world.fresh("space"), world.fresh("space")].map(|id| json!({ "space.create": { "id": id, "parent": "team" } }));
+        ("POST", "/changes".into(), Some(json!({ "changes": changes })))
+    }),
 ];
+
+/// The same at the command line, which asks a server; `None` where it has no command for it, or one that is another row's.
+fn command(row: &str, world: &World) -> Option<Vec<String>> {
+    let line = match row {
+        "see oneself" => "whoami".to_owned(),
+        "list keys" => "key list".to_owned(),
+        "show a key" => format!("key show {}", world.key()),
+        "create a key" => format!("key create --name {}", world.fresh("key")),
+        "import a key" => format!("key import --name {} --sha256 {:064x}", world.fresh("key"), world.count.get() + 7),
+        "change a key" => format!("key update {} --add-group x", world.key()),
+        "rotate a key" => format!("key rotate {} --grace 0", world.key()),
+        "disable a key" => format!("key disable {}", world.key()),
+        "enable a key" => format!("key enable {}", world.key()),
+        "revoke a key" => format!("key revoke {} --yes", world.key()),
+        "list spaces" => "space list".to_owned(),
+        "show a space" => "space show team".to_owned(),
+        "create a space below" => format!("space create {} --parent team", world.fresh("space")),
+        "create a space at the root" => format!("space create {}", world.fresh("space")),
+        "change the space" => "space update team --description changed".to_owned(),
+        "move a space within" => format!("space update {} --parent b --yes", world.space("a")),
+        "move a space to a sibling" => format!("space update {} --parent other --yes", world.space("a")),
+        "fetch a space from a sibling" => format!("space update {} --parent a --yes", world.space("other")),
+        "delete a space below" => format!("space delete {} --yes", world.space("a")),
+        "list roles" => "role list".to_owned(),
+        "show a role" => "role show space-reader".to_owned(),
+        "create a role" => format!("role create {} --action run:read", world.fresh("role")),
+        "change a role" => format!("role update {} --action *:* --yes", world.role()),
+        "delete a role" => format!("role delete {} --yes", world.role()),
+        "list groups" => "group list".to_owned(),
+        "create a group" => format!("group create {}", world.fresh("group")),
+        "change a group" => format!("group update {} --description x", world.group()),
+        "delete a group" => format!("group delete {}", world.group()),
+        "list bindings" => "binding list".to_owned(),
+        "bind a key" => format!("binding create --key {} --role space-admin --space team", world.key()),
+        "bind a group below" => format!("binding create --group {} --role space-writer --space a", world.fresh("group")),
+        "bind at the root" => format!("binding create --key {} --role space-reader --space root", world.key()),
+        "unbind" => format!("binding delete {} --yes", world.binding("a")),
+        "unbind at the root" => format!("binding delete {} --yes", world.binding("root")),
+        "list login policies" => "policy list".to_owned(),
+        "create a login policy" => format!("policy create {} --file -", world.fresh("policy")),
+        "change a login policy" => format!("policy update {} --file - --yes", world.policy()),
+        "delete a login policy" => format!("policy delete {} --yes", world.policy()),
+        "simulate a login policy" => format!("policy simulate --file - --key {}", world.key()),
+        "see the strategy" => "strategy show".to_owned(),
+        "set the strategy" => "strategy set combined --yes".to_owned(),
+        "see and clear samples" => "policy sample list".to_owned(),
+        "have a decision explained" => format!("explain --key {}", world.key()),
+        "see the audit" => "audit --limit 1".to_owned(),
+        "see replicas" => "replicas".to_owned(),
+        "see what files declare" => "apply -f - --dry-run".to_owned(),
+        _ => return None,
+    };
+    Some(line.split(' ').map(str::to_owned).collect())
+}
 
 /// What is expected of each operation, for whoever asks in another way than over HTTP.
 pub(crate) fn expectations() -> impl Iterator<Item = (&'static str, May)> {
@@ -248,15 +325,7 @@ pub(crate) fn expectations() -> impl Iterator<Item = (&'static str, May)> {
 #[test]
 fn every_operation_is_open_to_those_whom_the_product_names_and_to_nobody_else() {
     let server = Server::start();
-    let world = World { root: Api::of_root(&server), count: Cell::new(0) };
-    let root = &world.root;
-    for (id, parent) in [("division", "root"), ("team", "division"), ("other", "division"), ("a", "team"), ("b", "team")] {
-        root.made("/spaces", &json!({ "id": id, "parent": parent }));
-    }
-    for (group, space) in [("roots", "root"), ("leads", "team")] {
-        root.made("/bindings", &json!({ "subject": { "group": group }, "role": "space-admin", "space": space }));
-    }
-    let callers: Vec<(Who, &str, Api)> = EVERYBODY.iter().map(|(who, called)| (*who, *called, caller(*who, root))).collect();
+    let (world, callers) = World::of(&server);
 
     let mut wrong = Vec::new();
     for (operation, may, prepare) in OPERATIONS {
@@ -280,6 +349,46 @@ fn every_operation_is_open_to_those_whom_the_product_names_and_to_nobody_else() 
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_command_at_a_server_is_open_to_the_same_callers() {
+    let server = Server::start();
+    let (world, callers) = World::of(&server);
+    let url = format!("http://{}", server.admin());
+    let (mut wrong, mut walked) = (Vec::new(), 0);
+    for (row, may, _) in OPERATIONS {
+        for (who, called, api) in &callers {
+            // Keys that do not work are slowed down by their address, which is one for all of these.
+            if who.works_for_nobody() && *who != Who::Nobody && !matches!(row, "see oneself" | "list keys" | "revoke a key") {
+                continue;
+            }
+            let Some(line) = command(row, &world) else { break };
+            let before = server.applied_revision();
+            let mut command = Command::new(env!("CARGO_BIN_EXE_claviger"));
+            command.args(&line).env_clear().env("HOME", server.dir().join("nowhere")).env("CLAVIGER_SERVER", &url);
+            command.envs(api.key.iter().map(|key| ("CLAVIGER_KEY", key)));
+            let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let stdin = if line[0] == "apply" { "spaces:\n- id: division\n" } else { POLICY };
+            // A command that is refused may be gone before it reads.
+            let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+            let done = child.wait_with_output().unwrap();
+            let (code, told) = (done.status.code(), String::from_utf8_lossy(&done.stderr));
+            let expected = match (may.allows(*who), who) {
+                (true, _) => code == Some(0),
+                (false, Who::Nobody) => code == Some(2) && told.contains("which key?"),
+                (false, Who::Disabled | Who::Expired | Who::Revoked) => code == Some(1) && told.contains("the API key is not valid"),
+                (false, _) => code == Some(1) && told.contains("error: only "),
+            };
+            let changed = server.applied_revision() != before;
+            if !expected || (changed && code != Some(0)) {
+                wrong.push(format!("{line:?} by {called}: {code:?} {told} (changed: {changed})"));
+            }
+            walked += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(walked > 400, "only {walked} were tried");
 }
 
 fn caller(who: Who, root: &Api) -> Api {

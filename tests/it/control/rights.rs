@@ -22,14 +22,11 @@ enum Through {
 }
 
 /// What no row of the API's table is about.
-const BESIDES: [(Operation, May); 6] = [
+const BESIDES: [(Operation, May); 3] = [
     (Operation::RevokeSelf, May::EveryKey),
     // Of all the roles here, only space-admin allows it.
     (Operation::RotateSelf, May::AnyAdmin),
     (Operation::ClearSamples, May::RootAdmin),
-    (Operation::Declare, May::RootAdmin),
-    (Operation::ViewSigningKeys, May::RootAdmin),
-    (Operation::ChangeSigningKeys, May::RootAdmin),
 ];
 
 #[tokio::test]
@@ -319,6 +316,10 @@ impl Place {
             "list signing keys" => Seen(O::ViewSigningKeys),
             // They are files, and no mutation.
             "publish a signing key" | "activate a signing key" | "retire a signing key" => Seen(O::ChangeSigningKeys),
+            "see everything but keys" => Seen(O::ViewSpaces),
+            "see what files declare" => Seen(O::Declare),
+            "see what decisions depend on" => Seen(O::Explain),
+            "make several changes" => Made(O::CreateSpace, Mutation::CreateSpace(self.new_space("team"))),
             other => panic!("say here how {other} is asked for without HTTP"),
         }
     }
