@@ -22,13 +22,13 @@ fn control(world: &World, settings: &Settings) -> Arc<Control> {
     Arc::new(Control::serving(world.sluice.clone(), world.clock.clone(), serving))
 }
 
-/// With room in a token for what this key has now, and not for a byte more.
+/// With room in a token for what this key has now and a longer revision, and not for another role.
 async fn just_enough_for(world: &World, key: Key) -> Settings {
     let mut settings = world.settings.clone();
     settings.token.max_bytes = 1;
     let (snapshot, now) = (world.sluice.snapshot().await.unwrap(), world.clock_in(Duration::ZERO));
     let found = world.sluice.find_key(&key.digest).await.unwrap().unwrap().key;
-    settings.token.max_bytes = oversize(&settings.token, &snapshot, &found, now).unwrap().size;
+    settings.token.max_bytes = oversize(&settings.token, &snapshot, &found, now).unwrap().size + 4;
     settings
 }
 
