@@ -357,9 +357,9 @@ fn a_key_sees_rotates_and_revokes_itself_from_the_command_line() {
 
     let seen = by(&rotates.text, &["key", "show", &id("rotates")]);
     assert!(seen.code == 0 && seen.out.contains("self-service@production"), "{}", seen.err);
-    let rotated = by(&rotates.text, &["key", "rotate", &id("rotates"), "--grace", "1h", "-o", "json"]);
-    assert_eq!(rotated.code, 0, "{}", rotated.err);
-    let next = serde_json::from_str::<Value>(&rotated.out).unwrap()["key"].as_str().unwrap().to_owned();
+    let done = by(&rotates.text, &["key", "rotate", &id("rotates"), "--grace", "1h", "-o", "json"]);
+    assert_eq!(done.code, 0, "{}", done.err);
+    let next = serde_json::from_str::<Value>(&done.out).unwrap()["key"].as_str().unwrap().to_owned();
     assert_eq!(server.get(&next).status, 200);
     // By the secret that is on its way out it cannot get another one, but it can end itself.
     assert_eq!(by(&rotates.text, &["key", "rotate", &id("rotates"), "--grace", "0"]).code, 1);

@@ -265,8 +265,8 @@ impl Place {
             "disable a key" => Made(O::DisableKey, Mutation::DisableKey { id: self.key().await }),
             "enable a key" => Made(O::EnableKey, Mutation::EnableKey { id: self.key().await }),
             "revoke a key" => Made(O::RevokeKey, Mutation::RevokeKey { id: self.key().await }),
-            "list spaces" | "show a space" => Seen(O::ViewSpaces),
-            "create a space below" => Made(O::CreateSpace, Mutation::CreateSpace(self.new_space("team"))),
+            "list spaces" | "show a space" | "see everything but keys" => Seen(O::ViewSpaces),
+            "create a space below" | "make several changes" => Made(O::CreateSpace, Mutation::CreateSpace(self.new_space("team"))),
             "create a space at the root" => Made(O::CreateSpace, Mutation::CreateSpace(self.new_space("root"))),
             "change the space" => {
                 let (id, description) = ("team".parse().unwrap(), Some("changed".to_owned()));
@@ -310,16 +310,13 @@ impl Place {
             "see the strategy" => Seen(O::ViewStrategy),
             "set the strategy" => Made(O::SetStrategy, Mutation::SetStrategy(Strategy::Combined)),
             "see and clear samples" => Seen(O::ViewSamples),
-            "have a decision explained" => Seen(O::Explain),
+            "have a decision explained" | "see what decisions depend on" => Seen(O::Explain),
             "see the audit" => Seen(O::ViewAudit),
             "see replicas" => Seen(O::ViewReplicas),
             "list signing keys" => Seen(O::ViewSigningKeys),
             // They are files, and no mutation.
             "publish a signing key" | "activate a signing key" | "retire a signing key" => Seen(O::ChangeSigningKeys),
-            "see everything but keys" => Seen(O::ViewSpaces),
             "see what files declare" => Seen(O::Declare),
-            "see what decisions depend on" => Seen(O::Explain),
-            "make several changes" => Made(O::CreateSpace, Mutation::CreateSpace(self.new_space("team"))),
             other => panic!("say here how {other} is asked for without HTTP"),
         }
     }
