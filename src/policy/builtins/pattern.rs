@@ -55,6 +55,8 @@ impl Writer<'_> {
                     self.rest = after.chars();
                 }
                 '\\' => drop(self.escape(["[0-9]", "[\\t\\n\\f\\r ]", "[0-9A-Za-z_]"])?),
+                // No flags at all; ours wants one.
+                '(' if self.skip("?)") => self.out.push_str("(?-x)"),
                 // Flags that RE2 has not.
                 '(' if self
                     .rest
@@ -339,7 +341,6 @@ mod tests {
             r"[\b]",
             r"\p{Alphabetic}",
             r"\p{Script=Greek}",
-            "(?)",
             "(?i-)",
             "a{2,1}",
             r"\x{110000}",
