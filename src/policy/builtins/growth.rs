@@ -124,6 +124,7 @@ mod tests {
         assert!(call("sprintf", &[Value::from("%\u{b2}d"), Value::from(vec![Value::from(1)])]).is_err());
         assert!(call("bits.lsh", &[Value::from(1), Value::from(1_000_000_000)]).is_err());
         assert!(call("to_number", &[Value::from("1e99999999")]).is_err());
+        assert!(super::super::number::parse("1e99999999").is_err());
         let nested = (0..12).fold(Value::from(1), |value, _| Value::from(vec![value.clone(), value]));
         let options = Value::from(std::collections::BTreeMap::from([(Value::from("indent"), Value::from(" ".repeat(200)))]));
         assert!(call("json.marshal_with_options", &[nested, options]).is_err());

@@ -149,78 +149,8 @@ fn named(operand: &Value) -> Option<Vec<(Value, &str)>> {
 mod tests {
     use super::*;
 
-    fn set(items: &[&str]) -> Value {
-        Value::from(items.iter().map(|item| Value::from(*item)).collect::<BTreeSet<_>>())
-    }
-
     #[test]
-    fn mapped_addresses_are_their_ipv4_addresses_on_both_sides() {
-        assert_eq!(contains("10.0.0.0/8", "::ffff:10.1.2.3"), Some(true));
-        assert_eq!(contains("::ffff:10.0.0.0/104", "10.1.2.3"), Some(true));
-        assert_eq!(contains("0.0.0.0/0", "::ffff:1.2.3.4"), Some(true));
-        assert_eq!(contains("::/0", "::ffff:1.2.3.4"), Some(false));
-        assert_eq!(contains("::/0", "2001:db8::1"), Some(true));
-    }
-
-    #[test]
-    fn host_bits_in_a_network_do_not_count() {
-        assert_eq!(contains("10.9.9.9/8", "10.1.2.3"), Some(true));
-        assert_eq!(contains("10.0.0.0/8", "10.1.0.0/16"), Some(true));
-        assert_eq!(contains("10.1.0.0/16", "10.0.0.0/8"), Some(false));
-    }
-
-    #[test]
-    fn what_is_no_network_is_undefined() {
-        for (network, inner) in [
-            ("10.0.0.0", "10.1.2.3"),
-            ("10.0.0.0/33", "10.1.2.3"),
-            ("010.0.0.0/8", "10.1.2.3"),
-            ("10.0.0.0/+8", "10.1.2.3"),
-            ("10.0.0.0/8", "10.1.2.3:80"),
-            ("10.0.0.0/8", ""),
-            ("fe80::%eth0/64", "fe80::1"),
-        ] {
-            assert_eq!(contains(network, inner), None, "{network} {inner}");
-        }
-    }
-
-    #[test]
-    fn networks_intersect_when_one_holds_the_other() {
-        let intersects = |one: &str, other: &str| cidr_intersects(&[Value::from(one), Value::from(other)]);
-        assert_eq!(intersects("10.0.0.0/8", "10.1.0.0/16"), Value::Bool(true));
-        assert_eq!(intersects("10.1.0.0/16", "10.0.0.0/8"), Value::Bool(true));
-        assert_eq!(intersects("10.1.0.0/16", "10.2.0.0/16"), Value::Bool(false));
-        assert_eq!(intersects("10.1.0.0/16", "2001:db8::/32"), Value::Bool(false));
-    }
-
-    #[test]
-    fn matches_are_told_by_index_key_or_item() {
-        let networks = Value::from(vec![Value::from("10.0.0.0/8"), Value::from("192.168.0.0/16")]);
-        let pair = |a: Value, b: &str| Value::from(vec![a, Value::from(b)]);
-        budget::start(1 << 20);
-        let found = cidr_contains_matches(&[networks, set(&["10.1.2.3", "192.168.1.1", "1.1.1.1"])]).unwrap();
-        assert_eq!(found, Value::from(BTreeSet::from([pair(Value::from(0_u64), "10.1.2.3"), pair(Value::from(1_u64), "192.168.1.1")])));
-        assert_eq!(
-            cidr_contains_matches(&[Value::from("10.0.0.0/8"), Value::from("10.1.2.3")]).unwrap(),
-            Value::from(BTreeSet::from([pair(Value::from("10.0.0.0/8"), "10.1.2.3")]))
-        );
-    }
-
-    #[test]
-    fn neighbours_merge() {
-        assert_eq!(cidr_merge(&[set(&["192.0.128.0/24", "192.0.129.0/24"])]).unwrap(), set(&["192.0.128.0/23"]));
-        assert_eq!(cidr_merge(&[set(&["2001:db8::/33", "2001:db8:8000::/33"])]).unwrap(), set(&["2001:db8::/32"]));
-        assert!(cidr_merge(&[set(&["192.0.128.0/24", "2001:db8::/33"])]).is_err(), "OPA loses one of the two families");
-        assert!(cidr_merge(&[set(&["192.0.128.1"])]).is_err());
-    }
-
-    #[test]
-    fn small_networks_expand_and_large_ones_are_refused() {
-        assert_eq!(
-            cidr_expand(&[Value::from("192.168.1.255/30")]).unwrap(),
-            set(&["192.168.1.252", "192.168.1.253", "192.168.1.254", "192.168.1.255"])
-        );
-        assert_eq!(cidr_expand(&[Value::from("2001:db8::1/128")]).unwrap(), set(&["2001:db8::1"]));
+    fn large_networks_are_not_expanded() {
         assert!(cidr_expand(&[Value::from("0.0.0.0/0")]).is_err());
         assert!(cidr_expand(&[Value::from("::/64")]).is_err());
     }

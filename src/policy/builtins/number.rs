@@ -112,23 +112,3 @@ fn of_bits(name: &'static str, args: &[Value]) -> anyhow::Result<Value> {
         _ => Ok(result),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_in_texts_are_whole_or_end_the_evaluation() {
-        assert_eq!(parse("18446744073709551615").unwrap(), Value::from(u64::MAX));
-        assert_eq!(parse("-3").unwrap(), Value::from(-3));
-        for text in ["5.", ".5", "1.5", "1.0", "1e3", "-0", "18446744073709551616", "1e99999999"] {
-            assert!(parse(text).is_err(), "{text}");
-        }
-        for (text, number) in [("09", 9), ("+5", 5), ("-07", -7), ("000", 0)] {
-            assert_eq!(parse(text).unwrap(), Value::from(number), "{text}");
-        }
-        for text in ["", " 1", "1 ", "0x10", "Inf", "1e", "-", ".", "1_000", "٣", "+-1"] {
-            assert_eq!(parse(text).unwrap(), Value::Undefined, "{text}");
-        }
-    }
-}

@@ -86,54 +86,29 @@ fn bounded(number: Value) -> anyhow::Result<Value> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     type Operator = fn(&Value, &Value) -> anyhow::Result<Value>;
 
-    fn set(items: &[i64]) -> Value {
-        Value::from(items.iter().map(|item| Value::from(*item)).collect::<BTreeSet<_>>())
-    }
-
     #[test]
-    fn whole_numbers_have_any_size() {
+    fn a_number_that_doubles_its_length_again_and_again_comes_to_an_end() {
         budget::start(1 << 20);
-        let (max, min) = (Value::from(u64::MAX), Value::from(i64::MIN));
-        for (operator, one, other, expected) in [
-            (plus as Operator, &max, Value::from(1), "18446744073709551616"),
-            (minus, &min, Value::from(1), "-9223372036854775809"),
-            (times, &max, max.clone(), "340282366920938463426481119284349108225"),
-            (remainder, &min, Value::from(-1), "0"),
-            (remainder, &Value::from(-5), Value::from(3), "-2"),
-            (remainder, &Value::from(5), Value::from(-3), "2"),
-        ] {
-            assert_eq!(operator(one, &other).unwrap().as_number().unwrap().format_decimal(), expected, "{one} {other}");
-        }
-        let long = (0..20).try_fold(max.clone(), |number, _| times(&number, &number));
-        assert!(long.is_err(), "it doubles its length each time");
-    }
-
-    #[test]
-    fn sets_are_joined_shared_and_taken_from_each_other() {
-        let (one, other) = (set(&[1, 2]), set(&[2, 3]));
-        assert_eq!(union(&one, &other).unwrap(), set(&[1, 2, 3]));
-        assert_eq!(intersection(&one, &other).unwrap(), set(&[2]));
-        assert_eq!(minus(&one, &other).unwrap(), set(&[1]));
+        assert!((0..20).try_fold(Value::from(u64::MAX), |number, _| times(&number, &number)).is_err());
     }
 
     #[test]
     fn what_an_operator_is_not_made_for_is_undefined() {
         let others = [Value::Null, Value::from(true), Value::from("1"), Value::from(vec![]), Value::new_object(), Value::Undefined];
+        let set = Value::from(std::collections::BTreeSet::from([Value::from(1)]));
         for operator in [plus as Operator, minus, times, remainder, union, intersection] {
             for other in &others {
-                for operand in [Value::from(1), set(&[1]), other.clone()] {
+                for operand in [Value::from(1), set.clone(), other.clone()] {
                     assert_eq!(operator(&operand, other).unwrap(), Value::Undefined, "{operand} {other}");
                     assert_eq!(operator(other, &operand).unwrap(), Value::Undefined, "{other} {operand}");
                 }
             }
         }
-        assert_eq!(minus(&set(&[1]), &Value::from(1)).unwrap(), Value::Undefined);
+        assert_eq!(minus(&set, &Value::from(1)).unwrap(), Value::Undefined);
         assert_eq!(union(&Value::from(1), &Value::from(2)).unwrap(), Value::Undefined);
         assert_eq!(remainder(&Value::from(1), &Value::from(0)).unwrap(), Value::Undefined);
         assert_eq!(remainder(&Value::from(7.5), &Value::from(2)).unwrap(), Value::Undefined);

@@ -203,37 +203,10 @@ mod tests {
     }
 
     #[test]
-    fn ranges_go_both_ways_and_never_far() {
-        let n = |number: i64| Value::from(number);
-        assert_eq!(range(&[n(1), n(3)], 1).unwrap(), numbers(&[1, 2, 3]));
-        assert_eq!(range(&[n(3), n(1)], 1).unwrap(), numbers(&[3, 2, 1]));
-        assert_eq!(range_step(&[n(1), n(8), n(3)]).unwrap(), numbers(&[1, 4, 7]));
-        assert_eq!(range_step(&[n(1), n(8), n(0)]).unwrap(), Value::Undefined);
-        assert_eq!(range_step(&[n(1), n(8), n(-1)]).unwrap(), Value::Undefined);
-        assert_eq!(range(&[n(i64::MAX - 1), n(i64::MAX)], 1).unwrap(), numbers(&[i64::MAX - 1, i64::MAX]));
-        assert!(range(&[n(1), n(1_000_000_000_000)], 1).is_err());
-        assert!(range(&[n(0), n(i64::MAX)], 1).is_err());
-        assert_eq!(range(&[Value::from(0.5), n(1)], 1).unwrap(), Value::Undefined);
-    }
-
-    #[test]
-    fn an_empty_part_is_counted_between_all_characters() {
-        let count = |text: &str, part: &str| strings_count(&[Value::from(text), Value::from(part)]);
-        assert_eq!(count("äbä", "ä"), Value::from(2_u64));
-        assert_eq!(count("äbä", ""), Value::from(4_u64));
-    }
-
-    #[test]
-    fn a_text_is_as_long_as_it_has_characters() {
-        assert_eq!(count(&[Value::from("🔑ß")]).unwrap(), Value::from(2_u64));
-        assert_eq!(count(&[numbers(&[1, 2, 3])]).unwrap(), Value::from(3_u64));
-    }
-
-    #[test]
-    fn subsets_of_empty_collections_hold() {
-        assert_eq!(object_subset(&[numbers(&[1, 2, 3]), numbers(&[])]), Value::Bool(true));
-        assert_eq!(object_subset(&[numbers(&[1, 2, 3]), numbers(&[2, 3])]), Value::Bool(true));
-        assert_eq!(object_subset(&[numbers(&[1, 2, 3]), numbers(&[1, 3])]), Value::Bool(false));
+    fn ranges_never_go_far() {
+        for (from, to) in [(1, 1_000_000_000_000), (0, i64::MAX)] {
+            assert!(range(&[Value::from(from), Value::from(to)], 1).is_err());
+        }
     }
 
     #[test]
@@ -245,14 +218,5 @@ mod tests {
                 assert_eq!(object_subset(&[numbers(&whole), numbers(&part)]), Value::Bool(expected), "{part:?} in {whole:?}");
             }
         }
-    }
-
-    #[test]
-    fn any_and_all_are_as_they_were_in_v0() {
-        let flags = |flags: &[bool]| [Value::from(flags.iter().copied().map(Value::Bool).collect::<Vec<_>>())];
-        assert_eq!(any(&flags(&[false, true])), Value::Bool(true));
-        assert_eq!(any(&flags(&[])), Value::Bool(false));
-        assert_eq!(all(&flags(&[])), Value::Bool(true));
-        assert_eq!(all(&flags(&[true, false])), Value::Bool(false));
     }
 }

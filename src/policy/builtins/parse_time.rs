@@ -199,28 +199,3 @@ fn fraction_of_second(digits: &str) -> Option<i64> {
     }
     digits.chars().chain(std::iter::repeat('0')).take(9).collect::<String>().parse().ok()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_read_as_its_layout_shows() {
-        for (layout, text, expected) in [
-            ("2006-01-02", "1970-01-02", Some(86_400)),
-            ("2006-01-02", "1970-1-2", None),
-            ("RFC3339", "1970-01-01T00:00:01Z", Some(1)),
-            ("RFC3339", "1970-01-01T02:00:00+02:00", Some(0)),
-            ("RFC3339", "1970-01-01t00:00:00z", None),
-            ("RFC3339", "1970-01-01T00:00:60Z", None),
-            ("Jan 2 2006", "feb  1 1970", Some(31 * 86_400)),
-            ("2006-01-02 3:04PM", "1970-01-01 12:30AM", Some(1_800)),
-            ("2006-002", "1970-032", Some(31 * 86_400)),
-            ("2006-01-02", "1970-02-30", None),
-            ("é", "é", None),
-        ] {
-            let expected = expected.map_or(Value::Undefined, |seconds: i64| Value::from(seconds * 1_000_000_000));
-            assert_eq!(parse(layout, text).unwrap(), expected, "{layout} {text}");
-        }
-    }
-}

@@ -79,25 +79,3 @@ fn replace_n(args: &[Value]) -> anyhow::Result<Value> {
     }
     Ok(Value::from(out))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn letters_are_mapped_one_for_one() {
-        let upper = |text: &str| mapped(&[Value::from(text)], upper);
-        let lower = |text: &str| mapped(&[Value::from(text)], lower);
-        assert_eq!(upper("größe ŉ ᾳ"), Value::from("GRÖßE ŉ ᾼ"));
-        assert_eq!(lower("ΑΣ İ ẞ"), Value::from("ασ i ß"));
-    }
-
-    #[test]
-    fn replacements_do_not_see_each_other() {
-        let patterns = |pairs: &[(&str, &str)]| {
-            Value::from(pairs.iter().map(|(old, new)| (Value::from(*old), Value::from(*new))).collect::<BTreeMap<_, _>>())
-        };
-        assert_eq!(replace_n(&[patterns(&[("a", "b"), ("b", "a")]), Value::from("abä")]).unwrap(), Value::from("baä"));
-        assert!(replace_n(&[patterns(&[("", "b")]), Value::from("a")]).is_err());
-    }
-}

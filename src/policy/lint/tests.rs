@@ -223,6 +223,7 @@ fn patterns_that_are_not_taken_are_refused() {
     expect(&[
         ("a regular expression", "allow if regex.match(\"a\\\\B\", input.session.login)", &[(2, 22, "which is not taken here")]),
         ("a format", "allow if sprintf(\"%[1]d\", [1]) == \"1\"", &[(2, 18, "one after the other")]),
+        ("a precision", "allow if sprintf(\"%.3x\", [1]) == \"1\"", &[(2, 18, "takes no precision")]),
         ("a layout", "allow if time.parse_ns(\"MST\", input.session.login) > 1", &[(2, 24, "no names of zones but UTC")]),
     ]);
 }
