@@ -17,6 +17,8 @@ use crate::policy::builtins::{Callable, operators};
 use crate::policy::syntax::core::Target;
 use crate::policy::syntax::tree::{ArithOp, BinOp};
 
+type BinaryOperator = fn(&Value, &Value) -> anyhow::Result<Value>;
+
 const NOTHING: Cow<'static, Value> = Cow::Borrowed(&UNDEFINED);
 
 impl<'w> World<'w> {
@@ -29,7 +31,7 @@ impl<'w> World<'w> {
             Term::Rule(number) => self.rule(*number),
             Term::Document(number) => self.numbered(*number),
             Term::At(of) => self.run.within(|| self.item(&of.0, &of.1, frame)),
-            made => self.run.within(|| self.make(made, frame)),
+            made => Ok(self.run.within(|| self.make(made, frame))?.map_or(NOTHING, Cow::Owned)),
         }
     }
 
@@ -55,69 +57,36 @@ impl<'w> World<'w> {
         Ok(value)
     }
 
-    /// A value that is not there yet.
-    fn make(&self, term: &'w Term, frame: &mut Frame) -> Evaluated<Cow<'w, Value>> {
-        let value = match term {
-            Term::Call(call) => match self.all(&call.arguments, frame)? {
-                Some(arguments) => self.call(&call.name, call.function.as_ref(), &arguments)?,
-                None => return Ok(NOTHING),
-            },
-            Term::Function(number, arguments) => match self.all(arguments, frame)? {
-                Some(arguments) => self.function(*number, arguments)?,
-                None => return Ok(NOTHING),
-            },
-            Term::Array(items) => match self.put_together(items, frame)? {
-                Some(items) => Value::from(items),
-                None => return Ok(NOTHING),
-            },
-            Term::Set(items) => match self.put_together(items, frame)? {
-                Some(items) => Value::from(items.into_iter().collect::<BTreeSet<_>>()),
-                None => return Ok(NOTHING),
-            },
-            Term::Object(fields) => return self.object(fields, frame),
-            Term::Compare(op, sides) => match self.both(&sides.0, &sides.1, frame)? {
-                Some((one, other)) => Value::Bool(compare(*op, &one, &other)),
-                None => return Ok(NOTHING),
-            },
-            Term::In(key, sides) => return self.is_in(key.as_deref(), sides, frame),
-            Term::Sets(op, sides) => match self.both(&sides.0, &sides.1, frame)? {
-                Some((one, other)) => self.operated(
-                    &one,
-                    &other,
-                    match op {
-                        BinOp::Union => operators::union,
-                        BinOp::Intersection => operators::intersection,
-                    },
-                )?,
-                None => return Ok(NOTHING),
-            },
-            Term::Arithmetic(op, sides) => match self.both(&sides.0, &sides.1, frame)? {
-                Some((one, other)) => self.operated(
-                    &one,
-                    &other,
-                    match op {
-                        ArithOp::Add => operators::plus,
-                        ArithOp::Sub => operators::minus,
-                        ArithOp::Mul => operators::times,
-                        ArithOp::Div => quotient,
-                        ArithOp::Mod => operators::remainder,
-                    },
-                )?,
-                None => return Ok(NOTHING),
-            },
-            Term::Collect(comprehension) => self.collect(comprehension, frame)?,
-            Term::Template(parts) => match self.all(parts, frame)? {
-                Some(parts) => match <[String; 1]>::try_from(self.texts(&parts, "")?) {
-                    Ok([text]) => Value::from(text),
-                    Err(_) => return Err(Failure::conflict(Conflict::Template)),
-                },
-                None => return Ok(NOTHING),
-            },
-            Term::Const(_) | Term::Input(_) | Term::Slot(_) | Term::Rule(_) | Term::Document(_) | Term::At(_) | Term::Named(_) => {
-                Value::Undefined
+    /// A value that is not there yet; `None` if any part of it is undefined.
+    fn make(&self, term: &'w Term, frame: &mut Frame) -> Evaluated<Option<Value>> {
+        match term {
+            Term::Call(call) => {
+                let arguments = self.all(&call.arguments, frame)?;
+                arguments.map(|arguments| self.call(&call.name, call.function.as_ref(), &arguments)).transpose()
             }
-        };
-        Ok(Cow::Owned(value))
+            Term::Function(number, arguments) => self.all(arguments, frame)?.map(|arguments| self.function(*number, arguments)).transpose(),
+            Term::Array(items) => Ok(self.put_together(items, frame)?.map(Value::from)),
+            Term::Set(items) => Ok(self.put_together(items, frame)?.map(|items| Value::from(items.into_iter().collect::<BTreeSet<_>>()))),
+            Term::Object(fields) => self.object(fields, frame),
+            Term::Compare(op, sides) => {
+                Ok(self.both(&sides.0, &sides.1, frame)?.map(|(one, other)| Value::Bool(compare(*op, &one, &other))))
+            }
+            Term::In(key, sides) => self.is_in(key.as_deref(), sides, frame),
+            Term::Sets(BinOp::Union, sides) => self.operated(sides, frame, operators::union),
+            Term::Sets(BinOp::Intersection, sides) => self.operated(sides, frame, operators::intersection),
+            Term::Arithmetic(ArithOp::Add, sides) => self.operated(sides, frame, operators::plus),
+            Term::Arithmetic(ArithOp::Sub, sides) => self.operated(sides, frame, operators::minus),
+            Term::Arithmetic(ArithOp::Mul, sides) => self.operated(sides, frame, operators::times),
+            Term::Arithmetic(ArithOp::Div, sides) => self.operated(sides, frame, quotient),
+            Term::Arithmetic(ArithOp::Mod, sides) => self.operated(sides, frame, operators::remainder),
+            Term::Collect(comprehension) => self.collect(comprehension, frame).map(Some),
+            Term::Template(parts) => {
+                let Some(parts) = self.all(parts, frame)? else { return Ok(None) };
+                let [text] = <[String; 1]>::try_from(self.texts(&parts, "")?).map_err(|_| Failure::conflict(Conflict::Template))?;
+                Ok(Some(Value::from(text)))
+            }
+            Term::Const(_) | Term::Input(_) | Term::Slot(_) | Term::Rule(_) | Term::Document(_) | Term::At(_) | Term::Named(_) => Ok(None),
+        }
     }
 
     /// The values of all terms; `None` if one is undefined.
@@ -148,10 +117,10 @@ impl<'w> World<'w> {
         Ok((*other != Value::Undefined).then_some((one, other)))
     }
 
-    fn object(&self, fields: &'w [(Term, Term)], frame: &mut Frame) -> Evaluated<Cow<'w, Value>> {
+    fn object(&self, fields: &'w [(Term, Term)], frame: &mut Frame) -> Evaluated<Option<Value>> {
         let mut made = BTreeMap::new();
         for (key, value) in fields {
-            let Some((key, value)) = self.both(key, value, frame)? else { return Ok(NOTHING) };
+            let Some((key, value)) = self.both(key, value, frame)? else { return Ok(None) };
             charge(&key)?;
             charge(&value)?;
             // OPA takes one or the other, or both, depending on what is done with the object.
@@ -159,32 +128,29 @@ impl<'w> World<'w> {
                 return Err(Failure::conflict(Conflict::Fields));
             }
         }
-        Ok(Cow::Owned(Value::from(made)))
+        Ok(Some(Value::from(made)))
     }
 
-    fn is_in(&self, key: Option<&'w Term>, sides: &'w (Term, Term), frame: &mut Frame) -> Evaluated<Cow<'w, Value>> {
-        let key = match key {
-            Some(key) => match self.eval(key, frame)? {
-                key if *key == Value::Undefined => return Ok(NOTHING),
-                key => Some(key),
-            },
-            None => None,
-        };
-        let Some((item, of)) = self.both(&sides.0, &sides.1, frame)? else { return Ok(NOTHING) };
-        Ok(Cow::Owned(Value::Bool(holds(&of, key.as_deref(), &item))))
+    fn is_in(&self, key: Option<&'w Term>, sides: &'w (Term, Term), frame: &mut Frame) -> Evaluated<Option<Value>> {
+        let key = key.map(|key| self.eval(key, frame)).transpose()?;
+        if key.as_deref() == Some(&Value::Undefined) {
+            return Ok(None);
+        }
+        Ok(self.both(&sides.0, &sides.1, frame)?.map(|(item, of)| Value::Bool(holds(&of, key.as_deref(), &item))))
     }
 
     /// What an operator makes of two values.
-    fn operated(&self, one: &Value, other: &Value, operator: fn(&Value, &Value) -> anyhow::Result<Value>) -> Evaluated<Value> {
-        for _ in 0..(count(one) + count(other)) / 64 {
+    fn operated(&self, sides: &'w (Term, Term), frame: &mut Frame, operator: BinaryOperator) -> Evaluated<Option<Value>> {
+        let Some((one, other)) = self.both(&sides.0, &sides.1, frame)? else { return Ok(None) };
+        for _ in 0..(count(&one) + count(&other)) / 64 {
             self.run.step()?;
         }
-        let value = operator(one, other).map_err(|error| Failure::of_builtin(&error))?;
+        let value = operator(&one, &other).map_err(|error| Failure::of_builtin(&error))?;
         // A number of 64 bits takes nothing of its own, and is made and forgotten a million times in a second.
         if !matches!(&value, Value::Number(number) if number.as_i64().is_some()) {
             charge(&value)?;
         }
-        Ok(value)
+        Ok(Some(value))
     }
 
     fn collect(&self, comprehension: &'w Comprehension, frame: &mut Frame) -> Evaluated<Value> {
