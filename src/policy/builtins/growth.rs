@@ -3,7 +3,7 @@
 use anyhow::bail;
 use regorus::Value;
 
-use super::budget;
+use super::{budget, length};
 
 /// The widest field that `sprintf` pads to.
 const WIDTH_MAX: usize = 999;
@@ -17,12 +17,7 @@ const PIECE: usize = 64;
 /// Charges for the call, or refuses it.
 pub(super) fn check(name: &str, args: &[Value]) -> anyhow::Result<()> {
     let text = |index: usize| args.get(index).and_then(|value| value.as_string().ok()).map_or("", |text| text.as_ref());
-    let items = |index: usize| match args.get(index) {
-        Some(Value::Array(items)) => items.len(),
-        Some(Value::Set(items)) => items.len(),
-        Some(Value::Object(items)) => items.len(),
-        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Undefined) | None => 0,
-    };
+    let items = |index: usize| args.get(index).and_then(length).unwrap_or(0);
     let bytes = match name {
         "concat" => text(0).len().saturating_mul(items(1)),
         "replace" => replaced(text(0).len(), text(1), text(2)),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::bail;
 use regorus::Value;
 
-use super::{Function, Own, budget, number, order};
+use super::{Function, Own, budget, items_of, number, order};
 
 pub(super) static FUNCTIONS: [Function; 6] = [
     ("json.marshal", 1, Own::Partial(marshal)),
@@ -183,13 +183,8 @@ struct Paths(BTreeMap<Value, Option<Paths>>);
 impl Paths {
     /// Texts are JSON pointers: they may begin with a slash, and write `~1` for a slash and `~0` for a tilde. Nothing is at an empty path.
     fn of(paths: &Value) -> Option<Self> {
-        let each: Vec<&Value> = match paths {
-            Value::Array(paths) => paths.iter().collect(),
-            Value::Set(paths) => paths.iter().collect(),
-            _ => return None,
-        };
         let mut tree = Self::default();
-        for path in each {
+        for path in items_of(paths)? {
             let steps: Vec<Value> = match path {
                 Value::String(path) if path.is_empty() => Vec::new(),
                 Value::String(path) => {

@@ -2,51 +2,27 @@
 //!
 //! <https://pkg.go.dev/time#Layout>. The names of zones (`MST`) are known of UTC alone.
 
-/// A piece of a layout.
+/// A piece of a layout. A fraction is `.000`, or `.999`, which leaves zeros at its end out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
     Plain(&'a str),
     LongMonth,
     Month,
-    NumMonth {
-        zero: bool,
-    },
+    NumMonth { zero: bool },
     LongWeekday,
     Weekday,
-    Day {
-        pad: Pad,
-    },
-    YearDay {
-        pad: Pad,
-    },
+    Day { pad: Pad },
+    YearDay { pad: Pad },
     Hour24,
-    Hour12 {
-        zero: bool,
-    },
-    Minute {
-        zero: bool,
-    },
-    Second {
-        zero: bool,
-    },
+    Hour12 { zero: bool },
+    Minute { zero: bool },
+    Second { zero: bool },
     LongYear,
     Year,
-    Half {
-        upper: bool,
-    },
+    Half { upper: bool },
     ZoneName,
-    Zone {
-        z_for_utc: bool,
-        colon: bool,
-        minutes: bool,
-        seconds: bool,
-    },
-    /// `.000`, or `.999`, which leaves zeros at its end out.
-    Fraction {
-        mark: char,
-        digits: usize,
-        trim: bool,
-    },
+    Zone { z_for_utc: bool, colon: bool, minutes: bool, seconds: bool },
+    Fraction { mark: char, digits: usize, trim: bool },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -197,6 +197,30 @@ fn own(name: &str) -> Option<Function> {
     functions().find(|(own, _, _)| *own == name).copied()
 }
 
+/// How many items or fields a collection has; `None`: it is none.
+pub(super) fn length(value: &Value) -> Option<usize> {
+    match value {
+        Value::Array(items) => Some(items.len()),
+        Value::Set(items) => Some(items.len()),
+        Value::Object(fields) => Some(fields.len()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Undefined => None,
+    }
+}
+
+/// The items of an array or of a set; `None`: it is neither.
+fn items_of(value: &Value) -> Option<Vec<&Value>> {
+    match value {
+        Value::Array(items) => Some(items.iter().collect()),
+        Value::Set(items) => Some(items.iter().collect()),
+        _ => None,
+    }
+}
+
+/// The same of an only argument.
+fn items_of_only(args: &[Value]) -> Option<Vec<&Value>> {
+    if let [only] = args { items_of(only) } else { None }
+}
+
 /// Calls a builtin of regorus, whose errors are undefined.
 fn of_the_engine(native: &Native, args: &[Value]) -> anyhow::Result<Value> {
     budget::admit(args)?;

@@ -7,7 +7,7 @@ use anyhow::bail;
 use ipnet::IpNet;
 use regorus::Value;
 
-use super::{Function, Own, budget};
+use super::{Function, Own, budget, items_of_only};
 
 /// Addresses that `net.cidr_expand` lists at most.
 const EXPAND_MAX: u32 = 16;
@@ -77,11 +77,7 @@ fn cidr_expand(args: &[Value]) -> anyhow::Result<Value> {
 
 /// The fewest networks that hold the same addresses.
 fn cidr_merge(args: &[Value]) -> anyhow::Result<Value> {
-    let texts: Vec<&Value> = match args {
-        [Value::Array(items)] => items.iter().collect(),
-        [Value::Set(items)] => items.iter().collect(),
-        _ => return Ok(Value::Undefined),
-    };
+    let Some(texts) = items_of_only(args) else { return Ok(Value::Undefined) };
     let mut networks = Vec::with_capacity(texts.len());
     for text in texts {
         let Value::String(text) = text else { return Ok(Value::Undefined) };

@@ -6,7 +6,7 @@
 use anyhow::bail;
 use regorus::Value;
 
-use super::{Function, Own, own::theirs};
+use super::{Function, Own, items_of_only, own::theirs};
 
 pub(super) static FUNCTIONS: [Function; 10] = [
     ("to_number", 1, Own::Partial(to_number)),
@@ -93,12 +93,7 @@ fn format_int(args: &[Value]) -> anyhow::Result<Value> {
 
 fn of_whole(name: &'static str, args: &[Value]) -> anyhow::Result<Value> {
     let fraction = |item: &Value| matches!(item, Value::Number(number) if !number.is_integer());
-    let fractions = match args {
-        [Value::Array(items)] => items.iter().any(fraction),
-        [Value::Set(items)] => items.iter().any(fraction),
-        _ => false,
-    };
-    if fractions {
+    if items_of_only(args).is_some_and(|items| items.into_iter().any(fraction)) {
         bail!("{name} takes whole numbers");
     }
     theirs(name, args)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::bail;
 use regorus::Value;
 
-use super::{Function, Own, format, of_the_engine, order};
+use super::{Function, Own, format, items_of_only, of_the_engine, order};
 use crate::policy::syntax::native::Native;
 
 /// Elements that `numbers.range` makes at most.
@@ -38,11 +38,7 @@ pub(super) fn theirs(name: &str, args: &[Value]) -> anyhow::Result<Value> {
 
 /// The items of an array or a set, in OPA's order.
 fn sorted(args: &[Value]) -> Option<Vec<Value>> {
-    let mut items: Vec<Value> = match args {
-        [Value::Array(items)] => items.iter().cloned().collect(),
-        [Value::Set(items)] => items.iter().cloned().collect(),
-        _ => return None,
-    };
+    let mut items: Vec<Value> = items_of_only(args)?.into_iter().cloned().collect();
     items.sort_by(order::compare);
     Some(items)
 }
@@ -171,20 +167,15 @@ fn only(args: &[Value], wanted: fn(&Value) -> bool) -> Value {
 }
 
 fn any(args: &[Value]) -> Value {
-    match args {
-        [Value::Array(items)] => Value::Bool(items.contains(&Value::Bool(true))),
-        [Value::Set(items)] => Value::Bool(items.contains(&Value::Bool(true))),
-        _ => Value::Undefined,
-    }
+    items_of_only(args).map_or(Value::Undefined, |items| Value::Bool(items.into_iter().any(is_true)))
 }
 
 fn all(args: &[Value]) -> Value {
-    let held = |item: &Value| *item == Value::Bool(true);
-    match args {
-        [Value::Array(items)] => Value::Bool(items.iter().all(held)),
-        [Value::Set(items)] => Value::Bool(items.iter().all(held)),
-        _ => Value::Undefined,
-    }
+    items_of_only(args).map_or(Value::Undefined, |items| Value::Bool(items.into_iter().all(is_true)))
+}
+
+fn is_true(value: &Value) -> bool {
+    *value == Value::Bool(true)
 }
 
 fn set_diff(args: &[Value]) -> Value {

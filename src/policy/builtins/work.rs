@@ -6,7 +6,7 @@
 use anyhow::bail;
 use regorus::Value;
 
-use super::budget;
+use super::{budget, items_of, length};
 
 /// The longest pattern, in bytes. Compiled ones are kept, by their text.
 const PATTERN_MAX: usize = 4096;
@@ -74,22 +74,12 @@ fn squared(text: &str) -> usize {
 }
 
 fn count(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => items.len(),
-        Value::Set(items) => items.len(),
-        Value::Object(items) => items.len(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Undefined => 1,
-    }
+    length(value).unwrap_or(1)
 }
 
 /// Refuses paths that are too long, and those whose parts regorus would take for numbers without an end.
 fn paths(paths: Option<&Value>) -> anyhow::Result<()> {
-    let each: Vec<&Value> = match paths {
-        Some(Value::Array(items)) => items.iter().collect(),
-        Some(Value::Set(items)) => items.iter().collect(),
-        Some(_) | None => Vec::new(),
-    };
-    for path in each {
+    for path in paths.and_then(items_of).unwrap_or_default() {
         let parts: Vec<&str> = match path {
             Value::String(path) => path.split('/').take(PATH_MAX + 1).collect(),
             Value::Array(parts) => parts.iter().map(|part| part.as_string().map_or("", |part| part.as_ref())).collect(),

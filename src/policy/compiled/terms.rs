@@ -11,9 +11,9 @@ use super::failure::{Conflict, Evaluated, Failure, What};
 use super::gather::{Collected, charge};
 use super::solve::Flow;
 use super::term::{Comprehension, Term};
-use super::value::{UNDEFINED, at, compare, count, holds, quotient};
+use super::value::{UNDEFINED, at, compare, holds, quotient};
 use super::world::{Frame, World};
-use crate::policy::builtins::{Callable, operators};
+use crate::policy::builtins::{self, Callable, operators};
 use crate::policy::syntax::core::Target;
 use crate::policy::syntax::tree::{ArithOp, BinOp};
 
@@ -142,7 +142,8 @@ impl<'w> World<'w> {
     /// What an operator makes of two values.
     fn operated(&self, sides: &'w (Term, Term), frame: &mut Frame, operator: BinaryOperator) -> Evaluated<Option<Value>> {
         let Some((one, other)) = self.both(&sides.0, &sides.1, frame)? else { return Ok(None) };
-        for _ in 0..(count(&one) + count(&other)) / 64 {
+        let items = [&one, &other].map(|side| builtins::length(side).unwrap_or(0));
+        for _ in 0..items.iter().sum::<usize>() / 64 {
             self.run.step()?;
         }
         let value = operator(&one, &other).map_err(|error| Failure::of_builtin(&error))?;

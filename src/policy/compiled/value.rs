@@ -48,16 +48,6 @@ pub(super) fn holds(of: &Value, key: Option<&Value>, item: &Value) -> bool {
     }
 }
 
-/// How many items it has.
-pub(super) fn count(of: &Value) -> usize {
-    match of {
-        Value::Array(items) => items.len(),
-        Value::Set(items) => items.len(),
-        Value::Object(fields) => fields.len(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Undefined => 0,
-    }
-}
-
 /// There is none by zero, and none of anything but numbers.
 pub(super) fn quotient(one: &Value, other: &Value) -> anyhow::Result<Value> {
     match (one, other) {
