@@ -82,29 +82,17 @@ pub(super) struct Stmt {
     pub(super) kind: StmtKind,
 }
 
+/// As in the lowered tree; and `print`, with a set for each argument, empty if that is undefined.
 pub(super) enum StmtKind {
     Holds(Term),
     Bind(usize, Term),
     Equal(Term, Term),
     IsArray(Term, usize),
     IsObject(Term, Vec<Term>),
-    Each {
-        of: Term,
-        key: Option<usize>,
-        item: Option<usize>,
-    },
+    Each { of: Term, key: Option<usize>, item: Option<usize> },
     Not(Vec<Stmt>),
-    Every {
-        of: Term,
-        key: Option<usize>,
-        item: Option<usize>,
-        body: Vec<Stmt>,
-    },
-    With {
-        replaced: Vec<(Target, Term)>,
-        body: Vec<Stmt>,
-    },
-    /// `print`: a set for each argument, empty if that is undefined.
+    Every { of: Term, key: Option<usize>, item: Option<usize>, body: Vec<Stmt> },
+    With { replaced: Vec<(Target, Term)>, body: Vec<Stmt> },
     Print(Vec<Term>),
 }
 

@@ -97,82 +97,33 @@ pub(in crate::policy) enum AssignOp {
 #[derive(Debug)]
 pub(in crate::policy) enum Expr {
     /// `null`, `true`, `5`, `"a"`, `` `a` ``
-    Scalar {
-        span: Span,
-        value: Value,
-    },
+    Scalar { span: Span, value: Value },
     /// `$"…{x}…"`
-    Template {
-        span: Span,
-        parts: Vec<TemplatePart>,
-    },
+    Template { span: Span, parts: Vec<TemplatePart> },
     /// A name; `_` too.
-    Var {
-        span: Span,
-    },
-    Array {
-        span: Span,
-        items: Vec<ExprRef>,
-    },
-    Set {
-        span: Span,
-        items: Vec<ExprRef>,
-    },
-    /// Each field with its own place.
-    Object {
-        span: Span,
-        fields: Vec<(Span, ExprRef, ExprRef)>,
-    },
+    Var { span: Span },
+    /// `[a, b]`
+    Array { span: Span, items: Vec<ExprRef> },
+    /// `{a, b}`, `set()`
+    Set { span: Span, items: Vec<ExprRef> },
+    /// `{k: v}`; each field with its own place.
+    Object { span: Span, fields: Vec<(Span, ExprRef, ExprRef)> },
     /// `[x | …]`, `{x | …}`, `{k: x | …}`: the last has a key.
-    Compr {
-        span: Span,
-        kind: Collection,
-        key: Option<ExprRef>,
-        item: ExprRef,
-        query: Arc<Query>,
-    },
-    Call {
-        span: Span,
-        fcn: ExprRef,
-        params: Vec<ExprRef>,
-    },
+    Compr { span: Span, kind: Collection, key: Option<ExprRef>, item: ExprRef, query: Arc<Query> },
+    /// `f(a, b)`
+    Call { span: Span, fcn: ExprRef, params: Vec<ExprRef> },
     /// `-x`
-    UnaryExpr {
-        span: Span,
-        expr: ExprRef,
-    },
+    UnaryExpr { span: Span, expr: ExprRef },
     /// `a.b`; `field` is the place of the name behind the dot.
-    RefDot {
-        span: Span,
-        refr: ExprRef,
-        field: Span,
-    },
+    RefDot { span: Span, refr: ExprRef, field: Span },
     /// `a[b]`
-    RefBrack {
-        span: Span,
-        refr: ExprRef,
-        index: ExprRef,
-    },
-    Binary {
-        span: Span,
-        op: Operator,
-        lhs: ExprRef,
-        rhs: ExprRef,
-    },
+    RefBrack { span: Span, refr: ExprRef, index: ExprRef },
+    /// `a + b`, `a & b`, `a < b`
+    Binary { span: Span, op: Operator, lhs: ExprRef, rhs: ExprRef },
     /// `=`, `:=`. Only at the top of a statement.
-    AssignExpr {
-        span: Span,
-        op: AssignOp,
-        lhs: ExprRef,
-        rhs: ExprRef,
-    },
+    AssignExpr { span: Span, op: AssignOp, lhs: ExprRef, rhs: ExprRef },
     /// `x in xs`, `k, x in xs`
-    Membership {
-        span: Span,
-        key: Option<ExprRef>,
-        value: ExprRef,
-        collection: ExprRef,
-    },
+    Membership { span: Span, key: Option<ExprRef>, value: ExprRef, collection: ExprRef },
 }
 
 #[derive(Debug)]
@@ -205,34 +156,15 @@ impl Expr {
 #[derive(Debug)]
 pub(in crate::policy) enum Literal {
     /// `some x, y`
-    SomeVars {
-        span: Span,
-        vars: Vec<Span>,
-    },
+    SomeVars { span: Span, vars: Vec<Span> },
     /// `some x in xs`, `some k, x in xs`
-    SomeIn {
-        span: Span,
-        key: Option<ExprRef>,
-        value: ExprRef,
-        collection: ExprRef,
-    },
-    Expr {
-        span: Span,
-        expr: ExprRef,
-    },
+    SomeIn { span: Span, key: Option<ExprRef>, value: ExprRef, collection: ExprRef },
+    /// `x`, `x := y`
+    Expr { span: Span, expr: ExprRef },
     /// `not …`
-    NotExpr {
-        span: Span,
-        expr: ExprRef,
-    },
+    NotExpr { span: Span, expr: ExprRef },
     /// `every x in xs { … }`
-    Every {
-        span: Span,
-        key: Option<Span>,
-        value: Span,
-        domain: ExprRef,
-        query: Arc<Query>,
-    },
+    Every { span: Span, key: Option<Span>, value: Span, domain: ExprRef, query: Arc<Query> },
 }
 
 #[derive(Debug)]

@@ -57,26 +57,15 @@ pub(super) struct Expr {
     pub(super) with: Rc<[(Target, Flat)]>,
 }
 
+/// What an expression says. A `Not` is one that nothing is taken out of, with the variables of ours in it: what
+/// `import future.keywords.not` makes of one.
 #[derive(Clone, Debug)]
 pub(super) enum What {
     Term(Flat),
     Equal(Flat, Flat),
-    Call {
-        callee: Callee,
-        args: Vec<Flat>,
-        out: Option<Flat>,
-    },
-    Every {
-        key: Option<Var>,
-        item: Option<Var>,
-        domain: Flat,
-        body: Rc<Vec<Expr>>,
-    },
-    /// A `not` that nothing is taken out of, with the variables of ours in it: what `import future.keywords.not` makes of one.
-    Not {
-        body: Rc<Vec<Expr>>,
-        own: Rc<Vars>,
-    },
+    Call { callee: Callee, args: Vec<Flat>, out: Option<Flat> },
+    Every { key: Option<Var>, item: Option<Var>, domain: Flat, body: Rc<Vec<Expr>> },
+    Not { body: Rc<Vec<Expr>>, own: Rc<Vars> },
 }
 
 #[derive(Clone, Debug)]
