@@ -130,10 +130,7 @@ impl Told<'_> {
 
     /// An operator of another language, of marks that stand together.
     fn foreign_mark(&self, stop: Stop) -> Option<Said> {
-        if !matches!(
-            stop.why,
-            Why::Term | Why::Digits | Why::Braces { .. } | Why::List { .. } | Why::NoRule | Why::Field | Why::Separator { .. }
-        ) {
+        if !matches!(stop.why, Why::Term | Why::Digits | Why::Braces(_) | Why::List(_) | Why::NoRule | Why::Field | Why::Separator(_)) {
             return None;
         }
         let is_mark = |index: usize| {
@@ -209,16 +206,13 @@ impl Told<'_> {
         let before = at.checked_sub(1)?;
         let is_in =
             |at: usize| self.kind(at) == Kind::Name(Some(Word::In)) && self.is_glued(at + 1) && self.kind(at + 1) == Kind::LeftBrack;
-        let of_index = if let Why::Index { open } = stop.why { open.checked_sub(1) } else { None };
+        let of_index = if let Why::Index(open) = stop.why { open.checked_sub(1) } else { None };
         if let Some(at) = [of_index, Some(at)].into_iter().flatten().find(|at| is_in(*at)) {
             let reason = "`in` is a name here, because a `[` follows it without a blank";
             return Some(Said::at(at, reason).hint("put a blank behind `in`"));
         }
         let can_be_stepped = self.is_name(before) || matches!(self.kind(before), Kind::RightBrack | Kind::RightParen);
-        if self.begins_line(at)
-            || !can_be_stepped
-            || !matches!(stop.why, Why::Separator { .. } | Why::NoRule | Why::Term | Why::List { .. })
-        {
+        if self.begins_line(at) || !can_be_stepped || !matches!(stop.why, Why::Separator(_) | Why::NoRule | Why::Term | Why::List(_)) {
             return None;
         }
         let word = self.text(before);
@@ -367,7 +361,7 @@ impl Told<'_> {
 
     /// `[x for x in xs]`
     fn comprehension_of_python(&self, stop: Stop) -> Option<Said> {
-        let is_list = matches!(stop.why, Why::List { .. } | Why::Braces { .. } | Why::Paren { .. } | Why::Separator { .. });
+        let is_list = matches!(stop.why, Why::List(_) | Why::Braces(_) | Why::Paren(_) | Why::Separator(_));
         if !is_list || self.text(stop.at) != "for" || self.brackets.around(stop.at).is_none() {
             return None;
         }

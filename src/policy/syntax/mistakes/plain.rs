@@ -10,131 +10,119 @@ impl Told<'_> {
     pub(super) fn plain(&self, stop: Stop) -> Said {
         let at = stop.at;
         let shown = self.shown(at);
-        let said = |reason: String| Said::at(at, reason);
+        let said = |reason: &str| Said::at(at, reason);
         match stop.why {
             Why::Term => self.no_term(at),
-            Why::Separator { open } => self.no_separator(at, open),
-            Why::EmptyBody => said("a body has no conditions".to_owned()).hint("write `:= true` in its place for what always holds"),
-            Why::Colon { open } => {
+            Why::Separator(open) => self.no_separator(at, open),
+            Why::EmptyBody => said("a body has no conditions").hint("write `:= true` in its place for what always holds"),
+            Why::Colon(open) => {
                 let reason = format!("behind a key of the object that begins in line {} stands `:` and its value", self.place(open).line);
-                said(reason).hint("write `{\"key\": value, …}`")
+                said(&reason).hint("write `{\"key\": value, …}`")
             }
-            Why::Braces { open } => self.no_braces(at, open),
-            Why::Paren { .. } | Why::Index { .. } | Why::List { .. }
+            Why::Braces(open) => self.no_braces(at, open),
+            Why::Paren(_) | Why::Index(_) | Why::List(_)
                 if self.kind(at) == Kind::String && self.is_glued(at) && at > 0 && self.kind(at - 1) == Kind::String =>
             {
-                said("two texts touch: a quote is missing, or there is one too many".to_owned())
+                said("two texts touch: a quote is missing, or there is one too many")
             }
-            Why::List { open } => self.no_comma(at, open),
-            Why::Paren { open } => said(format!("{shown} stands where the `(` of line {} ought to be closed", self.place(open).line))
+            Why::List(open) => self.no_comma(at, open),
+            Why::Paren(open) => said(&format!("{shown} stands where the `(` of line {} ought to be closed", self.place(open).line))
                 .hint("an operator or a `)` is missing"),
-            Why::Index { open } => said(format!("{shown} stands where the `[` of line {} ought to be closed", self.place(open).line))
+            Why::Index(open) => said(&format!("{shown} stands where the `[` of line {} ought to be closed", self.place(open).line))
                 .hint("an operator or a `]` is missing"),
             Why::Field => self.no_field(at),
             Why::NoFields => self.no_fields(at),
             Why::Digits if at > 0 && self.kind(at - 1) == Kind::Dot => {
                 Said::at(at - 1, "before this `.` there is nothing that a field could be taken of").to(at)
             }
-            Why::Digits => said("a `-` stands only before a number, a name or a reference, a `.` only before digits".to_owned())
+            Why::Digits => said("a `-` stands only before a number, a name or a reference, a `.` only before digits")
                 .hint("write `0 - (…)` for all that is in brackets"),
-            Why::LeadingZero => said(format!("the number {shown} begins with a zero"))
+            Why::LeadingZero => said(&format!("the number {shown} begins with a zero"))
                 .hint("leave the zero out, or put the digits into double quotes if they are a text"),
-            Why::TooBig => said("the number is larger or smaller than any that can be computed with".to_owned()),
-            Why::TooManyDigits => said("the numbers of this policy have too many digits together".to_owned()),
+            Why::TooBig => said("the number is larger or smaller than any that can be computed with"),
+            Why::TooManyDigits => said("the numbers of this policy have too many digits together"),
             Why::TooDeep => {
-                said(format!("more than {NESTED_MAX} brackets, or {DEPTH_MAX} operators and brackets, are in one another here"))
+                said(&format!("more than {NESTED_MAX} brackets, or {DEPTH_MAX} operators and brackets, are in one another here"))
                     .hint("give the inner parts names of their own")
             }
-            Why::Some => {
-                said("behind `some` stand names, or a loop".to_owned()).hint("write `some x in xs`, `some key, x in xs` or `some x, y`")
+            Why::Some => said("behind `some` stand names, or a loop").hint("write `some x in xs`, `some key, x in xs` or `some x, y`"),
+            Why::Every => said("behind `every` stands a loop").hint("write `every x in xs { … }`"),
+            Why::EveryVariable => {
+                said("what `every` goes through gets a plain name").hint("write `every x in xs { … }`, and take `x` apart in the braces")
             }
-            Why::Every => said("behind `every` stands a loop".to_owned()).hint("write `every x in xs { … }`"),
-            Why::EveryVariable => said("what `every` goes through gets a plain name".to_owned())
-                .hint("write `every x in xs { … }`, and take `x` apart in the braces"),
-            Why::EveryBody => said("what has to hold for every item stands in braces".to_owned()).hint("write `every x in xs { … }`"),
-            Why::NegatedSome => said("`some` cannot stand behind `not`".to_owned())
+            Why::EveryBody => said("what has to hold for every item stands in braces").hint("write `every x in xs { … }`"),
+            Why::NegatedSome => said("`some` cannot stand behind `not`")
                 .hint("write what must not hold as a rule of its own, `found if { some … }`, and then `not found`"),
-            Why::NegatedEvery => said("`every` cannot stand behind `not`".to_owned())
+            Why::NegatedEvery => said("`every` cannot stand behind `not`")
                 .hint("write what must not hold as a rule of its own, `all_are if { every … }`, and then `not all_are`"),
-            Why::WithTarget => said("`with` replaces `input`, `data`, a path of them, or a function".to_owned())
-                .hint("write `with input.session.login as \"ci\"`"),
-            Why::WithAs => said("behind what `with` replaces stands `as` and the other value".to_owned())
-                .hint("write `with input.session.login as \"ci\"`"),
-            Why::TemplateOfV1 => said("`$\"…\"` is of Rego v1 alone".to_owned()).hint("use `sprintf`, or write the policy in Rego v1"),
-            Why::TemplateValue => said("in the braces of `$\"…\"` stands a value, and nothing that holds or gets a name".to_owned())
-                .hint("compute it before, `x := …`, and write `{x}`"),
-            Why::TemplateWith => {
-                said("`with` is not taken in the braces of `$\"…\"`".to_owned()).hint("compute the value before: `x := … with …`")
+            Why::WithTarget => {
+                said("`with` replaces `input`, `data`, a path of them, or a function").hint("write `with input.session.login as \"ci\"`")
             }
-            Why::TemplateEnd { open } if matches!(self.kind(at), Kind::String | Kind::End) => {
+            Why::WithAs => {
+                said("behind what `with` replaces stands `as` and the other value").hint("write `with input.session.login as \"ci\"`")
+            }
+            Why::TemplateOfV1 => said("`$\"…\"` is of Rego v1 alone").hint("use `sprintf`, or write the policy in Rego v1"),
+            Why::TemplateValue => said("in the braces of `$\"…\"` stands a value, and nothing that holds or gets a name")
+                .hint("compute it before, `x := …`, and write `{x}`"),
+            Why::TemplateWith => said("`with` is not taken in the braces of `$\"…\"`").hint("compute the value before: `x := … with …`"),
+            Why::TemplateEnd(open) if matches!(self.kind(at), Kind::String | Kind::End) => {
                 Said::at(open, "the expression in the braces of this `$\"…\"` is not closed").hint("put a `}` behind it")
             }
-            Why::TemplateEnd { open } => {
-                said(format!("{shown} stands where the expression of the `$\"…\"` in line {} ought to end", self.place(open).line))
+            Why::TemplateEnd(open) => {
+                said(&format!("{shown} stands where the expression of the `$\"…\"` in line {} ought to end", self.place(open).line))
                     .hint("the braces hold one expression; a brace that is text is written `\\{`")
             }
-            Why::Logical => said(format!("conditions are not joined by {shown} in a policy, though an import makes it an operator")).hint(
+            Why::Logical => said(&format!("conditions are not joined by {shown} in a policy, though an import makes it an operator")).hint(
                 if self.text(at) == "or" {
                     "write the rule a second time with the other condition"
                 } else {
                     "put each condition on a line of its own"
                 },
             ),
-            Why::NotBody => said("a body behind `not` is not taken in a policy".to_owned())
+            Why::NotBody => said("a body behind `not` is not taken in a policy")
                 .hint("write the body as a rule of its own, `found if { … }`, and then `not found`"),
             Why::NoPackage => self.no_package(at),
-            Why::SecondPackage => said("a text has one package, and this is the second".to_owned())
-                .hint("take this line away, and what belongs to another policy"),
-            Why::PackagePath => said("behind `package` stands a path of names".to_owned()).hint("write `package spacelift`"),
-            Why::ImportPath => {
-                said("behind `import` stands a path of names".to_owned()).hint("write `import rego.v1`, `import input.session`")
+            Why::SecondPackage => {
+                said("a text has one package, and this is the second").hint("take this line away, and what belongs to another policy")
             }
-            Why::ImportRoot => said(format!("an import begins with `input`, `data`, `rego` or `future`, and not with {shown}"))
+            Why::PackagePath => said("behind `package` stands a path of names").hint("write `package spacelift`"),
+            Why::ImportPath => said("behind `import` stands a path of names").hint("write `import rego.v1`, `import input.session`"),
+            Why::ImportRoot => said(&format!("an import begins with `input`, `data`, `rego` or `future`, and not with {shown}"))
                 .hint("most policies import nothing: all builtins are there"),
-            Why::ImportKeyword => {
-                said("what is imported would be called as a keyword is".to_owned()).hint("give it another name: `import … as name`")
-            }
-            Why::ImportFuture => {
-                said("there is no such import of `future`".to_owned()).hint("write `import rego.v1`, or `import future.keywords`")
-            }
-            Why::ImportRego => {
-                said("the only import of `rego` is `rego.v1`, and it has no other name".to_owned()).hint("write `import rego.v1`")
-            }
-            Why::ImportAlias => {
-                said("behind `as` stands the name that the import gets".to_owned()).hint("write `import input.session as s`")
-            }
+            Why::ImportKeyword => said("what is imported would be called as a keyword is").hint("give it another name: `import … as name`"),
+            Why::ImportFuture => said("there is no such import of `future`").hint("write `import rego.v1`, or `import future.keywords`"),
+            Why::ImportRego => said("the only import of `rego` is `rego.v1`, and it has no other name").hint("write `import rego.v1`"),
+            Why::ImportAlias => said("behind `as` stands the name that the import gets").hint("write `import input.session as s`"),
             Why::HeadValue => self.no_head_value(at),
-            Why::FunctionContains => {
-                said("a function gives a value and is no set".to_owned()).hint("write `f(x) := {…}`, with a set as its value")
+            Why::FunctionContains => said("a function gives a value and is no set").hint("write `f(x) := {…}`, with a set as its value"),
+            Why::Else => said("behind `else` stands a value, a body, or both").hint("write `else := value if { … }`"),
+            Why::ElseBody => said("behind `if` a condition is missing").hint("write `else := value if { … }`"),
+            Why::ElseOfSet => {
+                said("`else` goes with a rule that is one value, and this one is a set, or an object with one field for each key")
+                    .hint("write what is put into it otherwise as a rule of its own")
             }
-            Why::Else => said("behind `else` stands a value, a body, or both".to_owned()).hint("write `else := value if { … }`"),
-            Why::ElseBody => said("behind `if` a condition is missing".to_owned()).hint("write `else := value if { … }`"),
-            Why::ElseOfSet => said(
-                "`else` goes with a rule that is one value, and this one is a set, or an object with one field for each key".to_owned(),
-            )
-            .hint("write what is put into it otherwise as a rule of its own"),
-            Why::ElseOfVariable => said("`else` does not go with a head that has variables".to_owned())
+            Why::ElseOfVariable => said("`else` does not go with a head that has variables")
                 .hint("write what holds otherwise as a rule of its own, with the condition that the first does not hold"),
             Why::BodyBehindElse => {
-                said("no other body stands behind an `else`".to_owned()).hint("put `else` before it, or the conditions into one body")
+                said("no other body stands behind an `else`").hint("put `else` before it, or the conditions into one body")
             }
-            Why::DefaultWithoutValue => said("a default has a value".to_owned()).hint("write `default allow := false`"),
+            Why::DefaultWithoutValue => said("a default has a value").hint("write `default allow := false`"),
             Why::DefaultValue => self.default_value(at),
             Why::DefaultArgument => {
-                said("the arguments of a function's default are names, and each another".to_owned()).hint("write `default f(_) := …`")
+                said("the arguments of a function's default are names, and each another").hint("write `default f(_) := …`")
             }
-            Why::Semicolon => said("no `;` stands outside of bodies".to_owned()).hint("take the `;` away"),
+            Why::Semicolon => said("no `;` stands outside of bodies").hint("take the `;` away"),
             Why::NoRule => self.no_rule(at),
             Why::BuiltinRule => {
-                said(format!("{shown} is a builtin, and no rule can be called so")).hint("a condition stands behind `if`: `allow if …`")
+                said(&format!("{shown} is a builtin, and no rule can be called so")).hint("a condition stands behind `if`: `allow if …`")
             }
-            Why::NoArguments => said("a function without arguments is a rule".to_owned()).hint(format!("write `{} := …`", self.text(at))),
-            Why::KeywordRule => said(format!("{shown} is a keyword, and no rule can be called so")).hint("give the rule another name"),
+            Why::NoArguments => said("a function without arguments is a rule").hint(format!("write `{} := …`", self.text(at))),
+            Why::KeywordRule => said(&format!("{shown} is a keyword, and no rule can be called so")).hint("give the rule another name"),
             Why::NothingRule => {
                 let head = self.excerpt(at, self.head_end(at));
-                said("a rule has a value, a body, or both".to_owned()).hint(format!("write `{head} := true`, or `{head} if …`"))
+                said("a rule has a value, a body, or both").hint(format!("write `{head} := true`, or `{head} if …`"))
             }
-            Why::WordOfV1 => said(format!("{shown} is a name like any other in Rego v0, unless it is imported"))
+            Why::WordOfV1 => said(&format!("{shown} is a name like any other in Rego v0, unless it is imported"))
                 .hint("add `import rego.v1` below `package`, or leave the version of the policy unstated"),
             Why::If => self.no_if(at),
             Why::Contains => self.no_contains(at),
@@ -173,7 +161,7 @@ impl Told<'_> {
 
     fn no_term(&self, at: usize) -> Said {
         let shown = self.shown(at);
-        let said = |reason: String| Said::at(at, reason);
+        let said = |reason: &str| Said::at(at, reason);
         // The path of a package may stand on another line, and what stands there is most often a rule.
         if let Some(package) = at.checked_sub(2)
             && self.kind(package) == Kind::Name(Some(Word::Package))
@@ -192,90 +180,84 @@ impl Told<'_> {
         if self.kind(first) == Kind::Name(Some(Word::Default)) && first < at && is_outside {
             let name = self.excerpt(first + 1, self.head_end(first + 1));
             return match self.kind(at) {
-                Kind::Name(Some(Word::If)) => said("a default has no condition".to_owned())
-                    .hint(format!("write `default {name} := …` alone, and `{name} if …` below it")),
-                _ => said("a default has its value behind `:=`".to_owned()).hint(format!("write `default {name} := …`")),
+                Kind::Name(Some(Word::If)) => {
+                    said("a default has no condition").hint(format!("write `default {name} := …` alone, and `{name} if …` below it"))
+                }
+                _ => said("a default has its value behind `:=`").hint(format!("write `default {name} := …`")),
             };
         }
         match self.kind(at) {
             Kind::Name(Some(Word::If)) if is_outside && (self.begins_line(at) || before.is_none()) => {
-                said("before `if` the name of a rule is missing".to_owned()).hint("write `allow if { … }`")
+                said("before `if` the name of a rule is missing").hint("write `allow if { … }`")
             }
             Kind::Name(Some(Word::If)) if self.begins_statement(at) => {
-                said("no `if` stands within a body: all its conditions have to hold".to_owned())
+                said("no `if` stands within a body: all its conditions have to hold")
                     .hint("put each condition on a line of its own; what holds in one case alone is a rule of its own")
             }
-            Kind::Name(Some(Word::Else)) if is_outside => {
-                said("an `else` stands behind the body of a rule, and there is none before it".to_owned())
-                    .hint("write `level := 1 if { … } else := 2`")
-            }
+            Kind::Name(Some(Word::Else)) if is_outside => said("an `else` stands behind the body of a rule, and there is none before it")
+                .hint("write `level := 1 if { … } else := 2`"),
             Kind::Name(Some(Word::Else)) => {
-                said("no `else` stands within a body: it belongs behind one".to_owned()).hint("write `level := 1 if { … } else := 2`")
+                said("no `else` stands within a body: it belongs behind one").hint("write `level := 1 if { … } else := 2`")
             }
             Kind::Name(Some(Word::Not)) if before == Some(Kind::Name(Some(Word::Not))) => {
-                said("one `not` cannot stand behind another".to_owned()).hint("give the inner condition a rule of its own")
+                said("one `not` cannot stand behind another").hint("give the inner condition a rule of its own")
             }
-            Kind::Name(Some(Word::Not)) => said("`not` stands at the beginning of a condition, and is no value".to_owned())
+            Kind::Name(Some(Word::Not)) => said("`not` stands at the beginning of a condition, and is no value")
                 .hint("write `not x` as a condition of its own; for a value, `x == false`"),
-            Kind::Name(Some(Word::Some | Word::Every)) => said(format!("{shown} stands at the beginning of a condition"))
+            Kind::Name(Some(Word::Some | Word::Every)) => said(&format!("{shown} stands at the beginning of a condition"))
                 .hint("put it on a line of its own, before the condition that uses what it finds"),
             Kind::Name(Some(Word::Default)) if is_outside => {
-                said("behind `default` stands the name of a rule and its value".to_owned()).hint("write `default allow := false`")
+                said("behind `default` stands the name of a rule and its value").hint("write `default allow := false`")
             }
-            Kind::Name(Some(_)) => said(format!("{shown} is a keyword, and a value is wanted here"))
+            Kind::Name(Some(_)) => said(&format!("{shown} is a keyword, and a value is wanted here"))
                 .hint(format!("a field of that name is `x[\"{}\"]`", self.text(at))),
-            Kind::End => said("the text ends where something is missing".to_owned()),
-            Kind::Template { first: false, .. } => said("there is nothing in the braces of `$\"…\"`".to_owned())
-                .hint("put a value there, or write `\\{` for a brace that is text"),
-            Kind::Colon => {
-                said("a `:` stands only between the key and the value of an object".to_owned()).hint("a value is given with `:=`")
+            Kind::End => said("the text ends where something is missing"),
+            Kind::Template { first: false, .. } => {
+                said("there is nothing in the braces of `$\"…\"`").hint("put a value there, or write `\\{` for a brace that is text")
             }
-            Kind::Semicolon if is_outside => said("no `;` stands outside of bodies".to_owned()).hint("take the `;` away"),
-            Kind::Comma => said("before this `,` something is missing".to_owned()),
+            Kind::Colon => said("a `:` stands only between the key and the value of an object").hint("a value is given with `:=`"),
+            Kind::Semicolon if is_outside => said("no `;` stands outside of bodies").hint("take the `;` away"),
+            Kind::Comma => said("before this `,` something is missing"),
             kind @ (Kind::RightBrace | Kind::RightBrack | Kind::RightParen) => {
-                said(format!("before this `{}` a value is missing", closing(kind)))
+                said(&format!("before this `{}` a value is missing", closing(kind)))
             }
             _ if is_outside && self.begins_line(at) => {
-                said(format!("a rule begins with its name, and not with {shown}")).hint("write `allow if { … }` or `name := value`")
+                said(&format!("a rule begins with its name, and not with {shown}")).hint("write `allow if { … }` or `name := value`")
             }
-            _ => said(format!("{shown} stands where a value is wanted")),
+            _ => said(&format!("{shown} stands where a value is wanted")),
         }
     }
 
     /// Something behind a statement that is no part of it.
     fn no_separator(&self, at: usize, open: Option<usize>) -> Said {
         let shown = self.shown(at);
-        let said = |reason: String| Said::at(at, reason);
+        let said = |reason: &str| Said::at(at, reason);
         match self.kind(at) {
-            Kind::Comma => {
-                said("conditions are not divided by `,`".to_owned()).hint("put `;` or a line break between them: all of them have to hold")
-            }
+            Kind::Comma => said("conditions are not divided by `,`").hint("put `;` or a line break between them: all of them have to hold"),
             Kind::Assign | Kind::Unify => {
-                said(format!("{shown} stands for the second time in one condition")).hint("give one name in each condition")
+                said(&format!("{shown} stands for the second time in one condition")).hint("give one name in each condition")
             }
-            Kind::Colon => {
-                said("a `:` stands only between the key and the value of an object".to_owned()).hint("a value is given with `:=`")
-            }
+            Kind::Colon => said("a `:` stands only between the key and the value of an object").hint("a value is given with `:=`"),
             Kind::LeftBrace if (self.line_start(at)..at).any(|index| self.kind(index) == Kind::Name(Some(Word::Some))) => {
-                said("no braces stand behind `some`".to_owned()).hint("write the conditions on what it finds on the lines below it")
+                said("no braces stand behind `some`").hint("write the conditions on what it finds on the lines below it")
             }
             Kind::LeftBrace => {
-                said("no `{` can stand here".to_owned()).hint("braces stand behind `if` and `every … in …`, and around sets and objects")
+                said("no `{` can stand here").hint("braces stand behind `if` and `every … in …`, and around sets and objects")
             }
-            Kind::Name(Some(Word::If)) => said("no `if` stands within a body: all its conditions have to hold".to_owned())
+            Kind::Name(Some(Word::If)) => said("no `if` stands within a body: all its conditions have to hold")
                 .hint("put each condition on a line of its own; another rule begins behind the `}`"),
             Kind::Name(Some(Word::Else)) => {
-                said("no `else` stands within a body: it belongs behind one".to_owned()).hint("write `level := 1 if { … } else := 2`")
+                said("no `else` stands within a body: it belongs behind one").hint("write `level := 1 if { … } else := 2`")
             }
             Kind::Name(Some(Word::With)) => {
-                said("no `with` goes with `some` and names alone".to_owned()).hint("put it behind the condition that it is for")
+                said("no `with` goes with `some` and names alone").hint("put it behind the condition that it is for")
             }
             Kind::End => {
                 let (_, mark) = marks(open.map_or(Kind::LeftBrace, |open| self.kind(open)));
-                said(format!("the text ends before `{mark}`"))
+                said(&format!("the text ends before `{mark}`"))
             }
-            Kind::RightBrace | Kind::RightBrack | Kind::RightParen => said(format!("{shown} closes nothing here")),
-            _ => said(format!("two expressions on one line: the second begins with {shown}"))
+            Kind::RightBrace | Kind::RightBrack | Kind::RightParen => said(&format!("{shown} closes nothing here")),
+            _ => said(&format!("two expressions on one line: the second begins with {shown}"))
                 .hint("put `;` or a line break between them, or the operator that is missing"),
         }
     }
@@ -284,44 +266,38 @@ impl Told<'_> {
     fn no_comma(&self, at: usize, open: usize) -> Said {
         let shown = self.shown(at);
         let (opening, mark) = marks(self.kind(open));
-        let said = |reason: String| Said::at(at, reason);
+        let said = |reason: &str| Said::at(at, reason);
         match self.kind(at) {
-            Kind::Colon if opening == "[" => said("an array has no keys".to_owned()).hint("write an object: `{\"key\": value}`"),
-            Kind::Colon => said("a `:` stands only between the key and the value of an object".to_owned()),
-            Kind::Assign | Kind::Unify if opening == "(" => {
-                said("arguments have no names".to_owned()).hint("write the values alone, in their order")
-            }
+            Kind::Colon if opening == "[" => said("an array has no keys").hint("write an object: `{\"key\": value}`"),
+            Kind::Colon => said("a `:` stands only between the key and the value of an object"),
+            Kind::Assign | Kind::Unify if opening == "(" => said("arguments have no names").hint("write the values alone, in their order"),
             Kind::Assign | Kind::Unify => {
-                said("nothing gets a name in a collection".to_owned()).hint("write `\"key\": value` for a field, `==` to compare")
+                said("nothing gets a name in a collection").hint("write `\"key\": value` for a field, `==` to compare")
             }
-            Kind::Semicolon => said(format!("what is between `{opening}` and `{mark}` is divided by `,`")),
-            _ => {
-                said(format!("before {shown} a `,` is missing")).hint(format!("what is between `{opening}` and `{mark}` is divided by `,`"))
-            }
+            Kind::Semicolon => said(&format!("what is between `{opening}` and `{mark}` is divided by `,`")),
+            _ => said(&format!("before {shown} a `,` is missing"))
+                .hint(format!("what is between `{opening}` and `{mark}` is divided by `,`")),
         }
     }
 
     /// Something in braces that is neither `,` nor `:` nor their end.
     fn no_braces(&self, at: usize, open: usize) -> Said {
         let shown = self.shown(at);
-        let said = |reason: String| Said::at(at, reason);
+        let said = |reason: &str| Said::at(at, reason);
         let is_value = open.checked_sub(1).is_some_and(|before| matches!(self.kind(before), Kind::Assign | Kind::Unify));
         match self.kind(at) {
             Kind::Unify | Kind::Assign if self.kind(at - 1) == Kind::String => {
-                said("behind a key stands `:`".to_owned()).hint(format!("write `{}: …`", self.text(at - 1)))
+                said("behind a key stands `:`").hint(format!("write `{}: …`", self.text(at - 1)))
             }
             Kind::Unify | Kind::Assign | Kind::Semicolon | Kind::Name(_) if is_value => {
-                said("these braces hold a set or an object, and no conditions".to_owned())
-                    .hint("conditions stand behind `if`: `allow if { … }`")
+                said("these braces hold a set or an object, and no conditions").hint("conditions stand behind `if`: `allow if { … }`")
             }
-            Kind::Unify | Kind::Assign => {
-                said("nothing gets a name in a set".to_owned()).hint("write `\"key\": value` for a field, `==` to compare")
-            }
-            Kind::Semicolon => said("what is in these braces is divided by `,`".to_owned()),
+            Kind::Unify | Kind::Assign => said("nothing gets a name in a set").hint("write `\"key\": value` for a field, `==` to compare"),
+            Kind::Semicolon => said("what is in these braces is divided by `,`"),
             Kind::Name(_) | Kind::String | Kind::RawString | Kind::Number | Kind::LeftBrack | Kind::LeftBrace => {
-                said(format!("before {shown} a `,` is missing")).hint("items of a set and fields of an object are divided by `,`")
+                said(&format!("before {shown} a `,` is missing")).hint("items of a set and fields of an object are divided by `,`")
             }
-            _ => said(format!("before {shown} a `,` is missing, or the braces are not closed"))
+            _ => said(&format!("before {shown} a `,` is missing, or the braces are not closed"))
                 .hint("items of a set and fields of an object are divided by `,`"),
         }
     }

@@ -41,31 +41,19 @@ pub(super) enum Why {
     /// Something that has a value ought to begin here.
     Term,
     /// The next statement of a body, or its end.
-    Separator {
-        open: Option<usize>,
-    },
+    Separator(Option<usize>),
     /// A body has no statement.
     EmptyBody,
     /// `,` or the end of a list.
-    List {
-        open: usize,
-    },
+    List(usize),
     /// The `:` behind an object's key.
-    Colon {
-        open: usize,
-    },
+    Colon(usize),
     /// The end of a set, or of an object.
-    Braces {
-        open: usize,
-    },
+    Braces(usize),
     /// `)`
-    Paren {
-        open: usize,
-    },
+    Paren(usize),
     /// `]`
-    Index {
-        open: usize,
-    },
+    Index(usize),
     /// The name behind a `.`.
     Field,
     /// Fields of what has none.
@@ -92,9 +80,7 @@ pub(super) enum Why {
     TemplateValue,
     TemplateWith,
     /// The end of a template's expression.
-    TemplateEnd {
-        open: usize,
-    },
+    TemplateEnd(usize),
     /// `and` or `or` that an import has made operators.
     Logical,
     /// `not { … }` that an import has made a body.

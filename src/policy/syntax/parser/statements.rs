@@ -47,7 +47,7 @@ impl Parser<'_> {
             } else if self.raw_kind() == close {
                 return Ok(Body { query: Arc::new(Query { span: self.span_from(first), stmts }), depth });
             } else if !self.token().newline {
-                return self.stop(Why::Separator { open });
+                return self.stop(Why::Separator(open));
             }
         }
     }

@@ -216,7 +216,7 @@ impl Parser<'_> {
         self.bump();
         let term = self.infix(Comma::OfMembership)?;
         if self.raw_kind() != Kind::RightParen {
-            return self.stop(Why::Paren { open });
+            return self.stop(Why::Paren(open));
         }
         self.bump();
         Ok(term)
@@ -282,7 +282,7 @@ impl Parser<'_> {
             let mut depth = 0;
             loop {
                 let open = parser.here.pos;
-                let Kind::Template { first: begins, last } = parser.raw_kind() else { return parser.stop(Why::TemplateEnd { open }) };
+                let Kind::Template { first: begins, last } = parser.raw_kind() else { return parser.stop(Why::TemplateEnd(open)) };
                 let place = parser.token().place;
                 let text = parser.source.text.get(place.start as usize..place.end as usize).unwrap_or_default();
                 // A raw one is told by its first quote alone, and its backslashes stand for themselves, but for those before a `{`.
@@ -300,7 +300,7 @@ impl Parser<'_> {
                 depth = depth.max(term.depth);
                 parts.push(TemplatePart::Expr(term.expr));
                 if !matches!(parser.raw_kind(), Kind::Template { first: false, .. }) {
-                    return parser.stop(Why::TemplateEnd { open });
+                    return parser.stop(Why::TemplateEnd(open));
                 }
             }
         })
@@ -349,7 +349,7 @@ impl Parser<'_> {
                     self.bump();
                     let index = self.nest(|parser| parser.infix(Comma::OfMembership))?;
                     if self.raw_kind() != Kind::RightBrack {
-                        return self.stop(Why::Index { open });
+                        return self.stop(Why::Index(open));
                     }
                     self.bump();
                     let depth = depth.max(index.depth + 1);
@@ -390,7 +390,7 @@ impl Parser<'_> {
             if self.raw_kind() == Kind::Comma {
                 self.bump();
             } else if self.raw_kind() != close {
-                return self.stop(Why::List { open });
+                return self.stop(Why::List(open));
             }
         }
         Ok(items)
@@ -485,7 +485,7 @@ impl Parser<'_> {
                 self.set(open)
             }
             Kind::Colon => self.object(open, head, leading),
-            _ => self.stop(Why::Braces { open }),
+            _ => self.stop(Why::Braces(open)),
         }
     }
 
@@ -532,7 +532,7 @@ impl Parser<'_> {
             match self.raw_kind() {
                 Kind::Comma => self.bump(),
                 Kind::RightBrace => break,
-                _ => return self.stop(if fields.len() == 1 { Why::Braces { open } } else { Why::List { open } }),
+                _ => return self.stop(if fields.len() == 1 { Why::Braces(open) } else { Why::List(open) }),
             }
             if self.raw_kind() == Kind::RightBrace {
                 break;
@@ -540,7 +540,7 @@ impl Parser<'_> {
             let first = self.here.pos;
             let key = self.infix(Comma::OfList)?;
             if self.raw_kind() != Kind::Colon {
-                return self.stop(Why::Colon { open });
+                return self.stop(Why::Colon(open));
             }
             self.bump();
             next = Some((first, key));
