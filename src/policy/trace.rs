@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::compiled::{Observer, Place};
 use super::engine::entrypoint;
 use super::loaded::{self, Policy};
-use super::syntax::core::{Branch, Node, Program, Put};
+use super::syntax::core::{Node, Program, Put};
 use super::{EvaluationSettings, LoginInput, PolicyError, PolicyFault, PolicySource};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{PolicyName, Verdict};
@@ -135,13 +135,13 @@ impl Observer for Held {
 /// Every head of a package but those of defaults, which hold for want of others; in the order of the text.
 pub(super) fn marks(program: &Program, package: &str) -> Vec<Mark> {
     let mut marks = Vec::new();
-    let mut add = |of: Node, path: &[Box<str>], definition: usize, branches: &[Branch]| {
-        let Some((first, [name, rest @ ..])) = path.split_first() else { return };
+    for (of, path, _, definitions) in program.nodes() {
+        let [first, name, rest @ ..] = path else { continue };
         if **first != *package {
-            return;
+            continue;
         }
-        for (branch, found) in branches.iter().enumerate() {
-            marks.push(Mark {
+        for (definition, branches) in definitions.iter().map(|definition| &definition.branches).enumerate() {
+            marks.extend(branches.iter().enumerate().map(|(branch, found)| Mark {
                 at: Place { of, definition, branch },
                 rule: name.to_string(),
                 path: rest.to_vec(),
@@ -149,17 +149,7 @@ pub(super) fn marks(program: &Program, package: &str) -> Vec<Mark> {
                 is_function: matches!(of, Node::Function(_)),
                 is_item: matches!(found.put, Put::Item(_)),
                 is_unconditional: branch == 0 && found.body.is_empty(),
-            });
-        }
-    };
-    for (number, rule) in program.rules.iter().enumerate() {
-        for (at, definition) in rule.definitions.iter().enumerate() {
-            add(Node::Rule(number), &rule.path, at, &definition.branches);
-        }
-    }
-    for (number, function) in program.functions.iter().enumerate() {
-        for (at, definition) in function.definitions.iter().enumerate() {
-            add(Node::Function(number), &function.path, at, &definition.branches);
+            }));
         }
     }
     marks.sort_by_key(|mark| (mark.line, mark.at));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::policy::syntax::core::{Definition, Put, Stmt, StmtKind, Term};
+use crate::policy::syntax::core::{Definition, Stmt, StmtKind, Term};
 use crate::policy::syntax::parts;
 
 /// The first slots are its arguments.
@@ -10,8 +10,7 @@ pub(super) fn is_settled(definition: &Definition, arguments: usize) -> bool {
     definition.branches.iter().all(|branch| {
         let mut settled = SettledSlots((0..arguments).collect());
         settled.body(&branch.body, true);
-        let (Put::Value(value) | Put::Item(value)) = &branch.put;
-        settled.holds(value)
+        settled.holds(branch.put.term())
     })
 }
 

@@ -11,7 +11,7 @@ use super::settled;
 use super::source::ValueSource;
 use super::uses::InputUses;
 use crate::policy::engine::entrypoint;
-use crate::policy::syntax::core::{Definition, Extent, Kind, Node, Program, Put, Term};
+use crate::policy::syntax::core::{Definition, Extent, Kind, Node, Program, Term};
 use crate::policy::syntax::parts;
 
 /// Whose slots: those of a definition, or of a default.
@@ -119,13 +119,10 @@ impl<'p> Walk<'p> {
         }
         for branch in &definition.branches {
             self.body(&branch.body);
-            let (Put::Value(value) | Put::Item(value)) = &branch.put;
             let value = match kind {
-                Kind::Complete => self.term(value),
+                Kind::Complete => self.term(branch.put.term()),
                 // What is put into a collection is read as a whole.
-                Kind::Set | Kind::Object => {
-                    branch.steps.iter().chain([value]).fold(ValueSource::LITERAL, |made, part| made | self.part(part))
-                }
+                Kind::Set | Kind::Object => branch.head().fold(ValueSource::LITERAL, |made, part| made | self.part(part)),
             };
             self.add_value(node, value);
         }

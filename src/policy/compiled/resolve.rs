@@ -142,14 +142,13 @@ impl Resolver {
 
     fn branch(&mut self, branch: &core::Branch, at: Place, arity: usize) -> Branch {
         let body = self.body(&branch.body);
-        let (Put::Value(value) | Put::Item(value)) = &branch.put;
         Branch {
             at,
             span: branch.span.clone(),
             guards: Guards::of(&body, arity),
             body,
             steps: self.terms(&branch.steps),
-            value: self.term(value),
+            value: self.term(branch.put.term()),
             is_item: matches!(branch.put, Put::Item(_)),
         }
     }

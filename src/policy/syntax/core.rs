@@ -29,6 +29,21 @@ pub(in crate::policy) struct Program {
     pub(in crate::policy) root: Extent,
 }
 
+impl Program {
+    /// Every rule and every function: its path, its default, its definitions.
+    pub(in crate::policy) fn nodes(&self) -> impl Iterator<Item = (Node, &[Box<str>], Option<&Term>, &[Definition])> {
+        let rules = self.rules.iter().map(|rule| (&rule.path, &rule.default, &rule.definitions));
+        let functions = self.functions.iter().map(|function| (&function.path, &function.default, &function.definitions));
+        let numbered = (0..).map(Node::Rule).zip(rules).chain((0..).map(Node::Function).zip(functions));
+        numbered.map(|(node, (path, default, definitions))| (node, path.as_slice(), default.as_ref(), definitions.as_slice()))
+    }
+
+    pub(in crate::policy) fn definitions_mut(&mut self) -> impl Iterator<Item = &mut Definition> {
+        let of_rules = self.rules.iter_mut().flat_map(|rule| &mut rule.definitions);
+        of_rules.chain(self.functions.iter_mut().flat_map(|function| &mut function.definitions))
+    }
+}
+
 /// A rule or a function, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::policy) enum Node {
@@ -99,12 +114,26 @@ pub(in crate::policy) struct Branch {
     pub(in crate::policy) put: Put,
 }
 
+impl Branch {
+    /// What stands in its head: the steps, and then what it gives.
+    pub(in crate::policy) fn head(&self) -> impl Iterator<Item = &Term> {
+        self.steps.iter().chain([self.put.term()])
+    }
+}
+
 /// What a solution gives. Steps and value are never undefined: the body sees to it.
 #[derive(Debug)]
 pub(in crate::policy) enum Put {
     Value(Term),
     /// An item of a set.
     Item(Term),
+}
+
+impl Put {
+    pub(in crate::policy) fn term(&self) -> &Term {
+        let (Self::Value(term) | Self::Item(term)) = self;
+        term
+    }
 }
 
 /// A statement, with the place that it comes from.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::core::{Branch, Put, Stmt, StmtKind, Term};
+use super::core::{Branch, Stmt, StmtKind, Term};
 
 impl Term {
     /// The terms that it is made of; not those in the body of a comprehension.
@@ -103,7 +103,6 @@ pub(in crate::policy) fn slots_in(body: &[Stmt], used: &mut BTreeSet<usize>, bou
 
 /// The same of a branch.
 pub(in crate::policy) fn slots_of_branch(branch: &Branch, used: &mut BTreeSet<usize>, bound: &mut BTreeSet<usize>) {
-    let (Put::Value(value) | Put::Item(value)) = &branch.put;
-    branch.steps.iter().chain([value]).for_each(|term| slots_of(term, used, bound));
+    branch.head().for_each(|term| slots_of(term, used, bound));
     slots_in(&branch.body, used, bound);
 }

@@ -111,9 +111,7 @@ impl Seen {
 
 /// Every statement of a program's bodies, but for those of comprehensions.
 fn statements(program: &Program, see: &mut dyn FnMut(&Stmt)) {
-    let of_rules = program.rules.iter().flat_map(|rule| &rule.definitions);
-    let of_functions = program.functions.iter().flat_map(|function| &function.definitions);
-    for branch in of_rules.chain(of_functions).flat_map(|definition| &definition.branches) {
+    for branch in program.nodes().flat_map(|(.., definitions)| definitions).flat_map(|definition| &definition.branches) {
         branch.body.iter().for_each(|statement| within(statement, see));
     }
 }

@@ -12,10 +12,9 @@ use crate::policy::fault::PolicyFault;
 
 /// Every such list.
 pub(super) fn check(program: &Program) -> Vec<PolicyFault> {
-    let of_rules = program.rules.iter().flat_map(|rule| &rule.definitions).map(|definition| (definition, 0));
-    let of_functions =
-        program.functions.iter().flat_map(|function| function.definitions.iter().map(|definition| (definition, function.arity)));
-    of_rules.chain(of_functions).flat_map(|(definition, arguments)| of_definition(definition, arguments)).collect()
+    let of_rules = program.rules.iter().map(|rule| (&rule.definitions, 0));
+    let all = of_rules.chain(program.functions.iter().map(|function| (&function.definitions, function.arity)));
+    all.flat_map(|(definitions, arguments)| definitions.iter().flat_map(move |definition| of_definition(definition, arguments))).collect()
 }
 
 fn of_definition(definition: &Definition, arguments: usize) -> Vec<PolicyFault> {

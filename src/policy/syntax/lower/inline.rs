@@ -7,14 +7,12 @@ use std::mem;
 
 use regorus::Value;
 
-use super::super::core::{Branch, Comprehension, Definition, Program, Put, Stmt, StmtKind, Term};
+use super::super::core::{Branch, Definition, Program, Stmt, StmtKind, Term};
 
 /// Shortens all bodies. What they mean stays: a term with an undefined part is undefined wherever it stands, and nothing is moved into
 /// a body within another.
 pub(super) fn program(program: &mut Program) {
-    let of_rules = program.rules.iter_mut().flat_map(|rule| &mut rule.definitions);
-    let of_functions = program.functions.iter_mut().flat_map(|function| &mut function.definitions);
-    of_rules.chain(of_functions).for_each(definition);
+    program.definitions_mut().for_each(definition);
 }
 
 /// How often each slot is used.
@@ -22,10 +20,9 @@ type Uses = BTreeMap<usize, usize>;
 
 fn definition(definition: &mut Definition) {
     let mut uses = Uses::new();
-    for Branch { body, steps, put, .. } in &mut definition.branches {
-        body.iter_mut().for_each(|stmt| count(stmt, &mut uses));
-        let (Put::Value(value) | Put::Item(value)) = put;
-        steps.iter_mut().chain([value]).for_each(|term| count_term(term, &mut uses));
+    for branch in &definition.branches {
+        count(&branch.body, &mut uses);
+        branch.head().for_each(|term| count_term(term, &mut uses));
     }
     let ours = |slot: usize| uses.get(&slot) == Some(&1) && definition.slots.get(slot).is_some_and(Option::is_none);
     for Branch { body, .. } in &mut definition.branches {
@@ -33,21 +30,20 @@ fn definition(definition: &mut Definition) {
     }
 }
 
-fn count(stmt: &mut Stmt, uses: &mut Uses) {
-    terms(&mut stmt.kind, &mut |term| count_term(term, uses));
-    bodies(&mut stmt.kind, &mut |body| body.iter_mut().for_each(|stmt| count(stmt, uses)));
+fn count(body: &[Stmt], uses: &mut Uses) {
+    for Stmt { kind, .. } in body {
+        kind.terms().into_iter().for_each(|term| count_term(term, uses));
+        count(kind.body(), uses);
+    }
 }
 
-fn count_term(term: &mut Term, uses: &mut Uses) {
-    if let Term::Slot(slot) = term {
-        *uses.entry(*slot).or_default() += 1;
+fn count_term(term: &Term, uses: &mut Uses) {
+    match term {
+        Term::Slot(slot) => *uses.entry(*slot).or_default() += 1,
+        Term::Collect(collect) => count(&collect.body, uses),
+        _ => {}
     }
-    if let Term::Collect(collect) = term {
-        let Comprehension { key, item, body, .. } = collect.as_mut();
-        body.iter_mut().for_each(|stmt| count(stmt, uses));
-        key.iter_mut().chain([item]).for_each(|term| count_term(term, uses));
-    }
-    parts(term, &mut |part| count_term(part, uses));
+    term.parts().into_iter().for_each(|part| count_term(part, uses));
 }
 
 fn shorten(body: &mut Vec<Stmt>, ours: &dyn Fn(usize) -> bool) {
@@ -85,8 +81,8 @@ fn shorten_within(term: &mut Term, ours: &dyn Fn(usize) -> bool) {
 /// Puts the value in the place of the slot, if it stands directly in the statement, and if that does not change what is found out first: that
 /// the value is undefined, or that two values conflict in it or in what stands before it.
 fn put(stmt: &mut StmtKind, slot: usize, value: &mut Term) -> bool {
-    let (mut before, mut is_there) = (Before { may_be_undefined: false, may_conflict: false }, false);
-    terms(stmt, &mut |term| is_there = is_there || before.reaches(term, slot));
+    let mut before = Before { may_be_undefined: false, may_conflict: false };
+    let is_there = stmt.terms().into_iter().any(|term| before.reaches(term, slot));
     if !is_there || before.may_be_undefined && (before.may_conflict || may_conflict(value)) {
         return false;
     }
@@ -103,14 +99,13 @@ struct Before {
 
 impl Before {
     /// Whether a term leads to the slot; if it does not, it comes before it.
-    fn reaches(&mut self, term: &mut Term, slot: usize) -> bool {
+    fn reaches(&mut self, term: &Term, slot: usize) -> bool {
         match term {
             Term::Slot(other) => return *other == slot,
             Term::Const(_) => return false,
             _ => {}
         }
-        let mut is_there = false;
-        parts(term, &mut |part| is_there = is_there || self.reaches(part, slot));
+        let is_there = term.parts().into_iter().any(|part| self.reaches(part, slot));
         if !is_there {
             self.may_be_undefined = true;
             self.may_conflict |= conflicts(term);
@@ -120,10 +115,8 @@ impl Before {
 }
 
 /// Whether two values may meet in a term where there is room for one.
-fn may_conflict(term: &mut Term) -> bool {
-    let mut found = conflicts(term);
-    parts(term, &mut |part| found = found || may_conflict(part));
-    found
+fn may_conflict(term: &Term) -> bool {
+    conflicts(term) || term.parts().into_iter().any(may_conflict)
 }
 
 fn conflicts(term: &Term) -> bool {

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::ops::BitOr;
 
-use super::super::core::{Branch, Collection, Comprehension, Definition, Function, Kind, Program, Put, Rule, Stmt, StmtKind, Term};
+use super::super::core::{Branch, Collection, Comprehension, Definition, Function, Kind, Program, Rule, Stmt, StmtKind, Term};
 use super::super::tree::Span;
 use crate::policy::fault::PolicyFault;
 
@@ -105,8 +105,7 @@ impl<'p> Flow<'p> {
             for step in steps {
                 self.term(step, &mut slots);
             }
-            let (Put::Value(term) | Put::Item(term)) = put;
-            value = value | self.term(term, &mut slots);
+            value = value | self.term(put.term(), &mut slots);
         }
         value
     }

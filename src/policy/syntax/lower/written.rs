@@ -12,15 +12,10 @@ use crate::policy::builtins::TO_NUMBER;
 
 pub(super) fn program(program: &mut Program) {
     let mut writes = false;
-    each_definition(program, &mut |definition| each_term(definition, &|_| Use::Any, &mut |term, _| writes |= is_writer(term)));
+    program.definitions_mut().for_each(|definition| each_term(definition, &|_| Use::Any, &mut |term, _| writes |= is_writer(term)));
     if writes {
-        each_definition(program, &mut mark);
+        program.definitions_mut().for_each(mark);
     }
-}
-
-fn each_definition(program: &mut Program, see: &mut dyn FnMut(&mut Definition)) {
-    let of_rules = program.rules.iter_mut().flat_map(|rule| &mut rule.definitions);
-    of_rules.chain(program.functions.iter_mut().flat_map(|function| &mut function.definitions)).for_each(see);
 }
 
 /// Whether it writes out values, and might be given such a number.

@@ -53,7 +53,7 @@ impl<'p> Give<'p> {
             Self::Any | Self::Slots => Vec::new(),
             Self::Term(term) => vec![term],
             Self::Field(key, value) => vec![key, value],
-            Self::Entry(steps, Put::Value(term) | Put::Item(term)) => steps.iter().chain([term]).collect(),
+            Self::Entry(steps, put) => steps.iter().chain([put.term()]).collect(),
         }
     }
 }

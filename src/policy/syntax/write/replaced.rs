@@ -14,7 +14,7 @@ use super::body::Body;
 use super::rules::parameters;
 use super::{NOWHERE, Writer, rule_name};
 use crate::policy::builtins;
-use crate::policy::syntax::core::{Program, Put, Rule, Stmt, StmtKind, Target, Term};
+use crate::policy::syntax::core::{Program, Rule, Stmt, StmtKind, Target, Term};
 use crate::policy::syntax::parts;
 
 /// What any `with` of a module replaces; of functions, what named others stand in their places.
@@ -28,16 +28,13 @@ pub(super) struct Replaced<'p> {
 impl<'p> Replaced<'p> {
     pub(super) fn of(program: &'p Program) -> Self {
         let mut found = Self::default();
-        let rules = program.rules.iter().map(|rule| (&rule.default, &rule.definitions));
-        let functions = program.functions.iter().map(|function| (&function.default, &function.definitions));
-        for (default, definitions) in rules.chain(functions) {
+        let mut look = |statement: &'p Stmt| found.look(&statement.kind);
+        for (_, _, default, definitions) in program.nodes() {
             if let Some(default) = default {
-                parts::statements_of(default, &mut |statement| found.look(&statement.kind));
+                parts::statements_of(default, &mut look);
             }
             for branch in definitions.iter().flat_map(|definition| &definition.branches) {
-                let mut look = |statement: &'p Stmt| found.look(&statement.kind);
-                let (Put::Value(value) | Put::Item(value)) = &branch.put;
-                branch.steps.iter().chain([value]).for_each(|term| parts::statements_of(term, &mut look));
+                branch.head().for_each(|term| parts::statements_of(term, &mut look));
                 parts::statements(&branch.body, &mut look);
             }
         }

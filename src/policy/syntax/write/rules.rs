@@ -4,7 +4,7 @@ use regorus::Value;
 
 use super::body::{Body, Brackets, Give};
 use super::{NOWHERE, Writer, rule_name};
-use crate::policy::syntax::core::{Definition, Extent, Function, Kind, Put, Rule, Term};
+use crate::policy::syntax::core::{Definition, Extent, Function, Kind, Rule, Term};
 
 impl<'p> Writer<'p> {
     pub(super) fn rule(&mut self, number: usize, rule: &'p Rule) {
@@ -68,8 +68,7 @@ impl<'p> Writer<'p> {
             for branch in &definition.branches {
                 let mut body = Body::new(self, Some(&branch.span));
                 body.statements(&branch.body);
-                let (Put::Value(value) | Put::Item(value)) = &branch.put;
-                let value = body.bound(value);
+                let value = body.bound(branch.put.term());
                 body.finish(&format!("{open} {value} if {{"));
                 "} else :=".clone_into(&mut open);
             }
@@ -84,8 +83,7 @@ impl<'p> Writer<'p> {
         let has_else = definition.branches.len() > 1;
         for branch in &definition.branches {
             let mut body = Body::new(self, Some(&branch.span));
-            let (Put::Value(value) | Put::Item(value)) = &branch.put;
-            let give = if kind == Kind::Set { Give::Term(value) } else { Give::Entry(&branch.steps, &branch.put) };
+            let give = if kind == Kind::Set { Give::Term(branch.put.term()) } else { Give::Entry(&branch.steps, &branch.put) };
             let given = body.within(Brackets::Given, give, &branch.body, "");
             if has_else {
                 body.line(&format!("op_eq(op_is_empty({given}), false)"));
