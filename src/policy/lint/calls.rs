@@ -82,7 +82,7 @@ fn elsewhere(name: &str) -> Option<&'static str> {
     })
 }
 
-fn arguments(count: usize) -> String {
+pub(in crate::policy) fn arguments(count: usize) -> String {
     match count {
         0 => "no argument".to_owned(),
         1 => "1 argument".to_owned(),

@@ -1,7 +1,5 @@
 //! Between the author's tree and the lowered one: names resolved, calls taken out of each other, statements not yet in order.
 
-#![expect(clippy::needless_for_each, reason = "each arm is one expression")]
-
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -81,51 +79,40 @@ pub(super) enum Callee {
 }
 
 impl Flat {
+    /// What it is made of: a collection's parts, a reference's steps. What stands in a comprehension is another matter.
+    pub(super) fn parts(&self) -> Vec<&Self> {
+        match self {
+            Self::Const(_) | Self::Var(_) | Self::Collect(_) | Self::Named(_) => Vec::new(),
+            Self::Ref(_, parts) | Self::Array(parts) | Self::Set(parts) => parts.iter().collect(),
+            Self::Object(fields) => fields.iter().flat_map(|(key, value)| [key, value]).collect(),
+        }
+    }
+
     /// Whether it has to be evaluated to know that it is defined.
     pub(super) fn requires_evaluation(&self) -> bool {
-        match self {
-            Self::Const(_) | Self::Var(_) | Self::Named(_) => false,
-            Self::Ref(..) | Self::Collect(_) => true,
-            Self::Array(items) | Self::Set(items) => items.iter().any(Self::requires_evaluation),
-            Self::Object(fields) => fields.iter().any(|(key, value)| key.requires_evaluation() || value.requires_evaluation()),
-        }
+        matches!(self, Self::Ref(..) | Self::Collect(_)) || self.parts().into_iter().any(Self::requires_evaluation)
     }
 
     /// Its variables, those of comprehensions left out.
     pub(super) fn vars(&self, found: &mut Vars) {
         match self {
-            Self::Const(_) | Self::Collect(_) | Self::Named(_) => {}
             Self::Var(var) => drop(found.insert(*var)),
-            Self::Ref(head, steps) => {
-                head.vars(found);
-                steps.iter().for_each(|step| step.vars(found));
-            }
-            Self::Array(items) | Self::Set(items) => items.iter().for_each(|item| item.vars(found)),
-            Self::Object(fields) => fields.iter().for_each(|(key, value)| {
-                key.vars(found);
-                value.vars(found);
-            }),
+            Self::Ref(head, _) => head.vars(found),
+            Self::Const(_) | Self::Array(_) | Self::Set(_) | Self::Object(_) | Self::Collect(_) | Self::Named(_) => {}
         }
+        self.parts().into_iter().for_each(|part| part.vars(found));
     }
 
     /// The variables of its comprehensions, however deep.
     pub(super) fn closed_over(&self, found: &mut Vars) {
-        match self {
-            Self::Const(_) | Self::Var(_) | Self::Named(_) => {}
-            Self::Collect(collect) => {
-                for part in collect.key.iter().chain([&collect.item]) {
-                    part.vars(found);
-                    part.closed_over(found);
-                }
-                all_vars(&collect.body, found);
+        if let Self::Collect(collect) = self {
+            for part in collect.key.iter().chain([&collect.item]) {
+                part.vars(found);
+                part.closed_over(found);
             }
-            Self::Ref(_, steps) => steps.iter().for_each(|step| step.closed_over(found)),
-            Self::Array(items) | Self::Set(items) => items.iter().for_each(|item| item.closed_over(found)),
-            Self::Object(fields) => fields.iter().for_each(|(key, value)| {
-                key.closed_over(found);
-                value.closed_over(found);
-            }),
+            all_vars(&collect.body, found);
         }
+        self.parts().into_iter().for_each(|part| part.closed_over(found));
     }
 }
 

@@ -9,6 +9,7 @@ use super::super::tree::{Expr, Module, Rule, RuleAssign, RuleBody, RuleHead, Spa
 use super::super::walk::{self, Step};
 use super::{Global, Lowering, Path, Purpose, Unit};
 use crate::policy::engine::entrypoint;
+use crate::policy::lint::calls::arguments;
 use crate::policy::lint::did_you_mean;
 
 /// One definition, as it stands in the text.
@@ -160,14 +161,6 @@ fn is_of(lowering: &Lowering<'_>, head: &Head<'_>, path: &Path) -> bool {
 /// A path as the author writes it: without the package.
 pub(super) fn shown(path: &[Box<str>]) -> String {
     path.get(1..).unwrap_or_default().join(".")
-}
-
-pub(super) fn arguments(count: usize) -> String {
-    match count {
-        0 => "no argument".to_owned(),
-        1 => "1 argument".to_owned(),
-        count => format!("{count} arguments"),
-    }
 }
 
 fn of_unit<'m>(lowering: &mut Lowering<'m>, number: usize) -> Vec<Found<'m>> {

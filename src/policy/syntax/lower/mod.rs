@@ -100,6 +100,15 @@ impl Lowering<'_> {
         let fault = PolicyFault::at_span(place, span, reason);
         self.faults.borrow_mut().push(PolicyFault { hint, ..fault });
     }
+
+    /// What a rule or a function is called by its author.
+    fn name(&self, node: Node) -> String {
+        let path = match node {
+            Node::Rule(number) => self.kinds.get(number).map(|(_, path)| path),
+            Node::Function(number) => self.functions.iter().find(|(_, (function, _))| *function == number).map(|(path, _)| path),
+        };
+        path.map(|path| heads::shown(path)).unwrap_or_default()
+    }
 }
 
 fn lower(units: Vec<Unit<'_>>) -> Result<Program, Vec<PolicyFault>> {

@@ -22,7 +22,7 @@ pub(super) fn default(lowering: &Lowering<'_>, head: &Head<'_>) -> Option<Term> 
     let term = planner.names.term(value, &mut support);
     let is_constant = support.is_empty() && !planner.names.is_faulty && is_constant(&term);
     if !is_constant {
-        let name = super::heads::shown(&owner_path(lowering, head.owner));
+        let name = lowering.name(head.owner);
         let hint = format!("write `{name} := {} if {{ … }}` for a value that depends on something", value.span().text());
         planner.names.fault(value.span(), format!("the default of `{name}` must be a constant"), Some(hint));
         return None;
@@ -32,22 +32,12 @@ pub(super) fn default(lowering: &Lowering<'_>, head: &Head<'_>) -> Option<Term> 
     (!planner.names.is_faulty && before.is_empty()).then_some(term)
 }
 
-fn owner_path(lowering: &Lowering<'_>, owner: Node) -> super::Path {
-    match owner {
-        Node::Rule(number) => lowering.kinds.get(number).map(|(_, path)| path.clone()).unwrap_or_default(),
-        Node::Function(number) => {
-            lowering.functions.iter().find(|(_, (function, _))| *function == number).map(|(path, _)| path.clone()).unwrap_or_default()
-        }
-    }
-}
-
 /// Whether nothing has to be known to evaluate it but what stands in it; comprehensions are looked at when they are evaluated.
 fn is_constant(term: &Flat) -> bool {
     match term {
         Flat::Const(_) | Flat::Collect(_) => true,
         Flat::Var(_) | Flat::Ref(..) | Flat::Named(_) => false,
-        Flat::Array(items) | Flat::Set(items) => items.iter().all(is_constant),
-        Flat::Object(fields) => fields.iter().all(|(key, value)| is_constant(key) && is_constant(value)),
+        Flat::Array(_) | Flat::Set(_) | Flat::Object(_) => term.parts().into_iter().all(is_constant),
     }
 }
 
@@ -179,7 +169,7 @@ impl<'l, 'm> Planner<'l, 'm> {
             return self.names.fault(&span, "what stands here cannot be known before it is needed", None);
         };
         let globals = self.names.lowering.units.get(self.names.unit).into_iter().flat_map(|unit| unit.globals.keys().copied());
-        let rule = super::heads::shown(&owner_path(self.names.lowering, self.owner));
+        let rule = self.names.lowering.name(self.owner);
         let (reason, hint) = lint::unbound::told(&name, &rule, globals);
         self.names.fault(&span, reason, Some(hint));
     }
@@ -616,8 +606,7 @@ impl<'l, 'm> Planner<'l, 'm> {
                 root.vars(&mut vars);
                 vars.into_iter().all(|var| self.is_bound(var))
             }
-            Flat::Array(items) | Flat::Set(items) => items.iter().all(|item| self.can_be_evaluated(item)),
-            Flat::Object(fields) => fields.iter().all(|(key, value)| self.can_be_evaluated(key) && self.can_be_evaluated(value)),
+            Flat::Array(_) | Flat::Set(_) | Flat::Object(_) => term.parts().into_iter().all(|part| self.can_be_evaluated(part)),
         }
     }
 

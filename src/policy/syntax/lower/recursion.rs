@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::core::Node;
 use super::super::tree::Span;
 use super::Lowering;
-use super::heads::{Head, shown};
+use super::heads::Head;
 
 /// The longest chain of rules that need each other: an evaluation goes as deep.
 const CHAIN_MAX: usize = 200;
@@ -20,12 +20,12 @@ pub(super) fn check(lowering: &Lowering<'_>, heads: &[Head<'_>]) {
         let mut way = Vec::new();
         match walk(&uses, head.owner, &mut way, &mut depths) {
             Ok(depth) if depth > CHAIN_MAX => {
-                let reason = format!("rule `{}` stands on a chain of more than {CHAIN_MAX} rules", name(lowering, head.owner));
+                let reason = format!("rule `{}` stands on a chain of more than {CHAIN_MAX} rules", lowering.name(head.owner));
                 lowering.fault(head.unit, head.span, reason, None);
             }
             Ok(_) => {}
             Err(circle) => {
-                let names: Vec<String> = circle.iter().map(|node| name(lowering, *node)).collect();
+                let names: Vec<String> = circle.iter().map(|node| lowering.name(*node)).collect();
                 let Some(first) = names.first() else { continue };
                 let place = heads.iter().find(|other| Some(&other.owner) == circle.first()).unwrap_or(head);
                 let hint = "a rule cannot need its own answer: take what both need out into a rule of its own, or go through a collection by `some … in`";
@@ -62,13 +62,4 @@ fn walk(
     way.pop();
     depths.insert(node, depth);
     Ok(depth)
-}
-
-fn name(lowering: &Lowering<'_>, node: Node) -> String {
-    match node {
-        Node::Rule(number) => lowering.kinds.get(number).map(|(_, path)| shown(path)).unwrap_or_default(),
-        Node::Function(number) => {
-            lowering.functions.iter().find(|(_, (function, _))| *function == number).map(|(path, _)| shown(path)).unwrap_or_default()
-        }
-    }
 }

@@ -90,23 +90,15 @@ fn outputs(expr: &Expr, safe: &Vars) -> Vars {
 
 /// The variables that go through what a reference leads to.
 fn of_references(term: &Flat, safe: &Vars, found: &mut Vars) {
-    match term {
-        Flat::Const(_) | Flat::Var(_) | Flat::Collect(_) | Flat::Named(_) => {}
-        Flat::Ref(head, steps) => {
-            let mut needed = Vars::new();
-            head.vars(&mut needed);
-            if needed.iter().any(|var| !safe.contains(var)) {
-                return;
-            }
-            steps.iter().for_each(|step| step.vars(found));
-            steps.iter().for_each(|step| of_references(step, safe, found));
+    if let Flat::Ref(head, steps) = term {
+        let mut needed = Vars::new();
+        head.vars(&mut needed);
+        if needed.iter().any(|var| !safe.contains(var)) {
+            return;
         }
-        Flat::Array(items) | Flat::Set(items) => items.iter().for_each(|item| of_references(item, safe, found)),
-        Flat::Object(fields) => fields.iter().for_each(|(key, value)| {
-            of_references(key, safe, found);
-            of_references(value, safe, found);
-        }),
+        steps.iter().for_each(|step| step.vars(found));
     }
+    term.parts().into_iter().for_each(|part| of_references(part, safe, found));
 }
 
 /// The variables of a term that unification could give values to: not those that references begin with, nor those of sets and keys.
