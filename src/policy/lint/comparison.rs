@@ -39,6 +39,13 @@ pub(super) enum Op {
     Holds,
 }
 
+impl<'m> Comparison<'m> {
+    /// With no literal.
+    fn new(span: &'m Span, op: Op, subject: &'m Expr, meaning: Meaning<'m>) -> Self {
+        Self { span, op, subject, meaning, each: false, with: Vec::new(), other: None }
+    }
+}
+
 impl Comparison<'_> {
     /// The subject in words.
     pub(super) fn shown(&self) -> String {
@@ -99,15 +106,8 @@ pub(super) fn of<'m>(scope: &RuleScope<'_, 'm>, expr: &'m Expr) -> Option<Compar
                 _ => Vec::new(),
             };
             let with = literals(items);
-            (!with.is_empty() && !is_scalar(index)).then(|| Comparison {
-                span,
-                op: Op::Equal,
-                subject: index,
-                meaning: scope.meaning(index),
-                each: false,
-                with,
-                other: None,
-            })
+            let has_subject = !with.is_empty() && !is_scalar(index);
+            has_subject.then(|| Comparison { with, ..Comparison::new(span, Op::Equal, index, scope.meaning(index)) })
         }
         _ => None,
     }
@@ -117,9 +117,9 @@ fn pair<'m>(scope: &RuleScope<'_, 'm>, span: &'m Span, op: Op, lhs: &'m Expr, rh
     let (left, right) = (scope.meaning(lhs), scope.meaning(rhs));
     let (of_left, of_right) = (spelled(&left), spelled(&right));
     Some(match (of_left.is_empty(), of_right.is_empty()) {
-        (true, false) => Comparison { span, op, subject: lhs, meaning: left, each: false, with: of_right, other: None },
-        (false, true) => Comparison { span, op: op.mirrored(), subject: rhs, meaning: right, each: false, with: of_left, other: None },
-        (true, true) => Comparison { span, op, subject: lhs, meaning: left, each: false, with: Vec::new(), other: Some((rhs, right)) },
+        (true, false) => Comparison { with: of_right, ..Comparison::new(span, op, lhs, left) },
+        (false, true) => Comparison { with: of_left, ..Comparison::new(span, op.mirrored(), rhs, right) },
+        (true, true) => Comparison { other: Some((rhs, right)), ..Comparison::new(span, op, lhs, left) },
         (false, false) => return None,
     })
 }
@@ -129,27 +129,17 @@ fn membership<'m>(scope: &RuleScope<'_, 'm>, span: &'m Span, value: &'m Expr, co
     match place {
         Meaning::Written(Expr::Array { items, .. } | Expr::Set { items, .. }) if spelled(&what).is_empty() => {
             let with = literals(items.iter().map(AsRef::as_ref).collect());
-            Some(Comparison { span, op: Op::Equal, subject: value, meaning: what, each: false, with, other: None })
+            Some(Comparison { with, ..Comparison::new(span, Op::Equal, value, what) })
         }
         Meaning::Input(mut path) => match schema::at(&path) {
             SchemaEntry::Type(Type::Array(_)) => {
                 path.push(None);
-                let with = spelled(&what);
-                Some(Comparison { span, op: Op::Equal, subject: collection, meaning: Meaning::Input(path), each: true, with, other: None })
+                let each = Comparison::new(span, Op::Equal, collection, Meaning::Input(path));
+                Some(Comparison { each: true, with: spelled(&what), ..each })
             }
-            _ => Some(Comparison {
-                span,
-                op: Op::Holds,
-                subject: collection,
-                meaning: Meaning::Input(path),
-                each: false,
-                with: Vec::new(),
-                other: None,
-            }),
+            _ => Some(Comparison::new(span, Op::Holds, collection, Meaning::Input(path))),
         },
-        place @ Meaning::Answer(_) => {
-            Some(Comparison { span, op: Op::Holds, subject: collection, meaning: place, each: false, with: Vec::new(), other: None })
-        }
+        place @ Meaning::Answer(_) => Some(Comparison::new(span, Op::Holds, collection, place)),
         _ => None,
     }
 }

@@ -86,8 +86,7 @@ fn misspelt(rules: &ModuleRules<'_>, definition: &RuleText<'_>, faults: &mut Fau
     for other in rules.definitions.iter().filter(|other| other.name != name) {
         other.visit(&mut |expr| {
             let (root, steps) = walk::unfold(if let Expr::Call { fcn, .. } = expr { fcn } else { expr });
-            let steps = steps.iter().map_while(|step| if let Step::Name(name) = step { Some(*name) } else { None });
-            let path: Vec<&str> = walk::var(root).into_iter().chain(steps).collect();
+            let path: Vec<&str> = walk::var(root).into_iter().chain(steps.iter().map_while(Step::name)).collect();
             asked |= rules.resolve(&path).first() == Some(&name);
         });
     }

@@ -163,11 +163,8 @@ impl<'r, 'm> RuleScope<'r, 'm> {
         if !self.rules.is_global(name) {
             return Meaning::Unknown;
         }
-        let leading = steps.iter().map_while(|step| if let Step::Name(name) = step { Some(*name) } else { None }).count();
-        let names: Vec<&'m str> = std::iter::once(name)
-            .chain(steps.iter().filter_map(|step| if let Step::Name(name) = step { Some(*name) } else { None }).take(leading))
-            .collect();
-        let rest = steps.get(leading..).unwrap_or_default();
+        let names: Vec<&'m str> = std::iter::once(name).chain(steps.iter().map_while(Step::name)).collect();
+        let rest = steps.get(names.len() - 1..).unwrap_or_default();
         let resolved = self.rules.resolve(&names);
         let value = match resolved.as_slice() {
             ["input", path @ ..] => Meaning::Input(path.iter().map(|name| Some(*name)).collect()),

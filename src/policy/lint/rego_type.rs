@@ -51,7 +51,6 @@ impl Type {
         Self::Object(BTreeMap::new(), Some(Box::new((key, value))))
     }
 
-    /// Either of them; anything if there is none, as of the items of `[]`.
     /// Of these items; a key is an object's alone.
     pub(super) fn collection(kind: Collection, key: Self, item: Self) -> Self {
         match kind {
@@ -61,6 +60,7 @@ impl Type {
         }
     }
 
+    /// Either of them; anything if there is none, as of the items of `[]`.
     pub(super) fn one_of(types: impl IntoIterator<Item = Self>) -> Self {
         let mut found: Vec<Self> = Vec::new();
         for each in types {

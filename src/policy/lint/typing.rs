@@ -379,8 +379,7 @@ impl<'r, 'm, 'f> Typing<'r, 'm, 'f> {
         if !self.rules.is_global(name) {
             return anything;
         }
-        let leading = steps.iter().map_while(|step| if let Step::Name(name) = step { Some(*name) } else { None });
-        let names: Vec<&'m str> = std::iter::once(name).chain(leading).collect();
+        let names: Vec<&'m str> = std::iter::once(name).chain(steps.iter().map_while(Step::name)).collect();
         let resolved = self.rules.resolve(&names);
         let Some((first, path)) = resolved.split_first() else { return anything };
         let of = match *first {

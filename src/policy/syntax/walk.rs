@@ -16,6 +16,11 @@ impl<'a> Step<'a> {
             HeadStep::Expr(index) => literal_text(index).map_or(Self::Index(index), Self::Name),
         }
     }
+
+    /// The name, if it is written out.
+    pub(in crate::policy) fn name(&self) -> Option<&'a str> {
+        if let Self::Name(name) = self { Some(name) } else { None }
+    }
 }
 
 /// A variable's name.
@@ -95,7 +100,7 @@ pub(in crate::policy) fn literal_text(expr: &Expr) -> Option<&str> {
 /// The names of a reference that has no other steps: `input.session.login`.
 pub(in crate::policy) fn path(expr: &Expr) -> Option<Vec<&str>> {
     let (root, steps) = unfold(expr);
-    let names = steps.into_iter().map(|step| if let Step::Name(name) = step { Some(name) } else { None });
+    let names = steps.iter().map(Step::name);
     std::iter::once(var(root)).chain(names).collect()
 }
 

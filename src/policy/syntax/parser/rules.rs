@@ -61,6 +61,15 @@ impl Head {
     }
 }
 
+/// What a head begins with, and its arguments if it is a function's.
+fn name_and_args(expr: &ExprRef) -> Option<(ExprRef, Option<Vec<ExprRef>>)> {
+    match expr.as_ref() {
+        Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => Some((expr.clone(), None)),
+        Expr::Call { fcn, params, .. } => Some((fcn.clone(), Some(params.clone()))),
+        _ => None,
+    }
+}
+
 /// The name and the one step of `p[k]` or `p.k`.
 fn name_and_key(refr: &ExprRef) -> Option<(ExprRef, ExprRef)> {
     match refr.as_ref() {
@@ -141,12 +150,7 @@ impl Parser<'_> {
 
     fn head(&mut self) -> Found<Option<Head>> {
         let first = self.here.pos;
-        let term = self.head_reference()?;
-        let (refr, args) = match term.expr.as_ref() {
-            Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => (term.expr.clone(), None),
-            Expr::Call { fcn, params, .. } => (fcn.clone(), Some(params.clone())),
-            _ => return Ok(None),
-        };
+        let Some((refr, args)) = name_and_args(&self.head_reference()?.expr) else { return Ok(None) };
         if walk::var(walk::unfold(&refr).0).is_none() {
             return Err(Stop { at: first, why: Why::NoRule });
         }
@@ -315,11 +319,7 @@ impl Parser<'_> {
             }
             _ => (expr, Given::Nothing),
         };
-        let (refr, args) = match target.as_ref() {
-            Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => (target.clone(), None),
-            Expr::Call { fcn, params, .. } => (fcn.clone(), Some(params.clone())),
-            _ => return stop(Why::NoRule),
-        };
+        let Some((refr, args)) = name_and_args(target) else { return stop(Why::NoRule) };
         if walk::var(walk::unfold(&refr).0).is_none() {
             return stop(Why::NoRule);
         }
