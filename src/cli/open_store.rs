@@ -14,16 +14,16 @@ use super::operator;
 use super::output::{Output, talk};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Settings, StoreUrl, environment};
-use crate::control::{Asked, Batch, Control, ControlError, Rehearsal};
+use crate::control::{Asked, Batch, Control, ControlError, RefusedBatch, Rehearsal};
 use crate::diagnostics::{escaped, nearest};
 use crate::exchange::{self, ExchangeError, Explainer};
 use crate::model::{
-    Actor, AuditEntry, AuditId, Binding, BindingId, Cause, Change, EntryHash, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord,
+    AuditEntry, AuditId, Binding, BindingId, Cause, Change, EntryHash, GroupName, KEY_PREFIX, KeptSample, KeyId, KeyName, KeyRecord,
     Mutation, PlainKey, Replicas, Resource, ResourceKind, Revision, SampleId, Snapshot, Strategy, TokenSize,
 };
 use crate::policy::{self, PolicySource, Vocabulary};
 use crate::remote::{Evaluation, RemoteStore};
-use crate::store::{self, AuditQuery, Inspected, Lookup as _, Management, NAMED_KEYS_MAX, Page, Store, StoreError, Verified};
+use crate::store::{self, AuditQuery, BatchError, Inspected, Lookup as _, Management, NAMED_KEYS_MAX, Page, Store, StoreError, Verified};
 
 /// How many rows are read at a time.
 const PAGE: u32 = 500;
@@ -250,11 +250,6 @@ impl OpenStore {
         }
     }
 
-    /// The operator, as the audit names them.
-    pub(crate) fn cause() -> Result<Cause, Failure> {
-        Ok(Cause::local(Actor::Operator(operator::name()?)))
-    }
-
     /// The time, on the wall.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now().wall
@@ -299,38 +294,51 @@ impl OpenStore {
         }
     }
 
-    /// Makes several changes: all of them or none. The last of them; `called` says what the one of an index is about.
+    /// Makes several changes: all of them or none.
+    pub(crate) async fn make_batch(&self, batch: Batch) -> Result<Vec<Change>, BatchError> {
+        let changes = match &self.opened {
+            Opened::Here(_) => self.controlled(batch, Rehearsal::No).await?,
+            Opened::There(server) => server.apply_declared(batch.mutations, &batch.declared, &Cause::SYSTEM, batch.only_if).await?,
+        };
+        if let Some(last) = changes.last() {
+            self.wait_for(last.revision).await;
+        }
+        Ok(changes)
+    }
+
+    /// Whether they would be made.
+    pub(crate) async fn rehearse(&self, batch: Batch) -> Result<(), BatchError> {
+        match &self.opened {
+            Opened::Here(_) => self.controlled(batch, Rehearsal::Only).await.map(drop),
+            Opened::There(server) => server.rehearse(batch.mutations, batch.only_if).await,
+        }
+    }
+
+    /// Has the operator's changes made here.
+    async fn controlled(&self, batch: Batch, rehearsal: Rehearsal) -> Result<Vec<Change>, BatchError> {
+        let Opened::Here(store) = &self.opened else { return Ok(Vec::new()) };
+        let operator = operator::name().map_err(|failure| StoreError::Unavailable(failure.to_string()))?;
+        let control = Control::of_store(Arc::clone(store), Arc::clone(&self.clock));
+        match control.change_all(&Asked::by_operator(operator), batch, rehearsal).await {
+            Ok(made) => Ok(made.changes),
+            Err(RefusedBatch { index, error: ControlError::Store(error) }) => Err(BatchError { index, error }),
+            Err(RefusedBatch { index, error }) => Err(BatchError { index, error: StoreError::Unavailable(error.to_string()) }),
+        }
+    }
+
+    /// Makes several changes; the last of them. `called` says what the one of an index is about.
     pub(crate) async fn make_all(
         &self,
         mutations: Vec<Mutation>,
         called: impl Fn(usize) -> Option<String>,
     ) -> Result<Option<Change>, Failure> {
-        let made = match &self.opened {
-            Opened::Here(store) => {
-                let control = Control::of_store(Arc::clone(store), Arc::clone(&self.clock));
-                let batch = Batch { mutations, ..Batch::default() };
-                let made = control.change_all(&Asked::by_operator(operator::name()?), batch, Rehearsal::No).await;
-                made.map(|made| made.changes).map_err(|refused| (refused.index, refused.error))
-            }
-            Opened::There(server) => {
-                let made = server.apply_all(mutations, &Cause::SYSTEM, None).await;
-                made.map_err(|refused| (refused.index, refused.error.into()))
-            }
-        };
-        let (index, error) = match made {
-            Ok(mut changes) => {
-                let last = changes.pop();
-                if let Some(last) = &last {
-                    self.wait_for(last.revision).await;
-                }
-                return Ok(last);
-            }
-            Err(refused) => refused,
-        };
-        Err(match index.and_then(called) {
-            Some(called) => Failure::refused(format_args!("nothing was changed: {called}: {error}")),
-            None => Failure::refused(format_args!("nothing was changed: {error}")),
-        })
+        match self.make_batch(Batch { mutations, ..Batch::default() }).await {
+            Ok(mut changes) => Ok(changes.pop()),
+            Err(BatchError { index, error }) => Err(match index.and_then(called) {
+                Some(called) => Failure::refused(format_args!("nothing was changed: {called}: {error}")),
+                None => Failure::refused(format_args!("nothing was changed: {error}")),
+            }),
+        }
     }
 
     /// Returns when a change is in force in every process that serves, if that is waited for. It is made either way: where it is not in force

@@ -21,8 +21,9 @@ mod replicas;
 mod rights;
 mod signing_keys;
 mod standing;
+mod together;
 
-pub use self::batch::{Batch, MadeAll, RefusedBatch, Rehearsal};
+pub use self::batch::{Batch, Rehearsal};
 pub use self::caller::{Asked, Caller};
 pub use self::change::Made;
 pub use self::code::Code;
@@ -34,3 +35,4 @@ pub use self::replicas::{Applied, Gone, ReplicaView};
 pub use self::rights::{Needs, Operation, RIGHTS};
 pub use self::signing_keys::Roll;
 pub use self::standing::Standing;
+pub use self::together::{MadeAll, RefusedBatch};

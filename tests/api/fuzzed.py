@@ -70,7 +70,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--claviger", required=True)
     arguments.add_argument("--as", dest="who", required=True, choices=BINDINGS)
-    arguments.add_argument("--examples", type=int, default=20, help="for each operation, besides those at the edges")
+    arguments.add_argument("--examples", type=int, default=12, help="for each operation, besides those at the edges")
     given = arguments.parse_args()
     with served.Server(given.claviger) as server:
         content, answers = tried(server, given.who, given.examples)

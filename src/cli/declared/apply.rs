@@ -85,7 +85,7 @@ impl Apply {
             if self.dry_run {
                 return self.would(&plan, &told, &store, out).await;
             }
-            match plan.carry_out(&OpenStore::cause()?, store.as_management()).await {
+            match plan.carried_out(store.make_batch(plan.batch()).await) {
                 Ok(changes) => {
                     if let Some(last) = changes.last() {
                         store.wait_for(last.revision).await;
@@ -151,7 +151,7 @@ impl Apply {
 
     /// What would be done, if the store would have it done.
     async fn would(&self, plan: &Plan, told: &Told, store: &OpenStore, out: &Output) -> Result<(), Failure> {
-        let rehearsed = plan.rehearse(store.as_management()).await;
+        let rehearsed = if plan.changes_nothing() { Ok(()) } else { plan.carried_out(store.rehearse(plan.batch()).await) };
         self.show(plan, told, plan.revision, &told.plan, out)?;
         match rehearsed {
             Err(refused @ NotCarriedOut::Refused { .. }) => Err(nothing_changed(&refused)),

@@ -16,8 +16,9 @@ use super::step::{Deed, FieldChange, Step};
 use super::text::PlacedText;
 use super::{bindings, keys, policies, prune, roles, spaces};
 use crate::config::PolicySettings;
+use crate::control::batch::Batch;
 use crate::diagnostics::Diagnostic;
-use crate::model::{Cause, Change, Mutation, Resource, ResourceKind, Revision, Snapshot, Strategy};
+use crate::model::{Mutation, Resource, ResourceKind, Revision, Snapshot, Strategy};
 use crate::store::{BatchError, Conflict, Management, Precondition, StoreError, check_texts};
 
 /// What becomes of what earlier files declared and these do not.
@@ -138,35 +139,25 @@ impl Plan {
         self.steps.iter().filter(|step| step.deed == Deed::Delete).count()
     }
 
-    /// Makes all changes in one transaction, if the store is still as it was when the plan was made.
+    /// All changes, to be made if the store is still as it was when the plan was made.
+    #[must_use]
+    pub fn batch(&self) -> Batch {
+        let mutations = self.steps.iter().flat_map(|step| step.mutations.iter().cloned()).collect();
+        Batch { mutations, declared: self.claimed.clone(), only_if: Some(Precondition::StoreAt(self.revision)) }
+    }
+
+    /// What came of having [them](Self::batch) made, in the words of the plan.
     ///
     /// # Errors
     /// Nothing has been changed then.
-    pub async fn carry_out(&self, cause: &Cause, store: &dyn Management) -> Result<Vec<Change>, NotCarriedOut> {
-        let unchanged = Some(Precondition::StoreAt(self.revision));
-        store.apply_declared(self.mutations(), &self.claimed, cause, unchanged).await.map_err(|refused| self.not_carried_out(refused))
-    }
-
-    /// Whether all changes would be made: the store makes them and takes them back.
-    ///
-    /// # Errors
-    /// As those of [`carry_out`](Self::carry_out).
-    pub async fn rehearse(&self, store: &dyn Management) -> Result<(), NotCarriedOut> {
-        if self.steps.is_empty() {
-            return Ok(());
-        }
-        let unchanged = Some(Precondition::StoreAt(self.revision));
-        store.rehearse(self.mutations(), unchanged).await.map_err(|refused| self.not_carried_out(refused))
+    pub fn carried_out<T>(&self, made: Result<T, BatchError>) -> Result<T, NotCarriedOut> {
+        made.map_err(|refused| self.not_carried_out(refused))
     }
 
     /// What it would leave of a store that holds this; `None`: what the store is going to refuse.
     #[must_use]
     pub fn outcome(&self, before: &Snapshot, at: Timestamp) -> Option<Outcome> {
         Outcome::of(self.steps.iter().flat_map(|step| &step.mutations), before, at)
-    }
-
-    fn mutations(&self) -> Vec<Mutation> {
-        self.steps.iter().flat_map(|step| step.mutations.iter().cloned()).collect()
     }
 
     fn not_carried_out(&self, BatchError { index, error }: BatchError) -> NotCarriedOut {
@@ -262,6 +253,5 @@ mod tests {
     #[test]
     fn a_plan_can_be_made_by_whoever_serves_requests() {
         let _ = |files: &[DeclaredFile], reading: &Reading<'_>, store: &dyn Management| is_send(Plan::make(files, reading, store));
-        let _ = |plan: &Plan, store: &dyn Management| is_send(plan.carry_out(&Cause::SYSTEM, store));
     }
 }
