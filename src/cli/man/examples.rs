@@ -1,7 +1,7 @@
 //! A line for each command that does something useful as it stands here, for the manual.
 
 /// What it does, and the line. A command's page shows those that begin with it.
-pub(super) const EXAMPLES: [(&str, &str); 81] = [
+pub(super) const EXAMPLES: [(&str, &str); 86] = [
     ("Try it out: everything in one process, with example keys and policies.", "claviger dev"),
     ("The same beside something that holds its ports.", "claviger dev --set proxy.listen=127.0.0.1:9000 --set ops.listen=127.0.0.1:9001"),
     ("Run the proxy.", "claviger serve --config /etc/claviger/claviger.toml"),
@@ -94,7 +94,15 @@ pub(super) const EXAMPLES: [(&str, &str); 81] = [
     ("Install the manual.", "claviger man --dir /usr/local/share/man/man1"),
     ("Which version this is.", "claviger version -o json"),
     ("Keep a server and the key that it is asked with, for the commands that come after.", "claviger login --server http://127.0.0.1:8081"),
-    ("Revoke every key of a list, all of them or none.", "claviger key bulk revoke --from keys.txt --yes"),
+    ("See who that is, and what they may manage.", "claviger whoami"),
+    ("Forget it again.", "claviger logout"),
+    (
+        "Make a key for each name of a list, and keep their texts.",
+        "claviger key bulk create --from names.txt --group ci --expires 90d > keys.txt",
+    ),
+    ("Switch every key of a list off, all of them or none.", "claviger key bulk disable --from names.txt"),
+    ("Switch them on again.", "claviger key bulk enable --from names.txt"),
+    ("Revoke every key of a list.", "claviger key bulk revoke --from names.txt --yes"),
 ];
 
 /// Those of the command that is called so; of the program itself, the first of each of its commands.

@@ -21,9 +21,11 @@ pub(crate) struct Man {
 }
 
 /// What of the environment is read, besides a variable for each key of the configuration.
-const ENVIRONMENT: [(&str, &str); 7] = [
+const ENVIRONMENT: [(&str, &str); 9] = [
     ("CLAVIGER_STORE", "The store that commands work on, such as sqlite:///var/lib/claviger/claviger.db, where --store is not given."),
     ("CLAVIGER_CONFIG", "The configuration, where --config is not given."),
+    ("CLAVIGER_SERVER", "The server whose admin API commands ask, such as http://127.0.0.1:8081, where --server is not given."),
+    ("CLAVIGER_KEY", "The key that the server is asked with, where --key-file is not given."),
     (
         "CLAVIGER_SECTION__KEY",
         "Sets one key of the configuration, whatever the file says: CLAVIGER_PROXY__LISTEN for proxy.listen. --set counts before it.",
@@ -37,10 +39,14 @@ const ENVIRONMENT: [(&str, &str); 7] = [
     ("COMPLETE", "A shell's name: by this variable a shell asks what completes a line. See claviger completion."),
 ];
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("claviger.toml", "The configuration. Where it lies is said by --config or CLAVIGER_CONFIG; paths in it start at its directory."),
     ("*.rego", "Login policies, in the directory that policies.dir names. NAME_test.rego holds the tests of NAME.rego."),
     ("*.pem", "Keys that sign tokens, in the directory that token.keys names. Nobody but the process may be able to read them."),
+    (
+        "~/.config/claviger/profiles.toml",
+        "What claviger login keeps: servers, and the keys that they are asked with. Nobody else may be able to read it.",
+    ),
     ("claviger.db", "The store that store.url names, with claviger.db-wal and claviger.db-shm beside it while it is open."),
 ];
 

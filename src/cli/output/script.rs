@@ -22,9 +22,7 @@ impl Tree {
     pub(super) fn yaml(&self) -> String {
         let mut text = String::new();
         self.write(0, &mut text);
-        if !text.starts_with('\n') {
-            text.push('\n');
-        }
+        text.push('\n');
         text.trim_start_matches('\n').to_owned()
     }
 
