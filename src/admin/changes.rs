@@ -3,14 +3,15 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{FromRequest as _, Request, State};
 use axum::response::Response;
+use http_body_util::Limited;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::bindings::SubjectBody;
-use super::body::{Body, Few, Text};
+use super::body::{self, Body, Few, Text};
 use super::groups::{CreateGroup, UpdateGroup};
 use super::keys::UpdateKey;
 use super::policies::{CreatePolicy, Module};
@@ -22,7 +23,7 @@ use super::state::AdminState;
 use super::strategy::Strategy;
 use super::thing::Thing;
 use super::version::shown;
-use crate::control::{Batch, Code, RefusedBatch, Rehearsal};
+use crate::control::{Batch, Code, Operation, RefusedBatch, Rehearsal};
 use crate::model::{BindingId, GroupName, KeyDigest, KeyId, KeyName, Mutation, NewKey, Resource, Revision, RoleId, SpaceId};
 use crate::policy::PolicyFault;
 use crate::store::Precondition;
@@ -260,11 +261,12 @@ fn named(thing: &Thing) -> Result<Resource, ApiError> {
 
 /// Makes several changes: all of them or none.
 #[utoipa::path(post, path = "/changes", tag = "changes", request_body = WantedChanges, responses((status = 200, body = Changed), Refusals))]
-pub(super) async fn make(
-    State(state): State<AdminState>,
-    Session(asked): Session,
-    Body(WantedChanges { changes, declared, only_at, rehearse }): Body<WantedChanges>,
-) -> Result<Response, ApiError> {
+pub(super) async fn make(State(state): State<AdminState>, Session(asked): Session, request: Request) -> Result<Response, ApiError> {
+    // Whoever manages nothing but themself has no use for more, and must not fill the memory.
+    let manages = state.control().may(&asked.caller, Operation::ViewSpaces).await.is_ok();
+    let most = if manages { LONGEST } else { body::LONGEST };
+    let request = request.map(|body| axum::body::Body::new(Limited::new(body, most)));
+    let Body(WantedChanges { changes, declared, only_at, rehearse }) = Body::from_request(request, &state).await?;
     let mutations = changes.0.into_iter().map(Changing::mutation).collect::<Result<_, _>>()?;
     let declared = declared.0.iter().map(named).collect::<Result<_, _>>()?;
     let batch = Batch { mutations, declared, only_if: only_at.map(Precondition::StoreAt) };

@@ -171,3 +171,17 @@ fn among_many_changes_each_takes_the_rights_that_it_takes_alone() {
     assert_eq!(ordinary.post("/changes", &json!({ "changes": [harmless()] })).code(), "forbidden");
     assert_eq!(world.root.without_key().post("/changes", &json!({ "changes": [] })).code(), "missing_key");
 }
+
+#[test]
+fn only_who_manages_something_may_ask_for_very_much_at_once() {
+    let world = World::new();
+    let ordinary = world.root.made("/keys", &json!({ "name": "ordinary" }));
+    let ordinary = world.root.with_key(ordinary["key"].as_str().unwrap());
+    let many: Vec<Value> = (0..9_000).map(|number| json!({ "kind": "space", "id": format!("{}-{number}", "x".repeat(200)) })).collect();
+    let body = json!({ "changes": [], "declared": many });
+    assert!(body.to_string().len() > 2_000_000);
+    let refused = ordinary.post("/changes", &body);
+    assert!(refused.status == 413 && refused.code() == "too_large", "{}", refused.text());
+    // Read as a whole, and then found to name what cannot be a space.
+    assert_eq!(world.root.post("/changes", &body).code(), "bad_request");
+}
