@@ -231,7 +231,7 @@ fn resolve_roles_in_force(bencher: Bencher) {
     let world = &*WITHOUT_POLICIES;
     let snapshot = world.exchange.snapshot();
     let grants = Decision::make(&snapshot, &world.key(), &[], AdmitWithoutRoles::No).grants;
-    bencher.bench(|| black_box(&grants).effective(black_box(&snapshot)));
+    bencher.bench(|| black_box(&grants).effective(black_box(&snapshot.spaces)));
 }
 
 fn example_sources() -> Vec<PolicySource> {
@@ -308,7 +308,7 @@ fn mint(bencher: Bencher, algorithm: TokenAlgorithm) {
     let ring = KeyRing::open(&settings, now).expect("a signing key can be made");
     let (key, snapshot) = (world.key(), world.exchange.snapshot());
     let decision = Decision::make(&snapshot, &key, &[], AdmitWithoutRoles::No);
-    let (effective, bound) = (decision.grants.effective(&snapshot), decision.grants.bound());
+    let (effective, bound) = (decision.grants.effective(&snapshot.spaces), decision.grants.bound());
     let subject = claviger::token::Subject {
         key: key.id,
         name: &key.name,

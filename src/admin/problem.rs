@@ -44,7 +44,7 @@ fn status_of(code: Code) -> StatusCode {
 }
 
 /// A refusal, told.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ApiError {
     code: Code,
     detail: String,
@@ -182,21 +182,6 @@ impl IntoResponse for ApiError {
 /// A refusal on its way to be told.
 #[derive(Clone)]
 pub(super) struct Untold(pub(super) std::sync::Arc<ApiError>);
-
-impl ApiError {
-    /// The same, for whoever holds it with others.
-    pub(super) fn copied(&self) -> Self {
-        let Self { code, detail, faults, missing, change, retry_after } = self;
-        Self {
-            code: *code,
-            detail: detail.clone(),
-            faults: faults.clone(),
-            missing: missing.clone(),
-            change: *change,
-            retry_after: *retry_after,
-        }
-    }
-}
 
 impl From<ControlError> for ApiError {
     fn from(error: ControlError) -> Self {

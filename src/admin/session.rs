@@ -49,7 +49,7 @@ pub(super) async fn identified(State(state): State<AdminState>, mut request: Req
     }
     if let Some(Untold(error)) = response.extensions_mut().remove::<Untold>() {
         let kept = std::mem::take(response.headers_mut());
-        response = error.copied().told(id.as_str());
+        response = std::sync::Arc::unwrap_or_clone(error).told(id.as_str());
         for (name, value) in kept.iter().filter(|(name, _)| **name == http::header::ALLOW) {
             response.headers_mut().insert(name, value.clone());
         }

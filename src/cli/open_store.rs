@@ -173,7 +173,7 @@ impl OpenStore {
     pub(crate) async fn settings(&self, out: &Output) -> Result<Settings, Failure> {
         match &self.opened {
             Opened::Here(_) => self.place.settings(out),
-            Opened::There(server) => Ok(server.evaluation().await?.settings),
+            Opened::There(server) => Ok(server.evaluation().await?.settings.clone()),
         }
     }
 
@@ -187,7 +187,7 @@ impl OpenStore {
                     Err(faults) => Err(out.refused_for(&faults)?),
                 }
             }
-            Opened::There(server) => Ok(server.evaluation().await?.files),
+            Opened::There(server) => Ok(server.evaluation().await?.files.clone()),
         }
     }
 
@@ -226,7 +226,7 @@ impl OpenStore {
 
     async fn explainer_of(server: &RemoteStore) -> Result<Explainer, ExchangeError> {
         let Evaluation { settings, files } = server.evaluation().await?;
-        Explainer::of(&settings, server.snapshot().await?, files)
+        Explainer::of(settings, server.snapshot().await?, files.clone())
     }
 
     /// Refused where a server does not show this to the key that it is asked with. What is left out of a snapshot is not what is not there.

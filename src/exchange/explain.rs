@@ -211,7 +211,7 @@ pub fn oversize(settings: &TokenSettings, snapshot: &Snapshot, key: &KeyRecord, 
 
 /// By how much what was decided does not fit into a token.
 fn too_large(size: Size<'_>, snapshot: &Snapshot, key: &KeyRecord, decision: &Decision, at: Timestamp) -> Option<TokenSize> {
-    let (effective, bound) = (decision.grants.effective(snapshot), decision.grants.bound());
+    let (effective, bound) = (decision.grants.effective(&snapshot.spaces), decision.grants.bound());
     let subject = Subject {
         key: key.id,
         name: &key.name,

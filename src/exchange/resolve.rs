@@ -313,7 +313,7 @@ impl Exchange {
         if let Some(young) = entry.young_token(&contents, state.settings.token.ttl, now) {
             return Ok(young);
         }
-        let (effective, bound) = (decision.grants.effective(&state.snapshot), decision.grants.bound());
+        let (effective, bound) = (decision.grants.effective(&state.snapshot.spaces), decision.grants.bound());
         let subject = Subject {
             key: entry.key.id,
             name: &entry.key.name,

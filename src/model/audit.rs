@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::chain::EntryHash;
+use super::entry_hash::EntryHash;
 use super::id::{KeyId, Revision, SpaceId};
 
 /// The number of an entry of the audit: grows by one. Not every entry is a change, so it is not the revision.

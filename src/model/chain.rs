@@ -3,37 +3,13 @@
 //! Whoever has kept a hash can tell later whether anything up to that entry is not as it was. `docs/audit.md` says how the hash is made, for
 //! programs that are not this one; what stands there and here is the same, or chains that were kept would break.
 
-use std::fmt;
 use std::fmt::Write as _;
-use std::str::FromStr;
 
 use aws_lc_rs::digest;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::audit::AuditEntry;
-use super::id::Invalid;
-
-/// SHA-256 over the hash of the entry before and over the entry.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct EntryHash([u8; 32]);
-
-impl EntryHash {
-    /// What the first entry of all follows.
-    pub const NONE: Self = Self([0; 32]);
-
-    /// From its 32 bytes.
-    #[must_use]
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// Its 32 bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
+use super::entry_hash::EntryHash;
 
 impl AuditEntry {
     /// The hash that the entry has if it follows the one with this hash: over these 32 bytes and the entry as canonical JSON, without the
@@ -47,11 +23,11 @@ impl AuditEntry {
         let mut text = String::new();
         write_canonical(&entry, &mut text);
         let mut context = digest::Context::new(&digest::SHA256);
-        context.update(&previous.0);
+        context.update(previous.as_bytes());
         context.update(text.as_bytes());
         let mut hash = [0; 32];
         hash.copy_from_slice(context.finish().as_ref());
-        EntryHash(hash)
+        EntryHash::from_bytes(hash)
     }
 
     /// The entry as it follows the one with this hash.
@@ -95,53 +71,13 @@ fn write_canonical(value: &Value, text: &mut String) {
     }
 }
 
-/// As hexadecimal digits, as `sha256sum` prints them.
-impl fmt::Display for EntryHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for EntryHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for EntryHash {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let invalid = || Invalid::new("the hash of an audit entry", text, "it must be 64 hexadecimal digits");
-        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(invalid());
-        }
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            *byte = std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()).ok_or_else(invalid)?;
-        }
-        Ok(Self(bytes))
-    }
-}
-
-impl Serialize for EntryHash {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for EntryHash {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::{AuditId, Revision};
+    use crate::model::audit::AuditId;
+    use crate::model::id::Revision;
 
     /// As `docs/audit.md` has it, and found out by another program: `printf` and `sha256sum`.
     #[test]
@@ -168,14 +104,5 @@ mod tests {
         assert_eq!(text, expected);
         assert_eq!(entry.hash_after(EntryHash::NONE).to_string(), "8360a1eb793553e32a0148e44eb5ade6d34a93573f560f6c824649a898cdc2f0");
         assert_ne!(entry.hash_after(entry.hash_after(EntryHash::NONE)), entry.hash_after(EntryHash::NONE));
-    }
-
-    #[test]
-    fn a_hash_is_read_as_it_is_printed() {
-        let hash = EntryHash::from_bytes([0xa5; 32]);
-        assert_eq!(hash.to_string().parse::<EntryHash>().unwrap(), hash);
-        for wrong in ["", "a5", &"g".repeat(64), &"ü".repeat(32)] {
-            assert!(wrong.parse::<EntryHash>().is_err(), "{wrong}");
-        }
     }
 }

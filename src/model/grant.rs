@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::id::{BindingId, GroupName, PolicyName, RoleId, SpaceId};
-use super::snapshot::Snapshot;
+use super::space::SpaceTree;
 
 /// The roles of each space.
 pub type RolesBySpace = BTreeMap<SpaceId, BTreeSet<RoleId>>;
@@ -62,10 +62,10 @@ impl Grants {
 
     /// The roles in force in every space: those given there and those inherited from above. Spaces without any are left out.
     #[must_use]
-    pub fn effective(&self, snapshot: &Snapshot) -> RolesBySpace {
+    pub fn effective(&self, spaces: &SpaceTree) -> RolesBySpace {
         let mut roles = RolesBySpace::new();
         for (given_in, given) in self.bound() {
-            for space in snapshot.spaces.subtree(&given_in) {
+            for space in spaces.subtree(&given_in) {
                 roles.entry(space.id.clone()).or_default().extend(given.iter().cloned());
             }
         }

@@ -137,7 +137,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::model::{BindingId, KeyId};
+    use crate::model::id::{BindingId, KeyId};
 
     #[test]
     fn a_record_that_is_lent_names_says_the_same_as_before() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::management::RemoteStore;
+use super::api::Api;
 use crate::config::Settings;
 use crate::model::{PolicyName, RegoVersion};
 use crate::policy::PolicySource;
@@ -33,19 +33,16 @@ struct PolicyFile {
     rego: Option<RegoVersion>,
 }
 
-impl RemoteStore {
+impl Evaluation {
     /// Asks the server.
-    ///
-    /// # Errors
-    /// The key may not know, or the server is away.
-    pub async fn evaluation(&self) -> Result<Evaluation, StoreError> {
-        let Shown { settings, files } = self.api().get("/evaluation").await?;
+    pub(super) async fn ask(api: &Api) -> Result<Self, StoreError> {
+        let Shown { settings, files } = api.get("/evaluation").await?;
         let known = Settings::keys();
         // A newer server may know of more than this program does.
         let flags: Vec<(String, String)> = settings.into_iter().filter(|(key, _)| known.contains_key(key)).collect();
         let nonsense = |faults: crate::config::Faults| StoreError::Unavailable(format!("the server's settings make no sense: {faults}"));
         let settings = Settings::load(None, [], &flags).map_err(nonsense)?.settings;
         let source = |PolicyFile { name, file, source, rego }| PolicySource { name, file: Some(file), text: source, rego };
-        Ok(Evaluation { settings, files: files.into_iter().map(source).collect() })
+        Ok(Self { settings, files: files.into_iter().map(source).collect() })
     }
 }

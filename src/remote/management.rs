@@ -7,9 +7,11 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use super::api::{Api, absent_as_none};
 use super::change;
+use super::evaluation::Evaluation;
 use super::key::ShownKey;
 use super::page::{Items, Parameters, encoded};
 use super::problem::Failed;
@@ -26,7 +28,11 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const MOST_AT_ONCE: u32 = 500;
 
 /// A store that is worked on through an admin API. Whoever asks is the one whose key is sent: causes are left to the server.
-pub struct RemoteStore(Api);
+pub struct RemoteStore {
+    api: Api,
+    /// What decisions depend on beside the store, once somebody has asked.
+    evaluation: OnceCell<Evaluation>,
+}
 
 #[derive(Deserialize)]
 struct Access {
@@ -97,11 +103,15 @@ impl RemoteStore {
     /// The store behind this API.
     #[must_use]
     pub fn new(api: Api) -> Self {
-        Self(api)
+        Self { api, evaluation: OnceCell::new() }
     }
 
-    pub(super) fn api(&self) -> &Api {
-        &self.0
+    /// What decisions depend on at the server beside its store. The server has to load its policies for that: it is asked once.
+    ///
+    /// # Errors
+    /// The key may not know, or the server is away.
+    pub async fn evaluation(&self) -> Result<&Evaluation, StoreError> {
+        self.evaluation.get_or_try_init(|| Evaluation::ask(&self.api)).await
     }
 
     /// The key that asks, what it holds, and what it may manage, as the server says it.
@@ -109,7 +119,7 @@ impl RemoteStore {
     /// # Errors
     /// The key does not work, or the server is away.
     pub async fn whoami(&self) -> Result<Value, StoreError> {
-        Ok(self.0.get("/whoami").await?)
+        Ok(self.api.get("/whoami").await?)
     }
 
     /// Whether the key may see this part of what there is: one of it is asked for.
@@ -126,7 +136,7 @@ impl RemoteStore {
             ResourceKind::Group => "/groups?limit=1",
             ResourceKind::Binding => "/bindings?limit=1",
         };
-        self.0.get::<Value>(path).await?;
+        self.api.get::<Value>(path).await?;
         Ok(())
     }
 
@@ -150,7 +160,7 @@ impl RemoteStore {
             "only_at": only_at,
             "rehearse": rehearse,
         });
-        match self.0.post::<Changed>("/changes", &body).await {
+        match self.api.post::<Changed>("/changes", &body).await {
             Ok(Changed { changes }) => {
                 // Whose credentials it touches is the server's business.
                 Ok(changes.into_iter().map(|Step { revision, at }| Change { revision, at, reach: Reach::All }).collect())
@@ -170,13 +180,13 @@ impl RemoteStore {
 impl Lookup for RemoteStore {
     async fn find_key(&self, digest: &KeyDigest) -> Result<Option<FoundKey>, StoreError> {
         let as_of = self.snapshot().await?.revision;
-        let found: Option<ShownKey> = absent_as_none(self.0.post("/keys/find", &json!({ "sha256": digest.to_hex() })).await)?;
+        let found: Option<ShownKey> = absent_as_none(self.api.post("/keys/find", &json!({ "sha256": digest.to_hex() })).await)?;
         Ok(found.map(|key| FoundKey { key: key.record(), as_of }))
     }
 
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let Access { revision, spaces, roles, groups, bindings, policies, strategy } = self.0.get("/access").await?;
-        let nonsense = |fault| StoreError::Unavailable(format!("{}: its spaces are no tree: {fault}", self.0.url()));
+        let Access { revision, spaces, roles, groups, bindings, policies, strategy } = self.api.get("/access").await?;
+        let nonsense = |fault| StoreError::Unavailable(format!("{}: its spaces are no tree: {fault}", self.api.url()));
         let mut snapshot = Snapshot {
             revision,
             spaces: SpaceTree::from_rows(spaces).map_err(nonsense)?,
@@ -234,7 +244,7 @@ impl Management for RemoteStore {
     }
 
     async fn managed(&self) -> Result<BTreeSet<Resource>, StoreError> {
-        let declared: Items<Thing> = self.0.get("/declared").await?;
+        let declared: Items<Thing> = self.api.get("/declared").await?;
         let resource = |Thing { kind, id }: Thing| {
             let kind = ResourceKind::ALL.into_iter().find(|known| known.to_string() == kind)?;
             Resource::called(kind, &id).ok()
@@ -243,7 +253,7 @@ impl Management for RemoteStore {
     }
 
     async fn replicas(&self) -> Result<Replicas, StoreError> {
-        let ShownReplicas { revision, at, items } = self.0.get("/replicas?all=true").await?;
+        let ShownReplicas { revision, at, items } = self.api.get("/replicas?all=true").await?;
         let replica = |shown: ShownReplica| Replica {
             behind_since: (shown.lag_revisions > 0).then(|| {
                 let behind = SignedDuration::try_from_secs_f64(shown.lag_seconds).unwrap_or_default();
@@ -261,23 +271,23 @@ impl Management for RemoteStore {
     }
 
     async fn samples(&self) -> Result<Vec<KeptSample>, StoreError> {
-        Ok(self.0.get::<Items<KeptSample>>("/samples").await?.items)
+        Ok(self.api.get::<Items<KeptSample>>("/samples").await?.items)
     }
 
     async fn sample(&self, id: SampleId) -> Result<Option<KeptSample>, StoreError> {
-        Ok(self.0.find(&format!("/samples/{id}")).await?)
+        Ok(self.api.find(&format!("/samples/{id}")).await?)
     }
 
     async fn clear_samples(&self) -> Result<u64, StoreError> {
-        Ok(self.0.delete::<Cleared>("/samples").await?.cleared)
+        Ok(self.api.delete::<Cleared>("/samples").await?.cleared)
     }
 
     async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>, StoreError> {
-        Ok(self.0.find::<ShownKey>(&format!("/keys/{id}")).await?.map(ShownKey::record))
+        Ok(self.api.find::<ShownKey>(&format!("/keys/{id}")).await?.map(ShownKey::record))
     }
 
     async fn key_named(&self, name: &KeyName) -> Result<Option<KeyRecord>, StoreError> {
-        let found: Items<ShownKey> = self.0.get(&format!("/keys?name={}", encoded(name.as_str()))).await?;
+        let found: Items<ShownKey> = self.api.get(&format!("/keys?name={}", encoded(name.as_str()))).await?;
         Ok(found.items.into_iter().next().map(ShownKey::record))
     }
 
@@ -287,7 +297,7 @@ impl Management for RemoteStore {
         loop {
             let left = page.limit.saturating_sub(u32::try_from(keys.len()).unwrap_or(u32::MAX)).min(MOST_AT_ONCE);
             let asked = Parameters::of("/keys").with("state", Some("any")).with("limit", Some(left)).with("q", page.query.as_ref());
-            let read: Items<ShownKey> = self.0.get(asked.after(after.as_ref()).path()).await?;
+            let read: Items<ShownKey> = self.api.get(asked.after(after.as_ref()).path()).await?;
             keys.extend(read.items.into_iter().map(ShownKey::record));
             let is_full = keys.len() >= page.limit as usize;
             match read.next_cursor {
@@ -298,16 +308,16 @@ impl Management for RemoteStore {
     }
 
     async fn binding(&self, id: BindingId) -> Result<Option<Binding>, StoreError> {
-        Ok(self.0.find(&format!("/bindings/{id}")).await?)
+        Ok(self.api.find(&format!("/bindings/{id}")).await?)
     }
 
     async fn bindings(&self, page: &Page<BindingId>) -> Result<Vec<Binding>, StoreError> {
         let asked = Parameters::of("/bindings").with("limit", Some(page.limit.min(MOST_AT_ONCE))).with("q", page.query.as_ref());
-        Ok(self.0.get::<Items<Binding>>(asked.after(page.after).path()).await?.items)
+        Ok(self.api.get::<Items<Binding>>(asked.after(page.after).path()).await?.items)
     }
 
     async fn audit_given_up(&self) -> Result<Option<GivenUp>, StoreError> {
-        let Beginning { given_up } = self.0.get("/audit/beginning").await?;
+        let Beginning { given_up } = self.api.get("/audit/beginning").await?;
         Ok(given_up.map(|LastGivenUp { id, hash, revision }| GivenUp { id, hash, revision }))
     }
 
@@ -329,7 +339,7 @@ impl Management for RemoteStore {
             .with("until", *until)
             .with("q", query.as_ref())
             .after(last);
-        let mut entries = self.0.get::<Items<AuditEntry>>(asked.path()).await?.items;
+        let mut entries = self.api.get::<Items<AuditEntry>>(asked.path()).await?.items;
         // The other end, which a list has no parameter for.
         if let Some(before) = before {
             entries.retain(|entry| entry.id < *before);

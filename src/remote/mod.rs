@@ -1,6 +1,6 @@
 //! A store that is elsewhere, worked on through the admin API of whoever has it.
 //!
-//! What may be done is decided there, by the rights of the key that is sent. Nothing is remembered here: each look is a request.
+//! What may be done is decided there, by the rights of the key that is sent. Nothing of the store is remembered here: each look is a request.
 
 #![warn(clippy::wildcard_enum_match_arm)]
 

@@ -6,7 +6,6 @@ mod ports;
 mod terminal;
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use self::ports::Ports;
+use self::ports::{Ports, reachable};
 use self::terminal::Terminal;
 use super::args::config::{self, Sources};
 use super::failure::Failure;
@@ -118,16 +117,6 @@ struct TryView<'a> {
     key: &'a str,
     curl: String,
     expect: &'a str,
-}
-
-/// Where a client on this machine finds a listener: one on every address is found on loopback.
-pub(super) fn reachable(listener: SocketAddr) -> SocketAddr {
-    let ip = match listener.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listener.port())
 }
 
 /// A path as a shell reads it back.

@@ -1,10 +1,9 @@
 //! The ports that `dev` needs, taken before anything is made: all that others hold are told at once.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::net::TcpListener;
 
-use super::reachable;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::config::Settings;
@@ -62,6 +61,16 @@ impl Ports {
     pub(super) fn into_upstream(self) -> TcpListener {
         self.upstream
     }
+}
+
+/// Where a client on this machine finds a listener: one on every address is found on loopback.
+pub(super) fn reachable(listener: SocketAddr) -> SocketAddr {
+    let ip = match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listener.port())
 }
 
 /// Listens, if only to see that it can be done. Port 0 becomes the one that was found.

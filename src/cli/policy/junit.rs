@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::test::Count;
+use super::count::Count;
 use crate::policy::testing::{TestOutcome, TestResult};
 
 /// The results, a suite for each file.

@@ -3,6 +3,7 @@
 //! Nothing is saved that does not load: a policy is checked together with all that it will be in force with, before the store hears
 //! of it.
 
+mod count;
 mod eval;
 mod junit;
 pub(crate) mod question;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use regex::Regex;
 use serde::Serialize;
 
+use super::count::Count;
 use super::junit;
 use crate::cli::args::value::joined;
 use crate::cli::failure::Failure;
@@ -46,15 +47,6 @@ struct TestReport<'a> {
     count: Count,
     #[serde(skip_serializing_if = "Option::is_none")]
     coverage: Option<Covered<'a>>,
-}
-
-/// How many tests ended how.
-#[derive(Clone, Copy, Default, Serialize)]
-pub(super) struct Count {
-    pub(super) passed: usize,
-    pub(super) failed: usize,
-    pub(super) broken: usize,
-    pub(super) skipped: usize,
 }
 
 #[derive(Serialize)]
@@ -223,28 +215,6 @@ fn pattern(text: &str) -> Result<Regex, regex::Error> {
 fn percent(text: &str) -> Result<f64, String> {
     let number: f64 = text.trim_end_matches('%').trim().parse().map_err(|_| "it is not a number".to_owned())?;
     if (0.0..=100.0).contains(&number) { Ok(number) } else { Err("it is not between 0 and 100".to_owned()) }
-}
-
-impl Count {
-    pub(super) fn of(results: &[TestResult]) -> Self {
-        let mut count = Self::default();
-        for result in results {
-            match result.outcome {
-                TestOutcome::Passed => count.passed += 1,
-                TestOutcome::Failed { .. } => count.failed += 1,
-                TestOutcome::Broken { .. } => count.broken += 1,
-                TestOutcome::Skipped => count.skipped += 1,
-            }
-        }
-        count
-    }
-
-    fn summary(self) -> String {
-        let Self { passed, failed, broken, skipped } = self;
-        let more = |number: usize, word: &str| if number == 0 { String::new() } else { format!(", {number} {word}") };
-        let all = passed + failed + broken + skipped;
-        format!("{passed} of {all} passed{}{}{}", more(failed, "failed"), more(broken, "ended with an error"), more(skipped, "skipped"))
-    }
 }
 
 impl<'a> Covered<'a> {

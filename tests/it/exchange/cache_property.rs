@@ -278,7 +278,7 @@ impl History {
         }
         outcome?;
         let decision = decision.expect("an outcome that lets in is a decision's");
-        Ok((decision.grants.effective(now), decision.groups))
+        Ok((decision.grants.effective(&now.spaces), decision.groups))
     }
 
     async fn change(&mut self, what: &What, here: bool) {

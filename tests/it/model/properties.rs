@@ -387,7 +387,7 @@ proptest! {
     #[test]
     fn roles_in_force_are_those_given_on_the_way_up(world in world()) {
         let (snapshot, decision) = world.made();
-        let effective = decision.grants.effective(&snapshot);
+        let effective = decision.grants.effective(&snapshot.spaces);
 
         for (number, (name, _)) in world.spaces.iter().enumerate() {
             let roles: BTreeSet<String> = effective.get(name.as_str()).into_iter().flatten().map(ToString::to_string).collect();
