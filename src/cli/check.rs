@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::args::config::{self, ConfigArgs};
 use super::failure::Failure;
-use super::output::{Format, Output};
+use super::output::{self, Format, Output};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{ClientIp, Settings, StoreUrl, Survey, TakesEffect};
 use crate::diagnostics::{Diagnostic, Place, Severity};
@@ -90,9 +90,9 @@ impl Check {
         match out.format() {
             Format::Json => out.line("", &report)?,
             Format::Table => {
-                config::show(survey.warnings.iter().chain(&policies.about_addresses));
-                config::show(survey.faults.iter().flatten());
-                config::show_policies(&policies.findings);
+                output::show(survey.warnings.iter().chain(&policies.about_addresses));
+                output::show(survey.faults.iter().flatten());
+                output::show_policies(&policies.findings);
                 if let Some(why) = &policies.outdated {
                     out.note(format_args!("warning: {why}"));
                 }

@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::origin::Origin;
 use super::state::Policies;
-use super::{Origin, SharedClock};
+use crate::clock::Clock;
 use crate::config::Settings;
 use crate::model::{Decision, KeyRecord, PolicyName, Refusal, Snapshot, Verdict, WhyUnavailable};
 use crate::policy::{Evaluator, LoginInput, PolicyError, PolicySet, Reads, SharedInput, truncated};
@@ -16,7 +17,7 @@ use crate::telemetry::{Metrics, PolicyResult};
 pub(super) struct Procedure {
     evaluator: Evaluator,
     /// Explanations outside a server are not counted.
-    observer: Option<(Arc<Metrics>, SharedClock)>,
+    observer: Option<(Arc<Metrics>, Arc<dyn Clock>)>,
 }
 
 /// What a decision is about.
@@ -53,7 +54,7 @@ pub(super) const POLICY: Refusal = Refusal::Unavailable(WhyUnavailable::Policy);
 
 impl Procedure {
     /// `observer` counts evaluations.
-    pub(super) fn new(evaluator: Evaluator, observer: Option<(Arc<Metrics>, SharedClock)>) -> Self {
+    pub(super) fn new(evaluator: Evaluator, observer: Option<(Arc<Metrics>, Arc<dyn Clock>)>) -> Self {
         Self { evaluator, observer }
     }
 

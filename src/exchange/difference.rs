@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::Explanation;
+use super::explain::Explanation;
 use crate::model::{RoleId, SpaceId};
 
 /// Two answers for one key and origin, and what is between them.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::decide::{Decided, Procedure, Question};
+use super::error::ExchangeError;
+use super::origin::Origin;
 use super::state::{self, Policies};
-use super::{ExchangeError, Origin};
 use crate::config::{Settings, TokenSettings};
 use crate::model::{AdmitWithoutRoles, Decision, KeyRecord, KeyState, PolicyName, Refusal, Snapshot, Strategy, TokenSize, WhyInvalid};
 use crate::policy::{Evaluator, PolicyFault, PolicySet, PolicySource, SharedInput, Trace, Tracer};

@@ -14,15 +14,17 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::error::ExchangeError;
+use super::feed::Feed;
+use super::monotonic::{NEVER, nanos};
+use super::remarks::{known_keys, log_warnings};
+use super::service::Exchange;
 use super::state::{self, Policies, State};
-use super::timed::TimedCalls;
-use super::{Exchange, ExchangeError, nanos};
 use crate::clock::Moment;
 use crate::config::{PolicySettings, Settings, TokenSettings};
-use crate::diagnostics::Severity;
 use crate::model::{Change, Changes, KeyDigest, PolicyName, Reach, Refusal, Revision, Snapshot, WhyUnavailable};
 use crate::policy::{PolicyFault, PolicySet, PolicySource, Vocabulary};
-use crate::store::{Source, StoreError};
+use crate::store::StoreError;
 use crate::telemetry::{CacheKind, StoreOperation};
 use crate::token::KeyRing;
 
@@ -43,29 +45,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(10);
 /// How often sizes are shown.
 const GAUGES: Duration = Duration::from_secs(1);
 
-/// How far the store's feed has been followed, and what the store does not know of.
-pub(super) struct Feed {
-    /// Every change up to this one is in force.
-    pub(super) seen: Revision,
-    /// The policies of the directory.
-    pub(super) files: Vec<PolicySource>,
-    /// What was odd about the policies in force, and has been logged.
-    pub(super) warned: Vec<PolicyFault>,
-    /// How often policies have begun to be compiled, or were put in force: what was begun before is of no use any more.
-    pub(super) compilation: u64,
-    /// Whether those that are to be in force are still being compiled.
-    pub(super) compiling: bool,
-}
-
 /// Compiled, and what is odd about them; or every fault.
 type Compiled = Result<(PolicySet, Vec<PolicyFault>), Vec<PolicyFault>>;
-
-/// What has been acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct InForce {
-    pub(super) revision: Revision,
-    pub(super) epoch: u64,
-}
 
 impl Exchange {
     /// Puts a change that this process has committed into force; when it returns, no request gets an older answer.
@@ -153,7 +134,7 @@ impl Exchange {
     pub(super) async fn make_contact(&self, at: Moment) -> bool {
         // While the store is away, all but a few requests are refused at once instead of asking it again.
         let failure = self.failure.load(Ordering::Relaxed);
-        if failure != super::NEVER && nanos(at.monotonic).saturating_sub(failure) < nanos(POLL) {
+        if failure != NEVER && nanos(at.monotonic).saturating_sub(failure) < nanos(POLL) {
             return false;
         }
         let Ok(mut feed) = tokio::time::timeout(CONTACT_TIMEOUT, self.feed.lock()).await else { return false };
@@ -235,7 +216,7 @@ impl Exchange {
         match self.take_changes_after(feed).await {
             Ok(()) => {
                 self.contact.store(nanos(asked_at.monotonic), Ordering::Release);
-                self.failure.store(super::NEVER, Ordering::Relaxed);
+                self.failure.store(NEVER, Ordering::Relaxed);
                 Ok(())
             }
             Err(error) => {
@@ -487,30 +468,10 @@ async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)
 }
 
-/// Of how many keys a server reads the names for its remarks: as many as make a start no slower. `claviger check` reads more.
-const NAMED_KEYS_MAX: u32 = 500;
-
-/// The names of all keys, for remarks on policies, which are made without them if they cannot be had, or if there are many.
-pub(super) async fn known_keys(timed: &TimedCalls, store: &dyn Source) -> Option<Vec<String>> {
-    let read = timed.call(StoreOperation::KeyNames, store.key_names(NAMED_KEYS_MAX)).await;
-    read.inspect_err(|error| tracing::debug!(%error, "the names of keys are not known to the remarks on policies")).ok().flatten()
-}
-
 fn log_faults(faults: &[PolicyFault], message: &'static str) {
     for fault in faults {
         fault.diagnostic().log(message);
     }
-}
-
-/// Logs what is odd about policies that are put in force. What was told of those before them is not told again.
-pub(super) fn log_warnings(warnings: Vec<PolicyFault>, warned: &mut Vec<PolicyFault>) {
-    for warning in warnings.iter().filter(|warning| !warned.contains(warning)) {
-        warning.diagnostic().log(match warning.severity {
-            Severity::Note => "a login policy may do something else than it seems to",
-            Severity::Warning | Severity::Error => "a login policy does not do what it seems to",
-        });
-    }
-    *warned = warnings;
 }
 
 fn unreadable(reason: String) -> PolicyFault {
@@ -527,7 +488,7 @@ mod tests {
     use super::*;
     use crate::clock::{Clock, ManualClock};
     use crate::config::StoreUrl;
-    use crate::exchange::Origin;
+    use crate::exchange::origin::Origin;
     use crate::model::{BindingId, Cause, KeyDigest, KeyId, Mutation, NewKey, PlainKey, Strategy};
     use crate::policy::{EvaluationSettings, PolicyLimits};
     use crate::telemetry::Metrics;

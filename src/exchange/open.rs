@@ -8,47 +8,17 @@ use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
-use super::{Credential, Exchange, Origin};
+use super::credential::Credential;
+use super::origin::Origin;
+use super::service::Exchange;
 use crate::clock::Moment;
 use crate::config::EndStreams;
 use crate::model::{KeyDigest, Refusal};
 
-/// How many groups of keys are woken apart.
-const BELLS: usize = 256;
 /// When what could not be decided is asked again: seldom enough for thousands of streams while the store is away.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Ends that are nearer than this are looked at together.
 const SOON: Duration = Duration::from_millis(50);
-
-/// Rung when a change has been announced.
-pub(super) struct Bells(Box<[Notify]>);
-
-impl Bells {
-    pub(super) fn new() -> Self {
-        Self((0..BELLS).map(|_| Notify::new()).collect())
-    }
-
-    /// A change to single keys is in force.
-    pub(super) fn ring(&self, digests: &[KeyDigest]) {
-        for digest in digests {
-            self.of(digest).notify_waiters();
-        }
-    }
-
-    /// A change that can touch everybody is in force.
-    pub(super) fn ring_all(&self) {
-        for bell in &self.0 {
-            bell.notify_waiters();
-        }
-    }
-
-    fn of(&self, digest: &KeyDigest) -> &Notify {
-        let [first, ..] = *digest.as_bytes();
-        self.0.get(usize::from(first) % BELLS).expect("a remainder is less than what was divided by")
-    }
-}
 
 impl Exchange {
     /// Returns when what was opened with this key from this address is to end: at once when a change is in force after which a request

@@ -6,12 +6,15 @@ use std::time::Duration;
 use super::cache::{Answer, Entry, Fill};
 use super::credential::{Credential, SignedToken, TokenContents, earlier, when};
 use super::decide::{Decided, Procedure, Question, Undecided};
+use super::flight::{FlightKey, LookedUp, Resolution};
 use super::generation::Stamp;
+use super::origin::Origin;
 use super::samples::Taken;
+use super::service::Exchange;
 use super::single_flight::Join;
 use super::state::State;
 use super::timed::STORE_TIMEOUT;
-use super::{Exchange, Origin, uses};
+use super::uses;
 use crate::clock::Moment;
 use crate::model::{Decision, KeyDigest, Refusal, Revision, WhyInvalid, WhyUnavailable};
 use crate::policy::Facet;
@@ -31,30 +34,6 @@ const INVALID_AFTER: Duration = Duration::from_millis(2);
 
 const CONTENTION: Refusal = Refusal::Unavailable(WhyUnavailable::Contention);
 const STORE: Refusal = Refusal::Unavailable(WhyUnavailable::Store);
-
-/// Which requests share one resolution. The stamp keeps a request that comes after a change from joining work begun before it. The
-/// facet is what an answer to anybody may depend on; whether the answer fits is checked once more by each who waited.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct FlightKey {
-    digest: KeyDigest,
-    stamp: Stamp,
-    facet: Facet,
-}
-
-/// Which resolutions share one reading of the key.
-pub(super) type RecordKey = (KeyDigest, Stamp);
-
-/// What the store says of a digest.
-pub(super) type LookedUp = Result<Option<Arc<Entry>>, Refusal>;
-
-/// How a resolution ends.
-#[derive(Clone)]
-pub(super) enum Resolution {
-    /// With a decision, for the requests that it fits, and what is remembered of their key.
-    Decided(Answer, Arc<Entry>),
-    /// With a refusal that does not depend on where the request came from.
-    Refused(Refusal),
-}
 
 /// What an attempt comes to.
 struct Attempt {

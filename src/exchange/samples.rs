@@ -9,18 +9,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 
-use super::Exchange;
 use crate::model::{Decision, PolicyName, Sample, SampledAnswer, SampledKey, Verdict};
 use crate::policy::LoginInput;
-use crate::telemetry::{Metrics, SampleResult, StoreOperation};
+use crate::telemetry::{Metrics, SampleResult};
 
 /// How many are taken in a second.
 const MOST_IN_A_SECOND: u32 = 10;
 /// How many may wait to be written, and how many are written at once.
-const QUEUE: usize = 32;
-/// How often those that have grown too old are given up though nothing new comes.
-const TIDY: Duration = Duration::from_hours(1);
-
+pub(super) const QUEUE: usize = 32;
 /// A decision that is to be kept, and all that it was made from; nothing of it is written out yet.
 pub(super) struct Taken {
     pub(super) at: Timestamp,
@@ -33,8 +29,8 @@ pub(super) struct Taken {
 pub(super) struct Samples {
     queue: mpsc::Sender<Taken>,
     /// The writer's, of whom there is one.
-    waiting: tokio::sync::Mutex<mpsc::Receiver<Taken>>,
-    closing: Notify,
+    pub(super) waiting: tokio::sync::Mutex<mpsc::Receiver<Taken>>,
+    pub(super) closing: Notify,
     pace: Mutex<Pace>,
     metrics: Arc<Metrics>,
 }
@@ -87,53 +83,10 @@ fn weight(verdicts: &[(PolicyName, Verdict)]) -> usize {
 }
 
 impl Taken {
-    fn sample(&self) -> Option<Sample> {
+    pub(super) fn sample(&self) -> Option<Sample> {
         let key = SampledKey { id: self.input.key.id, name: self.input.key.name.clone() };
         let answer = SampledAnswer::of(&self.decision, &self.verdicts);
         Sample { at: self.at, key, answer, input: self.input.document() }.fitted()
-    }
-}
-
-impl Exchange {
-    /// Writes samples down until [`close_samples`](Self::close_samples) is called, and then what is queued. One at a time does it.
-    pub async fn keep_samples(self: Arc<Self>) {
-        let mut waiting = self.samples.waiting.lock().await;
-        loop {
-            let mut taken = Vec::new();
-            tokio::select! {
-                biased;
-                () = self.samples.closing.notified() => waiting.close(),
-                read = tokio::time::timeout(TIDY, waiting.recv_many(&mut taken, QUEUE)) => {
-                    if read == Ok(0) {
-                        return;
-                    }
-                    self.write_samples(&taken).await;
-                }
-            }
-        }
-    }
-
-    /// No more samples are taken; the writer ends when those that are queued are written.
-    pub fn close_samples(&self) {
-        self.samples.closing.notify_one();
-    }
-
-    async fn write_samples(&self, taken: &[Taken]) {
-        let samples: Vec<Sample> = taken.iter().filter_map(Taken::sample).collect();
-        let too_large = taken.len() - samples.len();
-        if too_large > 0 {
-            tracing::debug!(samples = too_large, "samples were too large to be kept");
-            self.metrics.policy_sample(SampleResult::TooLarge, too_large);
-        }
-        // With none of them too, for those that have grown old.
-        match self.timed.call(StoreOperation::KeepSamples, self.store.keep_samples(&samples)).await {
-            Ok(()) => self.metrics.policy_sample(SampleResult::Kept, samples.len()),
-            Err(error) => {
-                // The follower says aloud that the store is gone.
-                tracing::debug!(%error, samples = samples.len(), "samples could not be kept and are dropped");
-                self.metrics.policy_sample(SampleResult::Failed, samples.len());
-            }
-        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{Exchange, ExchangeError};
+use super::error::ExchangeError;
+use super::service::Exchange;
 use crate::config::TokenSettings;
 use crate::token::{KeyDirectory, ListedKey, TokenError};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::SharedClock;
+use crate::clock::Clock;
 use crate::store::StoreError;
 use crate::telemetry::{Metrics, StoreOperation};
 
@@ -13,12 +13,12 @@ pub(super) const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 /// What every call of the store goes through.
 pub(super) struct TimedCalls {
     most: Duration,
-    clock: SharedClock,
+    clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 }
 
 impl TimedCalls {
-    pub(super) fn new(most: Duration, clock: SharedClock, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(most: Duration, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
         Self { most, clock, metrics }
     }
 

@@ -1,14 +1,11 @@
 //! Where a command finds its configuration, and how what is wrong with it is shown.
 
-use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use crate::app::App;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Format, Output};
+use crate::cli::output::{Format, Output, show};
 use crate::config::{Faults, Loaded, Settings, Survey, TakesEffect, Values, environment, without_line_end};
-use crate::diagnostics::{Colour, Diagnostic};
-use crate::policy::PolicyFault;
 
 /// Which configuration.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -110,24 +107,6 @@ pub(crate) fn sentence(faults: &Faults) -> String {
     match faults.len() {
         1 => "the configuration has a fault".to_owned(),
         many => format!("the configuration has {many} faults"),
-    }
-}
-
-/// Shows diagnostics to whoever sits at the terminal. They spell out what could steer it, so their own colours are all that reaches it.
-pub(crate) fn show<'a>(diagnostics: impl IntoIterator<Item = &'a Diagnostic>) {
-    let mut stderr = io::stderr().lock();
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let colour = if stderr.is_terminal() && !plain { Colour::Always } else { Colour::Never };
-    for diagnostic in diagnostics {
-        // Nobody is left to be told that stderr is closed.
-        let _ = writeln!(stderr, "{}", diagnostic.render(colour));
-    }
-}
-
-/// Shows what is wrong with policies, or odd about them, in the same way.
-pub(crate) fn show_policies(faults: &[PolicyFault]) {
-    for fault in faults {
-        show([&fault.diagnostic()]);
     }
 }
 

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::files;
-use crate::cli::args::config;
 use crate::cli::failure::Failure;
 use crate::cli::impact::{self, Impact, Proposal};
 use crate::cli::open_store::OpenStore;
@@ -123,7 +122,7 @@ impl Apply {
         };
         let faults: Vec<Diagnostic> = unreadable.iter().cloned().chain(faults).collect();
         match out.format() {
-            Format::Table => config::show(&faults),
+            Format::Table => output::show(&faults),
             Format::Json => out.faults(&faults)?,
         }
         Err(Failure::refused(NoPlan::Faults(faults)))
@@ -169,7 +168,7 @@ impl Apply {
 
     fn show(&self, plan: &Plan, told: &Told, revision: Revision, text: &str, out: &Output) -> Result<(), Failure> {
         if out.format() == Format::Table {
-            config::show(&plan.warnings);
+            output::show(&plan.warnings);
             if !plan.undeclared.is_empty() {
                 let (count, most) = (plan.undeclared.len(), plan.undeclared.get(..UNDECLARED_NAMED).unwrap_or(&plan.undeclared));
                 let more = if most.len() < count { ", …" } else { "" };

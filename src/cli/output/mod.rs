@@ -3,6 +3,7 @@
 //! Whatever somebody could have filled in (names, descriptions, labels, a policy's text in a message) is escaped before it reaches
 //! a terminal: a key named with an escape sequence must not be able to rewrite the screen of whoever lists the keys.
 
+mod findings;
 mod progress;
 mod prompt;
 mod script;
@@ -16,11 +17,11 @@ use serde::Serialize;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+pub(crate) use self::findings::{show, show_policies};
 pub(crate) use self::progress::Progress;
 pub(crate) use self::prompt::{agree, can_ask};
 use self::script::Tree;
 use self::table::{Frame, filled, remark, table, width};
-use crate::cli::args::config;
 use crate::cli::failure::Failure;
 use crate::diagnostics::{escaped, escaped_lines};
 use crate::model::Revision;
@@ -202,7 +203,7 @@ impl Output {
                 self.json(&serde_json::json!({ "faults": faults, "warnings": warnings }))
             }
             Format::Table => {
-                config::show_policies(findings);
+                show_policies(findings);
                 Ok(())
             }
         }

@@ -9,11 +9,10 @@ use serde_json::Value;
 
 use super::RegoArg;
 use super::view::PolicyAnswer;
-use crate::cli::args::config;
 use crate::cli::args::input_file;
 use crate::cli::failure::Failure;
 use crate::cli::open_store::StoreArgs;
-use crate::cli::output::{Format, Output};
+use crate::cli::output::{self, Format, Output};
 use crate::model::{PolicyName, Verdict};
 use crate::policy::{PolicyError, PolicyFault, PolicySource, Trace, Trial};
 
@@ -86,7 +85,7 @@ impl Eval {
                     refused += 1;
                     match out.format() {
                         Format::Json => out.json_line(&FaultyModule { policy: &source.name, faults: &faults })?,
-                        Format::Table => config::show_policies(&faults),
+                        Format::Table => output::show_policies(&faults),
                     }
                 }
             }

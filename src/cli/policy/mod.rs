@@ -17,12 +17,11 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use crate::cli::args::config;
 use crate::cli::args::input_file;
 use crate::cli::failure::Failure;
 use crate::cli::impact::{Consent, Proposal, Weighed, Weighing};
 use crate::cli::open_store::OpenStore;
-use crate::cli::output::{Changed, Format, Output};
+use crate::cli::output::{self, Changed, Format, Output};
 use crate::cli::place::Place;
 use crate::exchange::WhatIf;
 use crate::model::{LoginPolicy, Mutation, PolicyName, RegoVersion, ResourceKind};
@@ -289,7 +288,7 @@ async fn show_changed(
     out: &Output,
 ) -> Result<(), Failure> {
     if out.format() == Format::Table {
-        config::show_policies(&warnings);
+        output::show_policies(&warnings);
     }
     let impact = match weighing.weigh(change, store, out).await? {
         Consent::Make(impact) => impact,
