@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -262,8 +263,12 @@ fn ask(bencher: Bencher, sources: &[PolicySource], login: &str) {
     let limits = PolicyLimits { time: Duration::from_secs(1), memory: 64 << 20 };
     let set = Arc::new(PolicySet::load(sources, limits).expect("the policies load"));
     let (evaluator, asked) = (Evaluator::start(1).expect("a thread starts"), question(world, login));
-    // A record of its own each time, or else what was said of it before would be said again.
-    let next = || LoginInput { key: Arc::new(KeyRecord::clone(&asked.key)), ..asked.clone() };
+    // Another key each time, or else what was said of it before would be said again.
+    let keys = AtomicU64::new(0);
+    let next = || {
+        let id = KeyId::new(keys.fetch_add(1, Ordering::Relaxed), 1);
+        LoginInput { key: Arc::new(KeyRecord { id, ..KeyRecord::clone(&asked.key) }), ..asked.clone() }
+    };
     bencher
         .with_inputs(next)
         .bench_values(|input| world.runtime.block_on(evaluator.ask(set.clone(), input)).expect("the policies answer within their limits"));

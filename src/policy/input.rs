@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use regorus::Value;
 
-use crate::model::{KeyRecord, Role, Snapshot, Space};
+use crate::model::{GroupName, KeyId, KeyName, KeyRecord, Role, Snapshot, Space};
 
 /// The part of `input` that all keys share (`spaces`, `roles`), built once per snapshot.
 #[derive(Clone, Debug)]
@@ -34,6 +34,41 @@ pub struct LoginInput {
     pub at: Timestamp,
     /// `session.account_name`.
     pub instance: Arc<str>,
+}
+
+/// All that a question shows of its key, to whoever sees neither the address nor the time: what else there is in `input` is shared.
+#[derive(Debug)]
+pub(super) struct AboutKey {
+    id: KeyId,
+    name: KeyName,
+    groups: Box<[GroupName]>,
+    root_admin: bool,
+    instance: Arc<str>,
+}
+
+impl AboutKey {
+    pub(super) fn of(input: &LoginInput) -> Self {
+        Self {
+            id: input.key.id,
+            name: input.key.name.clone(),
+            groups: input.key.groups.as_slice().into(),
+            root_admin: input.root_admin,
+            instance: Arc::clone(&input.instance),
+        }
+    }
+
+    /// Whether another question shows the same.
+    pub(super) fn is_that_of(&self, input: &LoginInput) -> bool {
+        let Self { id, name, groups, root_admin, instance } = self;
+        let key = &input.key;
+        (*id, *root_admin) == (key.id, input.root_admin) && *name == key.name && **groups == *key.groups && **instance == *input.instance
+    }
+
+    /// Bytes that hang on it.
+    pub(super) fn bytes(&self) -> usize {
+        let groups: usize = self.groups.iter().map(|group| size_of_val(group) + group.as_str().len()).sum();
+        self.name.as_str().len() + groups
+    }
 }
 
 impl SharedInput {
@@ -181,7 +216,7 @@ impl LoginInput {
     /// About a key with this name, of a store with nothing else in it.
     pub(super) fn about(login: &str) -> Self {
         let key = KeyRecord {
-            id: crate::model::KeyId::new(1, 2),
+            id: KeyId::new(1, 2),
             name: login.parse().unwrap(),
             description: String::new(),
             groups: Vec::new(),

@@ -6,13 +6,14 @@
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use crate::model::{KeyRecord, Verdict};
+use crate::model::Verdict;
+use crate::policy::input::AboutKey;
 use crate::policy::{LoginInput, SharedInput};
 
 /// Keys whose last verdict is kept, for each policy.
 const PLACES: usize = 1024;
 
-/// What a verdict that is kept may take, in bytes. One that gives out more than a hundred roles or so is made anew: what a policy says is
+/// What a verdict that is kept may take with what it is about, in bytes. One that gives out more than a hundred roles or so is made anew: what a policy says is
 /// bounded by the memory limit of an evaluation alone, and a thousand times that is more than a process has.
 const LARGEST: usize = 8 * 1024;
 
@@ -24,14 +25,12 @@ pub(in crate::policy) struct VerdictCache {
 }
 
 /// What was said, and all that it depends on.
-///
-/// Weak, so that a key that is not asked about any more keeps no old state in memory. The address of what a weak reference leads to is
-/// given to nothing else as long as the reference is there.
 struct Entry {
+    /// By identity: it is never changed in its place. Weak, so that a key that is not asked about any more keeps no old state in memory;
+    /// the address of what a weak reference leads to is given to nothing else as long as the reference is there.
     shared: Weak<SharedInput>,
-    key: Weak<KeyRecord>,
-    instance: Weak<str>,
-    root_admin: bool,
+    /// By what it says: a record is made anew for each question.
+    about: AboutKey,
     verdict: Verdict,
 }
 
@@ -40,27 +39,18 @@ impl VerdictCache {
     pub(in crate::policy) fn verdict(&self, input: &LoginInput) -> Option<Verdict> {
         let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = places.get(place(input)?)?.as_ref()?;
-        // By identity: neither is ever changed in its place.
-        let same = ptr::eq(entry.shared.as_ptr(), Arc::as_ptr(&input.shared))
-            && ptr::eq(entry.key.as_ptr(), Arc::as_ptr(&input.key))
-            && ptr::addr_eq(entry.instance.as_ptr(), Arc::as_ptr(&input.instance))
-            && entry.root_admin == input.root_admin;
+        let same = ptr::eq(entry.shared.as_ptr(), Arc::as_ptr(&input.shared)) && entry.about.is_that_of(input);
         same.then(|| entry.verdict.clone())
     }
 
     /// Keeps what was said, unless it is large, or was said by somebody who is not trusted any more: that is looked at when nobody can
     /// [clear](Self::clear) the cache meanwhile.
     pub(in crate::policy) fn keep(&self, input: &LoginInput, verdict: &Verdict, is_trusted: impl FnOnce() -> bool) {
-        if weight(verdict) > LARGEST {
+        let about = AboutKey::of(input);
+        if weight(verdict) + about.bytes() > LARGEST {
             return;
         }
-        let entry = Entry {
-            shared: Arc::downgrade(&input.shared),
-            key: Arc::downgrade(&input.key),
-            instance: Arc::downgrade(&input.instance),
-            root_admin: input.root_admin,
-            verdict: verdict.clone(),
-        };
+        let entry = Entry { shared: Arc::downgrade(&input.shared), about, verdict: verdict.clone() };
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_trusted() {
             return;
@@ -97,7 +87,37 @@ fn place(input: &LoginInput) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::KeyRecord;
     use crate::policy::{analysis, syntax};
+
+    #[test]
+    fn what_was_said_of_a_key_is_said_again_whoever_reads_the_key_anew() {
+        let (cache, question) = (VerdictCache::default(), LoginInput::about("x"));
+        let said = Verdict { allow: true, ..Verdict::default() };
+        cache.keep(&question, &said, || true);
+        // As each request has it: a record and texts of its own, another address, another time.
+        let mut key = KeyRecord { description: "another".to_owned(), ..KeyRecord::clone(&question.key) };
+        let again = LoginInput {
+            shared: Arc::clone(&question.shared),
+            remote_ip: "2001:db8::1".parse().unwrap(),
+            at: jiff::Timestamp::MAX,
+            key: Arc::new(key.clone()),
+            ..LoginInput::about("x")
+        };
+        assert_eq!(cache.verdict(&again), Some(said));
+        key.groups.push("ops".parse().unwrap());
+        let others = [
+            LoginInput { key: Arc::new(key.clone()), ..again.clone() },
+            LoginInput { key: Arc::new(KeyRecord { id: crate::model::KeyId::new(7, 7), ..KeyRecord::clone(&again.key) }), ..again.clone() },
+            LoginInput { key: Arc::new(KeyRecord { name: "y".parse().unwrap(), ..KeyRecord::clone(&again.key) }), ..again.clone() },
+            LoginInput { root_admin: true, ..again.clone() },
+            LoginInput { instance: "other".into(), ..again.clone() },
+            LoginInput { shared: Arc::new(SharedInput::clone(&again.shared)), ..again.clone() },
+        ];
+        for other in &others {
+            assert_eq!(cache.verdict(other), None, "{other:?}");
+        }
+    }
 
     #[test]
     fn a_large_verdict_is_not_kept() {
