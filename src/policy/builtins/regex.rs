@@ -2,7 +2,10 @@
 
 #![expect(clippy::similar_names, reason = "a pattern is made, and kept")]
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::ptr;
+use std::rc::Rc;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use anyhow::bail;
@@ -31,12 +34,48 @@ const KEPT_MAX: usize = 256;
 pub(super) type Kept = LazyLock<Mutex<HashMap<String, Option<Regex>>>>;
 static KEPT: Kept = LazyLock::new(Mutex::default);
 
-/// What is kept under that name, or what is made now.
-pub(super) fn compiled(kept: &Kept, name: &str, make: impl FnOnce() -> anyhow::Result<Option<String>>) -> anyhow::Result<Option<Regex>> {
+/// Patterns that a thread has at hand with all that matching them has found out, which takes more than most matches do. Of each no more
+/// than this: a few MiB on all threads together, whatever the patterns are.
+const AT_HAND_MAX: usize = 16;
+const FOUND_OUT_MAX: usize = 64 * 1024;
+
+/// A pattern, whose it is, and its name.
+type AtHand = (&'static Kept, String, Option<Rc<Regex>>);
+
+thread_local! {
+    /// The one that was wanted last is the first.
+    static AT_HAND: RefCell<VecDeque<AtHand>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// What is at hand or kept under that name, or what is made now.
+pub(super) fn compiled(
+    kept: &'static Kept,
+    name: &str,
+    make: impl FnOnce() -> anyhow::Result<Option<String>>,
+) -> anyhow::Result<Option<Rc<Regex>>> {
+    let found = AT_HAND.with_borrow_mut(|at_hand| {
+        let place = at_hand.iter().position(|(whose, named, _)| ptr::eq(*whose, kept) && named == name)?;
+        at_hand.swap(place, 0);
+        at_hand.front().map(|(_, _, regex)| regex.clone())
+    });
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let regex = shared(kept, name, make)?.map(Rc::new);
+    AT_HAND.with_borrow_mut(|at_hand| {
+        at_hand.truncate(AT_HAND_MAX - 1);
+        at_hand.push_front((kept, name.to_owned(), regex.clone()));
+    });
+    Ok(regex)
+}
+
+/// What is kept for all threads under that name, or what is made now.
+fn shared(kept: &Kept, name: &str, make: impl FnOnce() -> anyhow::Result<Option<String>>) -> anyhow::Result<Option<Regex>> {
     if let Some(kept) = kept.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
         return Ok(kept.clone());
     }
-    let made = match make()?.map(|text| RegexBuilder::new(&text).octal(true).size_limit(COMPILED_MAX).build()) {
+    let build = |text: String| RegexBuilder::new(&text).octal(true).size_limit(COMPILED_MAX).dfa_size_limit(FOUND_OUT_MAX).build();
+    let made = match make()?.map(build) {
         None => None,
         Some(Ok(regex)) => Some(regex),
         Some(Err(regex::Error::CompiledTooBig(_))) => bail!("a compiled pattern takes at most {} KiB", COMPILED_MAX / 1024),
@@ -50,7 +89,7 @@ pub(super) fn compiled(kept: &Kept, name: &str, make: impl FnOnce() -> anyhow::R
     Ok(made)
 }
 
-fn regex(pattern: &Value) -> anyhow::Result<Option<Regex>> {
+fn regex(pattern: &Value) -> anyhow::Result<Option<Rc<Regex>>> {
     let Value::String(text) = pattern else { return Ok(None) };
     compiled(&KEPT, text, || match pattern::translate(text) {
         Ok(translated) => Ok(Some(translated)),
