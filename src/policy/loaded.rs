@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use regorus::Value;
 
+use super::allowance::Allowance;
 use super::analysis::{self, Depends};
+use super::builtins::budget;
 use super::compiled::{Bounds, Compiled, Evaluated, Failure, Limit, Observer, What};
 use super::engine::{Engine, Stopped};
 use super::fault::PolicyFault;
@@ -132,7 +134,7 @@ impl Policy {
             let time = if is_for_any { time } else { self.settings.limits.time.min(SAMPLE_LIMIT) };
             let begun = clock.now().monotonic;
             let time_is_up = || clock.now().monotonic.saturating_sub(begun) > time;
-            let bounds = Bounds { memory: self.settings.limits.memory, time_is_up: &time_is_up };
+            let bounds = Bounds { memory: self.settings.limits.memory, work: budget::WORK_MAX, time_is_up: &time_is_up };
             let asked = catch_unwind(AssertUnwindSafe(|| self.compiled.ask(&sample, bounds, None)));
             let failure = match asked {
                 Ok(Ok(_)) => continue,
@@ -165,20 +167,31 @@ impl Policy {
 
     /// Evaluates the policy on this thread, which should have a large stack. Whoever wants to know what it says asks here.
     pub(super) fn ask(&self, input: &Value, now: impl Fn() -> Duration) -> Answered {
+        self.ask_within(input, Allowance::all(self.limits()), now)
+    }
+
+    /// The same, if it takes no more than this.
+    pub(super) fn ask_within(&self, input: &Value, allowance: Allowance, now: impl Fn() -> Duration) -> Answered {
         if self.settings.evaluator == PolicyEvaluator::Regorus || !self.cross_check.trusts_compiled() {
-            return Answered { answer: self.ask_engine(input.clone(), now), by: AnsweredBy::Engine };
+            if allowance.is_part && self.engine.get().is_none() {
+                // Preparing one takes more than that.
+                return Answered { answer: Err(PolicyError::TimeLimit(self.name.clone())), by: AnsweredBy::Limit };
+            }
+            return Answered { answer: self.ask_engine(input.clone(), allowance, now), by: AnsweredBy::Engine };
         }
-        let (answer, by) = match self.evaluate(input, &now, None) {
+        let (answer, by) = match self.evaluate(input, allowance, &now, None) {
             Ok(verdict) => (Ok(verdict), AnsweredBy::Compiled),
             Err(failure) => (Err(self.failed(&failure)), if failure.is_limit() { AnsweredBy::Limit } else { AnsweredBy::Compiled }),
         };
         match (self.cross_check.when(), by) {
             // The engine has the same limits, and no more time is left.
             (When::After(_) | When::Never, _) | (When::Before, AnsweredBy::Limit) => Answered { answer, by },
-            (When::Before, AnsweredBy::Compiled | AnsweredBy::Engine) => {
-                let decided = self.ask_engine(input.clone(), now);
-                Answered { answer: self.compared(answer, &decided), by: AnsweredBy::Engine }
-            }
+            (When::Before, AnsweredBy::Compiled | AnsweredBy::Engine) => match self.ask_engine(input.clone(), allowance, now) {
+                decided @ Err(PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_)) if allowance.is_part => {
+                    Answered { answer: decided, by: AnsweredBy::Limit }
+                }
+                decided => Answered { answer: self.compared(answer, &decided), by: AnsweredBy::Engine },
+            },
         }
     }
 
@@ -195,7 +208,7 @@ impl Policy {
 
     /// Asks the engine, on a thread like that, what the compiled form has answered.
     pub(super) fn compare(&self, input: &Value, said: &Result<Verdict, PolicyError>, now: impl Fn() -> Duration) -> Agreement {
-        cross_check::compare(said, &self.ask_engine(input.clone(), now))
+        cross_check::compare(said, &self.ask_engine(input.clone(), Allowance::all(self.limits()), now))
     }
 
     /// Leaves the compiled form, and forgets what it has said. Whether that is new.
@@ -214,14 +227,20 @@ impl Policy {
         now: &impl Fn() -> Duration,
         watcher: Option<&dyn Observer>,
     ) -> Result<Verdict, PolicyError> {
-        self.evaluate(input, now, watcher).map_err(|failure| self.failed(&failure))
+        self.evaluate(input, Allowance::all(self.limits()), now, watcher).map_err(|failure| self.failed(&failure))
     }
 
-    fn evaluate(&self, input: &Value, now: &impl Fn() -> Duration, watcher: Option<&dyn Observer>) -> Evaluated<Verdict> {
-        let PolicyLimits { time, memory } = self.settings.limits;
+    fn evaluate(
+        &self,
+        input: &Value,
+        allowance: Allowance,
+        now: &impl Fn() -> Duration,
+        watcher: Option<&dyn Observer>,
+    ) -> Evaluated<Verdict> {
+        let Allowance { time, memory, work, is_part: _ } = allowance;
         let begun = now();
         let time_is_up = || now().saturating_sub(begun) > time;
-        let bounds = Bounds { memory, time_is_up: &time_is_up };
+        let bounds = Bounds { memory, work, time_is_up: &time_is_up };
         let evaluated = catch_unwind(AssertUnwindSafe(|| self.compiled.ask(input, bounds, watcher)));
         evaluated.unwrap_or_else(|_| Err(Box::new(Failure { what: What::Builtin("the evaluation panicked".to_owned()), place: None })))
     }
@@ -242,9 +261,9 @@ impl Policy {
     }
 
     /// What regorus says.
-    pub(super) fn ask_engine(&self, input: Value, now: impl Fn() -> Duration) -> Result<Verdict, PolicyError> {
+    fn ask_engine(&self, input: Value, allowance: Allowance, now: impl Fn() -> Duration) -> Result<Verdict, PolicyError> {
         match self.engine() {
-            Ok(engine) => engine.ask(input, now).map_err(|stopped| stopped.of(&self.name)),
+            Ok(engine) => engine.ask(input, allowance, now).map_err(|stopped| stopped.of(&self.name)),
             Err(stopped) => Err(stopped.clone().of(&self.name)),
         }
     }

@@ -15,6 +15,7 @@
 //! was rejected: it takes an allocator of our own, and with it `unsafe`; and what counts them without is for whole processes, which says
 //! nothing of one evaluation.
 
+mod allowance;
 mod analysis;
 mod builtins;
 mod compiled;

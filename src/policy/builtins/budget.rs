@@ -17,10 +17,11 @@ const DEPTH_MAX: u32 = 1000;
 /// Bytes of a number that is handed to a builtin: writing one out takes a time that grows with the square of its length.
 const NUMBER_MAX: u64 = 1024;
 /// What a single call may look at, in bytes or in steps as cheap: some fifty milliseconds. The interpreter's clock ticks between calls.
-const WORK_MAX: usize = 64 * 1024 * 1024;
+pub(in crate::policy) const WORK_MAX: usize = 64 * 1024 * 1024;
 
 thread_local! {
     static LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
+    static WORK: Cell<usize> = const { Cell::new(WORK_MAX) };
     static EXCEEDED: Cell<Option<Exceeded>> = const { Cell::new(None) };
 }
 
@@ -37,7 +38,13 @@ pub(in crate::policy) enum Exceeded {
 
 /// A new evaluation begins on this thread.
 pub(in crate::policy) fn start(bytes: usize) {
+    start_with(bytes, WORK_MAX);
+}
+
+/// The same, where a single call may look at less.
+pub(in crate::policy) fn start_with(bytes: usize, work: usize) {
     LEFT.set(bytes);
+    WORK.set(work);
     EXCEEDED.set(None);
 }
 
@@ -59,7 +66,7 @@ pub(in crate::policy) fn charge(bytes: usize) -> Result<(), Exceeded> {
 
 /// Refuses a call that would look at more than this.
 pub(super) fn work(steps: usize) -> Result<(), Exceeded> {
-    if steps > WORK_MAX { Err(exceed(Exceeded::Work)) } else { Ok(()) }
+    if steps > WORK.get() { Err(exceed(Exceeded::Work)) } else { Ok(()) }
 }
 
 /// Takes a value's size from the budget.
@@ -190,5 +197,9 @@ mod tests {
         assert_eq!(work(WORK_MAX + 1), Err(Exceeded::Work));
         assert_eq!(charge(2 << 20), Err(Exceeded::Memory));
         assert_eq!(exceeded(), Some(Exceeded::Work));
+        start_with(1 << 20, 100);
+        assert_eq!((work(100), work(101)), (Ok(()), Err(Exceeded::Work)));
+        start(1 << 20);
+        assert_eq!(work(101), Ok(()));
     }
 }

@@ -75,6 +75,8 @@ struct Leaf {
 pub(in crate::policy) struct Bounds<'b> {
     /// Bytes of all values that are made.
     pub(in crate::policy) memory: usize,
+    /// Steps of one call.
+    pub(in crate::policy) work: usize,
     pub(in crate::policy) time_is_up: &'b dyn Fn() -> bool,
 }
 
@@ -140,7 +142,7 @@ impl Compiled {
         prints: Option<&RefCell<Vec<Print>>>,
         evaluate: impl FnOnce(&World<'_>) -> Evaluated<T>,
     ) -> Evaluated<T> {
-        budget::start(bounds.memory);
+        budget::start_with(bounds.memory, bounds.work);
         let run = Run::new(self, bounds.time_is_up, watcher, prints);
         let unknown = Unknown::of(self);
         let value = evaluate(&World::new(&run, input, &unknown))?;

@@ -7,7 +7,7 @@ use super::*;
 use crate::policy::syntax::core::{Branch, Collection, Comprehension, Definition, Extent, Kind, Program, Put, Rule, Stmt, StmtKind, Term};
 use crate::policy::syntax::tree::Source;
 
-const FOREVER: Bounds<'static> = Bounds { memory: 16 << 20, time_is_up: &|| false };
+const FOREVER: Bounds<'static> = Bounds { memory: 16 << 20, work: budget::WORK_MAX, time_is_up: &|| false };
 
 fn span() -> Span {
     let source = Arc::new(Source { name: "p".into(), text: "".into() });

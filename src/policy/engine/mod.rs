@@ -16,6 +16,7 @@ use std::time::Duration;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{LimitError, PolicyLengthConfig, Value};
 
+use super::allowance::Allowance;
 use super::builtins;
 use super::builtins::budget::{self, Exceeded};
 use super::syntax::core::Program;
@@ -30,7 +31,6 @@ pub(super) struct Engine {
     /// Prepared, that is: evaluated once. A copy of an engine that is not would analyse its modules anew, each time.
     prepared: regorus::Engine,
     lines: Arc<Lines>,
-    limits: PolicyLimits,
 }
 
 /// Why an evaluation gave no answer.
@@ -69,15 +69,15 @@ impl Engine {
         let prepared = catch_unwind(AssertUnwindSafe(|| prepare(&written, limits)))
             .map_err(|_| Stopped::Failed("the engine panicked".to_owned(), None))?
             .map_err(|error| failed(&error))?;
-        Ok(Self { prepared, lines: Arc::new(written.lines), limits })
+        Ok(Self { prepared, lines: Arc::new(written.lines) })
     }
 
     /// Asks the rules that count.
     ///
     /// # Errors
     /// Where there is no answer, or one that is none: see [`entrypoint`].
-    pub(super) fn ask(&self, input: Value, now: impl Fn() -> Duration) -> Result<Verdict, Stopped> {
-        let result = self.evaluate(write::RESULT, Some(input), now)?;
+    pub(super) fn ask(&self, input: Value, allowance: Allowance, now: impl Fn() -> Duration) -> Result<Verdict, Stopped> {
+        let result = self.evaluate(write::RESULT, Some(input), allowance, now)?;
         let values = result.as_array().map_err(|_| Stopped::Failed("it gave no answer".to_owned(), None))?;
         let mut verdict = Verdict::default();
         for ((name, _), value) in RULES.iter().zip(values.iter()) {
@@ -88,12 +88,13 @@ impl Engine {
         Ok(verdict)
     }
 
-    fn evaluate(&self, rule: &str, input: Option<Value>, now: impl Fn() -> Duration) -> Result<Value, Stopped> {
+    fn evaluate(&self, rule: &str, input: Option<Value>, allowance: Allowance, now: impl Fn() -> Duration) -> Result<Value, Stopped> {
         let begun = now();
-        budget::start(self.limits.memory);
+        budget::start_with(allowance.memory, allowance.work);
         // The copy is thrown away whatever happens, so a panic leaves nothing broken behind.
         let evaluated = catch_unwind(AssertUnwindSafe(|| {
             let mut engine = self.prepared.clone();
+            engine.set_execution_timer_config(timer(allowance.time));
             engine.set_input(around(input));
             engine.eval_rule(path(rule))
         }));
@@ -104,7 +105,7 @@ impl Engine {
             None => {}
         }
         // Within a function regorus makes another error of it.
-        if now().saturating_sub(begun) > self.limits.time {
+        if now().saturating_sub(begun) > allowance.time {
             return Err(Stopped::TimeLimit);
         }
         match evaluated {
@@ -172,7 +173,6 @@ fn prepare(written: &Written, limits: PolicyLimits) -> anyhow::Result<regorus::E
     engine.set_input(around(None));
     // Any rule will do, and this one cannot fail.
     engine.eval_rule(path(write::READY))?;
-    engine.set_execution_timer_config(timer(limits.time));
     Ok(engine)
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use regorus::Value;
 use serde_json::{Value as Json, json};
 
-use super::{Engine, Stopped};
+use super::{Allowance, Engine, Stopped};
 use crate::clock::{Clock, SystemClock};
 use crate::policy::PolicyLimits;
 use crate::policy::syntax::core::Program;
@@ -27,7 +27,10 @@ fn input() -> Json {
 /// The document that a policy makes.
 fn document(text: &str) -> Result<Json, Stopped> {
     let engine = Engine::for_documents(&program(text), &[vec!["spacelift".into()]], LIMITS)?;
-    let asked = engine.evaluate(write::RESULT, Some(Value::from_json_str(&input().to_string()).unwrap()), || Duration::ZERO)?;
+    let asked =
+        engine.evaluate(write::RESULT, Some(Value::from_json_str(&input().to_string()).unwrap()), Allowance::all(LIMITS), || {
+            Duration::ZERO
+        })?;
     Ok(serde_json::to_value(&asked[0][0]).unwrap())
 }
 
@@ -106,7 +109,7 @@ fn an_evaluation_that_takes_too_much_is_stopped() {
     let ask = |text: &str, time: Duration| {
         let limits = PolicyLimits { time, memory: 1 << 20 };
         let (engine, begun) = (Engine::of(&program(text), limits).unwrap(), SystemClock::start());
-        engine.ask(Value::new_object(), || begun.now().monotonic)
+        engine.ask(Value::new_object(), Allowance::all(limits), || begun.now().monotonic)
     };
     let endless = "some a in numbers.range(1, 3000); some b in numbers.range(1, 3000); a + b < 0";
     for text in [
@@ -130,7 +133,9 @@ fn an_evaluation_that_takes_too_much_is_stopped() {
 #[test]
 fn a_rule_that_counts_is_read_and_one_of_the_wrong_type_is_an_error() {
     let ask = |text: &str| {
-        Engine::of(&program(text), LIMITS).unwrap().ask(Value::from_json_str(&input().to_string()).unwrap(), || Duration::ZERO)
+        Engine::of(&program(text), LIMITS)
+            .unwrap()
+            .ask(Value::from_json_str(&input().to_string()).unwrap(), Allowance::all(LIMITS), || Duration::ZERO)
     };
     let verdict = ask(
         "allow if true\nroles[\"production\"][\"deployer\"] if input.n == 5\nroles[\"dev\"][r] if some r in [\"a\"]\nteam contains \"ops\"",

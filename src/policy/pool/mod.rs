@@ -4,34 +4,34 @@
 //! because a policy may keep one busy past its time: regorus looks at the clock between its steps only. Such a thread is abandoned and
 //! replaced, and its text is not asked again, in this set of policies or another, until the thread has come back. So a text costs one
 //! thread at most, however often it is loaded; and of texts there are as many as somebody has written and put in force. One that comes
-//! back costs its time limit each time: who asks for that again and again is [made to wait](backoff). And the priority of a thread that takes
-//! long is [lowered](job): others on the machine, the data plane first of all, go before it.
+//! back costs its time limit each time: who asks for that again and again is [made to wait](backoff). And who takes long is [asked apart](lane)
+//! from all that do not.
 //!
-//! When a thread has answered, it may have to ask the engine what the compiled form has said, see [`cross_check`]. Nobody waits for that; the
-//! thread is watched meanwhile as ever, and if it does not come back, the policy is not compared again until it has, and is asked as ever.
+//! Of some answers the engine is asked afterwards what the compiled form has said, see [`cross_check`]. Nobody waits for that; a thread that
+//! does it is watched as ever, and if it does not come back, the policy is not compared again until it has, and is asked as ever.
 
 mod backoff;
 pub(super) mod cross_check;
 mod job;
+mod lane;
 pub(super) mod verdict_cache;
 mod watchdog;
 
-use std::cell::OnceCell;
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use std::{io, thread};
+use std::{io, mem, thread};
 
 use regorus::Value;
-use rustix::process::Pid;
 use tokio::sync::{oneshot, watch};
 
 use self::backoff::Backoff;
 use self::cross_check::Agreement;
 use self::job::{Job, JobPurpose};
+use self::lane::{Lane, Party, Queue};
 use self::watchdog::Watchdog;
+use super::allowance::Allowance;
 use super::loaded::{Answered, AnsweredBy, Identity, Policy};
 use super::{LoginInput, PolicyError, PolicySet};
 use crate::clock::{Clock, SystemClock};
@@ -49,8 +49,12 @@ type Verdicts = Vec<(PolicyName, Verdict)>;
 
 /// Stack of each thread, in bytes. Reserved, not used, until something goes deep.
 const STACK: usize = 64 * 1024 * 1024;
-/// Questions that may wait for a thread.
+/// What may wait for a thread in each lane.
 const QUEUE: usize = 1024;
+/// How many questions of a key wait in the slow lane before all others of it wait there, too.
+const WAITING_MANY: usize = 8;
+/// Comparisons that may be waiting or under way; what comes beyond is left to a later answer.
+const COMPARISONS: usize = 512;
 /// Threads that may be abandoned and replaced before those that are lost are not replaced any more.
 const LOST_MAX: usize = 16;
 
@@ -63,7 +67,8 @@ struct PoolOwner {
 
 impl Drop for PoolOwner {
     fn drop(&mut self) {
-        self.pool.queue.close();
+        self.pool.quick.close();
+        self.pool.slow.close();
         self.pool.watchdog.close();
     }
 }
@@ -71,54 +76,15 @@ impl Drop for PoolOwner {
 /// What the threads share.
 #[derive(Debug)]
 struct Pool {
-    queue: Queue,
+    quick: Queue<Work>,
+    slow: Queue<Work>,
     watchdog: Watchdog,
     stuck: Stuck,
+    /// Comparisons that are waiting or under way.
+    comparisons: AtomicUsize,
     /// How often a policy's compiled form has been found to say something else than the engine.
     disagreements: watch::Sender<u64>,
     clock: SystemClock,
-}
-
-/// Questions that wait for a thread. Each that comes wakes one thread, and no thread waits for another to be through the door.
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: Mutex<Waiting>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    questions: VecDeque<Question>,
-    closed: bool,
-}
-
-impl Queue {
-    /// `false`: too many are waiting.
-    fn put(&self, question: Question) -> bool {
-        let mut waiting = self.waiting();
-        if waiting.questions.len() >= QUEUE {
-            return false;
-        }
-        waiting.questions.push_back(question);
-        drop(waiting);
-        self.changed.notify_one();
-        true
-    }
-
-    /// The next question; `None` when no evaluator is left to ask one.
-    fn next(&self) -> Option<Question> {
-        let nothing = |waiting: &mut Waiting| waiting.questions.is_empty() && !waiting.closed;
-        self.changed.wait_while(self.waiting(), nothing).unwrap_or_else(PoisonError::into_inner).questions.pop_front()
-    }
-
-    fn close(&self) {
-        self.waiting().closed = true;
-        self.changed.notify_all();
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The policies that keep a thread busy which was abandoned, and what it was to do.
@@ -156,26 +122,48 @@ impl Stuck {
     }
 }
 
+/// What a thread does.
+#[derive(Debug)]
+enum Work {
+    Answer(Question),
+    Compare(Comparison),
+}
+
 #[derive(Debug)]
 struct Question {
     set: Arc<PolicySet>,
     input: LoginInput,
     job: Arc<Job>,
+    /// What is known of the answer, if it was begun in the quick lane.
+    so_far: SoFar,
+}
+
+/// What a question has come to so far.
+#[derive(Debug, Default)]
+struct SoFar {
+    verdicts: Verdicts,
+    /// The `input` document, if a policy had to be asked.
+    value: Option<Value>,
+    /// Policies, by index, whose compiled answers the engine is still to be asked.
+    to_compare: Vec<(usize, Result<Verdict, PolicyError>)>,
 }
 
 /// What the compiled form has answered to a question, and the engine is still to be asked.
-struct ToCompare {
+#[derive(Debug)]
+struct Comparison {
+    set: Arc<PolicySet>,
     /// The policy's index.
     policy: usize,
+    input: Value,
     said: Result<Verdict, PolicyError>,
 }
 
 impl Evaluator {
-    /// How many evaluations a process should have under way at once. Not one for each core: a thread that takes long is behind the others,
-    /// and on a machine of one core they would have to wait for it all the same. Each may take the memory limit, so not many more.
+    /// How many evaluations a process should have under way at once that take little; half as many may take all that they may. Not one for
+    /// each core: on a machine of one core they must not wait for each other either. Each takes memory, so not many more.
     pub const AT_ONCE: usize = 4;
 
-    /// Starts `threads` threads, at least one, and one that watches them.
+    /// Starts `threads` threads, at least one, half as many for what takes long, at least one, and one that watches them.
     ///
     /// # Errors
     /// When the machine has no thread to give.
@@ -185,7 +173,10 @@ impl Evaluator {
         let evaluator = Self { owner: Arc::new(PoolOwner { pool: Arc::clone(&pool), backoff: Backoff::default() }) };
         watchdog::start(&pool)?;
         for _ in 0..threads.max(1) {
-            pool.spawn()?;
+            pool.spawn(Lane::Quick)?;
+        }
+        for _ in 0..(threads / 2).max(1) {
+            pool.spawn(Lane::Slow)?;
         }
         Ok(evaluator)
     }
@@ -217,11 +208,11 @@ impl Evaluator {
         }
         let (asker, answered) = oneshot::channel();
         let job = Arc::new(Job::new(asker));
-        if !pool.queue.put(Question { set: Arc::clone(&set), input, job: Arc::clone(&job) }) {
-            return Err(PolicyError::Overloaded);
-        }
         // By another than the caller, because a stuck thread must be noticed even if the caller has gone away.
-        pool.watchdog.watch(Arc::clone(&set), job, now);
+        pool.watchdog.watch(Arc::clone(&set), Arc::clone(&job), now);
+        // Else each request of a key that asks for much would take its part of the quick lane first.
+        let lane = if pool.slow.count_of(Party::Key(key)) < WAITING_MANY { Lane::Quick } else { Lane::Slow };
+        pool.put(lane, Work::Answer(Question { set: Arc::clone(&set), input, job, so_far: SoFar::default() }));
         let answer = answered.await.unwrap_or(Err(PolicyError::Overloaded));
         backoff.note(&set, key, &answer, pool.now());
         answer
@@ -231,9 +222,11 @@ impl Evaluator {
 impl Pool {
     fn new() -> Self {
         Self {
-            queue: Queue::default(),
+            quick: Queue::new(QUEUE),
+            slow: Queue::new(QUEUE),
             watchdog: Watchdog::default(),
             stuck: Stuck::default(),
+            comparisons: AtomicUsize::new(0),
             disagreements: watch::Sender::new(0),
             clock: SystemClock::start(),
         }
@@ -243,18 +236,53 @@ impl Pool {
         self.clock.monotonic()
     }
 
+    fn queue(&self, lane: Lane) -> &Queue<Work> {
+        match lane {
+            Lane::Quick => &self.quick,
+            Lane::Slow => &self.slow,
+        }
+    }
+
     /// One thread more.
-    fn spawn(self: &Arc<Self>) -> io::Result<()> {
+    fn spawn(self: &Arc<Self>, lane: Lane) -> io::Result<()> {
         let pool = Arc::clone(self);
+        let name = match lane {
+            Lane::Quick => "policy",
+            Lane::Slow => "policy-slow",
+        };
         let work = move || {
-            let me = rustix::thread::gettid();
-            while let Some(question) = pool.queue.next() {
-                if !pool.answer(me, question) {
+            lane.set_priority();
+            while let Some(work) = pool.queue(lane).next() {
+                let stays = match work {
+                    Work::Answer(question) => pool.answer(question, lane),
+                    Work::Compare(comparison) => pool.compare(&comparison),
+                };
+                if !stays {
                     break;
                 }
             }
         };
-        thread::Builder::new().name("policy".to_owned()).stack_size(STACK).spawn(work).map(drop)
+        thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work).map(drop)
+    }
+
+    /// Has work done in a lane. What finds no room there is not done.
+    fn put(&self, lane: Lane, work: Work) {
+        let party = match &work {
+            Work::Answer(question) => Party::Key(question.input.key.id),
+            Work::Compare(_) => Party::Comparisons,
+        };
+        let Some(left_over) = self.queue(lane).put(party, work) else { return };
+        match left_over {
+            Work::Answer(Question { job, .. }) => {
+                let is_mine = job.cancel();
+                if is_mine {
+                    job.answer(Err(PolicyError::Overloaded));
+                }
+            }
+            Work::Compare(_) => {
+                self.comparisons.fetch_sub(1, Ordering::AcqRel);
+            }
+        }
     }
 
     /// Takes the thread for lost, puts another in its place, and keeps its policy from being asked, or compared.
@@ -277,70 +305,82 @@ impl Pool {
         }
         if lost > LOST_MAX {
             tracing::error!(lost, "too many threads are lost to policies; this one is not replaced");
-        } else if let Err(error) = self.spawn() {
+        } else if let Err(error) = self.spawn(job.lane()) {
             tracing::error!(%error, "no thread could be started to ask policies in its place");
         }
         job.answer(Err(PolicyError::TimeLimit(policy.name.clone())));
     }
 
-    /// Answers a question on this thread, whose number is `me`. `false` if it has been replaced meanwhile and must end.
-    fn answer(self: &Arc<Self>, me: Pid, question: Question) -> bool {
-        let Question { set, input, job } = question;
-        if !job.start(me, self.now()) {
+    /// Answers a question on this thread, or leaves it to the slow lane. `false` if it has been replaced meanwhile and must end.
+    fn answer(self: &Arc<Self>, mut question: Question, lane: Lane) -> bool {
+        if !question.job.start(lane, self.now()) {
             return true;
         }
-        let (value, mut to_compare) = (OnceCell::new(), Vec::new());
-        let asked = || self.ask_all(&set, &input, &value, &job, &mut to_compare);
-        let answer = catch_unwind(AssertUnwindSafe(asked)).unwrap_or_else(|_| {
-            let asked = set.policies().get(job.asked().0).or(set.policies().first());
-            Err(asked.map_or(PolicyError::Overloaded, |policy| PolicyError::Failed(policy.name.clone(), "asking it panicked".to_owned())))
+        let asked = catch_unwind(AssertUnwindSafe(|| self.ask_all(&mut question, lane))).unwrap_or_else(|_| {
+            let policies = question.set.policies();
+            let asked = policies.get(question.job.asked().0).or(policies.first());
+            let failed = |policy: &Arc<Policy>| PolicyError::Failed(policy.name.clone(), "asking it panicked".to_owned());
+            Asked::Over(Err(asked.map_or(PolicyError::Overloaded, failed)))
         });
-        let Some(mut stays) = self.finish(&set, &job) else { return false };
-        job.answer(answer);
-        if let Some(value) = value.get() {
-            for said in &to_compare {
-                // One that has been replaced ends, or each further job could have it replaced once more.
-                stays = stays && self.compare(me, &set, value, said);
+        match asked {
+            Asked::NeedsMore => {
+                let stays = self.leave(&question.set, &question.job, Job::wait_again);
+                if stays {
+                    self.put(Lane::Slow, Work::Answer(question));
+                }
+                stays
+            }
+            Asked::Over(answer) => {
+                let Question { set, job, so_far, .. } = question;
+                let stays = self.leave(&set, &job, Job::finish);
+                if stays {
+                    job.answer(answer);
+                    self.compare_later(&set, so_far);
+                }
+                stays
             }
         }
-        stays
     }
 
-    /// Finishes a job on its thread. Whether the thread stays one of the pool's; `None`: it was abandoned, and the job is finished.
-    fn finish(self: &Arc<Self>, set: &PolicySet, job: &Job) -> Option<bool> {
-        let in_time = job.finish();
-        let has_low_priority = job.release_thread();
-        if !in_time {
-            // It has been replaced already.
-            if let Some(policy) = set.policies().get(job.stuck()) {
-                self.stuck.remove(policy, job.purpose());
-            }
-            return None;
+    /// Leaves a job on its thread. Whether the thread stays one of the pool's: it has been replaced if the job was finished by another.
+    fn leave(&self, set: &PolicySet, job: &Job, leave: impl FnOnce(&Job) -> bool) -> bool {
+        let in_time = leave(job);
+        if !in_time && let Some(policy) = set.policies().get(job.stuck()) {
+            self.stuck.remove(policy, job.purpose());
         }
-        let replaced = has_low_priority
-            && self
-                .spawn()
-                .inspect_err(|error| {
-                    tracing::warn!(%error, "a thread that asks policies goes on with low priority: there is none to take its place");
-                })
-                .is_ok();
-        Some(!replaced)
+        in_time
     }
 
-    fn ask_all(&self, set: &PolicySet, input: &LoginInput, value: &OnceCell<Value>, job: &Job, to_compare: &mut Vec<ToCompare>) -> Answer {
-        let mut verdicts = Vec::with_capacity(set.policies().len());
-        for (index, policy) in set.policies().iter().enumerate() {
+    /// Asks all policies that have not been asked yet: in the quick lane, until that takes more than a part of what it may.
+    fn ask_all(&self, question: &mut Question, lane: Lane) -> Asked {
+        let Question { set, input, job, so_far } = question;
+        let SoFar { verdicts, value, to_compare } = so_far;
+        let begun = self.now();
+        for (index, policy) in set.policies().iter().enumerate().skip(verdicts.len()) {
             let cache = policy.verdict_cache.as_ref();
             let verdict = if let Some(verdict) = cache.and_then(|cache| cache.verdict(input)) {
                 verdict
             } else {
-                job.begin(index, self.now());
-                let Answered { answer, by } = policy.ask(value.get_or_init(|| input.value()), || self.now());
-                // That there is none is compared as well: a refusal that the policy does not mean is a difference.
-                if by == AnsweredBy::Compiled && policy.cross_check.is_due() {
-                    to_compare.push(ToCompare { policy: index, said: answer.clone() });
-                }
-                let verdict = answer?;
+                let now = self.now();
+                job.begin(index, now);
+                let allowance = match lane {
+                    Lane::Quick => Allowance::part(policy.limits(), now.saturating_sub(begun)),
+                    Lane::Slow => Allowance::all(policy.limits()),
+                };
+                let Answered { answer, by } = policy.ask_within(value.get_or_insert_with(|| input.value()), allowance, || self.now());
+                let verdict = match answer {
+                    Err(PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_)) if allowance.is_part => return Asked::NeedsMore,
+                    answer => {
+                        // That there is none is compared as well: a refusal that the policy does not mean is a difference.
+                        if by == AnsweredBy::Compiled && policy.cross_check.is_due() {
+                            to_compare.push((index, answer.clone()));
+                        }
+                        match answer {
+                            Ok(verdict) => verdict,
+                            Err(error) => return Asked::Over(Err(error)),
+                        }
+                    }
+                };
                 if let Some(cache) = cache {
                     cache.keep(input, &verdict, || by == AnsweredBy::Engine || policy.cross_check.trusts_compiled());
                 }
@@ -348,18 +388,36 @@ impl Pool {
             };
             verdicts.push((policy.name.clone(), verdict));
         }
-        Ok(verdicts)
+        Asked::Over(Ok(mem::take(verdicts)))
+    }
+
+    /// Has the engine asked what the compiled form has said: in the slow lane, since nobody waits for it, and it takes long.
+    fn compare_later(&self, set: &Arc<PolicySet>, so_far: SoFar) {
+        let SoFar { value: Some(input), to_compare, .. } = so_far else { return };
+        for (policy, said) in to_compare {
+            if self.comparisons.fetch_add(1, Ordering::AcqRel) >= COMPARISONS {
+                self.comparisons.fetch_sub(1, Ordering::AcqRel);
+                return;
+            }
+            self.put(Lane::Slow, Work::Compare(Comparison { set: Arc::clone(set), policy, input: input.clone(), said }));
+        }
     }
 
     /// Asks the engine what the compiled form has said. `false` if this thread has been replaced meanwhile and must end.
-    fn compare(self: &Arc<Self>, me: Pid, set: &Arc<PolicySet>, input: &Value, ToCompare { policy: index, said }: &ToCompare) -> bool {
+    fn compare(self: &Arc<Self>, comparison: &Comparison) -> bool {
+        let stays = self.compare_now(comparison);
+        self.comparisons.fetch_sub(1, Ordering::AcqRel);
+        stays
+    }
+
+    fn compare_now(self: &Arc<Self>, Comparison { set, policy: index, input, said }: &Comparison) -> bool {
         let Some(policy) = set.policies().get(*index).filter(|policy| policy.cross_check.begin()) else { return true };
         let now = self.now();
-        let job = Arc::new(Job::comparison(*index, me, now));
+        let job = Arc::new(Job::comparison(*index, now));
         self.watchdog.watch(Arc::clone(set), Arc::clone(&job), now);
         let comparison = policy.compare(input, said, || self.now());
         policy.cross_check.end();
-        let stays = self.finish(set, &job).unwrap_or(false);
+        let stays = self.leave(set, &job, Job::finish);
         match comparison {
             Agreement::Same => {}
             Agreement::Unknown => {
@@ -376,10 +434,17 @@ impl Pool {
     }
 }
 
+/// What asking comes to.
+enum Asked {
+    Over(Answer),
+    /// It takes more than a part of what it may.
+    NeedsMore,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::KeyRecord;
+    use crate::model::{KeyId, KeyRecord};
     use crate::policy::{EvaluationSettings, PolicyLimits, PolicySource};
 
     const LIMITS: PolicyLimits = PolicyLimits { time: Duration::from_secs(5), memory: 64 << 20 };
@@ -389,18 +454,48 @@ mod tests {
         Arc::new(PolicySet::load(&[source], LIMITS).unwrap())
     }
 
+    /// Takes all that it may for the key `x`, and next to nothing for all others.
+    fn endless_for_x(limits: PolicyLimits) -> Arc<PolicySet> {
+        let loops = "some a in numbers.range(1, 9000)\n  some b in numbers.range(1, 9000)\n  a + b < 0";
+        let text = format!("deny if {{\n  input.session.login == \"x\"\n  {loops}\n}}\nallow if input.request.remote_ip != \"\"");
+        Arc::new(PolicySet::mistranslated(&text, &text, EvaluationSettings { compare_every: 0, ..limits.into() }))
+    }
+
+    /// A pool with threads of the quick lane alone: as if all others were busy with what takes long.
+    fn without_slow_threads() -> Evaluator {
+        let evaluator = Evaluator { owner: Arc::new(PoolOwner { pool: Arc::new(Pool::new()), backoff: Backoff::default() }) };
+        evaluator.owner.pool.spawn(Lane::Quick).unwrap();
+        evaluator
+    }
+
     #[tokio::test]
-    async fn a_thread_whose_priority_was_lowered_is_replaced() {
-        let (limits, endless) = (PolicyLimits { time: Duration::from_millis(200), memory: 64 << 20 }, "numbers.range(1, 9000)");
-        let text = format!(
-            "package spacelift\nallow if {{\n  input.session.login == \"x\"\n  some a in {endless}\n  some b in {endless}\n  a + b < 0\n}}\n"
-        );
-        let source = PolicySource { name: "endless".parse().unwrap(), file: None, text: text.into(), rego: None };
-        let set = Arc::new(PolicySet::load(&[source], limits).unwrap());
-        let evaluator = Evaluator::start(1).unwrap();
-        for _ in 0..2 {
-            assert!(matches!(evaluator.ask(set.clone(), LoginInput::about("x")).await, Err(PolicyError::TimeLimit(_))));
-            assert_eq!(evaluator.ask(set.clone(), LoginInput::about("y")).await.unwrap().len(), 1);
+    async fn whoever_needs_little_is_answered_while_every_slow_thread_is_busy() {
+        let set = endless_for_x(PolicyLimits { time: Duration::from_millis(250), memory: 64 << 20 });
+        let evaluator = without_slow_threads();
+        let pool = Arc::clone(&evaluator.owner.pool);
+        let key = |number: u64| KeyRecord { id: KeyId::new(number, 1), ..KeyRecord::clone(&LoginInput::about("x").key) };
+        let hostile: Vec<LoginInput> = (1..=8).map(|number| LoginInput { key: Arc::new(key(number)), ..LoginInput::about("x") }).collect();
+        let waiting = |input: &LoginInput| pool.slow.count_of(Party::Key(input.key.id));
+        let asked = hostile.iter().map(|input| {
+            let (evaluator, set, input) = (evaluator.clone(), set.clone(), input.clone());
+            tokio::spawn(async move { evaluator.ask(set, input).await })
+        });
+        let asked: Vec<_> = asked.collect();
+        let ordinary = async |number: u32| {
+            let remote_ip = std::net::Ipv4Addr::from(number).into();
+            let answer = evaluator.ask(set.clone(), LoginInput { remote_ip, ..LoginInput::about("y") }).await;
+            assert!(answer.unwrap()[0].1.allow);
+        };
+        let mut number = 0;
+        while !hostile.iter().all(|input| waiting(input) == 1) {
+            number += 1;
+            ordinary(number).await;
+        }
+        // They get what they may as soon as somebody has time for them.
+        assert!(asked.iter().all(|asked| !asked.is_finished()));
+        pool.spawn(Lane::Slow).unwrap();
+        for asked in asked {
+            assert!(matches!(asked.await.unwrap(), Err(PolicyError::TimeLimit(_))));
         }
     }
 
@@ -495,21 +590,33 @@ mod tests {
         assert_eq!(disagreements, 0);
     }
 
-    /// What the key `x` is answered, and how many differences are known when the thread is through with that.
+    /// What the key `x` is answered, and how many differences are known when it has been compared.
     async fn asked_once(set: Arc<PolicySet>) -> (Answer, u64) {
         let evaluator = Evaluator::start(1).unwrap();
         let answer = evaluator.ask(set, LoginInput::about("x")).await;
-        evaluator.ask(load("next", "package spacelift\nallow if true\n"), LoginInput::about("x")).await.unwrap();
+        compared(&evaluator).await;
         let disagreements = *evaluator.disagreements().borrow();
         (answer, disagreements)
+    }
+
+    /// When all that was to be compared has been, or keeps its thread busy.
+    async fn compared(evaluator: &Evaluator) {
+        let Pool { comparisons, stuck, .. } = &*evaluator.owner.pool;
+        let other = load("other", "package spacelift\nallow if true\n");
+        let compared = async {
+            while comparisons.load(Ordering::Acquire) > stuck.list().len() {
+                let _ = evaluator.ask(other.clone(), LoginInput::about("x")).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), compared).await.unwrap();
     }
 
     #[tokio::test]
     async fn nothing_is_compared_if_that_is_not_wanted() {
         let (set, evaluator) = (mistranslated(0), Evaluator::start(1).unwrap());
         for _ in 0..3 {
-            // Each is another question, which the one thread comes to when it is through with the one before.
             assert!(allows(&evaluator.ask(set.clone(), LoginInput::about("x")).await));
+            assert_eq!(evaluator.owner.pool.comparisons.load(Ordering::Acquire), 0);
         }
         assert!(!evaluator.disagreements().has_changed().unwrap());
     }
@@ -518,14 +625,15 @@ mod tests {
     fn what_differs_is_logged_and_no_value_of_it() {
         let settings = EvaluationSettings { compare_every: 1, ..LIMITS.into() };
         let set = Arc::new(PolicySet::mistranslated("team contains \"SECRET\"", "allow := true", settings));
-        let (pool, value) = (Arc::new(Pool::new()), LoginInput::about("x").value());
-        let said = set.policies()[0].ask(&value, || pool.now()).answer;
+        let (pool, input) = (Arc::new(Pool::new()), LoginInput::about("x").value());
+        let said = set.policies()[0].ask(&input, || pool.now()).answer;
+        let comparison = Comparison { set, policy: 0, input, said };
         let log = Log::default();
         let lines = log.clone();
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || lines.clone()).finish();
         tracing::subscriber::with_default(subscriber, || {
             for _ in 0..2 {
-                assert!(pool.compare(rustix::thread::gettid(), &set, &value, &ToCompare { policy: 0, said: said.clone() }));
+                assert!(pool.compare_now(&comparison));
             }
         });
         let lines = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
@@ -563,12 +671,9 @@ mod tests {
         };
         let evaluator = Evaluator::start(1).unwrap();
         let busy = || evaluator.owner.pool.stuck.list().len();
-        let other = load("other", "package spacelift\nallow if true\n");
         let ask = async |set: &Arc<PolicySet>| {
             assert!(allows(&evaluator.ask(set.clone(), LoginInput::about("x")).await));
-            // Once the thread is through with the comparison; or on the one that takes its place, as soon as it is noticed.
-            let answered = async { while evaluator.ask(other.clone(), LoginInput::about("x")).await.is_err() {} };
-            tokio::time::timeout(Duration::from_mins(1), answered).await.unwrap();
+            compared(&evaluator).await;
         };
         // On a busy machine the limit may be over before the one long step is reached.
         let mut time = Duration::from_millis(500);

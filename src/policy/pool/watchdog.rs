@@ -14,8 +14,8 @@ use crate::policy::{PolicyError, PolicySet};
 const QUEUE_WAIT: Duration = Duration::from_secs(1);
 /// What a policy may take beyond its time limit before its thread is abandoned: one long step, or a machine that is busy.
 const GRACE: Duration = Duration::from_secs(1);
-/// How much of its time limit a policy has before the priority of its thread is lowered: some ten times what asking all of them takes.
-const LOW_PRIORITY_AFTER: u32 = 8;
+/// How long a question that is over stays in the list at most.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The jobs that are watched.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ struct Watched {
 impl Watchdog {
     /// Watches a job that was queued `now`.
     pub(super) fn watch(&self, set: Arc<PolicySet>, job: Arc<Job>, now: Duration) {
-        let due = now.saturating_add(lowered_after(&set).min(QUEUE_WAIT));
+        let due = now.saturating_add(LOOK);
         let mut list = self.list();
         list.jobs.push(Watched { set, job, asked: now, due });
         if list.next.is_none_or(|next| due < next) {
@@ -91,39 +91,28 @@ fn run(pool: &Arc<Pool>) {
 impl Watched {
     /// Looks whether something is late, and does what is to be done then. `false`: there is nothing left to watch.
     fn goes_on(&mut self, pool: &Arc<Pool>, now: Duration) -> bool {
-        let lowered_after = lowered_after(&self.set);
         match self.job.stage() {
             Stage::Over => return false,
-            Stage::Waiting if now.saturating_sub(self.asked) < QUEUE_WAIT => {
-                // A thread may begin at any time, and its priority is to be lowered in time.
-                self.due = now.saturating_add(lowered_after).min(self.asked.saturating_add(QUEUE_WAIT));
-            }
+            Stage::Waiting if now.saturating_sub(self.asked) < QUEUE_WAIT => self.due = self.asked.saturating_add(QUEUE_WAIT),
             Stage::Waiting => {
                 if self.job.cancel() {
                     self.job.answer(Err(PolicyError::Overloaded));
                 }
                 // Or a thread has begun just now.
-                self.due = now.saturating_add(lowered_after);
+                self.due = now.saturating_add(LOOK);
             }
-            Stage::Running(begun) if now < begun.saturating_add(lowered_after) => self.due = begun.saturating_add(lowered_after),
-            Stage::Running(_) => {
-                if !self.job.has_low_priority() {
-                    self.job.lower_priority();
-                }
+            Stage::Running => {
                 let (policy, since) = self.job.asked();
                 let limit = self.set.policies().get(policy).map_or(Duration::ZERO, |policy| policy.limits().time);
                 self.due = since.saturating_add(limit).saturating_add(GRACE);
                 // Unless it has gone on to the next policy meanwhile, whose time has just begun.
                 if now >= self.due && self.job.asked() == (policy, since) {
                     pool.abandon(&self.set, &self.job, policy);
-                    return false;
+                    // Its thread may have left it to another in the last moment.
+                    self.due = now.saturating_add(LOOK);
                 }
             }
         }
         true
     }
-}
-
-fn lowered_after(set: &PolicySet) -> Duration {
-    set.policies().iter().map(|policy| policy.limits().time).min().unwrap_or_default() / LOW_PRIORITY_AFTER
 }

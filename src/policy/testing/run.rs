@@ -9,6 +9,7 @@ use super::coverage::Seen;
 use super::failing::Watch;
 use super::{Selection, TestOutcome, TestResult, TestRun};
 use crate::clock::{Clock, SystemClock};
+use crate::policy::builtins::budget;
 use crate::policy::compiled::{Bounds, Compiled, Observer, Print};
 use crate::policy::fault::PolicyFault;
 use crate::policy::syntax::core::Program;
@@ -144,7 +145,7 @@ impl Pair<'_> {
         let clock = SystemClock::start();
         let (begun, time) = (clock.now().monotonic, self.limits.time.max(PATIENCE));
         let time_is_up = || clock.now().monotonic.saturating_sub(begun) > time;
-        let bounds = Bounds { memory: self.limits.memory, time_is_up: &time_is_up };
+        let bounds = Bounds { memory: self.limits.memory, work: budget::WORK_MAX, time_is_up: &time_is_up };
         match catch_unwind(AssertUnwindSafe(|| self.compiled.rule(&self.path(name), bounds, watcher))) {
             Ok((Ok(value), prints)) => (Ok(value), prints),
             Ok((Err(failure), prints)) => {

@@ -1,5 +1,6 @@
 use regorus::Value;
 
+use crate::policy::builtins::budget;
 use crate::policy::compiled::{Bounds, Compiled};
 use crate::policy::syntax;
 
@@ -9,7 +10,7 @@ fn x(rules: &str) -> String {
     match super::policy("p", &module) {
         Ok(program) => {
             let path = ["spacelift", "x"].map(Box::from);
-            let bounds = Bounds { memory: 1 << 20, time_is_up: &|| false };
+            let bounds = Bounds { memory: 1 << 20, work: budget::WORK_MAX, time_is_up: &|| false };
             match Compiled::of(&program).rule(&path, bounds, None).0 {
                 Ok(Value::Undefined) => "undefined".to_owned(),
                 Ok(value) => serde_json::to_string(&value).unwrap(),

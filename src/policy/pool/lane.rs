@@ -1,0 +1,207 @@
+//! Who is served first.
+//!
+//! A policy may take a thousand times as long for one key as for another, and nobody knows it before it is asked. So everybody is asked with a
+//! small [part](crate::policy::allowance) of the limits first, in the quick lane, and who needs more goes on in the slow one, which has threads
+//! of its own. Whoever is through in the quick lane waits for others that need little, never for one that takes all that it may; and in each
+//! lane keys take turns, so that one that asks much waits for itself.
+//!
+//! The threads of the slow lane have low priority: others on the machine, the data plane first of all, go before them. Priority can be
+//! lowered, and not raised again without privilege, so they keep it.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::model::KeyId;
+
+/// Where a thread takes its work from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    Quick,
+    Slow,
+}
+
+/// The priority of the slow lane's threads, as `nice` counts it: a tenth of another's share where there is not enough for both. In builds for
+/// development the engine is asked in this lane before anybody is answered, often on a machine that is busy with other tests.
+const LOW_PRIORITY: i32 = if cfg!(debug_assertions) { 1 } else { 10 };
+
+impl Lane {
+    /// Gives this thread, which is to work in the lane, the lane's priority.
+    pub(super) fn set_priority(self) {
+        match self {
+            Self::Quick => {}
+            // In Linux this is about one thread, whatever it is called.
+            Self::Slow => {
+                if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LOW_PRIORITY) {
+                    tracing::debug!(%error, "a thread that asks policies keeps its priority");
+                }
+            }
+        }
+    }
+}
+
+/// Who takes turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Party {
+    /// All questions about one key.
+    Key(KeyId),
+    /// All [comparisons](super::cross_check).
+    Comparisons,
+}
+
+/// What waits for a thread, each party in turn and within a party in the order of coming. Each that comes wakes one thread, and no thread
+/// waits for another to be through the door.
+#[derive(Debug)]
+pub(super) struct Queue<T> {
+    waiting: Mutex<Waiting<T>>,
+    changed: Condvar,
+    most: usize,
+    /// How many wait, so that nobody looks at who does under a lock while nobody does.
+    count: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    by_party: HashMap<Party, VecDeque<T>>,
+    /// Who waits, each once; the first is served next.
+    turns: VecDeque<Party>,
+    count: usize,
+    closed: bool,
+}
+
+impl<T> Queue<T> {
+    /// Has room for so many.
+    pub(super) fn new(most: usize) -> Self {
+        let waiting = Waiting { by_party: HashMap::new(), turns: VecDeque::new(), count: 0, closed: false };
+        Self { waiting: Mutex::new(waiting), changed: Condvar::new(), most, count: AtomicUsize::new(0) }
+    }
+
+    /// Takes in what is to be done. What there is no room for comes back: this, or what somebody else wants who has more waiting.
+    pub(super) fn put(&self, party: Party, item: T) -> Option<T> {
+        let mut waiting = self.waiting();
+        let without_room = if waiting.count < self.most { None } else { waiting.give_up(party) };
+        if waiting.count >= self.most {
+            return Some(item);
+        }
+        waiting.add(party, item);
+        self.count.store(waiting.count, Ordering::Release);
+        drop(waiting);
+        self.changed.notify_one();
+        without_room
+    }
+
+    /// What is to be done next; `None` when nobody is left who wants anything done.
+    pub(super) fn next(&self) -> Option<T> {
+        let nothing = |waiting: &mut Waiting<T>| waiting.count == 0 && !waiting.closed;
+        let mut waiting = self.changed.wait_while(self.waiting(), nothing).unwrap_or_else(PoisonError::into_inner);
+        let next = waiting.take();
+        self.count.store(waiting.count, Ordering::Release);
+        next
+    }
+
+    /// How much of the party waits.
+    pub(super) fn count_of(&self, party: Party) -> usize {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return 0;
+        }
+        self.waiting().by_party.get(&party).map_or(0, VecDeque::len)
+    }
+
+    pub(super) fn close(&self) {
+        self.waiting().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting<T>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Waiting<T> {
+    fn add(&mut self, party: Party, item: T) {
+        match self.by_party.entry(party) {
+            Entry::Occupied(items) => items.into_mut().push_back(item),
+            Entry::Vacant(place) => {
+                place.insert(VecDeque::from([item]));
+                self.turns.push_back(party);
+            }
+        }
+        self.count += 1;
+    }
+
+    fn take(&mut self) -> Option<T> {
+        let party = self.turns.pop_front()?;
+        let Entry::Occupied(mut items) = self.by_party.entry(party) else { return None };
+        let item = items.get_mut().pop_front();
+        if items.get().is_empty() {
+            items.remove();
+        } else {
+            self.turns.push_back(party);
+        }
+        self.count -= 1;
+        item
+    }
+
+    /// Gives up what came last of whoever has the most waiting, if that is more than the party has.
+    fn give_up(&mut self, party: Party) -> Option<T> {
+        let own = self.by_party.get(&party).map_or(0, VecDeque::len);
+        // At least two, so that somebody keeps one.
+        let items = self.by_party.values_mut().max_by_key(|items| items.len()).filter(|items| items.len() > own + 1)?;
+        let last = items.pop_back();
+        self.count -= 1;
+        last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn key(number: u64) -> Party {
+        Party::Key(KeyId::new(number, 1))
+    }
+
+    #[test]
+    fn keys_take_turns() {
+        let queue = Queue::new(16);
+        for (party, item) in [(1, "a1"), (1, "a2"), (1, "a3"), (2, "b1"), (3, "c1"), (3, "c2")] {
+            assert_eq!(queue.put(key(party), item), None);
+        }
+        assert_eq!([1, 2, 3, 4].map(|number| queue.count_of(key(number))), [3, 1, 2, 0]);
+        let served: Vec<&str> = (0..6).filter_map(|_| queue.next()).collect();
+        assert_eq!(served, ["a1", "b1", "c1", "a2", "c2", "a3"]);
+        assert_eq!(queue.count_of(key(1)), 0);
+        queue.close();
+        assert_eq!(queue.next(), None);
+    }
+
+    #[test]
+    fn whoever_fills_the_queue_makes_room_for_others() {
+        let queue = Queue::new(4);
+        for item in 1..=4 {
+            assert_eq!(queue.put(key(1), item), None);
+        }
+        assert_eq!(queue.put(key(1), 5), Some(5));
+        assert_eq!(queue.put(key(2), 6), Some(4));
+        assert_eq!(queue.put(Party::Comparisons, 7), Some(3));
+        // Nobody has more than one more than this one would have.
+        assert_eq!(queue.put(key(2), 8), Some(8));
+        let served: Vec<i32> = (0..4).filter_map(|_| queue.next()).collect();
+        assert_eq!(served, [1, 6, 7, 2]);
+    }
+
+    #[test]
+    fn threads_of_the_slow_lane_have_low_priority() {
+        let lowered = |lane: Lane| {
+            let nice = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
+            let before = nice();
+            lane.set_priority();
+            nice() - before
+        };
+        let of = |lane| thread::spawn(move || lowered(lane)).join().unwrap();
+        assert_eq!((of(Lane::Quick), of(Lane::Slow) > 0), (0, true));
+    }
+}
