@@ -199,6 +199,12 @@ impl App {
         self.watch.changed().await;
     }
 
+    /// Returns when somebody on this machine has asked the ops listener for a drain.
+    pub fn asked_to_drain(&self) -> impl Future<Output = ()> + use<> {
+        let lifecycle = Arc::clone(&self.lifecycle);
+        async move { lifecycle.asked_to_drain().await }
+    }
+
     /// Puts these settings in force, and reads login policies and signing keys anew. A fault is logged and counted, and leaves all that was
     /// in force in force.
     ///

@@ -13,6 +13,7 @@ mod completion;
 mod declared;
 mod dev;
 mod doctor;
+mod drain;
 mod explain;
 mod failure;
 mod group;
@@ -107,6 +108,8 @@ enum Command {
     /// Look into a JWT and verify it
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Have the process on this machine drain, as a preStop hook does
+    Drain(drain::Drain),
     /// Ask a running process whether it is ready
     Healthcheck(healthcheck::Healthcheck),
     /// What makes a shell complete this command line
@@ -143,6 +146,7 @@ impl Command {
             Self::Migrate(command) => command.run(out).await,
             Self::Doctor(command) => command.run(out).await,
             Self::Token(command) => command.run(out).await,
+            Self::Drain(command) => command.run(out).await,
             Self::Healthcheck(command) => command.run(out).await,
             Self::Completion(command) => command.run(out),
             Self::Man(command) => command.run(out),

@@ -51,7 +51,7 @@ impl StoreArgs {
 
     /// The file that the line or the environment names.
     fn file(&self) -> Option<PathBuf> {
-        self.config.clone().or_else(|| std::env::var_os("CLAVIGER_CONFIG").map(PathBuf::from))
+        self.config.clone().or_else(config::file_in_environment)
     }
 
     /// Opens a store that is there: for commands that make nothing new.
@@ -86,7 +86,8 @@ impl StoreArgs {
 
     /// Whether the environment says which store.
     pub(super) fn is_in_environment() -> bool {
-        ["CLAVIGER_STORE", "CLAVIGER_CONFIG", "CLAVIGER_STORE__URL"].into_iter().any(|name| std::env::var_os(name).is_some())
+        config::file_in_environment().is_some()
+            || ["CLAVIGER_STORE", "CLAVIGER_STORE__URL"].into_iter().any(|name| std::env::var_os(name).is_some())
     }
 
     /// The store as it is, to look at alone: `None` if there is none or it cannot be read. Nothing is said of it.
@@ -112,7 +113,7 @@ impl StoreArgs {
             if let Ok(text) = std::env::var("CLAVIGER_STORE") {
                 return parse(&text);
             }
-            if ["CLAVIGER_CONFIG", "CLAVIGER_STORE__URL"].into_iter().all(|name| std::env::var_os(name).is_none()) {
+            if config::file_in_environment().is_none() && std::env::var_os("CLAVIGER_STORE__URL").is_none() {
                 let ways = "say --store sqlite://PATH or --config FILE, set CLAVIGER_STORE or CLAVIGER_CONFIG, or `login` to a server";
                 return Err(Failure::usage(format_args!("which store? {ways}")));
             }

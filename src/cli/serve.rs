@@ -1,6 +1,7 @@
 //! `claviger serve`: runs until it is told to stop.
 
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -119,19 +120,29 @@ pub(super) fn announce(app: &App, settings: &Settings) {
 /// Serves until it is told to stop. The configuration is read anew when somebody asks for it, and when something of what it names changes.
 async fn serve(mut app: App, sources: &Sources, started: &Values, mut signals: Signals) {
     let mut in_force = started.clone();
+    let mut asked = pin!(app.asked_to_drain());
     loop {
         let signal = tokio::select! {
             signal = signals.next() => signal,
+            () = &mut asked => Signal::Drain,
             () = app.changed() => Signal::Reload,
         };
         match signal {
             Signal::Stop => break,
+            Signal::Drain => {
+                signals.is_expected();
+                break;
+            }
             Signal::Reload => {}
         }
         // Policies may take long to compile, and whoever wants the process to end does not care.
         tokio::select! {
             () = sources.reload(&mut app, started, &mut in_force) => {}
             () = signals.stopped() => break,
+            () = &mut asked => {
+                signals.is_expected();
+                break;
+            }
         }
     }
     drain(app, signals).await;
@@ -207,6 +218,8 @@ pub(super) enum Signal {
     Reload,
     /// SIGTERM or SIGINT.
     Stop,
+    /// What the ops listener was asked for.
+    Drain,
 }
 
 /// The signals that a running process listens to.
@@ -214,6 +227,8 @@ pub(super) struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     hang_up: tokio::signal::unix::Signal,
+    /// How many stops change nothing.
+    expected: u8,
 }
 
 impl Signals {
@@ -223,7 +238,13 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hang_up: listen(SignalKind::hangup())?,
+            expected: 0,
         })
+    }
+
+    /// A drain has been asked for, and the signal that ends the process is still to come: it cuts off nothing.
+    pub(super) fn is_expected(&mut self) {
+        self.expected = 1;
     }
 
     pub(super) async fn next(&mut self) -> Signal {
@@ -236,9 +257,15 @@ impl Signals {
 
     /// The next stop; what else is asked meanwhile is asked still.
     async fn stopped(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+            match self.expected.checked_sub(1) {
+                Some(left) => self.expected = left,
+                None => return,
+            }
         }
     }
 }

@@ -2,9 +2,15 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use tokio::sync::Notify;
+
 /// Goes one way: starting, serving, draining.
 #[derive(Debug, Default)]
-pub struct Lifecycle(AtomicU8);
+pub struct Lifecycle {
+    stage: AtomicU8,
+    /// Somebody on this machine wants it to drain.
+    asked: Notify,
+}
 
 /// A stage of the process's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,17 +31,27 @@ impl Lifecycle {
 
     /// All listeners are bound. Does not bring a draining process back.
     pub fn serve(&self) {
-        self.0.fetch_max(1, Ordering::Relaxed);
+        self.stage.fetch_max(1, Ordering::Relaxed);
     }
 
     /// Nothing new from now on.
     pub fn drain(&self) {
-        self.0.fetch_max(2, Ordering::Relaxed);
+        self.stage.fetch_max(2, Ordering::Relaxed);
+    }
+
+    /// Has whoever runs the process begin its drain. Asking again changes nothing.
+    pub(super) fn ask_to_drain(&self) {
+        self.asked.notify_one();
+    }
+
+    /// Returns when somebody has asked for a drain, once.
+    pub async fn asked_to_drain(&self) {
+        self.asked.notified().await;
     }
 
     /// Where it is.
     pub fn stage(&self) -> Stage {
-        match self.0.load(Ordering::Relaxed) {
+        match self.stage.load(Ordering::Relaxed) {
             0 => Stage::Starting,
             1 => Stage::Serving,
             _ => Stage::Draining,

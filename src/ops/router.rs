@@ -2,16 +2,17 @@
 
 use std::fmt::Write as _;
 
-use axum::Router;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+use axum::{Extension, Router};
 use serde_json::Value;
 
 use super::discovery;
 use super::state::{OpsState, Parts};
 use crate::diagnostics::escaped;
+use crate::edge::http1::Peer;
 
 type OneHeader = [(HeaderName, &'static str); 1];
 
@@ -28,6 +29,7 @@ pub(super) fn router(state: OpsState) -> Router {
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .route("/drain", post(drain))
         .route("/.well-known/jwks.json", get(jwks))
         .route("/.well-known/openid-configuration", get(openid_configuration))
         .route("/.well-known/oauth-authorization-server", get(authorization_server))
@@ -51,6 +53,16 @@ async fn ready(State(state): State<OpsState>, RawQuery(query): RawQuery) -> Resp
     let mut text = if verbose { listed(&parts) } else { String::new() };
     text.push_str(if usable { "ready\n" } else { "not ready\n" });
     (status, [TEXT], FRESH, text).into_response()
+}
+
+/// Begins what SIGTERM begins, for whoever is on this machine: a sidecar gets that signal when the containers beside it have gone. Not for a
+/// page in a browser here, which can be made to ask anything of this address and says whose it is.
+async fn drain(State(state): State<OpsState>, Extension(Peer(peer)): Extension<Peer>, headers: HeaderMap) -> Response {
+    if !peer.ip().to_canonical().is_loopback() || headers.contains_key(header::ORIGIN) {
+        return (StatusCode::FORBIDDEN, [TEXT], FRESH, "only from this machine\n").into_response();
+    }
+    state.lifecycle.ask_to_drain();
+    (StatusCode::ACCEPTED, [TEXT], FRESH, "draining\n").into_response()
 }
 
 /// A line for each part, as Kubernetes' own components have it.
@@ -84,4 +96,48 @@ async fn authorization_server(State(state): State<OpsState>) -> Response {
 
 fn document(value: &Value) -> Response {
     ([JSON], FOR_A_MINUTE, value.to_string()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ops::lifecycle::Lifecycle;
+    use crate::telemetry::Metrics;
+
+    #[tokio::test]
+    async fn only_whoever_is_on_this_machine_and_no_page_in_a_browser_has_the_process_drain() {
+        let lifecycle = Arc::new(Lifecycle::starting());
+        let state = OpsState {
+            lifecycle: Arc::clone(&lifecycle),
+            metrics: Arc::new(Metrics::new()),
+            issuer: Arc::new(|| "http://127.0.0.1:9464".to_owned()),
+            parts: Arc::new(Vec::new),
+            jwks: Arc::new(|| r#"{"keys":[]}"#.into()),
+        };
+        let page = HeaderMap::from_iter([(header::ORIGIN, "http://example.com".parse().unwrap())]);
+        let ask = async |peer: &str, headers: &HeaderMap| {
+            drain(State(state.clone()), Extension(Peer(peer.parse().unwrap())), headers.clone()).await.status()
+        };
+
+        for peer in ["10.0.0.7:4711", "[::ffff:10.0.0.7]:4711", "[fe80::1]:4711"] {
+            assert_eq!(ask(peer, &HeaderMap::new()).await, StatusCode::FORBIDDEN, "{peer}");
+        }
+        assert_eq!(ask("127.0.0.1:4711", &page).await, StatusCode::FORBIDDEN);
+        assert!(is_pending(lifecycle.asked_to_drain()).await);
+
+        for peer in ["127.0.0.1:4711", "[::ffff:127.0.0.1]:4711", "[::1]:4711"] {
+            assert_eq!(ask(peer, &HeaderMap::new()).await, StatusCode::ACCEPTED, "{peer}");
+            lifecycle.asked_to_drain().await;
+        }
+    }
+
+    async fn is_pending(future: impl Future<Output = ()>) -> bool {
+        tokio::select! {
+            biased;
+            () = future => false,
+            () = std::future::ready(()) => true,
+        }
+    }
 }

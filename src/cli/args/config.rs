@@ -21,12 +21,7 @@ pub(crate) struct ConfigArgs {
 impl ConfigArgs {
     /// The file that the line or the environment names.
     pub(crate) fn file(&self) -> Option<PathBuf> {
-        self.config.clone().or_else(|| {
-            std::env::var_os("CLAVIGER_CONFIG").map(|file| match file.to_str() {
-                Some(text) => PathBuf::from(without_line_end(text)),
-                None => PathBuf::from(file),
-            })
-        })
+        self.config.clone().or_else(file_in_environment)
     }
 
     /// The file and the flags, to be read now and at every reload.
@@ -38,6 +33,16 @@ impl ConfigArgs {
     pub(crate) fn survey(&self) -> Survey {
         Settings::survey(self.file().as_deref(), environment(), &self.flags)
     }
+}
+
+/// The file that the environment names; none where it says nothing in so many words, as over an image that names one.
+pub(crate) fn file_in_environment() -> Option<PathBuf> {
+    let file = std::env::var_os("CLAVIGER_CONFIG")?;
+    let file = match file.to_str() {
+        Some(text) => PathBuf::from(without_line_end(text)),
+        None => PathBuf::from(file),
+    };
+    (!file.as_os_str().is_empty()).then_some(file)
 }
 
 /// What a running process is configured by, besides the environment.

@@ -8,6 +8,7 @@ mod terminal;
 use std::fmt::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -69,9 +70,11 @@ impl Dev {
         }
 
         let mut in_force = values.clone();
+        let mut asked = pin!(app.asked_to_drain());
         loop {
             let signal = tokio::select! {
                 signal = signals.next() => signal,
+                () = &mut asked => Signal::Drain,
                 () = terminal.hung_up() => Signal::Stop,
                 () = app.changed() => {
                     sources.reload(&mut app, &values, &mut in_force).await;
@@ -79,7 +82,7 @@ impl Dev {
                 }
             };
             match signal {
-                Signal::Stop => break,
+                Signal::Stop | Signal::Drain => break,
                 // A terminal that is closed says so by the same signal, and nobody would see what runs on behind it.
                 Signal::Reload if terminal.is_there() => break,
                 Signal::Reload => sources.reload(&mut app, &values, &mut in_force).await,

@@ -1,7 +1,7 @@
 //! A line for each command that does something useful as it stands here, for the manual.
 
 /// What it does, and the line. A command's page shows those that begin with it.
-pub(super) const EXAMPLES: [(&str, &str); 86] = [
+pub(super) const EXAMPLES: [(&str, &str); 87] = [
     ("Try it out: everything in one process, with example keys and policies.", "claviger dev"),
     ("The same beside something that holds its ports.", "claviger dev --set proxy.listen=127.0.0.1:9000 --set ops.listen=127.0.0.1:9001"),
     ("Run the proxy.", "claviger serve --config /etc/claviger/claviger.toml"),
@@ -89,6 +89,7 @@ pub(super) const EXAMPLES: [(&str, &str); 86] = [
     ("Let it sign.", "claviger token keys activate KID --config claviger.toml"),
     ("Delete the old one.", "claviger token keys retire KID --config claviger.toml"),
     ("Ask the process on this machine whether it is ready.", "claviger healthcheck --url http://127.0.0.1:9464"),
+    ("Have the process on this machine end without a failed request, as a preStop hook.", "claviger drain"),
     ("Let bash complete commands, and the names of keys, spaces and roles.", "claviger completion bash > /etc/bash_completion.d/claviger"),
     ("Read the manual.", "claviger man | man -l -"),
     ("Install the manual.", "claviger man --dir /usr/local/share/man/man1"),

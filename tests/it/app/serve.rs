@@ -63,6 +63,35 @@ fn a_server_that_is_to_end_is_not_ready_at_once_and_takes_connections_for_a_whil
 }
 
 #[test]
+fn who_asks_for_a_drain_gets_one_and_the_signal_that_comes_then_cuts_off_nothing() {
+    let mut server = Setup::new().environment("CLAVIGER_DRAIN_DELAY", "3s").start();
+    let key = server.key("ci", &["--bind", "space-reader@root"]);
+    server.until("the key", |server| server.get(&key.text).status == 200);
+
+    let asked = server.try_run(&["drain", "--set", &format!("ops.listen={}", server.ops())]);
+
+    assert!(asked.status.success(), "{asked:?}");
+    server.until("the end of readiness", |server| http::get(server.ops(), "/readyz", &[]).status == 503);
+    server.signal("TERM");
+    assert_eq!(server.get(&key.text).status, 200, "a new connection is served");
+    assert!(server.wait().success(), "{}", server.log());
+    assert!(!server.log().contains("before everything was finished"), "{}", server.log());
+}
+
+#[test]
+fn an_empty_variable_takes_back_the_configuration_that_an_image_names() {
+    let run = std::process::Command::new(env!("CARGO_BIN_EXE_claviger"))
+        .args(["check", "-o", "json"])
+        .env("CLAVIGER_CONFIG", "")
+        .env("CLAVIGER_STORE__MAX_STALENESS", "7 parsecs")
+        .output()
+        .unwrap();
+
+    let told: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(told["faults"].as_array().unwrap().iter().map(|fault| &fault["key"]).collect::<Vec<_>>(), ["store.max_staleness"], "{told}");
+}
+
+#[test]
 fn the_limit_of_open_files_is_raised_and_told() {
     let limit = |name: &str| {
         let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
