@@ -1,4 +1,4 @@
-//! `docs/kubernetes.yaml` is what Kubernetes takes, and what stands in it is what Claviger takes.
+//! `config/kubernetes/examples/standalone` is what Kubernetes takes, and what stands in it is what Claviger takes.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::pyjwt;
 
-const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/kubernetes.yaml");
+const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/kubernetes/examples/standalone/standalone.yaml");
 
 fn python(script: &str, arguments: &[&str]) -> String {
     let output = Command::new(pyjwt::python()).args(["-c", script]).args(arguments).output().unwrap();
