@@ -14,6 +14,8 @@ use crate::telemetry::Listener;
 
 const LIMITS: Limits = Limits {
     connections: 256,
+    // Of a thousand sidecars, each with one for what changes and some for keys.
+    followers: 4096,
     head: Duration::from_secs(30),
     longest_head: 32 * 1024,
     life: Duration::from_mins(10),

@@ -12,6 +12,7 @@ mod bindings;
 mod body;
 mod changes;
 mod explain;
+mod feed;
 mod groups;
 mod keys;
 mod listener;
@@ -36,6 +37,7 @@ mod throttle;
 mod version;
 mod waiting;
 mod whoami;
+mod written;
 
 pub use listener::serve;
 pub use state::AdminState;

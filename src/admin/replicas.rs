@@ -74,7 +74,7 @@ pub(super) async fn list(
     Query(ReplicaQuery { all }): Query<ReplicaQuery>,
 ) -> Result<axum::Json<ReplicaList>, ApiError> {
     state.control().may(&asked.caller, Operation::ViewReplicas).await?;
-    let replicas = state.control().store().replicas().await?;
+    let replicas = state.control().replicas().await?;
     let gone = if all { Gone::Shown } else { Gone::LeftOut };
     let items = ReplicaView::of(&replicas, gone).into_iter().map(Replica::from).collect();
     Ok(axum::Json(ReplicaList { revision: replicas.revision, at: replicas.at, items }))

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use super::state::AdminState;
 use super::{
-    access, audit, bindings, body, changes, explain, groups, keys, openapi, policies, reference, replicas, roles, samples, session,
+    access, audit, bindings, body, changes, explain, feed, groups, keys, openapi, policies, reference, replicas, roles, samples, session,
     signing_keys, simulate, spaces, strategy, whoami,
 };
 
@@ -58,6 +58,12 @@ pub(super) fn router(state: AdminState) -> Router {
         .routes(routes!(signing_keys::list, signing_keys::publish))
         .routes(routes!(signing_keys::activate))
         .routes(routes!(signing_keys::retire))
+        .routes(routes!(feed::snapshot))
+        .routes(routes!(feed::changes))
+        .routes(routes!(feed::key))
+        .routes(routes!(feed::uses))
+        .routes(routes!(feed::samples))
+        .routes(routes!(feed::report, feed::forget))
         .split_for_parts();
     let description = openapi::json(&description);
     let json: Arc<str> = description.to_string().into();

@@ -14,7 +14,7 @@ use http_body_util::{BodyExt as _, Limited};
 
 use super::body;
 use super::problem::{ApiError, Untold};
-use super::state::{AdminState, FAILURES};
+use super::state::{AdminState, FAILURES, REPLICA};
 use super::waiting::{self, Waiting};
 use crate::control::{Asked, Code, ControlError};
 use crate::edge::credential;
@@ -101,7 +101,13 @@ async fn authenticate(state: &AdminState, mut request: Request) -> Result<(Reque
         }
         Err(error) => return Err(error.into()),
     };
-    state.requests().take(digest.as_bytes(), now, state.rate()).map_err(ApiError::rate_limited)?;
+    let taken = if request.uri().path().starts_with("/feed/") {
+        let name = request.headers().get(REPLICA).map(HeaderValue::as_bytes).unwrap_or_default();
+        state.take_for_sidecar(&digest, name, now)
+    } else {
+        state.requests().take(digest.as_bytes(), now, state.rate())
+    };
+    taken.map_err(ApiError::rate_limited)?;
     // Before it is named: sent again, it may wait or not, and is the same request.
     let waiting = waiting::wanted(&mut request, digest, state.seats())?;
     let (named, mut request) = named(request).await?;

@@ -2,15 +2,18 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::seats::Seats;
 use super::throttle::{Rate, Throttle};
+use super::written::Written;
 use crate::config::LiveSettings;
 use crate::control::Control;
 use crate::edge::client_address::TrustedProxies;
 use crate::edge::request_id::{RequestId, RequestIds};
+use crate::model::KeyDigest;
 use crate::telemetry::Metrics;
 
 /// What the handlers share.
@@ -26,12 +29,21 @@ struct Shared {
     requests: Throttle,
     /// Of addresses from which a key came that does not work.
     failures: Throttle,
+    /// Of sidecars, by their keys and what they call themselves.
+    sidecars: Throttle,
+    /// The same of all with one key.
+    sidecars_of_key: Throttle,
     /// For requests that wait for replicas.
     seats: Seats,
+    written: Written,
 }
 
+/// What a sidecar calls itself, from its start to its end.
+pub(super) const REPLICA: HeaderName = HeaderName::from_static("claviger-replica");
 /// How many keys that do not work may come from one address.
 pub(super) const FAILURES: Rate = Rate { per_second: 1.0, burst: 20.0 };
+/// How many requests all sidecars with one key may send.
+const SIDECARS_OF_KEY: Rate = Rate { per_second: 10_000.0, burst: 50_000.0 };
 /// For how many seconds a key may have asked nothing before, and then ask at once what it might have asked.
 const SAVED_UP: f64 = 10.0;
 
@@ -42,8 +54,18 @@ impl AdminState {
     /// The system has no randomness to give.
     pub fn new(control: Arc<Control>, live: LiveSettings, metrics: Arc<Metrics>) -> std::io::Result<Self> {
         let ids = RequestIds::seeded().map_err(std::io::Error::other)?;
-        let (requests, failures, seats) = (Throttle::default(), Throttle::default(), Seats::default());
-        Ok(Self(Arc::new(Shared { control, live, metrics, ids: Mutex::new(ids), requests, failures, seats })))
+        Ok(Self(Arc::new(Shared {
+            control,
+            live,
+            metrics,
+            ids: Mutex::new(ids),
+            requests: Throttle::default(),
+            failures: Throttle::default(),
+            sidecars: Throttle::default(),
+            sidecars_of_key: Throttle::default(),
+            seats: Seats::default(),
+            written: Written::default(),
+        })))
     }
 
     pub(super) fn control(&self) -> &Arc<Control> {
@@ -56,6 +78,20 @@ impl AdminState {
 
     pub(super) fn requests(&self) -> &Throttle {
         &self.0.requests
+    }
+
+    /// Takes one of what a sidecar may ask, which is as much as a key may that manages: one key may be that of a thousand sidecars, so it
+    /// is counted by what they call themselves, and all that have it together are held to what so many of them take.
+    ///
+    /// # Errors
+    /// How long it is until there is one.
+    pub(super) fn take_for_sidecar(&self, digest: &KeyDigest, name: &[u8], now: Duration) -> Result<(), Duration> {
+        self.0.sidecars_of_key.take(digest.as_bytes(), now, SIDECARS_OF_KEY)?;
+        self.0.sidecars.take((digest.as_bytes(), name), now, self.rate())
+    }
+
+    pub(super) fn written(&self) -> &Written {
+        &self.0.written
     }
 
     /// How often a key that works may ask.

@@ -25,8 +25,18 @@ const USUAL: Duration = Duration::from_secs(10);
 const LONGEST: u64 = 60;
 
 /// What is not read by GET and changes nothing for which a replica could be waited for.
-const NO_CHANGES: [(&str, &str); 5] =
-    [("POST", "/policies/validate"), ("POST", "/policies/simulate"), ("POST", "/explain"), ("POST", "/keys/find"), ("DELETE", "/samples")];
+const NO_CHANGES: [(&str, &str); 10] = [
+    ("POST", "/policies/validate"),
+    ("POST", "/policies/simulate"),
+    ("POST", "/explain"),
+    ("POST", "/keys/find"),
+    ("DELETE", "/samples"),
+    ("POST", "/feed/key"),
+    ("POST", "/feed/uses"),
+    ("POST", "/feed/samples"),
+    ("POST", "/feed/replica"),
+    ("DELETE", "/feed/replica"),
+];
 
 /// A request that waits for replicas when it has made its change. Stands among the extensions of its answer.
 #[derive(Clone)]

@@ -47,7 +47,7 @@ fn may(standing: &Standing) -> Vec<String> {
     let somewhere: Vec<SpaceId> = standing.administers().take(1).cloned().collect();
     let allowed = |operation: Operation, needs: Needs| match needs {
         Needs::AdminThere => standing.check(operation, &somewhere).is_ok(),
-        Needs::Key | Needs::RotateSelf | Needs::AnyAdmin | Needs::RootAdmin => standing.check(operation, &[]).is_ok(),
+        Needs::Key | Needs::RotateSelf | Needs::AnyAdmin | Needs::RootAdmin | Needs::Replica => standing.check(operation, &[]).is_ok(),
     };
     RIGHTS.iter().filter(|(operation, needs)| allowed(*operation, *needs)).map(|(operation, _)| operation.to_string()).collect()
 }

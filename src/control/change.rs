@@ -339,6 +339,6 @@ impl Control {
 }
 
 /// Whether a key works when it presents this secret.
-fn works(key: &KeyRecord, digest: &KeyDigest, now: Timestamp) -> bool {
+pub(super) fn works(key: &KeyRecord, digest: &KeyDigest, now: Timestamp) -> bool {
     key.state_at(now) == KeyState::Active && key.secret(digest).is_some_and(|secret| !secret.ended_at(now))
 }

@@ -158,7 +158,8 @@ fn code(error: &StoreError) -> Code {
             Conflict::KeyRevoked(_) => Code::KeyRevoked,
             Conflict::GroupInUse { .. } | Conflict::RoleInUse { .. } | Conflict::SpaceInUse { .. } => Code::InUse,
             Conflict::SystemRole(_) | Conflict::RootSpaceFixed | Conflict::RootSpaceKept => Code::Fixed,
-            Conflict::SpaceWithoutParent(_)
+            Conflict::RoleOfRoot(_)
+            | Conflict::SpaceWithoutParent(_)
             | Conflict::SpaceUnderItself { .. }
             | Conflict::OtherStore { .. }
             | Conflict::WouldUndo { .. }

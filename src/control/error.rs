@@ -27,6 +27,7 @@ impl Forbidden {
             (Needs::RotateSelf, None) => {
                 format!("only a key with a role that allows key:rotate-self, and by its current secret, may {operation}")
             }
+            (Needs::Replica, None) => format!("only a sidecar, by a key with role replica on root, may {operation}"),
             (Needs::Key, None) => format!("only a key that works may {operation}"),
         }
     }

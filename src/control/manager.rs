@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
+use super::followers::Followers;
+use super::recent::Recent;
 use super::replica_watch::ReplicaWatch;
 use crate::clock::Clock;
 use crate::config::LiveSettings;
@@ -25,6 +27,10 @@ pub struct Control {
     pub(super) known: Mutex<HashSet<(KeyId, Option<IpAddr>)>>,
     /// What is looked at by those who wait for other processes.
     pub(super) replicas: ReplicaWatch,
+    /// The sidecars that ask here.
+    pub(super) followers: Followers,
+    /// What they have not heard of yet is seldom older.
+    pub(super) recent: Recent,
 }
 
 /// What serves from the store in this process.
@@ -50,7 +56,16 @@ impl Control {
 
     fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, serving: Option<Serving>) -> Self {
         let replicas = ReplicaWatch::new(Arc::clone(&store));
-        Self { store, clock, serving, turn: tokio::sync::Mutex::new(()), known: Mutex::default(), replicas }
+        Self {
+            store,
+            clock,
+            serving,
+            turn: tokio::sync::Mutex::new(()),
+            known: Mutex::default(),
+            replicas,
+            followers: Followers::default(),
+            recent: Recent::default(),
+        }
     }
 
     /// What is remembered, to be read.

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::manager::Control;
 use crate::model::{Replica, ReplicaName, Replicas, Revision};
+use crate::store::StoreError;
 
 /// A process that serves, as it is shown.
 #[derive(Clone, Debug, Serialize)]
@@ -119,7 +120,16 @@ impl Control {
         self.replicas.stop();
     }
 
+    /// Who serves from the store, and what is in force in each, as far as it is known here.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn replicas(&self) -> Result<Replicas, StoreError> {
+        Ok(self.followers.added_to(self.store.replicas().await?, self.monotonic()))
+    }
+
     fn applied_as_of(&self, revision: Revision, reading: &Replicas) -> Applied {
+        let reading = self.followers.added_to(reading.clone(), self.monotonic());
         let told = |replica: &Replica| (replica.report.name.clone(), replica.report.applied >= revision);
         let mut applied: BTreeMap<ReplicaName, bool> = reading.live().map(told).collect();
         if let Some(serving) = &self.serving {

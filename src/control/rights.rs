@@ -54,6 +54,12 @@ pub enum Operation {
     ViewReplicas,
     ViewSigningKeys,
     ChangeSigningKeys,
+    /// Read everything but the keys, and what changes, and tell of oneself: for sidecars, as all that follows.
+    ReadFeed,
+    /// Have the key of a digest, which whoever asks has to know.
+    LookUpKey,
+    /// Tell which keys were used, and hand in samples.
+    ReportUse,
 }
 
 /// What it takes.
@@ -69,10 +75,12 @@ pub enum Needs {
     AdminThere,
     /// `space-admin` in `root`.
     RootAdmin,
+    /// `replica` in `root`; nothing else gives it.
+    Replica,
 }
 
 /// What each operation takes. Whoever has the store itself in their hands, and Claviger itself, may everything.
-pub const RIGHTS: [(Operation, Needs); 42] = [
+pub const RIGHTS: [(Operation, Needs); 45] = [
     (Operation::ViewSelf, Needs::Key),
     (Operation::RevokeSelf, Needs::Key),
     (Operation::RotateSelf, Needs::RotateSelf),
@@ -115,6 +123,9 @@ pub const RIGHTS: [(Operation, Needs); 42] = [
     (Operation::ViewReplicas, Needs::AnyAdmin),
     (Operation::ViewSigningKeys, Needs::RootAdmin),
     (Operation::ChangeSigningKeys, Needs::RootAdmin),
+    (Operation::ReadFeed, Needs::Replica),
+    (Operation::LookUpKey, Needs::Replica),
+    (Operation::ReportUse, Needs::Replica),
 ];
 
 impl Operation {
@@ -172,6 +183,9 @@ impl fmt::Display for Operation {
             Self::ViewReplicas => "see replicas",
             Self::ViewSigningKeys => "see signing keys",
             Self::ChangeSigningKeys => "change signing keys",
+            Self::ReadFeed => "follow the feed",
+            Self::LookUpKey => "look keys up for a sidecar",
+            Self::ReportUse => "report uses and samples",
         })
     }
 }

@@ -25,6 +25,7 @@ enum Who {
         key: Box<KeyRecord>,
         administers: BTreeSet<SpaceId>,
         rotates_itself: bool,
+        follows: bool,
     },
 }
 
@@ -42,15 +43,19 @@ impl Standing {
         let admin = SystemRole::SpaceAdmin.id();
         let rotate: Action = "key:rotate-self".parse().expect("an action");
         let mut administers = BTreeSet::new();
-        let mut rotates_itself = false;
+        let (mut rotates_itself, mut follows) = (false, false);
+        let replica = SystemRole::Replica.id();
+        // Somebody's own role of that name, in a store from before there was this one, is just a role.
+        let is_the_systems = snapshot.roles.get(&replica).is_some_and(|role| role.system);
         for grant in snapshot.bound_grants(&key) {
             rotates_itself |= snapshot.roles.get(&grant.role).is_some_and(|role| role.allows(&rotate));
+            follows |= is_the_systems && grant.role == replica && grant.space.is_root();
             if grant.role == admin {
                 administers.insert(grant.space);
             }
         }
         rotates_itself &= key.secret(presented).is_some_and(|secret| secret.ends_at.is_none());
-        Self { snapshot, who: Who::Key { key: Box::new(key), administers, rotates_itself } }
+        Self { snapshot, who: Who::Key { key: Box::new(key), administers, rotates_itself, follows } }
     }
 
     /// Everything but the keys, as of the revision that this is of.
@@ -108,13 +113,14 @@ impl Standing {
     /// # Errors
     /// Why they may not.
     pub fn check(&self, operation: Operation, spaces: &[SpaceId]) -> Result<(), Forbidden> {
-        let Who::Key { administers, rotates_itself, .. } = &self.who else { return Ok(()) };
+        let Who::Key { administers, rotates_itself, follows, .. } = &self.who else { return Ok(()) };
         let refused = |space: Option<&SpaceId>| Err(Forbidden { operation, space: space.cloned() });
         let may = match operation.needs() {
             Needs::Key => true,
             Needs::RotateSelf => *rotates_itself,
             Needs::AnyAdmin => !administers.is_empty(),
             Needs::RootAdmin => self.is_root_admin(),
+            Needs::Replica => *follows,
             // Whoever administers nothing learns nothing of which spaces there are.
             Needs::AdminThere if administers.is_empty() => false,
             Needs::AdminThere => match spaces.iter().find(|space| !self.is_admin_of(space)) {

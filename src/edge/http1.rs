@@ -26,6 +26,8 @@ pub(crate) struct Limits {
     /// At a time. Whoever comes when there are so many is let in at once, and the one that has been asking for nothing for longest is cut
     /// off: so many connections that say nothing must not keep anybody waiting.
     pub(crate) connections: usize,
+    /// The same of those that follow: beside the others, which do not lose their seats to them.
+    pub(crate) followers: usize,
     /// For the head of a request; where connections are kept, also for the next one to begin.
     pub(crate) head: Duration,
     /// Of a head, in bytes.
@@ -41,6 +43,17 @@ pub(crate) struct Limits {
 /// Who is at the other end of a request's connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// A request's connection, which may be that of somebody who follows what happens here and keeps it open for that.
+#[derive(Clone, Debug)]
+pub(crate) struct Follows(Arc<AtomicBool>);
+
+impl Follows {
+    /// It is.
+    pub(crate) fn mark(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Serves until `shutdown` comes. Each request carries its [`Peer`].
 pub(crate) async fn serve<S, B>(
@@ -59,7 +72,8 @@ pub(crate) async fn serve<S, B>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     // One more: it has its seat before another one loses its own.
-    let acceptor = Acceptor::new(which, listener, move || limits.connections.saturating_add(1), metrics);
+    let most = limits.connections.saturating_add(limits.followers).saturating_add(1);
+    let acceptor = Acceptor::new(which, listener, move || most, metrics);
     let mut connections = JoinSet::new();
     let mut open: VecDeque<Open> = VecDeque::new();
     let mut shutdown = pin!(shutdown);
@@ -71,14 +85,15 @@ pub(crate) async fn serve<S, B>(
             Some(_) = connections.join_next() => continue,
         };
         open.retain(|connection| !connection.task.is_finished());
-        if open.len() >= limits.connections {
-            cut_off_one(&mut open);
-        }
-        let asks = Arc::new(AtomicBool::new(false));
+        make_room(&mut open, limits.connections, |connection| !connection.follows());
+        make_room(&mut open, limits.followers, Open::follows);
+        let (asks, follows) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let marked = Follows(Arc::clone(&follows));
         let (service, asking) = (service.clone(), Arc::clone(&asks));
         let service = service_fn(move |mut request: Request<Incoming>| {
             asking.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(marked.clone());
             let (answer, asking) = (service.call(request), Arc::clone(&asking));
             async move {
                 let answer = answer.await;
@@ -103,7 +118,7 @@ pub(crate) async fn serve<S, B>(
                 _ = tokio::time::timeout(limits.farewell, connection).await;
             }
         });
-        open.push_back(Open { asks, task });
+        open.push_back(Open { asks, follows, task });
     }
     drop(acceptor);
     for idle in open.iter().filter(|connection| limits.keep_alive && !connection.asks.load(Ordering::Relaxed)) {
@@ -117,13 +132,23 @@ pub(crate) async fn serve<S, B>(
 struct Open {
     /// Whether a request of it is being answered.
     asks: Arc<AtomicBool>,
+    follows: Arc<AtomicBool>,
     task: AbortHandle,
 }
 
-/// The one that has said nothing for longest; if all have asked, the one that has been here longest.
-fn cut_off_one(open: &mut VecDeque<Open>) {
-    let silent = open.iter().position(|connection| !connection.asks.load(Ordering::Relaxed)).unwrap_or(0);
-    if let Some(connection) = open.remove(silent) {
+impl Open {
+    fn follows(&self) -> bool {
+        self.follows.load(Ordering::Relaxed)
+    }
+}
+
+/// If there are so many of these: ends the one that has said nothing for longest; if all have asked, the one that has been here longest.
+fn make_room(open: &mut VecDeque<Open>, most: usize, those: impl Fn(&Open) -> bool) {
+    if open.iter().filter(|connection| those(connection)).count() < most {
+        return;
+    }
+    let silent = open.iter().position(|connection| those(connection) && !connection.asks.load(Ordering::Relaxed));
+    if let Some(connection) = silent.or_else(|| open.iter().position(&those)).and_then(|at| open.remove(at)) {
         connection.task.abort();
     }
 }

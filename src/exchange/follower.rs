@@ -79,6 +79,21 @@ impl Exchange {
         Ok(feed.seen)
     }
 
+    /// The last change that is in force here, if it was the store's last one at some time within so long before now: else the feed is read first.
+    pub async fn confirmed(&self, within: Duration) -> Result<Revision, StoreError> {
+        let contact = self.contact.load(Ordering::Acquire);
+        let age = self.clock.monotonic().saturating_sub(Duration::from_nanos(contact));
+        if contact != NEVER && age <= within { Ok(self.applied_revision()) } else { self.catch_up().await }
+    }
+
+    /// When everything that was committed was in force here, by the monotonic clock.
+    pub fn confirmed_at(&self) -> Duration {
+        match self.contact.load(Ordering::Acquire) {
+            NEVER => Duration::ZERO,
+            contact => Duration::from_nanos(contact),
+        }
+    }
+
     /// Returns when the change with this number is in force here.
     pub async fn reached(&self, revision: Revision) {
         let mut in_force = self.in_force.subscribe();
@@ -215,7 +230,9 @@ impl Exchange {
         let asked_at = self.clock.now();
         match self.take_changes_after(feed).await {
             Ok(()) => {
-                self.contact.store(nanos(asked_at.monotonic), Ordering::Release);
+                // Whoever only passes on what somebody else has may know it for longer.
+                let confirmed_at = self.store.confirmed_at().map_or(asked_at.monotonic, |at| at.min(asked_at.monotonic));
+                self.contact.store(nanos(confirmed_at), Ordering::Release);
                 self.failure.store(NEVER, Ordering::Relaxed);
                 Ok(())
             }

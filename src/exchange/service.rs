@@ -16,6 +16,7 @@ use super::explain::{self, Explanation};
 use super::feed::{Feed, InForce};
 use super::files::FileReader;
 use super::flight::{FlightKey, LookedUp, RecordKey, Resolution};
+use super::monotonic::NEVER;
 use super::origin::Origin;
 use super::samples::Samples;
 use super::single_flight::SingleFlight;
@@ -133,7 +134,10 @@ impl Exchange {
     pub fn readiness(&self) -> Vec<(&'static str, Result<(), String>)> {
         let state = self.state.load();
         let store = if self.is_stale(self.clock.now()) {
-            Err(format!("nothing is known of the store's changes for more than {:?}", state.settings.store.max_staleness))
+            Err(match self.contact.load(Ordering::Acquire) {
+                NEVER => "the store has not answered yet".to_owned(),
+                _ => format!("nothing is known of the store's changes for more than {:?}", state.settings.store.max_staleness),
+            })
         } else {
             Ok(())
         };
@@ -183,7 +187,8 @@ impl Exchange {
 
     /// Whether what is loaded may be older than allowed.
     pub(super) fn is_stale(&self, at: Moment) -> bool {
-        let contact = Duration::from_nanos(self.contact.load(Ordering::Acquire));
-        at.monotonic.saturating_sub(contact) > Duration::from_nanos(self.max_staleness.load(Ordering::Relaxed))
+        let contact = self.contact.load(Ordering::Acquire);
+        contact == NEVER
+            || at.monotonic.saturating_sub(Duration::from_nanos(contact)) > Duration::from_nanos(self.max_staleness.load(Ordering::Relaxed))
     }
 }

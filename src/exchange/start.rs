@@ -24,6 +24,7 @@ use super::timed::{STORE_TIMEOUT, TimedCalls};
 use super::uses::Uses;
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::model::{Snapshot, Strategy};
 use crate::policy::{Evaluator, PolicySet, Vocabulary};
 use crate::store::Source;
 use crate::telemetry::{Metrics, StoreOperation};
@@ -32,6 +33,13 @@ use crate::token::KeyRing;
 /// How many resolutions may be under way, and how many requests may wait for them.
 const MOST_FLIGHTS: usize = 1024;
 const MOST_WAITING: usize = 16_384;
+
+/// What an exchange begins with.
+struct Loaded {
+    snapshot: Snapshot,
+    /// When that was what there was; [`NEVER`]: it is not known what there is.
+    contact: u64,
+}
 
 impl Exchange {
     /// Loads snapshot, policies and signing keys; must be called on the control runtime, which `credential`'s cold work then runs on.
@@ -44,6 +52,39 @@ impl Exchange {
         let began = clock.now();
         let timed = TimedCalls::new(STORE_TIMEOUT, Arc::clone(&clock), Arc::clone(&metrics));
         let snapshot = timed.call(StoreOperation::Snapshot, store.snapshot()).await?;
+        let loaded = Loaded { snapshot, contact: nanos(began.monotonic) };
+        Self::with(settings, store, loaded, timed, clock, metrics).await
+    }
+
+    /// The same on a store that may be away still. Until it is there, nothing is ready and every request is refused, as if nothing had been
+    /// heard of it for too long: which is so.
+    pub async fn start_without(
+        settings: &Settings,
+        store: Arc<dyn Source>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Arc<Self>, ExchangeError> {
+        let began = clock.now();
+        let timed = TimedCalls::new(STORE_TIMEOUT, Arc::clone(&clock), Arc::clone(&metrics));
+        let loaded = match timed.call(StoreOperation::Snapshot, store.snapshot()).await {
+            Ok(snapshot) => Loaded { snapshot, contact: nanos(began.monotonic) },
+            Err(error) => {
+                tracing::warn!(%error, "the store does not answer yet: nothing is served until it does, and it is asked again and again");
+                Loaded { snapshot: Snapshot::empty(Strategy::default()), contact: NEVER }
+            }
+        };
+        Self::with(settings, store, loaded, timed, clock, metrics).await
+    }
+
+    async fn with(
+        settings: &Settings,
+        store: Arc<dyn Source>,
+        Loaded { snapshot, contact }: Loaded,
+        timed: TimedCalls,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Arc<Self>, ExchangeError> {
+        let began = clock.now();
         let files = FileReader::new();
         let dir = settings.policies.dir.clone();
         let sources = files.read("the login policies", move || state::policy_files(dir.as_deref())).await?;
@@ -74,7 +115,7 @@ impl Exchange {
             files,
             reloading: tokio::sync::Mutex::new(()),
             in_force: watch::Sender::new(InForce { revision, epoch: 0 }),
-            contact: AtomicU64::new(nanos(began.monotonic)),
+            contact: AtomicU64::new(contact),
             failure: AtomicU64::new(NEVER),
             max_staleness: AtomicU64::new(nanos(settings.store.max_staleness)),
             store,

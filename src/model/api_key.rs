@@ -146,6 +146,25 @@ impl KeyDigest {
         &self.0
     }
 
+    /// Four of its bytes, the first two and the last two, in hexadecimal: enough to find what is remembered of a key, and nothing to find the key by.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        let [first, second, .., third, last] = self.0;
+        format!("{first:02x}{second:02x}{third:02x}{last:02x}")
+    }
+
+    /// A digest with this mark, and nothing else: what is remembered by those bytes is touched as by any other with it.
+    #[must_use]
+    pub fn with_mark(mark: &str) -> Option<Self> {
+        let well_formed = mark.len() == 8 && mark.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let bytes = u32::from_str_radix(mark, 16).ok().filter(|_| well_formed)?.to_be_bytes();
+        let mut digest = [0; 32];
+        let (begin, end) = bytes.split_at(2);
+        digest.get_mut(..2)?.copy_from_slice(begin);
+        digest.get_mut(30..)?.copy_from_slice(end);
+        Some(Self(digest))
+    }
+
     /// 64 hexadecimal digits, as `sha256sum` prints them.
     #[must_use]
     pub fn to_hex(&self) -> String {

@@ -10,6 +10,7 @@ mod binding;
 mod chain;
 mod decision;
 mod entry_hash;
+mod feed;
 mod grant;
 mod id;
 mod mutation;
@@ -32,6 +33,10 @@ pub use audit::{AuditEntry, AuditId, AuditNote};
 pub use binding::{Binding, KeyBinding, Subject};
 pub use decision::{AdmitWithoutRoles, Decision, Ignored, IgnoredReason, SystemRoleClaim, Verdict};
 pub use entry_hash::EntryHash;
+pub use feed::{
+    FEED_CHANGES_MAX, FEED_FORMAT, FEED_REPORTED_MAX, FeedChange, FeedChanges, FeedContent, FeedFault, FeedFound, FeedKey, FeedReach,
+    FeedSnapshot, check_format,
+};
 pub use grant::{Grant, Grants, RolesBySpace, Via};
 pub use id::{BindingId, GroupName, Invalid, KeyId, KeyName, OperatorName, PolicyName, ReplicaName, Revision, RoleId, SpaceId};
 pub use mutation::{Actor, Cause, Change, Changes, Expiry, Mutation, NewKey, Reach};

@@ -39,11 +39,13 @@ pub enum SystemRole {
     SpaceWriter,
     /// Everything. On `root`: a root admin.
     SpaceAdmin,
+    /// Follows a control plane, and nothing more: for sidecars. On `root` alone.
+    Replica,
 }
 
 impl SystemRole {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::SpaceReader, Self::SpaceWriter, Self::SpaceAdmin];
+    pub const ALL: [Self; 4] = [Self::SpaceReader, Self::SpaceWriter, Self::SpaceAdmin, Self::Replica];
 
     /// Its slug.
     #[must_use]
@@ -52,6 +54,7 @@ impl SystemRole {
             Self::SpaceReader => "space-reader",
             Self::SpaceWriter => "space-writer",
             Self::SpaceAdmin => "space-admin",
+            Self::Replica => "replica",
         }
     }
 
@@ -66,6 +69,7 @@ impl SystemRole {
             Self::SpaceReader => "Space reader",
             Self::SpaceWriter => "Space writer",
             Self::SpaceAdmin => "Space admin",
+            Self::Replica => "Replica",
         }
     }
 
@@ -74,6 +78,8 @@ impl SystemRole {
             Self::SpaceReader => &["space:read", "stack:read", "run:read", "context:read"],
             Self::SpaceWriter => &["space:read", "stack:*", "run:*", "context:*"],
             Self::SpaceAdmin => &["*:*"],
+            // What it is for is no action of an upstream.
+            Self::Replica => &[],
         }
     }
 

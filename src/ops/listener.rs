@@ -14,6 +14,7 @@ use crate::telemetry::Listener;
 /// Nobody has a long question, or a second one.
 const LIMITS: Limits = Limits {
     connections: 64,
+    followers: 0,
     head: Duration::from_secs(2),
     longest_head: 16 * 1024,
     life: Duration::from_secs(5),

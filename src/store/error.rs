@@ -132,6 +132,9 @@ pub enum Conflict {
     /// A role of the system.
     #[error("role {0} belongs to the system: it can be neither changed nor deleted")]
     SystemRole(RoleId),
+    /// A role that says nothing of a space.
+    #[error("role {0} is bound on root alone: a sidecar follows the whole store")]
+    RoleOfRoot(RoleId),
     /// A space with spaces below it or bindings in it.
     #[error("space {id} cannot be deleted: {} directly below it and {} in it", counted(*children, "space"), counted(*bindings, "binding"))]
     SpaceInUse { id: SpaceId, children: u64, bindings: u64 },

@@ -165,6 +165,11 @@ pub trait Lookup: Send + Sync + 'static {
 pub trait Source: Lookup {
     /// The changes after `seen`, in order.
     async fn changes_after(&self, seen: Revision) -> Result<Changes, StoreError>;
+    /// When what [`changes_after`](Self::changes_after) has told last was all that there was, by the monotonic clock of whoever opened the
+    /// store; `None`: whenever it is asked.
+    fn confirmed_at(&self) -> Option<Duration> {
+        None
+    }
     /// Notes that secrets were presented with success at about these times. Not a change: no revision, no audit.
     async fn record_use(&self, uses: &[(KeyDigest, Timestamp)]) -> Result<(), StoreError>;
     /// Keeps samples, in this order, and gives up those that are too old or too many, though none is new. Not a change: no revision,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Conflict, Effect, Rows, StoreError, Touches, keys, refuse, roles, spaces, value};
-use crate::model::{Binding, BindingId, Resource, RoleId, SpaceId, Subject};
+use crate::model::{Binding, BindingId, Resource, RoleId, SpaceId, Subject, SystemRole};
 
 pub(super) async fn create(
     rows: &mut dyn Rows,
@@ -30,8 +30,11 @@ pub(super) async fn bind(
     space: SpaceId,
     at: Timestamp,
 ) -> Result<Binding, StoreError> {
-    roles::existing(rows, &role).await?;
+    let kept = roles::existing(rows, &role).await?;
     spaces::existing(rows, &space).await?;
+    if kept.system && kept.id == SystemRole::Replica.id() && !space.is_root() {
+        return refuse(Conflict::RoleOfRoot(role));
+    }
     if rows.binding(id).await?.is_some() {
         return refuse(Conflict::Exists(Resource::Binding(id)));
     }

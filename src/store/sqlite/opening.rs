@@ -167,16 +167,30 @@ async fn prepare(connection: &mut SqliteConnection, initial: Strategy) -> Result
         query(sql::SEED_STATE).bind(initial.as_str()).execute(&mut *transaction).await.map_err(failed)?;
         seed(&mut SqliteRows::new(&mut transaction)).await.map_err(|error| error.to_string())?;
     }
+    add_system_roles(&mut SqliteRows::new(&mut transaction)).await.map_err(|error| error.to_string())?;
     transaction.commit().await.map_err(failed)
 }
 
-/// The root space and the system roles, as the model has them.
+/// The root space, as the model has it.
 async fn seed(tables: &mut SqliteRows<'_>) -> Result<(), StoreError> {
     for space in SpaceTree::root_only().iter() {
         tables.insert_space(space).await?;
     }
+    Ok(())
+}
+
+/// The system roles that are not there: all of them in a new store, and in an older one those that were not known when it was made. Not a
+/// change: nobody holds them. Somebody's own role keeps its name, and is not the system's.
+async fn add_system_roles(tables: &mut SqliteRows<'_>) -> Result<(), StoreError> {
     for role in SystemRole::ALL {
-        tables.insert_role(&role.role()).await?;
+        match tables.role(&role.id()).await? {
+            None => tables.insert_role(&role.role()).await?,
+            Some(kept) if kept.system => {}
+            Some(kept) => tracing::warn!(
+                role = %kept.id,
+                "this store has a role of its own under the name of one of the system's, which is missing until that one is deleted"
+            ),
+        }
     }
     Ok(())
 }

@@ -10,27 +10,27 @@ use crate::support::server::Server;
 
 /// An admin API, and the key that it is asked with.
 #[derive(Clone)]
-pub(super) struct Api {
-    pub(super) address: SocketAddr,
-    pub(super) key: Option<String>,
+pub(crate) struct Api {
+    pub(crate) address: SocketAddr,
+    pub(crate) key: Option<String>,
 }
 
 impl Api {
     /// With a key of its own that is a root admin, which the command line has made.
-    pub(super) fn of_root(server: &Server) -> Self {
+    pub(crate) fn of_root(server: &Server) -> Self {
         let key = server.key("root", &["--bind", "space-admin@root"]);
         Self { address: server.admin(), key: Some(key.text) }
     }
 
-    pub(super) fn with_key(&self, key: &str) -> Self {
+    pub(crate) fn with_key(&self, key: &str) -> Self {
         Self { address: self.address, key: Some(key.to_owned()) }
     }
 
-    pub(super) fn without_key(&self) -> Self {
+    pub(crate) fn without_key(&self) -> Self {
         Self { address: self.address, key: None }
     }
 
-    pub(super) fn send(&self, method: &str, path: &str, body: Option<&Value>, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) fn send(&self, method: &str, path: &str, body: Option<&Value>, headers: &[(&str, &str)]) -> Answer {
         let mut request = format!("{method} /api/v1{path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         if let Some(key) = &self.key {
             write!(request, "Authorization: Bearer {key}\r\n").unwrap();
@@ -48,24 +48,24 @@ impl Api {
         http::exchange(self.address, request.as_bytes())
     }
 
-    pub(super) fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.send("GET", path, None, &[])
     }
 
-    pub(super) fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         self.send("POST", path, Some(body), &[])
     }
 
-    pub(super) fn patch(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) fn patch(&self, path: &str, body: &Value) -> Answer {
         self.send("PATCH", path, Some(body), &[])
     }
 
-    pub(super) fn delete(&self, path: &str) -> Answer {
+    pub(crate) fn delete(&self, path: &str) -> Answer {
         self.send("DELETE", path, None, &[])
     }
 
     /// Makes something, which must succeed.
-    pub(super) fn made(&self, path: &str, body: &Value) -> Value {
+    pub(crate) fn made(&self, path: &str, body: &Value) -> Value {
         let answer = self.post(path, body);
         assert_eq!(answer.status, 201, "{path} {body}: {}", answer.text());
         answer.json()
@@ -73,12 +73,12 @@ impl Api {
 }
 
 impl Answer {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The revision in its `ETag`.
-    pub(super) fn revision(&self) -> u64 {
+    pub(crate) fn revision(&self) -> u64 {
         self.header("etag").unwrap_or_else(|| panic!("no ETag: {self:?}")).trim_matches('"').parse().unwrap()
     }
 }

@@ -2,7 +2,7 @@
 
 mod batch;
 mod changes;
-mod client;
+pub(crate) mod client;
 mod escalation;
 mod interleaved;
 mod newcomer;

@@ -26,6 +26,8 @@ pub(crate) enum Who {
     AdminOfOther,
     Writer,
     Reader,
+    /// With the role `replica`.
+    Sidecar,
     NoRoles,
     Disabled,
     Expired,
@@ -34,7 +36,7 @@ pub(crate) enum Who {
 }
 
 /// Who asks over HTTP.
-pub(crate) const EVERYBODY: [(Who, &str); 13] = [
+pub(crate) const EVERYBODY: [(Who, &str); 14] = [
     (Who::RootAdmin, "root admin"),
     (Who::RootAdminByGroup, "root admin by group"),
     (Who::AdminOfTeam, "admin of the space"),
@@ -43,6 +45,7 @@ pub(crate) const EVERYBODY: [(Who, &str); 13] = [
     (Who::AdminOfOther, "admin of a sibling"),
     (Who::Writer, "writer"),
     (Who::Reader, "reader"),
+    (Who::Sidecar, "sidecar"),
     (Who::NoRoles, "no roles"),
     (Who::Disabled, "disabled"),
     (Who::Expired, "expired"),
@@ -60,6 +63,8 @@ pub(crate) enum May {
     /// In both `team` and `other`.
     AdminOfBoth,
     RootAdmin,
+    /// And no admin.
+    Sidecar,
 }
 
 impl Who {
@@ -73,12 +78,14 @@ impl May {
     pub(crate) fn allows(self, who: Who) -> bool {
         use Who::{
             AdminOfDivision, AdminOfOther, AdminOfTeam, AdminOfTeamByGroup, Disabled, Expired, NoRoles, Nobody, Operator, Reader, Revoked,
-            RootAdmin, RootAdminByGroup, System, Writer,
+            RootAdmin, RootAdminByGroup, Sidecar, System, Writer,
         };
         match who {
             Disabled | Expired | Revoked | Nobody => false,
-            Operator | System | RootAdmin | RootAdminByGroup => true,
-            AdminOfDivision => !matches!(self, Self::RootAdmin),
+            Operator | System => true,
+            RootAdmin | RootAdminByGroup => !matches!(self, Self::Sidecar),
+            Sidecar => matches!(self, Self::EveryKey | Self::Sidecar),
+            AdminOfDivision => !matches!(self, Self::RootAdmin | Self::Sidecar),
             AdminOfTeam | AdminOfTeamByGroup => matches!(self, Self::EveryKey | Self::AnyAdmin | Self::AdminHere),
             AdminOfOther => matches!(self, Self::EveryKey | Self::AnyAdmin),
             Writer | Reader | NoRoles => matches!(self, Self::EveryKey),
@@ -167,7 +174,7 @@ const POLICY: &str = "package spacelift\n\nallow if input.session.member\n";
 type Prepare = fn(&World) -> Request;
 
 /// Every operation on something in `team`, unless it says otherwise.
-const OPERATIONS: [(&str, May, Prepare); 57] = [
+const OPERATIONS: [(&str, May, Prepare); 63] = [
     ("see oneself", May::EveryKey, |_| ("GET", "/whoami".into(), None)),
     ("list keys", May::AnyAdmin, |_| ("GET", "/keys".into(), None)),
     ("show a key", May::AnyAdmin, |world| ("GET", format!("/keys/{}", world.key()), None)),
@@ -257,6 +264,15 @@ const OPERATIONS: [(&str, May, Prepare); 57] = [
     ("see everything but keys", May::AnyAdmin, |_| ("GET", "/access".into(), None)),
     ("see what files declare", May::RootAdmin, |_| ("GET", "/declared".into(), None)),
     ("see what decisions depend on", May::RootAdmin, |_| ("GET", "/evaluation".into(), None)),
+    ("read the feed's snapshot", May::Sidecar, |_| ("GET", "/feed/snapshot".into(), None)),
+    ("read the feed's changes", May::Sidecar, |_| ("GET", "/feed/changes?after=0".into(), None)),
+    ("look a key up by its digest", May::Sidecar, |_| ("POST", "/feed/key".into(), Some(json!({ "sha256": "0".repeat(64) })))),
+    ("report uses", May::Sidecar, |_| ("POST", "/feed/uses".into(), Some(json!({ "uses": [] })))),
+    ("report samples", May::Sidecar, |_| ("POST", "/feed/samples".into(), Some(json!({ "samples": [] })))),
+    ("report itself", May::Sidecar, |_| {
+        let report = json!({ "version": "0", "applied": 0, "started_at": "2026-03-02T12:00:00Z" });
+        ("POST", "/feed/replica".into(), Some(report))
+    }),
     ("make several changes", May::AdminHere, |world| {
         let changes = [world.fresh("space"), world.fresh("space")].map(|id| json!({ "space.create": { "id": id, "parent": "team" } }));
         ("POST", "/changes".into(), Some(json!({ "changes": changes })))
@@ -335,7 +351,7 @@ fn every_operation_is_open_to_those_whom_the_product_names_and_to_nobody_else() 
             // Each from an address of its own: keys that do not work are slowed down by theirs.
             world.count.set(world.count.get() + 1);
             let from = format!("10.1.{}.{}", world.count.get() / 250, world.count.get() % 250);
-            let answer = api.send(method, &path, body.as_ref(), &[("X-Forwarded-For", &from)]);
+            let answer = api.send(method, &path, body.as_ref(), &[("X-Forwarded-For", &from), ("Claviger-Replica", "web-1")]);
             let expected = match (may.allows(*who), who) {
                 (true, _) => answer.status / 100 == 2,
                 (false, Who::Nobody) => answer.status == 401 && answer.code() == "missing_key",
@@ -406,6 +422,7 @@ fn caller(who: Who, root: &Api) -> Api {
         Who::AdminOfOther => bound("space-admin", "other"),
         Who::Writer => bound("space-writer", "root"),
         Who::Reader => bound("space-reader", "root"),
+        Who::Sidecar => bound("replica", "root"),
         Who::NoRoles => made(json!({ "name": "NoRoles" })),
         Who::Expired => {
             let soon = SystemClock::start().now().wall + std::time::Duration::from_secs(1);
@@ -429,6 +446,7 @@ fn caller(who: Who, root: &Api) -> Api {
         | Who::AdminOfOther
         | Who::Writer
         | Who::Reader
+        | Who::Sidecar
         | Who::NoRoles
         | Who::Nobody => {}
     }

@@ -389,7 +389,7 @@ fn roles_are_made_changed_and_deleted_but_those_of_the_system_stay() {
     );
     assert_eq!((&changed["actions"], &changed["name"]), (&json!(["run:*"]), &json!("Deploys")));
     assert_eq!(place.json(&["role", "show", "deployer"])["actions"], json!(["run:*"]));
-    assert_eq!(place.names(&["role", "list"], "id"), ["deployer", "space-admin", "space-reader", "space-writer"]);
+    assert_eq!(place.names(&["role", "list"], "id"), ["deployer", "replica", "space-admin", "space-reader", "space-writer"]);
     place.refused(&["role", "update", "space-reader", "--action", "*:*"]);
     place.refused(&["role", "delete", "space-admin"]);
     assert_eq!(place.json(&["role", "delete", "deployer"])["deleted"], true);

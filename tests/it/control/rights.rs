@@ -126,6 +126,7 @@ impl Place {
             Who::AdminOfOther => (&["space-admin@other"], &[]),
             Who::Writer => (&["space-writer@root"], &[]),
             Who::Reader => (&["space-reader@root"], &[]),
+            Who::Sidecar => (&["replica@root"], &[]),
             Who::NoRoles | Who::Nobody => (&[], &[]),
         };
         let mut new = self.world.new_key(&format!("{who:?}"), bindings, groups);
@@ -150,6 +151,7 @@ impl Place {
             | Who::AdminOfOther
             | Who::Writer
             | Who::Reader
+            | Who::Sidecar
             | Who::NoRoles
             | Who::Nobody => {}
         }
@@ -317,6 +319,9 @@ impl Place {
             // They are files, and no mutation.
             "publish a signing key" | "activate a signing key" | "retire a signing key" => Seen(O::ChangeSigningKeys),
             "see what files declare" => Seen(O::Declare),
+            "read the feed's snapshot" | "read the feed's changes" | "report itself" => Seen(O::ReadFeed),
+            "look a key up by its digest" => Seen(O::LookUpKey),
+            "report uses" | "report samples" => Seen(O::ReportUse),
             other => panic!("say here how {other} is asked for without HTTP"),
         }
     }
