@@ -1,79 +1,47 @@
 //! Composition root: settings in, running listeners out; the order of starting, of reloading and of draining.
 
+mod control_plane;
 mod descriptors;
+mod error;
+mod listeners;
 mod memory;
 mod presence;
 mod watch;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::io::Errno;
-use socket2::{Domain, Socket, Type};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use self::control_plane::{Bound, ControlPlane};
 pub use self::descriptors::needed as files_needed;
+pub use self::error::AppError;
+use self::listeners::{Served, bind};
 use self::presence::{Presence, Reporter};
 use self::watch::Watch;
 pub use self::watch::Watched;
-use crate::admin::{self, AdminState};
-use crate::audit::AuditTasks;
 use crate::clock::Clock;
-use crate::config::{Faults, LimitSettings, LiveSettings, Settings};
-use crate::control::{Control, Serving};
-use crate::exchange::{Exchange, ExchangeError};
+use crate::config::{Faults, LimitSettings, LiveSettings, ServerUrl, Settings, StoreSettings, StoreUrl};
+use crate::exchange::Exchange;
 use crate::ops::{self, OpsState};
 use crate::proxy::{self, Proxy};
+use crate::remote::{FeedSettings, FeedSource};
 use crate::store::{self, Source, Store, StoreError};
 use crate::telemetry::{self, Metrics};
 
-/// Why Claviger does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    /// A listener's address cannot be had.
-    #[error("cannot listen on {address} for {listener}: {error}")]
-    Bind {
-        /// Which listener.
-        listener: &'static str,
-        /// Its address.
-        address: SocketAddr,
-        /// What the system says.
-        error: std::io::Error,
-    },
-    /// The store cannot be opened.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Snapshot, policies or signing keys cannot be loaded.
-    #[error(transparent)]
-    Exchange(#[from] ExchangeError),
-    /// The data plane's threads cannot be started.
-    #[error(transparent)]
-    Proxy(#[from] proxy::ProxyError),
-    /// A listener cannot be used.
-    #[error("a listener cannot be used: {0}")]
-    Io(#[from] std::io::Error),
-    /// There is no randomness.
-    #[error("the system provides no randomness: {0}")]
-    Random(#[from] getrandom::Error),
-}
-
-/// How many connections may wait to be taken; the system has a limit of its own, which is the smaller one.
-const BACKLOG: i32 = 1024;
 /// How long the end waits for samples to be written.
 const LAST_SAMPLES: Duration = Duration::from_secs(2);
 
 /// Claviger, running.
 pub struct App {
     exchange: Arc<Exchange>,
-    store: Arc<dyn Store>,
+    source: Arc<dyn Source>,
     proxy: proxy::Running,
     ops: Served,
-    /// `None`: switched off.
-    admin: Option<Served>,
+    /// `None`: what is served from can be read here alone.
+    control_plane: Option<ControlPlane>,
     metrics: Arc<Metrics>,
     lifecycle: Arc<ops::Lifecycle>,
     live: LiveSettings,
@@ -87,50 +55,71 @@ pub struct App {
     follower: JoinHandle<()>,
     /// Writes what policies want kept; ends by itself when it is told that there is no more.
     sampler: JoinHandle<()>,
-    /// Gives up what is old in the audit, and tells the webhook.
-    audit: AuditTasks,
     /// Tells the store that this process serves, and what is in force in it.
     presence: Presence,
 }
 
-/// A listener that is served beside the data plane.
-struct Served {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+/// What is there before anything of the store is.
+struct Beginning {
+    /// As far as the machine lets them be kept.
+    settings: Settings,
+    metrics: Arc<Metrics>,
+    open_files: Option<u64>,
+    live: LiveSettings,
+    /// The directory of policies, as it was before they were read: what changes from then on must be noticed.
+    policies: Option<Watched>,
 }
 
 impl App {
-    /// Opens the store of `settings` and starts on it. Must be called on the control runtime.
+    /// Opens the store of `settings`, or begins to follow it, and starts on it. Must be called on the control runtime.
     pub async fn start(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
-        let store = store::open(&settings.store.url, settings.login.strategy, Arc::clone(&clock)).await?;
-        Self::start_on(settings, store, clock).await
+        match &settings.store.url {
+            StoreUrl::Sqlite(_) => {
+                let store = store::open(&settings.store.url, settings.login.strategy, Arc::clone(&clock)).await?;
+                Self::start_on(settings, store, clock).await
+            }
+            StoreUrl::ControlPlanes(planes) => {
+                let source = follow(&settings.store, planes, Arc::clone(&clock))?;
+                Self::start_reading(settings, source, clock).await
+            }
+        }
     }
 
-    /// Starts on a store that is open already. Must be called on the control runtime.
-    ///
-    /// Listeners are bound last, when everything behind them is loaded: a connection that is accepted can be served.
+    /// Starts on a store that is open already: a control plane. Must be called on the control runtime.
     pub async fn start_on(settings: &Settings, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
-        let metrics = Arc::new(Metrics::new());
-        let open_files = descriptors::raise();
-        let settings = &possible(settings.clone(), open_files);
-        let live = LiveSettings::from(settings);
-        // Before the policies are read: what changes from here on must be noticed.
-        let policies = settings.policies.dir.clone().map(|dir| Watched::directory(&dir));
+        let beginning = Beginning::of(settings);
         let source: Arc<dyn Source> = store.clone();
-        let exchange = Exchange::start(settings, Arc::clone(&source), Arc::clone(&clock), Arc::clone(&metrics)).await?;
-        let mut reporter = Reporter::new(source, &exchange, &*clock)?;
+        let metrics = Arc::clone(&beginning.metrics);
+        let exchange = Exchange::start(&beginning.settings, Arc::clone(&source), Arc::clone(&clock), metrics).await?;
+        Self::serve(beginning, source, exchange, Some(store), clock).await
+    }
+
+    /// Starts on what can be read alone, and may be away still: nothing is managed here, and nothing is ready before it has been read. Must be
+    /// called on the control runtime.
+    pub async fn start_reading(settings: &Settings, source: Arc<dyn Source>, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
+        let beginning = Beginning::of(settings);
+        let metrics = Arc::clone(&beginning.metrics);
+        let exchange = Exchange::start_without(&beginning.settings, Arc::clone(&source), Arc::clone(&clock), metrics).await?;
+        Self::serve(beginning, source, exchange, None, clock).await
+    }
+
+    /// Listeners are bound last, when everything behind them is loaded: a connection that is accepted can be served.
+    async fn serve(
+        Beginning { settings, metrics, open_files, live, policies }: Beginning,
+        source: Arc<dyn Source>,
+        exchange: Arc<Exchange>,
+        managed: Option<Arc<dyn Store>>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AppError> {
+        let mut reporter = Reporter::new(Arc::clone(&source), &exchange, &*clock)?;
         reporter.announce().await;
 
         let ops_listener = bind("ops", settings.ops.listen)?;
-        let admin_listener = settings.admin.listen.map(|address| bind("admin", address)).transpose()?;
+        let managed = managed.map(|store| Bound::on(store, &settings)).transpose()?;
         let proxy_listener = bind("proxy", settings.proxy.listen)?.into_std()?;
         let lifecycle = Arc::new(ops::Lifecycle::starting());
         let ops = Served::ops(ops_listener, OpsState::of(&exchange, Arc::clone(&lifecycle), Arc::clone(&metrics), live.clone()))?;
-        let serving = Serving { exchange: Arc::clone(&exchange), settings: live.clone(), name: reporter.name().clone() };
-        let control = Control::serving(Arc::clone(&store), Arc::clone(&clock), serving);
-        let managing = AdminState::new(Arc::new(control), live.clone(), Arc::clone(&metrics))?;
-        let admin = admin_listener.map(|listener| Served::admin(listener, managing)).transpose()?;
+        let control_plane = managed.map(|bound| bound.start(&exchange, reporter.name(), &live, &clock, &metrics)).transpose()?;
         let proxy = Proxy::start(live.clone(), &exchange, &clock, &metrics, proxy_listener)?;
         lifecycle.serve();
 
@@ -138,14 +127,13 @@ impl App {
         let watch = Watch::start(policies.into_iter().chain([Watched::directory(&settings.token.keys)]).collect());
         let follower = tokio::spawn(Arc::clone(&exchange).follow());
         let sampler = tokio::spawn(Arc::clone(&exchange).keep_samples());
-        let audit = AuditTasks::start(&store, &live, &clock, &metrics)?;
         let presence = reporter.start();
         Ok(Self {
             exchange,
-            store,
+            source,
             proxy,
             ops,
-            admin,
+            control_plane,
             metrics,
             lifecycle,
             live,
@@ -154,7 +142,6 @@ impl App {
             configuration: None,
             follower,
             sampler,
-            audit,
             presence,
         })
     }
@@ -169,19 +156,14 @@ impl App {
         self.ops.address
     }
 
-    /// Where the admin API listens; `None`: it is switched off.
+    /// Where the admin API listens; `None`: it is switched off, or there is none.
     pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin.as_ref().map(|admin| admin.address)
+        self.control_plane.as_ref().and_then(ControlPlane::admin_address)
     }
 
     /// Key → credential.
     pub fn exchange(&self) -> &Arc<Exchange> {
         &self.exchange
-    }
-
-    /// What is remembered.
-    pub fn store(&self) -> &Arc<dyn Store> {
-        &self.store
     }
 
     /// Watches the configuration's file, too, as it was before it was read.
@@ -263,8 +245,8 @@ impl App {
         tracing::info!(drain_timeout = ?settings.drain_timeout, "draining: no new connections, what runs is finished");
         self.proxy.drain(settings.drain_timeout).await;
         // Before the store is closed: what is being changed is finished.
-        if let Some(admin) = self.admin.take() {
-            admin.end().await;
+        if let Some(plane) = &mut self.control_plane {
+            plane.end_managing().await;
         }
         // Nobody is served here any more, so nobody needs to wait for what is in force here.
         self.presence.end().await;
@@ -275,47 +257,33 @@ impl App {
         self.follower.abort();
         // If it is on its way, it has a connection in its hands, which nobody would close in order.
         let _ = self.follower.await;
-        self.audit.stop().await;
+        if let Some(plane) = self.control_plane {
+            plane.end().await;
+        }
         // Bounded by the store's own patience.
         self.exchange.record_uses().await;
-        self.store.close().await;
+        self.source.close().await;
         self.ops.end().await;
     }
 }
 
-impl Served {
-    fn ops(listener: TcpListener, state: OpsState) -> std::io::Result<Self> {
-        Self::start(listener, |listener, stopped| async move {
-            ops::serve(listener, state, async {
-                let _ = stopped.await;
-            })
-            .await;
-        })
+impl Beginning {
+    fn of(settings: &Settings) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        let open_files = descriptors::raise();
+        let settings = possible(settings.clone(), open_files);
+        let live = LiveSettings::from(&settings);
+        let policies = settings.policies.dir.clone().map(|dir| Watched::directory(&dir));
+        Self { settings, metrics, open_files, live, policies }
     }
+}
 
-    fn admin(listener: TcpListener, state: AdminState) -> std::io::Result<Self> {
-        Self::start(listener, |listener, stopped| async move {
-            admin::serve(listener, state, async {
-                let _ = stopped.await;
-            })
-            .await;
-        })
-    }
-
-    fn start<F>(listener: TcpListener, serve: impl FnOnce(TcpListener, oneshot::Receiver<()>) -> F) -> std::io::Result<Self>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let address = listener.local_addr()?;
-        let (stop, stopped) = oneshot::channel();
-        Ok(Self { address, stop, task: tokio::spawn(serve(listener, stopped)) })
-    }
-
-    /// Finishes what runs.
-    async fn end(self) {
-        let _ = self.stop.send(());
-        let _ = self.task.await;
-    }
+/// Begins to follow a store at these control planes, whether they answer yet or not. Must be called on the control runtime.
+pub fn follow(settings: &StoreSettings, planes: &[ServerUrl], clock: Arc<dyn Clock>) -> Result<Arc<dyn Source>, AppError> {
+    let no_key = || StoreError::Unavailable("store.key_file names no file with the key that control planes are asked with".to_owned());
+    let key_file = settings.key_file.clone().ok_or_else(no_key)?;
+    let settings = FeedSettings { planes: planes.to_vec(), key_file, ca: settings.ca.clone(), max_staleness: settings.max_staleness };
+    Ok(Arc::new(FeedSource::open(settings, clock)?))
 }
 
 /// The settings as far as the machine lets them be kept.
@@ -323,32 +291,4 @@ fn possible(mut settings: Settings, open_files: Option<u64>) -> Settings {
     let affordable = memory::connections(settings.limits.max_connections, LimitSettings::default().max_connections, memory::limit());
     settings.limits.max_connections = descriptors::connections(affordable, open_files);
     settings
-}
-
-/// Binds. `[::]` takes IPv4 as well, whatever the system's default is; where there is no IPv6 at all, IPv4 alone is what is left of it.
-fn bind(listener: &'static str, address: SocketAddr) -> Result<TcpListener, AppError> {
-    let bound = match (listen_on(address), address.ip()) {
-        (Err(error), IpAddr::V6(ip)) if ip.is_unspecified() && has_no_ipv6(&error) => {
-            listen_on(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()))
-        }
-        (bound, _) => bound,
-    };
-    bound.map_err(|error| AppError::Bind { listener, address, error })
-}
-
-fn listen_on(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    if address.ip().is_ipv6() && address.ip().is_unspecified() {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
-}
-
-fn has_no_ipv6(error: &std::io::Error) -> bool {
-    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
-    matches!(errno, Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL | Errno::PROTONOSUPPORT))
 }

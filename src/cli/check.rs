@@ -10,7 +10,7 @@ use super::args::config::{self, ConfigArgs};
 use super::failure::Failure;
 use super::output::{self, Format, Output};
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::{ClientIp, Settings, StoreUrl, Survey, TakesEffect};
+use crate::config::{ClientIp, Settings, Survey, TakesEffect};
 use crate::diagnostics::{Diagnostic, Place, Severity};
 use crate::policy::{self, PolicyFault, PolicySet, PolicySource, Vocabulary};
 use crate::store::{self, Inspected, NAMED_KEYS_MAX, StoreError};
@@ -122,7 +122,8 @@ impl Check {
     }
 
     fn report(&self, survey: &Survey, policies: &Policies, keys: Option<&TokenError>) -> Report {
-        let (StoreUrl::Sqlite(store), dir) = (&survey.settings.store.url, &survey.settings.token.keys);
+        // Of what is no file, nothing is read here.
+        let (store, dir) = (survey.settings.store.url.file().unwrap_or(Path::new("")), &survey.settings.token.keys);
         let told = |place: &Path, reason: String| Diagnostic::error(Place::whole(place), reason);
         let configuration = survey.faults.iter().flatten().cloned().map(|fault| Kind::Configuration.of(fault));
         let of_store = policies.store.iter().map(|error| Kind::Store.of(told(store, error.to_string())));
@@ -215,7 +216,8 @@ impl Policies {
     }
 
     async fn read_store(&mut self, settings: &Settings) {
-        let StoreUrl::Sqlite(path) = &settings.store.url;
+        // A sidecar is told what is there when it follows.
+        let Some(path) = settings.store.url.file() else { return };
         // What cannot be looked at is told when it is opened.
         if path.try_exists().is_ok_and(|exists| !exists) {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());

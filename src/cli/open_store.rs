@@ -56,8 +56,10 @@ impl StoreArgs {
 
     /// Opens a store that is there: for commands that make nothing new.
     pub(crate) async fn look(&self, out: &Output) -> Result<OpenStore, Failure> {
-        let StoreUrl::Sqlite(path) = self.url(out)?;
-        if !path.exists() {
+        let url = self.url(out)?;
+        if let Some(path) = url.file()
+            && !path.exists()
+        {
             let way = "the first command that makes something makes it, and so does `claviger serve`";
             return Err(Failure::refused(format_args!("there is no store at {}: {way}", path.display())));
         }
@@ -67,13 +69,12 @@ impl StoreArgs {
     /// Opens the store, and makes it if it is not there.
     pub(crate) async fn open(&self, out: &Output) -> Result<OpenStore, Failure> {
         let url = self.url(out)?;
-        let StoreUrl::Sqlite(path) = &url;
-        let is_new = !path.exists();
+        let new = url.file().filter(|path| !path.exists());
         // Only a store that is about to be made asks for the configuration: a broken one must not keep anybody from revoking a key.
-        let initial = if is_new { self.settings(out)?.login.strategy } else { Strategy::default() };
+        let initial = if new.is_some() { self.settings(out)?.login.strategy } else { Strategy::default() };
         let clock = Arc::new(SystemClock::start());
         let store = store::open(&url, initial, clock.clone()).await?;
-        if is_new {
+        if let Some(path) = new {
             out.note(format_args!("made a new store, {}", path.display()));
         }
         Ok(OpenStore { opened: Opened::Here(store), clock, place: self.clone(), wait: None })

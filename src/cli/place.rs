@@ -15,8 +15,9 @@ use super::failure::Failure;
 use super::open_store::{OpenStore, StoreArgs};
 use super::output::{self, Output};
 use super::profile::{Profile, Profiles};
+use crate::config::ServerUrl;
 use crate::model::PlainKey;
-use crate::remote::{Api, RemoteStore, ServerUrl};
+use crate::remote::{Api, Dialer, RemoteStore};
 use crate::store::Store;
 
 /// Where a server is if a key is said and nothing else.
@@ -40,12 +41,15 @@ pub(crate) struct Place {
 /// Which server, and the key that it is asked with.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct ServerArgs {
-    /// The server whose admin API is asked, `http://HOST:PORT`; else `CLAVIGER_SERVER`, else the one that was logged in to
+    /// The server whose admin API is asked, `https://HOST:PORT`; else `CLAVIGER_SERVER`, else the one that was logged in to
     #[arg(long, global = true, value_name = "URL", help_heading = "Place")]
     server: Option<String>,
     /// The file of the key that the server is asked with; else `CLAVIGER_KEY`
     #[arg(long, global = true, value_name = "FILE", help_heading = "Place")]
     key_file: Option<PathBuf>,
+    /// Certificates, in PEM, that vouch for a server at `https://…` where those that everybody knows do not; else `CLAVIGER_CA`
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Place")]
+    ca: Option<PathBuf>,
     /// The profile that `login` has kept
     #[arg(long, global = true, value_name = "NAME", help_heading = "Place")]
     profile: Option<String>,
@@ -151,11 +155,13 @@ impl ServerArgs {
 
     /// A server that is asked with this key.
     pub(crate) fn with(&self, url: ServerUrl, key: &PlainKey, out: &Output) -> Result<RemoteStore, Failure> {
-        if !url.is_loopback() {
+        if !url.is_loopback() && !url.is_encrypted() {
             out.note(format_args!("the key goes to {url} as it is: whoever listens on the way has it"));
         }
         let tell: Option<crate::remote::Tell> = self.print_curl.then(|| Box::new(output::talk) as _);
-        let api = Api::new(url, key, tell).ok_or_else(|| Failure::usage("the key cannot be sent: it holds what no header may"))?;
+        let ca = self.ca.clone().or_else(|| std::env::var_os("CLAVIGER_CA").filter(|ca| !ca.is_empty()).map(PathBuf::from));
+        let dialer = Dialer::new(ca.as_deref()).map_err(Failure::usage)?;
+        let api = Api::new(url, key, tell, dialer).ok_or_else(|| Failure::usage("the key cannot be sent: it holds what no header may"))?;
         Ok(RemoteStore::new(api))
     }
 

@@ -11,9 +11,9 @@ use super::args::config::{ConfigArgs, Sources};
 use super::failure::Failure;
 use super::key;
 use super::output::Output;
-use crate::app::{App, AppError, Watched};
+use crate::app::{self, App, AppError, Watched};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Loaded, Settings, Values};
+use crate::config::{Loaded, Settings, StoreUrl, Values};
 use crate::control::{self, Asked, Control, ControlError};
 use crate::exchange::ExchangeError;
 use crate::model::{KeyDigest, KeyName, Mutation, NewKey, PlainKey, SpaceId, SystemRole};
@@ -45,6 +45,19 @@ impl Serve {
         // Before anything listens: a stop that comes during the start must not be lost.
         let signals = Signals::listen()?;
         let clock = Arc::new(SystemClock::start());
+        if let StoreUrl::ControlPlanes(planes) = &settings.store.url {
+            let source = app::follow(&settings.store, planes, clock.clone()).map_err(|error| Failure::Refused(error.into()))?;
+            let app = started(App::start_reading(&settings, source, clock).await, out)?;
+            told_of(&sources);
+            tracing::info!(
+                control_planes = planes.len(),
+                first = planes.first().map(tracing::field::display),
+                "this is a sidecar of a control plane"
+            );
+            announce(&app, &settings);
+            serve(app.watching(configuration), &sources, &values, signals).await;
+            return Ok(());
+        }
         let store = store::open(&settings.store.url, settings.login.strategy, clock.clone()).await?;
         // A text that is no key is found out before anything listens.
         let given = if is_new(&store).await? { given_key()? } else { None };
@@ -90,19 +103,22 @@ fn told_of(sources: &Sources) {
 
 /// Starts. Nobody is told yet.
 pub(super) async fn start(settings: &Settings, store: Arc<dyn Store>, clock: Arc<dyn Clock>, out: &Output) -> Result<App, Failure> {
-    match App::start_on(settings, Arc::clone(&store), clock).await {
-        Ok(app) => Ok(app),
-        Err(error) => {
-            store.close().await;
-            Err(match error {
-                AppError::Exchange(ExchangeError::Policies(faults)) => out.refused_for(&faults)?,
-                AppError::Bind { listener, .. } => {
-                    Failure::refused(format_args!("{error}; another port: --set {listener}.listen=HOST:PORT"))
-                }
-                error => Failure::Refused(error.into()),
-            })
-        }
+    let app = App::start_on(settings, Arc::clone(&store), clock).await;
+    if app.is_err() {
+        store.close().await;
     }
+    started(app, out)
+}
+
+/// An app, or why there is none, as people are told.
+fn started(app: Result<App, AppError>, out: &Output) -> Result<App, Failure> {
+    app.or_else(|error| {
+        Err(match error {
+            AppError::Exchange(ExchangeError::Policies(faults)) => out.refused_for(&faults)?,
+            AppError::Bind { listener, .. } => Failure::refused(format_args!("{error}; another port: --set {listener}.listen=HOST:PORT")),
+            error => Failure::Refused(error.into()),
+        })
+    })
 }
 
 /// Says where it listens.

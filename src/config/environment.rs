@@ -13,7 +13,7 @@ use crate::diagnostics::{Diagnostic, Severity, Source, nearest_by};
 const PREFIX: &str = "CLAVIGER_";
 
 /// Variables that say something else than a setting.
-const OTHERS: [&str; 5] = ["CLAVIGER_BOOTSTRAP_KEY", "CLAVIGER_CONFIG", "CLAVIGER_KEY", "CLAVIGER_SERVER", "CLAVIGER_STORE"];
+const OTHERS: [&str; 6] = ["CLAVIGER_BOOTSTRAP_KEY", "CLAVIGER_CA", "CLAVIGER_CONFIG", "CLAVIGER_KEY", "CLAVIGER_SERVER", "CLAVIGER_STORE"];
 
 /// What stands in no file.
 pub(super) fn nowhere() -> Source<'static> {

@@ -48,7 +48,13 @@ impl Settings {
     pub fn with_start_of(self, started: &Self) -> Self {
         Self {
             proxy: ProxySettings { listen: started.proxy.listen, threads: started.proxy.threads, ..self.proxy },
-            store: StoreSettings { url: started.store.url.clone(), ..self.store },
+            store: StoreSettings {
+                url: started.store.url.clone(),
+                key_file: started.store.key_file.clone(),
+                ca: started.store.ca.clone(),
+                insecure: started.store.insecure,
+                ..self.store
+            },
             login: LoginSettings { strategy: started.login.strategy, ..self.login },
             admin: AdminSettings { listen: started.admin.listen, insecure: started.admin.insecure, ..self.admin },
             ops: started.ops.clone(),

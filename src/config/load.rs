@@ -159,6 +159,7 @@ const STORE_OF_COMMANDS: &str = "CLAVIGER_STORE";
 fn other_store(url: &str, here: &StoreUrl) -> Option<Diagnostic> {
     let file = |url: &StoreUrl| match url {
         StoreUrl::Sqlite(path) => std::path::absolute(path).ok(),
+        StoreUrl::ControlPlanes(_) => None,
     };
     let differs = StoreUrl::parse(url).ok().is_none_or(|named| file(&named) != file(here));
     differs.then(|| {

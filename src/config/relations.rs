@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::proxy::ClientIp;
 use super::reader::Reader;
+use super::server_url::ServerUrl;
 use super::settings::Settings;
+use super::store::StoreUrl;
 use super::upstream::UpstreamSettings;
 
 /// Looks at the settings as a whole.
@@ -13,6 +15,7 @@ pub(super) fn relate(settings: &Settings, reader: &mut Reader<'_>) {
     limits(settings, reader);
     trust(settings, reader);
     admin(settings, reader);
+    store(settings, reader);
 }
 
 fn listeners(settings: &Settings, reader: &mut Reader<'_>) {
@@ -44,6 +47,40 @@ fn admin(settings: &Settings, reader: &mut Reader<'_>) {
         format!("keys that manage everything would cross the network to {listen} in the clear"),
         Some("listen on 127.0.0.1, or say admin.insecure = true where something else encrypts what comes there"),
     );
+}
+
+fn store(settings: &Settings, reader: &mut Reader<'_>) {
+    let store = &settings.store;
+    let StoreUrl::ControlPlanes(planes) = &store.url else {
+        for (key, said) in
+            [("store.key_file", store.key_file.is_some()), ("store.ca", store.ca.is_some()), ("store.insecure", store.insecure)]
+        {
+            if said {
+                reader.warn(key, "this counts for a sidecar alone, whose store.url is that of a control plane");
+            }
+        }
+        return;
+    };
+    // Each is told, whatever else is wrong with the same key: they are mended in one go.
+    let at = reader.given("store.url");
+    if let Some(at) = at.as_ref().filter(|_| store.key_file.is_none() && reader.given("store.key_file").is_none()) {
+        let suggestion = "name it in store.key_file: `claviger key create --name sidecars --bind replica@root` makes one";
+        reader.fault(at, "store.url", "a control plane is asked with a key, and no file holds one", Some(suggestion.to_owned()));
+    }
+    let in_the_clear = planes.iter().any(|plane| !plane.is_encrypted() && !plane.is_loopback());
+    if let Some(at) = at.as_ref().filter(|_| in_the_clear && !store.insecure) {
+        let reason = "the sidecar's key, and what it is told, would cross the network in the clear";
+        let suggestion = "write https://, or say store.insecure = true where something else encrypts what goes there";
+        reader.fault(at, "store.url", reason, Some(suggestion.to_owned()));
+    }
+    if store.ca.is_some() && !planes.iter().any(ServerUrl::is_encrypted) {
+        reader.warn("store.ca", "no control plane is spoken to by https, so nobody has to vouch for one");
+    }
+    // Where it is not said, there is none.
+    if let Some(at) = reader.given("admin.listen").filter(|_| settings.admin.listen.is_some()) {
+        let reason = "a sidecar has no admin API: it follows a control plane, where things are managed";
+        reader.fault(&at, "admin.listen", reason, Some("take admin.listen out, or say \"off\"".to_owned()));
+    }
 }
 
 fn limits(settings: &Settings, reader: &mut Reader<'_>) {

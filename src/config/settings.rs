@@ -14,7 +14,7 @@ use super::policies::PolicySettings;
 use super::proxy::ProxySettings;
 use super::quantity::hours;
 use super::reader::Reader;
-use super::store::StoreSettings;
+use super::store::{StoreSettings, StoreUrl};
 use super::token::TokenSettings;
 use super::upstream::UpstreamSettings;
 
@@ -80,7 +80,7 @@ impl Settings {
         top.refuse("routes", "routes are not in this version, and a rule that nobody enforces is worse than none: take them out");
         let drain_delay = top.live("drain_delay", Self::default().drain_delay, duration(Duration::ZERO..=hours(1)));
         let drain_timeout = top.live("drain_timeout", Self::default().drain_timeout, duration(Duration::ZERO..=hours(1)));
-        let settings = Self {
+        let mut settings = Self {
             drain_delay,
             drain_timeout,
             proxy: ProxySettings::read(&mut reader.section("proxy")),
@@ -96,6 +96,11 @@ impl Settings {
             audit: AuditSettings::read(&mut reader.section("audit")),
             log: LogSettings::read(&mut reader.section("log")),
         };
+        if let StoreUrl::ControlPlanes(_) = settings.store.url
+            && reader.given("admin.listen").is_none()
+        {
+            settings.admin.listen = None;
+        }
         reader.leftovers();
         settings
     }

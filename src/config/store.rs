@@ -4,15 +4,23 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::environment::without_line_end;
-use super::parse::{ValueError, duration, plain_path, text};
+use super::parse::{ValueError, ValueErrors, duration, list, path, plain_path, text, truth};
 use super::quantity::{hours, secs};
 use super::reader::Section;
+use super::server_url::{ServerUrl, ServerUrlError};
+use super::value::{Origin, Value};
 
 /// `[store]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoreSettings {
     /// Which store.
     pub url: StoreUrl,
+    /// With which key control planes are asked; its text is in this file.
+    pub key_file: Option<PathBuf>,
+    /// Who vouches for control planes, where those that everybody knows do not: certificates, in PEM.
+    pub ca: Option<PathBuf>,
+    /// Whether a control plane elsewhere may be asked though nothing is encrypted.
+    pub insecure: bool,
     /// How long what is loaded may serve on while the store cannot be reached.
     pub max_staleness: Duration,
 }
@@ -22,6 +30,8 @@ pub struct StoreSettings {
 pub enum StoreUrl {
     /// A SQLite database in this file.
     Sqlite(PathBuf),
+    /// Whatever store these control planes have: this process is a sidecar of theirs, which reads alone.
+    ControlPlanes(Vec<ServerUrl>),
 }
 
 impl StoreUrl {
@@ -34,21 +44,71 @@ impl StoreUrl {
     }
 }
 
+impl StoreUrl {
+    /// The file that the store is, if it is one.
+    pub fn file(&self) -> Option<&std::path::Path> {
+        match self {
+            Self::Sqlite(path) => Some(path),
+            Self::ControlPlanes(_) => None,
+        }
+    }
+}
+
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { url: StoreUrl::Sqlite(PathBuf::from("claviger.db")), max_staleness: secs(60) }
+        Self { url: StoreUrl::Sqlite(PathBuf::from("claviger.db")), key_file: None, ca: None, insecure: false, max_staleness: secs(60) }
     }
 }
 
 impl StoreSettings {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         let default = Self::default();
-        let StoreUrl::Sqlite(path) = section.at_start("url", default.url, text(read));
+        let url = match section.at_start("url", default.url, url) {
+            StoreUrl::Sqlite(path) => StoreUrl::Sqlite(section.resolve("url", path)),
+            planes @ StoreUrl::ControlPlanes(_) => planes,
+        };
+        let file = |value: &Value, at: &Origin| path(value, at).map(Some);
+        let key_file = section.at_start("key_file", None, file).map(|path| section.resolve("key_file", path));
+        let ca = section.at_start("ca", None, file).map(|path| section.resolve("ca", path));
         Self {
-            url: StoreUrl::Sqlite(section.resolve("url", path)),
+            url,
+            key_file,
+            ca,
+            insecure: section.at_start("insecure", default.insecure, truth),
             max_staleness: section.live("max_staleness", default.max_staleness, duration(secs(1)..=hours(24))),
         }
     }
+}
+
+/// One store, or several control planes of one.
+fn url(value: &Value, at: &Origin) -> Result<StoreUrl, ValueErrors> {
+    let is_list = match value {
+        Value::List(_) => true,
+        Value::Bare(text) => text.trim_start().starts_with('[') || text.starts_with("http") && text.contains(','),
+        Value::Text(_) | Value::Integer(_) | Value::Boolean(_) | Value::Table(_) | Value::Other(_) => false,
+    };
+    if !is_list {
+        return text(read)(value, at);
+    }
+    let planes = list(text(|text| match text.split_once("://") {
+        Some(("http" | "https", _)) => control_plane(text),
+        _ => Err(ValueError::new("control planes alone come as a list, each by its url").suggest(PLANE_EXAMPLE)),
+    }))(value, at)?;
+    if planes.is_empty() {
+        return Err(ValueError::new("the list names no control plane").suggest(PLANE_EXAMPLE).into());
+    }
+    Ok(StoreUrl::ControlPlanes(planes))
+}
+
+const PLANE_EXAMPLE: &str = "control planes look like \"https://control-plane:8081\"";
+
+fn control_plane(text: &str) -> Result<ServerUrl, ValueError> {
+    // The text is not quoted in messages: it may hold a password.
+    text.parse().map_err(|error| match error {
+        ServerUrlError::IllFormed => ValueError::new("this is not the url of a control plane").suggest(PLANE_EXAMPLE),
+        ServerUrlError::UserInfo => ValueError::new("a control plane's url holds neither a name nor a password")
+            .suggest("name the file of its key in store.key_file"),
+    })
 }
 
 fn read(text: &str) -> Result<StoreUrl, ValueError> {
@@ -64,6 +124,7 @@ fn read(text: &str) -> Result<StoreUrl, ValueError> {
     };
     match scheme {
         "sqlite" => {}
+        "http" | "https" => return Ok(StoreUrl::ControlPlanes(vec![control_plane(text)?])),
         "postgres" | "postgresql" => return Err(ValueError::new("PostgreSQL is not in this version").suggest(example)),
         "file" => return Err(ValueError::new("the file store is not in this version").suggest(example)),
         _ => return Err(ValueError::new("there is no such kind of store").suggest(example)),

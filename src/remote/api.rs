@@ -1,90 +1,26 @@
 //! Requests to an admin API.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
-use http::{HeaderValue, Method, Request, Uri};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use http::{HeaderMap, HeaderValue, Method};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::sync::Mutex;
-use tokio::task::JoinSet;
 
+use super::connection::{Answered, Connection, Question};
 use super::curl;
+use super::dialer::Dialer;
 use super::problem::{Failed, Refused};
+use crate::config::ServerUrl;
 use crate::model::PlainKey;
 
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(10);
 /// How long an answer may take: a server gives up after a minute.
 const ANSWER: Duration = Duration::from_secs(75);
 /// For how many seconds whoever has asked too often waits in all.
 const PATIENCE: u64 = 30;
 /// The longest answer, in bytes.
 const LONGEST: usize = 64 * 1024 * 1024;
-
-/// Where an admin API is: `http://HOST[:PORT][/PATH]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerUrl {
-    host: String,
-    port: u16,
-    /// What stands before `/api/v1`, without a `/` at its end.
-    before: String,
-}
-
-/// Why a text is no such url.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ServerUrlError {
-    #[error("a server is said as http://HOST:PORT")]
-    IllFormed,
-    #[error("https is not spoken to servers yet: let whoever ends TLS beside them, or a tunnel, be spoken to by http://")]
-    Https,
-    #[error("a server's url holds neither a name nor a password: the key comes from CLAVIGER_KEY, --key-file or a profile")]
-    UserInfo,
-}
-
-impl FromStr for ServerUrl {
-    type Err = ServerUrlError;
-
-    fn from_str(text: &str) -> Result<Self, ServerUrlError> {
-        let uri: Uri = text.trim().parse().map_err(|_| ServerUrlError::IllFormed)?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(ServerUrlError::Https),
-            Some(_) | None => return Err(ServerUrlError::IllFormed),
-        }
-        let authority = uri.authority().ok_or(ServerUrlError::IllFormed)?;
-        if authority.as_str().contains('@') {
-            return Err(ServerUrlError::UserInfo);
-        }
-        if uri.query().is_some() || authority.host().is_empty() {
-            return Err(ServerUrlError::IllFormed);
-        }
-        let before = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self { host: authority.host().to_owned(), port: authority.port_u16().unwrap_or(80), before })
-    }
-}
-
-impl fmt::Display for ServerUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}:{}{}", self.host, self.port, self.before)
-    }
-}
-
-impl ServerUrl {
-    /// Whether what is sent there leaves this machine.
-    #[must_use]
-    pub fn is_loopback(&self) -> bool {
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-    }
-}
 
 /// Told of each request, as a line for a shell.
 pub type Tell = Box<dyn Fn(&str) + Send + Sync>;
@@ -94,22 +30,17 @@ pub struct Api {
     url: ServerUrl,
     authorization: HeaderValue,
     tell: Option<Tell>,
+    dialer: Dialer,
     connection: Mutex<Option<Connection>>,
-}
-
-struct Connection {
-    sender: SendRequest<Full<Bytes>>,
-    /// Ends with it.
-    _driver: JoinSet<Result<(), hyper::Error>>,
 }
 
 impl Api {
     /// `None`: the key cannot be sent, so that it is nobody's.
     #[must_use]
-    pub fn new(url: ServerUrl, key: &PlainKey, tell: Option<Tell>) -> Option<Self> {
+    pub fn new(url: ServerUrl, key: &PlainKey, tell: Option<Tell>, dialer: Dialer) -> Option<Self> {
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", key.reveal())).ok()?;
         authorization.set_sensitive(true);
-        Some(Self { url, authorization, tell, connection: Mutex::new(None) })
+        Some(Self { url, authorization, tell, dialer, connection: Mutex::new(None) })
     }
 
     /// Where it is.
@@ -138,17 +69,16 @@ impl Api {
     }
 
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&Value>) -> Result<T, Failed> {
-        let target = format!("{}/api/v1{path}", self.url.before);
         let body = body.map(ToString::to_string);
         if let Some(tell) = &self.tell {
-            tell(&curl::line(&method, &format!("http://{}:{}{target}", self.url.host, self.url.port), body.as_deref()));
+            tell(&curl::line(&method, &self.url.whole(path), body.as_deref()));
         }
         let asked = async {
             let mut connection = self.connection.lock().await;
             let mut waited = 0;
             loop {
                 let is_new = connection.is_none();
-                match self.exchange(&mut connection, &method, &target, body.as_deref()).await {
+                match self.exchange(&mut connection, &method, path, body.as_deref()).await {
                     // A connection that nobody has used for a while may have been given up, which shows when it is used.
                     Err(Failed::Away(_)) if !is_new && method == Method::GET => {}
                     // Nothing has been done for whoever asks too often, and they are told when to ask again.
@@ -172,29 +102,22 @@ impl Api {
         &self,
         connection: &mut Option<Connection>,
         method: &Method,
-        target: &str,
+        path: &str,
         body: Option<&str>,
     ) -> Result<Bytes, Failed> {
-        let mut open = match connection.take().filter(|open| open.sender.is_ready()) {
+        let mut open = match connection.take().filter(Connection::is_open) {
             Some(open) => open,
-            None => self.connect().await?,
+            None => self.dialer.connect(&self.url).await.map_err(|error| self.away(&error))?,
         };
-        let mut request = Request::builder()
-            .method(method)
-            .uri(target)
-            .header(HOST, format!("{}:{}", self.url.host, self.url.port))
-            .header(USER_AGENT, concat!("claviger/", env!("CARGO_PKG_VERSION")))
-            .header(AUTHORIZATION, self.authorization.clone());
-        if body.is_some() {
-            request = request.header(CONTENT_TYPE, "application/json");
-        }
-        let request = request.body(Full::new(Bytes::from(body.unwrap_or_default().to_owned())));
-        let request = request.map_err(|error| self.away(&error.to_string()))?;
-        let answer = open.sender.send_request(request).await.map_err(|error| self.away(&error.to_string()))?;
-        let status = answer.status();
-        let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-        let read = Limited::new(answer.into_body(), LONGEST).collect().await;
-        let bytes = read.map_err(|error| self.away(&error.to_string()))?.to_bytes();
+        let question = Question {
+            method,
+            path,
+            body: body.map(|body| Bytes::from(body.to_owned())),
+            authorization: self.authorization.clone(),
+            headers: HeaderMap::new(),
+            longest: LONGEST,
+        };
+        let Answered { status, bytes, retry_after } = open.ask(&self.url, question).await.map_err(|error| self.away(&error))?;
         *connection = Some(open);
         if status.is_success() {
             return Ok(bytes);
@@ -206,18 +129,6 @@ impl Api {
             }
             Err(_) => Err(self.away(&format!("it answers with {status}, and as no admin API does"))),
         }
-    }
-
-    async fn connect(&self) -> Result<Connection, Failed> {
-        let host = self.url.host.trim_start_matches('[').trim_end_matches(']');
-        let connecting = tokio::time::timeout(CONNECT, TcpStream::connect((host, self.url.port))).await;
-        let stream = connecting.map_err(|_| self.away("it does not take the connection"))?;
-        let stream = stream.map_err(|error| self.away(&error.to_string()))?;
-        let handshake = http1::handshake(TokioIo::new(stream)).await;
-        let (sender, connection) = handshake.map_err(|error| self.away(&error.to_string()))?;
-        let mut driver = JoinSet::new();
-        driver.spawn(connection);
-        Ok(Connection { sender, _driver: driver })
     }
 
     fn away(&self, why: &str) -> Failed {
@@ -236,23 +147,5 @@ pub(super) fn absent_as_none<T>(found: Result<T, Failed>) -> Result<Option<T>, F
         Ok(found) => Ok(Some(found)),
         Err(Failed::Refused(refused)) if refused.code == "not_found" => Ok(None),
         Err(failed) => Err(failed),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_is_said_by_its_url() {
-        let parse = str::parse::<ServerUrl>;
-        assert_eq!(parse("http://127.0.0.1:8081").unwrap().to_string(), "http://127.0.0.1:8081");
-        assert_eq!(parse("http://[::1]:8081/claviger/").unwrap().to_string(), "http://[::1]:8081/claviger");
-        assert!(parse("http://[::1]:8081").unwrap().is_loopback() && !parse("http://control").unwrap().is_loopback());
-        assert_eq!(parse("https://control-plane:8081"), Err(ServerUrlError::Https));
-        assert_eq!(parse("http://me:clv_x@control"), Err(ServerUrlError::UserInfo));
-        for text in ["", "control:8081", "control", "ftp://control", "http://control?x", "http://"] {
-            assert_eq!(parse(text), Err(ServerUrlError::IllFormed), "{text:?}");
-        }
     }
 }

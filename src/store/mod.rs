@@ -284,6 +284,7 @@ pub enum Inspected {
 pub async fn inspect(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Inspected, StoreError> {
     match url {
         StoreUrl::Sqlite(path) => SqliteStore::inspect(path, clock).await,
+        StoreUrl::ControlPlanes(_) => Err(elsewhere()),
     }
 }
 
@@ -291,6 +292,7 @@ pub async fn inspect(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Inspected,
 pub fn remarks(url: &StoreUrl) -> Vec<String> {
     match url {
         StoreUrl::Sqlite(path) => sqlite::remarks(path),
+        StoreUrl::ControlPlanes(_) => Vec::new(),
     }
 }
 
@@ -327,6 +329,7 @@ pub struct Restored {
 pub async fn backup(url: &StoreUrl, to: &Path) -> Result<Backup, StoreError> {
     match url {
         StoreUrl::Sqlite(path) => sqlite::backup(path, to).await,
+        StoreUrl::ControlPlanes(_) => Err(elsewhere()),
     }
 }
 
@@ -334,6 +337,7 @@ pub async fn backup(url: &StoreUrl, to: &Path) -> Result<Backup, StoreError> {
 pub async fn restore(url: &StoreUrl, from: &Path, cause: &Cause, undo: Undo, clock: Arc<dyn Clock>) -> Result<Restored, StoreError> {
     match url {
         StoreUrl::Sqlite(path) => sqlite::restore(path, from, cause, undo, clock).await,
+        StoreUrl::ControlPlanes(_) => Err(elsewhere()),
     }
 }
 
@@ -341,5 +345,11 @@ pub async fn restore(url: &StoreUrl, from: &Path, cause: &Cause, undo: Undo, clo
 pub async fn open(url: &StoreUrl, initial: Strategy, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError> {
     match url {
         StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path, initial, clock).await?)),
+        StoreUrl::ControlPlanes(_) => Err(elsewhere()),
     }
+}
+
+/// What a sidecar follows is no store that could be opened.
+fn elsewhere() -> StoreError {
+    StoreError::Unavailable("this is a sidecar, whose store is at its control plane: ask that one, by --server URL".to_owned())
 }

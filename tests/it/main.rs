@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod control;
 mod exchange;
+mod feed;
 mod house;
 mod model;
 mod ops;

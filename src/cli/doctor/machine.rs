@@ -23,19 +23,22 @@ const LITTLE_ROOM: u64 = 512 * MIB;
 /// The store, the directory of the signing keys (each key is looked at with them), the secret of the webhook, and the configuration.
 pub(super) fn permissions(settings: &Settings, file: Option<&Path>) -> Vec<Finding> {
     let mut found = Vec::new();
-    let StoreUrl::Sqlite(path) = &settings.store.url;
-    found.extend(
-        store::remarks(&settings.store.url)
-            .into_iter()
-            .map(|remark| Finding::warning(PERMISSIONS, format!("{}: {remark}", path.display()), format!("chmod 600 {}", path.display()))),
-    );
+    if let Some(path) = settings.store.url.file() {
+        let remark =
+            |remark| Finding::warning(PERMISSIONS, format!("{}: {remark}", path.display()), format!("chmod 600 {}", path.display()));
+        found.extend(store::remarks(&settings.store.url).into_iter().map(remark));
+    }
+    if let (StoreUrl::ControlPlanes(_), Some(file)) = (&settings.store.url, &settings.store.key_file) {
+        found.extend(secret("the sidecar's key", "nothing is known of the store without it: write the key there, mode 0600", file));
+    }
     // Whoever can put a key there makes tokens.
     found.extend(writable(&settings.token.keys, "whoever puts a key there signs tokens", "chmod 700"));
     if let Some(file) = file {
         found.extend(writable(file, "whoever changes it says where requests go", "chmod go-w"));
     }
     if settings.audit.webhook.url.is_some() {
-        found.extend(secret(&settings.audit.webhook.secret_file));
+        let advice = "nothing is sent to audit.webhook.url without a secret: write one there, mode 0600";
+        found.extend(secret("the webhook's secret", advice, &settings.audit.webhook.secret_file));
     }
     if found.is_empty() {
         found.push(Finding::ok(PERMISSIONS, "nobody else can get at the store, the signing keys and the secrets"));
@@ -52,24 +55,23 @@ fn writable(path: &Path, why: &str, advice: &str) -> Option<Finding> {
 }
 
 /// That a secret is missing, or none.
-fn secret(path: &Path) -> Option<Finding> {
+fn secret(what: &str, without: &str, path: &Path) -> Option<Finding> {
     let shown = path.display();
     let found = match std::fs::metadata(path) {
         Ok(found) => found,
         Err(error) => {
-            let advice = "nothing is sent to audit.webhook.url without a secret: write one there, mode 0600";
-            return Some(Finding::failed(PERMISSIONS, format!("the webhook's secret {shown} cannot be read: {error}"), advice));
+            return Some(Finding::failed(PERMISSIONS, format!("{what} {shown} cannot be read: {error}"), without));
         }
     };
     let mode = found.mode() & 0o7777;
-    let said = || format!("everybody on this machine may read or change the webhook's secret {shown} (mode {mode:04o})");
+    let said = || format!("everybody on this machine may read or change {what} {shown} (mode {mode:04o})");
     (mode & 0o006 != 0)
         .then(|| Finding::failed(PERMISSIONS, said(), format!("chmod 600 {shown}, and use another secret: this one is known")))
 }
 
 /// Where the store is.
 pub(super) fn disk(settings: &Settings) -> Finding {
-    let StoreUrl::Sqlite(path) = &settings.store.url;
+    let Some(path) = settings.store.url.file() else { return Finding::skipped(DISK, "the store is elsewhere") };
     let Some(there) = nearest_directory(path) else { return Finding::skipped(DISK, format!("{} is nowhere", path.display())) };
     let shown = there.display();
     let state = match statvfs(&there) {

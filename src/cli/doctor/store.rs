@@ -31,7 +31,15 @@ pub(super) struct Looked {
 
 /// The store, if it can be read, and what there is to say of it.
 pub(super) async fn look(url: &StoreUrl, clock: Arc<dyn Clock>) -> (Option<Looked>, Finding) {
-    let StoreUrl::Sqlite(path) = url;
+    let Some(path) = url.file() else {
+        return (
+            None,
+            Finding::skipped(
+                STORE,
+                "the store is at a control plane: `claviger doctor` there looks at it, and the process below says whether it is heard of",
+            ),
+        );
+    };
     let shown = path.display();
     if path.try_exists().is_ok_and(|exists| !exists) {
         let advice =

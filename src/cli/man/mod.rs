@@ -21,9 +21,10 @@ pub(crate) struct Man {
 }
 
 /// What of the environment is read, besides a variable for each key of the configuration.
-const ENVIRONMENT: [(&str, &str); 9] = [
+const ENVIRONMENT: [(&str, &str); 10] = [
     ("CLAVIGER_STORE", "The store that commands work on, such as sqlite:///var/lib/claviger/claviger.db, where --store is not given."),
     ("CLAVIGER_CONFIG", "The configuration, where --config is not given. Empty: none."),
+    ("CLAVIGER_CA", "Certificates, in PEM, that vouch for a server at https://…, where --ca is not given."),
     ("CLAVIGER_SERVER", "The server whose admin API commands ask, such as http://127.0.0.1:8081, where --server is not given."),
     ("CLAVIGER_KEY", "The key that the server is asked with, where --key-file is not given."),
     (

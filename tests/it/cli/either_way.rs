@@ -285,7 +285,7 @@ fn nothing_is_guessed_between_a_server_and_a_store() {
     for (line, environment) in [
         (vec!["space", "list", "--server", &url, "--store", &store], vec![("CLAVIGER_KEY", root.as_str())]),
         (vec!["space", "list", "--server", &url], vec![]),
-        (vec!["space", "list", "--server", "https://127.0.0.1:1"], vec![("CLAVIGER_KEY", root.as_str())]),
+        (vec!["space", "list", "--server", "ftp://127.0.0.1:1"], vec![("CLAVIGER_KEY", root.as_str())]),
         (vec!["audit", "verify", "--server", &url], vec![("CLAVIGER_KEY", root.as_str())]),
         (vec!["policy", "test", ".", "--server", &url], vec![("CLAVIGER_KEY", root.as_str())]),
     ] {

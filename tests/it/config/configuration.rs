@@ -11,7 +11,7 @@ use proptest::prelude::*;
 const REFERENCE: &str = include_str!("../../../config/claviger.toml");
 
 /// Keys that the reference shows as comments.
-const COMMENTED: [&str; 3] = ["policies.dir", "token.active", "audit.webhook.url"];
+const COMMENTED: [&str; 5] = ["policies.dir", "token.active", "audit.webhook.url", "store.key_file", "store.ca"];
 
 fn with_environment(toml: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Settings, Faults> {
     let dir = tempfile::tempdir().unwrap();
@@ -263,12 +263,12 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         "log.access" => "all",
         "log.format" => "json",
         "log.level" => "debug",
-        "admin.insecure" | "login.admit_without_roles" | "token.include_actions" | "upstream.http2" => "true",
+        "admin.insecure" | "store.insecure" | "login.admit_without_roles" | "token.include_actions" | "upstream.http2" => "true",
         "proxy.via" => "false",
         "proxy.remove_headers" => "x-user-*",
         "login.strategy" => "user-management",
         "ops.listen" | "proxy.listen" => "127.0.0.1:0",
-        "audit.webhook.secret_file" | "policies.dir" | "token.keys" => "elsewhere",
+        "audit.webhook.secret_file" | "store.key_file" | "store.ca" | "policies.dir" | "token.keys" => "elsewhere",
         "policies.compare_every" => "7",
         "policies.evaluator" => "regorus",
         "cache.max_bytes" | "policies.memory_limit" => "1MiB",

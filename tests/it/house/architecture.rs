@@ -20,12 +20,14 @@ const FLOORS: [&[&str]; 9] = [
 ];
 
 /// Crates, and the only rooms that may name them.
-const DOORS: [(&str, &[&str]); 5] = [
+const DOORS: [(&str, &[&str]); 7] = [
     ("saphyr_parser", &["control"]),
     ("sqlx", &["store"]),
     ("regorus", &["policy"]),
     ("jsonwebtoken", &["token"]),
     ("axum", &["admin", "console", "ops"]),
+    ("rustls", &["edge", "proxy", "store", "remote"]),
+    ("tokio_rustls", &["edge", "proxy", "store", "remote"]),
 ];
 
 /// The rooms that may ask the environment.

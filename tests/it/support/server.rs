@@ -18,7 +18,8 @@ pub(crate) struct Server {
     process: Child,
     proxy: SocketAddr,
     ops: SocketAddr,
-    admin: SocketAddr,
+    /// `None`: a sidecar has none.
+    admin: Option<SocketAddr>,
     dir: TempDir,
     echo: Echo,
     log: Arc<Mutex<String>>,
@@ -92,41 +93,47 @@ impl Setup {
     pub(crate) fn start(self) -> Server {
         let config = self.dir.path().join("claviger.toml");
         std::fs::write(&config, &self.config).unwrap();
-        let mut process = Command::new(program::claviger())
-            .args(["serve", "--config"])
-            .arg(&config)
-            .envs(self.environment.clone())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
         let log = Arc::new(Mutex::new(String::new()));
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let serving = loop {
-            let line = lines.next().unwrap_or_else(|| panic!("the server ended: {}", log.lock().unwrap())).unwrap();
-            log.lock().unwrap().extend([&*line, "\n"]);
-            if line.contains("\"message\":\"serving\"") {
-                break serde_json::from_str::<Value>(&line).unwrap();
-            }
-        };
-        let rest = Arc::clone(&log);
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                rest.lock().unwrap().extend([&*line, "\n"]);
-            }
-        });
-        let address = |listener: &str| serving[listener].as_str().unwrap().parse().unwrap();
+        let (process, serving) = launched(&config, &self.environment, &log);
+        let address = |listener: &str| serving[listener].as_str().map(|address| address.parse().unwrap());
         Server {
             environment: self.environment,
             process,
-            proxy: address("proxy"),
-            ops: address("ops"),
+            proxy: address("proxy").unwrap(),
+            ops: address("ops").unwrap(),
             admin: address("admin"),
             dir: self.dir,
             echo: self.echo,
             log,
         }
     }
+}
+
+/// Starts a process, and returns what it says when it serves. It goes on writing to the log.
+fn launched(config: &Path, environment: &[(String, String)], log: &Arc<Mutex<String>>) -> (Child, Value) {
+    let mut process = Command::new(program::claviger())
+        .args(["serve", "--config"])
+        .arg(config)
+        .envs(environment.iter().cloned())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let serving = loop {
+        let line = lines.next().unwrap_or_else(|| panic!("the server ended: {}", log.lock().unwrap())).unwrap();
+        log.lock().unwrap().extend([&*line, "\n"]);
+        if line.contains("\"message\":\"serving\"") {
+            break serde_json::from_str::<Value>(&line).unwrap();
+        }
+    };
+    let rest = Arc::clone(log);
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            rest.lock().unwrap().extend([&*line, "\n"]);
+        }
+    });
+    (process, serving)
 }
 
 impl Server {
@@ -180,7 +187,7 @@ impl Server {
     }
 
     pub(crate) fn admin(&self) -> SocketAddr {
-        self.admin
+        self.admin.expect("an admin API")
     }
 
     pub(crate) fn echo(&self) -> &Echo {
@@ -260,6 +267,21 @@ impl Server {
     /// Sends a signal to the process.
     pub(crate) fn signal(&self, name: &str) {
         assert!(Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap().success());
+    }
+
+    /// Ends it as nobody can prevent.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Starts it again when it has ended: on its store, and with its admin API where it was.
+    pub(crate) fn start_again(&mut self) {
+        let mut environment = self.environment.clone();
+        environment.push(("CLAVIGER_ADMIN__LISTEN".to_owned(), self.admin().to_string()));
+        let (process, serving) = launched(&self.config(), &environment, &self.log);
+        let address = |listener: &str| serving[listener].as_str().unwrap().parse().unwrap();
+        (self.process, self.proxy, self.ops) = (process, address("proxy"), address("ops"));
     }
 
     /// Waits for the process to end.

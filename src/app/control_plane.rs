@@ -1,0 +1,76 @@
+//! What a process does that has the store itself, beside serving from it: it is managed through it, and looks after its audit.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use super::error::AppError;
+use super::listeners::{Served, bind};
+use crate::admin::AdminState;
+use crate::audit::AuditTasks;
+use crate::clock::Clock;
+use crate::config::{LiveSettings, Settings};
+use crate::control::{Control, Serving};
+use crate::exchange::Exchange;
+use crate::model::ReplicaName;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+/// A store, and the listener through which it will be managed.
+pub(super) struct Bound {
+    store: Arc<dyn Store>,
+    /// `None`: switched off.
+    listener: Option<TcpListener>,
+}
+
+/// A store that is managed here.
+pub(super) struct ControlPlane {
+    admin: Option<Served>,
+    /// Gives up what is old in the audit, and tells the webhook.
+    audit: AuditTasks,
+}
+
+impl Bound {
+    pub(super) fn on(store: Arc<dyn Store>, settings: &Settings) -> Result<Self, AppError> {
+        let listener = settings.admin.listen.map(|address| bind("admin", address)).transpose()?;
+        Ok(Self { store, listener })
+    }
+
+    /// Serves whoever manages. What has to go on beside it waits for [`ControlPlane`]'s own start.
+    pub(super) fn start(
+        self,
+        exchange: &Arc<Exchange>,
+        name: &ReplicaName,
+        live: &LiveSettings,
+        clock: &Arc<dyn Clock>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<ControlPlane, AppError> {
+        let Self { store, listener } = self;
+        let serving = Serving { exchange: Arc::clone(exchange), settings: live.clone(), name: name.clone() };
+        let control = Control::serving(Arc::clone(&store), Arc::clone(clock), serving);
+        let managing = AdminState::new(Arc::new(control), live.clone(), Arc::clone(metrics))?;
+        let admin = listener.map(|listener| Served::admin(listener, managing)).transpose()?;
+        let audit = AuditTasks::start(&store, live, clock, metrics)?;
+        Ok(ControlPlane { admin, audit })
+    }
+}
+
+impl ControlPlane {
+    /// Where the admin API listens; `None`: it is switched off.
+    pub(super) fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|admin| admin.address)
+    }
+
+    /// What is being changed is finished, and nothing is changed any more.
+    pub(super) async fn end_managing(&mut self) {
+        if let Some(admin) = self.admin.take() {
+            admin.end().await;
+        }
+    }
+
+    /// Before the store is closed.
+    pub(super) async fn end(self) {
+        self.audit.stop().await;
+    }
+}

@@ -1,0 +1,234 @@
+//! The control planes that may be asked, and which of them is.
+//!
+//! The one that answered last is asked first. One that does not answer is passed over for a while that grows, and no two sidecars come back at the
+//! same time; nobody goes back to the first of the list for its own sake.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::key_file::KeyFile;
+use crate::clock::Clock;
+use crate::config::ServerUrl;
+use crate::model::ReplicaName;
+use crate::remote::connection::{Answered, Connection, Question};
+use crate::remote::dialer::Dialer;
+use crate::remote::problem::Refused;
+
+const REPLICA: HeaderName = HeaderName::from_static("claviger-replica");
+/// How many control planes one question is sent to, if none answers.
+const TRIES: usize = 3;
+/// How many questions are under way at a time.
+const AT_ONCE: usize = 17;
+/// How many connections are kept.
+const KEPT: usize = 4;
+/// For how long one that has failed is passed over at first, and at most.
+const BACK_OFF: Duration = Duration::from_millis(100);
+const BACK_OFF_MAX: Duration = Duration::from_secs(5);
+
+/// Control planes, and the key that they are asked with.
+pub(super) struct Planes {
+    all: Vec<Plane>,
+    current: AtomicUsize,
+    key: KeyFile,
+    dialer: Dialer,
+    clock: Arc<dyn Clock>,
+    idle: Mutex<Vec<(usize, Connection)>>,
+    room: Semaphore,
+    name: OnceLock<HeaderValue>,
+}
+
+struct Plane {
+    url: ServerUrl,
+    failing: Mutex<Failing>,
+}
+
+#[derive(Clone, Default)]
+struct Failing {
+    times: u32,
+    /// Of the monotonic clock.
+    until: Duration,
+    why: String,
+}
+
+/// Why there is no answer that can be gone by.
+enum Failure {
+    /// Of this control plane; another one may do.
+    Plane(String),
+    /// Of the question; the next one would say the same.
+    Question(String),
+}
+
+impl Planes {
+    pub(super) fn new(urls: Vec<ServerUrl>, key: KeyFile, dialer: Dialer, clock: Arc<dyn Clock>) -> Self {
+        let all = urls.into_iter().map(|url| Plane { url, failing: Mutex::default() }).collect();
+        let (idle, room) = (Mutex::default(), Semaphore::new(AT_ONCE));
+        Self { all, current: AtomicUsize::new(0), key, dialer, clock, idle, room, name: OnceLock::new() }
+    }
+
+    /// What this process is called from here on.
+    pub(super) fn call_oneself(&self, name: &ReplicaName) {
+        if let Ok(name) = HeaderValue::try_from(name.as_str()) {
+            let _known = self.name.set(name);
+        }
+    }
+
+    /// Asks one of them, and another one if what it says cannot be gone by, which `judge` finds out.
+    ///
+    /// # Errors
+    /// Which was asked last, and why that was of no use.
+    pub(super) async fn ask<T>(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<Bytes>,
+        patience: Duration,
+        longest: usize,
+        judge: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let mut why = self.passed_over();
+        let current = self.current.load(Ordering::Relaxed);
+        let order = (0..self.all.len()).map(|step| (current + step) % self.all.len());
+        for index in order.filter(|index| self.is_worth_asking(*index)).take(TRIES) {
+            let Some(plane) = self.all.get(index) else { continue };
+            let asked = timeout(patience, self.ask_one(index, &plane.url, method, path, body.clone(), longest));
+            let asked = asked.await.unwrap_or_else(|_| Err(Failure::Plane(format!("it has not answered within {patience:?}"))));
+            let judged = asked.and_then(|bytes| judge(&bytes).map_err(Failure::Plane));
+            match judged {
+                Ok(answer) => {
+                    self.worked(index);
+                    return Ok(answer);
+                }
+                Err(Failure::Plane(reason)) => {
+                    why = format!("{}: {reason}", plane.url);
+                    self.failed(index, &why);
+                }
+                Err(Failure::Question(reason)) => return Err(format!("{}: {reason}", plane.url)),
+            }
+        }
+        Err(why)
+    }
+
+    async fn ask_one(
+        &self,
+        index: usize,
+        url: &ServerUrl,
+        method: &Method,
+        path: &str,
+        body: Option<Bytes>,
+        longest: usize,
+    ) -> Result<Bytes, Failure> {
+        let _room = self.room.acquire().await;
+        let authorization = self.key.authorization();
+        let mut answer = self.exchange(index, url, method, path, body.clone(), longest, authorization.clone()).await?;
+        if answer.status == StatusCode::UNAUTHORIZED && self.key.has_another_than(&authorization) {
+            tracing::info!(file = %self.key.name(), "the sidecar's key has been read again, since the one before it is not taken any more");
+            answer = self.exchange(index, url, method, path, body, longest, self.key.authorization()).await?;
+        }
+        let Answered { status, bytes, .. } = answer;
+        if status.is_success() {
+            return Ok(bytes);
+        }
+        let refused = serde_json::from_slice::<Refused>(&bytes).ok();
+        let said = refused.map_or_else(|| format!("it answers with {status}, and as no control plane does"), |refused| refused.detail);
+        Err(match status {
+            StatusCode::UNAUTHORIZED => Failure::Plane(format!(
+                "it does not take the key in {}, which may have been revoked, disabled or rotated: put another one into the file ({said})",
+                self.key.name()
+            )),
+            StatusCode::FORBIDDEN => Failure::Plane(format!("the key in {} may not follow: {said}", self.key.name())),
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYLOAD_TOO_LARGE => Failure::Question(said),
+            _ => Failure::Plane(said),
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a question in its parts, which is asked twice with another key")]
+    async fn exchange(
+        &self,
+        index: usize,
+        url: &ServerUrl,
+        method: &Method,
+        path: &str,
+        body: Option<Bytes>,
+        longest: usize,
+        authorization: HeaderValue,
+    ) -> Result<Answered, Failure> {
+        let headers: HeaderMap = self.name.get().map(|name| (REPLICA, name.clone())).into_iter().collect();
+        loop {
+            let kept = self.kept(index);
+            let is_new = kept.is_none();
+            let mut connection = match kept {
+                Some(connection) => connection,
+                None => self.dialer.connect(url).await.map_err(Failure::Plane)?,
+            };
+            let question =
+                Question { method, path, body: body.clone(), authorization: authorization.clone(), headers: headers.clone(), longest };
+            match connection.ask(url, question).await {
+                Ok(answer) => {
+                    self.keep(index, connection);
+                    return Ok(answer);
+                }
+                // One that nobody has used for a while may have been given up, which shows when it is used. All that is asked may be asked twice.
+                Err(_) if !is_new => {}
+                Err(why) => return Err(Failure::Plane(why)),
+            }
+        }
+    }
+
+    fn kept(&self, index: usize) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|(_, connection)| connection.is_open());
+        let at = idle.iter().rposition(|(of, _)| *of == index)?;
+        Some(idle.remove(at).1)
+    }
+
+    fn keep(&self, index: usize, connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() >= KEPT {
+            idle.remove(0);
+        }
+        idle.push((index, connection));
+    }
+
+    fn is_worth_asking(&self, index: usize) -> bool {
+        let now = self.clock.monotonic();
+        self.all.get(index).is_some_and(|plane| now >= plane.failing.lock().unwrap_or_else(PoisonError::into_inner).until)
+    }
+
+    /// Why the current one is passed over, if it is.
+    fn passed_over(&self) -> String {
+        let current = self.all.get(self.current.load(Ordering::Relaxed));
+        current.map(|plane| plane.failing.lock().unwrap_or_else(PoisonError::into_inner).why.clone()).unwrap_or_default()
+    }
+
+    fn worked(&self, index: usize) {
+        let Some(plane) = self.all.get(index) else { return };
+        *plane.failing.lock().unwrap_or_else(PoisonError::into_inner) = Failing::default();
+        if self.current.swap(index, Ordering::Relaxed) != index {
+            tracing::warn!(control_plane = %plane.url, "this control plane is followed from here on, since the one before it does not answer");
+        }
+    }
+
+    fn failed(&self, index: usize, why: &str) {
+        let Some(plane) = self.all.get(index) else { return };
+        let mut failing = plane.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing.times = failing.times.saturating_add(1);
+        why.clone_into(&mut failing.why);
+        // Once is an accident.
+        let Some(doublings) = failing.times.checked_sub(2) else { return };
+        let most = BACK_OFF.saturating_mul(1 << doublings.min(16)).min(BACK_OFF_MAX);
+        failing.until = self.clock.monotonic() + between(most / 2, most);
+    }
+}
+
+/// Somewhere between the two.
+pub(super) fn between(least: Duration, most: Duration) -> Duration {
+    // Without randomness, all come at the same time, and come all the same.
+    let drawn = f64::from(getrandom::u32().unwrap_or(u32::MAX)) / f64::from(u32::MAX);
+    least + most.saturating_sub(least).mul_f64(drawn)
+}

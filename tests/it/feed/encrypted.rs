@@ -1,0 +1,85 @@
+//! A control plane behind TLS, whose certificate a private authority vouches for: `localhost`, and no other name.
+//!
+//! The files in `tls/` were made for these tests alone, with openssl: an authority whose key is gone, and a certificate until the year 2126.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use super::{key_file, sidecar_key, sidecar_of};
+use crate::admin::client::Api;
+use crate::support::server::Server;
+use crate::support::{http, program};
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/feed/tls").join(name)
+}
+
+/// Ends TLS, and forwards what is in it. The port.
+fn in_front_of(plane: SocketAddr) -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let chain = CertificateDer::pem_file_iter(file("tls.crt")).unwrap().map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_file(file("tls.key")).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::from_std(listener).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let (Ok(mut within), Ok(mut behind)) = (acceptor.accept(stream).await, TcpStream::connect(plane).await) else { return };
+                    let _ = tokio::io::copy_bidirectional(&mut within, &mut behind).await;
+                });
+            }
+        });
+    });
+    port
+}
+
+#[test]
+fn a_control_plane_is_followed_over_tls_if_it_is_vouched_for_under_its_name_and_not_otherwise() {
+    let plane = Server::with_spaces();
+    let root = Api::of_root(&plane);
+    let (key, _) = sidecar_key(&root, "pods");
+    let ci = plane.key("ci", &["--bind", "deployer@production"]).text;
+    let port = in_front_of(plane.admin());
+    let key_file = key_file(&plane, &key);
+    let ca = file("ca.crt");
+    let named = format!("https://localhost:{port}");
+
+    let sidecar = sidecar_of(&named, &key_file).environment("CLAVIGER_STORE__CA", ca.to_str().unwrap()).start();
+    assert_eq!((http::get(sidecar.ops(), "/readyz", &[]).status, sidecar.get(&ci).status), (200, 200), "{}", sidecar.log());
+
+    for (url, trusted) in [(format!("https://127.0.0.1:{port}"), true), (named.clone(), false)] {
+        let mut setup = sidecar_of(&url, &key_file);
+        if trusted {
+            setup = setup.environment("CLAVIGER_STORE__CA", ca.to_str().unwrap());
+        }
+        let stranger = setup.start();
+        assert_eq!((http::get(stranger.ops(), "/readyz", &[]).status, stranger.get(&ci).status), (503, 503), "{url}");
+        assert!(stranger.log().contains("invalid peer certificate"), "{}", stranger.log());
+    }
+
+    let whoami = |more: &[&str]| {
+        let mut command = Command::new(program::claviger());
+        command.args(["whoami", "--server", &named]).args(more).env_clear().env("HOME", plane.dir()).stdin(Stdio::null());
+        command.env("CLAVIGER_KEY", root.key.as_ref().unwrap()).output().unwrap()
+    };
+    let done = whoami(&["--ca", ca.to_str().unwrap()]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(!String::from_utf8_lossy(&done.stderr).contains("as it is"), "nobody listens on the way");
+    let stranger = whoami(&[]);
+    assert!(String::from_utf8_lossy(&stranger.stderr).contains("invalid peer certificate"), "{stranger:?}");
+}
