@@ -6,6 +6,7 @@
 
 mod apply;
 mod error;
+mod sql;
 mod sqlite;
 mod stored;
 mod verify;
@@ -19,7 +20,6 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use self::error::{BatchError, Conflict, Likeness, Precondition, StoreError, Unmet};
-use self::sqlite::SqliteStore;
 pub use self::verify::{AuditFault, RowFault, Verified, verify_audit};
 use crate::clock::Clock;
 use crate::config::StoreUrl;
@@ -283,7 +283,7 @@ pub enum Inspected {
 /// Opens a store that exists for reading alone; neither makes nor migrates anything.
 pub async fn inspect(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Inspected, StoreError> {
     match url {
-        StoreUrl::Sqlite(path) => SqliteStore::inspect(path, clock).await,
+        StoreUrl::Sqlite(path) => sqlite::inspect(path, clock).await,
         StoreUrl::ControlPlanes(_) => Err(elsewhere()),
     }
 }
@@ -344,7 +344,7 @@ pub async fn restore(url: &StoreUrl, from: &Path, cause: &Cause, undo: Undo, clo
 /// Opens the store, making and migrating it as needed. `initial` is the strategy that a new store starts with.
 pub async fn open(url: &StoreUrl, initial: Strategy, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError> {
     match url {
-        StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path, initial, clock).await?)),
+        StoreUrl::Sqlite(path) => Ok(Arc::new(sqlite::open(path, initial, clock).await?)),
         StoreUrl::ControlPlanes(_) => Err(elsewhere()),
     }
 }

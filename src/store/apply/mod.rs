@@ -23,12 +23,13 @@ use serde_json::Value;
 
 pub(super) use self::audit::{Audited, append, tell};
 pub(super) use self::keys::audited as audited_key;
-pub(super) use self::notes::{note, tell_held_back};
+pub(super) use self::notes::{note, tend};
 pub(super) use self::rows::{
     Attempt, AuditRows, BindingRows, HeldBack, KeyRows, ManagedRows, OnceRows, PolicyRows, RoleRows, Rows, SpaceRows,
 };
 pub(super) use self::texts::check as check_texts;
 use super::{BatchError, Conflict, Likeness, Precondition, StoreError, Unmet, error, stored};
+use crate::clock::{Clock, earlier};
 use crate::model::{Cause, Change, DoneOnce, KeyId, Mutation, Reach, Resource, Revision, SpaceId};
 
 /// How many changes the feed holds. A follower that is further behind reads everything anew.
@@ -59,13 +60,14 @@ pub(super) async fn apply_all(
     declared: &[Resource],
     cause: &Cause,
     only_if: Option<Precondition>,
-    at: Timestamp,
+    clock: &dyn Clock,
 ) -> Result<Vec<Change>, BatchError> {
-    let at = stored::storable(at);
     for (index, mutation) in mutations.iter().enumerate() {
         check_texts(mutation).map_err(|conflict| BatchError::of(index, conflict))?;
     }
     let last = rows.lock().await?;
+    // Read under the lock, so that later revisions have later times as far as the clock allows.
+    let at = stored::storable(clock.now().wall);
     if mutations.is_empty() {
         check(rows, &Resource::Strategy, only_if, last).await?;
     }
@@ -91,7 +93,7 @@ pub(super) async fn apply_all(
     managed::claim(rows, declared).await?;
     if let (Some(once), Some((change, resource))) = (&cause.once, changes.last().zip(about)) {
         let done = DoneOnce { fingerprint: once.fingerprint, revision: change.revision, resource, at };
-        rows.insert_once(&cause.actor.label(), once, &done, crate::clock::earlier(at, REMEMBERED_FOR)).await?;
+        rows.insert_once(&cause.actor.label(), once, &done, earlier(at, REMEMBERED_FOR)).await?;
     }
     Ok(changes)
 }

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::audit::{Audited, append, tell};
 use super::rows::{Attempt, HeldBack, Rows};
 use super::texts;
+use crate::clock::Clock;
 use crate::model::{AuditEntry, AuditId, AuditNote, Cause, EntryHash};
 use crate::store::{NOTES_AN_HOUR, SAME_ATTEMPT_WITHIN, StoreError, stored};
 
@@ -24,9 +25,10 @@ pub(in crate::store) async fn note(
     rows: &mut dyn Rows,
     note: AuditNote,
     cause: &Cause,
-    at: Timestamp,
+    clock: &dyn Clock,
 ) -> Result<Option<AuditId>, StoreError> {
-    let at = stored::storable(at);
+    rows.lock().await?;
+    let at = stored::storable(clock.now().wall);
     tell_held_back(rows, at).await?;
     let actor = cause.actor.label();
     let remote_ip = cause.remote_ip.map(|address| address.to_string());
@@ -57,9 +59,14 @@ pub(in crate::store) async fn note(
     tell(rows, told, cause, at).await.map(Some)
 }
 
+/// Makes entries of what is due by the time, within the transaction that `rows` stand in.
+pub(in crate::store) async fn tend(rows: &mut dyn Rows, clock: &dyn Clock) -> Result<(), StoreError> {
+    rows.lock().await?;
+    tell_held_back(rows, stored::storable(clock.now().wall)).await
+}
+
 /// Makes entries of the counts that were begun an hour ago.
-pub(in crate::store) async fn tell_held_back(rows: &mut dyn Rows, at: Timestamp) -> Result<(), StoreError> {
-    let at = stored::storable(at);
+async fn tell_held_back(rows: &mut dyn Rows, at: Timestamp) -> Result<(), StoreError> {
     for HeldBack { actor, since, until, attempts } in rows.take_held_back(ago(at, HOUR)).await? {
         let after = serde_json::json!({ "attempts": attempts, "since": since, "until": until });
         let entry = AuditEntry {

@@ -15,12 +15,11 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, query, query_scalar};
 
-use super::decode::{EntryOfSpaces, FromRow, Link, State};
-use super::rows::SqliteRows;
 use super::{BEGIN_WRITE, BUSY_TIMEOUT, conn, opening, origin, sql};
 use crate::clock::Clock;
 use crate::model::{AuditEntry, AuditId, Cause, Revision, Strategy};
 use crate::store::apply::{AuditRows as _, Audited, Rows as _, append, tell};
+use crate::store::sql::{EntryOfSpaces, FromRow, Link, SqlRows, State, text};
 use crate::store::{Backup, Conflict, Restored, StoreError, Undo, stored};
 
 /// What a restore is called in the audit.
@@ -59,7 +58,7 @@ async fn copy(path: &Path, to: &Path) -> Result<Backup, StoreError> {
     if sound != "ok" {
         return Err(named(path, format!("the store is damaged: {sound}")));
     }
-    let state = State::from_row(&query(sql::STATE).fetch_one(&mut copy).await?)?;
+    let state = State::from_row(&query(text::STATE.sqlite).fetch_one(&mut copy).await?)?;
     let keys: i64 = query_scalar(sql::KEY_COUNT).fetch_one(&mut copy).await?;
     conn::end(Some(copy)).await;
     Ok(Backup { revision: state.revision, keys: keys.unsigned_abs() })
@@ -98,13 +97,13 @@ async fn take_in(path: &Path, incoming: &Path, cause: &Cause, undo: Undo, clock:
     let (_, mut connection) = opening::open(path, Strategy::default(), BUSY_TIMEOUT).await?;
     let mut copy = opening::copy_options(incoming).connect().await?;
     let (now, then) = (origin(&mut connection).await?, origin(&mut copy).await?);
-    let copied = State::from_row(&query(sql::STATE).fetch_one(&mut copy).await?)?;
+    let copied = State::from_row(&query(text::STATE.sqlite).fetch_one(&mut copy).await?)?;
     conn::end(Some(copy)).await;
 
     let incoming = incoming.to_str().ok_or_else(|| named(incoming, "the path is not UTF-8"))?;
     query(sql::ATTACH_INCOMING).bind(incoming.to_owned()).execute(&mut connection).await?;
     let mut transaction = connection.begin_with(BEGIN_WRITE).await?;
-    let before = State::from_row(&query(sql::STATE).fetch_one(&mut *transaction).await?)?.revision;
+    let before = State::from_row(&query(text::STATE.sqlite).fetch_one(&mut *transaction).await?)?.revision;
     let same = now == then || now.is_none();
     match undo {
         Undo::Nothing if !same => return Err(Conflict::OtherStore { changes: before }.into()),
@@ -122,7 +121,7 @@ async fn take_in(path: &Path, incoming: &Path, cause: &Cause, undo: Undo, clock:
     // A store without changes has no audit that would be missed.
     let differs_after = if now == then { take_in_audit(&mut transaction).await? } else { replace_audit(&mut transaction).await? };
     query(sql::TAKE_IN_STATE).bind(stored::number(before.max(copied.revision))).execute(&mut *transaction).await?;
-    let mut rows = SqliteRows::new(&mut transaction);
+    let mut rows = SqlRows::new(&mut *transaction);
     let revision = rows.take_revision().await?;
     let change = crate::model::Change { revision, at, reach: crate::model::Reach::All };
     rows.insert_change(&change, 1).await?;
@@ -150,7 +149,7 @@ async fn take_in(path: &Path, incoming: &Path, cause: &Cause, undo: Undo, clock:
 async fn take_in_audit(transaction: &mut SqliteConnection) -> Result<Option<Revision>, StoreError> {
     let common: Option<Link> = one(query(sql::LAST_COMMON_ENTRY), transaction).await?;
     let incoming: Option<Link> = one(query(sql::LAST_INCOMING_ENTRY), transaction).await?;
-    let own = SqliteRows::new(transaction).last_entry().await?;
+    let own = SqlRows::new(transaction).last_entry().await?;
     let common = common.map_or(AuditId::default(), |link| link.id);
     if incoming.is_none_or(|link| link.id == common) {
         return Ok(None);
@@ -162,7 +161,7 @@ async fn take_in_audit(transaction: &mut SqliteConnection) -> Result<Option<Revi
         seen = AuditEntry::from_row(last)?.id;
         for row in &rows {
             let EntryOfSpaces { entry, spaces } = EntryOfSpaces::from_row(row)?;
-            append(&mut SqliteRows::new(transaction), entry, &spaces).await?;
+            append(&mut SqlRows::new(transaction), entry, &spaces).await?;
         }
     }
     if own.is_none_or(|(last, _)| last == common) {
@@ -180,7 +179,7 @@ async fn replace_audit(transaction: &mut SqliteConnection) -> Result<Option<Revi
 }
 
 async fn one<T: FromRow>(question: Query<'_, Sqlite, SqliteArguments>, reading: &mut SqliteConnection) -> Result<Option<T>, StoreError> {
-    question.fetch_optional(reading).await?.as_ref().map(T::from_row).transpose()
+    question.fetch_optional(reading).await?.as_ref().map(|row| T::from_row(row)).transpose()
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, StoreError> {

@@ -4,15 +4,19 @@
 //! hand-overs between threads than the one query of a cold key costs. A file needs none of that; it needs that a connection which failed, or
 //! whose user was dropped half-way, is never used again: its transaction may be in any state.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection as _, SqliteConnection};
+use async_trait::async_trait;
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Sqlite, SqliteConnection, query};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::file_guard::FileGuard;
 use crate::store::StoreError;
+use crate::store::sql::{Connection, Lease, Row, Statement, Value};
 
 /// Enough that a slow listing does not stand in the way of a cold key; each costs a thread and a page cache.
 const READERS: usize = 2;
@@ -25,7 +29,7 @@ pub(super) struct ConnSlot {
 }
 
 /// A connection in use. Dropped without [`give_back`](Self::give_back) it is closed, and the next user gets a new one.
-pub(super) struct Lease<'s> {
+pub(super) struct SlotLease<'s> {
     place: MutexGuard<'s, Option<SqliteConnection>>,
     connection: SqliteConnection,
 }
@@ -40,7 +44,7 @@ impl ConnSlot {
     }
 
     /// Waits for its turn.
-    pub(super) async fn lease(&self) -> Result<Lease<'_>, StoreError> {
+    pub(super) async fn lease(&self) -> Result<SlotLease<'_>, StoreError> {
         self.lease_of(self.connection.lock().await).await
     }
 
@@ -64,13 +68,13 @@ impl ConnSlot {
         end(self.connection.lock().await.take()).await;
     }
 
-    async fn lease_of<'s>(&'s self, mut place: MutexGuard<'s, Option<SqliteConnection>>) -> Result<Lease<'s>, StoreError> {
+    async fn lease_of<'s>(&'s self, mut place: MutexGuard<'s, Option<SqliteConnection>>) -> Result<SlotLease<'s>, StoreError> {
         self.guard.kept()?;
         let connection = match place.take() {
             Some(connection) => connection,
             None => connect(&self.options, &self.guard).await?,
         };
-        Ok(Lease { place, connection })
+        Ok(SlotLease { place, connection })
     }
 }
 
@@ -93,7 +97,7 @@ pub(super) async fn connect(options: &SqliteConnectOptions, guard: &Arc<FileGuar
     Ok(connection)
 }
 
-impl Lease<'_> {
+impl SlotLease<'_> {
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.connection
     }
@@ -103,6 +107,42 @@ impl Lease<'_> {
         let Self { mut place, connection } = self;
         *place = Some(connection);
     }
+}
+
+impl Lease for SlotLease<'_> {
+    fn connection(&mut self) -> &mut dyn Connection {
+        &mut self.connection
+    }
+
+    fn give_back(self: Box<Self>) {
+        (*self).give_back();
+    }
+}
+
+#[async_trait]
+impl Connection for SqliteConnection {
+    async fn fetch(&mut self, statement: Statement) -> Result<Vec<Box<dyn Row>>, StoreError> {
+        let rows = told(statement).fetch_all(self).await?;
+        Ok(rows.into_iter().map(|row| Box::new(row) as Box<dyn Row>).collect())
+    }
+
+    async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
+        Ok(told(statement).execute(self).await?.rows_affected())
+    }
+}
+
+/// In SQLite's words.
+fn told(statement: Statement) -> Query<'static, Sqlite, SqliteArguments> {
+    let question = match statement.sqlite {
+        Cow::Borrowed(text) => query(text),
+        Cow::Owned(text) => query(AssertSqlSafe(text)),
+    };
+    statement.values.into_iter().fold(question, |question, value| match value {
+        Value::Text(text) => question.bind(text),
+        Value::Number(number) => question.bind(number),
+        Value::Bytes(bytes) => question.bind(bytes),
+        Value::Flag(flag) => question.bind(flag),
+    })
 }
 
 /// The connections that read. They are opened when first needed.
@@ -129,7 +169,7 @@ impl Readers {
     }
 
     /// The first that is free, or else a place in one of the queues.
-    pub(super) async fn lease(&self) -> Result<Lease<'_>, StoreError> {
+    pub(super) async fn lease(&self) -> Result<SlotLease<'_>, StoreError> {
         for slot in &self.slots {
             if let Ok(place) = slot.connection.try_lock() {
                 return slot.lease_of(place).await;

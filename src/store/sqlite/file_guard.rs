@@ -18,6 +18,7 @@ use std::time::Duration;
 use rustix::fs::Access;
 
 use crate::store::StoreError;
+use crate::store::sql::Origin;
 
 /// How long a log must be missed: whoever moves a store and its log moves one after the other.
 const LOG_GRACE: Duration = Duration::from_millis(500);
@@ -51,16 +52,6 @@ impl FileId {
             Err(error) => Err(error),
         }
     }
-}
-
-/// What marks a store among all others: its first change. Copies and backups have it too.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Origin {
-    pub(super) revision: i64,
-    pub(super) at: i64,
-    pub(super) action: String,
-    pub(super) resource: String,
-    pub(super) after: Option<String>,
 }
 
 /// What lies at the path.

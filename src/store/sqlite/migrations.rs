@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{SqlSafeStr as _, SqliteConnection, query};
 
-use super::decode::{FromRow as _, Link};
 use super::sql;
 use crate::model::{AuditEntry, AuditId, EntryHash};
+use crate::store::sql::{FromRow as _, Link};
 use crate::store::{StoreError, stored};
 
 /// Number, description and text of each step.
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use crate::model::{Resource, Revision, Strategy};
-    use crate::store::sqlite::SqliteStore;
+    use crate::store::sqlite;
     use crate::store::{AuditFault, AuditQuery, Lookup as _, Management as _, Store as _, verify_audit};
 
     /// What stands in the stores that are there.
@@ -113,7 +113,7 @@ mod tests {
         raw_sql(OF_STEP_TWO).execute(&mut connection).await.unwrap();
         drop(connection);
 
-        let store = SqliteStore::open(&path, Strategy::Combined, Arc::new(SystemClock::start())).await.unwrap();
+        let store = sqlite::open(&path, Strategy::Combined, Arc::new(SystemClock::start())).await.unwrap();
         let key: crate::model::KeyId = "01aryz6s41041061050r3gg28a".parse().unwrap();
         assert_eq!(store.snapshot().await.unwrap().revision, Revision(4));
         assert_eq!(store.key(key).await.unwrap().unwrap().bindings.len(), 1);

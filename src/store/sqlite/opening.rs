@@ -11,11 +11,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, query, query_as, query_scalar};
 
 use super::migrations::{MIGRATIONS, link_entries};
-use super::{BEGIN_WRITE, SqliteRows, access, conn, sql};
-use crate::model::{SpaceTree, Strategy, SystemRole};
+use super::{BEGIN_WRITE, access, conn, sql};
+use crate::model::Strategy;
 use crate::store::StoreError;
-use crate::store::apply::{RoleRows as _, SpaceRows as _};
 use crate::store::error::sentence;
+use crate::store::sql::{add_system_roles, seed, text};
 
 /// `clvr` in ASCII, as [`sql::SET_APPLICATION_ID`] writes it.
 const APPLICATION_ID: i64 = 0x636c_7672;
@@ -162,37 +162,12 @@ async fn prepare(connection: &mut SqliteConnection, initial: Strategy) -> Result
     if !has_chain {
         link_entries(&mut transaction).await.map_err(|error| error.to_string())?;
     }
-    let seeded: bool = query_scalar(sql::SEEDED).fetch_one(&mut *transaction).await.map_err(failed)?;
+    let seeded: bool = query_scalar(text::SEEDED.sqlite).fetch_one(&mut *transaction).await.map_err(failed)?;
     if !seeded {
-        query(sql::SEED_STATE).bind(initial.as_str()).execute(&mut *transaction).await.map_err(failed)?;
-        seed(&mut SqliteRows::new(&mut transaction)).await.map_err(|error| error.to_string())?;
+        seed(&mut *transaction, initial).await.map_err(|error| error.to_string())?;
     }
-    add_system_roles(&mut SqliteRows::new(&mut transaction)).await.map_err(|error| error.to_string())?;
+    add_system_roles(&mut *transaction).await.map_err(|error| error.to_string())?;
     transaction.commit().await.map_err(failed)
-}
-
-/// The root space, as the model has it.
-async fn seed(tables: &mut SqliteRows<'_>) -> Result<(), StoreError> {
-    for space in SpaceTree::root_only().iter() {
-        tables.insert_space(space).await?;
-    }
-    Ok(())
-}
-
-/// The system roles that are not there: all of them in a new store, and in an older one those that were not known when it was made. Not a
-/// change: nobody holds them. Somebody's own role keeps its name, and is not the system's.
-async fn add_system_roles(tables: &mut SqliteRows<'_>) -> Result<(), StoreError> {
-    for role in SystemRole::ALL {
-        match tables.role(&role.id()).await? {
-            None => tables.insert_role(&role.role()).await?,
-            Some(kept) if kept.system => {}
-            Some(kept) => tracing::warn!(
-                role = %kept.id,
-                "this store has a role of its own under the name of one of the system's, which is missing until that one is deleted"
-            ),
-        }
-    }
-    Ok(())
 }
 
 fn migration_sentence(error: &MigrateError) -> String {

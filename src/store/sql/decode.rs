@@ -1,10 +1,8 @@
-//! From SQLite's rows to the model, column by column, each by its name.
+//! From rows to the model, column by column, each by its name.
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Decode, Row as _, Sqlite, Type};
 
-use super::file_guard::Origin;
+use super::backend::{Row, column};
 use crate::model::{
     ActionPattern, AuditEntry, AuditId, Binding, BindingId, Change, DoneOnce, EntryHash, Group, GroupName, KeptSample, KeyBinding,
     KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Reach, Replica, ReplicaReport, Resource, Revision, Role, RoleId, Sample, SampleId,
@@ -15,24 +13,19 @@ use crate::store::stored::{audit_id, digest, json, nonsense, parsed, revision, t
 use crate::store::{FoundKey, GivenUp, Receiver, StoreError, Webhook};
 
 /// Something that a row says.
-pub(super) trait FromRow: Sized {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError>;
+pub(in crate::store) trait FromRow: Sized {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError>;
 }
 
-/// The value of this column.
-fn column<'r, T: Decode<'r, Sqlite> + Type<Sqlite>>(row: &'r SqliteRow, name: &str) -> Result<T, StoreError> {
-    Ok(row.try_get(name)?)
-}
-
-fn text<'r>(row: &'r SqliteRow, name: &str) -> Result<&'r str, StoreError> {
+fn text<'r>(row: &'r dyn Row, name: &str) -> Result<&'r str, StoreError> {
     column(row, name)
 }
 
-fn time_in(row: &SqliteRow, name: &str) -> Result<Timestamp, StoreError> {
+fn time_in(row: &dyn Row, name: &str) -> Result<Timestamp, StoreError> {
     time(column(row, name)?)
 }
 
-fn time_or_none(row: &SqliteRow, name: &str) -> Result<Option<Timestamp>, StoreError> {
+fn time_or_none(row: &dyn Row, name: &str) -> Result<Option<Timestamp>, StoreError> {
     column::<Option<i64>>(row, name)?.map(time).transpose()
 }
 
@@ -40,7 +33,7 @@ fn time_or_none(row: &SqliteRow, name: &str) -> Result<Option<Timestamp>, StoreE
 type SecretItem = (u32, String, i64, Option<i64>, Option<i64>);
 
 impl FromRow for Resource {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         let id = text(row, "id")?;
         Ok(match text(row, "kind")? {
             "key" => Self::Key(parsed("a key", id)?),
@@ -55,7 +48,7 @@ impl FromRow for Resource {
 }
 
 impl FromRow for DoneOnce {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         let fingerprint = column::<&[u8]>(row, "fingerprint")?;
         Ok(Self {
             fingerprint: fingerprint.try_into().map_err(|error| nonsense("a fingerprint", error))?,
@@ -67,13 +60,13 @@ impl FromRow for DoneOnce {
 }
 
 impl FromRow for FoundKey {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         Ok(Self { key: KeyRecord::from_row(row)?, as_of: revision(column(row, "as_of")?)? })
     }
 }
 
 impl FromRow for KeyRecord {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         let mut groups: Vec<GroupName> = json("a key's groups", text(row, "groups")?)?;
         groups.sort_unstable();
         let mut secrets: Vec<SecretItem> = json("a key's secrets", text(row, "secrets")?)?;
@@ -108,7 +101,7 @@ fn secret((_, digest, created_at, ends_at, last_used_at): SecretItem) -> Result<
 }
 
 impl FromRow for Replica {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         let report = ReplicaReport {
             name: parsed("a replica", text(row, "name")?)?,
             version: column(row, "version")?,
@@ -120,19 +113,19 @@ impl FromRow for Replica {
 }
 
 /// What there is one of.
-pub(super) struct State {
-    pub(super) revision: Revision,
-    pub(super) strategy: Strategy,
+pub(in crate::store) struct State {
+    pub(in crate::store) revision: Revision,
+    pub(in crate::store) strategy: Strategy,
 }
 
 impl FromRow for State {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         Ok(Self { revision: revision(column(row, "revision")?)?, strategy: parsed("a strategy", text(row, "strategy")?)? })
     }
 }
 
 impl FromRow for Space {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         Ok(Self {
             id: parsed("a space", text(row, "id")?)?,
             name: column(row, "name")?,
@@ -145,7 +138,7 @@ impl FromRow for Space {
 
 /// What a system role allows is said by the program, whatever the store has.
 impl FromRow for Role {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         let (id, system) = (text(row, "id")?, column::<bool>(row, "system")?);
         if let Some(role) = SystemRole::ALL.into_iter().find(|role| system && role.slug() == id) {
             return Ok(role.role());
@@ -156,13 +149,13 @@ impl FromRow for Role {
 }
 
 impl FromRow for Group {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         Ok(Self { name: parsed("a group", text(row, "name")?)?, description: column(row, "description")? })
     }
 }
 
 impl FromRow for Binding {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         let subject = match (column::<Option<&str>>(row, "key_id")?, column::<Option<&str>>(row, "group_name")?) {
             (Some(key), None) => Subject::Key(parsed("a binding", key)?),
             (None, Some(group)) => Subject::Group(parsed("a binding", group)?),
@@ -179,20 +172,20 @@ impl FromRow for Binding {
 }
 
 impl FromRow for LoginPolicy {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         let rego = column::<Option<&str>>(row, "rego")?.map(|rego| parsed("a policy", rego)).transpose()?;
         Ok(Self { name: parsed("a policy", text(row, "name")?)?, source: column::<String>(row, "source")?.into(), rego })
     }
 }
 
 /// The last revision, and a change if there is one beside it.
-pub(super) struct FeedRow {
-    pub(super) last: Revision,
-    pub(super) change: Option<Change>,
+pub(in crate::store) struct FeedRow {
+    pub(in crate::store) last: Revision,
+    pub(in crate::store) change: Option<Change>,
 }
 
 impl FromRow for FeedRow {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         let last = revision(column(row, "last")?)?;
         let Some(number) = column::<Option<i64>>(row, "revision")? else { return Ok(Self { last, change: None }) };
         let reach = match (column::<Option<&str>>(row, "key_id")?, column::<Option<&[u8]>>(row, "digests")?) {
@@ -205,7 +198,7 @@ impl FromRow for FeedRow {
 }
 
 impl FromRow for AuditEntry {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         let value = |name| column::<Option<&str>>(row, name)?.map(|text| json("an audit entry", text)).transpose();
         Ok(Self {
             id: audit_id(column(row, "id")?)?,
@@ -224,32 +217,32 @@ impl FromRow for AuditEntry {
     }
 }
 
-fn entry_hash(row: &SqliteRow) -> Result<EntryHash, StoreError> {
+fn entry_hash(row: &dyn Row) -> Result<EntryHash, StoreError> {
     let bytes: &[u8] = column(row, "hash")?;
     bytes.try_into().map(EntryHash::from_bytes).map_err(|_| nonsense("the hash of an audit entry", "it must have 32 bytes"))
 }
 
 /// What the next entry is linked to.
-pub(super) struct Link {
-    pub(super) id: AuditId,
-    pub(super) hash: EntryHash,
+pub(in crate::store) struct Link {
+    pub(in crate::store) id: AuditId,
+    pub(in crate::store) hash: EntryHash,
 }
 
 impl FromRow for Link {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         Ok(Self { id: audit_id(column(row, "id")?)?, hash: entry_hash(row)? })
     }
 }
 
 impl FromRow for GivenUp {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         let Link { id, hash } = Link::from_row(row)?;
         Ok(Self { id, hash, revision: revision(column(row, "revision")?)? })
     }
 }
 
 impl FromRow for Webhook {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         let receiver = column::<Option<String>>(row, "url")?.zip(column(row, "secret_file")?);
         let receiver = receiver.map(|(url, secret_file)| Receiver { url, secret_file });
         Ok(Self { receiver, sent: audit_id(column(row, "sent")?)? })
@@ -257,26 +250,26 @@ impl FromRow for Webhook {
 }
 
 /// With the spaces whose people may want to know.
-pub(super) struct EntryOfSpaces {
-    pub(super) entry: AuditEntry,
-    pub(super) spaces: Vec<SpaceId>,
+pub(in crate::store) struct EntryOfSpaces {
+    pub(in crate::store) entry: AuditEntry,
+    pub(in crate::store) spaces: Vec<SpaceId>,
 }
 
 impl FromRow for EntryOfSpaces {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         Ok(Self { entry: AuditEntry::from_row(row)?, spaces: json("the spaces of an audit entry", text(row, "spaces")?)? })
     }
 }
 
 impl FromRow for HeldBack {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         let attempts = column::<i64>(row, "attempts")?.unsigned_abs();
         Ok(Self { actor: column(row, "actor")?, since: time_in(row, "since")?, until: time_in(row, "until")?, attempts })
     }
 }
 
 impl FromRow for KeptSample {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         let id = u64::try_from(column::<i64>(row, "id")?).map(SampleId).map_err(|error| nonsense("a sample", error))?;
         let key = SampledKey { id: parsed("a sample", text(row, "key_id")?)?, name: parsed("a sample", text(row, "key_name")?)? };
         let answer = json("a sample's answer", text(row, "answer")?)?;
@@ -284,8 +277,18 @@ impl FromRow for KeptSample {
     }
 }
 
+/// What marks a store among all others: its first change. Copies and backups have it too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::store) struct Origin {
+    pub(in crate::store) revision: i64,
+    pub(in crate::store) at: i64,
+    pub(in crate::store) action: String,
+    pub(in crate::store) resource: String,
+    pub(in crate::store) after: Option<String>,
+}
+
 impl FromRow for Origin {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         Ok(Self {
             revision: column(row, "revision")?,
             at: column(row, "at")?,
@@ -297,38 +300,38 @@ impl FromRow for Origin {
 }
 
 /// Of a key nothing but what it is called.
-pub(super) struct NamedKey {
-    pub(super) name: KeyName,
-    pub(super) revoked: bool,
+pub(in crate::store) struct NamedKey {
+    pub(in crate::store) name: KeyName,
+    pub(in crate::store) revoked: bool,
 }
 
 impl FromRow for NamedKey {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         Ok(Self { name: parsed("a key", text(row, "name")?)?, revoked: column::<Option<i64>>(row, "revoked_at")?.is_some() })
     }
 }
 
 /// The revision that last changed something.
 impl FromRow for Revision {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         revision(column(row, "revision")?)
     }
 }
 
 impl FromRow for KeyId {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         parsed("a key", text(row, "id")?)
     }
 }
 
 impl FromRow for BindingId {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         parsed("a binding", text(row, "id")?)
     }
 }
 
 impl FromRow for KeyDigest {
-    fn from_row(row: &SqliteRow) -> Result<Self, StoreError> {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         digest(column(row, "digest")?)
     }
 }

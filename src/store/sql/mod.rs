@@ -1,0 +1,345 @@
+//! The store in a database, whichever it is: what SQLite and PostgreSQL have in common, which is nearly everything.
+//!
+//! A database is a [`Backend`]: it gives connections, takes statements and tells of commits. Statements, the decoding of rows, the tables as
+//! the rules of changes see them, listings and the audit are written here, once. Where databases want other words, [`Text`](statement::Text)
+//! has both side by side, under one name.
+
+mod audit;
+mod backend;
+mod decode;
+mod replicas;
+mod rows;
+mod samples;
+mod statement;
+pub(super) mod text;
+mod webhook;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+#[cfg(test)]
+pub(super) use self::audit::page;
+use self::backend::Transaction;
+pub(super) use self::backend::{Backend, Connection, Lease, Row};
+pub(super) use self::decode::{EntryOfSpaces, FromRow, Link, Origin, State};
+use self::decode::{FeedRow, NamedKey};
+pub(super) use self::rows::SqlRows;
+pub(super) use self::statement::{Statement, Text, Value, query};
+use super::apply::{RoleRows as _, SpaceRows as _, apply_all};
+use super::{
+    AuditQuery, BatchError, FoundKey, GivenUp, Held, Lookup, Management, Page, Precondition, Source, Store, StoreError, Webhook, stored,
+};
+use crate::clock::Clock;
+use crate::model::{
+    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, Group, GroupName, KeptSample, KeyDigest, KeyId,
+    KeyName, KeyRecord, LoginPolicy, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, Role, Sample, SampleId, Snapshot,
+    Space, SpaceTree, Strategy, SystemRole,
+};
+
+/// One opened store.
+pub(super) struct SqlStore {
+    backend: Arc<dyn Backend>,
+    clock: Arc<dyn Clock>,
+    /// As of which place everything has been read; another one has a feed of its own.
+    read: AtomicU64,
+}
+
+impl SqlStore {
+    pub(super) fn new(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>) -> Self {
+        Self { backend, clock, read: AtomicU64::new(0) }
+    }
+
+    async fn one<T: FromRow>(&self, question: Statement) -> Result<Option<T>, StoreError> {
+        self.read(question).await?.first().map(|row| T::from_row(&**row)).transpose()
+    }
+
+    async fn all<T: FromRow>(&self, question: Statement) -> Result<Vec<T>, StoreError> {
+        self.read(question).await?.iter().map(|row| T::from_row(&**row)).collect()
+    }
+
+    /// One statement that changes nothing. It is asked once more of another connection if the first was lost without anybody's knowing.
+    async fn read(&self, question: Statement) -> Result<Vec<Box<dyn Row>>, StoreError> {
+        let mut lease = self.backend.reader().await?;
+        match lease.connection().fetch(question.clone()).await {
+            Err(_) if lease.is_lost() => {
+                drop(lease);
+                lease = self.backend.reader().await?;
+                let rows = lease.connection().fetch(question).await?;
+                lease.give_back();
+                Ok(rows)
+            }
+            answer => {
+                let rows = answer?;
+                lease.give_back();
+                Ok(rows)
+            }
+        }
+    }
+}
+
+/// Every row of the answer.
+pub(super) async fn every<T: FromRow>(question: Statement, connection: &mut dyn Connection) -> Result<Vec<T>, StoreError> {
+    connection.fetch(question).await?.iter().map(|row| T::from_row(&**row)).collect()
+}
+
+/// The one row of an answer that always has one.
+pub(super) async fn only<T: FromRow>(question: Statement, connection: &mut dyn Connection) -> Result<T, StoreError> {
+    let rows = connection.fetch(question).await?;
+    rows.first().map(|row| T::from_row(&**row)).ok_or_else(|| stored::nonsense("an answer", "it is empty"))?
+}
+
+/// What every store holds from its beginning: a state, and the root space as the model has it.
+pub(super) async fn seed(connection: &mut dyn Connection, initial: Strategy) -> Result<(), StoreError> {
+    connection.execute(query(text::SEED_STATE).bind(initial.as_str())).await?;
+    let mut rows = SqlRows::new(connection);
+    for space in SpaceTree::root_only().iter() {
+        rows.insert_space(space).await?;
+    }
+    Ok(())
+}
+
+/// The system roles that are not there: all of them in a new store, and in an older one those that were not known when it was made. Not a
+/// change: nobody holds them. Somebody's own role keeps its name, and is not the system's.
+pub(super) async fn add_system_roles(connection: &mut dyn Connection) -> Result<(), StoreError> {
+    let mut rows = SqlRows::new(connection);
+    for role in SystemRole::ALL {
+        match rows.role(&role.id()).await? {
+            None => rows.insert_role(&role.role()).await?,
+            Some(kept) if kept.system => {}
+            Some(kept) => tracing::warn!(
+                role = %kept.id,
+                "this store has a role of its own under the name of one of the system's, which is missing until that one is deleted"
+            ),
+        }
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Lookup for SqlStore {
+    async fn find_key(&self, digest: &KeyDigest) -> Result<Option<FoundKey>, StoreError> {
+        self.one(query(text::KEY_BY_DIGEST).bind(digest.as_bytes().to_vec())).await
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let moves = self.backend.moves();
+        let mut reading = Transaction::reading(&*self.backend).await?;
+        let connection = reading.connection();
+        let state: State = only(query(text::STATE), connection).await?;
+        let spaces: Vec<Space> = every(query(text::SPACES), connection).await?;
+        let roles: Vec<Role> = every(query(text::ROLES), connection).await?;
+        let groups: Vec<Group> = every(query(text::GROUPS), connection).await?;
+        let bindings: Vec<Binding> = every(query(text::GROUP_BINDINGS), connection).await?;
+        let policies: Vec<LoginPolicy> = every(query(text::POLICIES), connection).await?;
+        reading.commit().await?;
+
+        let mut snapshot = Snapshot {
+            revision: state.revision,
+            spaces: SpaceTree::from_rows(spaces).map_err(|fault| stored::nonsense("a tree of spaces", fault))?,
+            roles: roles.into_iter().map(|role| (role.id.clone(), role)).collect(),
+            groups: groups.into_iter().map(|group| (group.name.clone(), group)).collect(),
+            group_bindings: BTreeMap::new(),
+            policies,
+            strategy: state.strategy,
+        };
+        for binding in bindings {
+            snapshot.bind_group(binding);
+        }
+        snapshot.group_bindings.values_mut().for_each(|bindings| bindings.sort_unstable_by_key(|binding| binding.id));
+        self.read.store(moves, Ordering::Release);
+        Ok(snapshot)
+    }
+
+    async fn woken(&self) {
+        self.backend.woken().await;
+    }
+
+    async fn key_names(&self, most: u32) -> Result<Option<Vec<String>>, StoreError> {
+        let keys: Vec<NamedKey> = self.all(query(text::KEY_NAMES).bind(i64::from(most) + 1)).await?;
+        let few = keys.len() <= usize::try_from(most).unwrap_or(usize::MAX);
+        Ok(few.then(|| keys.into_iter().filter(|key| !key.revoked).map(|key| key.name.to_string()).collect()))
+    }
+
+    async fn close(&self) {
+        self.backend.close().await;
+    }
+}
+
+#[async_trait]
+impl Source for SqlStore {
+    async fn changes_after(&self, seen: Revision) -> Result<Changes, StoreError> {
+        self.backend.settle().await?;
+        if self.read.load(Ordering::Acquire) != self.backend.moves() {
+            return Ok(Changes::TooOld);
+        }
+        let feed: Vec<FeedRow> = self.all(query(text::CHANGES_AFTER).bind(stored::number(seen))).await?;
+        let Some(last) = feed.first().map(|row| row.last) else { return Err(stored::nonsense("a state", "it is empty")) };
+        let changes: Vec<Change> = feed.into_iter().filter_map(|row| row.change).collect();
+        // A feed that does not begin right after `seen` has been pruned; one that ends before it belongs to a store that was put back.
+        let next = changes.first().map_or(last.next(), |change| change.revision);
+        Ok(if next == seen.next() { Changes::Since(changes) } else { Changes::TooOld })
+    }
+
+    async fn record_use(&self, uses: &[(KeyDigest, Timestamp)]) -> Result<(), StoreError> {
+        let mut latest: BTreeMap<KeyDigest, i64> = BTreeMap::new();
+        for (digest, at) in uses {
+            let minute = stored::to_the_minute(*at);
+            latest.entry(*digest).and_modify(|at| *at = minute.max(*at)).or_insert(minute);
+        }
+        if latest.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = Transaction::writing(&*self.backend).await?;
+        // Whoever writes several rows waits for their turn first: nobody then waits for somebody who waits for them.
+        only::<Revision>(query(text::LOCK), transaction.connection()).await?;
+        for (digest, at) in latest {
+            transaction.connection().execute(query(text::RECORD_USE).bind(digest.as_bytes().to_vec()).bind(at)).await?;
+        }
+        transaction.commit().await
+    }
+
+    async fn keep_samples(&self, samples: &[Sample]) -> Result<(), StoreError> {
+        self.keep(samples).await
+    }
+
+    async fn report_replica(&self, report: &ReplicaReport) -> Result<(), StoreError> {
+        self.report(report).await
+    }
+
+    async fn forget_replica(&self, name: &ReplicaName) -> Result<(), StoreError> {
+        self.forget(name).await
+    }
+}
+
+#[async_trait]
+impl Management for SqlStore {
+    async fn replicas(&self) -> Result<Replicas, StoreError> {
+        self.reported().await
+    }
+
+    async fn apply_declared(
+        &self,
+        mutations: Vec<Mutation>,
+        declared: &[Resource],
+        cause: &Cause,
+        only_if: Option<Precondition>,
+    ) -> Result<Vec<Change>, BatchError> {
+        if mutations.is_empty() && declared.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.backend.settle().await?;
+        let mut transaction = Transaction::writing(&*self.backend).await?;
+        let mut rows = SqlRows::new(transaction.connection());
+        match apply_all(&mut rows, mutations, declared, cause, only_if, &*self.clock).await {
+            Ok(changes) => {
+                self.backend.announce(transaction.connection()).await?;
+                transaction.commit().await?;
+                // A change that nobody else sees is not acknowledged.
+                self.backend.is_kept().await?;
+                self.backend.committed();
+                Ok(changes)
+            }
+            // Whatever state the transaction is in, it ends with the connection.
+            Err(failure @ BatchError { error: StoreError::Unavailable(_), .. }) => Err(failure),
+            Err(refusal) => {
+                transaction.roll_back().await?;
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn rehearse(&self, mutations: Vec<Mutation>, only_if: Option<Precondition>) -> Result<(), BatchError> {
+        self.backend.settle().await?;
+        let mut transaction = Transaction::writing(&*self.backend).await?;
+        let mut rows = SqlRows::new(transaction.connection());
+        let rehearsed = apply_all(&mut rows, mutations, &[], &Cause::SYSTEM, only_if, &*self.clock).await;
+        // A transaction that has failed is over, whatever it is told.
+        if let Err(failure @ BatchError { error: StoreError::Unavailable(_), .. }) = rehearsed {
+            return Err(failure);
+        }
+        transaction.roll_back().await?;
+        rehearsed.map(drop)
+    }
+
+    async fn managed(&self) -> Result<BTreeSet<Resource>, StoreError> {
+        Ok(self.all(query(text::MANAGED)).await?.into_iter().collect())
+    }
+
+    async fn samples(&self) -> Result<Vec<KeptSample>, StoreError> {
+        self.kept().await
+    }
+
+    async fn sample(&self, id: SampleId) -> Result<Option<KeptSample>, StoreError> {
+        self.kept_one(id).await
+    }
+
+    async fn clear_samples(&self) -> Result<u64, StoreError> {
+        self.clear().await
+    }
+
+    async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>, StoreError> {
+        self.one(query(text::KEY_BY_ID).bind(id.to_string())).await
+    }
+
+    async fn key_named(&self, name: &KeyName) -> Result<Option<KeyRecord>, StoreError> {
+        self.one(query(text::KEY_BY_NAME).bind(name.as_str().to_owned())).await
+    }
+
+    async fn keys(&self, page: &Page<KeyId>) -> Result<Vec<KeyRecord>, StoreError> {
+        let after = page.after.map_or_else(String::new, |id| id.to_string());
+        self.all(query(text::KEYS).bind(after).bind(page.query.clone()).bind(page.limit)).await
+    }
+
+    async fn binding(&self, id: BindingId) -> Result<Option<Binding>, StoreError> {
+        self.one(query(text::BINDING).bind(id.to_string())).await
+    }
+
+    async fn bindings(&self, page: &Page<BindingId>) -> Result<Vec<Binding>, StoreError> {
+        let after = page.after.map_or_else(String::new, |id| id.to_string());
+        self.all(query(text::BINDINGS).bind(after).bind(page.query.clone()).bind(page.limit)).await
+    }
+
+    async fn audit_given_up(&self) -> Result<Option<GivenUp>, StoreError> {
+        self.one(query(text::GIVEN_UP)).await
+    }
+
+    async fn audit(&self, wanted: &AuditQuery) -> Result<Vec<AuditEntry>, StoreError> {
+        self.audited(wanted).await
+    }
+}
+
+#[async_trait]
+impl Store for SqlStore {
+    async fn members(&self, group: &GroupName, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {
+        let after = after.map_or_else(String::new, |id| id.to_string());
+        self.all(query(text::MEMBERS).bind(group.to_string()).bind(after).bind(limit)).await
+    }
+
+    async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {
+        self.one(query(text::revision_of(resource)).bind(resource.id())).await
+    }
+
+    async fn done_once(&self, actor: &str, key: &str) -> Result<Option<DoneOnce>, StoreError> {
+        self.one(query(text::DONE_ONCE).bind(actor.to_owned()).bind(key.to_owned())).await
+    }
+
+    async fn note(&self, note: AuditNote, cause: &Cause) -> Result<Option<AuditId>, StoreError> {
+        self.noted(note, cause).await
+    }
+
+    async fn tend_audit(&self, keep_since: Option<Timestamp>) -> Result<u64, StoreError> {
+        self.tend(keep_since).await
+    }
+
+    async fn hold_webhook(&self, holder: &str, until: Timestamp) -> Result<Option<Webhook>, StoreError> {
+        self.hold(holder, until).await
+    }
+
+    async fn set_webhook(&self, holder: &str, webhook: &Webhook) -> Result<Held, StoreError> {
+        self.settle_webhook(holder, webhook).await
+    }
+}

@@ -1,0 +1,111 @@
+//! How SQLite finds what it is asked for: down an index, and not through all rows.
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection, query, query_as};
+
+use super::opening;
+use crate::model::{AuditId, Strategy};
+use crate::store::AuditQuery;
+use crate::store::sql::page;
+use crate::store::sql::text::*;
+
+/// How SQLite would run a statement: `SCAN` is a walk through all rows, `SEARCH` a way down an index.
+async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
+    let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+    let steps: Vec<(i64, i64, i64, String)> = query_as(explain).fetch_all(connection).await.unwrap();
+    steps.into_iter().map(|step| step.3).collect()
+}
+
+#[tokio::test]
+async fn no_statement_of_the_daily_work_walks_through_the_keys() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("claviger.db");
+    let (_, mut connection) = opening::open(&path, Strategy::Combined, Duration::ZERO).await.unwrap();
+    let statements = [
+        KEY_BY_DIGEST,
+        KEY_BY_ID,
+        KEY_BY_NAME,
+        KEY_ID_BY_NAME,
+        DIGEST_TAKEN,
+        DIGESTS,
+        UPDATE_KEY,
+        INSERT_SECRET,
+        END_SECRETS,
+        RECORD_USE,
+        DELETE_MEMBERSHIPS,
+        HAS_WORKING_ROOT_ADMIN,
+        MEMBER_COUNT,
+        MEMBERS,
+        BINDING,
+        KEY_BINDING,
+        GROUP_BINDING,
+        DELETE_BINDING,
+        DELETE_BINDINGS_OF_KEY,
+        BINDING_COUNT_OF_ROLE,
+        BINDING_COUNT_IN_SPACE,
+        BINDING_COUNT_OF_GROUP,
+        CHILD_COUNT,
+        SPACE,
+        ROLE,
+        GROUP,
+        POLICY,
+        PRUNE_CHANGES,
+        TOUCH_KEY,
+        TOUCH_MEMBERS,
+        DELETE_MANAGED,
+        DELETE_MANAGED_BINDINGS_OF_KEY,
+        NOTE_FIRST_KEY,
+        IS_FIRST_KEY,
+        REVISION_OF_KEY,
+        REVISION_OF_SPACE,
+        REVISION_OF_ROLE,
+        REVISION_OF_GROUP,
+        REVISION_OF_BINDING,
+        REVISION_OF_POLICY,
+        HAS_SIGNED_IN,
+        NOTE_COUNT,
+        HAS_REFUSED,
+        REPLICA_KNOWN,
+        REPLICA_SEEN,
+        DELETE_REPLICA,
+    ];
+    for statement in statements {
+        let plan = plan(&mut connection, statement.sqlite).await;
+        let walks = |step: &&String| step.starts_with("SCAN") && !step.starts_with("SCAN s") && !step.contains("CONSTANT ROW");
+        assert_eq!(plan.iter().find(walks), None, "{statement:?}\n{plan:#?}");
+        assert!(plan.iter().any(|step| step.starts_with("SEARCH")), "{statement:?}\n{plan:#?}");
+    }
+    // Pages are read in the order of the primary key, from where the last one ended; nothing is sorted.
+    for statement in [KEYS, BINDINGS, MEMBERS] {
+        let plan = plan(&mut connection, statement.sqlite).await;
+        assert!(plan.iter().all(|step| !step.contains("SCAN") || step.starts_with("SCAN s")), "{statement:?}\n{plan:#?}");
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{statement:?}\n{plan:#?}");
+    }
+    assert_eq!(plan(&mut connection, GROUP_BINDINGS.sqlite).await, ["SEARCH bindings USING INDEX bindings_of_groups (group_name>?)"]);
+}
+
+#[tokio::test]
+async fn every_filter_goes_down_an_index() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("claviger.db");
+    let (_, mut connection) = opening::open(&path, Strategy::Combined, Duration::ZERO).await.unwrap();
+    let none = AuditQuery::default();
+    let now = "2026-03-04T05:06:07Z".parse().unwrap();
+    for (wanted, index) in [
+        (AuditQuery { actor: Some("system".to_owned()), ..none.clone() }, "audit_by_actor (actor=?)"),
+        (AuditQuery { action: Some("key.revoke".to_owned()), ..none.clone() }, "audit_by_action (action=?)"),
+        (AuditQuery { action: Some("key.".to_owned()), ..none.clone() }, "audit_by_action (action>? AND action<?)"),
+        (AuditQuery { resource: Some("root".to_owned()), ..none.clone() }, "audit_by_resource (resource=?)"),
+        (AuditQuery { since: Some(now), until: Some(now), ..none.clone() }, "audit_by_time (at>? AND at<?)"),
+        (AuditQuery { space: Some("root".parse().unwrap()), ..none.clone() }, "PRIMARY KEY (space=?)"),
+        (AuditQuery { newer_than: Some(AuditId(7)), ..none.clone() }, "INTEGER PRIMARY KEY (rowid>?)"),
+        (AuditQuery { changed_after: Some(crate::model::Revision(7)), ..none }, "INTEGER PRIMARY KEY (rowid>?)"),
+    ] {
+        let explain = format!("EXPLAIN QUERY PLAN {}", page(&wanted).sqlite);
+        let steps = query(AssertSqlSafe(explain)).fetch_all(&mut connection).await.unwrap();
+        let steps: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
+        assert!(steps.iter().any(|step| step.contains(index)), "{wanted:?}: {steps:#?}");
+        assert!(!steps.iter().any(|step| step.starts_with("SCAN")), "{wanted:?}: {steps:#?}");
+    }
+}
