@@ -74,7 +74,7 @@ impl App {
     /// Opens the store of `settings`, or begins to follow it, and starts on it. Must be called on the control runtime.
     pub async fn start(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
         match &settings.store.url {
-            StoreUrl::Sqlite(_) => {
+            StoreUrl::Sqlite(_) | StoreUrl::Postgres(_) => {
                 let store = store::open(&settings.store.url, settings.login.strategy, Arc::clone(&clock)).await?;
                 Self::start_on(settings, store, clock).await
             }

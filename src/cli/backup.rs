@@ -47,7 +47,7 @@ async fn to_stdout(url: &StoreUrl, out: &Output) -> Result<(), Failure> {
     if io::stdout().is_terminal() {
         return Err(Failure::usage("a copy of a store is nothing for a terminal: redirect it, or name a file"));
     }
-    let Some(path) = url.file() else { return Err(Failure::refused("only a store that is a file is copied to stdout")) };
+    let Some(path) = url.file() else { return Ok(store::backup(url, Path::new("-")).await.map(drop)?) };
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".backup-{}", std::process::id()));
     let copy = PathBuf::from(name);

@@ -1,7 +1,7 @@
 //! `claviger check`: everything that is wrong with a configuration and its policies, in one go, before anything runs on them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -10,7 +10,7 @@ use super::args::config::{self, ConfigArgs};
 use super::failure::Failure;
 use super::output::{self, Format, Output};
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::{ClientIp, Settings, Survey, TakesEffect};
+use crate::config::{ClientIp, Settings, StoreUrl, Survey, TakesEffect};
 use crate::diagnostics::{Diagnostic, Place, Severity};
 use crate::policy::{self, PolicyFault, PolicySet, PolicySource, Vocabulary};
 use crate::store::{self, Inspected, NAMED_KEYS_MAX, StoreError};
@@ -122,8 +122,7 @@ impl Check {
     }
 
     fn report(&self, survey: &Survey, policies: &Policies, keys: Option<&TokenError>) -> Report {
-        // Of what is no file, nothing is read here.
-        let (store, dir) = (survey.settings.store.url.file().unwrap_or(Path::new("")), &survey.settings.token.keys);
+        let (store, dir) = (&PathBuf::from(survey.settings.store.url.to_string()), &survey.settings.token.keys);
         let told = |place: &Path, reason: String| Diagnostic::error(Place::whole(place), reason);
         let configuration = survey.faults.iter().flatten().cloned().map(|fault| Kind::Configuration.of(fault));
         let of_store = policies.store.iter().map(|error| Kind::Store.of(told(store, error.to_string())));
@@ -216,10 +215,14 @@ impl Policies {
     }
 
     async fn read_store(&mut self, settings: &Settings) {
-        // A sidecar is told what is there when it follows.
-        let Some(path) = settings.store.url.file() else { return };
+        if let StoreUrl::ControlPlanes(_) = settings.store.url {
+            // A sidecar is told what is there when it follows.
+            return;
+        }
         // What cannot be looked at is told when it is opened.
-        if path.try_exists().is_ok_and(|exists| !exists) {
+        if let Some(path) = settings.store.url.file()
+            && path.try_exists().is_ok_and(|exists| !exists)
+        {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             if parent.is_some_and(|parent| !parent.is_dir()) {
                 let why = format!("{}: the directory that it should be in does not exist", path.display());

@@ -35,7 +35,7 @@ const NEIGHBOURS: usize = 5_000;
 /// Which store, and which configuration. What an argument says counts before what the environment says.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct StoreArgs {
-    /// The store to work on, `sqlite://PATH`; else `CLAVIGER_STORE`, else the store of the configuration
+    /// The store to work on, `sqlite://PATH` or `postgres://USER@HOST/DATABASE`; else `CLAVIGER_STORE`, else the store of the configuration
     #[arg(long, global = true, value_name = "URL", help_heading = "Place")]
     store: Option<String>,
     /// The configuration whose store to work on; else `CLAVIGER_CONFIG`
@@ -56,8 +56,7 @@ impl StoreArgs {
 
     /// Opens a store that is there: for commands that make nothing new.
     pub(crate) async fn look(&self, out: &Output) -> Result<OpenStore, Failure> {
-        let url = self.url(out)?;
-        if let Some(path) = url.file()
+        if let Some(path) = self.url(out)?.file()
             && !path.exists()
         {
             let way = "the first command that makes something makes it, and so does `claviger serve`";
@@ -69,13 +68,13 @@ impl StoreArgs {
     /// Opens the store, and makes it if it is not there.
     pub(crate) async fn open(&self, out: &Output) -> Result<OpenStore, Failure> {
         let url = self.url(out)?;
-        let new = url.file().filter(|path| !path.exists());
+        let is_new = is_new(&url).await?;
         // Only a store that is about to be made asks for the configuration: a broken one must not keep anybody from revoking a key.
-        let initial = if new.is_some() { self.settings(out)?.login.strategy } else { Strategy::default() };
+        let initial = if is_new { self.settings(out)?.login.strategy } else { Strategy::default() };
         let clock = Arc::new(SystemClock::start());
         let store = store::open(&url, initial, clock.clone()).await?;
-        if let Some(path) = new {
-            out.note(format_args!("made a new store, {}", path.display()));
+        if is_new {
+            out.note(format_args!("made a new store, {url}"));
         }
         Ok(OpenStore { opened: Opened::Here(store), clock, place: self.clone(), wait: None })
     }
@@ -120,6 +119,14 @@ impl StoreArgs {
             }
         }
         Ok(self.settings(out)?.store.url)
+    }
+}
+
+/// Whether opening it would make it, or do more than open it.
+async fn is_new(url: &StoreUrl) -> Result<bool, Failure> {
+    match url.file() {
+        Some(path) => Ok(!path.exists()),
+        None => Ok(matches!(store::inspect(url, Arc::new(SystemClock::start())).await?, Inspected::Outdated(_))),
     }
 }
 

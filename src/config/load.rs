@@ -157,11 +157,11 @@ const STORE_OF_COMMANDS: &str = "CLAVIGER_STORE";
 
 /// A remark if commands work on another store than this one. Said of the variable without its value, which may hold a password.
 fn other_store(url: &str, here: &StoreUrl) -> Option<Diagnostic> {
-    let file = |url: &StoreUrl| match url {
-        StoreUrl::Sqlite(path) => std::path::absolute(path).ok(),
-        StoreUrl::ControlPlanes(_) => None,
+    let place = |url: &StoreUrl| match url {
+        StoreUrl::Sqlite(path) => std::path::absolute(path).ok().map(|path| path.display().to_string()),
+        StoreUrl::Postgres(_) | StoreUrl::ControlPlanes(_) => Some(url.to_string()),
     };
-    let differs = StoreUrl::parse(url).ok().is_none_or(|named| file(&named) != file(here));
+    let differs = StoreUrl::parse(url).ok().is_none_or(|named| place(&named) != place(here));
     differs.then(|| {
         let reason = "the variable names another store; only commands that manage go by it, and this does not";
         let suggestion = format!("`{}` sets the store that is served", variable("store.url"));

@@ -351,6 +351,17 @@ impl<'a> Section<'_, 'a> {
         self.live(name, None, |value, at| path(value, at).map(Some)).map(|path| self.resolve(name, path))
     }
 
+    /// A path that may be left out, and counts with the next start.
+    pub(super) fn optional_path(&mut self, name: &str) -> Option<PathBuf> {
+        self.at_start(name, None, |value, at| path(value, at).map(Some)).map(|path| self.resolve(name, path))
+    }
+
+    /// A fault if this key, which has been read, is set: it says something of what there is not.
+    pub(super) fn only_with(&mut self, name: &str, reason: &str) {
+        let key = self.key(name);
+        self.reader.rule(&[&key], false, reason, Some("leave it out"));
+    }
+
     /// Where the path of this key, which has been read, leads.
     pub(super) fn resolve(&mut self, name: &str, path: PathBuf) -> PathBuf {
         let key = self.key(name);

@@ -52,9 +52,7 @@ fn admin(settings: &Settings, reader: &mut Reader<'_>) {
 fn store(settings: &Settings, reader: &mut Reader<'_>) {
     let store = &settings.store;
     let StoreUrl::ControlPlanes(planes) = &store.url else {
-        for (key, said) in
-            [("store.key_file", store.key_file.is_some()), ("store.ca", store.ca.is_some()), ("store.insecure", store.insecure)]
-        {
+        for (key, said) in [("store.key_file", store.key_file.is_some()), ("store.insecure", store.insecure)] {
             if said {
                 reader.warn(key, "this counts for a sidecar alone, whose store.url is that of a control plane");
             }

@@ -1,10 +1,12 @@
 //! `[store]`: where keys, roles and bindings are kept.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::environment::without_line_end;
-use super::parse::{ValueError, ValueErrors, duration, list, path, plain_path, text, truth};
+use super::parse::{ValueError, ValueErrors, duration, list, number, plain_path, text, truth};
+use super::postgres::{self, PostgresSettings};
 use super::quantity::{hours, secs};
 use super::reader::Section;
 use super::server_url::{ServerUrl, ServerUrlError};
@@ -30,12 +32,22 @@ pub struct StoreSettings {
 pub enum StoreUrl {
     /// A SQLite database in this file.
     Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(Box<PostgresSettings>),
     /// Whatever store these control planes have: this process is a sidecar of theirs, which reads alone.
     ControlPlanes(Vec<ServerUrl>),
 }
 
 impl StoreUrl {
-    /// Reads `sqlite://PATH`, as an argument or a variable has it: an end of a line behind it does not count. The error is a sentence that does not quote the text: it may hold a password.
+    /// The file that the store is, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(path) => Some(path),
+            Self::Postgres(_) | Self::ControlPlanes(_) => None,
+        }
+    }
+
+    /// Reads `sqlite://PATH` or `postgres://USER@HOST/DATABASE`, as an argument or a variable has it: an end of a line behind it does not count. The error is a sentence that does not quote the text: it may hold a password.
     pub fn parse(text: &str) -> Result<Self, String> {
         read(without_line_end(text)).map_err(|wrong| match wrong.suggestion {
             Some(suggestion) => format!("{}: {suggestion}", wrong.message),
@@ -44,12 +56,16 @@ impl StoreUrl {
     }
 }
 
-impl StoreUrl {
-    /// The file that the store is, if it is one.
-    pub fn file(&self) -> Option<&std::path::Path> {
+/// What it is called where people see it: without a password.
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sqlite(path) => Some(path),
-            Self::ControlPlanes(_) => None,
+            Self::Sqlite(path) => path.display().fmt(f),
+            Self::Postgres(postgres) => postgres.fmt(f),
+            Self::ControlPlanes(planes) => {
+                let names: Vec<String> = planes.iter().map(ToString::to_string).collect();
+                f.write_str(&names.join(", "))
+            }
         }
     }
 }
@@ -63,13 +79,28 @@ impl Default for StoreSettings {
 impl StoreSettings {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         let default = Self::default();
-        let url = match section.at_start("url", default.url, url) {
-            StoreUrl::Sqlite(path) => StoreUrl::Sqlite(section.resolve("url", path)),
-            planes @ StoreUrl::ControlPlanes(_) => planes,
+        let url = section.at_start("url", default.url, url);
+        let key_file = section.optional_path("key_file");
+        let ca = section.optional_path("ca");
+        let password_file = section.optional_path("password_file");
+        let connections = section.at_start("connections", postgres::CONNECTIONS, number(1..=100));
+        let url = match url {
+            StoreUrl::Sqlite(path) => {
+                section.only_with("ca", "a SQLite store is a file: there is no server whose certificate would be verified");
+                section.only_with("password_file", "a SQLite store is a file: nobody asks for a password");
+                StoreUrl::Sqlite(section.resolve("url", path))
+            }
+            StoreUrl::Postgres(named) => StoreUrl::Postgres(Box::new(PostgresSettings {
+                ca: named.ca.clone().or_else(|| ca.clone()),
+                password_file: named.password_file.clone().or(password_file),
+                connections,
+                ..*named
+            })),
+            planes @ StoreUrl::ControlPlanes(_) => {
+                section.only_with("password_file", "a control plane is asked with a key, which stands in store.key_file");
+                planes
+            }
         };
-        let file = |value: &Value, at: &Origin| path(value, at).map(Some);
-        let key_file = section.at_start("key_file", None, file).map(|path| section.resolve("key_file", path));
-        let ca = section.at_start("ca", None, file).map(|path| section.resolve("ca", path));
         Self {
             url,
             key_file,
@@ -112,7 +143,7 @@ fn control_plane(text: &str) -> Result<ServerUrl, ValueError> {
 }
 
 fn read(text: &str) -> Result<StoreUrl, ValueError> {
-    let example = "stores look like \"sqlite://claviger.db\" or \"sqlite:///var/lib/claviger/claviger.db\"";
+    let example = "stores look like \"sqlite:///var/lib/claviger/claviger.db\" or \"postgres://claviger@db.example/claviger\"";
     let Some((scheme, path)) = text.split_once("://") else {
         let bare = text.strip_prefix("sqlite:").unwrap_or(text);
         let wrong = ValueError::new("a store is named by a url");
@@ -125,7 +156,7 @@ fn read(text: &str) -> Result<StoreUrl, ValueError> {
     match scheme {
         "sqlite" => {}
         "http" | "https" => return Ok(StoreUrl::ControlPlanes(vec![control_plane(text)?])),
-        "postgres" | "postgresql" => return Err(ValueError::new("PostgreSQL is not in this version").suggest(example)),
+        "postgres" | "postgresql" => return postgres::read(path).map(|settings| StoreUrl::Postgres(Box::new(settings))),
         "file" => return Err(ValueError::new("the file store is not in this version").suggest(example)),
         _ => return Err(ValueError::new("there is no such kind of store").suggest(example)),
     }

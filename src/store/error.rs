@@ -1,8 +1,9 @@
 //! What can go wrong with a store, by kind: nobody has to read a sentence to know what happened.
 
+use sqlx::postgres::PgDatabaseError;
 use sqlx::sqlite::SqliteError;
 
-use super::sqlite;
+use super::{postgres, sqlite};
 use crate::model::{BindingId, GroupName, KEY_PREFIX, KeyId, KeyName, Resource, Revision, RoleId, SpaceId};
 
 /// What stands before a key's id where keys are told apart as actors: in tokens, in the audit, and in what policies are asked with.
@@ -75,8 +76,12 @@ impl From<sqlx::Error> for StoreError {
 
 /// An error of a database, in the words of the backend that knows that database's codes: a number means something else in each.
 pub(super) fn sentence(error: &sqlx::Error) -> String {
-    let sqlite = error.as_database_error().and_then(|error| error.try_downcast_ref::<SqliteError>());
-    sqlite.and_then(sqlite::sentence).map_or_else(|| error.to_string(), str::to_owned)
+    let Some(database) = error.as_database_error() else { return error.to_string() };
+    if let Some(error) = database.try_downcast_ref::<PgDatabaseError>() {
+        return postgres::sentence(error);
+    }
+    let sqlite = database.try_downcast_ref::<SqliteError>().and_then(sqlite::sentence);
+    sqlite.map_or_else(|| error.to_string(), str::to_owned)
 }
 
 /// What must hold, or the change is not made: checked within its transaction.

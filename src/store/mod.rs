@@ -6,6 +6,7 @@
 
 mod apply;
 mod error;
+mod postgres;
 mod sql;
 mod sqlite;
 mod stored;
@@ -285,14 +286,15 @@ pub async fn inspect(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Inspected,
     match url {
         StoreUrl::Sqlite(path) => sqlite::inspect(path, clock).await,
         StoreUrl::ControlPlanes(_) => Err(elsewhere()),
+        StoreUrl::Postgres(settings) => postgres::inspect(settings, clock).await,
     }
 }
 
-/// What is odd about who besides its owner may read and write a store.
+/// What is odd about who besides its owner may read and write a store that is a file.
 pub fn remarks(url: &StoreUrl) -> Vec<String> {
     match url {
         StoreUrl::Sqlite(path) => sqlite::remarks(path),
-        StoreUrl::ControlPlanes(_) => Vec::new(),
+        StoreUrl::Postgres(_) | StoreUrl::ControlPlanes(_) => Vec::new(),
     }
 }
 
@@ -325,11 +327,15 @@ pub struct Restored {
     pub undone: u64,
 }
 
+const BY_ITS_OWN_TOOLS: &str =
+    "PostgreSQL is copied by its own tools: `pg_dump` and `pg_restore`, or its archive of changes (docs/postgresql.md)";
+
 /// Copies the store to a file that is not there yet, while everybody goes on with it. It is not migrated, nor is the copy.
 pub async fn backup(url: &StoreUrl, to: &Path) -> Result<Backup, StoreError> {
     match url {
         StoreUrl::Sqlite(path) => sqlite::backup(path, to).await,
         StoreUrl::ControlPlanes(_) => Err(elsewhere()),
+        StoreUrl::Postgres(_) => Err(StoreError::Unavailable(BY_ITS_OWN_TOOLS.to_owned())),
     }
 }
 
@@ -338,6 +344,7 @@ pub async fn restore(url: &StoreUrl, from: &Path, cause: &Cause, undo: Undo, clo
     match url {
         StoreUrl::Sqlite(path) => sqlite::restore(path, from, cause, undo, clock).await,
         StoreUrl::ControlPlanes(_) => Err(elsewhere()),
+        StoreUrl::Postgres(_) => Err(StoreError::Unavailable(BY_ITS_OWN_TOOLS.to_owned())),
     }
 }
 
@@ -346,6 +353,7 @@ pub async fn open(url: &StoreUrl, initial: Strategy, clock: Arc<dyn Clock>) -> R
     match url {
         StoreUrl::Sqlite(path) => Ok(Arc::new(sqlite::open(path, initial, clock).await?)),
         StoreUrl::ControlPlanes(_) => Err(elsewhere()),
+        StoreUrl::Postgres(settings) => Ok(Arc::new(postgres::open(settings, initial, clock).await?)),
     }
 }
 

@@ -23,13 +23,20 @@ const LITTLE_ROOM: u64 = 512 * MIB;
 /// The store, the directory of the signing keys (each key is looked at with them), the secret of the webhook, and the configuration.
 pub(super) fn permissions(settings: &Settings, file: Option<&Path>) -> Vec<Finding> {
     let mut found = Vec::new();
-    if let Some(path) = settings.store.url.file() {
-        let remark =
-            |remark| Finding::warning(PERMISSIONS, format!("{}: {remark}", path.display()), format!("chmod 600 {}", path.display()));
-        found.extend(store::remarks(&settings.store.url).into_iter().map(remark));
-    }
-    if let (StoreUrl::ControlPlanes(_), Some(file)) = (&settings.store.url, &settings.store.key_file) {
-        found.extend(secret("the sidecar's key", "nothing is known of the store without it: write the key there, mode 0600", file));
+    match &settings.store.url {
+        url @ StoreUrl::Sqlite(path) => found.extend(
+            store::remarks(url)
+                .into_iter()
+                .map(|remark| Finding::warning(PERMISSIONS, format!("{url}: {remark}"), format!("chmod 600 {}", path.display()))),
+        ),
+        StoreUrl::Postgres(postgres) => found.extend(postgres.password_file.as_deref().and_then(|file| {
+            let advice = "the store cannot be reached without it: write it there, mode 0600";
+            secret(file, "store's password", advice)
+        })),
+        StoreUrl::ControlPlanes(_) => found.extend(settings.store.key_file.as_deref().and_then(|file| {
+            let advice = "nothing is known of the store without it: write the key there, mode 0600";
+            secret(file, "sidecar's key", advice)
+        })),
     }
     // Whoever can put a key there makes tokens.
     found.extend(writable(&settings.token.keys, "whoever puts a key there signs tokens", "chmod 700"));
@@ -38,7 +45,7 @@ pub(super) fn permissions(settings: &Settings, file: Option<&Path>) -> Vec<Findi
     }
     if settings.audit.webhook.url.is_some() {
         let advice = "nothing is sent to audit.webhook.url without a secret: write one there, mode 0600";
-        found.extend(secret("the webhook's secret", advice, &settings.audit.webhook.secret_file));
+        found.extend(secret(&settings.audit.webhook.secret_file, "webhook's secret", advice));
     }
     if found.is_empty() {
         found.push(Finding::ok(PERMISSIONS, "nobody else can get at the store, the signing keys and the secrets"));
@@ -55,23 +62,26 @@ fn writable(path: &Path, why: &str, advice: &str) -> Option<Finding> {
 }
 
 /// That a secret is missing, or none.
-fn secret(what: &str, without: &str, path: &Path) -> Option<Finding> {
+fn secret(path: &Path, what: &str, advice: &str) -> Option<Finding> {
     let shown = path.display();
     let found = match std::fs::metadata(path) {
         Ok(found) => found,
         Err(error) => {
-            return Some(Finding::failed(PERMISSIONS, format!("{what} {shown} cannot be read: {error}"), without));
+            return Some(Finding::failed(PERMISSIONS, format!("the {what} {shown} cannot be read: {error}"), advice));
         }
     };
     let mode = found.mode() & 0o7777;
-    let said = || format!("everybody on this machine may read or change {what} {shown} (mode {mode:04o})");
+    let said = || format!("everybody on this machine may read or change the {what} {shown} (mode {mode:04o})");
     (mode & 0o006 != 0)
         .then(|| Finding::failed(PERMISSIONS, said(), format!("chmod 600 {shown}, and use another secret: this one is known")))
 }
 
 /// Where the store is.
 pub(super) fn disk(settings: &Settings) -> Finding {
-    let Some(path) = settings.store.url.file() else { return Finding::skipped(DISK, "the store is elsewhere") };
+    let url = &settings.store.url;
+    let Some(path) = url.file() else {
+        return Finding::skipped(DISK, format!("{url} has a disk of its own, of which nothing is known here"));
+    };
     let Some(there) = nearest_directory(path) else { return Finding::skipped(DISK, format!("{} is nowhere", path.display())) };
     let shown = there.display();
     let state = match statvfs(&there) {

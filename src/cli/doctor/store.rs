@@ -31,7 +31,7 @@ pub(super) struct Looked {
 
 /// The store, if it can be read, and what there is to say of it.
 pub(super) async fn look(url: &StoreUrl, clock: Arc<dyn Clock>) -> (Option<Looked>, Finding) {
-    let Some(path) = url.file() else {
+    if let StoreUrl::ControlPlanes(_) = url {
         return (
             None,
             Finding::skipped(
@@ -39,9 +39,9 @@ pub(super) async fn look(url: &StoreUrl, clock: Arc<dyn Clock>) -> (Option<Looke
                 "the store is at a control plane: `claviger doctor` there looks at it, and the process below says whether it is heard of",
             ),
         );
-    };
-    let shown = path.display();
-    if path.try_exists().is_ok_and(|exists| !exists) {
+    }
+    let shown = url;
+    if url.file().is_some_and(|path| path.try_exists().is_ok_and(|exists| !exists)) {
         let advice =
             "`claviger serve` makes it at its first start; if there has been one, store.url names another place, or a volume is missing";
         return (None, Finding::failed(STORE, format!("there is no store at {shown}"), advice));

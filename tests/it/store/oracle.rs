@@ -621,6 +621,16 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_store_in_postgresql_answers_as_the_naive_one_does(steps in prop::collection::vec(a_step(), 1..50)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(compare(Backend::postgres(), steps));
+    }
+}
+
 async fn compare(backend: Backend, steps: Vec<Step>) {
     let mut oracle = Oracle::new();
     let mut stores = [backend.open().await, backend.open().await];

@@ -3,6 +3,7 @@
 pub(crate) mod echo;
 pub(crate) mod http;
 pub(crate) mod place;
+pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod pyjwt;
 pub(crate) mod server;

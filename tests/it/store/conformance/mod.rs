@@ -13,6 +13,16 @@ macro_rules! for_every_backend {
                 }
             )*
         }
+
+        mod postgres {
+            use crate::store::conformance::Backend;
+            $(
+                #[tokio::test]
+                async fn $rule() {
+                    super::$rule(Backend::postgres()).await;
+                }
+            )*
+        }
     };
 }
 
@@ -42,19 +52,34 @@ use claviger::store::{self, AuditOrder, AuditQuery, BatchError, Conflict, Likene
 use jiff::Timestamp;
 use tempfile::TempDir;
 
+use crate::support::postgres::{self, Database};
+
 /// Something that stores can be opened on, again and again.
 pub(crate) struct Backend {
     url: StoreUrl,
     pub(crate) clock: Arc<ManualClock>,
     /// Where the store is; goes when the test ends.
-    _directory: TempDir,
+    _place: Place,
+}
+
+enum Place {
+    Directory(#[expect(dead_code, reason = "goes when it is dropped")] TempDir),
+    Database(#[expect(dead_code, reason = "goes when it is dropped")] Database),
 }
 
 impl Backend {
     pub(crate) fn sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let url = StoreUrl::Sqlite(directory.path().join("claviger.db"));
-        Self { url, clock: Arc::new(ManualClock::at("2026-03-04T05:06:07.123456Z".parse().unwrap())), _directory: directory }
+        Self::at(StoreUrl::Sqlite(directory.path().join("claviger.db")), Place::Directory(directory))
+    }
+
+    pub(crate) fn postgres() -> Self {
+        let database = Database::with_store(postgres::shared());
+        Self::at(StoreUrl::parse(&database.url()).unwrap(), Place::Database(database))
+    }
+
+    fn at(url: StoreUrl, place: Place) -> Self {
+        Self { url, clock: Arc::new(ManualClock::at("2026-03-04T05:06:07.123456Z".parse().unwrap())), _place: place }
     }
 
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
