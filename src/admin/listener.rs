@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use super::router::router;
 use super::state::AdminState;
 use crate::edge::http1::{self, Limits};
+use crate::edge::tls::ListenerTls;
 use crate::telemetry::Listener;
 
 const LIMITS: Limits = Limits {
@@ -24,7 +25,7 @@ const LIMITS: Limits = Limits {
 };
 
 /// Serves until `shutdown` comes, then finishes what runs.
-pub async fn serve(listener: TcpListener, state: AdminState, shutdown: impl Future<Output = ()>) {
+pub async fn serve(listener: (TcpListener, ListenerTls), state: AdminState, shutdown: impl Future<Output = ()>) {
     let (metrics, control) = (Arc::clone(state.metrics()), Arc::clone(state.control()));
     let shutdown = async move {
         shutdown.await;

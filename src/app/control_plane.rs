@@ -12,6 +12,7 @@ use crate::audit::AuditTasks;
 use crate::clock::Clock;
 use crate::config::{LiveSettings, Settings};
 use crate::control::{Control, Serving};
+use crate::edge::tls::ListenerTls;
 use crate::exchange::Exchange;
 use crate::model::ReplicaName;
 use crate::store::Store;
@@ -42,7 +43,7 @@ impl Bound {
         self,
         exchange: &Arc<Exchange>,
         name: &ReplicaName,
-        live: &LiveSettings,
+        (live, tls): (&LiveSettings, &ListenerTls),
         clock: &Arc<dyn Clock>,
         metrics: &Arc<Metrics>,
     ) -> Result<ControlPlane, AppError> {
@@ -50,7 +51,7 @@ impl Bound {
         let serving = Serving { exchange: Arc::clone(exchange), settings: live.clone(), name: name.clone() };
         let control = Control::serving(Arc::clone(&store), Arc::clone(clock), serving);
         let managing = AdminState::new(Arc::new(control), live.clone(), Arc::clone(metrics))?;
-        let admin = listener.map(|listener| Served::admin(listener, managing)).transpose()?;
+        let admin = listener.map(|listener| Served::admin((listener, tls.clone()), managing)).transpose()?;
         let audit = AuditTasks::start(&store, live, clock, metrics)?;
         Ok(ControlPlane { admin, audit })
     }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::diagnostics::Diagnostic;
 use crate::exchange::ExchangeError;
 use crate::proxy;
 use crate::store::StoreError;
@@ -22,6 +23,9 @@ pub enum AppError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A certificate, or a key of one, cannot be used.
+    #[error("{}", certificates(.0))]
+    Tls(Vec<Diagnostic>),
     /// Snapshot, policies or signing keys cannot be loaded.
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
@@ -34,4 +38,11 @@ pub enum AppError {
     /// There is no randomness.
     #[error("the system provides no randomness: {0}")]
     Random(#[from] getrandom::Error),
+}
+
+fn certificates(faults: &[Diagnostic]) -> String {
+    match faults {
+        [one] => one.to_string(),
+        all => format!("{} certificates or keys cannot be used", all.len()),
+    }
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::error::AppError;
 use crate::admin::{self, AdminState};
+use crate::edge::tls::ListenerTls;
 use crate::ops::{self, OpsState};
 
 /// How many connections may wait to be taken; the system has a limit of its own, which is the smaller one.
@@ -23,7 +24,7 @@ pub(super) struct Served {
 }
 
 impl Served {
-    pub(super) fn ops(listener: TcpListener, state: OpsState) -> std::io::Result<Self> {
+    pub(super) fn ops(listener: (TcpListener, ListenerTls), state: OpsState) -> std::io::Result<Self> {
         Self::start(listener, |listener, stopped| async move {
             ops::serve(listener, state, async {
                 let _ = stopped.await;
@@ -32,7 +33,7 @@ impl Served {
         })
     }
 
-    pub(super) fn admin(listener: TcpListener, state: AdminState) -> std::io::Result<Self> {
+    pub(super) fn admin(listener: (TcpListener, ListenerTls), state: AdminState) -> std::io::Result<Self> {
         Self::start(listener, |listener, stopped| async move {
             admin::serve(listener, state, async {
                 let _ = stopped.await;
@@ -41,11 +42,14 @@ impl Served {
         })
     }
 
-    fn start<F>(listener: TcpListener, serve: impl FnOnce(TcpListener, oneshot::Receiver<()>) -> F) -> std::io::Result<Self>
+    fn start<F>(
+        listener: (TcpListener, ListenerTls),
+        serve: impl FnOnce((TcpListener, ListenerTls), oneshot::Receiver<()>) -> F,
+    ) -> std::io::Result<Self>
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let address = listener.local_addr()?;
+        let address = listener.0.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         Ok(Self { address, stop, task: tokio::spawn(serve(listener, stopped)) })
     }

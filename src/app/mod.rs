@@ -6,6 +6,7 @@ mod error;
 mod listeners;
 mod memory;
 mod presence;
+mod tls;
 mod watch;
 
 use std::net::SocketAddr;
@@ -20,10 +21,12 @@ pub use self::descriptors::needed as files_needed;
 pub use self::error::AppError;
 use self::listeners::{Served, bind};
 use self::presence::{Presence, Reporter};
+use self::tls::TlsListeners;
 use self::watch::Watch;
 pub use self::watch::Watched;
 use crate::clock::Clock;
 use crate::config::{Faults, LimitSettings, LiveSettings, ServerUrl, Settings, StoreSettings, StoreUrl};
+use crate::edge::tls::names_the_same;
 use crate::exchange::Exchange;
 use crate::ops::{self, OpsState};
 use crate::proxy::{self, Proxy};
@@ -42,6 +45,7 @@ pub struct App {
     ops: Served,
     /// `None`: what is served from can be read here alone.
     control_plane: Option<ControlPlane>,
+    tls: TlsListeners,
     metrics: Arc<Metrics>,
     lifecycle: Arc<ops::Lifecycle>,
     live: LiveSettings,
@@ -68,6 +72,8 @@ struct Beginning {
     live: LiveSettings,
     /// The directory of policies, as it was before they were read: what changes from then on must be noticed.
     policies: Option<Watched>,
+    /// The same of the files of certificates.
+    certificates: Vec<Watched>,
 }
 
 impl App {
@@ -105,12 +111,14 @@ impl App {
 
     /// Listeners are bound last, when everything behind them is loaded: a connection that is accepted can be served.
     async fn serve(
-        Beginning { settings, metrics, open_files, live, policies }: Beginning,
+        Beginning { settings, metrics, open_files, live, policies, certificates }: Beginning,
         source: Arc<dyn Source>,
         exchange: Arc<Exchange>,
         managed: Option<Arc<dyn Store>>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, AppError> {
+        let tls = TlsListeners::new(&metrics, &clock)?;
+        tls.put(tls.read(&settings).map_err(AppError::Tls)?);
         let mut reporter = Reporter::new(Arc::clone(&source), &exchange, &*clock)?;
         reporter.announce().await;
 
@@ -118,13 +126,13 @@ impl App {
         let managed = managed.map(|store| Bound::on(store, &settings)).transpose()?;
         let proxy_listener = bind("proxy", settings.proxy.listen)?.into_std()?;
         let lifecycle = Arc::new(ops::Lifecycle::starting());
-        let ops = Served::ops(ops_listener, OpsState::of(&exchange, Arc::clone(&lifecycle), Arc::clone(&metrics), live.clone()))?;
-        let control_plane = managed.map(|bound| bound.start(&exchange, reporter.name(), &live, &clock, &metrics)).transpose()?;
-        let proxy = Proxy::start(live.clone(), &exchange, &clock, &metrics, proxy_listener)?;
+        let ops = Served::ops((ops_listener, tls.ops.clone()), OpsState::of(&exchange, Arc::clone(&lifecycle), Arc::clone(&metrics), live.clone()))?;
+        let control_plane = managed.map(|bound| bound.start(&exchange, reporter.name(), (&live, &tls.admin), &clock, &metrics)).transpose()?;
+        let proxy = Proxy::start(live.clone(), &exchange, &clock, &metrics, proxy_listener, &tls.proxy)?;
         lifecycle.serve();
 
         // The directory of keys may just have been made, so its beginning is now.
-        let watch = Watch::start(policies.into_iter().chain([Watched::directory(&settings.token.keys)]).collect());
+        let watch = Watch::start(policies.into_iter().chain(certificates).chain([Watched::directory(&settings.token.keys)]).collect());
         let follower = tokio::spawn(Arc::clone(&exchange).follow());
         let sampler = tokio::spawn(Arc::clone(&exchange).keep_samples());
         let presence = reporter.start();
@@ -134,6 +142,7 @@ impl App {
             proxy,
             ops,
             control_plane,
+            tls,
             metrics,
             lifecycle,
             live,
@@ -196,12 +205,41 @@ impl App {
     pub async fn reload(&mut self, settings: Settings, changed: &[&str], restart: &[&str]) -> bool {
         let before = Arc::clone(&*self.live.now());
         let settings = Arc::new(possible(settings.with_start_of(&before), self.open_files));
+        if let Some(exposed) = settings.admin.exposed() {
+            tracing::error!(
+                listen = %exposed,
+                "admin.tls cannot be taken away while the admin API listens where others than this machine reach it: the old settings stay in force"
+            );
+            self.metrics.config_reload(false);
+            return false;
+        }
         // Before they are read: what changes from here on must be noticed.
+        let same_certificates = names_the_same(&before, &settings);
         let is_elsewhere = (&before.policies.dir, &before.token.keys) != (&settings.policies.dir, &settings.token.keys);
-        let watched = is_elsewhere.then(|| self.watched(&settings));
+        let watched = (is_elsewhere || !same_certificates).then(|| self.watched(&settings));
+        let (mut certificates, read) = match self.tls.read(&settings) {
+            Ok(read) => (Some(read), true),
+            Err(faults) => {
+                for fault in &faults {
+                    fault.log("a certificate cannot be used, the old one stays in force");
+                }
+                (None, false)
+            }
+        };
+        if !read && !same_certificates {
+            self.metrics.config_reload(false);
+            return false;
+        }
+        // A certificate that is renewed does not wait for a policy that is mended.
+        if same_certificates && let Some(renewed) = certificates.take() {
+            self.tls.put(renewed);
+        }
         let also = || {
             telemetry::change_log(settings.log);
             self.live.replace(Arc::clone(&settings));
+            if let Some(certificates) = certificates {
+                self.tls.put(certificates);
+            }
             for key in changed {
                 tracing::info!(key, "another value of this key of the configuration is now in force");
             }
@@ -214,7 +252,7 @@ impl App {
         for key in restart {
             tracing::warn!(key, "this key of the configuration has changed, which needs a restart: the old value stays in force");
         }
-        if !restart.is_empty() {
+        if !restart.is_empty() || !read {
             self.metrics.config_reload(false);
         }
         is_in_force
@@ -230,7 +268,8 @@ impl App {
 
     fn watched(&self, settings: &Settings) -> Vec<Watched> {
         let directories = settings.policies.dir.iter().chain([&settings.token.keys]).map(|dir| Watched::directory(dir));
-        directories.chain(self.configuration.iter().map(|file| Watched::file(file))).collect()
+        let certificates = tls::files(settings).into_iter().map(|file| Watched::file(&file));
+        directories.chain(certificates).chain(self.configuration.iter().map(|file| Watched::file(file))).collect()
     }
 
     /// Not ready at once; for `drain_delay` connections are still taken, because whoever routes them here hears of it later. Then no new
@@ -274,7 +313,8 @@ impl Beginning {
         let settings = possible(settings.clone(), open_files);
         let live = LiveSettings::from(&settings);
         let policies = settings.policies.dir.clone().map(|dir| Watched::directory(&dir));
-        Self { settings, metrics, open_files, live, policies }
+        let certificates = tls::files(&settings).into_iter().map(|file| Watched::file(&file)).collect();
+        Self { settings, metrics, open_files, live, policies, certificates }
     }
 }
 

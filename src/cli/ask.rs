@@ -1,20 +1,59 @@
-//! A question to a process nearby, over plain HTTP/1.1.
+//! A question to a process nearby, over HTTP/1.1.
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+
+use crate::config::TlsPair;
+use crate::edge::tls::Unverified;
 
 /// How much of an answer is read, in bytes.
 const LONGEST_ANSWER: usize = 1024 * 1024;
 
+/// How a question is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Http,
+    /// Whoever answers is taken for who was asked, as the kubelet's probes do.
+    Https,
+}
+
+impl Scheme {
+    /// What a listener speaks that these settings describe.
+    pub(crate) fn of(tls: &[TlsPair]) -> Self {
+        if tls.is_empty() { Self::Http } else { Self::Https }
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
 /// What is answered at `authority`, a host and a port. How long that may take is for the caller to say.
-pub(crate) async fn ask(method: Method, authority: &str, path: &str) -> anyhow::Result<Response<String>> {
+pub(crate) async fn ask(method: Method, scheme: Scheme, authority: &str, path: &str) -> anyhow::Result<Response<String>> {
     let stream = TcpStream::connect(authority).await?;
+    let request = Request::builder().method(method).uri(path).header(http::header::HOST, authority).body(Empty::<Bytes>::new())?;
+    match scheme {
+        Scheme::Http => answer(stream, request).await,
+        Scheme::Https => {
+            let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+            answer(Unverified::connect(host, stream).await?, request).await
+        }
+    }
+}
+
+async fn answer<S>(stream: S, request: Request<Empty<Bytes>>) -> anyhow::Result<Response<String>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let driver = tokio::spawn(connection);
-    let request = Request::builder().method(method).uri(path).header(http::header::HOST, authority).body(Empty::<Bytes>::new())?;
     let (head, body) = sender.send_request(request).await?.into_parts();
     let body = Limited::new(body, LONGEST_ANSWER).collect().await.map_err(|error| anyhow::anyhow!("{error}"))?.to_bytes();
     driver.abort();

@@ -12,6 +12,7 @@ use super::output::{self, Format, Output};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{ClientIp, Settings, StoreUrl, Survey, TakesEffect};
 use crate::diagnostics::{Diagnostic, Place, Severity};
+use crate::edge::tls;
 use crate::policy::{self, PolicyFault, PolicySet, PolicySource, Vocabulary};
 use crate::store::{self, Inspected, NAMED_KEYS_MAX, StoreError};
 use crate::token::{KeyRing, TokenError};
@@ -57,6 +58,7 @@ enum Kind {
     Policy,
     Store,
     Keys,
+    Certificates,
 }
 
 impl Kind {
@@ -86,12 +88,14 @@ impl Check {
         let survey = self.configured.survey();
         let policies = Policies::of(&survey).await;
         let keys = signing_keys(&survey).err();
-        let report = self.report(&survey, &policies, keys.as_ref());
+        let certificates = certificates(&survey);
+        let report = self.report(&survey, &policies, keys.as_ref(), &certificates);
         match out.format() {
             Format::Json => out.line("", &report)?,
             Format::Table => {
                 output::show(survey.warnings.iter().chain(&policies.about_addresses));
                 output::show(survey.faults.iter().flatten());
+                output::show(&certificates);
                 output::show_policies(&policies.findings);
                 if let Some(why) = &policies.outdated {
                     out.note(format_args!("warning: {why}"));
@@ -113,7 +117,13 @@ impl Check {
             many => Some(format!("there are {many} warnings about the policies")),
         };
         let of_keys = keys.map(|error| error.to_string());
-        let others: Vec<String> = of_policies.into_iter().chain(of_warnings).chain(of_store).chain(of_keys).collect();
+        let of_certificates = match certificates.len() {
+            0 => None,
+            1 => Some("there is something wrong with a certificate".to_owned()),
+            many => Some(format!("there are {many} things wrong with certificates")),
+        };
+        let others: Vec<String> =
+            of_policies.into_iter().chain(of_warnings).chain(of_store).chain(of_keys).chain(of_certificates).collect();
         match &survey.faults {
             Some(faults) => Err(Failure::usage([vec![config::sentence(faults)], others].concat().join("; "))),
             None if others.is_empty() => Ok(()),
@@ -121,14 +131,15 @@ impl Check {
         }
     }
 
-    fn report(&self, survey: &Survey, policies: &Policies, keys: Option<&TokenError>) -> Report {
+    fn report(&self, survey: &Survey, policies: &Policies, keys: Option<&TokenError>, certificates: &[Diagnostic]) -> Report {
         let (store, dir) = (&PathBuf::from(survey.settings.store.url.to_string()), &survey.settings.token.keys);
         let told = |place: &Path, reason: String| Diagnostic::error(Place::whole(place), reason);
         let configuration = survey.faults.iter().flatten().cloned().map(|fault| Kind::Configuration.of(fault));
         let of_store = policies.store.iter().map(|error| Kind::Store.of(told(store, error.to_string())));
         let of_keys = keys.into_iter().map(|error| Kind::Keys.of(told(dir, error.to_string())));
+        let of_certificates = certificates.iter().cloned().map(|fault| Kind::Certificates.of(fault));
         let of_policies = policies.faults().map(|fault| Kind::Policy.of(fault.diagnostic()));
-        let faults: Vec<Found> = configuration.chain(of_policies).chain(of_store).chain(of_keys).collect();
+        let faults: Vec<Found> = configuration.chain(of_policies).chain(of_store).chain(of_keys).chain(of_certificates).collect();
         let odd = survey.warnings.iter().chain(&policies.about_addresses).cloned().map(|warning| Kind::Configuration.of(warning));
         let odd_policies = policies.warnings().map(|warning| Kind::Policy.of(warning.diagnostic()));
         let outdated = policies.outdated.iter().cloned();
@@ -257,6 +268,12 @@ fn signing_keys(survey: &Survey) -> Result<(), TokenError> {
         return Ok(());
     }
     KeyRing::check(token, SystemClock::start().now().wall)
+}
+
+/// What is wrong with the listeners' certificates, or would be for clients.
+fn certificates(survey: &Survey) -> Vec<Diagnostic> {
+    let sound = ["proxy.", "ops.", "admin."].iter().all(|prefix| is_sound(survey, prefix));
+    if sound { tls::examine(&survey.settings, SystemClock::start().now().wall) } else { Vec::new() }
 }
 
 /// Whether what the keys with this prefix say can be relied on.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{Method, Uri};
 use serde::Serialize;
 
-use super::ask::ask;
+use super::ask::{Scheme, ask};
 use super::failure::Failure;
 use super::open_store::StoreArgs;
 use super::output::Output;
@@ -16,7 +16,7 @@ use crate::config::show_duration;
 pub(crate) struct Healthcheck {
     #[command(flatten)]
     place: StoreArgs,
-    /// The ops listener; else that of the configuration, else `http://127.0.0.1:9464`
+    /// The ops listener, which may show any certificate; else that of the configuration, else `http://127.0.0.1:9464`
     #[arg(long, value_name = "URL")]
     url: Option<Uri>,
     /// How long to wait for an answer
@@ -33,12 +33,13 @@ struct Health {
 
 impl Healthcheck {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
-        let authorities = self.authorities(out)?;
-        let Ok((authority, answer)) = tokio::time::timeout(self.timeout, ask_any(&authorities)).await else {
+        let (scheme, authorities) = self.authorities(out)?;
+        let told = scheme.as_str();
+        let Ok((authority, answer)) = tokio::time::timeout(self.timeout, ask_any(scheme, &authorities)).await else {
             let asked = authorities.join(" or ");
-            return Err(Failure::refused(format_args!("no answer from http://{asked}/readyz within {}", show_duration(self.timeout))));
+            return Err(Failure::refused(format_args!("no answer from {told}://{asked}/readyz within {}", show_duration(self.timeout))));
         };
-        let url = format!("http://{authority}/readyz");
+        let url = format!("{told}://{authority}/readyz");
         let (status, body) = answer.map_err(|error| Failure::refused(format_args!("no answer from {url}: {error:#}")))?;
         let ready = status.is_success();
         let health = Health { ready, status: status.as_u16(), url: url.clone() };
@@ -47,18 +48,25 @@ impl Healthcheck {
     }
 
     /// Hosts and ports at which the ops listener may be.
-    fn authorities(&self, out: &Output) -> Result<Vec<String>, Failure> {
-        match &self.url {
-            Some(url) => authority_of(url).map(|authority| vec![authority]),
-            None => Ok(reachable(self.place.settings(out)?.ops.listen).iter().map(ToString::to_string).collect()),
+    fn authorities(&self, out: &Output) -> Result<(Scheme, Vec<String>), Failure> {
+        if let Some(url) = &self.url {
+            return authority_of(url).map(|(scheme, authority)| (scheme, vec![authority]));
         }
+        let ops = self.place.settings(out)?.ops;
+        Ok((Scheme::of(&ops.tls), reachable(ops.listen).iter().map(ToString::to_string).collect()))
     }
 }
 
-fn authority_of(url: &Uri) -> Result<String, Failure> {
-    let host = url.host().filter(|_| url.scheme_str() == Some("http"));
-    let host = host.ok_or_else(|| Failure::usage(format_args!("--url: {url} is not a URL such as http://127.0.0.1:9464")))?;
-    Ok(format!("{host}:{}", url.port_u16().unwrap_or(80)))
+fn authority_of(url: &Uri) -> Result<(Scheme, String), Failure> {
+    let scheme = match url.scheme_str() {
+        Some("http") => Some((Scheme::Http, 80)),
+        Some("https") => Some((Scheme::Https, 443)),
+        Some(_) | None => None,
+    };
+    let Some(((scheme, port), host)) = scheme.zip(url.host()) else {
+        return Err(Failure::usage(format_args!("--url: {url} is not a URL such as http://127.0.0.1:9464")));
+    };
+    Ok((scheme, format!("{host}:{}", url.port_u16().unwrap_or(port))))
 }
 
 /// Where a listener on this address can be reached from the machine itself: one on every address of IPv6 takes IPv4, too, and is on IPv4
@@ -73,10 +81,10 @@ pub(super) fn reachable(listen: SocketAddr) -> Vec<SocketAddr> {
 }
 
 /// The first that somebody answers at, and the answer; else the last and why nobody does.
-async fn ask_any(authorities: &[String]) -> (&str, anyhow::Result<(http::StatusCode, String)>) {
+async fn ask_any(scheme: Scheme, authorities: &[String]) -> (&str, anyhow::Result<(http::StatusCode, String)>) {
     let mut last = ("", Err(anyhow::anyhow!("there is nowhere to ask")));
     for authority in authorities {
-        let answer = ask(Method::GET, authority, "/readyz?verbose").await;
+        let answer = ask(Method::GET, scheme, authority, "/readyz?verbose").await;
         last = (authority.as_str(), answer.map(|answer| (answer.status(), answer.into_body())));
         if last.1.is_ok() {
             break;
@@ -104,9 +112,10 @@ mod tests {
 
     #[test]
     fn a_url_names_a_host_and_perhaps_a_port() {
-        assert_eq!(authority_of(&Uri::from_static("http://localhost")).unwrap(), "localhost:80");
-        assert_eq!(authority_of(&Uri::from_static("http://[::1]:9464/")).unwrap(), "[::1]:9464");
-        assert!(authority_of(&Uri::from_static("https://localhost")).is_err());
+        assert_eq!(authority_of(&Uri::from_static("http://localhost")).unwrap(), (Scheme::Http, "localhost:80".to_owned()));
+        assert_eq!(authority_of(&Uri::from_static("http://[::1]:9464/")).unwrap(), (Scheme::Http, "[::1]:9464".to_owned()));
+        assert_eq!(authority_of(&Uri::from_static("https://localhost")).unwrap(), (Scheme::Https, "localhost:443".to_owned()));
+        assert!(authority_of(&Uri::from_static("ftp://localhost")).is_err());
         assert!(authority_of(&Uri::from_static("localhost:9464")).is_err());
     }
 }

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::args::config::{ConfigArgs, Sources};
 use super::failure::Failure;
 use super::key;
-use super::output::Output;
+use super::output::{self, Output};
 use crate::app::{self, App, AppError, Watched};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Loaded, Settings, StoreUrl, Values};
@@ -115,6 +115,10 @@ fn started(app: Result<App, AppError>, out: &Output) -> Result<App, Failure> {
     app.or_else(|error| {
         Err(match error {
             AppError::Exchange(ExchangeError::Policies(faults)) => out.refused_for(&faults)?,
+            AppError::Tls(faults) => {
+                output::show(&faults);
+                Failure::refused("a certificate cannot be used")
+            }
             AppError::Bind { listener, .. } => Failure::refused(format_args!("{error}; another port: --set {listener}.listen=HOST:PORT")),
             error => Failure::Refused(error.into()),
         })

@@ -7,6 +7,7 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::admin::AdminSettings;
 use super::login::LoginSettings;
+use super::ops::OpsSettings;
 use super::proxy::ProxySettings;
 use super::settings::Settings;
 use super::store::StoreSettings;
@@ -57,7 +58,7 @@ impl Settings {
             },
             login: LoginSettings { strategy: started.login.strategy, ..self.login },
             admin: AdminSettings { listen: started.admin.listen, insecure: started.admin.insecure, ..self.admin },
-            ops: started.ops.clone(),
+            ops: OpsSettings { listen: started.ops.listen, ..self.ops },
             ..self
         }
     }

@@ -1,6 +1,7 @@
 //! `[proxy]`: where clients come in, and whose word about them counts.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 use http::HeaderName;
 use http::header::AUTHORIZATION;
@@ -10,6 +11,7 @@ use super::header::credential_header;
 use super::parse::{ValueError, ValueErrors, list, listen, number, one_of, text, truth};
 use super::reader::Section;
 use super::removed_headers::{HeaderPattern, header_pattern};
+use super::tls::{ClientCertificates, TlsPair};
 use super::value::{Origin, Value};
 
 /// More threads than any machine has cores.
@@ -22,6 +24,12 @@ pub struct ProxySettings {
     pub listen: SocketAddr,
     /// Threads of the data plane. 0: one for each core that the cgroup grants.
     pub threads: usize,
+    /// What it proves itself by; none: it speaks no TLS.
+    pub tls: Vec<TlsPair>,
+    /// Who vouches for clients: a file of PEM certificates.
+    pub client_ca: Option<PathBuf>,
+    /// Whether clients are asked for certificates.
+    pub client_certificates: ClientCertificates,
     /// Peers whose word about the client's address counts. IPv4-mapped networks are unmapped.
     pub trusted_proxies: Vec<IpNet>,
     /// What a trusted peer says the client's address in.
@@ -85,6 +93,9 @@ impl Default for ProxySettings {
         Self {
             listen: SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 8080),
             threads: 0,
+            tls: Vec::new(),
+            client_ca: None,
+            client_certificates: ClientCertificates::Off,
             trusted_proxies: Vec::new(),
             client_ip: ClientIp::Peer,
             credential_headers: vec![AUTHORIZATION, HeaderName::from_static("x-api-key")],
@@ -97,13 +108,15 @@ impl Default for ProxySettings {
 
 impl ProxySettings {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
-        section.refuse("tls", "TLS on the proxy's listener is not in this version: end it in front, and take this out");
         let default = Self::default();
         let ends = [EndStreams::Revoked, EndStreams::AnyChange, EndStreams::Never].map(|when| (when.as_str(), when));
         let threads = u32::try_from(default.threads).unwrap_or(THREADS_MAX);
         Self {
             listen: section.at_start("listen", default.listen, text(listen)),
             threads: section.at_start("threads", threads, number(0..=THREADS_MAX)) as usize,
+            tls: TlsPair::read_all(section),
+            client_ca: section.optional_live_path("client_ca"),
+            client_certificates: ClientCertificates::read(section, "client_certificates"),
             trusted_proxies: section.live("trusted_proxies", default.trusted_proxies, list(text(network))),
             client_ip: section.live("client_ip", default.client_ip, client_ip),
             credential_headers: section.live("credential_headers", default.credential_headers, credential_headers),

@@ -106,6 +106,12 @@ impl<'a> Reader<'a> {
         self.find(key).map(|(_, at)| at)
     }
 
+    /// Whether something is wrong with this key or below it.
+    pub(super) fn is_faulty(&self, key: &str) -> bool {
+        let below = |fault: &str| fault.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        self.faults.iter().any(|fault| fault.key.as_deref().is_some_and(below))
+    }
+
     fn find(&self, key: &str) -> Option<(Value, Origin)> {
         if let Some(over) = self.overrides.iter().rev().find(|over| over.key == key) {
             return Some((Value::Bare(over.text.clone()), over.at.clone()));
@@ -267,7 +273,6 @@ impl<'a> Section<'_, 'a> {
     }
 
     /// A key without a default. `None`: it was left out, or is wrong; there is a fault then.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what entries of lists are read with; no key of this version is in one"))]
     pub(super) fn required<T: Debug>(
         &mut self,
         name: &str,
@@ -293,7 +298,6 @@ impl<'a> Section<'_, 'a> {
     }
 
     /// A table in this one that may be left out as a whole: `None` if no layer says anything in it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what such tables are read with; this version has none"))]
     pub(super) fn optional<T>(&mut self, name: &str, read: impl Fn(&mut Section<'_, '_>) -> T) -> Option<T> {
         let name = self.key(name);
         if self.reader.given(&name).is_some() || self.reader.said_below(&name).is_some() {
@@ -309,9 +313,28 @@ impl<'a> Section<'_, 'a> {
     /// entries behind the last one, or say the list as a whole, in TOML's `[{ … }]`.
     #[cfg_attr(not(test), expect(dead_code, reason = "what lists of tables are read with; this version has none"))]
     pub(super) fn list<T>(&mut self, name: &str, read: impl Fn(&mut Section<'_, '_>) -> T) -> Vec<T> {
-        let name = self.key(name);
-        let of_entries = self.reader.schema(&format!("{name}.*"), &read);
+        let of_entries = self.reader.schema(&format!("{}.*", self.key(name)), &read);
         self.reader.of_entries.extend(of_entries.into_iter().map(|(key, said)| (key, said.takes_effect)));
+        self.entries(name, read)
+    }
+
+    /// A table in this one, or a list of such tables: none if no layer says anything of it. Its keys are told of as those of the one table.
+    pub(super) fn one_or_more<T>(&mut self, name: &str, read: impl Fn(&mut Section<'_, '_>) -> T) -> Vec<T> {
+        let key = self.key(name);
+        let is_list = match self.reader.find(&key) {
+            Some((Value::List(_), _)) => true,
+            Some((Value::Bare(text), _)) => text.trim_start().starts_with('['),
+            Some(_) | None => false,
+        };
+        if is_list || self.reader.said_below(&format!("{key}.0")).is_some() {
+            return self.entries(name, read);
+        }
+        self.optional(name, read).into_iter().collect()
+    }
+
+    /// The entries of a list of tables.
+    fn entries<T>(&mut self, name: &str, read: impl Fn(&mut Section<'_, '_>) -> T) -> Vec<T> {
+        let name = self.key(name);
         self.reader.lists.insert(name.clone());
         let written = self.reader.find(&name).map_or(0, |(value, at)| {
             let Some(items) = value.as_list_of_tables() else {

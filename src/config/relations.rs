@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::proxy::ClientIp;
+use super::proxy::{ClientIp, ProxySettings};
 use super::reader::Reader;
 use super::server_url::ServerUrl;
 use super::settings::Settings;
 use super::store::StoreUrl;
+use super::tls::ClientCertificates;
 use super::upstream::UpstreamSettings;
 
 /// Looks at the settings as a whole.
@@ -16,6 +17,7 @@ pub(super) fn relate(settings: &Settings, reader: &mut Reader<'_>) {
     trust(settings, reader);
     admin(settings, reader);
     store(settings, reader);
+    client_certificates(settings, reader);
 }
 
 fn listeners(settings: &Settings, reader: &mut Reader<'_>) {
@@ -40,12 +42,13 @@ fn listeners(settings: &Settings, reader: &mut Reader<'_>) {
 }
 
 fn admin(settings: &Settings, reader: &mut Reader<'_>) {
-    let Some(listen) = settings.admin.listen else { return };
+    // A pair that is wrong is no reason to say that there is none.
+    let Some(listen) = settings.admin.exposed().filter(|_| !reader.is_faulty("admin.tls")) else { return };
     reader.rule(
         &["admin.listen"],
-        listen.ip().is_loopback() || settings.admin.insecure,
+        false,
         format!("keys that manage everything would cross the network to {listen} in the clear"),
-        Some("listen on 127.0.0.1, or say admin.insecure = true where something else encrypts what comes there"),
+        Some("say admin.tls, listen on 127.0.0.1, or say admin.insecure = true where something else encrypts what comes there"),
     );
 }
 
@@ -78,6 +81,26 @@ fn store(settings: &Settings, reader: &mut Reader<'_>) {
     if let Some(at) = reader.given("admin.listen").filter(|_| settings.admin.listen.is_some()) {
         let reason = "a sidecar has no admin API: it follows a control plane, where things are managed";
         reader.fault(&at, "admin.listen", reason, Some("take admin.listen out, or say \"off\"".to_owned()));
+    }
+}
+
+fn client_certificates(settings: &Settings, reader: &mut Reader<'_>) {
+    let ProxySettings { tls, client_ca, client_certificates, .. } = &settings.proxy;
+    let asks = *client_certificates != ClientCertificates::Off;
+    reader.rule(
+        &["proxy.client_certificates"],
+        !asks || client_ca.is_some() || reader.is_faulty("proxy.client_ca"),
+        "nobody is named who vouches for clients",
+        Some("say proxy.client_ca, a file of PEM certificates"),
+    );
+    reader.rule(
+        &["proxy.client_certificates"],
+        !asks || !tls.is_empty() || reader.is_faulty("proxy.tls"),
+        "clients show certificates over TLS alone, which the proxy does not speak",
+        Some("say proxy.tls, a certificate and its key"),
+    );
+    if client_ca.is_some() && !asks {
+        reader.warn("proxy.client_ca", "nobody is asked for a certificate: say proxy.client_certificates = \"optional\" or \"required\"");
     }
 }
 

@@ -135,7 +135,8 @@ impl Drop for Seat {
     }
 }
 
-fn name(listener: Listener) -> &'static str {
+/// What a listener is called.
+pub(super) fn name(listener: Listener) -> &'static str {
     match listener {
         Listener::Proxy => "proxy",
         Listener::Ops => "ops",

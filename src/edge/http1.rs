@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::Acceptor;
+use super::tls::ListenerTls;
 use crate::telemetry::{Listener, Metrics};
 
 /// How much a listener lends to whoever connects.
@@ -28,7 +29,7 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// The same of those that follow: beside the others, which do not lose their seats to them.
     pub(crate) followers: usize,
-    /// For the head of a request; where connections are kept, also for the next one to begin.
+    /// For the head of a request, and before the first one for a TLS handshake; where connections are kept, also for the next one to begin.
     pub(crate) head: Duration,
     /// Of a head, in bytes.
     pub(crate) longest_head: usize,
@@ -59,7 +60,7 @@ impl Follows {
 pub(crate) async fn serve<S, B>(
     which: Listener,
     limits: Limits,
-    listener: TcpListener,
+    (listener, tls): (TcpListener, ListenerTls),
     metrics: &Arc<Metrics>,
     service: S,
     shutdown: impl Future<Output = ()>,
@@ -102,8 +103,10 @@ pub(crate) async fn serve<S, B>(
                 answer
             }
         });
+        let tls = tls.clone();
         let task = connections.spawn(async move {
             let _seat = seat;
+            let Ok(Some(stream)) = tokio::time::timeout(limits.head, tls.accept(stream, || {})).await else { return };
             let mut connection = pin!(
                 http1::Builder::new()
                     .timer(TokioTimer::new())

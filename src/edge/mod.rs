@@ -18,6 +18,7 @@ pub(crate) mod problem;
 pub(crate) mod raw_target;
 pub(crate) mod request_id;
 pub(crate) mod target;
+pub mod tls;
 
 pub(crate) use acceptor::{Acceptor, Seat, Seats};
 pub(crate) use authenticate::{Authenticated, authenticate};

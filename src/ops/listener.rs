@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use super::router::router;
 use super::state::OpsState;
 use crate::edge::http1::{self, Limits};
+use crate::edge::tls::ListenerTls;
 use crate::telemetry::Listener;
 
 /// Nobody has a long question, or a second one.
@@ -23,11 +24,11 @@ const LIMITS: Limits = Limits {
 };
 
 /// Serves until `shutdown` comes. A draining process keeps serving here, so that probes and scrapes see it drain.
-pub async fn serve(listener: TcpListener, state: OpsState, shutdown: impl Future<Output = ()>) {
+pub async fn serve(listener: (TcpListener, ListenerTls), state: OpsState, shutdown: impl Future<Output = ()>) {
     serve_within(LIMITS, listener, state, shutdown).await;
 }
 
-async fn serve_within(limits: Limits, listener: TcpListener, state: OpsState, shutdown: impl Future<Output = ()>) {
+async fn serve_within(limits: Limits, listener: (TcpListener, ListenerTls), state: OpsState, shutdown: impl Future<Output = ()>) {
     let metrics = std::sync::Arc::clone(&state.metrics);
     http1::serve(Listener::Ops, limits, listener, &metrics, TowerToHyperService::new(router(state)), shutdown).await;
 }
@@ -40,6 +41,7 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::*;
+    use crate::clock::{Clock, SystemClock};
     use crate::ops::lifecycle::Lifecycle;
     use crate::telemetry::Metrics;
 
@@ -61,7 +63,9 @@ mod tests {
         let limits = Limits { connections: 1, head: long, life: long, farewell: Duration::ZERO, ..LIMITS };
         let state = state();
         let metrics = Arc::clone(&state.metrics);
-        let server = tokio::spawn(serve_within(limits, listener, state, std::future::pending()));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let tls = ListenerTls::plain(Listener::Ops, &metrics, &clock).unwrap();
+        let server = tokio::spawn(serve_within(limits, (listener, tls), state, std::future::pending()));
 
         let mut silent = TcpStream::connect(address).await.unwrap();
         let mut slow = TcpStream::connect(address).await.unwrap();

@@ -11,6 +11,8 @@ use super::interim::InterimAnswers;
 
 /// hyper's smallest buffer, in bytes.
 const HEAD_BUFFER_MIN: u64 = 8192;
+/// What a TLS handshake takes while it runs, in bytes.
+const HANDSHAKE: u32 = 16 * 1024;
 
 /// What a client's connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +179,17 @@ impl ConnectionState {
         self.head.store(self.head.load(Ordering::Relaxed).saturating_add(bytes), Ordering::Relaxed);
     }
 
+    /// A TLS handshake has begun, which takes memory like a head that is not whole.
+    pub(super) fn begin_handshake(&self) {
+        self.head.store(HANDSHAKE, Ordering::Relaxed);
+    }
+
+    /// It is over, and the first head may take its time.
+    pub(super) fn end_handshake(&self) {
+        self.head.store(0, Ordering::Relaxed);
+        self.enter(Phase::Head);
+    }
+
     /// About how much memory a head takes that has begun, in bytes: hyper's buffer doubles.
     pub(super) fn head_memory(&self) -> u64 {
         match self.head.load(Ordering::Relaxed) {
@@ -215,6 +228,13 @@ impl ConnectionState {
             self.half_closes();
         }
         self.moved();
+    }
+
+    /// What was written and was still here has left.
+    pub(super) fn unblocked(&self) {
+        if self.stuck.load(Ordering::Relaxed) != 0 {
+            self.took();
+        }
     }
 
     /// All that there was to say has left.

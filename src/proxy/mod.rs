@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::LiveSettings;
+use crate::edge::tls::ListenerTls;
 use crate::exchange::Exchange;
 use crate::telemetry::Metrics;
 
@@ -61,7 +62,8 @@ impl Proxy {
         clock: &Arc<dyn Clock>,
         metrics: &Arc<Metrics>,
         listener: TcpListener,
+        tls: &ListenerTls,
     ) -> Result<Running, ProxyError> {
-        server::start(&live.into(), exchange, clock, metrics, listener)
+        server::start(&live.into(), exchange, clock, metrics, (listener, tls))
     }
 }

@@ -32,10 +32,18 @@ use crate::edge::{self, credential, grpc, target};
 use crate::exchange::Origin;
 use crate::model::{Outcome, TooLarge};
 
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client {
+    pub(super) address: IpAddr,
+    /// Whether what it says is encrypted.
+    pub(super) encrypted: bool,
+}
+
 /// Answers the requests of one connection, each by the settings that are in force when it begins.
 pub(super) struct RequestHandlers {
     contexts: Rc<LiveContext>,
-    peer: IpAddr,
+    client: Client,
     connection: Arc<ConnectionState>,
     /// The limits that the connection was made by.
     made_by: LimitSettings,
@@ -46,11 +54,11 @@ pub(super) struct RequestHandlers {
 
 impl RequestHandlers {
     /// `context`: what the connection is made by.
-    pub(super) fn new(contexts: &Rc<LiveContext>, context: Rc<RequestContext>, peer: IpAddr, connection: Arc<ConnectionState>) -> Self {
+    pub(super) fn new(contexts: &Rc<LiveContext>, context: Rc<RequestContext>, client: Client, connection: Arc<ConnectionState>) -> Self {
         let made_by = context.settings.limits.clone();
-        let first = RequestHandler::new(context, peer, &connection, &made_by);
+        let first = RequestHandler::new(context, client, &connection, &made_by);
         let current = RefCell::new(Rc::new(first));
-        Self { contexts: Rc::clone(contexts), peer, connection, made_by, requests: Cell::new(0), current }
+        Self { contexts: Rc::clone(contexts), client, connection, made_by, requests: Cell::new(0), current }
     }
 
     /// Answers one request; over HTTP/2 the stream tells how its answer is taken.
@@ -68,7 +76,7 @@ impl RequestHandlers {
         let context = self.contexts.now();
         let mut current = self.current.borrow_mut();
         if !Rc::ptr_eq(&context, &current.context) {
-            *current = Rc::new(RequestHandler::new(context, self.peer, &self.connection, &self.made_by));
+            *current = Rc::new(RequestHandler::new(context, self.client, &self.connection, &self.made_by));
         }
         Rc::clone(&current)
     }
@@ -84,8 +92,8 @@ struct RequestHandler {
 }
 
 impl RequestHandler {
-    fn new(context: Rc<RequestContext>, peer: IpAddr, connection: &Arc<ConnectionState>, made_by: &LimitSettings) -> Self {
-        let peer = Peer::at(peer, context.trusted_proxies.holds(peer));
+    fn new(context: Rc<RequestContext>, client: Client, connection: &Arc<ConnectionState>, made_by: &LimitSettings) -> Self {
+        let peer = Peer::at(client.address, context.trusted_proxies.holds(client.address), client.encrypted);
         let outdated = !made_by.make_the_same_connection(&context.settings.limits);
         Self { context, peer, connection: Arc::clone(connection), outdated }
     }

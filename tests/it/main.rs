@@ -6,6 +6,7 @@ mod app;
 mod cli;
 mod config;
 mod control;
+mod edge;
 mod exchange;
 mod feed;
 mod house;

@@ -87,11 +87,8 @@ impl Doctor {
         findings.push(store::clock(looked.as_ref(), upstream.date, now, settings.token.backdate).await);
         findings.push(upstream.finding);
 
-        let mut process = if is_sound(&survey, "ops.") {
-            Process::at(settings.ops.listen, self.timeout).await
-        } else {
-            Process::unknown(unsound("process"))
-        };
+        let mut process =
+            if is_sound(&survey, "ops.") { Process::at(&settings.ops, self.timeout).await } else { Process::unknown(unsound("process")) };
         findings.extend(process.finding());
         if is_sound(&survey, "token.") {
             let signing = keys::Signing::of(&settings.token, now);

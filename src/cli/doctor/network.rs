@@ -1,6 +1,5 @@
 //! What answers: the upstream, asked around the proxy, and a running process by its ops listener.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::{Method, Response};
@@ -10,9 +9,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::finding::Finding;
-use crate::cli::ask::ask;
+use crate::cli::ask::{Scheme, ask};
 use crate::cli::healthcheck::reachable;
-use crate::config::{UpstreamSettings, show_duration};
+use crate::config::{OpsSettings, UpstreamSettings, show_duration};
 
 const UPSTREAM: &str = "upstream";
 const PROCESS: &str = "process";
@@ -46,7 +45,7 @@ pub(super) async fn upstream(settings: &UpstreamSettings, most: Duration) -> Ups
             Err(_) => failed(silent()),
         };
     }
-    match timeout(most, ask(Method::HEAD, &authority, "/")).await {
+    match timeout(most, ask(Method::HEAD, Scheme::Http, &authority, "/")).await {
         Ok(Ok(answer)) => {
             let (status, date) = (answer.status(), date(&answer));
             let said = format!("{url} answers {} to HEAD /", status.as_u16());
@@ -84,38 +83,41 @@ impl Process {
         Self { finding: Some(finding), answers: None }
     }
 
-    pub(super) async fn at(listen: SocketAddr, most: Duration) -> Self {
+    pub(super) async fn at(ops: &OpsSettings, most: Duration) -> Self {
+        let (listen, scheme) = (ops.listen, Scheme::of(&ops.tls));
         let mut last = format!("nobody answers at {listen}");
         for address in reachable(listen) {
             let authority = address.to_string();
-            match timeout(most, ask(Method::GET, &authority, "/readyz?verbose")).await {
-                Ok(Ok(ready)) => return Self::told(&authority, &ready, most).await,
-                Ok(Err(error)) => last = format!("nobody answers at http://{authority}/readyz: {error:#}"),
-                Err(_) => last = format!("http://{authority}/readyz does not answer within {}", show_duration(most)),
+            let url = format!("{}://{authority}", scheme.as_str());
+            match timeout(most, ask(Method::GET, scheme, &authority, "/readyz?verbose")).await {
+                Ok(Ok(ready)) => return Self::told(scheme, &authority, &ready, most).await,
+                Ok(Err(error)) => last = format!("nobody answers at {url}/readyz: {error:#}"),
+                Err(_) => last = format!("{url}/readyz does not answer within {}", show_duration(most)),
             }
         }
         let advice = "start `claviger serve`; if it runs, ops.listen says another address than it was started with";
         Self::unknown(Finding::failed(PROCESS, last, advice))
     }
 
-    async fn told(authority: &str, ready: &Response<String>, most: Duration) -> Self {
-        let get = async |path: &str| match timeout(most, ask(Method::GET, authority, path)).await {
+    async fn told(scheme: Scheme, authority: &str, ready: &Response<String>, most: Duration) -> Self {
+        let url = format!("{}://{authority}", scheme.as_str());
+        let get = async |path: &str| match timeout(most, ask(Method::GET, scheme, authority, path)).await {
             Ok(Ok(answer)) if answer.status().is_success() => Ok(answer.into_body()),
-            Ok(Ok(answer)) => Err(format!("http://{authority}{path} answers {}", answer.status().as_u16())),
-            Ok(Err(error)) => Err(format!("http://{authority}{path}: {error:#}")),
-            Err(_) => Err(format!("http://{authority}{path} does not answer within {}", show_duration(most))),
+            Ok(Ok(answer)) => Err(format!("{url}{path} answers {}", answer.status().as_u16())),
+            Ok(Err(error)) => Err(format!("{url}{path}: {error:#}")),
+            Err(_) => Err(format!("{url}{path} does not answer within {}", show_duration(most))),
         };
         let (jwks, metrics) = (get("/.well-known/jwks.json").await, get("/metrics").await.unwrap_or_default());
         let (version, ours) = (label(&metrics, "claviger_build_info", "version"), env!("CARGO_PKG_VERSION"));
         let finding = if !ready.status().is_success() {
             let parts: Vec<&str> = ready.body().lines().filter_map(|line| line.strip_prefix("[-] ")).collect();
-            let said = format!("the process at http://{authority} is not ready: {}", parts.join("; "));
+            let said = format!("the process at {url} is not ready: {}", parts.join("; "));
             Finding::failed(PROCESS, said, "its log says why; `claviger healthcheck` asks again")
         } else if let Some(version) = version.filter(|version| *version != ours) {
-            let said = format!("the process at http://{authority} is ready, and of version {version}; this is {ours}");
+            let said = format!("the process at {url} is ready, and of version {version}; this is {ours}");
             Finding::warning(PROCESS, said, "use the same version for both, or what is said here may not hold for it")
         } else {
-            Finding::ok(PROCESS, format!("the process at http://{authority} is ready, version {ours}"))
+            Finding::ok(PROCESS, format!("the process at {url} is ready, version {ours}"))
         };
         Self { finding: Some(finding), answers: Some(Answers { jwks, metrics }) }
     }

@@ -61,6 +61,8 @@ pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     /// Whether its word about the way of its requests counts.
     pub(crate) trusted: bool,
+    /// What the connection to it speaks.
+    pub(crate) scheme: &'static str,
     /// The peer's address, as text.
     pub(crate) forwarded_for: HeaderValue,
     /// The peer's address as an element of `Forwarded`.
@@ -68,11 +70,12 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn at(address: IpAddr, trusted: bool) -> Self {
+    pub(crate) fn at(address: IpAddr, trusted: bool, encrypted: bool) -> Self {
         let text = address.to_string();
         let node = if address.is_ipv6() { format!("for=\"[{text}]\"") } else { format!("for={text}") };
         let value = |text: &str| HeaderValue::from_str(text).expect("an address is visible ASCII");
-        Self { address, trusted, forwarded_for: value(&text), forwarded: value(&node) }
+        let scheme = if encrypted { "https" } else { "http" };
+        Self { address, trusted, scheme, forwarded_for: value(&text), forwarded: value(&node) }
     }
 }
 
@@ -141,13 +144,13 @@ impl HeaderRules {
                 let way = appended(headers, &FORWARDED, &peer.forwarded);
                 headers.insert(FORWARDED, way);
             }
-            headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static("http"));
+            headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static(peer.scheme));
             if let Some(host) = context.host {
                 headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.clone());
             }
         } else {
             headers.insert(X_FORWARDED_FOR, peer.forwarded_for.clone());
-            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+            headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(peer.scheme));
             if let Some(host) = context.host {
                 headers.insert(X_FORWARDED_HOST, host.clone());
             }

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::framing::ShadowParser;
 use super::header_blocks::HeaderBlocks;
 use super::parse_error::ParseErrors;
 use super::protocol::Taken;
+use crate::edge::tls::ClientStream;
 use crate::proxy::connection::{ConnectionState, Phase};
 
 /// How much of a refused request is read and thrown away before the connection is closed, in bytes.
@@ -25,7 +25,7 @@ const REWRITTEN_KEPT: usize = 4 * 1024;
 /// A client's socket. Counts as a connection until it is dropped.
 #[derive(Debug)]
 pub(super) struct ClientIo<G> {
-    socket: TcpStream,
+    socket: ClientStream,
     /// What was taken off the socket before; given to hyper first.
     taken: Taken,
     state: Arc<ConnectionState>,
@@ -43,16 +43,22 @@ pub(super) struct ClientIo<G> {
 }
 
 impl<G> ClientIo<G> {
-    pub(super) fn http1(socket: TcpStream, taken: Taken, state: Arc<ConnectionState>, parse_errors: Arc<ParseErrors>, counted: G) -> Self {
+    pub(super) fn http1(
+        socket: ClientStream,
+        taken: Taken,
+        state: Arc<ConnectionState>,
+        parse_errors: Arc<ParseErrors>,
+        counted: G,
+    ) -> Self {
         Self { shadow: Some((ShadowParser::new(), parse_errors)), ..Self::new(socket, taken, state, counted) }
     }
 
     /// `head_max`: how large a head may be, in bytes.
-    pub(super) fn http2(socket: TcpStream, taken: Taken, state: Arc<ConnectionState>, head_max: usize, counted: G) -> Self {
+    pub(super) fn http2(socket: ClientStream, taken: Taken, state: Arc<ConnectionState>, head_max: usize, counted: G) -> Self {
         Self { blocks: Some(HeaderBlocks::new(head_max)), ..Self::new(socket, taken, state, counted) }
     }
 
-    fn new(socket: TcpStream, taken: Taken, state: Arc<ConnectionState>, counted: G) -> Self {
+    fn new(socket: ClientStream, taken: Taken, state: Arc<ConnectionState>, counted: G) -> Self {
         Self {
             socket,
             taken,
@@ -199,8 +205,16 @@ impl<G: Unpin> AsyncWrite for ClientIo<G> {
                 }
             }
         }
-        this.state.flushed();
-        Pin::new(&mut this.socket).poll_flush(cx)
+        // Encrypted, what was written may still be here.
+        let flushed = Pin::new(&mut this.socket).poll_flush(cx);
+        match flushed {
+            Poll::Pending => this.state.blocked(),
+            Poll::Ready(_) => {
+                this.state.unblocked();
+                this.state.flushed();
+            }
+        }
+        flushed
     }
 
     /// Bytes that arrive at a closed socket make the kernel reset the connection, and the reset can take an answer away that the
@@ -208,7 +222,12 @@ impl<G: Unpin> AsyncWrite for ClientIo<G> {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if !this.shut {
-            ready!(Pin::new(&mut this.socket).poll_shutdown(cx))?;
+            let Poll::Ready(shut) = Pin::new(&mut this.socket).poll_shutdown(cx) else {
+                // Encrypted, the end has to be said, too.
+                this.state.blocked();
+                return Poll::Pending;
+            };
+            shut?;
             this.shut = true;
             if !this.must_linger() {
                 return Poll::Ready(Ok(()));
@@ -227,7 +246,7 @@ impl<G: Unpin> AsyncWrite for ClientIo<G> {
     }
 }
 
-fn write_all(socket: &mut TcpStream, cx: &mut Context<'_>, bytes: &[u8], out: &mut usize) -> Poll<io::Result<()>> {
+fn write_all(socket: &mut ClientStream, cx: &mut Context<'_>, bytes: &[u8], out: &mut usize) -> Poll<io::Result<()>> {
     while let Some(rest) = bytes.get(*out..).filter(|rest| !rest.is_empty()) {
         match ready!(Pin::new(&mut *socket).poll_write(cx, rest))? {
             0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),

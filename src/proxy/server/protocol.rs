@@ -4,12 +4,22 @@ use std::io;
 
 use tokio::net::TcpStream;
 
+use crate::edge::tls::HANDSHAKE;
+
 /// How every HTTP/2 connection begins (RFC 9113, section 3.4): these three bytes are no method of HTTP/1.
 const PREFACE: [u8; 3] = *b"PRI";
 
+/// What a client begins with.
+#[derive(Debug)]
+pub(super) enum First {
+    Nothing,
+    /// TLS, of which nothing has been taken.
+    Handshake,
+    Spoken(Protocol),
+}
+
 #[derive(Debug)]
 pub(super) enum Protocol {
-    Nothing,
     Http1(Taken),
     Http2(Taken),
 }
@@ -29,21 +39,22 @@ impl Taken {
 
 /// Looks at the first bytes without taking them. One or two bytes that could begin either protocol are taken: as long as they lay there,
 /// the kernel would say that there is something to read, and the third could not be waited for.
-pub(super) async fn detect(socket: &TcpStream) -> io::Result<Protocol> {
+pub(super) async fn detect(socket: &TcpStream) -> io::Result<First> {
     let mut taken = Taken::default();
     let seen = socket.peek(&mut taken.bytes).await?;
     loop {
         let first = taken.bytes.get(..taken.length.max(seen)).unwrap_or_default();
         match first {
-            [] => return Ok(Protocol::Nothing),
-            first if first == PREFACE => return Ok(Protocol::Http2(taken)),
-            first if !PREFACE.starts_with(first) => return Ok(Protocol::Http1(taken)),
+            [] => return Ok(First::Nothing),
+            first if first == PREFACE => return Ok(First::Spoken(Protocol::Http2(taken))),
+            [HANDSHAKE, ..] if taken.length == 0 => return Ok(First::Handshake),
+            first if !PREFACE.starts_with(first) => return Ok(First::Spoken(Protocol::Http1(taken))),
             _ => {}
         }
         socket.readable().await?;
         match socket.try_read(taken.bytes.get_mut(taken.length..).unwrap_or_default()) {
             // Whoever says `P` and hangs up has said nothing that could be answered.
-            Ok(0) => return Ok(Protocol::Nothing),
+            Ok(0) => return Ok(First::Nothing),
             Ok(read) => taken.length += read,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
@@ -69,13 +80,12 @@ mod tests {
     async fn found(pieces: &[&str]) -> (&'static str, String) {
         let (mut client, mut socket) = pair().await;
         let detected = async {
-            let protocol = detect(&socket).await.unwrap();
-            let (name, taken) = match protocol {
-                Protocol::Nothing => ("nothing", Taken::default()),
-                Protocol::Http1(taken) => ("http1", taken),
-                Protocol::Http2(taken) => ("http2", taken),
-            };
-            (name, taken)
+            match detect(&socket).await.unwrap() {
+                First::Nothing => ("nothing", Taken::default()),
+                First::Handshake => ("handshake", Taken::default()),
+                First::Spoken(Protocol::Http1(taken)) => ("http1", taken),
+                First::Spoken(Protocol::Http2(taken)) => ("http2", taken),
+            }
         };
         let sent = async {
             for piece in pieces {
@@ -98,6 +108,8 @@ mod tests {
             (&["PR", "OPFIND / HTTP/1.1"], "http1"),
             (&["P", "R", "I * HTTP/2.0"], "http2"),
             (&["PRI * HTTP/2.0"], "http2"),
+            (&["\x16\x03\x01"], "handshake"),
+            (&["P", "\x16\x03"], "http1"),
         ] {
             assert_eq!(found(pieces).await, (name, pieces.concat()), "{pieces:?}");
         }

@@ -18,18 +18,19 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::io::ClientIo;
 use super::parse_error::ParseErrors;
-use super::protocol::{self, Protocol};
+use super::protocol::{self, First, Protocol, Taken};
 use super::stream_timeout::StreamExecutor;
 use crate::clock::Clock;
 use crate::config::{LimitSettings, LiveSettings};
 use crate::edge::request_id::RequestIds;
+use crate::edge::tls::{ClientStream, ListenerTls};
 use crate::edge::{Seat, Seats};
 use crate::exchange::Exchange;
 use crate::proxy::connection::{ConnectionState, ConnectionTimeouts};
 use crate::proxy::context::{LiveContext, STREAMS_MAX, ThreadParts, spans};
 use crate::proxy::error::ProxyError;
 use crate::proxy::poll_epoch::PollEpochs;
-use crate::proxy::request::RequestHandlers;
+use crate::proxy::request::{Client, RequestHandlers};
 use crate::proxy::timer::CoarseTimer;
 use crate::proxy::tracker::ConnectionTracker;
 use crate::telemetry::Metrics;
@@ -80,6 +81,7 @@ pub(super) struct Worker {
     contexts: Rc<LiveContext>,
     parse_errors: Arc<ParseErrors>,
     seats: Arc<Seats>,
+    tls: ListenerTls,
     /// For heads that are not whole, in bytes.
     head_budget: u64,
     /// Since which tick.
@@ -92,7 +94,7 @@ impl Worker {
         exchange: Arc<Exchange>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
-        seats: Arc<Seats>,
+        (seats, tls): (Arc<Seats>, ListenerTls),
         runtime: RuntimeMetrics,
         threads: usize,
     ) -> Result<Rc<Self>, ProxyError> {
@@ -112,7 +114,7 @@ impl Worker {
         let parse_errors = ParseErrors::new(clock, metrics, live.clone()).map_err(std::io::Error::from)?;
         let contexts = Rc::new(LiveContext::new(live, thread).ok_or(ProxyError::NoUpstream)?);
         let head_budget = HEADS_MAX / u64::try_from(threads.max(1)).unwrap_or(1);
-        Ok(Rc::new(Self { contexts, parse_errors, seats, head_budget, draining: Cell::new(None) }))
+        Ok(Rc::new(Self { contexts, parse_errors, seats, tls, head_budget, draining: Cell::new(None) }))
     }
 
     /// Takes connections until the acceptor's end is gone, then finishes those that are open. The caller cuts it short by dropping
@@ -193,28 +195,52 @@ impl Worker {
         let ThreadParts { timer, connections, .. } = &self.contexts.thread;
         let state = ConnectionState::new(timer.counter());
         let tracking = connections.track(&state);
-        let protocol = tracking.unless_told(protocol::detect(&socket)).await;
+        // Who says nothing, or is told to go, ends here.
+        let Some(Some((protocol, stream))) = tracking.unless_told(self.begin(socket, &state)).await else { return };
         // A connection keeps the limits that it is made by.
         let context = self.contexts.now();
         let limits = context.settings.limits.clone();
-        let handlers = RequestHandlers::new(&self.contexts, context, peer.ip().to_canonical(), Arc::clone(&state));
+        let handlers = RequestHandlers::new(
+            &self.contexts,
+            context,
+            Client { address: peer.ip().to_canonical(), encrypted: stream.is_encrypted() },
+            Arc::clone(&state),
+        );
         match protocol {
-            None | Some(Err(_) | Ok(Protocol::Nothing)) => {}
-            Some(Ok(Protocol::Http1(taken))) => {
+            Protocol::Http1(taken) => {
                 let service = service_fn(move |request| handlers.handle(request, None));
-                let io = TokioIo::new(ClientIo::http1(socket, taken, state, Arc::clone(&self.parse_errors), seat));
+                let io = TokioIo::new(ClientIo::http1(stream, taken, state, Arc::clone(&self.parse_errors), seat));
                 let mut connection = pin!(http1_server(&limits).serve_connection(io, service).with_upgrades());
                 tracking.run(connection.as_mut(), http1::UpgradeableConnection::graceful_shutdown).await;
             }
-            Some(Ok(Protocol::Http2(taken))) => {
+            Protocol::Http2(taken) => {
                 let streams = StreamExecutor::new(timer, limits.idle_timeout);
                 let server = http2_server(&limits, streams.clone());
                 let service = service_fn(move |request| handlers.handle(request, Some(streams.begin())));
-                let io = TokioIo::new(ClientIo::http2(socket, taken, state, limits.max_header_bytes, seat));
+                let io = TokioIo::new(ClientIo::http2(stream, taken, state, limits.max_header_bytes, seat));
                 let mut connection = pin!(server.serve_connection(io, service));
                 tracking.run(connection.as_mut(), http2::Connection::graceful_shutdown).await;
             }
         }
+    }
+
+    /// How the client is to be spoken to; `None`: it said nothing, or it has been told that it came to the wrong port.
+    async fn begin(&self, socket: TcpStream, state: &ConnectionState) -> Option<(Protocol, ClientStream)> {
+        if !self.tls.is_on() {
+            return match protocol::detect(&socket).await.ok()? {
+                First::Nothing => None,
+                First::Spoken(protocol) => Some((protocol, ClientStream::Plain(socket))),
+                First::Handshake => {
+                    self.tls.refuse_encrypted(socket).await;
+                    None
+                }
+            };
+        }
+        // Apart, because a handshake is large, and connections that have none are not to be as large.
+        let stream = Box::pin(self.tls.accept(socket, || state.begin_handshake())).await?;
+        state.end_handshake();
+        let protocol = if stream.agreed_on_http2() { Protocol::Http2(Taken::default()) } else { Protocol::Http1(Taken::default()) };
+        Some((protocol, stream))
     }
 }
 

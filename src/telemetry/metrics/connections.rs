@@ -4,7 +4,7 @@ use prometheus::proto::MetricFamily;
 
 use super::exposition::{self, Family};
 use super::label::{Label, Member, label};
-use super::series::{Counters, Gauge};
+use super::series::{Counters, Gauge, Levels};
 
 label! {
     /// Which listener a connection came to.
@@ -43,6 +43,8 @@ pub(super) struct Connections {
     ops: Gauge,
     admin: Gauge,
     upstream_errors: Counters<(UpstreamError,)>,
+    handshake_errors: Counters<()>,
+    certificate_ends: Levels<(Listener,)>,
 }
 
 impl Connections {
@@ -53,6 +55,11 @@ impl Connections {
             ops: gauge(),
             admin: gauge(),
             upstream_errors: Counters::new("claviger_upstream_errors_total", "Requests that the upstream did not answer properly."),
+            handshake_errors: Counters::new("claviger_tls_handshake_errors_total", "TLS handshakes with clients that came to nothing."),
+            certificate_ends: Levels::new(
+                "claviger_tls_certificate_not_after_timestamp_seconds",
+                "When the first certificate of a listener ends, in seconds since 1970; 0 where it speaks no TLS.",
+            ),
         }
     }
 
@@ -64,12 +71,20 @@ impl Connections {
         }
     }
 
-    pub(super) fn families(&self) -> [&dyn Family; 2] {
-        [self, &self.upstream_errors]
+    pub(super) fn families(&self) -> [&dyn Family; 4] {
+        [self, &self.upstream_errors, &self.handshake_errors, &self.certificate_ends]
     }
 
     pub(super) fn upstream_error(&self, kind: UpstreamError) {
         self.upstream_errors.increment((kind,));
+    }
+
+    pub(super) fn handshake_failed(&self) {
+        self.handshake_errors.increment(());
+    }
+
+    pub(super) fn certificate_ends(&self, listener: Listener, seconds: u64) {
+        self.certificate_ends.set((listener,), seconds);
     }
 }
 

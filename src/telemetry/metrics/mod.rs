@@ -7,7 +7,7 @@
 //! | `http_requests_total`: 8 methods × 13 codes, and 3 for requests that were too large | 107 |
 //! | the three HTTP histograms, 8 bounds each | 33 |
 //! | `store_operation_duration_seconds`: 6 operations, 3 bounds | 36 |
-//! | everything else | about 110 |
+//! | everything else | about 115 |
 
 mod audit;
 mod caches;
@@ -36,6 +36,7 @@ pub use tokens::SigningKeyState;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use jiff::Timestamp;
 use prometheus::TextEncoder;
 use prometheus::core::Collector as _;
 use prometheus::process_collector::ProcessCollector;
@@ -121,6 +122,16 @@ impl Metrics {
     /// Open connections of a listener: for the listener to count up and down.
     pub fn connections(&self, listener: Listener) -> &Gauge {
         self.connections.of(listener)
+    }
+
+    /// A TLS handshake with a client came to nothing.
+    pub fn tls_handshake_failed(&self) {
+        self.connections.handshake_failed();
+    }
+
+    /// When the first of a listener's certificates ends; the beginning of 1970: it has none.
+    pub fn certificate_ends(&self, listener: Listener, at: Timestamp) {
+        self.connections.certificate_ends(listener, u64::try_from(at.as_second()).unwrap_or(0));
     }
 
     /// The upstream did not answer properly.

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use claviger::clock::{Clock, SystemClock};
 use claviger::config::TokenSettings;
+use claviger::edge::tls::ListenerTls;
 use claviger::model::{KeyId, Revision, RolesBySpace};
 use claviger::ops::{Lifecycle, OpsState, serve};
-use claviger::telemetry::Metrics;
+use claviger::telemetry::{Listener, Metrics};
 use claviger::token::{KeyRing, Minter, Subject};
 use serde_json::Value;
 
@@ -126,7 +127,9 @@ async fn a_token_is_verified_by_what_the_ops_listener_publishes() {
         parts: Arc::new(Vec::new),
         jwks: Arc::new(move || jwks.as_str().into()),
     };
-    let server = tokio::spawn(serve(listener, state, std::future::pending()));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let tls = ListenerTls::plain(Listener::Ops, &state.metrics, &clock).unwrap();
+    let server = tokio::spawn(serve((listener, tls), state, std::future::pending()));
 
     let verify = move || {
         let arguments = ["verify", "--jwks", &url, "--issuer", "http://127.0.0.1:9464", "--audience", "upstream", "-o", "json"];

@@ -4,14 +4,27 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use claviger::config::{Faults, Settings, StoreUrl, TakesEffect};
+use claviger::config::{Faults, Settings, StoreUrl, TakesEffect, TlsPair};
 use claviger::diagnostics::Colour;
 use proptest::prelude::*;
 
 const REFERENCE: &str = include_str!("../../../config/claviger.toml");
 
 /// Keys that the reference shows as comments.
-const COMMENTED: [&str; 5] = ["policies.dir", "token.active", "audit.webhook.url", "store.key_file", "store.ca"];
+const COMMENTED: [&str; 12] = [
+    "policies.dir",
+    "token.active",
+    "audit.webhook.url",
+    "store.key_file",
+    "store.ca",
+    "proxy.tls.cert",
+    "proxy.tls.key",
+    "proxy.client_ca",
+    "ops.tls.cert",
+    "ops.tls.key",
+    "admin.tls.cert",
+    "admin.tls.key",
+];
 
 fn with_environment(toml: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Settings, Faults> {
     let dir = tempfile::tempdir().unwrap();
@@ -98,9 +111,13 @@ fn the_reference_says_of_each_key_when_another_value_counts() {
 #[test]
 fn the_commented_keys_of_the_reference_work_when_uncommented() {
     let uncommented = REFERENCE.replace("# dir = ", "dir = ").replace("# active = ", "active = ").replace("# url = ", "url = ");
+    let uncommented = uncommented.replace("# tls.", "tls.").replace("# client_ca = ", "client_ca = ");
+    let uncommented = uncommented.replace("client_certificates = \"off\"", "client_certificates = \"required\"");
     let loaded = Settings::from_toml(&uncommented).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(loaded.settings.policies.dir, Some(PathBuf::from("policies/")));
-    assert_eq!(loaded.settings.admin, Settings::default().admin);
+    let pair = TlsPair { cert: PathBuf::from("tls/tls.crt"), key: PathBuf::from("tls/tls.key") };
+    let Settings { proxy, ops, admin, .. } = &loaded.settings;
+    assert_eq!([&proxy.tls, &ops.tls, &admin.tls], [&[pair]; 3]);
     let about: Vec<_> = loaded.warnings.iter().filter_map(|warning| warning.key.as_deref()).collect();
     assert_eq!(about, Vec::<&str>::new());
 }
@@ -279,6 +296,7 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         "token.typ" => "JWT",
         "proxy.client_ip" => "forwarded",
         "proxy.end_streams" => "any-change",
+        "proxy.client_certificates" => "optional",
         "proxy.credential_headers" => "x-key, authorization",
         "proxy.trusted_proxies" => "[\"10.0.0.0/8\", \"::1\"]",
         "store.url" => "sqlite://other.db",
@@ -288,11 +306,19 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         "upstream.url" => "http://api",
         _ => "7s",
     };
+    // What says nothing alone.
+    let beside = |key: &str| match key.rsplit_once('.') {
+        Some((section, "cert")) => vec![format!("{section}.key")],
+        Some((section, "key")) => vec![format!("{section}.cert")],
+        Some((_, "client_certificates")) => ["proxy.client_ca", "proxy.tls.cert", "proxy.tls.key"].map(str::to_owned).into(),
+        _ => Vec::new(),
+    };
     for key in Settings::keys().into_keys() {
-        let variable = format!("CLAVIGER_{}", key.replace('.', "__").to_uppercase());
-        let pair = |name: &str| (name.to_owned(), values(&key).to_owned());
-        let by_variable = Settings::load(None, [pair(&variable)], &[]).unwrap_or_else(|faults| panic!("{faults}")).settings;
-        let by_flag = Settings::load(None, [], &[pair(&key)]).unwrap_or_else(|faults| panic!("{faults}")).settings;
+        let all: Vec<String> = beside(&key).into_iter().chain([key.clone()]).collect();
+        let variable = |key: &String| (format!("CLAVIGER_{}", key.replace('.', "__").to_uppercase()), values(key).to_owned());
+        let flags: Vec<_> = all.iter().map(|key| (key.clone(), values(key).to_owned())).collect();
+        let by_variable = Settings::load(None, all.iter().map(variable), &[]).unwrap_or_else(|faults| panic!("{faults}")).settings;
+        let by_flag = Settings::load(None, [], &flags).unwrap_or_else(|faults| panic!("{faults}")).settings;
         assert_ne!(by_variable, Settings::default(), "{key}");
         assert_eq!(by_variable, by_flag, "{key}");
     }
@@ -511,8 +537,6 @@ fn what_is_meant_is_guessed() {
 #[test]
 fn what_this_version_does_not_do_is_refused_and_not_called_unknown() {
     for toml in [
-        "[proxy]\ntls = { cert = \"a\", key = \"b\" }",
-        "[proxy.tls]\ncert = \"a\"",
         "[proxy]\nclient_ip = \"proxy-protocol\"",
         "[upstream]\nurl = \"https://api\"",
         "[upstream]\nurl = [\"http://a\", \"http://b\"]",
@@ -595,6 +619,38 @@ fn keys_that_manage_do_not_cross_a_network_in_the_clear_unless_somebody_says_so(
         assert!(Settings::from_toml(&format!("[admin]\nlisten = \"{address}\"\ninsecure = true")).is_ok());
     }
     assert!(Settings::from_toml("[admin]\nlisten = \"[::1]:8081\"").is_ok());
+    let with = |tls: &str| Settings::from_toml(&format!("[admin]\nlisten = \"0.0.0.0:8081\"\ntls = {tls}"));
+    assert!(with("{ cert = \"a.crt\", key = \"a.key\" }").is_ok());
+    assert!(with("[]").is_err());
+}
+
+#[test]
+fn a_listener_has_one_pair_or_several_whichever_layer_says_so() {
+    let pair = |cert: &str, key: &str| TlsPair { cert: PathBuf::from(cert), key: PathBuf::from(key) };
+    let tls = |toml: &str| Settings::from_toml(toml).unwrap_or_else(|faults| panic!("{toml}: {faults}")).settings.proxy.tls;
+    assert_eq!(tls("[proxy]\ntls = { cert = \"a\", key = \"b\" }"), [pair("a", "b")]);
+    assert_eq!(tls("[proxy.tls]\ncert = \"a\"\nkey = \"b\""), [pair("a", "b")]);
+    let two = "[{ cert = \"a\", key = \"b\" }, { cert = \"c\", key = \"d\" }]";
+    let both = [pair("a", "b"), pair("c", "d")];
+    assert_eq!(tls(&format!("[proxy]\ntls = {two}")), both);
+    assert_eq!(tls("[[proxy.tls]]\ncert = \"a\"\nkey = \"b\"\n[[proxy.tls]]\ncert = \"c\"\nkey = \"d\""), both);
+    let one = [("CLAVIGER_PROXY__TLS__CERT", "a"), ("CLAVIGER_PROXY__TLS__KEY", "b")];
+    assert_eq!(with_environment("", &one, &[]).unwrap().proxy.tls, [pair("a", "b")]);
+    assert_eq!(with_environment("", &[("CLAVIGER_PROXY__TLS", two)], &[]).unwrap().proxy.tls, both);
+
+    for (toml, message) in [
+        ("[proxy]\ntls = { cert = \"a\" }", "`key` is missing"),
+        ("[proxy]\ntls = [{ cert = \"a\", key = \"b\" }, { key = \"d\" }]", "`cert` is missing"),
+        ("[proxy]\ntls = { cert = \"a\", key = \"b\", ca = \"c\" }", "there is no such key"),
+        ("[proxy]\nclient_certificates = \"required\"\ntls = { cert = \"a\", key = \"b\" }", "nobody is named who vouches for clients"),
+        (
+            "[proxy]\nclient_certificates = \"optional\"\nclient_ca = \"ca\"",
+            "clients show certificates over TLS alone, which the proxy does not speak",
+        ),
+    ] {
+        assert_eq!(only_fault(toml).0, message, "{toml}");
+    }
+    assert!(warnings("[proxy]\nclient_ca = \"ca\"")[0].contains("nobody is asked for a certificate"));
 }
 
 #[test]

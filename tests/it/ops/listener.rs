@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use claviger::clock::{Clock, SystemClock};
+use claviger::edge::tls::ListenerTls;
 use claviger::ops::{Lifecycle, OpsState, Parts, serve};
-use claviger::telemetry::Metrics;
+use claviger::telemetry::{Listener, Metrics};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -48,8 +50,10 @@ impl Ops {
             parts: Arc::new(move || asked.lock().unwrap().clone()),
             jwks: Arc::new(|| r#"{"keys":[{"kty":"EC","alg":"ES256","kid":"k"}]}"#.into()),
         };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let tls = ListenerTls::plain(Listener::Ops, &state.metrics, &clock).unwrap();
         let (stop, stopped) = oneshot::channel();
-        let server = tokio::spawn(serve(listener, state, async { _ = stopped.await }));
+        let server = tokio::spawn(serve((listener, tls), state, async { _ = stopped.await }));
         Self { address, lifecycle, parts, stop, server }
     }
 

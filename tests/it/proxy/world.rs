@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use claviger::clock::{Clock, SystemClock};
 use claviger::config::{AccessLog, Settings, StoreUrl};
+use claviger::edge::tls::ListenerTls;
 use claviger::exchange::Exchange;
 use claviger::model::{AdmitWithoutRoles, Cause, KeyDigest, KeyId, Mutation, NewKey, PlainKey, Strategy};
 use claviger::proxy::{Proxy, Running};
 use claviger::store::Store;
-use claviger::telemetry::Metrics;
+use claviger::telemetry::{Listener, Metrics};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -66,7 +67,8 @@ impl World {
         let metrics = Arc::new(Metrics::new());
         let exchange = Exchange::start(&settings, store.clone(), Arc::clone(&clock), Arc::clone(&metrics)).await.unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let running = Proxy::start(&settings, &exchange, &clock, &metrics, listener).unwrap();
+        let tls = ListenerTls::plain(Listener::Proxy, &metrics, &clock).unwrap();
+        let running = Proxy::start(&settings, &exchange, &clock, &metrics, listener, &tls).unwrap();
         let key = key.reveal().to_owned();
         Self { address: running.local_addr(), upstream, key, metrics, running, id, store, exchange, _dir: dir }
     }

@@ -52,6 +52,18 @@ impl Setup {
         Self { dir, echo, config, environment: vec![("CLAVIGER_DRAIN_DELAY".to_owned(), "0s".to_owned())] }
     }
 
+    /// Where it will live.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// With something else in the place of a part of its configuration.
+    pub(crate) fn replacing(mut self, part: &str, by: &str) -> Self {
+        assert!(self.config.contains(part), "{}", self.config);
+        self.config = self.config.replace(part, by);
+        self
+    }
+
     /// With a log of the requests that are refused or fail, and of no other.
     pub(crate) fn quiet(mut self) -> Self {
         self.config = self.config.replace("access = \"all\"", "access = \"errors\"");

@@ -1,0 +1,6 @@
+//! What every entrance shares.
+
+mod client_certificates;
+mod tls;
+mod tls_files;
+mod tls_reload;
