@@ -11,7 +11,7 @@ use crate::cli::open_store::OpenStore;
 use crate::cli::output::{self, Format, Output};
 use crate::cli::place::Place;
 use crate::config::PolicySettings;
-use crate::control::declared::{DeclaredFile, NewIds, NoPlan, NotCarriedOut, Plan, Reading, Step, Undeclared, schema};
+use crate::control::declared::{self, DeclaredFile, NewIds, NoPlan, NotCarriedOut, Plan, Reading, Step, Undeclared, schema};
 use crate::diagnostics::Diagnostic;
 use crate::model::{Change, Revision};
 
@@ -108,7 +108,7 @@ impl Apply {
         out: &Output,
     ) -> Result<Plan, Failure> {
         let reading = Reading {
-            beside: &files::beside,
+            beside: &declared::beside,
             policies,
             undeclared: if self.prune { Undeclared::Prune } else { Undeclared::Keep },
             ids: new_ids(store)?,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::Document;
-use crate::model::{Binding, BindingId, KeyDigest, KeyId, KeyName, KeyRecord, Resource, Snapshot, Subject};
+use crate::model::{Binding, BindingId, KeyDigest, KeyId, KeyName, KeyRecord, Resource, Snapshot, Strategy, Subject};
 use crate::store::{Management, NAMED_KEYS_MAX, StoreError};
 
 /// What there is.
@@ -21,6 +21,18 @@ pub(super) struct Current {
 }
 
 impl Current {
+    /// What a store holds that nobody has touched.
+    pub(super) fn nothing(strategy: Strategy) -> Self {
+        Self {
+            snapshot: Snapshot::empty(strategy),
+            keys: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            managed: BTreeSet::new(),
+            bindings: BTreeMap::new(),
+            key_names: Some(Vec::new()),
+        }
+    }
+
     pub(super) async fn read(document: &Document, store: &dyn Management) -> Result<Self, StoreError> {
         // First: whatever is read after it and has changed since is newer than this revision, on which the plan insists.
         let snapshot = store.snapshot().await?;

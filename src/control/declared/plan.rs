@@ -17,7 +17,7 @@ use super::text::PlacedText;
 use super::{bindings, keys, policies, prune, roles, spaces};
 use crate::config::PolicySettings;
 use crate::control::batch::Batch;
-use crate::diagnostics::Diagnostic;
+use crate::diagnostics::{Diagnostic, Place};
 use crate::model::{Mutation, Resource, ResourceKind, Revision, Snapshot, Strategy};
 use crate::store::{BatchError, Conflict, Management, Precondition, StoreError, check_texts};
 
@@ -112,10 +112,7 @@ impl Plan {
     /// Everything that is wrong with the files, in their order; or the store cannot be used.
     pub async fn make(files: &[DeclaredFile], reading: &Reading<'_>, store: &dyn Management) -> Result<Self, NoPlan> {
         let mut faults = Faults::of(files);
-        let mut document = Document::default();
-        for (number, file) in files.iter().enumerate() {
-            document.take_in(&file.text, number, &mut faults);
-        }
+        let document = documented(files, &mut faults);
         let current = Current::read(&document, store).await?;
         let plan = planned(&document, &current, reading, &mut faults);
         if !faults.is_empty() {
@@ -125,6 +122,26 @@ impl Plan {
             return Err(NoPlan::NothingDeclared(plan.steps.len()));
         }
         Ok(plan)
+    }
+
+    /// What files come to where there is nothing else yet.
+    pub(super) fn from_nothing(files: &[DeclaredFile], reading: &Reading<'_>, strategy: Strategy) -> Result<Self, Vec<Diagnostic>> {
+        let mut faults = Faults::of(files);
+        let document = documented(files, &mut faults);
+        let plan = planned(&document, &Current::nothing(strategy), reading, &mut faults);
+        match files.first() {
+            _ if !faults.is_empty() => Err(faults.end()),
+            Some(first) if document.is_empty() => {
+                let why = "nothing is declared: nobody would be let in; to have that, declare the strategy alone";
+                Err(vec![Diagnostic::error(Place::whole(&first.name), why)])
+            }
+            Some(_) | None => Ok(plan),
+        }
+    }
+
+    /// Everything that is done, in order.
+    pub(super) fn mutations(&self) -> impl Iterator<Item = &Mutation> {
+        self.steps.iter().flat_map(|step| &step.mutations)
     }
 
     /// Whether carrying it out would change anything that anybody feels.
@@ -168,6 +185,14 @@ impl Plan {
         let step = index.and_then(|index| steps.into_iter().nth(index)).cloned().map(Box::new);
         NotCarriedOut::Refused { step, error }
     }
+}
+
+fn documented(files: &[DeclaredFile], faults: &mut Faults<'_>) -> Document {
+    let mut document = Document::default();
+    for (number, file) in files.iter().enumerate() {
+        document.take_in(&file.text, number, faults);
+    }
+    document
 }
 
 fn planned(document: &Document, current: &Current, reading: &Reading<'_>, faults: &mut Faults<'_>) -> Plan {

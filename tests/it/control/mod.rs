@@ -1,4 +1,5 @@
 //! Who may manage what, and the one way to change anything: asked without anything around it.
 
+mod file_store;
 mod lockout;
 mod rights;

@@ -237,7 +237,7 @@ fn files_that_cannot_be_read_and_directories_without_any_are_refused() {
 
     // With --prune, nothing that is declared would be everything that goes.
     place.file("empty/readme.txt", "");
-    assert!(place.refused(&["apply", "-f", "empty", "--prune"]).contains("there is no *.yaml, *.yml or *.json in empty"));
+    assert!(place.refused(&["apply", "-f", "empty", "--prune"]).contains("empty: there is no *.yaml, *.yml or *.json in it"));
     assert!(place.misunderstood(&["apply"]).contains("--file"));
 }
 
