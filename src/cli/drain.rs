@@ -6,7 +6,7 @@ use http::Method;
 use serde::Serialize;
 
 use super::args::config::ConfigArgs;
-use super::ask::ask;
+use super::ask::{Scheme, ask};
 use super::failure::Failure;
 use super::healthcheck::reachable;
 use super::output::Output;
@@ -34,11 +34,12 @@ struct Draining {
 impl Drain {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         // Whatever else is wrong with them: a process that ends must not be kept from it.
-        let listen = self.configured.survey().settings.ops.listen;
+        let ops = self.configured.survey().settings.ops;
+        let (listen, scheme) = (ops.listen, Scheme::of(&ops.tls));
         let mut last = Failure::refused(format_args!("nobody answers at {listen}"));
         for address in reachable(listen) {
-            let url = format!("http://{address}/drain");
-            match tokio::time::timeout(self.timeout, ask(Method::POST, &address.to_string(), "/drain")).await {
+            let url = format!("{}://{address}/drain", scheme.as_str());
+            match tokio::time::timeout(self.timeout, ask(Method::POST, scheme, &address.to_string(), "/drain")).await {
                 Ok(Ok(answer)) if answer.status().is_success() => return out.line("draining", &Draining { draining: true, url }),
                 Ok(Ok(answer)) => {
                     return Err(Failure::refused(format_args!("{url} answers {}: {}", answer.status(), answer.body().trim())));

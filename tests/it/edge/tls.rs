@@ -103,6 +103,9 @@ fn the_ops_listener_and_what_asks_it_speak_tls() {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let plain = Command::new(program::claviger()).args(["healthcheck", "--url", &url.replace("https", "http")]).output().unwrap();
     assert!(String::from_utf8_lossy(&plain.stderr).contains("400"), "{}", String::from_utf8_lossy(&plain.stderr));
+    let drained = server.try_run(&["drain", "--set", &format!("ops.listen={}", server.ops())]);
+    assert!(drained.status.success(), "{}", String::from_utf8_lossy(&drained.stderr));
+    server.until("it to drain", |server| server.log().contains("draining"));
 }
 
 #[test]
