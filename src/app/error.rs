@@ -26,6 +26,9 @@ pub enum AppError {
     /// A certificate, or a key of one, cannot be used.
     #[error("{}", certificates(.0))]
     Tls(Vec<Diagnostic>),
+    /// Something is wrong with the files that declare access.
+    #[error("the files that declare access cannot be used")]
+    Files(Vec<Diagnostic>),
     /// Snapshot, policies or signing keys cannot be loaded.
     #[error(transparent)]
     Exchange(#[from] ExchangeError),

@@ -1,5 +1,6 @@
 //! Composition root: settings in, running listeners out; the order of starting, of reloading and of draining.
 
+mod access;
 mod control_plane;
 mod descriptors;
 mod error;
@@ -26,6 +27,7 @@ use self::watch::Watch;
 pub use self::watch::Watched;
 use crate::clock::Clock;
 use crate::config::{Faults, LimitSettings, LiveSettings, ServerUrl, Settings, StoreSettings, StoreUrl};
+use crate::control::declared::FileStore;
 use crate::edge::tls::names_the_same;
 use crate::exchange::Exchange;
 use crate::ops::{self, OpsState};
@@ -45,6 +47,8 @@ pub struct App {
     ops: Served,
     /// `None`: what is served from can be read here alone.
     control_plane: Option<ControlPlane>,
+    /// What declares access, if the store is that.
+    files: Option<Arc<FileStore>>,
     tls: TlsListeners,
     metrics: Arc<Metrics>,
     lifecycle: Arc<ops::Lifecycle>,
@@ -88,7 +92,24 @@ impl App {
                 let source = follow(&settings.store, planes, Arc::clone(&clock))?;
                 Self::start_reading(settings, source, clock).await
             }
+            StoreUrl::Files(place) => Self::start_on_files(settings, place, clock).await,
         }
+    }
+
+    /// Starts on files that declare access: nothing is managed here. Must be called on the control runtime.
+    async fn start_on_files(settings: &Settings, place: &Path, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
+        // Before they are read: what changes from here on must be noticed.
+        let watched = access::watched(place);
+        let opened = FileStore::open(place, settings.login.strategy, &settings.policies, Arc::clone(&clock)).await;
+        let (files, warnings) = opened.map_err(AppError::Files)?;
+        access::warn(&warnings);
+        let files = Arc::new(files);
+        let source: Arc<dyn Source> = files.clone();
+        let beginning = Beginning::of(settings);
+        let metrics = Arc::clone(&beginning.metrics);
+        let exchange = Exchange::start(&beginning.settings, Arc::clone(&source), Arc::clone(&clock), metrics).await?;
+        let app = Self::serve(beginning, source, exchange, None, clock).await?;
+        Ok(Self { files: Some(files), watch: app.watch.with(watched), ..app })
     }
 
     /// Starts on a store that is open already: a control plane. Must be called on the control runtime.
@@ -126,8 +147,12 @@ impl App {
         let managed = managed.map(|store| Bound::on(store, &settings)).transpose()?;
         let proxy_listener = bind("proxy", settings.proxy.listen)?.into_std()?;
         let lifecycle = Arc::new(ops::Lifecycle::starting());
-        let ops = Served::ops((ops_listener, tls.ops.clone()), OpsState::of(&exchange, Arc::clone(&lifecycle), Arc::clone(&metrics), live.clone()))?;
-        let control_plane = managed.map(|bound| bound.start(&exchange, reporter.name(), (&live, &tls.admin), &clock, &metrics)).transpose()?;
+        let ops = Served::ops(
+            (ops_listener, tls.ops.clone()),
+            OpsState::of(&exchange, Arc::clone(&lifecycle), Arc::clone(&metrics), live.clone()),
+        )?;
+        let control_plane =
+            managed.map(|bound| bound.start(&exchange, reporter.name(), (&live, &tls.admin), &clock, &metrics)).transpose()?;
         let proxy = Proxy::start(live.clone(), &exchange, &clock, &metrics, proxy_listener, &tls.proxy)?;
         lifecycle.serve();
 
@@ -142,6 +167,7 @@ impl App {
             proxy,
             ops,
             control_plane,
+            files: None,
             tls,
             metrics,
             lifecycle,
@@ -230,6 +256,10 @@ impl App {
             self.metrics.config_reload(false);
             return false;
         }
+        let declared = match &self.files {
+            Some(files) => access::reload(files, &settings.policies, &self.exchange).await,
+            None => true,
+        };
         // A certificate that is renewed does not wait for a policy that is mended.
         if same_certificates && let Some(renewed) = certificates.take() {
             self.tls.put(renewed);
@@ -252,7 +282,7 @@ impl App {
         for key in restart {
             tracing::warn!(key, "this key of the configuration has changed, which needs a restart: the old value stays in force");
         }
-        if !restart.is_empty() || !read {
+        if !restart.is_empty() || !read || !declared {
             self.metrics.config_reload(false);
         }
         is_in_force
@@ -269,7 +299,8 @@ impl App {
     fn watched(&self, settings: &Settings) -> Vec<Watched> {
         let directories = settings.policies.dir.iter().chain([&settings.token.keys]).map(|dir| Watched::directory(dir));
         let certificates = tls::files(settings).into_iter().map(|file| Watched::file(&file));
-        directories.chain(certificates).chain(self.configuration.iter().map(|file| Watched::file(file))).collect()
+        let declared = self.files.iter().map(|files| access::watched(files.place()));
+        directories.chain(certificates).chain(declared).chain(self.configuration.iter().map(|file| Watched::file(file))).collect()
     }
 
     /// Not ready at once; for `drain_delay` connections are still taken, because whoever routes them here hears of it later. Then no new

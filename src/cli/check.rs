@@ -11,10 +11,11 @@ use super::failure::Failure;
 use super::output::{self, Format, Output};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{ClientIp, Settings, StoreUrl, Survey, TakesEffect};
+use crate::control::declared::FileStore;
 use crate::diagnostics::{Diagnostic, Place, Severity};
 use crate::edge::tls;
 use crate::policy::{self, PolicyFault, PolicySet, PolicySource, Vocabulary};
-use crate::store::{self, Inspected, NAMED_KEYS_MAX, StoreError};
+use crate::store::{self, Inspected, Lookup as _, NAMED_KEYS_MAX, StoreError};
 use crate::token::{KeyRing, TokenError};
 
 /// Arguments of `claviger check`.
@@ -77,6 +78,8 @@ pub(super) struct Policies {
     vocabulary: Vocabulary,
     /// Why the store's could not be looked at.
     store: Option<StoreError>,
+    /// What is wrong with the files that declare access.
+    declared: Vec<Diagnostic>,
     /// What to know of the addresses that they read.
     about_addresses: Option<Diagnostic>,
     /// What the next start will do to the store; until then its policies cannot be read.
@@ -95,6 +98,7 @@ impl Check {
             Format::Table => {
                 output::show(survey.warnings.iter().chain(&policies.about_addresses));
                 output::show(survey.faults.iter().flatten());
+                output::show(&policies.declared);
                 output::show(&certificates);
                 output::show_policies(&policies.findings);
                 if let Some(why) = &policies.outdated {
@@ -122,8 +126,13 @@ impl Check {
             1 => Some("there is something wrong with a certificate".to_owned()),
             many => Some(format!("there are {many} things wrong with certificates")),
         };
+        let of_files = match policies.declared.len() {
+            0 => None,
+            1 => Some("there is a fault in the files that declare access".to_owned()),
+            many => Some(format!("there are {many} faults in the files that declare access")),
+        };
         let others: Vec<String> =
-            of_policies.into_iter().chain(of_warnings).chain(of_store).chain(of_keys).chain(of_certificates).collect();
+            of_policies.into_iter().chain(of_warnings).chain(of_files).chain(of_store).chain(of_keys).chain(of_certificates).collect();
         match &survey.faults {
             Some(faults) => Err(Failure::usage([vec![config::sentence(faults)], others].concat().join("; "))),
             None if others.is_empty() => Ok(()),
@@ -136,10 +145,12 @@ impl Check {
         let told = |place: &Path, reason: String| Diagnostic::error(Place::whole(place), reason);
         let configuration = survey.faults.iter().flatten().cloned().map(|fault| Kind::Configuration.of(fault));
         let of_store = policies.store.iter().map(|error| Kind::Store.of(told(store, error.to_string())));
+        let of_files = policies.declared.iter().cloned().map(|fault| Kind::Store.of(fault));
         let of_keys = keys.into_iter().map(|error| Kind::Keys.of(told(dir, error.to_string())));
         let of_certificates = certificates.iter().cloned().map(|fault| Kind::Certificates.of(fault));
         let of_policies = policies.faults().map(|fault| Kind::Policy.of(fault.diagnostic()));
-        let faults: Vec<Found> = configuration.chain(of_policies).chain(of_store).chain(of_keys).chain(of_certificates).collect();
+        let faults: Vec<Found> =
+            configuration.chain(of_policies).chain(of_store).chain(of_files).chain(of_keys).chain(of_certificates).collect();
         let odd = survey.warnings.iter().chain(&policies.about_addresses).cloned().map(|warning| Kind::Configuration.of(warning));
         let odd_policies = policies.warnings().map(|warning| Kind::Policy.of(warning.diagnostic()));
         let outdated = policies.outdated.iter().cloned();
@@ -225,10 +236,27 @@ impl Policies {
         self.findings.extend(found.findings);
     }
 
+    async fn read_files(&mut self, place: &Path, settings: &Settings) {
+        let clock = Arc::new(SystemClock::start());
+        match FileStore::open(place, settings.login.strategy, &settings.policies, clock).await {
+            // What is odd about policies is found with all the others.
+            Ok((store, _)) => {
+                let read = async { Ok::<_, StoreError>((store.snapshot().await?, store.key_names(NAMED_KEYS_MAX).await?)) };
+                if let Ok((snapshot, names)) = read.await {
+                    self.sources.extend(snapshot.policies.iter().map(PolicySource::from));
+                    self.vocabulary = Vocabulary::of(&snapshot).with_keys(names);
+                }
+            }
+            Err(faults) => self.declared = faults,
+        }
+    }
+
     async fn read_store(&mut self, settings: &Settings) {
-        if let StoreUrl::ControlPlanes(_) = settings.store.url {
+        match &settings.store.url {
+            StoreUrl::Files(place) => return self.read_files(place, settings).await,
             // A sidecar is told what is there when it follows.
-            return;
+            StoreUrl::ControlPlanes(_) => return,
+            StoreUrl::Sqlite(_) | StoreUrl::Postgres(_) => {}
         }
         // What cannot be looked at is told when it is opened.
         if let Some(path) = settings.store.url.file()

@@ -58,6 +58,14 @@ impl Serve {
             serve(app.watching(configuration), &sources, &values, signals).await;
             return Ok(());
         }
+        if let StoreUrl::Files(place) = &settings.store.url {
+            let app = started(App::start(&settings, clock).await, out)?;
+            told_of(&sources);
+            tracing::info!(place = %place.display(), "access is declared by files");
+            announce(&app, &settings);
+            serve(app.watching(configuration), &sources, &values, signals).await;
+            return Ok(());
+        }
         let store = store::open(&settings.store.url, settings.login.strategy, clock.clone()).await?;
         // A text that is no key is found out before anything listens.
         let given = if is_new(&store).await? { given_key()? } else { None };
@@ -115,6 +123,10 @@ fn started(app: Result<App, AppError>, out: &Output) -> Result<App, Failure> {
     app.or_else(|error| {
         Err(match error {
             AppError::Exchange(ExchangeError::Policies(faults)) => out.refused_for(&faults)?,
+            AppError::Files(faults) => {
+                output::show(&faults);
+                Failure::refused("the files that declare access cannot be used")
+            }
             AppError::Tls(faults) => {
                 output::show(&faults);
                 Failure::refused("a certificate cannot be used")

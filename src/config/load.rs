@@ -158,7 +158,7 @@ const STORE_OF_COMMANDS: &str = "CLAVIGER_STORE";
 /// A remark if commands work on another store than this one. Said of the variable without its value, which may hold a password.
 fn other_store(url: &str, here: &StoreUrl) -> Option<Diagnostic> {
     let place = |url: &StoreUrl| match url {
-        StoreUrl::Sqlite(path) => std::path::absolute(path).ok().map(|path| path.display().to_string()),
+        StoreUrl::Sqlite(path) | StoreUrl::Files(path) => std::path::absolute(path).ok().map(|path| path.display().to_string()),
         StoreUrl::Postgres(_) | StoreUrl::ControlPlanes(_) => Some(url.to_string()),
     };
     let differs = StoreUrl::parse(url).ok().is_none_or(|named| place(&named) != place(here));

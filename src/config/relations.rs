@@ -53,6 +53,11 @@ fn admin(settings: &Settings, reader: &mut Reader<'_>) {
 }
 
 fn store(settings: &Settings, reader: &mut Reader<'_>) {
+    if let (StoreUrl::Files(_), Some(at)) = (&settings.store.url, reader.given("admin.listen").filter(|_| settings.admin.listen.is_some()))
+    {
+        let reason = "where access is declared in files, nothing is managed: there is no admin API";
+        reader.fault(&at, "admin.listen", reason, Some("take admin.listen out, or say \"off\"".to_owned()));
+    }
     let store = &settings.store;
     let StoreUrl::ControlPlanes(planes) = &store.url else {
         for (key, said) in [("store.key_file", store.key_file.is_some()), ("store.insecure", store.insecure)] {

@@ -96,7 +96,7 @@ impl Settings {
             audit: AuditSettings::read(&mut reader.section("audit")),
             log: LogSettings::read(&mut reader.section("log")),
         };
-        if let StoreUrl::ControlPlanes(_) = settings.store.url
+        if let StoreUrl::ControlPlanes(_) | StoreUrl::Files(_) = settings.store.url
             && reader.given("admin.listen").is_none()
         {
             settings.admin.listen = None;

@@ -36,14 +36,16 @@ pub enum StoreUrl {
     Postgres(Box<PostgresSettings>),
     /// Whatever store these control planes have: this process is a sidecar of theirs, which reads alone.
     ControlPlanes(Vec<ServerUrl>),
+    /// A file that declares access, or a directory of such files, which is read alone.
+    Files(PathBuf),
 }
 
 impl StoreUrl {
-    /// The file that the store is, if it is one.
+    /// The database that the store is, if it is one in a file.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::Sqlite(path) => Some(path),
-            Self::Postgres(_) | Self::ControlPlanes(_) => None,
+            Self::Postgres(_) | Self::ControlPlanes(_) | Self::Files(_) => None,
         }
     }
 
@@ -60,7 +62,7 @@ impl StoreUrl {
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sqlite(path) => path.display().fmt(f),
+            Self::Sqlite(path) | Self::Files(path) => path.display().fmt(f),
             Self::Postgres(postgres) => postgres.fmt(f),
             Self::ControlPlanes(planes) => {
                 let names: Vec<String> = planes.iter().map(ToString::to_string).collect();
@@ -99,6 +101,10 @@ impl StoreSettings {
             planes @ StoreUrl::ControlPlanes(_) => {
                 section.only_with("password_file", "a control plane is asked with a key, which stands in store.key_file");
                 planes
+            }
+            StoreUrl::Files(path) => {
+                section.only_with("password_file", "files ask for no password");
+                StoreUrl::Files(section.resolve("url", path))
             }
         };
         Self {
@@ -154,18 +160,22 @@ fn read(text: &str) -> Result<StoreUrl, ValueError> {
         });
     };
     match scheme {
-        "sqlite" => {}
+        "sqlite" | "file" => {}
         "http" | "https" => return Ok(StoreUrl::ControlPlanes(vec![control_plane(text)?])),
         "postgres" | "postgresql" => return postgres::read(path).map(|settings| StoreUrl::Postgres(Box::new(settings))),
-        "file" => return Err(ValueError::new("the file store is not in this version").suggest(example)),
         _ => return Err(ValueError::new("there is no such kind of store").suggest(example)),
     }
-    if path.is_empty() || path.ends_with('/') {
+    let declares = scheme == "file";
+    let example = if declares { "files are named like \"file://access.yaml\" or \"file:///etc/claviger/access/\"" } else { example };
+    if path.is_empty() || path.ends_with('/') && !declares {
         return Err(ValueError::new("the url names no file").suggest(example));
     }
     plain_path(path)?;
     if path.contains(['?', '#']) {
         return Err(ValueError::new("the url is a path and nothing more: no parameters").suggest(example));
+    }
+    if declares {
+        return Ok(StoreUrl::Files(PathBuf::from(path)));
     }
     if path == ":memory:" {
         return Err(ValueError::new("a store in memory would forget every key").suggest(example));
@@ -181,6 +191,13 @@ mod tests {
     fn a_store_is_a_path_behind_its_scheme() {
         assert_eq!(StoreUrl::parse("sqlite:///var/lib/a.db"), Ok(StoreUrl::Sqlite("/var/lib/a.db".into())));
         assert_eq!(StoreUrl::parse("sqlite://a.db"), Ok(StoreUrl::Sqlite("a.db".into())));
+    }
+
+    #[test]
+    fn files_are_a_path_too_and_may_be_a_directory() {
+        assert_eq!(StoreUrl::parse("file://access.yaml"), Ok(StoreUrl::Files("access.yaml".into())));
+        assert_eq!(StoreUrl::parse("file:///etc/claviger/"), Ok(StoreUrl::Files("/etc/claviger/".into())));
+        assert!(StoreUrl::parse("file://").is_err());
     }
 
     #[test]

@@ -285,7 +285,7 @@ pub enum Inspected {
 pub async fn inspect(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Inspected, StoreError> {
     match url {
         StoreUrl::Sqlite(path) => sqlite::inspect(path, clock).await,
-        StoreUrl::ControlPlanes(_) => Err(elsewhere()),
+        StoreUrl::ControlPlanes(_) | StoreUrl::Files(_) => Err(elsewhere(url)),
         StoreUrl::Postgres(settings) => postgres::inspect(settings, clock).await,
     }
 }
@@ -294,7 +294,7 @@ pub async fn inspect(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Inspected,
 pub fn remarks(url: &StoreUrl) -> Vec<String> {
     match url {
         StoreUrl::Sqlite(path) => sqlite::remarks(path),
-        StoreUrl::Postgres(_) | StoreUrl::ControlPlanes(_) => Vec::new(),
+        StoreUrl::Postgres(_) | StoreUrl::ControlPlanes(_) | StoreUrl::Files(_) => Vec::new(),
     }
 }
 
@@ -334,7 +334,7 @@ const BY_ITS_OWN_TOOLS: &str =
 pub async fn backup(url: &StoreUrl, to: &Path) -> Result<Backup, StoreError> {
     match url {
         StoreUrl::Sqlite(path) => sqlite::backup(path, to).await,
-        StoreUrl::ControlPlanes(_) => Err(elsewhere()),
+        StoreUrl::ControlPlanes(_) | StoreUrl::Files(_) => Err(elsewhere(url)),
         StoreUrl::Postgres(_) => Err(StoreError::Unavailable(BY_ITS_OWN_TOOLS.to_owned())),
     }
 }
@@ -343,7 +343,7 @@ pub async fn backup(url: &StoreUrl, to: &Path) -> Result<Backup, StoreError> {
 pub async fn restore(url: &StoreUrl, from: &Path, cause: &Cause, undo: Undo, clock: Arc<dyn Clock>) -> Result<Restored, StoreError> {
     match url {
         StoreUrl::Sqlite(path) => sqlite::restore(path, from, cause, undo, clock).await,
-        StoreUrl::ControlPlanes(_) => Err(elsewhere()),
+        StoreUrl::ControlPlanes(_) | StoreUrl::Files(_) => Err(elsewhere(url)),
         StoreUrl::Postgres(_) => Err(StoreError::Unavailable(BY_ITS_OWN_TOOLS.to_owned())),
     }
 }
@@ -352,12 +352,18 @@ pub async fn restore(url: &StoreUrl, from: &Path, cause: &Cause, undo: Undo, clo
 pub async fn open(url: &StoreUrl, initial: Strategy, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError> {
     match url {
         StoreUrl::Sqlite(path) => Ok(Arc::new(sqlite::open(path, initial, clock).await?)),
-        StoreUrl::ControlPlanes(_) => Err(elsewhere()),
+        StoreUrl::ControlPlanes(_) | StoreUrl::Files(_) => Err(elsewhere(url)),
         StoreUrl::Postgres(settings) => Ok(Arc::new(postgres::open(settings, initial, clock).await?)),
     }
 }
 
-/// What a sidecar follows is no store that could be opened.
-fn elsewhere() -> StoreError {
-    StoreError::Unavailable("this is a sidecar, whose store is at its control plane: ask that one, by --server URL".to_owned())
+/// What is only followed or read is no store that could be opened.
+fn elsewhere(url: &StoreUrl) -> StoreError {
+    let why = match url {
+        StoreUrl::Files(_) => "access is declared in files here: change those, and whoever reads them notices",
+        StoreUrl::Sqlite(_) | StoreUrl::ControlPlanes(_) => {
+            "this is a sidecar, whose store is at its control plane: ask that one, by --server URL"
+        }
+    };
+    StoreError::Unavailable(why.to_owned())
 }

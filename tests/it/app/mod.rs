@@ -2,6 +2,7 @@
 
 mod canary;
 mod changes;
+mod files;
 mod live;
 mod live_upstream;
 mod serve;

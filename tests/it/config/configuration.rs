@@ -543,7 +543,6 @@ fn what_this_version_does_not_do_is_refused_and_not_called_unknown() {
         "[[routes]]\npath = \"/\"\nrequire = \"run:trigger\"",
         "[limits.rate]\nburst = 5",
         "[store]\nurl = \"postgres://db/claviger\"",
-        "[store]\nurl = \"file://access.yaml\"",
     ] {
         let (message, _) = only_fault(toml);
         assert!(message.contains("not in this version"), "{toml}: {message}");
