@@ -10,6 +10,7 @@ mod backup;
 mod binding;
 mod check;
 mod completion;
+mod copy_store;
 mod declared;
 mod dev;
 mod doctor;
@@ -101,6 +102,9 @@ enum Command {
     Backup(backup::BackupCommand),
     /// Make the store what a copy is
     Restore(restore::RestoreCommand),
+    /// The store as a whole
+    #[command(subcommand)]
+    Store(copy_store::StoreCommand),
     /// Bring the store to this version's schema, ahead of the next start
     Migrate(migrate::MigrateCommand),
     /// What is wrong with this installation, or will be soon
@@ -143,6 +147,7 @@ impl Command {
             Self::Replicas(command) => command.run(out).await,
             Self::Backup(command) => command.run(out).await,
             Self::Restore(command) => command.run(out).await,
+            Self::Store(command) => command.run(out).await,
             Self::Migrate(command) => command.run(out).await,
             Self::Doctor(command) => command.run(out).await,
             Self::Token(command) => command.run(out).await,

@@ -53,6 +53,8 @@ impl Settings {
                 url: started.store.url.clone(),
                 key_file: started.store.key_file.clone(),
                 ca: started.store.ca.clone(),
+                password_file: started.store.password_file.clone(),
+                connections: started.store.connections,
                 insecure: started.store.insecure,
                 ..self.store
             },

@@ -379,10 +379,10 @@ impl<'a> Section<'_, 'a> {
         self.at_start(name, None, |value, at| path(value, at).map(Some)).map(|path| self.resolve(name, path))
     }
 
-    /// A fault if this key, which has been read, is set: it says something of what there is not.
-    pub(super) fn only_with(&mut self, name: &str, reason: &str) {
+    /// Something to know about a key that was set.
+    pub(super) fn warn(&mut self, name: &str, message: &str) {
         let key = self.key(name);
-        self.reader.rule(&[&key], false, reason, Some("leave it out"));
+        self.reader.warn(&key, message);
     }
 
     /// Where the path of this key, which has been read, leads.

@@ -19,8 +19,12 @@ pub struct StoreSettings {
     pub url: StoreUrl,
     /// With which key control planes are asked; its text is in this file.
     pub key_file: Option<PathBuf>,
-    /// Who vouches for control planes, where those that everybody knows do not: certificates, in PEM.
+    /// Certificates, in PEM, of those who vouch for control planes, where those that everybody knows do not; for a PostgreSQL, besides those.
     pub ca: Option<PathBuf>,
+    /// Where the password of a PostgreSQL is read.
+    pub password_file: Option<PathBuf>,
+    /// How many connections to a PostgreSQL at most.
+    pub connections: u32,
     /// Whether a control plane elsewhere may be asked though nothing is encrypted.
     pub insecure: bool,
     /// How long what is loaded may serve on while the store cannot be reached.
@@ -74,7 +78,15 @@ impl fmt::Display for StoreUrl {
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { url: StoreUrl::Sqlite(PathBuf::from("claviger.db")), key_file: None, ca: None, insecure: false, max_staleness: secs(60) }
+        Self {
+            url: StoreUrl::Sqlite(PathBuf::from("claviger.db")),
+            key_file: None,
+            ca: None,
+            password_file: None,
+            connections: postgres::CONNECTIONS,
+            insecure: false,
+            max_staleness: secs(60),
+        }
     }
 }
 
@@ -85,25 +97,25 @@ impl StoreSettings {
         let key_file = section.optional_path("key_file");
         let ca = section.optional_path("ca");
         let password_file = section.optional_path("password_file");
-        let connections = section.at_start("connections", postgres::CONNECTIONS, number(1..=100));
+        let connections = section.at_start("connections", default.connections, number(1..=100));
         let url = match url {
             StoreUrl::Sqlite(path) => {
-                section.only_with("ca", "a SQLite store is a file: there is no server whose certificate would be verified");
-                section.only_with("password_file", "a SQLite store is a file: nobody asks for a password");
+                section.warn("ca", "a SQLite store is a file: there is no server whose certificate would be verified");
+                section.warn("password_file", "a SQLite store is a file: nobody asks for a password");
                 StoreUrl::Sqlite(section.resolve("url", path))
             }
             StoreUrl::Postgres(named) => StoreUrl::Postgres(Box::new(PostgresSettings {
                 ca: named.ca.clone().or_else(|| ca.clone()),
-                password_file: named.password_file.clone().or(password_file),
+                password_file: named.password_file.clone().or_else(|| password_file.clone()),
                 connections,
                 ..*named
             })),
             planes @ StoreUrl::ControlPlanes(_) => {
-                section.only_with("password_file", "a control plane is asked with a key, which stands in store.key_file");
+                section.warn("password_file", "a control plane is asked with a key, which stands in store.key_file");
                 planes
             }
             StoreUrl::Files(path) => {
-                section.only_with("password_file", "files ask for no password");
+                section.warn("password_file", "files ask for no password");
                 StoreUrl::Files(section.resolve("url", path))
             }
         };
@@ -111,6 +123,8 @@ impl StoreSettings {
             url,
             key_file,
             ca,
+            password_file,
+            connections,
             insecure: section.at_start("insecure", default.insecure, truth),
             max_staleness: section.live("max_staleness", default.max_staleness, duration(secs(1)..=hours(24))),
         }

@@ -163,6 +163,7 @@ fn code(error: &StoreError) -> Code {
             | Conflict::SpaceUnderItself { .. }
             | Conflict::OtherStore { .. }
             | Conflict::WouldUndo { .. }
+            | Conflict::NotEmpty
             | Conflict::KeyTextIn(_)
             | Conflict::NameReserved(_) => Code::Invalid,
             Conflict::LastRootAdmin => Code::LastRootAdmin,

@@ -161,6 +161,9 @@ pub enum Conflict {
     /// What is to be put back is older than the store.
     #[error("{} since that copy was made (revision {since}) would be undone", counted(*changes, "change"))]
     WouldUndo { since: Revision, changes: u64 },
+    /// What is to become a copy is a store already.
+    #[error("there is something in it already, and nothing is written over")]
+    NotEmpty,
     /// Nobody could manage the store any more.
     #[error("that would leave no root admin key that works and does not expire")]
     LastRootAdmin,

@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use self::error::{BatchError, Conflict, Likeness, Precondition, StoreError, Unmet};
+use self::sql::SqlStore;
 pub use self::verify::{AuditFault, RowFault, Verified, verify_audit};
 use crate::clock::Clock;
 use crate::config::StoreUrl;
@@ -283,6 +284,13 @@ pub enum Inspected {
 
 /// Opens a store that exists for reading alone; neither makes nor migrates anything.
 pub async fn inspect(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Inspected, StoreError> {
+    Ok(match look(url, clock).await? {
+        Ok(store) => Inspected::Open(Arc::new(store)),
+        Err(why) => Inspected::Outdated(why),
+    })
+}
+
+async fn look(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Result<SqlStore, String>, StoreError> {
     match url {
         StoreUrl::Sqlite(path) => sqlite::inspect(path, clock).await,
         StoreUrl::ControlPlanes(_) | StoreUrl::Files(_) => Err(elsewhere(url)),
@@ -348,12 +356,39 @@ pub async fn restore(url: &StoreUrl, from: &Path, cause: &Cause, undo: Undo, clo
     }
 }
 
+/// A store that was copied into another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// The last change that it has.
+    pub revision: Revision,
+    /// How its audit and its rows were found to be afterwards.
+    pub verified: Verified,
+}
+
+/// Makes the store at `to`, which is made if it is not there and must hold nothing, what the one at `from` is; then reads all of it.
+pub async fn copy(from: &StoreUrl, to: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Copied, StoreError> {
+    let from = look(from, clock.clone()).await?.map_err(StoreError::Unavailable)?;
+    let to = open_database(to, Strategy::default(), clock).await?;
+    let copied = async {
+        let revision = sql::copy(&from, &to).await?;
+        Ok(Copied { revision, verified: verify_audit(&to, &[], |_| {}).await? })
+    };
+    let copied = copied.await;
+    from.close().await;
+    to.close().await;
+    copied
+}
+
 /// Opens the store, making and migrating it as needed. `initial` is the strategy that a new store starts with.
 pub async fn open(url: &StoreUrl, initial: Strategy, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(open_database(url, initial, clock).await?))
+}
+
+async fn open_database(url: &StoreUrl, initial: Strategy, clock: Arc<dyn Clock>) -> Result<SqlStore, StoreError> {
     match url {
-        StoreUrl::Sqlite(path) => Ok(Arc::new(sqlite::open(path, initial, clock).await?)),
+        StoreUrl::Sqlite(path) => sqlite::open(path, initial, clock).await,
+        StoreUrl::Postgres(settings) => postgres::open(settings, initial, clock).await,
         StoreUrl::ControlPlanes(_) | StoreUrl::Files(_) => Err(elsewhere(url)),
-        StoreUrl::Postgres(settings) => Ok(Arc::new(postgres::open(settings, initial, clock).await?)),
     }
 }
 
@@ -361,7 +396,7 @@ pub async fn open(url: &StoreUrl, initial: Strategy, clock: Arc<dyn Clock>) -> R
 fn elsewhere(url: &StoreUrl) -> StoreError {
     let why = match url {
         StoreUrl::Files(_) => "access is declared in files here: change those, and whoever reads them notices",
-        StoreUrl::Sqlite(_) | StoreUrl::ControlPlanes(_) => {
+        StoreUrl::Sqlite(_) | StoreUrl::Postgres(_) | StoreUrl::ControlPlanes(_) => {
             "this is a sidecar, whose store is at its control plane: ask that one, by --server URL"
         }
     };

@@ -37,6 +37,7 @@ pub(super) fn permissions(settings: &Settings, file: Option<&Path>) -> Vec<Findi
             let advice = "nothing is known of the store without it: write the key there, mode 0600";
             secret(file, "sidecar's key", advice)
         })),
+        StoreUrl::Files(place) => found.extend(writable(place, "whoever changes it says who has access", "chmod go-w")),
     }
     // Whoever can put a key there makes tokens.
     found.extend(writable(&settings.token.keys, "whoever puts a key there signs tokens", "chmod 700"));

@@ -31,14 +31,15 @@ pub(super) struct Looked {
 
 /// The store, if it can be read, and what there is to say of it.
 pub(super) async fn look(url: &StoreUrl, clock: Arc<dyn Clock>) -> (Option<Looked>, Finding) {
-    if let StoreUrl::ControlPlanes(_) = url {
-        return (
-            None,
-            Finding::skipped(
-                STORE,
-                "the store is at a control plane: `claviger doctor` there looks at it, and the process below says whether it is heard of",
-            ),
-        );
+    let elsewhere = match url {
+        StoreUrl::ControlPlanes(_) => {
+            Some("the store is at a control plane: `claviger doctor` there looks at it, and the process below says whether it is heard of")
+        }
+        StoreUrl::Files(_) => Some("access is declared in files: `claviger check` reads them, and the process below says what it has read"),
+        StoreUrl::Sqlite(_) | StoreUrl::Postgres(_) => None,
+    };
+    if let Some(why) = elsewhere {
+        return (None, Finding::skipped(STORE, why));
     }
     let shown = url;
     if url.file().is_some_and(|path| path.try_exists().is_ok_and(|exists| !exists)) {

@@ -1,7 +1,7 @@
 //! A line for each command that does something useful as it stands here, for the manual.
 
 /// What it does, and the line. A command's page shows those that begin with it.
-pub(super) const EXAMPLES: [(&str, &str); 87] = [
+pub(super) const EXAMPLES: [(&str, &str); 88] = [
     ("Try it out: everything in one process, with example keys and policies.", "claviger dev"),
     ("The same beside something that holds its ports.", "claviger dev --set proxy.listen=127.0.0.1:9000 --set ops.listen=127.0.0.1:9001"),
     ("Run the proxy.", "claviger serve --config /etc/claviger/claviger.toml"),
@@ -77,6 +77,10 @@ pub(super) const EXAMPLES: [(&str, &str); 87] = [
     ("Those that have not applied the last change.", "claviger replicas -o json | jq '.[] | select(.lag_revisions > 0)'"),
     ("Copy the store while everybody goes on with it.", "claviger backup /backup/claviger.db"),
     ("Make the store what the copy is.", "claviger restore /backup/claviger.db"),
+    (
+        "Copy a whole store into PostgreSQL.",
+        "claviger store copy sqlite:///var/lib/claviger/claviger.db 'postgres://claviger@db.example/claviger?password_file=/run/secrets/db'",
+    ),
     ("Bring the store to the schema of this version, ahead of the next start.", "claviger migrate"),
     ("What is wrong with an installation, or will be soon.", "claviger doctor --config /etc/claviger/claviger.toml"),
     ("Look into a token.", "claviger token decode --file token.jwt"),

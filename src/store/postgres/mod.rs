@@ -17,10 +17,10 @@ use async_trait::async_trait;
 
 pub(super) use self::error::sentence;
 use self::listen::ChangeWatch;
-use self::opening::Looked;
+use self::opening::Examined;
 use self::pool::Pool;
+use super::StoreError;
 use super::sql::{Backend, Connection, Lease, SqlStore, query};
-use super::{Inspected, StoreError};
 use crate::clock::Clock;
 use crate::config::PostgresSettings;
 use crate::model::Strategy;
@@ -31,11 +31,11 @@ pub(super) async fn open(settings: &PostgresSettings, initial: Strategy, clock: 
     Ok(SqlStore::new(Arc::new(PostgresServer::new(settings)), clock))
 }
 
-/// Opens the database for reading alone; neither makes nor migrates anything.
-pub(super) async fn inspect(settings: &PostgresSettings, clock: Arc<dyn Clock>) -> Result<Inspected, StoreError> {
+/// Opens the database for reading alone; neither makes nor migrates anything. A sentence about it if it needs migration.
+pub(super) async fn inspect(settings: &PostgresSettings, clock: Arc<dyn Clock>) -> Result<Result<SqlStore, String>, StoreError> {
     Ok(match opening::look(settings).await? {
-        Looked::Sound => Inspected::Open(Arc::new(SqlStore::new(Arc::new(PostgresServer::to_read(settings)), clock))),
-        Looked::Outdated(why) => Inspected::Outdated(format!("{settings}: {why}")),
+        Examined::Sound => Ok(SqlStore::new(Arc::new(PostgresServer::to_read(settings)), clock)),
+        Examined::Outdated(why) => Err(format!("{settings}: {why}")),
     })
 }
 

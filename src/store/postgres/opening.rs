@@ -17,7 +17,7 @@ const OLDEST_SERVER: i64 = 130_000;
 const FOREIGN: &str = "it has tables of another program where ours would be: give us a schema of our own";
 
 /// What a database is that is only looked at.
-pub(super) enum Looked {
+pub(super) enum Examined {
     /// A store of this version's schema.
     Sound,
     /// One of an earlier schema, or none yet.
@@ -37,11 +37,11 @@ pub(super) async fn open(settings: &PostgresSettings, initial: Strategy) -> Resu
 }
 
 /// Looks at a database without making, migrating or otherwise changing anything.
-pub(super) async fn look(settings: &PostgresSettings) -> Result<Looked, StoreError> {
+pub(super) async fn look(settings: &PostgresSettings) -> Result<Examined, StoreError> {
     let mut connection = connect(settings, sql::SESSION_TO_READ).await?;
     let behind = behind(&mut connection).await.map_err(|why| StoreError::Unavailable(format!("{settings}: {why}")))?;
     end(connection).await;
-    Ok(behind.map_or(Looked::Sound, Looked::Outdated))
+    Ok(behind.map_or(Examined::Sound, Examined::Outdated))
 }
 
 /// In what the database is behind this program, if it is a store or could become one.

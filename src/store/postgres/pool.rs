@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use sqlx::Connection as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::connection::{ServerConnection, connect};
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::PostgresSettings;
 use crate::store::StoreError;
 use crate::store::sql::{Connection, Lease};
@@ -29,6 +30,8 @@ pub(super) struct Pool {
     settings: PostgresSettings,
     /// What every connection begins with.
     session: &'static str,
+    /// Pauses are of the machine's time, whatever time it is elsewhere.
+    clock: SystemClock,
     places: Semaphore,
     idle: Mutex<VecDeque<Idle>>,
     /// How often the server was found to be gone. What was connected before is not used again.
@@ -39,14 +42,14 @@ pub(super) struct Pool {
 struct Idle {
     connection: ServerConnection,
     losses: u64,
-    since: Instant,
+    since: Duration,
 }
 
 /// A server that could not be reached.
 struct Away {
     why: StoreError,
     pause: Duration,
-    until: Instant,
+    until: Duration,
 }
 
 /// A connection in use. Dropped without [`give_back`](Lease::give_back) it is closed.
@@ -62,7 +65,7 @@ impl Pool {
     pub(super) fn new(settings: &PostgresSettings, session: &'static str) -> Self {
         let places = Semaphore::new(usize::try_from(settings.connections).unwrap_or(1));
         let (idle, away) = (Mutex::default(), Mutex::default());
-        Self { settings: settings.clone(), session, places, idle, losses: AtomicU64::new(0), away }
+        Self { settings: settings.clone(), session, clock: SystemClock::start(), places, idle, losses: AtomicU64::new(0), away }
     }
 
     pub(super) async fn lease(&self) -> Result<PoolLease<'_>, StoreError> {
@@ -78,7 +81,7 @@ impl Pool {
             if losses != self.losses() {
                 continue;
             }
-            if since.elapsed() < FRESH_FOR || connection.ping().await {
+            if self.now().saturating_sub(since) < FRESH_FOR || connection.ping().await {
                 return Ok(PoolLease { pool: self, connection: Some(connection), losses, _place: place });
             }
             self.lose(losses);
@@ -100,7 +103,7 @@ impl Pool {
 
     async fn connect(&self) -> Result<sqlx::PgConnection, StoreError> {
         if let Some(Away { why, until, .. }) = &*self.away()
-            && *until > now()
+            && *until > self.now()
         {
             return Err(why.clone());
         }
@@ -113,7 +116,7 @@ impl Pool {
             }
             Err(why) => {
                 let pause = away.as_ref().map_or(PAUSE, |away| (away.pause * 2).min(PAUSE_MAX));
-                *away = Some(Away { why: why.clone(), pause, until: now() + jittered(pause) });
+                *away = Some(Away { why: why.clone(), pause, until: self.now() + jittered(pause) });
                 Err(why)
             }
         }
@@ -122,6 +125,10 @@ impl Pool {
     /// The one that was used last, so that those that are too many grow old.
     fn take_idle(&self) -> Option<Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop_back()
+    }
+
+    fn now(&self) -> Duration {
+        self.clock.monotonic()
     }
 
     fn losses(&self) -> u64 {
@@ -149,7 +156,7 @@ impl Lease for PoolLease<'_> {
 
     fn give_back(mut self: Box<Self>) {
         if let Some(connection) = self.connection.take().filter(|_| self.losses == self.pool.losses() && !self.pool.places.is_closed()) {
-            let idle = Idle { connection, losses: self.losses, since: now() };
+            let idle = Idle { connection, losses: self.losses, since: self.pool.now() };
             self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push_back(idle);
         }
     }
@@ -161,10 +168,6 @@ impl Drop for PoolLease<'_> {
             self.pool.lose(self.losses);
         }
     }
-}
-
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// From half to all of it. Without randomness all of it will do.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::{ColumnIndex, Decode, Type};
 
-use super::statement::{Statement, query};
+use super::statement::{Statement, Text, query};
 use super::text;
 use crate::store::StoreError;
 use crate::store::stored::nonsense;
@@ -59,25 +59,25 @@ pub(in crate::store) struct Transaction<'s> {
 impl<'s> Transaction<'s> {
     /// One that reads a single state.
     pub(super) async fn reading(backend: &'s dyn Backend) -> Result<Self, StoreError> {
-        loop {
-            let mut lease = backend.reader().await?;
-            match lease.connection().execute(query(text::BEGIN_READ)).await {
-                Ok(_) => return Ok(Self { lease }),
-                // Nothing has happened yet, and nobody gets a connection twice that has been lost.
-                Err(_) if lease.is_lost() => {}
-                Err(error) => return Err(error),
-            }
-        }
+        Ok(match Self::begun(backend.reader().await?, text::BEGIN_READ).await? {
+            Some(begun) => begun,
+            None => Self::begun(backend.reader().await?, text::BEGIN_READ).await?.ok_or_else(lost)?,
+        })
     }
 
     pub(super) async fn writing(backend: &'s dyn Backend) -> Result<Self, StoreError> {
-        loop {
-            let mut lease = backend.writer().await?;
-            match lease.connection().execute(query(text::BEGIN_WRITE)).await {
-                Ok(_) => return Ok(Self { lease }),
-                Err(_) if lease.is_lost() => {}
-                Err(error) => return Err(error),
-            }
+        Ok(match Self::begun(backend.writer().await?, text::BEGIN_WRITE).await? {
+            Some(begun) => begun,
+            None => Self::begun(backend.writer().await?, text::BEGIN_WRITE).await?.ok_or_else(lost)?,
+        })
+    }
+
+    /// `None`: the connection had been lost, and nothing has happened yet.
+    async fn begun(mut lease: Box<dyn Lease + 's>, beginning: Text) -> Result<Option<Self>, StoreError> {
+        match lease.connection().execute(query(beginning)).await {
+            Ok(_) => Ok(Some(Self { lease })),
+            Err(_) if lease.is_lost() => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -96,6 +96,10 @@ impl<'s> Transaction<'s> {
         self.lease.give_back();
         Ok(())
     }
+}
+
+fn lost() -> StoreError {
+    StoreError::Unavailable("the connection was lost".to_owned())
 }
 
 /// Which column.

@@ -6,6 +6,7 @@
 
 mod audit;
 mod backend;
+mod copy;
 mod decode;
 mod replicas;
 mod rows;
@@ -25,6 +26,7 @@ use jiff::Timestamp;
 pub(super) use self::audit::page;
 use self::backend::Transaction;
 pub(super) use self::backend::{Backend, Connection, Lease, Row};
+pub(super) use self::copy::copy;
 pub(super) use self::decode::{EntryOfSpaces, FromRow, Link, Origin, State};
 use self::decode::{FeedRow, NamedKey};
 pub(super) use self::rows::SqlRows;

@@ -49,6 +49,11 @@ pub(in crate::store) fn query(text: Text) -> Statement {
 }
 
 impl Statement {
+    /// Words that both databases understand, made of names that stand in this program.
+    pub(super) fn of(text: String) -> Self {
+        Self { sqlite: Cow::Owned(text.clone()), postgres: Cow::Owned(text), values: Vec::new() }
+    }
+
     /// The next value.
     pub(in crate::store) fn bind(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
@@ -68,6 +73,13 @@ impl Statement {
         let place = format!("${}", self.values.len());
         self.sqlite.to_mut().push_str(&place);
         self.postgres.to_mut().push_str(&place);
+        self
+    }
+
+    /// Goes on with words that were put together, of names that stand in this program.
+    pub(super) fn push_text(&mut self, text: &str) -> &mut Self {
+        self.sqlite.to_mut().push_str(text);
+        self.postgres.to_mut().push_str(text);
         self
     }
 

@@ -46,7 +46,7 @@ macro_rules! keys {
 /// Sees one state from its first statement on.
 pub(in crate::store) const BEGIN_READ: Text = Text::each("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
 /// In SQLite it takes the writer's lock before anything is read; in PostgreSQL [`LOCK`] does.
-pub(in crate::store) const BEGIN_WRITE: Text = Text::each("BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
+pub(in crate::store) const BEGIN_WRITE: Text = Text::each("BEGIN IMMEDIATE", "BEGIN ISOLATION LEVEL READ COMMITTED");
 pub(in crate::store) const COMMIT: Text = Text::same("COMMIT");
 pub(in crate::store) const ROLLBACK: Text = Text::same("ROLLBACK");
 
@@ -160,6 +160,17 @@ pub(in crate::store) const KEEP_FIRST_CHANGE: Text = Text::same(concat!(
 ));
 pub(in crate::store) const SEEDED: Text = Text::same("SELECT EXISTS (SELECT 1 FROM state)");
 pub(in crate::store) const SEED_STATE: Text = Text::same("INSERT INTO state (one, revision, strategy) VALUES (1, 0, $1)");
+
+// Copies.
+
+/// Whether the store has more than every store begins with.
+pub(in crate::store) const IS_USED: Text =
+    Text::same("SELECT EXISTS (SELECT 1 FROM state WHERE revision > 0) OR EXISTS (SELECT 1 FROM keys) OR EXISTS (SELECT 1 FROM audit)");
+/// The next sample gets a number that none has.
+pub(in crate::store) const SAMPLES_GO_ON: Text = Text::each(
+    "SELECT max(id) FROM samples",
+    "SELECT setval(pg_get_serial_sequence('samples', 'id'), (SELECT max(id) FROM samples)) WHERE EXISTS (SELECT 1 FROM samples)",
+);
 
 // The steps of changes: keys.
 

@@ -30,8 +30,8 @@ pub(super) use self::error::sentence;
 use self::file_guard::{FileGuard, FileId, Found};
 use self::opening::Looked;
 use self::watch::CommitWatch;
+use super::StoreError;
 use super::sql::{Backend, Connection, FromRow as _, Lease, Origin, SqlStore, text};
-use super::{Inspected, StoreError};
 use crate::clock::Clock;
 use crate::model::Strategy;
 
@@ -46,18 +46,18 @@ pub(super) async fn open(path: &Path, initial: Strategy, clock: Arc<dyn Clock>) 
     Ok(SqlStore::new(Arc::new(file), clock))
 }
 
-/// Opens the file for reading alone; neither makes nor migrates anything.
-pub(super) async fn inspect(path: &Path, clock: Arc<dyn Clock>) -> Result<Inspected, StoreError> {
+/// Opens the file for reading alone; neither makes nor migrates anything. A sentence about it if it needs migration.
+pub(super) async fn inspect(path: &Path, clock: Arc<dyn Clock>) -> Result<Result<SqlStore, String>, StoreError> {
     let (options, connection) = match opening::look(path, BUSY_TIMEOUT).await? {
         Looked::Sound(options, connection) => (*options, connection),
-        Looked::Outdated(why) => return Ok(Inspected::Outdated(why)),
+        Looked::Outdated(why) => return Ok(Err(why)),
     };
     let guard = Arc::new(FileGuard::new(options.get_filename().to_owned())?);
     let watch = CommitWatch::start(options.clone(), &guard).await?;
     let readers = Readers::new(&options, &guard);
     let writer = ConnSlot::holding(options, Some(connection), &guard);
     let file = SqliteFile { guard, writer, readers, watch, clock: clock.clone() };
-    Ok(Inspected::Open(Arc::new(SqlStore::new(Arc::new(file), clock))))
+    Ok(Ok(SqlStore::new(Arc::new(file), clock)))
 }
 
 /// One opened file.

@@ -6,6 +6,7 @@ mod files;
 mod live;
 mod live_upstream;
 mod serve;
+mod shared_store;
 mod signing_key_roll;
 mod soak;
 mod webhook;

@@ -24,7 +24,7 @@ print(entry["id"], previous.hex(), sep=":")
 "#;
 
 /// Every kind of thing, some of which have gone again, and a note.
-fn with_a_history() -> Place {
+pub(super) fn with_a_history() -> Place {
     let place = Place::new();
     let policy = place.file("gate.rego", "package spacelift\n\nallow if true\n");
     for line in [

@@ -1,8 +1,9 @@
-//! Every store keeps the same rules; and what SQLite promises beyond them.
+//! Every store keeps the same rules; and what SQLite and PostgreSQL promise beyond them.
 
 mod backup;
 mod chain;
 pub(crate) mod conformance;
 mod moved;
 mod oracle;
+mod postgres;
 mod sqlite;

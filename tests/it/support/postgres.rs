@@ -15,15 +15,15 @@ use claviger::config::StoreUrl;
 use claviger::model::Strategy;
 use claviger::store;
 
-/// `$1`: the programs; `$2`: a directory that is there; `$3`: options of the server. A locale that orders otherwise than bytes do, so that
+/// `$1`: the programs; `$2`: a directory that is there; `$3`: options of the server; `$4`: its port. A locale that orders otherwise than bytes do, so that
 /// whoever forgets to say how to compare is found out. Nothing is synced to a disk: what a machine's end does is not what is tested.
 const KEEPER: &str = r#"
 trap '' INT
 export PATH="$1:$PATH"
 locale='--locale=C.UTF-8'
 case "$(postgres --version)" in *' 13.'* | *' 14.'*) ;; *) locale="$locale --locale-provider=icu --icu-locale=en" ;; esac
-start() { pg_ctl -w -t 120 -D "$2/data" -l "$2/log" -o "-k $2 -c fsync=off -c full_page_writes=off -c max_connections=300 $3" start >/dev/null; }
-initdb -D "$2/data" -U postgres -A trust -E UTF8 $locale --no-sync >"$2/initdb.log" 2>&1 && start "$@" || { cat "$2/initdb.log" "$2/log" >&2; exit 1; }
+start() { pg_ctl -w -t 120 -D "$2/data" -l "$2/log" -o "-k $2 -p $4 -c listen_addresses= -c fsync=off -c full_page_writes=off -c max_connections=300 $3" start >/dev/null; }
+initdb -D "$2/data" -U postgres -A trust -E UTF8 $locale --no-sync >"$2/initdb.log" 2>&1 && start "$@" || { cat "$2/initdb.log" "$2/log" >&2; rm -rf -- "$2"; exit 1; }
 echo started
 while read -r what; do
   case "$what" in
@@ -38,11 +38,14 @@ rm -rf -- "$2"
 "#;
 /// `nobody` and their group.
 const NOBODY: u32 = 65_534;
+/// What sockets are called by, each in a directory of its own.
+const PORT: u16 = 5432;
 /// A database as `open` makes it, for others to be made from.
 const TEMPLATE: &str = "store";
 
 pub(crate) struct Cluster {
     dir: PathBuf,
+    port: u16,
     keeper: std::sync::Mutex<(Child, BufReader<std::process::ChildStdout>)>,
     made: AtomicU32,
 }
@@ -62,11 +65,20 @@ pub(crate) fn shared() -> Arc<Cluster> {
 impl Cluster {
     /// A server of its own. It is reached by a socket in [`dir`](Self::dir).
     pub(crate) fn start(options: &str) -> Self {
+        Self::start_with(PORT, |_| options.to_owned())
+    }
+
+    /// The same with files of its own in that directory, which the options may name.
+    pub(crate) fn start_with(port: u16, prepare: impl FnOnce(&Path) -> String) -> Self {
         let dir = tempfile::Builder::new().prefix("pg-").tempdir_in("/tmp").unwrap().keep();
+        let options = prepare(&dir);
         let mut keeper = Command::new("sh");
-        keeper.args(["-c", KEEPER, "keeper"]).arg(programs()).arg(&dir).arg(options).current_dir("/");
+        keeper.args(["-c", KEEPER, "keeper"]).arg(programs()).arg(&dir).arg(&options).arg(port.to_string()).current_dir("/");
         if rustix::process::geteuid().is_root() {
-            std::os::unix::fs::chown(&dir, Some(NOBODY), Some(NOBODY)).unwrap();
+            let files = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
+            for path in files.chain([dir.clone()]) {
+                std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+            }
             keeper.uid(NOBODY).gid(NOBODY).env("HOME", &dir);
         }
         let mut keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -74,7 +86,7 @@ impl Cluster {
         let mut line = String::new();
         said.read_line(&mut line).unwrap();
         assert_eq!(line, "started\n", "PostgreSQL does not start (see above)");
-        let cluster = Self { dir, keeper: std::sync::Mutex::new((keeper, said)), made: AtomicU32::new(0) };
+        let cluster = Self { dir, port, keeper: std::sync::Mutex::new((keeper, said)), made: AtomicU32::new(0) };
         cluster.sql("postgres", &format!("CREATE DATABASE {TEMPLATE}"));
         let url = cluster.url(TEMPLATE, "postgres");
         std::thread::spawn(move || {
@@ -94,7 +106,7 @@ impl Cluster {
     }
 
     pub(crate) fn url(&self, database: &str, user: &str) -> String {
-        format!("postgres://{user}@/{database}?host={}", self.dir.display())
+        format!("postgres://{user}@:{}/{database}?host={}", self.port, self.dir.display())
     }
 
     /// What `psql` prints, without headings.
@@ -107,10 +119,11 @@ impl Cluster {
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h"])
             .arg(&self.dir)
             .args(["-U", user, "-d", database, "-c", statement]);
-        let out = psql.env("PGPASSWORD", "").output().unwrap();
-        match out.status.success() {
-            true => Ok(String::from_utf8(out.stdout).unwrap().trim().to_owned()),
-            false => Err(String::from_utf8_lossy(&out.stderr).into_owned()),
+        let out = psql.env("PGPORT", self.port.to_string()).output().unwrap();
+        if out.status.success() {
+            Ok(String::from_utf8(out.stdout).unwrap().trim().to_owned())
+        } else {
+            Err(String::from_utf8_lossy(&out.stderr).into_owned())
         }
     }
 
@@ -156,10 +169,6 @@ impl Database {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
-    }
-
-    pub(crate) fn cluster(&self) -> &Cluster {
-        &self.cluster
     }
 
     pub(crate) fn sql(&self, statement: &str) -> String {

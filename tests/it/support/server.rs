@@ -70,6 +70,12 @@ impl Setup {
         self
     }
 
+    /// With this store.
+    pub(crate) fn store(mut self, url: &str) -> Self {
+        self.config = self.config.replace("sqlite://claviger.db", url);
+        self
+    }
+
     /// With a store that the command line has worked on before.
     pub(crate) fn has_run(self, arguments: &[&str]) -> Self {
         let config = self.dir.path().join("claviger.toml");

@@ -4,7 +4,7 @@
 -- What there is one of. The revision is a column that a transaction updates, not a sequence: a sequence hands out numbers that become
 -- visible out of order, and a follower that has seen 8 would never read 7. Whoever changes anything locks this row first.
 CREATE TABLE state (
-    one               INTEGER            NOT NULL PRIMARY KEY CHECK (one = 1),
+    one               BIGINT             NOT NULL PRIMARY KEY CHECK (one = 1),
     revision          BIGINT             NOT NULL CHECK (revision >= 0),
     strategy          TEXT   COLLATE "C" NOT NULL CHECK (strategy IN ('combined', 'user-management', 'login-policies')),
     strategy_revision BIGINT             NOT NULL DEFAULT 0
@@ -48,7 +48,7 @@ CREATE TABLE keys (
     disabled_at BIGINT,
     revoked_at  BIGINT,
     revision    BIGINT           NOT NULL,
-    is_first    INTEGER          NOT NULL DEFAULT 0 CHECK (is_first IN (0, 1))
+    is_first    BIGINT           NOT NULL DEFAULT 0 CHECK (is_first IN (0, 1))
 );
 CREATE UNIQUE INDEX keys_by_name ON keys (name) WHERE revoked_at IS NULL;
 
@@ -136,14 +136,14 @@ CREATE INDEX audit_spaces_by_entry ON audit_spaces (entry);
 
 -- The last entry that is not kept any more, and the last change that it or one before it has told of.
 CREATE TABLE audit_given_up (
-    one      INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    one      BIGINT  NOT NULL PRIMARY KEY CHECK (one = 1),
     id       BIGINT  NOT NULL,
     hash     BYTEA   NOT NULL CHECK (length(hash) = 32),
     revision BIGINT  NOT NULL
 );
 -- The first change of all, once its entry is not kept any more: it tells one store from another.
 CREATE TABLE first_change (
-    one      INTEGER          NOT NULL PRIMARY KEY CHECK (one = 1),
+    one      BIGINT           NOT NULL PRIMARY KEY CHECK (one = 1),
     revision BIGINT           NOT NULL,
     at       BIGINT           NOT NULL,
     action   TEXT COLLATE "C" NOT NULL,
@@ -161,7 +161,7 @@ CREATE TABLE held_back (
 
 -- Who is told of the audit's entries, how far they have been told, and which process does it until when.
 CREATE TABLE webhook (
-    one         INTEGER          NOT NULL PRIMARY KEY CHECK (one = 1),
+    one         BIGINT           NOT NULL PRIMARY KEY CHECK (one = 1),
     url         TEXT COLLATE "C",
     secret_file TEXT COLLATE "C",
     sent        BIGINT           NOT NULL,
