@@ -20,6 +20,7 @@ mod failure;
 mod group;
 mod healthcheck;
 mod impact;
+mod inject;
 mod key;
 mod login;
 mod logout;
@@ -107,6 +108,8 @@ enum Command {
     Store(copy_store::StoreCommand),
     /// Bring the store to this version's schema, ahead of the next start
     Migrate(migrate::MigrateCommand),
+    /// Put the sidecar into a manifest of Kubernetes
+    Inject(inject::Inject),
     /// What is wrong with this installation, or will be soon
     Doctor(doctor::Doctor),
     /// Look into a JWT and verify it
@@ -149,6 +152,7 @@ impl Command {
             Self::Restore(command) => command.run(out).await,
             Self::Store(command) => command.run(out).await,
             Self::Migrate(command) => command.run(out).await,
+            Self::Inject(command) => command.run(out),
             Self::Doctor(command) => command.run(out).await,
             Self::Token(command) => command.run(out).await,
             Self::Drain(command) => command.run(out).await,

@@ -3,10 +3,12 @@
     python3 tests/deploy/manifests.py --claviger target/dist/claviger --kubectl KUBECTL --checkov CHECKOV
 
 Every example is built by `kubectl kustomize`, so that base and components are; held.py says what is held of the objects. checkov has the
-last word. The exit code is 1 if anything is wrong.
+last word. `claviger inject` makes the same pods as the component. The exit code is 1 if anything is wrong.
 """
 
 import argparse
+import json
+import os
 import pathlib
 import re
 import subprocess
@@ -52,6 +54,41 @@ def hold_access(faults, claviger, objects):
                 faults.append(f"access.yaml: {run.stdout}{run.stderr}")
 
 
+def in_order(pod):
+    """The pod, its variables by name: what is added stands before the others or behind them."""
+    for container in held.containers(pod["spec"]):
+        container.get("env", []).sort(key=lambda each: each["name"])
+    return pod
+
+
+def hold_same_pod(faults, claviger, kubectl):
+    """`claviger inject` makes of each kind of object what the component makes of it."""
+    pod = {
+        "metadata": {"labels": {"app": "orders"}},
+        "spec": {
+            "initContainers": [{"name": "first", "image": "first:1"}],
+            "containers": [{"name": "orders", "image": "orders:1"}],
+            "volumes": [{"name": "data", "emptyDir": {}}],
+        },
+    }
+    component = os.path.relpath(KUBERNETES / "components" / "sidecar", "/")
+    for kind in ("Deployment", "StatefulSet", "DaemonSet", "Job"):
+        group = "batch/v1" if kind == "Job" else "apps/v1"
+        thing = {"apiVersion": group, "kind": kind, "metadata": {"name": "orders", "labels": {"claviger": "sidecar"}}, "spec": {"template": pod}}
+        with tempfile.TemporaryDirectory() as folder:
+            here = os.path.relpath("/", os.path.realpath(folder))
+            pathlib.Path(folder, "orders.yaml").write_text(yaml.safe_dump(thing))
+            pathlib.Path(folder, "kustomization.yaml").write_text(yaml.safe_dump({"resources": ["orders.yaml"], "components": [f"{here}/{component}"]}))
+            made = {each["kind"]: each for each in yaml.safe_load_all(rendered(kubectl, folder))}
+            run = subprocess.run([claviger, "inject", "-f", f"{folder}/orders.yaml"], capture_output=True, text=True)
+        if run.returncode:
+            faults.append(f"inject {kind}: {run.stderr}")
+            continue
+        ours, theirs = in_order(yaml.safe_load(run.stdout)["spec"]["template"]), in_order(made[kind]["spec"]["template"])
+        if ours != theirs:
+            faults.append(f"{kind}: inject makes\n{json.dumps(ours, indent=1, sort_keys=True)}\nand the component\n{json.dumps(theirs, indent=1, sort_keys=True)}")
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for program in ("claviger", "kubectl", "checkov"):
@@ -77,6 +114,7 @@ def main():
     parts = {"base"} | {component.name for component in (KUBERNETES / "components").iterdir()}
     faults += [f"no example uses {part}" for part in sorted(parts - used)]
     hold_page(faults)
+    hold_same_pod(faults, claviger, asked.kubectl)
     held.report(faults, f"{len(examples)} examples, {count} objects: sound for Kubernetes {' and '.join(held.VERSIONS)}")
 
 

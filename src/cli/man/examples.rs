@@ -83,6 +83,10 @@ pub(super) const EXAMPLES: [(&str, &str); 88] = [
     ),
     ("Bring the store to the schema of this version, ahead of the next start.", "claviger migrate"),
     ("What is wrong with an installation, or will be soon.", "claviger doctor --config /etc/claviger/claviger.toml"),
+    (
+        "Put the sidecar into a manifest, for an API that listens on 127.0.0.1:8000.",
+        "claviger inject -f deployment.yaml --upstream http://127.0.0.1:8000 --set token.audience=orders | kubectl apply -f -",
+    ),
     ("Look into a token.", "claviger token decode --file token.jwt"),
     (
         "Verify it as an API does.",

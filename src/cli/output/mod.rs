@@ -20,7 +20,7 @@ use tokio::io::unix::AsyncFd;
 pub(crate) use self::findings::{show, show_policies};
 pub(crate) use self::progress::Progress;
 pub(crate) use self::prompt::{agree, can_ask};
-use self::script::Tree;
+pub(crate) use self::script::Tree;
 use self::table::{Frame, filled, remark, table, width};
 use crate::cli::failure::Failure;
 use crate::diagnostics::{escaped, escaped_lines};

@@ -6,20 +6,21 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
 /// What JSON says, its fields in their order.
-pub(super) enum Tree {
-    /// As JSON writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Tree {
+    /// As JSON writes it; or as YAML does, without quotes.
     Scalar(String),
     List(Vec<Self>),
     Map(Vec<(String, Self)>),
 }
 
 impl Tree {
-    pub(super) fn of(json: &str) -> serde_json::Result<Self> {
+    pub(crate) fn of(json: &str) -> serde_json::Result<Self> {
         serde_json::from_str(json)
     }
 
     /// As YAML 1.2, which JSON's scalars are a part of.
-    pub(super) fn yaml(&self) -> String {
+    pub(crate) fn yaml(&self) -> String {
         let mut text = String::new();
         self.write(0, &mut text);
         text.push('\n');
@@ -67,14 +68,15 @@ impl Tree {
         match self {
             Self::List(items) => items.iter().map(Self::names).collect(),
             Self::Map(fields) => {
-                let called = |wanted: &str| fields.iter().find_map(|(name, value)| (name == wanted).then(|| value.text()).flatten());
+                let called = |wanted: &str| fields.iter().find_map(|(name, value)| (name == wanted).then(|| value.as_text()).flatten());
                 called("id").or_else(|| called("name")).map_or_else(String::new, |called| format!("{called}\n"))
             }
-            Self::Scalar(_) => self.text().map_or_else(String::new, |text| format!("{text}\n")),
+            Self::Scalar(_) => self.as_text().map_or_else(String::new, |text| format!("{text}\n")),
         }
     }
 
-    fn text(&self) -> Option<String> {
+    /// What a scalar says, without its quotes; `None` of what says nothing.
+    pub(crate) fn as_text(&self) -> Option<String> {
         match self {
             Self::Scalar(scalar) if scalar == "null" => None,
             Self::Scalar(scalar) => Some(serde_json::from_str(scalar).unwrap_or_else(|_| scalar.clone())),

@@ -39,3 +39,5 @@ pub use self::planner::NewIds;
 pub use self::policies::ReadBeside;
 pub use self::schema::schema;
 pub use self::step::{Deed, FieldChange, Step};
+pub(crate) use self::text::{At, PlacedText, Style};
+pub(crate) use self::tree::{Node, Value, documents};

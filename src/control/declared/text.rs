@@ -2,27 +2,27 @@
 
 /// Where something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct At {
+pub(crate) struct At {
     /// Which of the files.
-    pub(super) file: usize,
+    pub(crate) file: usize,
     /// From 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
     /// From 1, in characters.
-    pub(super) column: usize,
+    pub(crate) column: usize,
     /// In characters.
-    pub(super) width: usize,
+    pub(crate) width: usize,
 }
 
 /// A text with its place, and how it is written.
 #[derive(Clone)]
-pub(super) struct PlacedText {
-    pub(super) text: String,
-    pub(super) at: At,
-    pub(super) style: Style,
+pub(crate) struct PlacedText {
+    pub(crate) text: String,
+    pub(crate) at: At,
+    pub(crate) style: Style,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
+pub(crate) enum Style {
     /// Without quotes: it may stand for something that is no text.
     Plain,
     Quoted,
@@ -32,7 +32,7 @@ pub(super) enum Style {
 
 impl PlacedText {
     /// What it stands for, if that is no text: the core schema of YAML 1.2.
-    pub(super) fn other_kind(&self) -> Option<&'static str> {
+    pub(crate) fn other_kind(&self) -> Option<&'static str> {
         if self.style != Style::Plain {
             return None;
         }

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::files::Faults;
+use super::files::{DeclaredFile, Faults};
 use super::text::{At, PlacedText, Style};
+use crate::diagnostics::Diagnostic;
 
 /// What is given up where somebody hides a whole world in a few aliases.
 const NODES_MAX: usize = 2_000_000;
@@ -16,15 +17,15 @@ const NODES_MAX: usize = 2_000_000;
 const DEPTH_MAX: usize = 64;
 
 #[derive(Clone)]
-pub(super) struct Node {
-    pub(super) value: Value,
-    pub(super) at: At,
+pub(crate) struct Node {
+    pub(crate) value: Value,
+    pub(crate) at: At,
     /// How many values it is, itself and all within.
     weight: usize,
 }
 
 #[derive(Clone)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Text(PlacedText),
     List(Vec<Node>),
     Map(Vec<(Node, Node)>),
@@ -35,6 +36,14 @@ impl Node {
     pub(super) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Text(PlacedText { text, style: Style::Plain, .. }) if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
+}
+
+/// Every document of a file that is YAML, whatever it is about, and what keeps it from being read to its end.
+pub(crate) fn documents(file: &DeclaredFile) -> (Vec<Node>, Vec<Diagnostic>) {
+    let files = std::slice::from_ref(file);
+    let mut faults = Faults::of(files);
+    let documents = read(&file.text, 0, &mut faults);
+    (documents, faults.end())
 }
 
 /// Every document of the text.
@@ -206,7 +215,7 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_stands_in_a_file_is_read_or_refused(text in "[a-c \\n\\t:#'\"|>*&!%@`{}\\[\\],?~0-9.-]{0,80}|\\PC{0,40}") {
-            let files = [super::super::files::DeclaredFile { name: "access.yaml".into(), text: text.clone() }];
+            let files = [DeclaredFile { name: "access.yaml".into(), text: text.clone() }];
             let mut faults = Faults::of(&files);
             let documents = read(&text, 0, &mut faults);
             prop_assert!(documents.len() <= text.len() + 1);

@@ -9,5 +9,6 @@ mod doctor;
 mod either_way;
 mod explain;
 mod impact;
+mod inject;
 mod token_keys;
 mod unread;
