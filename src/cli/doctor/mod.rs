@@ -86,6 +86,9 @@ impl Doctor {
         };
         findings.push(store::clock(looked.as_ref(), upstream.date, now, settings.token.backdate).await);
         findings.push(upstream.finding);
+        if is_sound(&survey, "upstream.") {
+            findings.push(network::walk_around(&settings.upstream, self.timeout).await);
+        }
 
         let mut process =
             if is_sound(&survey, "ops.") { Process::at(&settings.ops, self.timeout).await } else { Process::unknown(unsound("process")) };

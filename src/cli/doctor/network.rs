@@ -1,5 +1,6 @@
 //! What answers: the upstream, asked around the proxy, and a running process by its ops listener.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use http::{Method, Response};
@@ -14,6 +15,7 @@ use crate::cli::healthcheck::reachable;
 use crate::config::{OpsSettings, UpstreamSettings, show_duration};
 
 const UPSTREAM: &str = "upstream";
+const WALK_AROUND: &str = "walk-around";
 const PROCESS: &str = "process";
 const JWKS: &str = "jwks";
 
@@ -58,6 +60,42 @@ pub(super) async fn upstream(settings: &UpstreamSettings, most: Duration) -> Ups
         Ok(Err(error)) => failed(format!("{url} cannot be reached: {error:#}")),
         Err(_) => failed(silent()),
     }
+}
+
+/// Whether others than this process can reach the API, around the proxy.
+pub(super) async fn walk_around(settings: &UpstreamSettings, most: Duration) -> Finding {
+    let (host, port) = (settings.url.host().unwrap_or_default(), settings.url.port_u16().unwrap_or(80));
+    let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let is_here = host.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.is_loopback());
+    if !is_here {
+        let said = format!("{host} is not this machine: from here nobody sees who else reaches port {port} there");
+        let advice = "it must take connections from here alone (a NetworkPolicy, a firewall), or listen on 127.0.0.1 beside a sidecar";
+        return Finding::warning(WALK_AROUND, said, advice);
+    }
+    for ip in own_addresses() {
+        let address = SocketAddr::new(ip, port);
+        if let Ok(Ok(_)) = timeout(settings.connect_timeout.min(most), TcpStream::connect(address)).await {
+            let said = format!("the API takes connections at {address}, too, and not only at {host}");
+            let advice = "have it listen on 127.0.0.1 alone; if it cannot, see that a NetworkPolicy or a firewall closes its port: whoever reaches it \
+                          is let in without a key";
+            return Finding::warning(WALK_AROUND, said, advice);
+        }
+    }
+    Finding::ok(WALK_AROUND, format!("{host} is this machine alone, and nobody takes connections at port {port} of its other addresses"))
+}
+
+/// By which others know this machine: what it would send from, if it sent anything to addresses that nobody has (RFC 5737, RFC 3849).
+fn own_addresses() -> impl Iterator<Item = IpAddr> {
+    let far: [(IpAddr, IpAddr); 2] = [
+        (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()),
+        (Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()),
+    ];
+    let from = |(any, far): (IpAddr, IpAddr)| {
+        let socket = UdpSocket::bind((any, 0)).ok()?;
+        socket.connect((far, 9)).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    };
+    far.into_iter().filter_map(from).filter(|ip| !ip.is_loopback())
 }
 
 fn date<T>(answer: &Response<T>) -> Option<Timestamp> {

@@ -91,6 +91,7 @@ fn of_an_installation_that_works_nothing_has_failed() {
         ("store", "with the schema of this version"),
         ("audit", "are a chain that ends with"),
         ("upstream", "answers 200 to HEAD /"),
+        ("walk-around", "127.0.0.1 is this machine alone"),
         ("process", "is ready, version"),
         ("jwks", "1 key is published"),
         ("signing-keys", "(ES256) has signed for"),
@@ -103,6 +104,30 @@ fn of_an_installation_that_works_nothing_has_failed() {
     for check in ["clock", "disk", "descriptors"] {
         assert!(told.contains_key(check), "{check}: {told:#?}");
     }
+}
+
+#[test]
+fn an_api_that_others_reach_around_the_proxy_is_found() {
+    let place = Place::new();
+    let diagnosed =
+        |url: &str| told(place.run(&["doctor", "-o", "json", "--timeout", "1s", "--set", &format!("upstream.url={url}")]).out.as_bytes());
+    // What this machine would send from to somewhere else; without a network nobody comes from there either.
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    let has_a_network = socket.connect("192.0.2.1:9").is_ok() && !socket.local_addr().unwrap().ip().is_loopback();
+
+    let everywhere = TcpListener::bind("0.0.0.0:0").unwrap();
+    let found = diagnosed(&format!("http://127.0.0.1:{}", everywhere.local_addr().unwrap().port()));
+    if has_a_network {
+        expect(&found, "walk-around", "warning", "and not only at 127.0.0.1");
+    } else {
+        expect(&found, "walk-around", "ok", "is this machine alone");
+    }
+
+    let here = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = here.local_addr().unwrap().port();
+    expect(&diagnosed(&format!("http://127.0.0.1:{port}")), "walk-around", "ok", "127.0.0.1 is this machine alone");
+    expect(&diagnosed(&format!("http://localhost:{port}")), "walk-around", "ok", "localhost is this machine alone");
+    expect(&diagnosed("http://192.0.2.7:1"), "walk-around", "warning", "192.0.2.7 is not this machine");
 }
 
 #[test]
