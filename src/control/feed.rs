@@ -66,6 +66,10 @@ impl Control {
         let exchange = &self.served()?.exchange;
         let began = self.monotonic();
         let mut revision = if wait.is_zero() { exchange.catch_up().await? } else { exchange.confirmed(CONFIRMED_WITHIN).await? };
+        // Another control plane may have been faster, and it is not known here yet.
+        if after > revision {
+            revision = exchange.catch_up().await?;
+        }
         if let Some(replica) = replica {
             self.followers.acknowledged(replica, after.min(revision), (self.monotonic(), self.now()));
             self.write_down(replica).await;
@@ -169,10 +173,11 @@ impl Control {
         }
     }
 
+    /// Nothing is told that is not in force here: whoever asks what comes after it would hear that this control plane is behind.
     async fn changes_between(&self, after: Revision, revision: Revision) -> Result<FeedChanges, ControlError> {
         let told = |after_at, too_old, changes: Vec<FeedChange>| FeedChanges {
             format: FEED_FORMAT,
-            revision: changes.last().map_or(revision, |last| revision.max(last.revision)),
+            revision,
             after_at,
             as_of_ms: 0,
             too_old,
@@ -188,7 +193,8 @@ impl Control {
         }
         match self.store.changes_after(after).await? {
             Changes::Since(changes) if changes.len() <= FEED_CHANGES_MAX => {
-                Ok(told(None, false, changes.iter().map(FeedChange::from).collect()))
+                let in_force = changes.iter().filter(|change| change.revision <= revision);
+                Ok(told(None, false, in_force.map(FeedChange::from).collect()))
             }
             Changes::Since(_) | Changes::TooOld => Ok(told(None, true, Vec::new())),
         }

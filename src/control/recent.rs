@@ -15,7 +15,7 @@ const AT_HAND: usize = 2 * FEED_CHANGES_MAX;
 pub(super) struct Recent(tokio::sync::Mutex<VecDeque<Change>>);
 
 impl Recent {
-    /// When the change `after` was committed, if that is known here, and all later ones at least up to `until`. `None`: it is too long ago.
+    /// When the change `after` was committed, if that is known here, and all later ones up to `until`. `None`: it is too long ago.
     pub(super) async fn after(
         &self,
         store: &dyn Store,
@@ -36,7 +36,7 @@ impl Recent {
         let reaches_back = recent.front().is_some_and(|first| first.revision <= after.next());
         Ok(reaches_back.then(|| {
             let after_at = recent.iter().rfind(|change| change.revision == after).map(|change| change.at);
-            (after_at, recent.iter().filter(|change| change.revision > after).cloned().collect())
+            (after_at, recent.iter().filter(|change| after < change.revision && change.revision <= until).cloned().collect())
         }))
     }
 }

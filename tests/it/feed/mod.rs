@@ -4,6 +4,7 @@ mod encrypted;
 mod faults;
 mod intruder;
 mod sidecar;
+mod source;
 mod wire;
 
 use std::path::PathBuf;
