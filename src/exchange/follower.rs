@@ -188,7 +188,7 @@ impl Exchange {
     }
 
     async fn follow_feed(&self) {
-        let mut reachable = true;
+        let (mut reachable, mut refuses) = (true, false);
         loop {
             // A hint or the timer; which of them does not matter.
             let _hint = tokio::time::timeout(POLL, self.store.woken()).await;
@@ -205,6 +205,16 @@ impl Exchange {
                 }
                 Err(error) => tracing::debug!(%error, "the store still does not answer"),
             }
+            let was_heard_of = self.contact.load(Ordering::Acquire) != super::NEVER;
+            let is_too_long_ago = was_heard_of && !reachable && self.is_stale(self.clock.now());
+            if is_too_long_ago && !refuses {
+                let max_staleness = self.state.load().settings.store.max_staleness;
+                tracing::error!(
+                    ?max_staleness,
+                    "nothing has been heard of the store for too long: every request is refused until it answers"
+                );
+            }
+            refuses = is_too_long_ago;
             pause(if reachable { BREATH } else { RETRY }).await;
         }
     }

@@ -4,6 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
+use claviger::model::{KeyDigest, PlainKey};
+use serde_json::json;
+
 use super::{key_file, sidecar_key, sidecar_of, url};
 use crate::admin::client::Api;
 use crate::support::http;
@@ -20,7 +23,7 @@ fn a_sidecar_whose_key_is_switched_off_says_so_and_refuses_after_a_while_until_i
     let sidecar = sidecar_of(&url(&plane), &file).environment("CLAVIGER_STORE__MAX_STALENESS", "5s").start();
     sidecar.until("the key to be known", |sidecar| sidecar.get(&ci).status == 200);
 
-    assert_eq!(root.post(&format!("/keys/{id}/disable"), &serde_json::json!({})).status, 200);
+    assert_eq!(root.post(&format!("/keys/{id}/disable"), &json!({})).status, 200);
 
     sidecar.until("it to refuse", |sidecar| sidecar.get(&ci).code() == "unavailable");
     assert!(sidecar.log().contains("it does not take the key in"), "{}", sidecar.log());
@@ -90,6 +93,35 @@ fn what_is_no_control_plane_is_not_believed_and_cannot_make_a_sidecar_grow() {
     assert_eq!(http::get(sidecar.ops(), "/livez", &[]).status, 200);
     plane.start_again();
     sidecar.until("the real one to be heard of", |sidecar| sidecar.get(&ci).status == 200);
+}
+
+#[test]
+fn another_store_behind_the_same_url_is_refused_while_it_is_behind_and_then_read_wholly() {
+    let mut plane = Server::with_spaces();
+    let root = Api::of_root(&plane);
+    let (key, _) = sidecar_key(&root, "pods");
+    let ci = plane.key("ci", &["--bind", "deployer@production"]).text;
+    let sidecar = sidecar_of(&url(&plane), &key_file(&plane, &key)).environment("CLAVIGER_STORE__MAX_STALENESS", "5s").start();
+    sidecar.until("the key to be known", |sidecar| sidecar.get(&ci).status == 200);
+    // Only what was told as a change has a time by which it is known again.
+    let last = root.made("/spaces?wait=applied", &json!({ "id": "eu" }))["applied"]["revision"].as_u64().unwrap();
+    plane.kill();
+
+    for file in ["claviger.db", "claviger.db-wal", "claviger.db-shm"] {
+        let _ = std::fs::remove_file(plane.dir().join(file));
+    }
+    let digest = KeyDigest::of(&PlainKey::presented(key.key.as_ref().unwrap().as_bytes()).unwrap());
+    plane.run(&["key", "import", "--name", "pods", "--sha256", &digest.to_hex(), "--bind", "replica@root"]);
+    plane.start_again();
+
+    sidecar.until("it to be told that it is behind", |sidecar| sidecar.log().contains("it is behind: it knows of revision"));
+    sidecar.until("it to refuse", |sidecar| sidecar.get(&ci).code() == "unavailable");
+    let mut made = 0;
+    while made <= last {
+        made = plane.run(&["group", "create", &format!("g-{made}")])["revision"].as_u64().unwrap();
+    }
+    sidecar.until("the other store to be served from", |sidecar| sidecar.get(&ci).code() == "invalid_key");
+    assert!(sidecar.log().contains("a control plane has another store than the one that was followed"), "{}", sidecar.log());
 }
 
 #[test]

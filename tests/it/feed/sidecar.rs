@@ -81,6 +81,7 @@ fn a_sidecar_serves_on_without_its_control_plane_for_a_while_and_then_knows_all_
     assert_eq!(ready.status, 503, "{}", ready.text());
     assert_eq!(http::get(sidecar.ops(), "/livez", &[]).status, 200);
     assert!(sidecar.log().contains("the store does not answer; what is loaded serves on for a while"), "{}", sidecar.log());
+    sidecar.until("it to be told that all are refused", |sidecar| sidecar.log().contains("every request is refused until it answers"));
 
     // Whoever has the store changes it meanwhile.
     plane.run(&["key", "revoke", "gone", "--yes"]);
