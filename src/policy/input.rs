@@ -257,6 +257,7 @@ mod tests {
             "attachment": null,
             "request": {"remote_ip": "10.1.2.3", "timestamp_ns": 1_782_907_200_123_456_789_i64},
             "roles": [
+                {"id": "replica", "name": "Replica", "slug": "replica"},
                 {"id": "space-admin", "name": "Space admin", "slug": "space-admin"},
                 {"id": "space-reader", "name": "Space reader", "slug": "space-reader"},
                 {"id": "space-writer", "name": "Space writer", "slug": "space-writer"},
