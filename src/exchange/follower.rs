@@ -205,7 +205,7 @@ impl Exchange {
                 }
                 Err(error) => tracing::debug!(%error, "the store still does not answer"),
             }
-            let was_heard_of = self.contact.load(Ordering::Acquire) != super::NEVER;
+            let was_heard_of = self.contact.load(Ordering::Acquire) != NEVER;
             let is_too_long_ago = was_heard_of && !reachable && self.is_stale(self.clock.now());
             if is_too_long_ago && !refuses {
                 let max_staleness = self.state.load().settings.store.max_staleness;

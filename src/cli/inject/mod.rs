@@ -13,7 +13,7 @@ use self::manifest::Manifest;
 use self::sidecar::Sidecar;
 use super::args::{config, input_file};
 use super::failure::Failure;
-use super::output::{Format, Output};
+use super::output::{self, Format, Output};
 use crate::config::Settings;
 use crate::control::declared::DeclaredFile;
 
@@ -77,7 +77,7 @@ impl Inject {
         }
         if !faults.is_empty() {
             match out.format() {
-                Format::Table => config::show(&faults),
+                Format::Table => output::show(&faults),
                 Format::Json => out.faults(&faults)?,
             }
             return Err(Failure::refused("nothing was written"));
@@ -95,7 +95,7 @@ impl Inject {
         let survey = Settings::survey(None, [], &self.settings);
         let Some(faults) = survey.faults.filter(|_| !self.settings.is_empty()) else { return Ok(()) };
         match out.format() {
-            Format::Table => config::show(&faults),
+            Format::Table => output::show(&faults),
             Format::Json => out.faults(&faults.iter().collect::<Vec<_>>())?,
         }
         Err(Failure::usage(config::sentence(&faults)))

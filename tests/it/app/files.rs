@@ -1,5 +1,6 @@
 //! A process whose store is files: what it serves while they are swapped, broken and mended.
 
+use std::fmt::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,8 +22,8 @@ fn access(keys: &[(&str, u8)]) -> String {
     let mut text = "spaces:\n- id: production\nroles:\n- id: deployer\n  actions: [\"run:*\"]\nkeys:\n".to_owned();
     let mut bindings = "bindings:\n".to_owned();
     for (name, number) in keys {
-        text += &format!("- name: {name}\n  sha256: {}\n", KeyDigest::of(&key(*number)).to_hex());
-        bindings += &format!("- key: {name}\n  role: deployer\n  space: production\n");
+        writeln!(text, "- name: {name}\n  sha256: {}", KeyDigest::of(&key(*number)).to_hex()).unwrap();
+        writeln!(bindings, "- key: {name}\n  role: deployer\n  space: production").unwrap();
     }
     text + &bindings
 }

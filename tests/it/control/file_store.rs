@@ -1,5 +1,6 @@
 //! Files as a store: what a data plane is told by them, and what it goes on with when they are wrong.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,11 +29,11 @@ fn digest(number: u8) -> KeyDigest {
 fn access(keys: &[(&str, u8)]) -> String {
     let mut text = format!("{HEAD}keys:\n");
     for (name, number) in keys {
-        text += &format!("- name: {name}\n  sha256: {}\n", digest(*number).to_hex());
+        writeln!(text, "- name: {name}\n  sha256: {}", digest(*number).to_hex()).unwrap();
     }
     text += "bindings:\n- group: watchers\n  role: deployer\n  space: production\n";
     for (name, _) in keys.iter().filter(|(name, _)| !name.starts_with("idle")) {
-        text += &format!("- key: {name}\n  role: deployer\n  space: production\n");
+        writeln!(text, "- key: {name}\n  role: deployer\n  space: production").unwrap();
     }
     text
 }

@@ -36,7 +36,7 @@ fn the_proxy_speaks_both_versions_prefers_a_key_exchange_that_outlasts_quantum_c
         let client = Client::with(&authority, &[version], None).offering(&["http/1.1"]);
         let mut connection = client.connect(server.proxy()).unwrap();
         assert_eq!(connection.conn.protocol_version(), Some(version.version));
-        assert_eq!(connection.conn.negotiated_key_exchange_group().map(|group| group.name()), Some(group));
+        assert_eq!(connection.conn.negotiated_key_exchange_group().map(rustls::crypto::SupportedKxGroup::name), Some(group));
         let answer = ask(&mut connection, "/", &format!("Authorization: Bearer {key}\r\n")).unwrap();
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert!(answer.text().contains("[\"x-forwarded-proto\",\"https\"]"), "{}", answer.text());

@@ -83,11 +83,14 @@ fn a_swapped_certificate_is_shown_without_a_failed_handshake_or_a_broken_connect
     assert!(server.metric(NOT_AFTER) > ends);
 }
 
+/// Why a pair is refused, and what puts such a pair into a directory.
+type Swap<'a> = (&'a str, &'a dyn Fn(&Path));
+
 #[test]
 fn a_pair_that_does_not_fit_or_has_ended_leaves_the_old_one_in_force() {
     let (server, mut volume, authority) = begun();
     let first = shown(&Client::trusting(&authority).connect(server.proxy()).unwrap());
-    let swaps: [(&str, &dyn Fn(&Path)); 2] = [
+    let swaps: [Swap<'_>; 2] = [
         ("not the key of the certificate", &|dir| {
             authority.issue(Wish::default()).write(dir);
             let [_, other] = authority.issue(Wish::default()).write(&dir.join("other"));

@@ -146,11 +146,11 @@ fn sequence(parts: &[&[u8]]) -> Vec<u8> {
 }
 
 fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = content.len();
-    let mut out = match length {
-        0..0x80 => vec![tag, length as u8],
-        0x80..0x100 => vec![tag, 0x81, length as u8],
-        _ => vec![tag, 0x82, (length >> 8) as u8, (length & 0xff) as u8],
+    let [high, low] = u16::try_from(content.len()).unwrap().to_be_bytes();
+    let mut out = match (high, low) {
+        (0, 0..0x80) => vec![tag, low],
+        (0, _) => vec![tag, 0x81, low],
+        _ => vec![tag, 0x82, high, low],
     };
     out.extend_from_slice(content);
     out
