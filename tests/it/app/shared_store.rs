@@ -29,7 +29,11 @@ fn a_change_is_in_force_in_every_server_of_the_store() {
 fn a_server_serves_what_it_knows_while_postgresql_is_away_and_goes_on_by_itself() {
     let cluster = Arc::new(Cluster::start(""));
     let database = Database::empty(Arc::clone(&cluster));
-    let server = Setup::new().store(&database.url()).environment("CLAVIGER_STORE__MAX_STALENESS", "4s").start();
+    let server = Setup::new()
+        .store(&database.url())
+        .environment("CLAVIGER_STORE__MAX_STALENESS", "4s")
+        .environment("CLAVIGER_CACHE__NEGATIVE_TTL", "1s")
+        .start();
     server.make_spaces();
     let key = server.key("ci", &["--bind", "deployer@production"]);
     server.until("the key to work", |server| server.get(&key.text).status == 200);

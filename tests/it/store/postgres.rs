@@ -327,7 +327,7 @@ async fn a_standby_refuses_changes_and_the_next_connection_may_do_better() {
     make_key(&*store, 1).await.unwrap();
     let read_only = |word: &str| {
         let name = database.name();
-        database.sql(&format!("ALTER DATABASE {name} SET default_transaction_read_only = {word}"));
+        shared().sql("postgres", &format!("ALTER DATABASE {name} SET default_transaction_read_only = {word}"));
     };
     let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'", database.name());
     read_only("on");
