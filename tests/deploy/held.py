@@ -19,7 +19,7 @@ OF_OPERATORS = {"PodMonitor"}
 # Secrets are made by hand: docs/kubernetes.md says how.
 SECRETS = {"claviger-database", "claviger-signing-keys", "claviger-tls", "claviger-bootstrap", "claviger-replica"}
 # What the files of those Secrets say is not known here: store, signing keys, certificates.
-IN_SECRETS = ("store.", "admin.listen", "admin.tls", "ops.tls", "proxy.tls", "token.keys")
+IN_SECRETS = ("store.", "admin.tls", "ops.tls", "proxy.tls", "token.keys")
 # What checkov asks for and we do not do.
 UNDONE = {
     "CKV_K8S_11": "a CPU limit: being throttled looks like being slow",
