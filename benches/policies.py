@@ -138,13 +138,15 @@ class Server:
             (directory / "policies" / file.name).write_text(file.read_text())
         (directory / "policies/curious.rego").write_text(CURIOUS)
         config = directory / "claviger.toml"
+        # Nobody answers behind it, and lines that tell of that are no part of what is measured.
         config.write_text(
             '[proxy]\nlisten = "127.0.0.1:0"\nthreads = 1\nclient_ip = "x-forwarded-for"\ntrusted_proxies = ["127.0.0.1/32"]\n'
             '[upstream]\nurl = "http://127.0.0.1:9"\n[ops]\nlisten = "127.0.0.1:0"\n[admin]\nlisten = "off"\n[store]\nurl = "sqlite://claviger.db"\n'
-            '[token]\nkeys = "keys"\nttl = "1h"\n[policies]\ndir = "policies"\n[log]\nformat = "json"\n'
+            '[token]\nkeys = "keys"\nttl = "1h"\n[policies]\ndir = "policies"\n[log]\nformat = "json"\naccess = "none"\n'
         )
         command = [program.binary, "serve", "--config", str(config)]
-        log = directory / "log"
+        # Not where the configuration stands, which the program watches.
+        log = directory.with_suffix(".log")
         with log.open("w") as file:
             self.process = subprocess.Popen(command, cwd=directory, env=program.environment, stdout=subprocess.DEVNULL, stderr=file)
         serving = []
