@@ -37,7 +37,10 @@ static KEPT: Kept = LazyLock::new(Mutex::default);
 /// Patterns that a thread has at hand with all that matching them has found out, which takes more than most matches do. Of each no more
 /// than this: a few MiB on all threads together, whatever the patterns are.
 const AT_HAND_MAX: usize = 16;
+const AT_HAND_NAME_MAX: usize = 4 * 1024;
 const FOUND_OUT_MAX: usize = 64 * 1024;
+/// Bytes of a name that is kept: what is longer is rarely a pattern that can be compiled at all.
+const NAME_MAX: usize = 64 * 1024;
 
 /// A pattern, whose it is, and its name.
 type AtHand = (&'static Kept, String, Option<Rc<Regex>>);
@@ -62,6 +65,9 @@ pub(super) fn compiled(
         return Ok(found);
     }
     let regex = shared(kept, name, make)?.map(Rc::new);
+    if name.len() > AT_HAND_NAME_MAX {
+        return Ok(regex);
+    }
     AT_HAND.with_borrow_mut(|at_hand| {
         at_hand.truncate(AT_HAND_MAX - 1);
         at_hand.push_front((kept, name.to_owned(), regex.clone()));
@@ -81,6 +87,9 @@ fn shared(kept: &Kept, name: &str, make: impl FnOnce() -> anyhow::Result<Option<
         Some(Err(regex::Error::CompiledTooBig(_))) => bail!("a compiled pattern takes at most {} KiB", COMPILED_MAX / 1024),
         Some(Err(error)) => bail!("a pattern cannot be compiled: {error}"),
     };
+    if name.len() > NAME_MAX {
+        return Ok(made);
+    }
     let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
     if kept.len() >= KEPT_MAX {
         kept.clear();

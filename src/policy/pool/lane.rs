@@ -6,7 +6,8 @@
 //! lane keys take turns, so that one that asks much waits for itself.
 //!
 //! The threads of the slow lane have low priority: others on the machine, the data plane first of all, go before them. Priority can be
-//! lowered, and not raised again without privilege, so they keep it.
+//! lowered, and not raised again without privilege, so they keep it. Each ends with what it has done, and another takes its place: what an
+//! allocator keeps for a thread that has filled its memory goes back with it, and the thread may have nothing to do for a long time.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -34,9 +35,10 @@ impl Lane {
         match self {
             Self::Quick => {}
             Self::Slow => {
-                // In Linux these are about one thread, whatever they are called.
-                let me = Some(rustix::thread::gettid());
-                let given = rustix::process::getpriority_process(me);
+                // From that of the first thread: this one's may be lowered already, by whoever has started it. In Linux these are about
+                // one thread, whatever they are called.
+                let (first, me) = (Some(rustix::process::getpid()), Some(rustix::thread::gettid()));
+                let given = rustix::process::getpriority_process(first);
                 let lowered = given.and_then(|given| rustix::process::setpriority_process(me, given.saturating_add(LOWER_BY).min(LOWEST)));
                 if let Err(error) = lowered {
                     tracing::debug!(%error, "a thread that asks policies keeps its priority");
