@@ -210,7 +210,10 @@ impl<G: Unpin> AsyncWrite for ClientIo<G> {
         match flushed {
             Poll::Pending => this.state.blocked(),
             Poll::Ready(_) => {
-                this.state.unblocked();
+                // Of a plain socket this says nothing of whether the client takes anything: that it does not was told by a write.
+                if this.socket.is_encrypted() {
+                    this.state.unblocked();
+                }
                 this.state.flushed();
             }
         }
