@@ -1,6 +1,6 @@
 //! TLS on the listeners, as clients meet it.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::Duration;
@@ -192,4 +192,27 @@ fn who_says_nothing_or_half_a_hello_is_cut_and_keeps_nobody_waiting() {
     server.until("nobody to be there any more", |server| server.metric("claviger_http_connections{listener=\"proxy\"}") == 0);
     let grown = server.memory_kib().saturating_sub(before);
     assert!(grown < 16 * 1024, "{grown} KiB");
+}
+
+#[test]
+fn who_asks_for_answers_over_tls_and_takes_none_is_cut() {
+    let authority = Authority::new("the authority");
+    let setup = Setup::new();
+    let [cert, key] = authority.issue(Wish::default()).write(&setup.dir().join("tls"));
+    let server = setup
+        .environment("CLAVIGER_PROXY__TLS__CERT", cert.to_str().unwrap())
+        .environment("CLAVIGER_PROXY__TLS__KEY", key.to_str().unwrap())
+        .environment("CLAVIGER_LIMITS__IDLE_TIMEOUT", "1s")
+        .start();
+    let mut connection = Client::trusting(&authority).offering(&["h2"]).connect(server.proxy()).unwrap();
+    connection.sock.set_write_timeout(Some(Duration::from_mins(1))).unwrap();
+    // No settings of ours, and pings without end (RFC 9113, sections 6.5 and 6.7).
+    connection.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    let pings = b"\0\0\x08\x06\0\0\0\0\0pingping".repeat(500);
+    let broken = loop {
+        if let Err(broken) = connection.write_all(&pings) {
+            break broken;
+        }
+    };
+    assert!(![ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&broken.kind()), "{broken}");
 }
