@@ -18,7 +18,7 @@ use claviger::store;
 /// `$1`: the programs; `$2`: a directory that is there; `$3`: options of the server; `$4`: its port. A locale that orders otherwise than bytes do, so that
 /// whoever forgets to say how to compare is found out. Nothing is synced to a disk: what a machine's end does is not what is tested.
 const KEEPER: &str = r#"
-trap '' INT
+trap '' INT TERM HUP
 export PATH="$1:$PATH"
 locale='--locale=C.UTF-8'
 case "$(postgres --version)" in *' 13.'* | *' 14.'*) ;; *) locale="$locale --locale-provider=icu --icu-locale=en" ;; esac
