@@ -343,8 +343,9 @@ impl Pool {
                 let Question { set, job, so_far, .. } = question;
                 let stays = self.leave(&set, &job, Job::finish);
                 if stays {
-                    job.answer(answer);
+                    // Counted before the answer is there: whoever has it may wait until it has been compared.
                     self.compare_later(&set, so_far);
+                    job.answer(answer);
                 }
                 stays
             }
