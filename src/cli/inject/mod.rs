@@ -10,7 +10,7 @@ mod tree;
 use std::path::PathBuf;
 
 use self::manifest::Manifest;
-use self::sidecar::Sidecar;
+use self::sidecar::{Sidecar, SidecarOptions};
 use super::args::{config, input_file};
 use super::failure::Failure;
 use super::output::{self, Format, Output};
@@ -39,33 +39,14 @@ pub(crate) struct Inject {
     /// Leave alone what has another name; as often as needed
     #[arg(long = "only", value_name = "NAME")]
     only: Vec<String>,
-    /// Where the control plane's admin API is; several for fail-over
-    #[arg(long = "control-plane", value_name = "URL", default_value = "https://claviger-admin.claviger:8081")]
-    control_planes: Vec<String>,
-    /// The Secret with `key` and `ca.crt`
-    #[arg(long, value_name = "NAME", default_value = "claviger-replica")]
-    secret: String,
-    /// Claviger's image
-    #[arg(long, value_name = "IMAGE", default_value = concat!("claviger:", env!("CARGO_PKG_VERSION")))]
-    image: String,
-    /// Where the API listens, in the pod
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000")]
-    upstream: String,
-    /// Where requests come in
-    #[arg(long, value_name = "PORT", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
-    port: u16,
-    /// For probes, metrics and public keys
-    #[arg(long, value_name = "PORT", default_value_t = 9464, value_parser = clap::value_parser!(u16).range(1..))]
-    ops_port: u16,
-    /// A setting of the sidecar: `--set token.audience=orders`; as often as needed
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = config::pair)]
-    settings: Vec<(String, String)>,
+    #[command(flatten)]
+    sidecar: SidecarOptions,
 }
 
 impl Inject {
     pub(crate) fn run(self, out: &Output) -> Result<(), Failure> {
         self.settings_are_known(out)?;
-        let sidecar = Sidecar::of(&self);
+        let sidecar = Sidecar::of(&self.sidecar);
         let (mut written, mut faults, mut changed) = (Vec::new(), Vec::new(), 0);
         for name in &self.files {
             let file = DeclaredFile { name: name.clone(), text: input_file::text(name)? };
@@ -92,8 +73,8 @@ impl Inject {
 
     /// A setting that there is not would keep the pod from starting.
     fn settings_are_known(&self, out: &Output) -> Result<(), Failure> {
-        let survey = Settings::survey(None, [], &self.settings);
-        let Some(faults) = survey.faults.filter(|_| !self.settings.is_empty()) else { return Ok(()) };
+        let survey = Settings::survey(None, [], &self.sidecar.settings);
+        let Some(faults) = survey.faults.filter(|_| !self.sidecar.settings.is_empty()) else { return Ok(()) };
         match out.format() {
             Format::Table => output::show(&faults),
             Format::Json => out.faults(&faults.iter().collect::<Vec<_>>())?,

@@ -3,8 +3,8 @@
 //! A pod gets it as kustomize would put it there: what has the same name is replaced, what is new comes first, and labels are set. One thing
 //! differs: a pod's own `fsGroup` stays, where the component needs a patch for that.
 
-use super::Inject;
 use super::tree::{self, Step};
+use crate::cli::args::config;
 use crate::cli::output::Tree;
 use crate::control::declared::{DeclaredFile, documents};
 
@@ -14,6 +14,32 @@ const COMPONENT: &str = include_str!("../../../config/kubernetes/components/side
 /// What the sidecar is called in a pod.
 pub(super) const CONTAINER: &str = "claviger";
 
+/// What may be said of it.
+#[derive(Debug, clap::Args)]
+pub(super) struct SidecarOptions {
+    /// Where the control plane's admin API is; several for fail-over
+    #[arg(long = "control-plane", value_name = "URL", default_value = "https://claviger-admin.claviger:8081")]
+    pub(super) control_planes: Vec<String>,
+    /// The Secret with `key` and `ca.crt`
+    #[arg(long, value_name = "NAME", default_value = "claviger-replica")]
+    pub(super) secret: String,
+    /// Claviger's image
+    #[arg(long, value_name = "IMAGE", default_value = concat!("claviger:", env!("CARGO_PKG_VERSION")))]
+    pub(super) image: String,
+    /// Where the API listens, in the pod
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000")]
+    pub(super) upstream: String,
+    /// Where requests come in
+    #[arg(long, value_name = "PORT", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) port: u16,
+    /// For probes, metrics and public keys
+    #[arg(long, value_name = "PORT", default_value_t = 9464, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) ops_port: u16,
+    /// A setting of the sidecar: `--set token.audience=orders`; as often as needed
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = config::pair)]
+    pub(super) settings: Vec<(String, String)>,
+}
+
 pub(super) struct Sidecar {
     /// What is put into a pod's template.
     template: Tree,
@@ -22,7 +48,7 @@ pub(super) struct Sidecar {
 }
 
 impl Sidecar {
-    pub(super) fn of(options: &Inject) -> Self {
+    pub(super) fn of(options: &SidecarOptions) -> Self {
         use Step::{Field, Named};
 
         let mut template = component();
