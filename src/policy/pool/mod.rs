@@ -126,7 +126,7 @@ impl Stuck {
 #[derive(Debug)]
 enum Work {
     Answer(Question),
-    Compare(Comparison),
+    Compare(EngineCheck),
 }
 
 #[derive(Debug)]
@@ -150,7 +150,7 @@ struct SoFar {
 
 /// What the compiled form has answered to a question, and the engine is still to be asked.
 #[derive(Debug)]
-struct Comparison {
+struct EngineCheck {
     set: Arc<PolicySet>,
     /// The policy's index.
     policy: usize,
@@ -329,17 +329,17 @@ impl Pool {
             let policies = question.set.policies();
             let asked = policies.get(question.job.asked().0).or(policies.first());
             let failed = |policy: &Arc<Policy>| PolicyError::Failed(policy.name.clone(), "asking it panicked".to_owned());
-            Asked::Over(Err(asked.map_or(PolicyError::Overloaded, failed)))
+            Progress::Over(Err(asked.map_or(PolicyError::Overloaded, failed)))
         });
         match asked {
-            Asked::NeedsMore => {
+            Progress::NeedsMore => {
                 let stays = self.leave(&question.set, &question.job, Job::wait_again);
                 if stays {
                     self.put(Lane::Slow, Work::Answer(question));
                 }
                 stays
             }
-            Asked::Over(answer) => {
+            Progress::Over(answer) => {
                 let Question { set, job, so_far, .. } = question;
                 let stays = self.leave(&set, &job, Job::finish);
                 if stays {
@@ -362,7 +362,7 @@ impl Pool {
     }
 
     /// Asks all policies that have not been asked yet: in the quick lane, until that takes more than a part of what it may.
-    fn ask_all(&self, question: &mut Question, lane: Lane) -> Asked {
+    fn ask_all(&self, question: &mut Question, lane: Lane) -> Progress {
         let Question { set, input, job, so_far } = question;
         let SoFar { verdicts, value, to_compare } = so_far;
         let begun = self.now();
@@ -379,7 +379,7 @@ impl Pool {
                 };
                 let Answered { answer, by } = policy.ask_within(value.get_or_insert_with(|| input.value()), allowance, || self.now());
                 let verdict = match answer {
-                    Err(PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_)) if allowance.is_part => return Asked::NeedsMore,
+                    Err(PolicyError::TimeLimit(_) | PolicyError::MemoryLimit(_)) if allowance.is_part => return Progress::NeedsMore,
                     answer => {
                         // That there is none is compared as well: a refusal that the policy does not mean is a difference.
                         if by == AnsweredBy::Compiled && policy.cross_check.is_due() {
@@ -387,7 +387,7 @@ impl Pool {
                         }
                         match answer {
                             Ok(verdict) => verdict,
-                            Err(error) => return Asked::Over(Err(error)),
+                            Err(error) => return Progress::Over(Err(error)),
                         }
                     }
                 };
@@ -398,7 +398,7 @@ impl Pool {
             };
             verdicts.push((policy.name.clone(), verdict));
         }
-        Asked::Over(Ok(mem::take(verdicts)))
+        Progress::Over(Ok(mem::take(verdicts)))
     }
 
     /// Has the engine asked what the compiled form has said: in the slow lane, since nobody waits for it, and it takes long.
@@ -409,18 +409,18 @@ impl Pool {
                 self.comparisons.fetch_sub(1, Ordering::AcqRel);
                 return;
             }
-            self.put(Lane::Slow, Work::Compare(Comparison { set: Arc::clone(set), policy, input: input.clone(), said }));
+            self.put(Lane::Slow, Work::Compare(EngineCheck { set: Arc::clone(set), policy, input: input.clone(), said }));
         }
     }
 
     /// Asks the engine what the compiled form has said. `false` if this thread has been replaced meanwhile and must end.
-    fn compare(self: &Arc<Self>, comparison: &Comparison) -> bool {
+    fn compare(self: &Arc<Self>, comparison: &EngineCheck) -> bool {
         let stays = self.compare_now(comparison);
         self.comparisons.fetch_sub(1, Ordering::AcqRel);
         stays
     }
 
-    fn compare_now(self: &Arc<Self>, Comparison { set, policy: index, input, said }: &Comparison) -> bool {
+    fn compare_now(self: &Arc<Self>, EngineCheck { set, policy: index, input, said }: &EngineCheck) -> bool {
         let Some(policy) = set.policies().get(*index).filter(|policy| policy.cross_check.begin()) else { return true };
         let now = self.now();
         let job = Arc::new(Job::comparison(*index, now));
@@ -445,7 +445,7 @@ impl Pool {
 }
 
 /// What asking comes to.
-enum Asked {
+enum Progress {
     Over(Answer),
     /// It takes more than a part of what it may.
     NeedsMore,
@@ -637,7 +637,7 @@ mod tests {
         let set = Arc::new(PolicySet::mistranslated("team contains \"SECRET\"", "allow := true", settings));
         let (pool, input) = (Arc::new(Pool::new()), LoginInput::about("x").value());
         let said = set.policies()[0].ask(&input, || pool.now()).answer;
-        let comparison = Comparison { set, policy: 0, input, said };
+        let comparison = EngineCheck { set, policy: 0, input, said };
         let log = Log::default();
         let lines = log.clone();
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || lines.clone()).finish();
