@@ -25,18 +25,11 @@ const USUAL: Duration = Duration::from_secs(10);
 const LONGEST: u64 = 60;
 
 /// What is not read by GET and changes nothing for which a replica could be waited for.
-const NO_CHANGES: [(&str, &str); 10] = [
-    ("POST", "/policies/validate"),
-    ("POST", "/policies/simulate"),
-    ("POST", "/explain"),
-    ("POST", "/keys/find"),
-    ("DELETE", "/samples"),
-    ("POST", "/feed/key"),
-    ("POST", "/feed/uses"),
-    ("POST", "/feed/samples"),
-    ("POST", "/feed/replica"),
-    ("DELETE", "/feed/replica"),
-];
+const NO_CHANGES: [(&str, &str); 5] =
+    [("POST", "/policies/validate"), ("POST", "/policies/simulate"), ("POST", "/explain"), ("POST", "/keys/find"), ("DELETE", "/samples")];
+
+/// What sidecars ask and tell changes nothing either, and `wait` means something else there.
+const FEED: &str = "/feed/";
 
 /// A request that waits for replicas when it has made its change. Stands among the extensions of its answer.
 #[derive(Clone)]
@@ -79,7 +72,7 @@ impl From<Applied> for AppliedBody {
 
 /// Whether it changes something that replicas apply.
 pub(super) fn is_change(method: &str, path: &str) -> bool {
-    !matches!(method, "GET" | "HEAD" | "OPTIONS") && !NO_CHANGES.contains(&(method, path))
+    matches!(method, "POST" | "PUT" | "PATCH" | "DELETE") && !NO_CHANGES.contains(&(method, path)) && !path.starts_with(FEED)
 }
 
 /// Whether the request wants to wait, and a seat for it: if there is none, nothing has been changed yet. What says so is taken off, as it
