@@ -6,8 +6,8 @@
 //! lane keys take turns, so that one that asks much waits for itself.
 //!
 //! The threads of the slow lane have low priority: others on the machine, the data plane first of all, go before them. Priority can be
-//! lowered, and not raised again without privilege, so they keep it. They live on: a thread uses again what the allocator keeps for it,
-//! and what one that ends has left is there beside what the next one takes.
+//! lowered, and not raised again without privilege, so they keep it. Each ends with what it has done, and another takes its place: what an
+//! allocator keeps for a thread that has filled its memory goes back with it, and the thread may have nothing to do for a long time.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};

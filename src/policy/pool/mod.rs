@@ -257,12 +257,21 @@ impl Pool {
                     Work::Answer(question) => pool.answer(question, lane),
                     Work::Compare(comparison) => pool.compare(&comparison),
                 };
-                if !stays {
+                if !stays || lane == Lane::Slow && pool.replaces(lane) {
                     break;
                 }
             }
         };
         thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work).map(drop)
+    }
+
+    /// Starts another thread in the place of this one, which is to end if that can be had.
+    fn replaces(self: &Arc<Self>, lane: Lane) -> bool {
+        let started = self.spawn(lane);
+        if let Err(error) = &started {
+            tracing::warn!(%error, "a thread that asks policies goes on with what it has taken of memory: there is none to take its place");
+        }
+        started.is_ok()
     }
 
     /// Has work done in a lane. What finds no room there is not done.
