@@ -6,13 +6,15 @@
 //! lane keys take turns, so that one that asks much waits for itself.
 //!
 //! The threads of the slow lane have low priority: others on the machine, the data plane first of all, go before them. Priority can be
-//! lowered, and not raised again without privilege, so they keep it. Each ends with what it has done, and another takes its place: what an
-//! allocator keeps for a thread that has filled its memory goes back with it, and the thread may have nothing to do for a long time.
+//! lowered, and not raised again without privilege, so they keep it. One that has worked and then has nothing to do for a [while](PATIENCE)
+//! ends, and another takes its place: what an allocator keeps for a thread that has filled its memory goes back with it. As long as there is
+//! something to do it lives on, and fills the same memory again: that of one that ends lies about for a moment, beside what the next one takes.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::model::KeyId;
 
@@ -29,7 +31,18 @@ pub(super) enum Lane {
 const LOWER_BY: i32 = if cfg!(debug_assertions) { 1 } else { 10 };
 const LOWEST: i32 = 19;
 
+/// How long a thread of the slow lane that has worked waits for more.
+const PATIENCE: Duration = Duration::from_millis(200);
+
 impl Lane {
+    /// How long a thread of it that has worked waits for more before another takes its place; `None`: for ever.
+    pub(super) fn patience(self) -> Option<Duration> {
+        match self {
+            Self::Quick => None,
+            Self::Slow => Some(PATIENCE),
+        }
+    }
+
     /// Gives this thread, which is to work in the lane, the lane's priority.
     pub(super) fn set_priority(self) {
         match self {
@@ -68,6 +81,16 @@ pub(super) struct Queue<T> {
     count: AtomicUsize,
 }
 
+/// What a thread is to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next<T> {
+    Item(T),
+    /// Nothing has come for as long as was waited.
+    Nothing,
+    /// Nobody is left who wants anything done.
+    Closed,
+}
+
 #[derive(Debug)]
 struct Waiting<T> {
     by_party: HashMap<Party, VecDeque<T>>,
@@ -98,13 +121,22 @@ impl<T> Queue<T> {
         without_room
     }
 
-    /// What is to be done next; `None` when nobody is left who wants anything done.
-    pub(super) fn next(&self) -> Option<T> {
+    /// What is to be done next, waited for at most `patience`, or for as long as it takes.
+    pub(super) fn next(&self, patience: Option<Duration>) -> Next<T> {
         let nothing = |waiting: &mut Waiting<T>| waiting.count == 0 && !waiting.closed;
-        let mut waiting = self.changed.wait_while(self.waiting(), nothing).unwrap_or_else(PoisonError::into_inner);
-        let next = waiting.take();
-        self.count.store(waiting.count, Ordering::Release);
-        next
+        let waiting = self.waiting();
+        let mut waiting = match patience {
+            None => self.changed.wait_while(waiting, nothing).unwrap_or_else(PoisonError::into_inner),
+            Some(patience) => self.changed.wait_timeout_while(waiting, patience, nothing).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        match waiting.take() {
+            Some(item) => {
+                self.count.store(waiting.count, Ordering::Release);
+                Next::Item(item)
+            }
+            None if waiting.closed => Next::Closed,
+            None => Next::Nothing,
+        }
     }
 
     /// How much of the party waits.
@@ -178,11 +210,13 @@ mod tests {
             assert_eq!(queue.put(key(party), item), None);
         }
         assert_eq!([1, 2, 3, 4].map(|number| queue.count_of(key(number))), [3, 1, 2, 0]);
-        let served: Vec<&str> = (0..6).filter_map(|_| queue.next()).collect();
-        assert_eq!(served, ["a1", "b1", "c1", "a2", "c2", "a3"]);
+        assert_eq!(queue.next(Some(Duration::ZERO)), Next::Item("a1"));
+        let served: Vec<Next<&str>> = (0..5).map(|_| queue.next(None)).collect();
+        assert_eq!(served, ["b1", "c1", "a2", "c2", "a3"].map(Next::Item));
         assert_eq!(queue.count_of(key(1)), 0);
+        assert_eq!(queue.next(Some(Duration::ZERO)), Next::Nothing);
         queue.close();
-        assert_eq!(queue.next(), None);
+        assert_eq!((queue.next(None), queue.next(Some(Duration::MAX))), (Next::Closed, Next::Closed));
     }
 
     #[test]
@@ -196,8 +230,8 @@ mod tests {
         assert_eq!(queue.put(Party::Comparisons, 7), Some(3));
         // Nobody has more than one more than this one would have.
         assert_eq!(queue.put(key(2), 8), Some(8));
-        let served: Vec<i32> = (0..4).filter_map(|_| queue.next()).collect();
-        assert_eq!(served, [1, 6, 7, 2]);
+        let served: Vec<Next<i32>> = (0..4).map(|_| queue.next(None)).collect();
+        assert_eq!(served, [1, 6, 7, 2].map(Next::Item));
     }
 
     #[test]

@@ -29,7 +29,7 @@ use tokio::sync::{oneshot, watch};
 use self::backoff::Backoff;
 use self::cross_check::Agreement;
 use self::job::{Job, JobPurpose};
-use self::lane::{Lane, Party, Queue};
+use self::lane::{Lane, Next, Party, Queue};
 use self::watchdog::Watchdog;
 use super::allowance::Allowance;
 use super::loaded::{Answered, AnsweredBy, Identity, Policy};
@@ -252,14 +252,19 @@ impl Pool {
         };
         let work = move || {
             lane.set_priority();
-            while let Some(work) = pool.queue(lane).next() {
-                let stays = match work {
-                    Work::Answer(question) => pool.answer(question, lane),
-                    Work::Compare(comparison) => pool.compare(&comparison),
+            // What has not worked has taken nothing that could be given back.
+            let mut patience = None;
+            loop {
+                let stays = match pool.queue(lane).next(patience) {
+                    Next::Item(Work::Answer(question)) => pool.answer(question, lane),
+                    Next::Item(Work::Compare(comparison)) => pool.compare(&comparison),
+                    Next::Nothing => !pool.replaces(lane),
+                    Next::Closed => false,
                 };
-                if !stays || lane == Lane::Slow && pool.replaces(lane) {
+                if !stays {
                     break;
                 }
+                patience = lane.patience();
             }
         };
         thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work).map(drop)
