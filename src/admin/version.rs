@@ -44,7 +44,8 @@ impl<S: Sync> FromRequestParts<S> for OnlyAt {
             return Ok(Self(None));
         }
         let digits = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).ok_or_else(ill_formed)?;
-        digits.parse().map(|revision| Self(Some(Revision(revision)))).map_err(|_| ill_formed())
+        let revision = digits.parse::<u64>().ok().and_then(|number| Revision::try_from(number).ok());
+        revision.map(|revision| Self(Some(revision))).ok_or_else(ill_formed)
     }
 }
 

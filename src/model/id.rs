@@ -300,14 +300,34 @@ ulid_id!(
 
 /// The number of the last committed change: grows by one, never skips, never goes back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u64", into = "u64")]
 pub struct Revision(pub u64);
 
 impl Revision {
+    /// Databases and the description of the API know 64 bits with a sign.
+    const LAST: u64 = i64::MAX as u64;
+
     /// The one that follows.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0 + 1)
+    }
+}
+
+impl TryFrom<u64> for Revision {
+    type Error = String;
+
+    fn try_from(number: u64) -> Result<Self, Self::Error> {
+        if number > Self::LAST {
+            return Err(format!("a revision is at most {}", Self::LAST));
+        }
+        Ok(Self(number))
+    }
+}
+
+impl From<Revision> for u64 {
+    fn from(revision: Revision) -> Self {
+        revision.0
     }
 }
 
@@ -331,6 +351,14 @@ mod tests {
         for wrong in ["", "-a", "_a", "Root", "a b", "a/b", "a.b", "é", "a\n", &too_long] {
             assert!(wrong.parse::<SpaceId>().is_err() && wrong.parse::<RoleId>().is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_revision_has_a_next_one() {
+        for (text, number) in [("0", Some(0)), ("9223372036854775807", Some(Revision::LAST)), ("9223372036854775808", None), ("-1", None)] {
+            assert_eq!(serde_json::from_str(text).ok(), number.map(Revision), "{text}");
+        }
+        assert!(Revision(Revision::LAST).next() > Revision(Revision::LAST));
     }
 
     #[test]

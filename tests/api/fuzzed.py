@@ -2,6 +2,7 @@
 
     python3 tests/api/fuzzed.py --claviger target/dist/claviger --as root-admin
     python3 tests/api/fuzzed.py --claviger target/dist/claviger --as space-admin
+    python3 tests/api/fuzzed.py --claviger target/dist/claviger --as sidecar
 
 The requests are the same each time. Besides what schemathesis checks, each operation that the caller may do must have been done at least once,
 and the server must still be there. The exit code is 1 if anything is wrong.
@@ -21,7 +22,7 @@ sys.dont_write_bytecode = True
 import served
 
 HERE = pathlib.Path(__file__).parent
-BINDINGS = {"root-admin": "space-admin@root", "space-admin": "space-admin@team"}
+BINDINGS = {"root-admin": "space-admin@root", "space-admin": "space-admin@team", "sidecar": "replica@root"}
 # What a space admin may do in the own space or wherever it is; all else is for root admins, and for sidecars.
 OF_SPACE_ADMINS = {
     "access_access", "bindings_create", "bindings_delete", "bindings_list", "bindings_show", "changes_make", "groups_list", "groups_show",
@@ -30,6 +31,8 @@ OF_SPACE_ADMINS = {
 }  # fmt: skip
 # What sidecars do, and nobody else may.
 OF_SIDECARS = {"feed_changes", "feed_forget", "feed_key", "feed_report", "feed_samples", "feed_snapshot", "feed_uses"}
+# What every key may do: see itself, and have no changes made.
+OF_EVERYBODY = {"changes_make", "whoami_show"}
 # No request is forwarded here, so that none is kept.
 NOTHING_THERE = {"samples_show"}
 
@@ -78,7 +81,7 @@ def main():
         content, answers = tried(server, given.who, given.examples)
         every = operations(json.load(urllib.request.urlopen(f"{server.admin}/openapi.json")))
     done = {operation for operation, status in answers if status.startswith("2")}
-    theirs = every - OF_SIDECARS if given.who == "root-admin" else OF_SPACE_ADMINS
+    theirs = {"root-admin": every - OF_SIDECARS, "space-admin": OF_SPACE_ADMINS, "sidecar": OF_SIDECARS | OF_EVERYBODY}[given.who]
     missed, beyond = theirs - NOTHING_THERE - done, done - theirs
     failed = sorted(f"{operation} {status}" for operation, status in answers if status.startswith("5"))
     print(f"{sum(answers.values())} requests by a {given.who}; {len(done)} of {len(every)} operations done")
