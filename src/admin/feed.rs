@@ -26,7 +26,7 @@ use super::state::{AdminState, REPLICA};
 use super::version::Tag;
 use super::written::in_parts;
 use crate::control::{Asked, Caller, Operation};
-use crate::edge::http1::Follows;
+use crate::edge::service::Follows;
 use crate::model::{
     FEED_FORMAT, FEED_REPORTED_MAX, FeedChanges, FeedFound, KeyDigest, KeyId, ReplicaName, ReplicaReport, Revision, Sample,
 };

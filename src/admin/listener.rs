@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 
 use super::router::router;
 use super::state::AdminState;
-use crate::edge::http1::{self, Limits};
+use crate::edge::service::{self, Limits};
 use crate::edge::tls::ListenerTls;
 use crate::telemetry::Listener;
 
@@ -32,5 +32,5 @@ pub async fn serve(listener: (TcpListener, ListenerTls), state: AdminState, shut
         // What has been changed is answered, and not waited for any longer.
         control.stop_waiting();
     };
-    http1::serve(Listener::Admin, LIMITS, listener, &metrics, TowerToHyperService::new(router(state)), shutdown).await;
+    service::serve(Listener::Admin, LIMITS, listener, &metrics, TowerToHyperService::new(router(state)), shutdown).await;
 }

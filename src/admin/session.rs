@@ -18,9 +18,9 @@ use super::state::{AdminState, FAILURES, REPLICA};
 use super::waiting::{self, Waiting};
 use crate::control::{Asked, Code, ControlError};
 use crate::edge::credential;
-use crate::edge::http1::Peer;
 use crate::edge::problem::X_REQUEST_ID;
 use crate::edge::request_id::RequestId;
+use crate::edge::service::Peer;
 use crate::model::{KeyDigest, Once, Outcome};
 use crate::telemetry;
 

@@ -13,10 +13,10 @@ pub(crate) mod credential;
 #[doc(hidden)]
 pub mod fuzzing;
 pub(crate) mod grpc;
-pub(crate) mod http1;
 pub(crate) mod problem;
 pub(crate) mod raw_target;
 pub(crate) mod request_id;
+pub(crate) mod service;
 pub(crate) mod target;
 pub mod tls;
 

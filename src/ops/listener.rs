@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use super::router::router;
 use super::state::OpsState;
-use crate::edge::http1::{self, Limits};
+use crate::edge::service::{self, Limits};
 use crate::edge::tls::ListenerTls;
 use crate::telemetry::Listener;
 
@@ -30,7 +30,7 @@ pub async fn serve(listener: (TcpListener, ListenerTls), state: OpsState, shutdo
 
 async fn serve_within(limits: Limits, listener: (TcpListener, ListenerTls), state: OpsState, shutdown: impl Future<Output = ()>) {
     let metrics = std::sync::Arc::clone(&state.metrics);
-    http1::serve(Listener::Ops, limits, listener, &metrics, TowerToHyperService::new(router(state)), shutdown).await;
+    service::serve(Listener::Ops, limits, listener, &metrics, TowerToHyperService::new(router(state)), shutdown).await;
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::discovery;
 use super::state::{OpsState, Parts};
 use crate::diagnostics::escaped;
-use crate::edge::http1::Peer;
+use crate::edge::service::Peer;
 
 type OneHeader = [(HeaderName, &'static str); 1];
 

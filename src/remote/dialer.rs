@@ -62,7 +62,7 @@ impl Dialer {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let mut config = config.with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
     }
 
@@ -84,6 +84,10 @@ impl Dialer {
         }
         let name = ServerName::try_from(url.name().to_owned()).map_err(|error| error.to_string())?;
         let stream = self.tls.connect(name, stream).await.map_err(|error| format!("TLS: {error}"))?;
-        Connection::over(TokioIo::new(stream)).await
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            Connection::over_http2(TokioIo::new(stream)).await
+        } else {
+            Connection::over(TokioIo::new(stream)).await
+        }
     }
 }

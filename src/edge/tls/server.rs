@@ -49,7 +49,7 @@ impl<'a> Wanted<'a> {
                 Self { key: "proxy.tls", pairs: &settings.proxy.tls, clients, protocols: &[b"h2", b"http/1.1"] }
             }
             Listener::Ops => Self { key: "ops.tls", pairs: &settings.ops.tls, clients: nobody, protocols: &[b"http/1.1"] },
-            Listener::Admin => Self { key: "admin.tls", pairs: &settings.admin.tls, clients: nobody, protocols: &[b"http/1.1"] },
+            Listener::Admin => Self { key: "admin.tls", pairs: &settings.admin.tls, clients: nobody, protocols: &[b"h2", b"http/1.1"] },
         }
     }
 

@@ -174,7 +174,7 @@ impl Planes {
                     return Ok(answer);
                 }
                 // One that nobody has used for a while may have been given up, which shows when it is used. All that is asked may be asked twice.
-                Err(_) if !is_new => {}
+                Err(_) if !is_new => self.forget(index),
                 Err(why) => return Err(Failure::Plane(why)),
             }
         }
@@ -184,15 +184,24 @@ impl Planes {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|(_, connection)| connection.is_open());
         let at = idle.iter().rposition(|(of, _)| *of == index)?;
-        Some(idle.remove(at).1)
+        let shared = idle.get(at).and_then(|(_, connection)| connection.shared());
+        shared.or_else(|| Some(idle.remove(at).1))
     }
 
     fn keep(&self, index: usize, connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if connection.shared().is_some() && idle.iter().any(|(of, _)| *of == index) {
+            return;
+        }
         if idle.len() >= KEPT {
             idle.remove(0);
         }
         idle.push((index, connection));
+    }
+
+    /// Nobody asks over connections to it any more that were made before.
+    fn forget(&self, index: usize) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).retain(|(of, _)| *of != index);
     }
 
     fn is_worth_asking(&self, index: usize) -> bool {
@@ -216,6 +225,8 @@ impl Planes {
 
     fn failed(&self, index: usize, why: &str) {
         let Some(plane) = self.all.get(index) else { return };
+        // It may be the connection that leads nowhere any more.
+        self.forget(index);
         let mut failing = plane.failing.lock().unwrap_or_else(PoisonError::into_inner);
         failing.times = failing.times.saturating_add(1);
         why.clone_into(&mut failing.why);

@@ -52,15 +52,17 @@ fn curl_and_python_reach_the_proxy_over_http2_and_http1_and_the_admin_api() {
     server.make_spaces();
     let key = server.key("ci", &["--bind", "deployer@production"]).text;
     let ca = server.dir().join("ca.crt");
-    for (version, told) in [("--http2", "2 200"), ("--http1.1", "1.1 200")] {
-        let url = format!("https://localhost:{}/", server.proxy().port());
-        let done = Command::new("curl")
-            .args(["-sS", version, "-o", "/dev/null", "-w", "%{http_version} %{http_code}", "--cacert"])
-            .arg(&ca)
-            .args(["-H", &format!("Authorization: Bearer {key}"), &url])
-            .output()
-            .unwrap();
-        assert_eq!(String::from_utf8_lossy(&done.stdout), told, "{}", String::from_utf8_lossy(&done.stderr));
+    for (port, path) in [(server.proxy().port(), "/"), (server.admin().port(), "/openapi.json")] {
+        for (version, told) in [("--http2", "2 200"), ("--http1.1", "1.1 200")] {
+            let url = format!("https://localhost:{port}{path}");
+            let done = Command::new("curl")
+                .args(["-sS", version, "-o", "/dev/null", "-w", "%{http_version} %{http_code}", "--cacert"])
+                .arg(&ca)
+                .args(["-H", &format!("Authorization: Bearer {key}"), &url])
+                .output()
+                .unwrap();
+            assert_eq!(String::from_utf8_lossy(&done.stdout), told, "{url}: {}", String::from_utf8_lossy(&done.stderr));
+        }
     }
     let script = "import http.client, ssl, sys\n\
                   context = ssl.create_default_context(cafile=sys.argv[1])\n\

@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{key_file, sidecar_key, sidecar_of};
 use crate::admin::client::Api;
-use crate::support::server::Server;
+use crate::support::server::{Server, Setup};
 use crate::support::{http, program};
 
 fn file(name: &str) -> PathBuf {
@@ -82,4 +82,37 @@ fn a_control_plane_is_followed_over_tls_if_it_is_vouched_for_under_its_name_and_
     assert!(!String::from_utf8_lossy(&done.stderr).contains("as it is"), "nobody listens on the way");
     let stranger = whoami(&[]);
     assert!(String::from_utf8_lossy(&stranger.stderr).contains("invalid peer certificate"), "{stranger:?}");
+}
+
+#[test]
+fn a_sidecar_follows_and_asks_for_keys_over_one_connection_and_finds_its_way_back() {
+    let pair = |name: &str| file(name).to_str().unwrap().to_owned();
+    let setup =
+        Setup::new().environment("CLAVIGER_ADMIN__TLS__CERT", &pair("tls.crt")).environment("CLAVIGER_ADMIN__TLS__KEY", &pair("tls.key"));
+    let mut plane = setup.start();
+    plane.make_spaces();
+    let replica = plane.key("pods", &["--bind", "replica@root"]).text;
+    let key_file = plane.dir().join("replica.key");
+    std::fs::write(&key_file, &replica).unwrap();
+    let keys: Vec<String> = (0..20).map(|n| plane.key(&format!("ci-{n}"), &["--bind", "deployer@production"]).text).collect();
+    let named = format!("https://localhost:{}", plane.admin().port());
+
+    let sidecar = sidecar_of(&named, &key_file).environment("CLAVIGER_STORE__CA", &pair("ca.crt")).start();
+    sidecar.until("it to follow", |sidecar| http::get(sidecar.ops(), "/readyz", &[]).status == 200);
+    let connections = |plane: &Server| plane.metric("claviger_http_connections{listener=\"admin\"}");
+    // Those that were made before the first one was kept end with their first question.
+    plane.until("one connection to be left", |plane| connections(plane) == 1);
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let asked: Vec<_> = keys.iter().map(|key| scope.spawn(|| sidecar.get(key).status)).collect();
+        asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    assert_eq!((statuses, connections(&plane)), (vec![200; keys.len()], 1), "{}", sidecar.log());
+
+    plane.run(&["key", "revoke", "ci-0", "--yes"]);
+    sidecar.until("the change to be told", |sidecar| sidecar.get(&keys[0]).status == 401);
+    plane.kill();
+    plane.start_again();
+    plane.run(&["key", "revoke", "ci-1", "--yes"]);
+    sidecar.until("the change to be told by who has come back", |sidecar| sidecar.get(&keys[1]).status == 401);
+    plane.until("one connection to be left again", |plane| connections(plane) == 1);
 }

@@ -3,6 +3,7 @@
 mod encrypted;
 mod faults;
 mod intruder;
+mod newcomer;
 mod sidecar;
 mod source;
 mod wire;

@@ -11,6 +11,9 @@ use crate::admin::client::Api;
 use crate::support::http::Answer;
 use crate::support::server::Server;
 
+/// The last revision that there can be.
+const LAST: u64 = i64::MAX as u64;
+
 fn poll(api: &Api, after: u64, wait: u64) -> Answer {
     api.send("GET", &format!("/feed/changes?after={after}&wait={wait}"), None, &[("Claviger-Replica", "web-1")])
 }
@@ -72,9 +75,10 @@ fn a_sidecar_is_told_what_it_takes_to_serve_and_no_more() {
     }
 
     // What lies too far back is not told, nor what lies ahead.
-    let ahead = poll(&api, u64::MAX, 10);
+    let ahead = poll(&api, LAST, 10);
     assert_eq!((ahead.status, &ahead.json()["changes"], &ahead.json()["revision"]), (200, &json!([]), &json!(rotated.revision())));
     assert_eq!(api.get("/feed/changes?after=0&wait=31").code(), "bad_request");
+    assert_eq!(poll(&api, LAST + 1, 0).code(), "bad_request");
 
     // The role is bound on root alone.
     let elsewhere = json!([{ "role": "replica", "space": "production" }]);
@@ -88,7 +92,7 @@ fn a_change_that_is_waited_for_is_in_force_in_a_sidecar_when_it_asks_for_what_co
     let root = Api::of_root(&server);
     let (api, id) = sidecar_key(&root, "pods");
     let seen = api.get("/feed/snapshot").revision();
-    assert_eq!(report(&api, u64::MAX).status, 204);
+    assert_eq!((report(&api, LAST).status, report(&api, LAST + 1).code().as_str()), (204, "bad_request"));
     let name = format!("web-1.{}", &id[18..]);
     let listed = root.get("/replicas").json();
     let replica = listed["items"].as_array().unwrap().iter().find(|replica| replica["name"] == name.as_str());
