@@ -22,7 +22,7 @@ pub use self::descriptors::needed as files_needed;
 pub use self::error::AppError;
 use self::listeners::{Served, bind};
 use self::presence::{Presence, Reporter};
-use self::tls::TlsListeners;
+use self::tls::Encryption;
 use self::watch::Watch;
 pub use self::watch::Watched;
 use crate::clock::Clock;
@@ -49,7 +49,7 @@ pub struct App {
     control_plane: Option<ControlPlane>,
     /// What declares access, if the store is that.
     files: Option<Arc<FileStore>>,
-    tls: TlsListeners,
+    tls: Encryption,
     metrics: Arc<Metrics>,
     lifecycle: Arc<ops::Lifecycle>,
     live: LiveSettings,
@@ -138,7 +138,7 @@ impl App {
         managed: Option<Arc<dyn Store>>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, AppError> {
-        let tls = TlsListeners::new(&metrics, &clock)?;
+        let tls = Encryption::new(&metrics, &clock)?;
         tls.put(tls.read(&settings).map_err(AppError::Tls)?);
         let mut reporter = Reporter::new(Arc::clone(&source), &exchange, &*clock)?;
         reporter.announce().await;
@@ -153,7 +153,7 @@ impl App {
         )?;
         let control_plane =
             managed.map(|bound| bound.start(&exchange, reporter.name(), (&live, &tls.admin), &clock, &metrics)).transpose()?;
-        let proxy = Proxy::start(live.clone(), &exchange, &clock, &metrics, proxy_listener, &tls.proxy)?;
+        let proxy = Proxy::start(live.clone(), &exchange, &clock, &metrics, proxy_listener, (&tls.proxy, &tls.upstream))?;
         lifecycle.serve();
 
         // The directory of keys may just have been made, so its beginning is now.

@@ -1,4 +1,4 @@
-//! TLS of all listeners: read together, and put in force together or not at all.
+//! TLS of all listeners, and to the upstream: read together, and put in force together or not at all.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,14 +6,15 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::diagnostics::Diagnostic;
-use crate::edge::tls::{self, ListenerTls, TlsServer};
+use crate::edge::tls::{self, ListenerTls, TlsClient, TlsServer, UpstreamTls};
 use crate::telemetry::{Listener, Metrics};
 
-/// TLS of all listeners.
-pub(super) struct TlsListeners {
+/// TLS of all listeners, and to the upstream.
+pub(super) struct Encryption {
     pub(super) proxy: ListenerTls,
     pub(super) ops: ListenerTls,
     pub(super) admin: ListenerTls,
+    pub(super) upstream: UpstreamTls,
 }
 
 /// What the files say that settings name.
@@ -21,39 +22,51 @@ pub(super) struct TlsRead {
     proxy: Option<TlsServer>,
     ops: Option<TlsServer>,
     admin: Option<TlsServer>,
+    upstream: Option<TlsClient>,
 }
 
-impl TlsListeners {
+impl Encryption {
     /// Nobody speaks TLS yet.
     pub(super) fn new(metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>) -> std::io::Result<Self> {
         let plain = |listener| ListenerTls::plain(listener, metrics, clock);
-        Ok(Self { proxy: plain(Listener::Proxy)?, ops: plain(Listener::Ops)?, admin: plain(Listener::Admin)? })
+        let upstream = UpstreamTls::plain(metrics, clock);
+        Ok(Self { proxy: plain(Listener::Proxy)?, ops: plain(Listener::Ops)?, admin: plain(Listener::Admin)?, upstream })
     }
 
-    /// Reads what these settings name. What clients may have against it is logged.
+    /// Reads what these settings name. What the other end may have against it is logged.
     pub(super) fn read(&self, settings: &Settings) -> Result<TlsRead, Vec<Diagnostic>> {
         let mut faults = Vec::new();
-        let mut read = |listener: &ListenerTls| match listener.read(settings) {
-            Ok((server, warnings)) => {
-                for warning in &warnings {
-                    warning.log("clients may refuse a certificate");
-                }
-                server
-            }
-            Err(found) => {
-                faults.extend(found);
-                None
-            }
+        let read = TlsRead {
+            proxy: sound(self.proxy.read(settings), "clients may refuse a certificate", &mut faults),
+            ops: sound(self.ops.read(settings), "clients may refuse a certificate", &mut faults),
+            admin: sound(self.admin.read(settings), "clients may refuse a certificate", &mut faults),
+            upstream: sound(self.upstream.read(settings), "the upstream may refuse a certificate", &mut faults),
         };
-        let read = TlsRead { proxy: read(&self.proxy), ops: read(&self.ops), admin: read(&self.admin) };
         if faults.is_empty() { Ok(read) } else { Err(faults) }
     }
 
-    /// Puts it in force for whoever connects from now on.
-    pub(super) fn put(&self, TlsRead { proxy, ops, admin }: TlsRead) {
+    /// Puts it in force for whoever connects from now on, and whomever is connected to.
+    pub(super) fn put(&self, TlsRead { proxy, ops, admin, upstream }: TlsRead) {
         self.proxy.put(proxy);
         self.ops.put(ops);
         self.admin.put(admin);
+        self.upstream.put(upstream);
+    }
+}
+
+/// What was read, if it can be used, after its warnings are logged.
+fn sound<T>(read: Result<(Option<T>, Vec<Diagnostic>), Vec<Diagnostic>>, warns: &'static str, faults: &mut Vec<Diagnostic>) -> Option<T> {
+    match read {
+        Ok((sound, warnings)) => {
+            for warning in &warnings {
+                warning.log(warns);
+            }
+            sound
+        }
+        Err(found) => {
+            faults.extend(found);
+            None
+        }
     }
 }
 

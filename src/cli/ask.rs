@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::config::TlsPair;
-use crate::edge::tls::Unverified;
+use crate::edge::tls::{Unverified, UpstreamStream};
 
 /// How much of an answer is read, in bytes.
 const LONGEST_ANSWER: usize = 1024 * 1024;
@@ -38,7 +38,7 @@ impl Scheme {
 /// What is answered at `authority`, a host and a port. How long that may take is for the caller to say.
 pub(crate) async fn ask(method: Method, scheme: Scheme, authority: &str, path: &str) -> anyhow::Result<Response<String>> {
     let stream = TcpStream::connect(authority).await?;
-    let request = Request::builder().method(method).uri(path).header(http::header::HOST, authority).body(Empty::<Bytes>::new())?;
+    let request = question(method, authority, path)?;
     match scheme {
         Scheme::Http => answer(stream, request).await,
         Scheme::Https => {
@@ -46,6 +46,15 @@ pub(crate) async fn ask(method: Method, scheme: Scheme, authority: &str, path: &
             answer(Unverified::connect(host, stream).await?, request).await
         }
     }
+}
+
+/// What the upstream answers on a connection that has been made to it.
+pub(crate) async fn ask_upstream(method: Method, stream: UpstreamStream, authority: &str, path: &str) -> anyhow::Result<Response<String>> {
+    answer(stream, question(method, authority, path)?).await
+}
+
+fn question(method: Method, authority: &str, path: &str) -> anyhow::Result<Request<Empty<Bytes>>> {
+    Ok(Request::builder().method(method).uri(path).header(http::header::HOST, authority).body(Empty::new())?)
 }
 
 async fn answer<S>(stream: S, request: Request<Empty<Bytes>>) -> anyhow::Result<Response<String>>

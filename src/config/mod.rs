@@ -57,6 +57,6 @@ pub use removed_headers::HeaderPattern;
 pub use server_url::{ServerUrl, ServerUrlError};
 pub use settings::Settings;
 pub use store::{StoreSettings, StoreUrl};
-pub use tls::{ClientCertificates, TlsPair};
+pub use tls::{ClientCertificates, TlsPair, UpstreamTlsSettings};
 pub use token::{TokenAlgorithm, TokenSettings, TokenType};
-pub use upstream::UpstreamSettings;
+pub use upstream::{UpstreamProtocol, UpstreamSettings};

@@ -1,6 +1,6 @@
 //! What keys have to do with each other.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::proxy::{ClientIp, ProxySettings};
 use super::reader::Reader;
@@ -18,6 +18,7 @@ pub(super) fn relate(settings: &Settings, reader: &mut Reader<'_>) {
     admin(settings, reader);
     store(settings, reader);
     client_certificates(settings, reader);
+    upstream(settings, reader);
 }
 
 fn listeners(settings: &Settings, reader: &mut Reader<'_>) {
@@ -109,6 +110,29 @@ fn client_certificates(settings: &Settings, reader: &mut Reader<'_>) {
     }
 }
 
+fn upstream(settings: &Settings, reader: &mut Reader<'_>) {
+    let (upstream, tls) = (&settings.upstream, &settings.upstream.tls);
+    for (key, other, is_alone) in
+        [("cert", "key", tls.cert.is_some() && tls.key.is_none()), ("key", "cert", tls.key.is_some() && tls.cert.is_none())]
+    {
+        let (said, missing) = (format!("upstream.tls.{key}"), format!("upstream.tls.{other}"));
+        reader.rule(
+            &[said.as_str()],
+            !is_alone || reader.is_faulty(&missing),
+            format!("a certificate takes its key: {missing} is missing"),
+            None,
+        );
+    }
+    // Whoever says how TLS is to be spoken believes that it is.
+    for key in ["ca", "cert", "key", "name"].map(|key| format!("upstream.tls.{key}")) {
+        if reader.given(&key).is_some() {
+            let message = "the upstream is spoken to in the clear: its url is not https://";
+            let suggestion = "write upstream.url with https://, or take upstream.tls out";
+            reader.rule(&[key.as_str(), "upstream.url"], upstream.is_encrypted(), message, Some(suggestion));
+        }
+    }
+}
+
 fn limits(settings: &Settings, reader: &mut Reader<'_>) {
     let (cache, token, limits) = (&settings.cache, &settings.token, &settings.limits);
     reader.rule(
@@ -148,14 +172,13 @@ fn collide(one: SocketAddr, other: SocketAddr) -> bool {
 
 /// Whether the upstream is, for all that its name tells, this listener.
 fn reaches(upstream: &UpstreamSettings, listener: SocketAddr) -> bool {
-    let host = upstream.url.host().unwrap_or_default();
-    let named = host.eq_ignore_ascii_case("localhost");
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
+    let named = upstream.host().eq_ignore_ascii_case("localhost");
+    let address = upstream.ip();
     // A connection to the unspecified address arrives at the loopback.
     let local = named || address.is_some_and(|address| address.is_loopback() || address.is_unspecified());
     let vague = named || address.is_some_and(|address| address.is_unspecified());
     let same_host = address == Some(listener.ip()) || (local && listener.ip().is_unspecified()) || (vague && listener.ip().is_loopback());
-    same_host && upstream.url.port_u16().unwrap_or(80) == listener.port()
+    same_host && upstream.port() == listener.port()
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::config::{AccessLog, EndStreams, LiveSettings, Settings};
 use crate::edge::client_address::TrustedProxies;
 use crate::edge::request_id::RequestIds;
+use crate::edge::tls::{TlsClient, UpstreamTls};
 use crate::exchange::Exchange;
 use crate::telemetry::Metrics;
 
@@ -36,6 +37,7 @@ pub(super) struct ThreadParts {
     pub(super) timer: Rc<CoarseTimer>,
     pub(super) epochs: Rc<PollEpochs>,
     pub(super) request_ids: Rc<RequestIds>,
+    pub(super) upstream_tls: UpstreamTls,
     /// How many there are.
     pub(super) threads: usize,
     /// The thread is being ended: whatever still runs is cut off by us, and not by its client.
@@ -67,11 +69,14 @@ pub(super) struct RequestContext {
     pub(super) connections: Rc<ConnectionTracker>,
     /// What it is made of.
     pub(super) settings: Arc<Settings>,
+    /// The version of what TLS is spoken by to the upstream.
+    tls_version: usize,
 }
 
 impl RequestContext {
-    fn new(thread: ThreadParts, (upstream, failures): (Rc<Upstream>, Rc<FailureLog>), settings: Arc<Settings>) -> Self {
-        let ThreadParts { exchange, clock, metrics, timer, epochs: _, request_ids, cutting, connections, threads: _ } = thread;
+    fn new(thread: ThreadParts, (upstream, failures): (Rc<Upstream>, Rc<FailureLog>), settings: Arc<Settings>, tls_version: usize) -> Self {
+        let ThreadParts { exchange, clock, metrics, timer, epochs: _, request_ids, upstream_tls: _, cutting, connections, threads: _ } =
+            thread;
         let (proxy, limits) = (&settings.proxy, &settings.limits);
         Self {
             exchange,
@@ -91,13 +96,15 @@ impl RequestContext {
             cutting,
             connections,
             settings,
+            tls_version,
         }
     }
 
-    /// The way to the upstream, unless these settings want another one.
-    fn way_for(&self, settings: &Settings) -> Option<(Rc<Upstream>, Rc<FailureLog>)> {
-        let of_limits = |settings: &Settings| (settings.limits.max_headers, settings.limits.max_connections);
-        let same = settings.upstream == self.settings.upstream && of_limits(settings) == of_limits(&self.settings);
+    /// The way to the upstream, unless these settings, or what the files of TLS say now, want another one.
+    fn way_for(&self, settings: &Settings, thread: &ThreadParts) -> Option<(Rc<Upstream>, Rc<FailureLog>)> {
+        let (limits, tls) = (&settings.limits, tls_of(settings, thread));
+        let connections = upstream_connections(limits.max_connections, thread.threads);
+        let same = self.upstream.is_made_by(&settings.upstream, tls.as_ref(), limits.max_headers, connections);
         same.then(|| (Rc::clone(&self.upstream), Rc::clone(&self.failures)))
     }
 }
@@ -112,34 +119,35 @@ pub(super) struct LiveContext {
 impl LiveContext {
     /// `None` if the upstream's URL has no authority.
     pub(super) fn new(live: LiveSettings, thread: ThreadParts) -> Option<Self> {
-        let settings = Arc::clone(&*live.now());
+        let (settings, tls_version) = (Arc::clone(&*live.now()), thread.upstream_tls.version());
         let way = way(&settings, &thread)?;
-        let current = RefCell::new(Rc::new(RequestContext::new(thread.clone(), way, settings)));
+        let current = RefCell::new(Rc::new(RequestContext::new(thread.clone(), way, settings, tls_version)));
         Some(Self { live, thread, current })
     }
 
     /// For what begins now. What is under way keeps the one that it began with, and its way to the upstream, until it ends.
     pub(super) fn now(&self) -> Rc<RequestContext> {
-        let settings = self.live.now();
+        let (settings, tls_version) = (self.live.now(), self.thread.upstream_tls.version());
         let mut current = self.current.borrow_mut();
-        if !Arc::ptr_eq(&settings, &current.settings) {
-            *current = self.adapted(&current, Arc::clone(&settings));
+        if !Arc::ptr_eq(&settings, &current.settings) || tls_version != current.tls_version {
+            *current = self.adapted(&current, Arc::clone(&settings), tls_version);
         }
         Rc::clone(&current)
     }
 
     #[cold]
-    fn adapted(&self, before: &RequestContext, settings: Arc<Settings>) -> Rc<RequestContext> {
+    fn adapted(&self, before: &RequestContext, settings: Arc<Settings>, tls_version: usize) -> Rc<RequestContext> {
         self.thread.timer.adapt_to(&spans(&settings));
-        let way = before.way_for(&settings).unwrap_or_else(|| match way(&settings, &self.thread) {
+        let way = before.way_for(&settings, &self.thread).unwrap_or_else(|| match way(&settings, &self.thread) {
             Some(another) => {
                 before.upstream.retire();
                 another
             }
-            // Of settings that were read, every URL has an authority.
+            // Of settings that were read, every URL has an authority. What TLS is spoken by and the settings that it is made by are put in
+            // force one after the other: until both are, nothing is done half by either.
             None => (Rc::clone(&before.upstream), Rc::clone(&before.failures)),
         });
-        Rc::new(RequestContext::new(self.thread.clone(), way, settings))
+        Rc::new(RequestContext::new(self.thread.clone(), way, settings, tls_version))
     }
 }
 
@@ -152,9 +160,15 @@ fn way(settings: &Settings, thread: &ThreadParts) -> Option<(Rc<Upstream>, Rc<Fa
     let limits = &settings.limits;
     let connections = upstream_connections(limits.max_connections, thread.threads);
     let (timer, epochs) = (Rc::clone(&thread.timer), Rc::clone(&thread.epochs));
-    let upstream = Upstream::new(&settings.upstream, limits.max_headers, connections, timer, epochs).map(Rc::new)?;
+    let tls = tls_of(settings, thread);
+    let upstream = Upstream::new(&settings.upstream, tls, limits.max_headers, connections, timer, epochs).map(Rc::new)?;
     let failures = Rc::new(FailureLog::new(&thread.timer, upstream.authority()));
     Some((upstream, failures))
+}
+
+/// What TLS is spoken by to the upstream that these settings name; `None`: it is spoken to in the clear, or what they want is not in force yet.
+fn tls_of(settings: &Settings, thread: &ThreadParts) -> Option<Arc<TlsClient>> {
+    settings.upstream.encryption().and_then(|wanted| thread.upstream_tls.made_by(wanted))
 }
 
 /// How many connections to the upstream a thread may have: one for each of its clients, which the threads share equally, and in any case as

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::LiveSettings;
-use crate::edge::tls::ListenerTls;
+use crate::edge::tls::{ListenerTls, UpstreamTls};
 use crate::exchange::Exchange;
 use crate::telemetry::Metrics;
 
@@ -55,15 +55,15 @@ impl Proxy {
     /// Starts serving on `listener`, by the settings in force from then on. Must be called on the control runtime, which accepts the connections.
     ///
     /// # Errors
-    /// When sockets or threads cannot be had, or the upstream's URL has no host.
+    /// When sockets or threads cannot be had, or the upstream's URL has no host, or it wants TLS and nothing says how that is spoken.
     pub fn start(
         live: impl Into<LiveSettings>,
         exchange: &Arc<Exchange>,
         clock: &Arc<dyn Clock>,
         metrics: &Arc<Metrics>,
         listener: TcpListener,
-        tls: &ListenerTls,
+        (tls, upstream_tls): (&ListenerTls, &UpstreamTls),
     ) -> Result<Running, ProxyError> {
-        server::start(&live.into(), exchange, clock, metrics, (listener, tls))
+        server::start(&live.into(), exchange, clock, metrics, (listener, tls, upstream_tls))
     }
 }

@@ -12,7 +12,6 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 
 use super::connection::ConnectionState;
 use super::headers::{Permitted, Unfit, connection_has};
@@ -20,6 +19,7 @@ use super::key_watch::KeyWatch;
 use super::request_body::RequestBody;
 use super::tracker::ConnectionTracker;
 use super::upstream::{ForwardError, H1Body, Upstream};
+use crate::edge::tls::UpstreamStream;
 
 /// Takes the client's half if it asks for WebSocket as RFC 6455, section 4.1, has it. Any other `Upgrade` is not passed on, and the
 /// request goes its way without (RFC 9110, section 7.8: a server may ignore it).
@@ -43,7 +43,7 @@ pub(super) enum UpgradeResponse {
 }
 
 /// A connection that has switched, and what came on it behind the head.
-pub(super) type Tunnel = (TcpStream, Bytes);
+pub(super) type Tunnel = (UpstreamStream, Bytes);
 
 /// Asks the upstream. The request's headers are ready but for the upgrade itself; it has no body.
 pub(super) async fn ask(upstream: &Upstream, mut request: Permitted<&mut Request<RequestBody>>) -> Result<UpgradeResponse, ForwardError> {

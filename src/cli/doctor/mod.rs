@@ -80,7 +80,7 @@ impl Doctor {
         }
 
         let upstream = if is_sound(&survey, "upstream.") {
-            network::upstream(&settings.upstream, self.timeout).await
+            network::upstream(settings, now, self.timeout).await
         } else {
             network::Upstream::unknown(unsound("upstream"))
         };

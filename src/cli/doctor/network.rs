@@ -10,9 +10,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::finding::Finding;
-use crate::cli::ask::{Scheme, ask};
+use crate::cli::ask::{Scheme, ask, ask_upstream};
 use crate::cli::healthcheck::reachable;
-use crate::config::{OpsSettings, UpstreamSettings, show_duration};
+use crate::config::{OpsSettings, Settings, UpstreamProtocol, UpstreamSettings, show_duration};
+use crate::edge::tls::{self, TlsUpstream, UpstreamStream};
 
 const UPSTREAM: &str = "upstream";
 const WALK_AROUND: &str = "walk-around";
@@ -32,22 +33,30 @@ impl Upstream {
     }
 }
 
-pub(super) async fn upstream(settings: &UpstreamSettings, most: Duration) -> Upstream {
-    let url = settings.url.to_string();
+pub(super) async fn upstream(settings: &Settings, now: Timestamp, most: Duration) -> Upstream {
+    let (url, speaks) = (settings.upstream.url.to_string(), settings.upstream.protocol);
     let url = url.trim_end_matches('/');
     let advice = "requests get 502 or 504 until it answers: see that it runs, and that upstream.url and the network lead to it";
     let silent = || format!("{url} does not answer within {}", show_duration(most));
-    let authority = format!("{}:{}", settings.url.host().unwrap_or_default(), settings.url.port_u16().unwrap_or(80));
     let failed = |said: String| Upstream::unknown(Finding::failed(UPSTREAM, said, advice));
-    if settings.http2 {
-        // Whoever speaks nothing but HTTP/2 does not understand the question.
-        return match timeout(settings.connect_timeout.min(most), TcpStream::connect(&authority)).await {
-            Ok(Ok(_)) => Upstream::unknown(Finding::ok(UPSTREAM, format!("{url} takes connections; over HTTP/2 it was not asked"))),
-            Ok(Err(error)) => failed(format!("{url} cannot be reached: {error}")),
-            Err(_) => failed(silent()),
-        };
+    let tls = match tls::for_upstream(settings, now) {
+        Ok(tls) => tls,
+        Err(faults) => {
+            let said = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            return Upstream::unknown(Finding::failed(UPSTREAM, said, "`claviger check` shows where"));
+        }
+    };
+    let stream = match timeout(settings.upstream.connect_timeout.min(most), connect(&settings.upstream, tls)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return failed(format!("{url} cannot be reached: {error:#}")),
+        Err(_) => return failed(silent()),
+    };
+    // Whoever speaks nothing but HTTP/2 does not understand the question.
+    if stream.agreed_on_http2() || (speaks == UpstreamProtocol::Http2 && !settings.upstream.is_encrypted()) {
+        return Upstream::unknown(Finding::ok(UPSTREAM, format!("{url} takes connections; over HTTP/2 it was not asked")));
     }
-    match timeout(most, ask(Method::HEAD, Scheme::Http, &authority, "/")).await {
+    let authority = settings.upstream.url.authority().map_or("", http::uri::Authority::as_str);
+    match timeout(most, ask_upstream(Method::HEAD, stream, authority, "/")).await.map(|answered| answered.map_err(said_by_tls)) {
         Ok(Ok(answer)) => {
             let (status, date) = (answer.status(), date(&answer));
             let said = format!("{url} answers {} to HEAD /", status.as_u16());
@@ -62,11 +71,25 @@ pub(super) async fn upstream(settings: &UpstreamSettings, most: Duration) -> Ups
     }
 }
 
+/// What TLS says of a connection that broke, if that is why.
+fn said_by_tls(error: anyhow::Error) -> anyhow::Error {
+    let said = error.chain().filter_map(|cause| cause.downcast_ref()).find_map(tls::said_by_tls);
+    said.map_or(error, Into::into)
+}
+
+/// Connects as the data plane does.
+async fn connect(settings: &UpstreamSettings, tls: Option<TlsUpstream>) -> anyhow::Result<UpstreamStream> {
+    let socket = TcpStream::connect((settings.host(), settings.port())).await?;
+    match tls {
+        None => Ok(UpstreamStream::Plain(socket)),
+        Some(tls) => Ok(tls.shake_hands(socket, settings.protocol).await?),
+    }
+}
+
 /// Whether others than this process can reach the API, around the proxy.
 pub(super) async fn walk_around(settings: &UpstreamSettings, most: Duration) -> Finding {
-    let (host, port) = (settings.url.host().unwrap_or_default(), settings.url.port_u16().unwrap_or(80));
-    let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    let is_here = host.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.is_loopback());
+    let (host, port) = (settings.host(), settings.port());
+    let is_here = host.eq_ignore_ascii_case("localhost") || settings.ip().is_some_and(|ip| ip.is_loopback());
     if !is_here {
         let said = format!("{host} is not this machine: from here nobody sees who else reaches port {port} there");
         let advice = "it must take connections from here alone (a NetworkPolicy, a firewall), or listen on 127.0.0.1 beside a sidecar";

@@ -1,16 +1,20 @@
-//! TLS on the listeners, by rustls.
+//! TLS on the listeners and to the upstream, by rustls.
 //!
 //! A listener has one [`ListenerTls`] for its whole life. What it says by it can be changed at any time: connections that are there keep
 //! what they began with, and those that come get what is in force then. Nothing of it is decided half: a pair of files is read, held
 //! against each other and built before it takes the place of another.
 
 mod certificate;
+mod flaw;
 mod mistaken;
 mod pair;
 mod probe;
+mod records;
+mod refusal;
 mod resolver;
 mod server;
 mod stream;
+mod upstream;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,17 +28,21 @@ use rustls::server::ProducesTickets;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+use self::flaw::settled;
 use self::mistaken::Told;
 use self::server::{Read, Wanted};
 use crate::clock::Clock;
-use crate::config::{ClientCertificates, Settings};
-use crate::diagnostics::{Diagnostic, Severity};
+use crate::config::{ClientCertificates, Settings, UpstreamTlsSettings};
+use crate::diagnostics::Diagnostic;
 use crate::telemetry::{Listener, Metrics};
 
 pub(crate) use self::mistaken::HANDSHAKE;
 pub(crate) use self::probe::Unverified;
+pub(crate) use self::refusal::{HandshakeFault, said_by_tls};
 pub use self::server::TlsServer;
-pub(crate) use self::stream::ClientStream;
+pub(crate) use self::stream::{ClientStream, UpstreamStream};
+pub use self::upstream::{TlsClient, UpstreamTls};
+pub(crate) use self::upstream::{TlsUpstream, for_upstream};
 
 /// How a listener speaks TLS now, if it does.
 #[derive(Clone)]
@@ -75,20 +83,15 @@ impl ListenerTls {
         let Some(Read { server, not_after, flaws }) = Wanted::of(self.0.listener, settings).read(&self.0.tickets, now)? else {
             return Ok((None, Vec::new()));
         };
-        // In the place of one that clients take, one that they will refuse is a fault; otherwise it is no worse than what there is.
         let serves = self.0.current.load().as_ref().is_some_and(|current| now < current.not_after);
-        let (faults, warnings): (Vec<_>, Vec<_>) = flaws.into_iter().partition(|flaw| serves && flaw.out_of_time);
-        if !faults.is_empty() {
-            return Err(faults.into_iter().map(|flaw| flaw.diagnostic).collect());
-        }
-        let warnings = warnings.into_iter().map(|flaw| flaw.diagnostic.weighing(Severity::Warning)).collect();
+        let warnings = settled(flaws, serves)?;
         Ok((Some(TlsServer { config: Arc::new(server), not_after }), warnings))
     }
 
     /// Has whoever connects from now on spoken to like this.
     pub fn put(&self, server: Option<TlsServer>) {
         let not_after = server.as_ref().map_or(Timestamp::UNIX_EPOCH, |server| server.not_after);
-        self.0.metrics.certificate_ends(self.0.listener, not_after);
+        self.0.metrics.certificate_ends(self.0.listener.into(), not_after);
         self.0.current.store(server.map(Arc::new));
     }
 
@@ -168,7 +171,7 @@ pub fn examine(settings: &Settings, now: Timestamp) -> Vec<Diagnostic> {
         Ok(read) => read.into_iter().flat_map(|read| read.flaws).map(|flaw| flaw.diagnostic).collect(),
         Err(faults) => faults,
     });
-    examined.into_iter().flatten().collect()
+    examined.into_iter().flatten().chain(upstream::examine(settings, now)).collect()
 }
 
 /// The files that these settings name.
@@ -176,14 +179,15 @@ pub fn files(settings: &Settings) -> Vec<PathBuf> {
     let pairs = LISTENERS.into_iter().flat_map(|listener| Wanted::of(listener, settings).pairs);
     let asks = settings.proxy.client_certificates != ClientCertificates::Off && !settings.proxy.tls.is_empty();
     let ca = settings.proxy.client_ca.iter().filter(|_| asks).cloned();
-    pairs.flat_map(|pair| [pair.cert.clone(), pair.key.clone()]).chain(ca).collect()
+    let upstream = settings.upstream.encryption().into_iter().flat_map(UpstreamTlsSettings::files).cloned();
+    pairs.flat_map(|pair| [pair.cert.clone(), pair.key.clone()]).chain(ca).chain(upstream).collect()
 }
 
 /// Whether both name the same files, for the same purposes.
 pub fn names_the_same(one: &Settings, other: &Settings) -> bool {
     let of = |settings: &Settings| {
         let proxy = (settings.proxy.tls.clone(), settings.proxy.client_ca.clone(), settings.proxy.client_certificates);
-        (proxy, settings.ops.tls.clone(), settings.admin.tls.clone())
+        (proxy, settings.ops.tls.clone(), settings.admin.tls.clone(), settings.upstream.encryption().cloned())
     };
     of(one) == of(other)
 }

@@ -16,34 +16,41 @@ use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
 use super::certificate::Certificate;
+use super::flaw::Flaw;
 use crate::config::TlsPair;
 use crate::diagnostics::{Diagnostic, Place};
 
 /// Longer files are no certificates.
 const LONGEST_FILE: u64 = 1 << 20;
 
-/// A certificate and its key, fit to be shown to clients.
+/// A certificate and its key, fit to be shown.
 #[derive(Debug)]
 pub(super) struct Pair {
     pub(super) certified: Arc<CertifiedKey>,
     pub(super) certificate: Certificate,
     /// When the first of its chain ends: without that one the others prove nothing.
     pub(super) not_after: Timestamp,
-    /// Why clients may refuse it all the same.
+    /// Why it may be refused all the same.
     pub(super) flaws: Vec<Flaw>,
 }
 
-/// Something about a pair that works, and will not satisfy clients.
-#[derive(Debug)]
-pub(super) struct Flaw {
-    /// Whether it is of this moment: another pair, or another hour, has it no more.
-    pub(super) out_of_time: bool,
-    pub(super) diagnostic: Diagnostic,
+/// Who looks at a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// By its names they know whom they have reached.
+    ToClients,
+    ToTheUpstream,
 }
 
 impl Pair {
-    /// Reads a pair as it is to be shown at this time. `key`: the listener's key of the configuration.
-    pub(super) fn read(files: &TlsPair, key: &str, provider: &CryptoProvider, now: Timestamp) -> Result<Self, Box<Diagnostic>> {
+    /// Reads a pair as it is to be shown at this time. `key`: the configuration's key of it.
+    pub(super) fn read(
+        files: &TlsPair,
+        key: &str,
+        provider: &CryptoProvider,
+        now: Timestamp,
+        shown: Shown,
+    ) -> Result<Self, Box<Diagnostic>> {
         let of_cert = |reason: String| about(&files.cert, &format!("{key}.cert"), reason);
         let of_key = |reason: String| about(&files.key, &format!("{key}.key"), reason);
 
@@ -69,14 +76,14 @@ impl Pair {
             }
             Err(error) => return Err(of_cert(format!("the certificate cannot be used: {error}"))),
         }
-        let flaws = flaws(&certificate, not_after, now).into_iter();
+        let flaws = flaws(&certificate, not_after, now, shown).into_iter();
         let flaws = flaws.map(|(out_of_time, reason)| Flaw { out_of_time, diagnostic: *of_cert(reason) }).collect();
         Ok(Self { certified: Arc::new(certified), certificate, not_after, flaws })
     }
 }
 
 /// Why clients may refuse it, and whether that is a matter of time.
-fn flaws(certificate: &Certificate, not_after: Timestamp, now: Timestamp) -> Vec<(bool, String)> {
+fn flaws(certificate: &Certificate, not_after: Timestamp, now: Timestamp, shown: Shown) -> Vec<(bool, String)> {
     let mut flaws = Vec::new();
     if now >= certificate.not_after {
         flaws.push((true, format!("the certificate has expired: it ended at {}", certificate.not_after)));
@@ -86,7 +93,7 @@ fn flaws(certificate: &Certificate, not_after: Timestamp, now: Timestamp) -> Vec
     if now < certificate.not_before {
         flaws.push((true, format!("the certificate is not valid yet: it begins at {}", certificate.not_before)));
     }
-    if !certificate.has_names {
+    if shown == Shown::ToClients && !certificate.has_names {
         flaws.push((
             false,
             "the certificate is for no name: it has no subject alternative name, and clients look at nothing else".to_owned(),

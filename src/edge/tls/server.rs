@@ -9,7 +9,8 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 
-use super::pair::{Flaw, Pair, about, read_certificates};
+use super::flaw::Flaw;
+use super::pair::{Pair, Shown, about, read_certificates};
 use super::resolver::BySni;
 use crate::config::{ClientCertificates, Settings, TlsPair};
 use crate::diagnostics::Diagnostic;
@@ -62,7 +63,7 @@ impl<'a> Wanted<'a> {
         let (mut pairs, mut faults, mut flaws) = (Vec::new(), Vec::new(), Vec::new());
         for (number, files) in self.pairs.iter().enumerate() {
             let key = if self.pairs.len() == 1 { self.key.to_owned() } else { format!("{}.{number}", self.key) };
-            match Pair::read(files, &key, &provider, now) {
+            match Pair::read(files, &key, &provider, now, Shown::ToClients) {
                 Ok(mut pair) => {
                     flaws.append(&mut pair.flaws);
                     pairs.push(pair);

@@ -1,4 +1,4 @@
-//! A client's connection, encrypted or not, to whoever reads and writes on it.
+//! A connection, encrypted or not, to whoever reads and writes on it.
 
 use std::io;
 use std::pin::Pin;
@@ -6,14 +6,21 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::{client, server};
+
+use super::records::RecordSocket;
 
 /// A client's connection.
+pub(crate) type ClientStream = MaybeEncrypted<server::TlsStream<TcpStream>>;
+/// A connection to the upstream.
+pub(crate) type UpstreamStream = MaybeEncrypted<client::TlsStream<RecordSocket>>;
+
+/// A connection; `S`: how it is encrypted, if it is.
 #[derive(Debug)]
-pub(crate) enum ClientStream {
+pub(crate) enum MaybeEncrypted<S> {
     Plain(TcpStream),
     /// Apart, because it is large, and connections that are not encrypted are not to pay for it.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<S>),
 }
 
 impl ClientStream {
@@ -33,41 +40,67 @@ impl ClientStream {
     }
 }
 
-impl AsyncRead for ClientStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+impl UpstreamStream {
+    /// Whether both sides have agreed on HTTP/2 while they shook hands.
+    pub(crate) fn agreed_on_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+
+    /// What is under the encryption, if there is one.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.get_ref().0.socket(),
+        }
+    }
+
+    /// Whether what has been read so far ends amid something: bytes that nobody has been given, because the rest of them is missing.
+    pub(crate) fn holds_a_part(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => !stream.get_ref().0.is_between_records(),
         }
     }
 }
 
-impl AsyncWrite for ClientStream {
+impl<S: AsyncRead + Unpin> AsyncRead for MaybeEncrypted<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for MaybeEncrypted<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
         }
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, pieces: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, pieces),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
+            Self::Tls(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, pieces),
         }
     }
 

@@ -27,7 +27,7 @@ use super::error::ProxyError;
 use super::poll_epoch::POLLS_MAX;
 use crate::clock::Clock;
 use crate::config::LiveSettings;
-use crate::edge::tls::ListenerTls;
+use crate::edge::tls::{ListenerTls, UpstreamTls};
 use crate::edge::{Acceptor, Seat, Seats};
 use crate::exchange::Exchange;
 use crate::telemetry::{Listener, Metrics};
@@ -51,7 +51,7 @@ pub(super) fn start(
     exchange: &Arc<Exchange>,
     clock: &Arc<dyn Clock>,
     metrics: &Arc<Metrics>,
-    (listener, tls): (StdListener, &ListenerTls),
+    (listener, tls, upstream_tls): (StdListener, &ListenerTls, &UpstreamTls),
 ) -> Result<Running, ProxyError> {
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
@@ -69,14 +69,14 @@ pub(super) fn start(
         let (inbox, accepted) = mpsc::unbounded_channel();
         let (cut, cutting) = oneshot::channel();
         let (exchange, clock, metrics, seats) = (Arc::clone(exchange), Arc::clone(clock), Arc::clone(metrics), Arc::clone(&seats));
-        let (live, tls) = (live.clone(), tls.clone());
+        let (live, tls, upstream_tls) = (live.clone(), tls.clone(), upstream_tls.clone());
         // A runtime of this kind cannot change threads, so the thread makes it and tells what became of it.
         let (tell, told) = std::sync::mpsc::channel();
         let handle = std::thread::Builder::new().name(format!("claviger-proxy-{index}")).spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().event_interval(POLLS_MAX).build_local(LocalOptions::default());
             let made = runtime.map_err(ProxyError::Io).and_then(|runtime| {
                 let epochs = runtime.handle().metrics();
-                Ok((runtime, Worker::new(live, exchange, clock, metrics, (seats, tls), epochs, count)?))
+                Ok((runtime, Worker::new(live, exchange, clock, metrics, (seats, tls, upstream_tls), epochs, count)?))
             });
             let (runtime, worker) = match made {
                 Ok(made) => made,

@@ -23,7 +23,7 @@ use super::stream_timeout::StreamExecutor;
 use crate::clock::Clock;
 use crate::config::{LimitSettings, LiveSettings};
 use crate::edge::request_id::RequestIds;
-use crate::edge::tls::{ClientStream, ListenerTls};
+use crate::edge::tls::{ClientStream, ListenerTls, UpstreamTls};
 use crate::edge::{Seat, Seats};
 use crate::exchange::Exchange;
 use crate::proxy::connection::{ConnectionState, ConnectionTimeouts};
@@ -94,7 +94,7 @@ impl Worker {
         exchange: Arc<Exchange>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
-        (seats, tls): (Arc<Seats>, ListenerTls),
+        (seats, tls, upstream_tls): (Arc<Seats>, ListenerTls, UpstreamTls),
         runtime: RuntimeMetrics,
         threads: usize,
     ) -> Result<Rc<Self>, ProxyError> {
@@ -104,6 +104,7 @@ impl Worker {
             request_ids: Rc::new(RequestIds::seeded().map_err(std::io::Error::from)?),
             cutting: Rc::default(),
             connections: ConnectionTracker::new(Rc::clone(&epochs)),
+            upstream_tls,
             threads,
             exchange,
             clock,

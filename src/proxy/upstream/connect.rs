@@ -1,7 +1,7 @@
 //! A fresh connection, by whichever of a name's addresses answers first (RFC 8305).
 //!
 //! An address that swallows what is sent to it must not keep the others from being tried: each gets a head start before the next one, and
-//! all of them together the one time-out.
+//! all of them together the one time-out. Where TLS is spoken it is spoken on that connection, or there is none.
 
 use std::cell::Cell;
 use std::io;
@@ -12,6 +12,9 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
+
+use crate::config::UpstreamProtocol;
+use crate::edge::tls::{HandshakeFault, TlsUpstream, UpstreamStream};
 
 /// Before the next address is tried as well; less where the time-out would not suffice for all.
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -31,6 +34,12 @@ pub(crate) enum ConnectError {
         #[source]
         error: io::Error,
     },
+    #[error("{fault}")]
+    Tls {
+        address: SocketAddr,
+        #[source]
+        fault: HandshakeFault,
+    },
     #[error("connecting took too long")]
     TimedOut {
         /// The last one that was tried; `None`: the name was not resolved in time.
@@ -43,7 +52,7 @@ impl ConnectError {
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         match self {
             Self::Resolve(_) => None,
-            Self::Refused { address, .. } => Some(*address),
+            Self::Refused { address, .. } | Self::Tls { address, .. } => Some(*address),
             Self::TimedOut { address } => *address,
         }
     }
@@ -54,6 +63,8 @@ impl ConnectError {
 pub(crate) struct Connector {
     host: String,
     port: u16,
+    /// `None`: it is spoken to in the clear.
+    tls: Option<TlsUpstream>,
     timeout: Duration,
     /// What answered last is tried first.
     answered: Cell<Option<SocketAddr>>,
@@ -62,22 +73,38 @@ pub(crate) struct Connector {
 type Attempt = Pin<Box<dyn Future<Output = (SocketAddr, io::Result<TcpStream>)>>>;
 
 impl Connector {
-    pub(crate) fn new(host: String, port: u16, timeout: Duration) -> Self {
-        Self { host, port, timeout, answered: Cell::new(None) }
+    pub(crate) fn new(host: String, port: u16, tls: Option<TlsUpstream>, timeout: Duration) -> Self {
+        Self { host, port, tls, timeout, answered: Cell::new(None) }
     }
 
-    pub(crate) async fn connect(&self) -> Result<TcpStream, ConnectError> {
+    pub(crate) fn tls(&self) -> Option<&TlsUpstream> {
+        self.tls.as_ref()
+    }
+
+    /// Connects to speak one of these; what TLS agrees on is known of the connection afterwards.
+    pub(crate) async fn connect(&self, speaks: UpstreamProtocol) -> Result<UpstreamStream, ConnectError> {
         let tried = Cell::new(None);
         let connecting = async {
             let addresses = tokio::net::lookup_host((self.host.as_str(), self.port)).await.map_err(ConnectError::Resolve)?;
-            self.first_of(addresses.collect(), &tried).await
+            let (address, socket) = self.first_of(addresses.collect(), &tried).await?;
+            match &self.tls {
+                None => Ok(UpstreamStream::Plain(socket)),
+                Some(tls) => {
+                    tried.set(Some(address));
+                    tls.shake_hands(socket, speaks).await.map_err(|fault| ConnectError::Tls { address, fault })
+                }
+            }
         };
         let timed_out = |_| Err(ConnectError::TimedOut { address: tried.get() });
         tokio::time::timeout(self.timeout, connecting).await.unwrap_or_else(timed_out)
     }
 
     /// The first connection that comes about. `tried`: the last address that was begun with.
-    async fn first_of(&self, addresses: Vec<SocketAddr>, tried: &Cell<Option<SocketAddr>>) -> Result<TcpStream, ConnectError> {
+    async fn first_of(
+        &self,
+        addresses: Vec<SocketAddr>,
+        tried: &Cell<Option<SocketAddr>>,
+    ) -> Result<(SocketAddr, TcpStream), ConnectError> {
         let head_start = HEAD_START.min(self.timeout / u32::try_from(addresses.len().saturating_add(1)).unwrap_or(u32::MAX));
         let mut waiting = in_order(addresses, self.answered.get()).into_iter();
         let mut attempts: Vec<Attempt> = Vec::new();
@@ -104,7 +131,7 @@ impl Connector {
                         .set_nodelay(true)
                         .and_then(|()| SockRef::from(&socket).set_tcp_keepalive(&KEEPALIVE))
                         .map_err(|error| ConnectError::Refused { address, error })?;
-                    return Ok(socket);
+                    return Ok((address, socket));
                 }
                 (address, Err(error)) => failure = ConnectError::Refused { address, error },
             }
@@ -152,7 +179,7 @@ mod tests {
     use super::*;
 
     fn connector() -> Connector {
-        Connector::new("unused".to_owned(), 0, Duration::from_secs(5))
+        Connector::new("unused".to_owned(), 0, None, Duration::from_secs(5))
     }
 
     fn address(text: &str) -> SocketAddr {
@@ -181,7 +208,7 @@ mod tests {
         let good = listener.local_addr().unwrap();
         let (connector, tried) = (connector(), Cell::new(None));
 
-        let socket = connector.first_of(vec![silent, good], &tried).await.unwrap();
+        let (_, socket) = connector.first_of(vec![silent, good], &tried).await.unwrap();
 
         assert_eq!((socket.peer_addr().unwrap(), tried.get()), (good, Some(good)));
         // What has answered is tried first from now on.
@@ -196,7 +223,7 @@ mod tests {
         let error = connector().first_of(vec![closed], &Cell::new(None)).await.unwrap_err();
         assert_eq!(error.address(), Some(closed), "{error}");
         assert!(matches!(connector().first_of(Vec::new(), &Cell::new(None)).await, Err(ConnectError::Resolve(_))));
-        let unknown = Connector::new("no\0host".to_owned(), 80, Duration::from_secs(5)).connect().await;
+        let unknown = Connector::new("no\0host".to_owned(), 80, None, Duration::from_secs(5)).connect(UpstreamProtocol::Http1).await;
         assert!(matches!(unknown, Err(ConnectError::Resolve(_))), "{unknown:?}");
     }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::connect::ConnectError;
 use super::h1::H1Error;
+use crate::edge::tls::HandshakeFault;
 use crate::model::{Outcome, Refusal};
 use crate::proxy::headers::Unfit;
 use crate::proxy::request_body::{BodyError, UploadState};
@@ -20,6 +21,9 @@ pub(crate) enum ForwardError {
     Http1(#[source] H1Error),
     #[error("the connection failed: {0}")]
     Http2(#[source] hyper::Error),
+    /// It was said after the handshake, on a connection that carries several requests.
+    #[error(transparent)]
+    Tls(HandshakeFault),
     #[error("the upstream accepts no further requests")]
     Overloaded,
     #[error("the request cannot be written for the upstream")]
@@ -36,9 +40,11 @@ impl ForwardError {
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::Connect(ConnectError::TimedOut { .. }) | Self::ResponseTimeout => Outcome::UpstreamTimeout,
-            Self::Connect(ConnectError::Resolve(_) | ConnectError::Refused { .. }) | Self::Http1(_) | Self::Http2(_) | Self::Unfit(_) => {
-                Outcome::UpstreamFailed
-            }
+            Self::Connect(ConnectError::Resolve(_) | ConnectError::Refused { .. } | ConnectError::Tls { .. })
+            | Self::Http1(_)
+            | Self::Http2(_)
+            | Self::Tls(_)
+            | Self::Unfit(_) => Outcome::UpstreamFailed,
             Self::Overloaded => Outcome::Refused(Refusal::Overloaded),
             Self::Unsayable => Outcome::BadRequest("the authority is malformed"),
             Self::Body(BodyError::Stalled) => Outcome::BadRequest("the body did not arrive in time"),
@@ -53,6 +59,7 @@ impl ForwardError {
             Self::ResponseTimeout
             | Self::Http1(_)
             | Self::Http2(_)
+            | Self::Tls(_)
             | Self::Overloaded
             | Self::Unsayable
             | Self::Unfit(_)
@@ -65,6 +72,7 @@ impl ForwardError {
         match self {
             Self::Connect(ConnectError::Resolve(_)) => Some(UpstreamError::Resolve),
             Self::Connect(ConnectError::Refused { .. }) => Some(UpstreamError::Connect),
+            Self::Connect(ConnectError::Tls { .. }) | Self::Http1(H1Error::Tls(_)) | Self::Tls(_) => Some(UpstreamError::Tls),
             Self::Connect(ConnectError::TimedOut { .. }) => Some(UpstreamError::ConnectTimeout),
             Self::ResponseTimeout => Some(UpstreamError::ResponseTimeout),
             Self::Http1(H1Error::Malformed(_)) | Self::Unfit(_) => Some(UpstreamError::Protocol),
@@ -84,6 +92,7 @@ pub(crate) fn reason(kind: UpstreamError) -> &'static str {
         UpstreamError::ResponseTimeout => "response_timeout",
         UpstreamError::Protocol => "protocol",
         UpstreamError::Reset => "reset",
+        UpstreamError::Tls => "tls",
     }
 }
 
@@ -91,7 +100,7 @@ impl From<H1Error> for ForwardError {
     fn from(error: H1Error) -> Self {
         match error {
             H1Error::Body(body) => Self::Body(body),
-            error @ (H1Error::Malformed(_) | H1Error::Closed | H1Error::Io(_)) => Self::Http1(error),
+            error @ (H1Error::Malformed(_) | H1Error::Closed | H1Error::Io(_) | H1Error::Tls(_)) => Self::Http1(error),
         }
     }
 }

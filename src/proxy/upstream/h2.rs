@@ -10,8 +10,9 @@ use std::time::Duration;
 use hyper::client::conn::http2;
 use hyper::rt::Executor;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
+use super::said::{SaidByTls, TellingStream};
+use crate::edge::tls::HandshakeFault;
 use crate::proxy::request_body::RequestBody;
 use crate::proxy::timer::CoarseTimer;
 
@@ -31,7 +32,7 @@ impl<F: Future + 'static> Executor<F> for OnThisThread {
 }
 
 pub(crate) type H2Sender = http2::SendRequest<RequestBody>;
-type H2Driver = http2::Connection<TokioIo<TcpStream>, RequestBody, OnThisThread>;
+type H2Driver = http2::Connection<TokioIo<TellingStream>, RequestBody, OnThisThread>;
 
 /// A thread's connections; the one that came first is used first.
 #[derive(Debug)]
@@ -54,6 +55,7 @@ struct StreamCount {
     most: Cell<usize>,
     /// Since which tick none is open.
     idle_since: Cell<u64>,
+    said: SaidByTls,
 }
 
 /// A request's place on a connection, until its answer has ended.
@@ -78,12 +80,13 @@ impl H2Pool {
     }
 
     /// A place on a fresh connection, which is carried on from here.
-    pub(crate) fn add(&self, sender: H2Sender, driver: H2Driver) -> (H2Sender, StreamPermit) {
+    pub(crate) fn add(&self, sender: H2Sender, driver: H2Driver, said: SaidByTls) -> (H2Sender, StreamPermit) {
         let streams = Rc::new(StreamCount {
             timer: Rc::clone(&self.timer),
             open: Cell::new(0),
             most: Cell::new(driver.current_max_send_streams()),
             idle_since: Cell::new(self.timer.now()),
+            said,
         });
         let counted = Rc::clone(&streams);
         tokio::task::spawn_local(async move {
@@ -130,6 +133,13 @@ impl StreamCount {
 
     fn are_idle_since(&self, tick: u64) -> bool {
         self.open.get() == 0 && self.idle_since.get() < tick
+    }
+}
+
+impl StreamPermit {
+    /// What TLS has said of the connection, if that is why a request failed.
+    pub(crate) fn said_by_tls(&self) -> Option<HandshakeFault> {
+        self.0.said.take()
     }
 }
 

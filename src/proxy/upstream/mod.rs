@@ -4,10 +4,12 @@ mod connect;
 mod error;
 mod h1;
 mod h2;
+mod said;
 
 use std::borrow::Cow;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -25,13 +27,15 @@ pub(crate) use self::h1::H1Body;
 pub(crate) use self::h1::fuzzing;
 use self::h1::{H1Connection, H1Pool, HEAD_MAX, OpenConnections};
 use self::h2::{H2Pool, H2Sender, OnThisThread, StreamPermit};
+use self::said::{SaidByTls, TellingStream};
 use super::headers::{Permitted, Unfit};
 use super::interim::InterimAnswers;
 use super::poll_epoch::PollEpochs;
 use super::request_body::{RequestBody, UploadState};
 use super::timer::CoarseTimer;
-use crate::config::UpstreamSettings;
+use crate::config::{UpstreamProtocol, UpstreamSettings};
 use crate::edge::raw_target;
+use crate::edge::tls::{TlsClient, TlsUpstream, UpstreamStream};
 
 /// Where the body of an answer comes from.
 #[derive(Debug)]
@@ -42,6 +46,12 @@ pub(super) enum UpstreamBody {
         incoming: Incoming,
         _permit: StreamPermit,
     },
+}
+
+/// A connection to an upstream that has chosen what is spoken.
+enum Agreed {
+    Http1(Box<H1Connection>),
+    Http2((H2Sender, StreamPermit)),
 }
 
 /// How much of one answer over HTTP/2 may lie here until its client takes it, in bytes.
@@ -55,10 +65,12 @@ const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 pub(super) struct Upstream {
     connector: Connector,
     authority: HeaderValue,
-    http2: bool,
+    /// What it was made by, beside what TLS is spoken by.
+    settings: UpstreamSettings,
     /// Header lines of an answer.
     max_headers: usize,
-    response_timeout: Duration,
+    /// Over HTTP/1.1, at most.
+    connections: usize,
     timer: Rc<CoarseTimer>,
     h1_pool: Rc<H1Pool>,
     /// Over HTTP/1.1.
@@ -67,30 +79,45 @@ pub(super) struct Upstream {
 }
 
 impl Upstream {
-    /// With `connections` over HTTP/1.1 at most. `None` if the URL has no authority.
+    /// With `connections` over HTTP/1.1 at most. `tls`: what the settings say of TLS, if it is spoken. `None` if the URL has no authority, or
+    /// nobody says how TLS is spoken to one that it must be spoken to.
     pub(super) fn new(
         settings: &UpstreamSettings,
+        tls: Option<Arc<TlsClient>>,
         max_headers: usize,
         connections: usize,
         timer: Rc<CoarseTimer>,
         epochs: Rc<PollEpochs>,
     ) -> Option<Self> {
         let authority = settings.url.authority()?;
+        let tls = if settings.is_encrypted() { Some(TlsUpstream::new(settings, tls?)?) } else { None };
         Some(Self {
-            connector: Connector::new(
-                authority.host().trim_matches(['[', ']']).to_owned(),
-                authority.port_u16().unwrap_or(80),
-                settings.connect_timeout,
-            ),
+            connector: Connector::new(settings.host().to_owned(), settings.port(), tls, settings.connect_timeout),
             authority: HeaderValue::from_str(authority.as_str()).ok()?,
-            http2: settings.http2,
+            settings: settings.clone(),
             max_headers,
-            response_timeout: settings.response_timeout,
+            connections,
             h1_pool: H1Pool::new(&timer, epochs),
             h1_open: OpenConnections::new(connections),
             h2_pool: H2Pool::new(&timer),
             timer,
         })
+    }
+
+    /// Whether it was made like this.
+    pub(super) fn is_made_by(
+        &self,
+        settings: &UpstreamSettings,
+        tls: Option<&Arc<TlsClient>>,
+        max_headers: usize,
+        connections: usize,
+    ) -> bool {
+        let same_tls = match (self.connector.tls(), tls) {
+            (None, None) => true,
+            (Some(ours), Some(client)) => ours.is_by(client),
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        same_tls && self.settings == *settings && (self.max_headers, self.connections) == (max_headers, connections)
     }
 
     /// Its host and port, as the configuration says it.
@@ -124,10 +151,21 @@ impl Upstream {
         interim: Option<&InterimAnswers>,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
         let request = request.into_inner();
-        if self.http2 {
-            Box::pin(self.forward_http2(std::mem::take(request), upload)).await
-        } else {
-            self.forward_http1(request, upload, interim).await
+        match self.settings.protocol {
+            UpstreamProtocol::Http1 => self.forward_http1(request, upload, interim).await,
+            UpstreamProtocol::Http2 => Box::pin(self.forward_http2(std::mem::take(request), None, upload)).await,
+            UpstreamProtocol::Either => {
+                if let Some(open) = self.h2_pool.permit() {
+                    return Box::pin(self.forward_http2(std::mem::take(request), Some(open), upload)).await;
+                }
+                if let Some(idle) = self.idle_http1().await {
+                    return self.forward_over_http1(idle, request, upload, interim).await;
+                }
+                match Box::pin(self.connect_either()).await? {
+                    Agreed::Http1(connection) => self.forward_over_http1(connection, request, upload, interim).await,
+                    Agreed::Http2(open) => Box::pin(self.forward_http2(std::mem::take(request), Some(open), upload)).await,
+                }
+            }
         }
     }
 
@@ -137,11 +175,24 @@ impl Upstream {
         upload: Option<&UploadState>,
         interim: Option<&InterimAnswers>,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
-        let idle = std::future::poll_fn(|cx| self.h1_pool.poll_take(cx)).await;
-        let mut connection = match idle {
+        let connection = match self.idle_http1().await {
             Some(connection) => connection,
             None => Box::pin(self.connect_http1()).await?,
         };
+        self.forward_over_http1(connection, request, upload, interim).await
+    }
+
+    async fn idle_http1(&self) -> Option<Box<H1Connection>> {
+        std::future::poll_fn(|cx| self.h1_pool.poll_take(cx)).await
+    }
+
+    async fn forward_over_http1(
+        &self,
+        mut connection: Box<H1Connection>,
+        request: &mut Request<RequestBody>,
+        upload: Option<&UploadState>,
+        interim: Option<&InterimAnswers>,
+    ) -> Result<Response<UpstreamBody>, ForwardError> {
         connection.begin(request, &self.authority)?;
         let head = loop {
             let heads = std::future::poll_fn(|cx| {
@@ -168,7 +219,7 @@ impl Upstream {
             upload.answered();
             let body = response.body_mut();
             if body.is_early() {
-                body.send_aside(std::mem::take(request.body_mut()), &self.timer, self.response_timeout);
+                body.send_aside(std::mem::take(request.body_mut()), &self.timer, self.settings.response_timeout);
             }
         }
         Ok(response.map(UpstreamBody::Http1))
@@ -187,7 +238,7 @@ impl Upstream {
 
     /// Waits for an answer. Only the upstream's own time counts: as long as the client is sending, its body has time-outs of its own.
     async fn in_time<T>(&self, upload: Option<&UploadState>, mut sent: Pin<&mut impl Future<Output = T>>) -> Result<T, ForwardError> {
-        let whole = self.timer.spanning(self.response_timeout);
+        let whole = self.timer.spanning(self.settings.response_timeout);
         let mut deadline = self.timer.deadline_in(whole);
         std::future::poll_fn(|cx| {
             if let Poll::Ready(sent) = sent.as_mut().poll(cx) {
@@ -209,16 +260,28 @@ impl Upstream {
 
     async fn connect_http1(&self) -> Result<Box<H1Connection>, ForwardError> {
         let open = self.h1_open.open().ok_or(ForwardError::Overloaded)?;
-        Ok(H1Connection::new(self.connector.connect().await?, self.max_headers, open))
+        Ok(H1Connection::new(self.connector.connect(UpstreamProtocol::Http1).await?, self.max_headers, open))
     }
 
+    /// What it speaks is known when the connection is there.
+    async fn connect_either(&self) -> Result<Agreed, ForwardError> {
+        let open = self.h1_open.open().ok_or(ForwardError::Overloaded)?;
+        let stream = self.connector.connect(UpstreamProtocol::Either).await?;
+        if stream.agreed_on_http2() {
+            return Ok(Agreed::Http2(self.begin_http2(stream).await?));
+        }
+        Ok(Agreed::Http1(H1Connection::new(stream, self.max_headers, open)))
+    }
+
+    /// `open`: a connection that there is already.
     async fn forward_http2(
         &self,
         request: Request<RequestBody>,
+        open: Option<(H2Sender, StreamPermit)>,
         upload: Option<&UploadState>,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
         let mut request = self.speak_http2(request)?;
-        let (mut sender, mut permit) = match self.h2_pool.permit() {
+        let (mut sender, mut permit) = match open.or_else(|| self.h2_pool.permit()) {
             Some(open) => open,
             None => self.connect_http2().await?,
         };
@@ -235,7 +298,7 @@ impl Upstream {
                 // It has not left: the connection was about to close.
                 Err(mut unsent) => match unsent.take_message() {
                     Some(returned) if is_first => request = returned,
-                    _ => return Err(failed(unsent.into_error(), upload)),
+                    _ => return Err(permit.said_by_tls().map_or_else(|| failed(unsent.into_error(), upload), ForwardError::Tls)),
                 },
             }
             is_first = false;
@@ -248,7 +311,7 @@ impl Upstream {
         let (mut parts, body) = request.into_parts();
         let host = parts.headers.remove(HOST).unwrap_or_else(|| self.authority.clone());
         let mut uri = http::uri::Parts::default();
-        uri.scheme = Some(Scheme::HTTP);
+        uri.scheme = Some(if self.settings.is_encrypted() { Scheme::HTTPS } else { Scheme::HTTP });
         uri.authority = Some(Authority::try_from(host.as_bytes()).map_err(|_| ForwardError::Unsayable)?);
         // What stands in no URI cannot be said to what takes nothing else.
         uri.path_and_query = match parts.uri.path_and_query().map(|target| (target, raw_target::escaped(target.as_str()))) {
@@ -265,7 +328,15 @@ impl Upstream {
         if self.h2_pool.is_full() {
             return Err(ForwardError::Overloaded);
         }
-        let socket = self.connector.connect().await?;
+        let stream = self.connector.connect(UpstreamProtocol::Http2).await?;
+        self.begin_http2(stream).await
+    }
+
+    async fn begin_http2(&self, stream: UpstreamStream) -> Result<(H2Sender, StreamPermit), ForwardError> {
+        if self.h2_pool.is_full() {
+            return Err(ForwardError::Overloaded);
+        }
+        let said = SaidByTls::default();
         let (sender, driver) = http2::Builder::new(OnThisThread)
             .timer(TokioTimer::new())
             .keep_alive_interval(Duration::from_secs(20))
@@ -273,9 +344,9 @@ impl Upstream {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(u32::try_from(HEAD_MAX).unwrap_or(u32::MAX))
-            .handshake(TokioIo::new(socket))
+            .handshake(TokioIo::new(TellingStream::new(stream, &said)))
             .await
             .map_err(ForwardError::Http2)?;
-        Ok(self.h2_pool.add(sender, driver))
+        Ok(self.h2_pool.add(sender, driver, said))
     }
 }

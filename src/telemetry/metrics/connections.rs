@@ -19,6 +19,30 @@ label! {
 }
 
 label! {
+    /// Who shows a certificate.
+    pub enum CertificateOf: "listener" {
+        /// The data plane.
+        Proxy = "proxy",
+        /// Probes, metrics, JWKS.
+        Ops = "ops",
+        /// The admin API.
+        Admin = "admin",
+        /// The data plane, to the upstream.
+        Upstream = "upstream",
+    }
+}
+
+impl From<Listener> for CertificateOf {
+    fn from(listener: Listener) -> Self {
+        match listener {
+            Listener::Proxy => Self::Proxy,
+            Listener::Ops => Self::Ops,
+            Listener::Admin => Self::Admin,
+        }
+    }
+}
+
+label! {
     /// What went wrong with the upstream.
     pub enum UpstreamError: "kind" {
         /// No connection could be made.
@@ -33,6 +57,8 @@ label! {
         Reset = "reset",
         /// The host's name has no address.
         Resolve = "resolve",
+        /// It was not proven to be who it should be, or would not speak.
+        Tls = "tls",
     }
 }
 
@@ -44,7 +70,7 @@ pub(super) struct Connections {
     admin: Gauge,
     upstream_errors: Counters<(UpstreamError,)>,
     handshake_errors: Counters<()>,
-    certificate_ends: Levels<(Listener,)>,
+    certificate_ends: Levels<(CertificateOf,)>,
 }
 
 impl Connections {
@@ -58,7 +84,7 @@ impl Connections {
             handshake_errors: Counters::new("claviger_tls_handshake_errors_total", "TLS handshakes with clients that came to nothing."),
             certificate_ends: Levels::new(
                 "claviger_tls_certificate_not_after_timestamp_seconds",
-                "When the first certificate of a listener ends, in seconds since 1970; 0 where it speaks no TLS.",
+                "When the first certificate ends that a listener shows, or that the upstream is shown, in seconds since 1970; 0 where there is none.",
             ),
         }
     }
@@ -83,8 +109,8 @@ impl Connections {
         self.handshake_errors.increment(());
     }
 
-    pub(super) fn certificate_ends(&self, listener: Listener, seconds: u64) {
-        self.certificate_ends.set((listener,), seconds);
+    pub(super) fn certificate_ends(&self, of: CertificateOf, seconds: u64) {
+        self.certificate_ends.set((of,), seconds);
     }
 }
 

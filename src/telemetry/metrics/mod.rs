@@ -24,7 +24,7 @@ mod store;
 mod tokens;
 
 pub use caches::{CacheKind, CacheResult};
-pub use connections::{Listener, UpstreamError};
+pub use connections::{CertificateOf, Listener, UpstreamError};
 pub use decisions::AuthReason;
 pub use logs::LogLosses;
 pub use policies::{PolicyResult, SampleResult};
@@ -129,9 +129,9 @@ impl Metrics {
         self.connections.handshake_failed();
     }
 
-    /// When the first of a listener's certificates ends; the beginning of 1970: it has none.
-    pub fn certificate_ends(&self, listener: Listener, at: Timestamp) {
-        self.connections.certificate_ends(listener, u64::try_from(at.as_second()).unwrap_or(0));
+    /// When the first of the certificates ends that are shown there; the beginning of 1970: there is none.
+    pub fn certificate_ends(&self, of: CertificateOf, at: Timestamp) {
+        self.connections.certificate_ends(of, u64::try_from(at.as_second()).unwrap_or(0));
     }
 
     /// The upstream did not answer properly.

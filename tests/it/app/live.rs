@@ -697,8 +697,9 @@ fn change(row: &Row) -> Result<(), String> {
     if found == expected { Ok(()) } else { Err(format!("{found} instead of {expected}; the log:\n{}", server.log())) }
 }
 
-/// Live keys that take clients of another kind: see `edge::tls_reload`, which changes what stands behind them under load.
-const OF_TLS: [&str; 8] = [
+/// Live keys that take clients, or an upstream, of another kind: see `edge::tls_reload` and `edge::upstream_tls_reload`, which change what
+/// stands behind them under load.
+const OF_TLS: [&str; 12] = [
     "admin.tls.cert",
     "admin.tls.key",
     "ops.tls.cert",
@@ -707,6 +708,10 @@ const OF_TLS: [&str; 8] = [
     "proxy.client_certificates",
     "proxy.tls.cert",
     "proxy.tls.key",
+    "upstream.tls.ca",
+    "upstream.tls.cert",
+    "upstream.tls.key",
+    "upstream.tls.name",
 ];
 
 #[test]

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use claviger::config::{Faults, Settings, StoreUrl, TakesEffect, TlsPair};
+use claviger::config::{Faults, Settings, StoreUrl, TakesEffect, TlsPair, UpstreamProtocol, UpstreamSettings};
 use claviger::diagnostics::Colour;
 use proptest::prelude::*;
 
 const REFERENCE: &str = include_str!("../../../config/claviger.toml");
 
 /// Keys that the reference shows as comments.
-const COMMENTED: [&str; 13] = [
+const COMMENTED: [&str; 18] = [
     "policies.dir",
     "token.active",
     "audit.webhook.url",
@@ -25,6 +25,11 @@ const COMMENTED: [&str; 13] = [
     "ops.tls.key",
     "admin.tls.cert",
     "admin.tls.key",
+    "upstream.http2",
+    "upstream.tls.ca",
+    "upstream.tls.cert",
+    "upstream.tls.key",
+    "upstream.tls.name",
 ];
 
 fn with_environment(toml: &str, variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Settings, Faults> {
@@ -113,12 +118,15 @@ fn the_reference_says_of_each_key_when_another_value_counts() {
 fn the_commented_keys_of_the_reference_work_when_uncommented() {
     let uncommented = REFERENCE.replace("# dir = ", "dir = ").replace("# active = ", "active = ").replace("# url = ", "url = ");
     let uncommented = uncommented.replace("# tls.", "tls.").replace("# client_ca = ", "client_ca = ");
+    let uncommented = uncommented.replace("# http2 = ", "http2 = ").replace("url = \"http://127.0.0.1:3000\"", "url = \"https://api\"");
     let uncommented = uncommented.replace("client_certificates = \"off\"", "client_certificates = \"required\"");
     let loaded = Settings::from_toml(&uncommented).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(loaded.settings.policies.dir, Some(PathBuf::from("policies/")));
     let pair = TlsPair { cert: PathBuf::from("tls/tls.crt"), key: PathBuf::from("tls/tls.key") };
     let Settings { proxy, ops, admin, .. } = &loaded.settings;
     assert_eq!([&proxy.tls, &ops.tls, &admin.tls], [&[pair]; 3]);
+    let UpstreamSettings { protocol, tls, .. } = &loaded.settings.upstream;
+    assert_eq!((*protocol, tls.files().count(), tls.name.as_deref()), (UpstreamProtocol::Http2, 3, Some("api.internal.example")));
     let about: Vec<_> = loaded.warnings.iter().filter_map(|warning| warning.key.as_deref()).collect();
     assert_eq!(about, Vec::<&str>::new());
 }
@@ -176,12 +184,11 @@ error: proxy.credential_headers: content-length cannot carry a credential: it ha
  6 | credential_headers = ["authorization", "Content-Length"]
    |                                        ^^^^^^^^^^^^^^^^
 
-error: upstream.url: TLS to the upstream is not in this version
+error: upstream.url: a url with a user or a password is refused: the only credential on a request is the token
   --> claviger.toml:9:7
    |
  9 | url = "https://************@api"
    |       ^^^^^^^^^^^^^^^^^^^^^^^^^^
-   = help: speak http:// over the loopback or a network that you trust
 
 error: token.audience: an empty audience would make the token good for everybody
   --> claviger.toml:12:12
@@ -305,11 +312,15 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         "token.algorithm" => "EdDSA",
         "token.audience" | "token.issuer" => "somebody",
         "token.header" => "x-token",
-        "upstream.url" => "http://api",
+        "upstream.url" => "https://api",
+        "upstream.tls.name" => "api.example",
         _ => "7s",
     };
     // What says nothing alone.
     let beside = |key: &str| match key.rsplit_once('.') {
+        Some(("upstream.tls", "cert")) => ["upstream.url", "upstream.tls.key"].map(str::to_owned).into(),
+        Some(("upstream.tls", "key")) => ["upstream.url", "upstream.tls.cert"].map(str::to_owned).into(),
+        Some(("upstream.tls", _)) => vec!["upstream.url".to_owned()],
         Some((section, "cert")) => vec![format!("{section}.key")],
         Some((section, "key")) => vec![format!("{section}.cert")],
         Some((_, "client_certificates")) => ["proxy.client_ca", "proxy.tls.cert", "proxy.tls.key"].map(str::to_owned).into(),
@@ -540,7 +551,6 @@ fn what_is_meant_is_guessed() {
 fn what_this_version_does_not_do_is_refused_and_not_called_unknown() {
     for toml in [
         "[proxy]\nclient_ip = \"proxy-protocol\"",
-        "[upstream]\nurl = \"https://api\"",
         "[upstream]\nurl = [\"http://a\", \"http://b\"]",
         "[[routes]]\npath = \"/\"\nrequire = \"run:trigger\"",
         "[limits.rate]\nburst = 5",
@@ -676,7 +686,43 @@ fn what_is_odd_but_works_is_a_warning() {
 fn an_h2c_url_is_http_with_http2() {
     let upstream = Settings::from_toml("[upstream]\nurl = \"h2c://api:3000\"").unwrap().settings.upstream;
     assert_eq!(upstream.url.to_string(), "http://api:3000/");
-    assert!(upstream.http2);
+    assert_eq!(upstream.protocol, UpstreamProtocol::Http2);
+}
+
+#[test]
+fn what_is_spoken_to_the_upstream_follows_from_its_url_and_from_http2() {
+    use UpstreamProtocol::{Either, Http1, Http2};
+    for (said, protocol) in [
+        ("url = \"http://api\"", Http1),
+        ("url = \"http://api\"\nhttp2 = true", Http2),
+        ("url = \"h2c://api\"", Http2),
+        ("url = \"h2c://api\"\nhttp2 = true", Http2),
+        ("url = \"https://api\"", Either),
+        ("url = \"https://api\"\nhttp2 = true", Http2),
+        ("url = \"https://api\"\nhttp2 = false", Http1),
+    ] {
+        let upstream = Settings::from_toml(&format!("[upstream]\n{said}")).unwrap().settings.upstream;
+        assert_eq!(upstream.protocol, protocol, "{said}");
+    }
+}
+
+#[test]
+fn whoever_says_how_tls_is_spoken_to_the_upstream_has_it_spoken() {
+    let toml = "[upstream]\nurl = \"https://api\"\ntls = { ca = \"ca.crt\", cert = \"a.crt\", key = \"/a.key\", name = \"other.example\" }";
+    let tls = Settings::from_toml(toml).unwrap().settings.upstream.tls;
+    assert!(tls.ca.unwrap().ends_with("ca.crt") && tls.cert.unwrap().ends_with("a.crt"));
+    assert_eq!((tls.key, tls.name.as_deref()), (Some("/a.key".into()), Some("other.example")));
+    for (said, message) in [
+        ("tls = { ca = \"ca.crt\" }", "the upstream is spoken to in the clear: its url is not https://"),
+        ("url = \"h2c://api\"\ntls = { name = \"a\" }", "the upstream is spoken to in the clear: its url is not https://"),
+        ("url = \"https://api\"\ntls = { cert = \"a\" }", "a certificate takes its key: upstream.tls.key is missing"),
+        ("url = \"https://api\"\ntls = { key = \"a\" }", "a certificate takes its key: upstream.tls.cert is missing"),
+        ("url = \"https://api\"\ntls = { name = \"https://a\" }", "\"https://a\" is not the name of a host"),
+        ("url = \"https://api\"\ntls = { verify = false }", "there is no such key"),
+        ("url = \"https://api/v1\"", "the path is the client's: the url ends with its port"),
+    ] {
+        assert_eq!(only_fault(&format!("[upstream]\n{said}")).0, message, "{said}");
+    }
 }
 
 #[test]

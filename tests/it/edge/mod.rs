@@ -4,3 +4,4 @@ mod client_certificates;
 mod tls;
 mod tls_files;
 mod tls_reload;
+mod upstream_tls_reload;

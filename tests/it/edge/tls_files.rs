@@ -71,6 +71,31 @@ fn every_fault_of_a_pair_is_told_with_its_file() {
 }
 
 #[test]
+fn what_the_upstream_is_spoken_to_by_is_looked_at_as_well() {
+    let (place, authority) = (Place::new(), Authority::new("the authority"));
+    let config = "[upstream]\nurl = \"https://api\"\ntls = { ca = \"ca.crt\", cert = \"tls/tls.crt\", key = \"tls/tls.key\" }\n";
+    let keys = |found: &[(String, String, String)]| found.iter().map(|(key, ..)| key.clone()).collect::<Vec<_>>();
+
+    assert_eq!(keys(&check(&place, config).1), ["upstream.tls.ca", "upstream.tls.cert"]);
+
+    authority.write(&place.path("ca.crt"));
+    // Nobody looks for a name in what a client shows.
+    authority.issue(Wish { names: &[], ..Wish::default() }).write(&place.path("tls"));
+    assert_eq!(check(&place, config), (0, Vec::new()));
+
+    authority.issue(Wish { from: -2, to: -1, ..Wish::default() }).write(&place.path("tls"));
+    let (code, found) = check(&place, config);
+    assert_eq!((code, keys(&found)), (1, vec!["upstream.tls.cert".to_owned()]));
+    assert!(found[0].2.contains("has expired"), "{found:?}");
+
+    std::fs::write(place.path("ca.crt"), "nobody\n").unwrap();
+    authority.issue(Wish::default()).write(&place.path("tls"));
+    let run = place.run_with(&["serve", "--config", &place.file("claviger.toml", config)], &[], "");
+    assert_eq!(run.code, 1, "{}", run.err);
+    assert!(run.err.contains("upstream.tls.ca: there is no certificate in it"), "{}", run.err);
+}
+
+#[test]
 fn what_cannot_be_used_keeps_the_process_from_starting_and_says_why() {
     let place = Place::new();
     let config = place.file("claviger.toml", CONFIG);

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use claviger::config::UpstreamProtocol;
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
@@ -102,7 +103,7 @@ async fn world_over_http2() -> (World, Seen) {
     let (address, seen) = http2_upstream().await;
     let change = |settings: &mut claviger::config::Settings| {
         settings.upstream.url = format!("http://{address}").parse().unwrap();
-        settings.upstream.http2 = true;
+        settings.upstream.protocol = UpstreamProtocol::Http2;
     };
     (World::with(|_| Reply::Silence, change).await, seen)
 }

@@ -3,4 +3,5 @@
 mod forwarding;
 pub(crate) mod http2;
 pub(crate) mod upstream;
+mod upstream_tls;
 pub(crate) mod world;

@@ -3,8 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, ServerConfig};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// One request as it came, and on which connection.
 #[derive(Clone, Debug, Default)]
@@ -33,8 +36,10 @@ impl Received {
 pub(crate) enum Reply {
     /// Read the body, then say this.
     With(Vec<u8>),
-    /// Read the body, then say this and close.
+    /// Read the body, then say this and close; over TLS without a word that it was all.
     Last(Vec<u8>),
+    /// Read the body, then say this, and that it was all.
+    Whole(Vec<u8>),
     /// Say this at once, whatever comes.
     Early(Vec<u8>),
     /// Say nothing, ever.
@@ -59,9 +64,23 @@ impl Reply {
 
 pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
+/// What came of one handshake.
+#[derive(Clone, Debug)]
+pub(crate) struct Shaken {
+    /// The name that was asked for.
+    pub(crate) name: Option<String>,
+    pub(crate) version: Option<ProtocolVersion>,
+    pub(crate) group: Option<NamedGroup>,
+    pub(crate) kind: Option<HandshakeKind>,
+    pub(crate) agreed: Option<String>,
+    /// The first of the certificates that the proxy has shown.
+    pub(crate) shown: Option<Vec<u8>>,
+}
+
 #[derive(Default)]
 struct Seen {
     requests: Vec<Received>,
+    shaken: Vec<Shaken>,
     bytes: Vec<u8>,
     connections: usize,
     closed: usize,
@@ -79,13 +98,19 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) async fn start(script: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
+        Self::speaking(None, script).await
+    }
+
+    /// One that speaks TLS, if it is told how.
+    pub(crate) async fn speaking(tls: Option<Arc<ServerConfig>>, script: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
+        let acceptor = tls.map(TlsAcceptor::from);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let upstream = Self { address, seen: Arc::default(), moved: Arc::default(), late: Arc::default(), said_late: Arc::default() };
         let (script, serving) = (Arc::new(script), upstream.clone());
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let (script, serving) = (Arc::clone(&script), serving.clone());
+                let (script, serving, acceptor) = (Arc::clone(&script), serving.clone(), acceptor.clone());
                 socket.set_nodelay(true).unwrap();
                 tokio::spawn(async move {
                     let connection = {
@@ -93,7 +118,15 @@ impl Upstream {
                         seen.connections += 1;
                         seen.connections
                     };
-                    serving.serve(connection, socket, &*script).await;
+                    match acceptor {
+                        None => serving.serve(connection, socket, &*script).await,
+                        Some(acceptor) => {
+                            if let Some(stream) = accepted(&acceptor, socket).await {
+                                serving.shake(stream.get_ref().1);
+                                serving.serve(connection, stream, &*script).await;
+                            }
+                        }
+                    }
                     serving.seen.lock().unwrap().closed += 1;
                     serving.moved.notify_waiters();
                 });
@@ -104,6 +137,23 @@ impl Upstream {
 
     pub(crate) fn requests(&self) -> Vec<Received> {
         self.seen.lock().unwrap().requests.clone()
+    }
+
+    fn shake(&self, session: &rustls::ServerConnection) {
+        let shaken = Shaken {
+            name: session.server_name().map(str::to_owned),
+            version: session.protocol_version(),
+            group: session.negotiated_key_exchange_group().map(rustls::crypto::SupportedKxGroup::name),
+            kind: session.handshake_kind(),
+            agreed: session.alpn_protocol().map(|protocol| String::from_utf8_lossy(protocol).into_owned()),
+            shown: session.peer_certificates().map(|shown| shown[0].to_vec()),
+        };
+        self.seen.lock().unwrap().shaken.push(shaken);
+    }
+
+    /// What came of the handshakes that came to something.
+    pub(crate) fn shaken(&self) -> Vec<Shaken> {
+        self.seen.lock().unwrap().shaken.clone()
     }
 
     /// Every byte that ever came.
@@ -141,7 +191,10 @@ impl Upstream {
         }
     }
 
-    async fn serve(&self, connection: usize, mut socket: TcpStream, script: &(impl Fn(&Received) -> Reply + ?Sized)) {
+    async fn serve<S>(&self, connection: usize, mut socket: S, script: &(impl Fn(&Received) -> Reply + ?Sized))
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let mut buffer = Vec::new();
         loop {
             let Some(end) = self.until(&mut socket, &mut buffer, |bytes| find(bytes, b"\r\n\r\n")).await else { return };
@@ -166,7 +219,9 @@ impl Upstream {
                     socket.write_all(answer).await.ok();
                     while !buffer.is_empty() || self.more(&mut socket, &mut buffer).await {
                         socket.write_all(&std::mem::take(&mut buffer)).await.ok();
+                        socket.flush().await.ok();
                     }
+                    socket.shutdown().await.ok();
                     return;
                 }
                 Reply::Deaf(answer) => {
@@ -177,7 +232,7 @@ impl Upstream {
                 }
                 Reply::Meanwhile(answer) => {
                     self.note(&received);
-                    let (mut reading, mut writing) = socket.split();
+                    let (mut reading, mut writing) = tokio::io::split(socket);
                     let read = async {
                         let mut bytes = vec![0; 64 * 1024];
                         while let Ok(read @ 1..) = reading.read(&mut bytes).await {
@@ -187,7 +242,7 @@ impl Upstream {
                     tokio::join!(read, writing.write_all(answer)).1.ok();
                     return;
                 }
-                Reply::With(answer) | Reply::Last(answer) | Reply::Later(answer, _) => vec![answer.clone()],
+                Reply::With(answer) | Reply::Last(answer) | Reply::Whole(answer) | Reply::Later(answer, _) => vec![answer.clone()],
                 Reply::Pieces(pieces) => pieces.clone(),
             };
             let length = received.header("content-length").first().map(|length| length.parse::<usize>().unwrap());
@@ -209,10 +264,17 @@ impl Upstream {
                 if socket.write_all(&piece).await.is_err() {
                     return;
                 }
+                if socket.flush().await.is_err() {
+                    return;
+                }
                 tokio::task::yield_now().await;
             }
             match reply {
                 Reply::Last(_) => return,
+                Reply::Whole(_) => {
+                    socket.shutdown().await.ok();
+                    return;
+                }
                 Reply::Later(_, late) => {
                     self.late.notified().await;
                     socket.write_all(&late).await.unwrap();
@@ -227,7 +289,12 @@ impl Upstream {
         self.seen.lock().unwrap().requests.push(received.clone());
     }
 
-    async fn until(&self, socket: &mut TcpStream, buffer: &mut Vec<u8>, done: impl Fn(&[u8]) -> Option<usize>) -> Option<usize> {
+    async fn until<S: AsyncRead + Unpin>(
+        &self,
+        socket: &mut S,
+        buffer: &mut Vec<u8>,
+        done: impl Fn(&[u8]) -> Option<usize>,
+    ) -> Option<usize> {
         loop {
             if let Some(end) = done(buffer) {
                 return Some(end);
@@ -238,11 +305,23 @@ impl Upstream {
         }
     }
 
-    async fn more(&self, socket: &mut TcpStream, buffer: &mut Vec<u8>) -> bool {
+    async fn more<S: AsyncRead + Unpin>(&self, socket: &mut S, buffer: &mut Vec<u8>) -> bool {
         let before = buffer.len();
         let read = socket.read_buf(buffer).await.unwrap_or(0);
         self.seen.lock().unwrap().bytes.extend_from_slice(&buffer[before..]);
         read > 0
+    }
+}
+
+/// Shakes hands; of one that is refused, what it says is read to its end, so that it hears why.
+pub(crate) async fn accepted(acceptor: &TlsAcceptor, socket: TcpStream) -> Option<TlsStream<TcpStream>> {
+    match acceptor.accept(socket).into_fallible().await {
+        Ok(stream) => Some(stream),
+        Err((_, mut socket)) => {
+            socket.shutdown().await.ok();
+            while let Ok(1..) = socket.read(&mut [0; 1024]).await {}
+            None
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use claviger::clock::{Clock, SystemClock};
 use claviger::config::{AccessLog, Settings, StoreUrl};
-use claviger::edge::tls::ListenerTls;
+use claviger::edge::tls::{ListenerTls, UpstreamTls};
 use claviger::exchange::Exchange;
 use claviger::model::{AdmitWithoutRoles, Cause, KeyDigest, KeyId, Mutation, NewKey, PlainKey, Strategy};
 use claviger::proxy::{Proxy, Running};
@@ -39,7 +39,10 @@ impl World {
     }
 
     pub(crate) async fn with(script: impl Fn(&Received) -> Reply + Send + Sync + 'static, change: impl FnOnce(&mut Settings)) -> Self {
-        let upstream = Upstream::start(script).await;
+        Self::before(Upstream::start(script).await, change).await
+    }
+
+    pub(crate) async fn before(upstream: Upstream, change: impl FnOnce(&mut Settings)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut settings = Settings::default();
         settings.proxy.threads = 1;
@@ -68,7 +71,9 @@ impl World {
         let exchange = Exchange::start(&settings, store.clone(), Arc::clone(&clock), Arc::clone(&metrics)).await.unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let tls = ListenerTls::plain(Listener::Proxy, &metrics, &clock).unwrap();
-        let running = Proxy::start(&settings, &exchange, &clock, &metrics, listener, &tls).unwrap();
+        let upstream_tls = UpstreamTls::plain(&metrics, &clock);
+        upstream_tls.put(upstream_tls.read(&settings).unwrap().0);
+        let running = Proxy::start(&settings, &exchange, &clock, &metrics, listener, (&tls, &upstream_tls)).unwrap();
         let key = key.reveal().to_owned();
         Self { address: running.local_addr(), upstream, key, metrics, running, id, store, exchange, _dir: dir }
     }

@@ -1,4 +1,4 @@
-//! A client that speaks TLS, and says what came of it.
+//! A client that speaks TLS, and says what came of it; and how a server does.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned, SupportedProtocolVersion};
 
 use super::certificates::{Authority, Issued};
 use super::http::{self, Answer};
@@ -33,8 +34,7 @@ impl Client {
 
     /// Speaks these versions alone, and shows this certificate if it is asked for one.
     pub(crate) fn with(authority: &Authority, versions: &[&'static SupportedProtocolVersion], shown: Option<&Issued>) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from(authority.der().to_vec())).unwrap();
+        let roots = roots(authority);
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
         let builder = builder.with_protocol_versions(versions).unwrap().with_root_certificates(roots);
         let config = match shown {
@@ -87,4 +87,32 @@ pub(crate) fn ask(connection: &mut Connection, path: &str, headers: &str) -> io:
 /// The certificate that the other end has shown.
 pub(crate) fn shown(connection: &Connection) -> Vec<u8> {
     connection.conn.peer_certificates().unwrap()[0].to_vec()
+}
+
+/// How a server speaks TLS: by this certificate, in these versions, offering these protocols, and asking for certificates of this authority.
+pub(crate) fn server(
+    issued: &Issued,
+    versions: &[&'static SupportedProtocolVersion],
+    protocols: &[&str],
+    clients: Option<&Authority>,
+) -> Arc<ServerConfig> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions).unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(authority)), provider).build().unwrap();
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(issued.key()));
+    let mut config = builder.with_single_cert(vec![CertificateDer::from(issued.der.clone())], key).unwrap();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    Arc::new(config)
+}
+
+fn roots(authority: &Authority) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(authority.der().to_vec())).unwrap();
+    roots
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use claviger::config::Settings;
+use claviger::config::{Settings, UpstreamProtocol};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::Incoming;
@@ -27,7 +27,7 @@ fn get(target: &str) -> String {
 async fn world_before(address: SocketAddr) -> World {
     let change = |settings: &mut Settings| {
         settings.upstream.url = format!("http://{address}").parse().unwrap();
-        settings.upstream.http2 = true;
+        settings.upstream.protocol = UpstreamProtocol::Http2;
     };
     World::with(|_| Reply::Silence, change).await
 }

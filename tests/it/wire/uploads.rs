@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use claviger::config::Settings;
+use claviger::config::{Settings, UpstreamProtocol};
 
 use crate::proxy::http2::http2_upstream;
 use crate::proxy::upstream::{OK, Received, Reply};
@@ -28,7 +28,7 @@ async fn over_http2(change: impl FnOnce(&mut Settings)) -> World {
     let to = |settings: &mut Settings| {
         change(settings);
         settings.upstream.url = format!("http://{address}").parse().unwrap();
-        settings.upstream.http2 = true;
+        settings.upstream.protocol = UpstreamProtocol::Http2;
     };
     World::with(|_| Reply::Silence, to).await
 }
@@ -114,7 +114,7 @@ async fn an_upstream_that_takes_nothing_of_a_request_is_too_slow() {
     let world = World::with(ok, |settings| {
         short(settings);
         settings.upstream.url = format!("http://{}", deaf.local_addr().unwrap()).parse().unwrap();
-        settings.upstream.http2 = true;
+        settings.upstream.protocol = UpstreamProtocol::Http2;
     })
     .await;
     let serving = tokio::spawn(async move { Frames::serve(deaf.accept().await.unwrap().0, &[]).await.end().await });

@@ -1,5 +1,6 @@
 //! An answer's body on its way in, read straight from its connection.
 
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -7,8 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use http_body::{Frame, SizeHint};
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::io::{AsyncWrite as _, WriteHalf};
 use tokio::task::AbortHandle;
 
 use super::chunked::{ChunkedDecoder, Piece};
@@ -17,6 +17,7 @@ use super::encode::RequestEncoder;
 use super::error::H1Error;
 use super::head::{Framing, ResponseHead};
 use super::pool::H1Pool;
+use crate::edge::tls::UpstreamStream;
 use crate::proxy::request_body::RequestBody;
 use crate::proxy::timer::{CoarseTimer, Deadline};
 
@@ -71,7 +72,7 @@ impl H1Body {
         self.connection = self.connection.take().map(|mut connection| {
             connection.socket = match connection.socket {
                 UpstreamSocket::Whole(socket) => {
-                    let (reading, socket) = socket.into_split();
+                    let (reading, socket) = tokio::io::split(socket);
                     let encoder = std::mem::take(&mut connection.encoder);
                     let sender = DetachedSender { socket, encoder, body, timer: Rc::clone(timer), timeout };
                     self.sender = Some(tokio::task::spawn_local(sender.run()).abort_handle());
@@ -109,7 +110,7 @@ impl H1Body {
                 Ok(0) if matches!(self.remaining, Remaining::UntilClose) => break None,
                 Ok(0) => return self.fail(H1Error::Closed),
                 Ok(_) => {}
-                Err(error) => return self.fail(H1Error::Io(error)),
+                Err(error) => return self.fail(error.into()),
             }
         };
         if self.remaining.is_at_end() || frame.is_none() {
@@ -131,7 +132,7 @@ impl H1Body {
     }
 
     /// The connection, for whoever goes on with it, and what has come behind the head.
-    pub(crate) fn into_parts(mut self) -> Option<(TcpStream, Bytes)> {
+    pub(crate) fn into_parts(mut self) -> Option<(UpstreamStream, Bytes)> {
         self.connection.take()?.into_parts()
     }
 
@@ -188,7 +189,7 @@ impl Remaining {
 
 /// Sends the rest of a request whose answer has begun.
 struct DetachedSender {
-    socket: OwnedWriteHalf,
+    socket: WriteHalf<UpstreamStream>,
     encoder: RequestEncoder,
     body: RequestBody,
     timer: Rc<CoarseTimer>,
@@ -215,9 +216,14 @@ impl DetachedSender {
             Poll::Pending
         })
         .await;
-        if sent {
-            // Dropping it would say that nothing more comes on the connection, and there are upstreams that take this for a hang-up.
-            self.socket.forget();
+        // Of a whole request the upstream is not told that nothing more comes: there are some that take this for a hang-up.
+        if !sent {
+            // One try: who takes nothing is not waited for.
+            std::future::poll_fn(|cx| {
+                let _ = Pin::new(&mut self.socket).poll_shutdown(cx);
+                Poll::Ready(())
+            })
+            .await;
         }
     }
 }

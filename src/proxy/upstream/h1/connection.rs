@@ -9,14 +9,13 @@ use bytes::{Bytes, BytesMut};
 use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Request, Response};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf, ReadHalf};
 
 use super::encode::RequestEncoder;
 use super::error::H1Error;
 use super::head::{HeadReader, RequestKind, ResponseHead};
 use super::open::OpenConnection;
+use crate::edge::tls::UpstreamStream;
 use crate::proxy::request_body::RequestBody;
 
 /// What is made room for before a read, in bytes: at first, and at most when an upstream fills it again and again.
@@ -26,8 +25,8 @@ const READ_MAX: usize = 64 * 1024;
 /// The way to the upstream, or, once somebody else goes on sending, the half that answers come on.
 #[derive(Debug)]
 pub(super) enum UpstreamSocket {
-    Whole(TcpStream),
-    Half(OwnedReadHalf),
+    Whole(UpstreamStream),
+    Half(ReadHalf<UpstreamStream>),
 }
 
 impl AsyncRead for UpstreamSocket {
@@ -64,7 +63,7 @@ pub(crate) struct H1Connection {
 }
 
 impl H1Connection {
-    pub(crate) fn new(socket: TcpStream, max_headers: usize, open: OpenConnection) -> Box<Self> {
+    pub(crate) fn new(socket: UpstreamStream, max_headers: usize, open: OpenConnection) -> Box<Self> {
         Box::new(Self {
             socket: UpstreamSocket::Whole(socket),
             input: BytesMut::new(),
@@ -85,15 +84,24 @@ impl H1Connection {
     /// is woken by the next byte. What has not been seen by the event loop costs no look at the socket.
     pub(crate) fn is_quiet(&mut self, cx: &mut Context<'_>) -> bool {
         debug_assert!(self.input.is_empty(), "a connection with something left on it was put to rest");
-        self.listens = self.poll_fill(cx).is_pending();
+        // Without a budget the runtime does not tell what more there is; under TLS one look may be several reads.
+        self.listens = self.poll_fill(cx).is_pending() && tokio::task::coop::has_budget_remaining() && !self.holds_a_part();
         self.listens
     }
 
     /// Whether nothing lies in the kernel either, of what the event loop has not seen. Costs a system call.
     pub(crate) fn holds_nothing(&self) -> bool {
         let UpstreamSocket::Whole(socket) = &self.socket else { return false };
-        let seen = SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]);
+        let seen = SockRef::from(socket.socket()).peek(&mut [MaybeUninit::uninit()]);
         seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Whether bytes have come that are the beginning of something, and lie where they are decrypted.
+    fn holds_a_part(&self) -> bool {
+        match &self.socket {
+            UpstreamSocket::Whole(socket) => socket.holds_a_part(),
+            UpstreamSocket::Half(_) => true,
+        }
     }
 
     /// Takes a request; its body is given to [`poll_head`](Self::poll_head). `authority` is for a request without a `Host`.
@@ -126,7 +134,15 @@ impl H1Connection {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.cut.take().unwrap_or(H1Error::Closed))),
                 Poll::Ready(Ok(_)) => self.may_be_stale = false,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.cut.take().unwrap_or(H1Error::Io(error)))),
+                // What TLS says of the end says more than that nothing more could be sent.
+                Poll::Ready(Err(error)) => {
+                    return Poll::Ready(Err(match H1Error::from(error) {
+                        said @ H1Error::Tls(_) => said,
+                        fault @ (H1Error::Io(_) | H1Error::Closed | H1Error::Malformed(_) | H1Error::Body(_)) => {
+                            self.cut.take().unwrap_or(fault)
+                        }
+                    }));
+                }
             }
             if let Some(head) = self.reader.take(&mut self.input, self.kind, &mut self.spare)? {
                 return Poll::Ready(Ok(head));
@@ -153,7 +169,7 @@ impl H1Connection {
     }
 
     /// The connection, and what has come on it behind the answer's head: the upstream has switched protocols.
-    pub(crate) fn into_parts(self) -> Option<(TcpStream, Bytes)> {
+    pub(crate) fn into_parts(self) -> Option<(UpstreamStream, Bytes)> {
         match self.socket {
             UpstreamSocket::Whole(socket) => Some((socket, self.input.freeze())),
             UpstreamSocket::Half(_) => None,

@@ -37,6 +37,8 @@ pub(super) struct RequestEncoder {
     unsent: Unsent,
     /// How many of the whole request have left.
     written: u64,
+    /// Something of it may lie where it is encrypted, and has not left.
+    unflushed: bool,
     /// It asks for no change and has no body: it may be sent twice (RFC 9110, section 9.2.2).
     harmless: bool,
 }
@@ -90,7 +92,7 @@ impl RequestEncoder {
         };
         out.extend_from_slice(b"\r\n");
         self.harmless = empty && matches!(*request.method(), Method::GET | Method::HEAD);
-        (self.sent, self.written) = (0, 0);
+        (self.sent, self.written, self.unflushed) = (0, 0, false);
         Ok(())
     }
 
@@ -110,6 +112,10 @@ impl RequestEncoder {
             }
             let waiting = self.bytes.get(self.sent..).unwrap_or_default();
             if waiting.is_empty() {
+                if self.unflushed {
+                    ready!(Pin::new(&mut *socket).poll_flush(cx))?;
+                    self.unflushed = false;
+                }
                 return if self.is_done() { Poll::Ready(Ok(())) } else { Poll::Pending };
             }
             match ready!(Pin::new(&mut *socket).poll_write(cx, waiting)) {
@@ -117,8 +123,9 @@ impl RequestEncoder {
                 Ok(written) => {
                     self.sent += written;
                     self.written += written as u64;
+                    self.unflushed = true;
                 }
-                Err(error) => return Poll::Ready(Err(H1Error::Io(error))),
+                Err(error) => return Poll::Ready(Err(error.into())),
             }
             // What may be sent again is kept until it is answered.
             if !self.harmless && self.sent == self.bytes.len() {
@@ -181,12 +188,12 @@ impl RequestEncoder {
 
     /// Whether the whole request has left.
     pub(super) fn is_done(&self) -> bool {
-        matches!(self.unsent, Unsent::Nothing) && self.sent == self.bytes.len()
+        matches!(self.unsent, Unsent::Nothing) && self.sent == self.bytes.len() && !self.unflushed
     }
 
     /// How many bytes have left, and whether some are waiting for the upstream to take them.
     pub(super) fn progress(&self) -> (u64, bool) {
-        (self.written, self.sent < self.bytes.len())
+        (self.written, self.sent < self.bytes.len() || self.unflushed)
     }
 
     /// Whether the request, for which there was no answer, may be sent once more: nothing of it has left, or it asks for no change.
@@ -196,7 +203,7 @@ impl RequestEncoder {
 
     /// Takes over, from its beginning, what another connection failed to bring to its end.
     pub(super) fn repeat(&mut self, lost: Self) {
-        *self = Self { sent: 0, written: 0, ..lost };
+        *self = Self { sent: 0, written: 0, unflushed: false, ..lost };
     }
 }
 

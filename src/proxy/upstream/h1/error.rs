@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::edge::tls::{HandshakeFault, said_by_tls};
 use crate::proxy::request_body::BodyError;
 
 /// What an upstream says wrong.
@@ -17,8 +18,17 @@ pub(crate) enum H1Error {
     #[error("the connection was closed amid the answer, or before it")]
     Closed,
     #[error(transparent)]
-    Io(#[from] io::Error),
+    Io(io::Error),
+    /// What a handshake does not find out: an upstream that refuses the certificate that it was shown says so afterwards (RFC 8446, section 4.4.2.4).
+    #[error("{0}")]
+    Tls(#[source] HandshakeFault),
     /// The client's fault.
     #[error(transparent)]
     Body(BodyError),
+}
+
+impl From<io::Error> for H1Error {
+    fn from(error: io::Error) -> Self {
+        said_by_tls(&error).map_or(Self::Io(error), Self::Tls)
+    }
 }

@@ -108,6 +108,7 @@ mod tests {
 
     use super::*;
     use crate::clock::{Clock, ManualClock};
+    use crate::edge::tls::UpstreamStream;
     use crate::proxy::upstream::h1::open::OpenConnections;
 
     fn pool() -> Rc<H1Pool> {
@@ -120,7 +121,8 @@ mod tests {
     async fn connection() -> (Box<H1Connection>, std::net::TcpStream) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let open = OpenConnections::new(1).open().unwrap();
-        let connection = H1Connection::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap(), 100, open);
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let connection = H1Connection::new(UpstreamStream::Plain(socket), 100, open);
         (connection, listener.accept().unwrap().0)
     }
 
