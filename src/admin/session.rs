@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::header::{AUTHORIZATION, CACHE_CONTROL};
+use http::header::CACHE_CONTROL;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method};
 use http_body_util::{BodyExt as _, Limited};
@@ -87,7 +87,7 @@ async fn authenticate(state: &AdminState, mut request: Request) -> Result<(Reque
     let peer = request.extensions().get::<Peer>().copied();
     let address = peer.map(|Peer(peer)| state.address(peer, request.headers()));
     let now = state.control().monotonic();
-    let plain = credential::take(request.headers_mut(), &[AUTHORIZATION]).map_err(|outcome| refused(&outcome))?;
+    let plain = credential::take_bearer(request.headers_mut()).map_err(|outcome| refused(&outcome))?;
     // Whoever has sent many keys that do not work is not even told whether the next one does.
     state.failures().look(address, now, FAILURES).map_err(ApiError::rate_limited)?;
     let digest = KeyDigest::of(&plain);

@@ -7,6 +7,7 @@
 mod admin;
 mod audit;
 mod cache;
+mod credentials;
 mod environment;
 mod faults;
 mod header;
@@ -40,6 +41,7 @@ mod value;
 pub use admin::AdminSettings;
 pub use audit::{AuditKeep, AuditSettings, WebhookSettings};
 pub use cache::CacheSettings;
+pub use credentials::CredentialPlace;
 pub use environment::{environment, without_line_end};
 pub use faults::Faults;
 pub use limits::LimitSettings;

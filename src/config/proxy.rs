@@ -3,11 +3,9 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use http::HeaderName;
-use http::header::AUTHORIZATION;
 use ipnet::{IpNet, Ipv4Net};
 
-use super::header::credential_header;
+use super::credentials::{CredentialPlace, credentials};
 use super::parse::{ValueError, ValueErrors, list, listen, number, one_of, text, truth};
 use super::reader::Section;
 use super::removed_headers::{HeaderPattern, header_pattern};
@@ -34,8 +32,8 @@ pub struct ProxySettings {
     pub trusted_proxies: Vec<IpNet>,
     /// What a trusted peer says the client's address in.
     pub client_ip: ClientIp,
-    /// Where a client may put its key: `authorization` takes `Bearer`, the others the bare key. Never empty, no name twice.
-    pub credential_headers: Vec<HeaderName>,
+    /// Where a client may put its key. Never empty, no place twice.
+    pub credentials: Vec<CredentialPlace>,
     /// Headers of clients that never reach the API, in any spelling.
     pub remove_headers: Vec<HeaderPattern>,
     /// Whether requests say that they came through here.
@@ -98,7 +96,7 @@ impl Default for ProxySettings {
             client_certificates: ClientCertificates::Off,
             trusted_proxies: Vec::new(),
             client_ip: ClientIp::Peer,
-            credential_headers: vec![AUTHORIZATION, HeaderName::from_static("x-api-key")],
+            credentials: CredentialPlace::usual(),
             remove_headers: HeaderPattern::identity(),
             via: true,
             end_streams: EndStreams::Revoked,
@@ -110,6 +108,8 @@ impl ProxySettings {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         let default = Self::default();
         let ends = [EndStreams::Revoked, EndStreams::AnyChange, EndStreams::Never].map(|when| (when.as_str(), when));
+        section
+            .refuse("credential_headers", "proxy.credentials says where a key may stand: \"bearer\", and \"header:NAME\" for each header");
         let threads = u32::try_from(default.threads).unwrap_or(THREADS_MAX);
         Self {
             listen: section.at_start("listen", default.listen, text(listen)),
@@ -119,7 +119,7 @@ impl ProxySettings {
             client_certificates: ClientCertificates::read(section, "client_certificates"),
             trusted_proxies: section.live("trusted_proxies", default.trusted_proxies, list(text(network))),
             client_ip: section.live("client_ip", default.client_ip, client_ip),
-            credential_headers: section.live("credential_headers", default.credential_headers, credential_headers),
+            credentials: section.live("credentials", default.credentials, credentials),
             remove_headers: section.live("remove_headers", default.remove_headers, list(text(header_pattern))),
             via: section.live("via", default.via, truth),
             end_streams: section.live("end_streams", default.end_streams, one_of(&ends)),
@@ -133,21 +133,6 @@ fn client_ip(value: &Value, at: &Origin) -> Result<ClientIp, ValueErrors> {
         return Err(wrong.suggest("let the balancer set X-Forwarded-For, and say \"x-forwarded-for\"").into());
     }
     one_of(&[ClientIp::Peer, ClientIp::XForwardedFor, ClientIp::Forwarded].map(|from| (from.as_str(), from)))(value, at)
-}
-
-/// At least one header, and each once.
-fn credential_headers(value: &Value, at: &Origin) -> Result<Vec<HeaderName>, ValueErrors> {
-    let headers = list(text(credential_header))(value, at)?;
-    if headers.is_empty() {
-        return Err(ValueError::new("without a header to look for, nobody could present a key").into());
-    }
-    for (index, header) in headers.iter().enumerate() {
-        if headers.iter().take(index).any(|earlier| earlier == header) {
-            let at = if let Value::List(items) = value { items.get(index).map(|(_, at)| at.clone()) } else { None };
-            return Err(ValueError { at, ..ValueError::new(format!("{header} stands here twice")) }.into());
-        }
-    }
-    Ok(headers)
 }
 
 /// A network, or one address.

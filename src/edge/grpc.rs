@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
+use super::credential::Places;
 use super::problem::{X_REQUEST_ID, detail};
 use crate::model::{Outcome, Refusal};
 
@@ -37,9 +38,9 @@ fn status(outcome: &Outcome) -> u8 {
 }
 
 /// The whole answer.
-pub(crate) fn refuse(outcome: &Outcome, request_id: HeaderValue) -> Response<Bytes> {
+pub(crate) fn refuse(outcome: &Outcome, places: &Places, request_id: HeaderValue) -> Response<Bytes> {
     let id = request_id.to_str().unwrap_or_default();
-    let message = percent_encoded(&format!("{} ({}, request {id})", detail(outcome), outcome.code()));
+    let message = percent_encoded(&format!("{} ({}, request {id})", detail(outcome, places), outcome.code()));
     let mut response = Response::new(Bytes::new());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
@@ -78,23 +79,24 @@ mod tests {
 
     #[test]
     fn a_refusal_is_a_head_with_a_status_and_a_message_and_nothing_else() {
+        let places = Places::of(&crate::config::Settings::default().proxy.credentials);
         for (outcome, status, message) in [
             (
                 Outcome::MissingKey,
                 "16",
-                "an API key is needed: send it as `Authorization: Bearer KEY`, or in another header that this proxy takes keys from (missing_key, request 01hv)",
+                "an API key is needed: send it as `Authorization: Bearer KEY`, or as `x-api-key: KEY` (missing_key, request 01hv)",
             ),
             (Outcome::Refused(Refusal::InvalidKey(WhyInvalid::Expired)), "16", "the API key is not valid (invalid_key, request 01hv)"),
             (Outcome::Refused(Refusal::NoRoles), "7", "the API key holds no role (no_roles, request 01hv)"),
             (Outcome::Refused(Refusal::Overloaded), "8", "too many requests are waiting (overloaded, request 01hv)"),
         ] {
-            let response = refuse(&outcome, HeaderValue::from_static("01hv"));
+            let response = refuse(&outcome, &places, HeaderValue::from_static("01hv"));
             assert_eq!(response.status(), 200);
             assert!(response.body().is_empty());
             assert_eq!(response.headers()[GRPC_STATUS], status);
             assert_eq!(response.headers()[GRPC_MESSAGE], message);
         }
-        let unavailable = refuse(&Outcome::Refused(Refusal::Unavailable(WhyUnavailable::Store)), HeaderValue::from_static("01hv"));
+        let unavailable = refuse(&Outcome::Refused(Refusal::Unavailable(WhyUnavailable::Store)), &places, HeaderValue::from_static("01hv"));
         assert_eq!(unavailable.headers()[GRPC_STATUS], "14");
         assert_eq!(percent_encoded("50 % é\n"), "50 %25 %C3%A9%0A");
     }

@@ -13,6 +13,7 @@ pub(crate) mod credential;
 #[doc(hidden)]
 pub mod fuzzing;
 pub(crate) mod grpc;
+mod places;
 pub(crate) mod problem;
 pub(crate) mod raw_target;
 pub(crate) mod request_id;

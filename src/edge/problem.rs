@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 
+use super::credential::Places;
 use crate::model::{Outcome, Refusal, TooLarge};
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -40,13 +41,11 @@ pub(crate) fn status(outcome: &Outcome) -> StatusCode {
 }
 
 /// A sentence for the client. It tells nothing that helps to guess: all invalid keys get the same.
-pub(super) fn detail(outcome: &Outcome) -> String {
+pub(super) fn detail(outcome: &Outcome, places: &Places) -> String {
     match outcome {
         Outcome::Forwarded => "the request was forwarded".into(),
         Outcome::BadRequest(what) => (*what).into(),
-        Outcome::MissingKey => {
-            "an API key is needed: send it as `Authorization: Bearer KEY`, or in another header that this proxy takes keys from".into()
-        }
+        Outcome::MissingKey => places.advice().into(),
         Outcome::Refused(Refusal::InvalidKey(_)) => "the API key is not valid".into(),
         Outcome::Refused(Refusal::Denied(_)) => "a login policy denies access".into(),
         Outcome::Refused(Refusal::NotAllowed) => "no login policy allows access".into(),
@@ -66,11 +65,11 @@ pub(super) fn detail(outcome: &Outcome) -> String {
     }
 }
 
-/// `WWW-Authenticate` (RFC 6750, section 3): no error code for whoever sent no credential.
-fn challenge(outcome: &Outcome) -> Option<HeaderValue> {
+/// Whether `WWW-Authenticate` is said, and whether a key was sent (RFC 6750, section 3): no error code for whoever sent none.
+fn challenges(outcome: &Outcome) -> Option<bool> {
     match outcome {
-        Outcome::MissingKey => Some(HeaderValue::from_static("Bearer realm=\"claviger\"")),
-        Outcome::Refused(Refusal::InvalidKey(_)) => Some(HeaderValue::from_static("Bearer realm=\"claviger\", error=\"invalid_token\"")),
+        Outcome::MissingKey => Some(false),
+        Outcome::Refused(Refusal::InvalidKey(_)) => Some(true),
         Outcome::Forwarded
         | Outcome::BadRequest(_)
         | Outcome::Refused(
@@ -92,14 +91,14 @@ fn challenge(outcome: &Outcome) -> Option<HeaderValue> {
 }
 
 /// The whole answer: a problem document (RFC 9457) in one piece.
-pub(crate) fn refuse(outcome: &Outcome, request_id: HeaderValue, connection: Connection) -> Response<Bytes> {
+pub(crate) fn refuse(outcome: &Outcome, places: &Places, request_id: HeaderValue, connection: Connection) -> Response<Bytes> {
     let status = status(outcome);
     let problem = serde_json::json!({
         "type": format!("{TYPE}{}", outcome.code()),
         "title": status.canonical_reason().unwrap_or("Error"),
         "status": status.as_u16(),
         "code": outcome.code(),
-        "detail": detail(outcome),
+        "detail": detail(outcome, places),
         "request_id": request_id.to_str().unwrap_or_default(),
     });
     let mut response = Response::new(Bytes::from(format!("{problem}\n")));
@@ -108,8 +107,8 @@ pub(crate) fn refuse(outcome: &Outcome, request_id: HeaderValue, connection: Con
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_REQUEST_ID, request_id);
-    if let Some(challenge) = challenge(outcome) {
-        headers.insert(WWW_AUTHENTICATE, challenge);
+    for challenge in challenges(outcome).into_iter().flat_map(|invalid| places.challenges(invalid)) {
+        headers.append(WWW_AUTHENTICATE, challenge);
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -126,7 +125,8 @@ mod tests {
     use crate::model::{TokenSize, WhyInvalid, WhyUnavailable};
 
     fn refused(outcome: &Outcome) -> Response<Bytes> {
-        refuse(outcome, HeaderValue::from_static("01hv"), Connection::Keep)
+        let places = Places::of(&crate::config::Settings::default().proxy.credentials);
+        refuse(outcome, &places, HeaderValue::from_static("01hv"), Connection::Keep)
     }
 
     #[test]

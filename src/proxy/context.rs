@@ -8,8 +8,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
-
 use super::failure_log::FailureLog;
 use super::headers::HeaderRules;
 use super::poll_epoch::PollEpochs;
@@ -20,6 +18,7 @@ use super::upstream::Upstream;
 use crate::clock::Clock;
 use crate::config::{AccessLog, EndStreams, LiveSettings, Settings};
 use crate::edge::client_address::TrustedProxies;
+use crate::edge::credential::Places;
 use crate::edge::request_id::RequestIds;
 use crate::edge::tls::{TlsClient, UpstreamTls};
 use crate::exchange::Exchange;
@@ -55,7 +54,7 @@ pub(super) struct RequestContext {
     /// When what is open ends with its key.
     pub(super) end_streams: EndStreams,
     /// Where keys are looked for.
-    pub(super) credential_headers: Vec<HeaderName>,
+    pub(super) places: Places,
     pub(super) header_rules: Rc<HeaderRules>,
     /// Header lines of a request.
     pub(super) max_headers: usize,
@@ -78,14 +77,15 @@ impl RequestContext {
         let ThreadParts { exchange, clock, metrics, timer, epochs: _, request_ids, upstream_tls: _, cutting, connections, threads: _ } =
             thread;
         let (proxy, limits) = (&settings.proxy, &settings.limits);
+        let places = Places::of(&proxy.credentials);
         Self {
             exchange,
             clock,
             metrics,
             access_log: settings.log.access,
             end_streams: proxy.end_streams,
-            credential_headers: proxy.credential_headers.clone(),
-            header_rules: Rc::new(HeaderRules::new(&proxy.credential_headers, &settings.token.header, &proxy.remove_headers, proxy.via)),
+            header_rules: Rc::new(HeaderRules::new(places.headers(), &settings.token.header, &proxy.remove_headers, proxy.via)),
+            places,
             max_headers: limits.max_headers,
             trusted_proxies: TrustedProxies::of(proxy),
             upstream,

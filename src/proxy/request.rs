@@ -135,9 +135,9 @@ impl RequestHandler {
             self.connection.outdate();
         }
         let response = if grpc {
-            grpc::refuse(&outcome, record.id.value())
+            grpc::refuse(&outcome, &context.places, record.id.value())
         } else {
-            problem::refuse(&outcome, record.id.value(), if close { Connection::Close } else { Connection::Keep })
+            problem::refuse(&outcome, &context.places, record.id.value(), if close { Connection::Close } else { Connection::Keep })
         };
         record.refuses(outcome);
         Ok(response.map(|bytes| ResponseBody::new(ResponseContent::Whole(bytes), record, upload, stream)))
@@ -205,7 +205,7 @@ impl RequestHandler {
         }
         let host = target::check(request, upload.is_some())?;
         // 1. The presented key leaves the request.
-        let key = credential::extract(request.headers_mut(), &context.credential_headers, &context.metrics)?;
+        let key = credential::extract(request, &context.places, &context.metrics)?;
         // Refused or not, whoever reads the log must be able to tell which key it was.
         record.presents(key.id());
         // 2. and 3. The only way to pass; only the key's digest is known from here on.

@@ -10,6 +10,7 @@ use http::Method;
 
 use crate::clock::Clock;
 use crate::config::{AccessLog, LiveSettings};
+use crate::edge::credential::Places;
 use crate::edge::problem::{self, Connection};
 use crate::edge::request_id::RequestIds;
 use crate::model::{Outcome, TooLarge};
@@ -44,7 +45,8 @@ impl ParseErrors {
         };
         let now = self.clock.now();
         let id = self.ids.lock().unwrap_or_else(PoisonError::into_inner).next(now.wall);
-        let response = problem::refuse(&outcome, id.value(), Connection::Close);
+        let places = Places::of(&self.live.now().proxy.credentials);
+        let response = problem::refuse(&outcome, &places, id.value(), Connection::Close);
         // Where there is no head there is no method either: it is counted among the unusual ones.
         let method = Method::from_bytes(b"-").unwrap_or_default();
         self.metrics.request_finished(Route::None, &method, response.status(), Duration::ZERO, None);

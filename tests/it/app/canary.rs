@@ -1,5 +1,8 @@
 //! A key is presented in every way that comes to mind; its secret must be found nowhere but in the client's hands.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use crate::support::http::{self, Answer};
 use crate::support::server::{Server, Setup};
 
@@ -12,6 +15,7 @@ fn secret(key: &str) -> &str {
 fn a_presented_key_is_found_in_no_log_no_metric_no_answer_no_file_and_not_at_the_upstream() {
     let server = Setup::new()
         .environment("CLAVIGER_LOG__LEVEL", "trace")
+        .environment("CLAVIGER_PROXY__CREDENTIALS", "bearer, header:x-api-key, basic, query:api_key, cookie:key")
         .policies([("deny.rego", "package spacelift\n\nallow if true\n\ndeny if input.session.login == \"denied\"\n\nsample if true\n")])
         .start();
     server.make_spaces();
@@ -52,6 +56,20 @@ fn a_presented_key_is_found_in_no_log_no_metric_no_answer_no_file_and_not_at_the
             &[("Authorization", &bearer), ("X-Request-Id", "from the client")],
         ];
         answers.extend(ways.iter().map(|headers| http::get(server.proxy(), "/things?page=2", headers)));
+        let (encoded, cookie) = (format!("bAsIc {}", BASE64_STANDARD.encode(format!("me:{key}"))), format!("a=1; key={key}; b=2"));
+        let (query, referer) = (format!("/things?page=2&api_key={key}"), format!("https://app/?api%5fkey={key}"));
+        let twice = format!("{query}&api_key={key}");
+        let places: [(&str, &[(&str, &str)]); 8] = [
+            ("/things", &[("Authorization", &encoded)]),
+            ("/things", &[("Cookie", &cookie)]),
+            (&query, &[]),
+            (&query, &[("Referer", &referer)]),
+            (&query, &[("Cookie", &cookie)]),
+            (&query, &[("Authorization", &bearer)]),
+            (&twice, &[]),
+            ("/things?a;api_key=1", &[("Authorization", &bearer)]),
+        ];
+        answers.extend(places.iter().map(|(target, headers)| http::get(server.proxy(), target, headers)));
     }
     answers.push(http::exchange(server.proxy(), format!("GET / HTTP/1.1\r\nAuthorization: Bearer {good}\r\n\r\n").as_bytes()));
     answers.push(http::exchange(

@@ -201,13 +201,13 @@ fn rows() -> Vec<Row> {
             "\"203.0.113.9\"",
         ),
         row(
-            "proxy.credential_headers",
-            ("", "proxy.credential_headers = [\"authorization\", \"x-other\"]"),
+            "proxy.credentials",
+            ("", "proxy.credentials = [\"bearer\", \"query:key\"]"),
             Asking,
             |seen| {
-                let answer = http::get(seen.server.proxy(), "/", &[("X-Other", &*seen.probe.text)]);
+                let answer = http::get(seen.server.proxy(), &format!("/?key={}", seen.probe.text), &[]);
                 // Where a key may stand, nothing goes on to the upstream.
-                format!("{} {}", answer.status, answer.text().contains("x-other"))
+                format!("{} {}", answer.status, answer.text().contains("key="))
             },
             "200 false",
         ),

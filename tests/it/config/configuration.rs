@@ -138,7 +138,7 @@ fn every_fault_is_told_at_once_with_its_place() {
 [proxy]
 listen = ":8080"
 trusted_proxies = ["10.0.0.0/8", "10.1.2.3/8"]
-credential_headers = ["authorization", "Content-Length"]
+credentials = ["bearer", "header:Content-Length"]
 
 [upstream]
 url = "https://user:hunter2@api"
@@ -178,10 +178,10 @@ error: proxy.trusted_proxies: 10.1.2.3/8 has bits behind its prefix
    |                                  ^^^^^^^^^^^^
    = help: did you mean "10.0.0.0/8"?
 
-error: proxy.credential_headers: content-length cannot carry a credential: it has a meaning of its own to servers and proxies
+error: proxy.credentials: content-length cannot carry a credential: it has a meaning of its own to servers and proxies
   --> claviger.toml:6:40
    |
- 6 | credential_headers = ["authorization", "Content-Length"]
+ 6 | credentials = ["bearer", "header:Content-Length"]
    |                                        ^^^^^^^^^^^^^^^^
 
 error: upstream.url: a url with a user or a password is refused: the only credential on a request is the token
@@ -305,7 +305,7 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         "proxy.client_ip" => "forwarded",
         "proxy.end_streams" => "any-change",
         "proxy.client_certificates" => "optional",
-        "proxy.credential_headers" => "x-key, authorization",
+        "proxy.credentials" => "header:x-key, basic, query:key, cookie:key",
         "proxy.trusted_proxies" => "[\"10.0.0.0/8\", \"::1\"]",
         "store.url" => "sqlite://other.db",
         "store.connections" => "7",
@@ -529,7 +529,7 @@ fn what_is_meant_is_guessed() {
         ("[proxy]\nthreads = \"4\"", "write 4 without quotes"),
         ("[proxy]\nlisten = \"localhost:80\"", "write \"127.0.0.1:80\""),
         ("[proxy]\ntrusted_proxies = \"10.0.0.0/8\"", "write [\"10.0.0.0/8\"]"),
-        ("[proxy]\ncredential_headers = [\"x_api_key\"]", "write \"x-api-key\""),
+        ("[proxy]\ncredentials = [\"header:x_api_key\"]", "write \"x-api-key\""),
         ("[login]\nstrategy = \"user_management\"", "did you mean \"user-management\"?"),
         ("[upstream]\nurl = \"127.0.0.1:3000\"", "write \"http://127.0.0.1:3000\""),
         ("[upstream]\nurl = \"http://api/v1\"", "write \"http://api\""),
@@ -571,9 +571,11 @@ fn values_out_of_range_or_without_sense_are_refused() {
         "[proxy]\nthreads = 99999999999999999999",
         "[proxy]\nlisten = \"0.0.0.0:99999\"",
         "[proxy]\nclient_ip = \"any\"",
-        "[proxy]\ncredential_headers = []",
-        "[proxy]\ncredential_headers = [\"Authorization\", \"authorization\"]",
-        "[proxy]\ncredential_headers = [\"host\"]",
+        "[proxy]\ncredentials = []",
+        "[proxy]\ncredentials = [\"header:X-Key\", \"header:x-key\"]",
+        "[proxy]\ncredentials = [\"header:host\"]",
+        "[proxy]\ncredentials = [\"x-api-key\"]",
+        "[proxy]\ncredential_headers = [\"authorization\"]",
         "[proxy]\ntrusted_proxies = [\"10.0.0.0/33\"]",
         "[upstream]\nurl = \"http://user:pw@api\"",
         "[upstream]\nurl = \"h2c://api\"\nhttp2 = false",

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use claviger::config::CredentialPlace;
+
 use crate::proxy::upstream::{OK, Received, Reply};
 use crate::proxy::world::World;
 
@@ -86,6 +90,80 @@ async fn without_a_key_the_challenge_has_no_error() {
         assert_eq!((answer.status, answer.code()), (401, "missing_key".to_owned()));
         assert_eq!(answer.header("www-authenticate"), ["Bearer realm=\"claviger\""]);
     }
+}
+
+async fn world_with_keys_everywhere() -> World {
+    let places = |settings: &mut claviger::config::Settings| {
+        let named = || "api_key".to_owned();
+        settings.proxy.credentials.extend([CredentialPlace::Basic, CredentialPlace::Query(named()), CredentialPlace::Cookie(named())]);
+    };
+    World::with(ok, places).await
+}
+
+#[tokio::test]
+async fn a_key_may_stand_in_every_place_that_is_configured_and_nothing_of_it_goes_on() {
+    let world = world_with_keys_everywhere().await;
+    let basic = |text: &str| format!("Basic {}", BASE64_STANDARD.encode(text));
+    for (target, headers, left) in [
+        ("/a%2Fb?x=%20", format!("Authorization: {}\r\n", basic(&format!("me:{}", world.key))), "/a%2Fb?x=%20"),
+        ("/", format!("authorization: {}\r\n", basic(&format!("{}:", world.key)).replace("Basic", "BASIC")), "/"),
+        ("/a?x=1&api_key=KEY&&y=%zz\"<>", String::new(), "/a?x=1&&y=%zz\"<>"),
+        ("/a?api%5Fkey=KEY", "Referer: http://app/?api_key=KEY&b\r\n".to_owned(), "/a"),
+        ("/a?b", "Cookie: a=1; api_key=KEY; c=\"2\"\r\n".to_owned(), "/a?b"),
+    ] {
+        let answer = world.ask(&format!("GET {target} HTTP/1.1\r\nHost: api\r\n{headers}\r\n")).await;
+        assert_eq!(answer.status, 200, "{target} {headers}: {}", answer.body);
+        let received = world.last();
+        assert_eq!(received.target(), left, "{headers}");
+        assert!(received.header("authorization")[0].starts_with("Bearer ey"));
+        if headers.starts_with("Cookie") {
+            assert_eq!(received.header("cookie"), ["a=1; c=\"2\""]);
+        }
+    }
+    assert!(!world.upstream.bytes().contains(&world.key), "{}", world.upstream.bytes());
+}
+
+#[tokio::test]
+async fn two_credentials_are_refused_across_places() {
+    let world = world_with_keys_everywhere().await;
+    for (target, headers) in [
+        ("/?api_key=KEY", "X-API-Key: KEY\r\n"),
+        ("/?api_key=KEY", "Cookie: api_key=KEY\r\n"),
+        ("/?api_key=KEY&api_key=KEY", ""),
+        ("/?api_key=KEY&api%5fkey=x", ""),
+        ("/?a;api_key=KEY", "X-API-Key: KEY\r\n"),
+        ("/", "Cookie: api_key=KEY; api_key=KEY\r\n"),
+        ("/", "Cookie: api_key=KEY\r\nAuthorization: Basic a\r\n"),
+        ("/", "Cookie: api_key=\r\nAuthorization: Bearer KEY\r\n"),
+    ] {
+        assert_eq!(
+            world.refused(&format!("GET {target} HTTP/1.1\r\nHost: api\r\n{headers}\r\n")).await,
+            bad_request(),
+            "{target} {headers}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_place_that_is_not_configured_is_forwarded_as_it_is() {
+    let world = World::start(ok).await;
+    let answer = world.ask("GET /?api_key=a HTTP/1.1\r\nHost: api\r\nX-API-Key: KEY\r\nCookie: api_key=b\r\n\r\n").await;
+    assert_eq!(answer.status, 200);
+    let received = world.last();
+    assert_eq!((received.target(), received.header("cookie")), ("/?api_key=a", vec!["api_key=b"]));
+
+    let elsewhere = |settings: &mut claviger::config::Settings| {
+        settings.proxy.credentials = vec![CredentialPlace::Query("k".to_owned())];
+        settings.token.header = http::HeaderName::from_static("x-token");
+    };
+    let world = World::with(ok, elsewhere).await;
+    let answer = world.ask("GET /?k=KEY HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer for-the-api\r\nX-API-Key: too\r\n\r\n").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!((world.last().header("authorization"), world.last().header("x-api-key")), (vec!["Bearer for-the-api"], vec!["too"]));
+    let answer = world.ask("GET / HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer KEY\r\n\r\n").await;
+    assert_eq!((answer.status, answer.code()), (401, "missing_key".to_owned()));
+    assert_eq!(answer.header("www-authenticate"), ["ApiKey realm=\"claviger\", in=\"query\", name=\"k\""]);
+    assert!(answer.body.contains("send it as `k=KEY` in the query"), "{}", answer.body);
 }
 
 #[tokio::test]
