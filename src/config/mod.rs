@@ -35,6 +35,7 @@ mod store;
 mod syntax;
 mod tls;
 mod token;
+mod token_headers;
 mod upstream;
 mod value;
 
@@ -61,4 +62,5 @@ pub use settings::Settings;
 pub use store::{StoreSettings, StoreUrl};
 pub use tls::{ClientCertificates, TlsPair, UpstreamTlsSettings};
 pub use token::{TokenAlgorithm, TokenSettings, TokenType};
+pub use token_headers::{ClaimName, TokenHeader};
 pub use upstream::{UpstreamProtocol, UpstreamSettings};

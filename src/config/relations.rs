@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 
+use super::credentials::CredentialPlace;
 use super::proxy::{ClientIp, ProxySettings};
 use super::reader::Reader;
 use super::server_url::ServerUrl;
 use super::settings::Settings;
 use super::store::StoreUrl;
 use super::tls::ClientCertificates;
+use super::token_headers::TokenHeader;
 use super::upstream::UpstreamSettings;
 
 /// Looks at the settings as a whole.
@@ -19,6 +21,7 @@ pub(super) fn relate(settings: &Settings, reader: &mut Reader<'_>) {
     store(settings, reader);
     client_certificates(settings, reader);
     upstream(settings, reader);
+    token_headers(settings, reader);
 }
 
 fn listeners(settings: &Settings, reader: &mut Reader<'_>) {
@@ -130,6 +133,16 @@ fn upstream(settings: &Settings, reader: &mut Reader<'_>) {
             let suggestion = "write upstream.url with https://, or take upstream.tls out";
             reader.rule(&[key.as_str(), "upstream.url"], upstream.is_encrypted(), message, Some(suggestion));
         }
+    }
+}
+
+fn token_headers(settings: &Settings, reader: &mut Reader<'_>) {
+    for TokenHeader { name, .. } in &settings.token.headers {
+        let message = format!("{name} is where the API finds the token");
+        reader.rule(&["token.headers", "token.header"], settings.token.header != *name, message, None);
+        let holds_keys = settings.proxy.credentials.contains(&CredentialPlace::Header(name.clone()));
+        let message = format!("{name} is where clients put their keys");
+        reader.rule(&["token.headers", "proxy.credentials"], !holds_keys, message, None);
     }
 }
 

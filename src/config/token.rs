@@ -10,6 +10,7 @@ use super::header::credential_header;
 use super::parse::{ValueError, ValueErrors, duration, one_of, size, text, truth};
 use super::quantity::{hours, secs};
 use super::reader::Section;
+use super::token_headers::{TokenHeader, token_headers};
 use super::value::{Origin, Value};
 
 /// `[token]`
@@ -35,6 +36,8 @@ pub struct TokenSettings {
     pub header: HeaderName,
     /// Bytes. A token that would be longer names fewer roles.
     pub max_bytes: usize,
+    /// Claims that stand in headers of their own, beside the token. No name twice, and none that the token or a key stands in.
+    pub headers: Vec<TokenHeader>,
     /// Whether `actions` stand beside `roles`.
     pub include_actions: bool,
 }
@@ -98,6 +101,7 @@ impl Default for TokenSettings {
             typ: TokenType::AccessToken,
             backdate: secs(5),
             header: AUTHORIZATION,
+            headers: Vec::new(),
             max_bytes: 6144,
             include_actions: false,
         }
@@ -118,6 +122,7 @@ impl TokenSettings {
             typ: section.live("typ", default.typ, one_of(&types)),
             backdate: section.live("backdate", default.backdate, duration(secs(0)..=secs(300))),
             header: section.live("header", default.header, text(credential_header)),
+            headers: section.live("headers", default.headers, token_headers),
             max_bytes: section.live("max_bytes", default.max_bytes, size(512..=64 << 10)),
             include_actions: section.live("include_actions", default.include_actions, truth),
         }

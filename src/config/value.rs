@@ -113,7 +113,7 @@ impl Value {
         items.iter().all(|(item, _)| matches!(item, Self::Table(_))).then_some(items)
     }
 
-    fn of(value: &DeValue<'_>) -> Self {
+    pub(super) fn of(value: &DeValue<'_>) -> Self {
         match value {
             DeValue::String(text) => Self::Text(text.to_string()),
             DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::clock::Moment;
 use crate::model::{Action, Decision, KeyId, Rights, Snapshot, SpaceId};
-use crate::token::Minted;
+use crate::token::{ClaimHeaders, Minted};
 
 /// What a key is exchanged for. Only this room makes one: holding it is the right to pass. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -28,6 +28,11 @@ impl Credential {
     /// `Bearer <jwt>`, sensitive.
     pub fn header(&self) -> &HeaderValue {
         &self.token.header
+    }
+
+    /// What stands beside it.
+    pub fn headers(&self) -> &ClaimHeaders {
+        &self.token.headers
     }
 
     /// Whose it is; may be logged.
@@ -56,6 +61,7 @@ impl Credential {
 #[derive(Debug)]
 pub(super) struct SignedToken {
     header: HeaderValue,
+    headers: ClaimHeaders,
     issued_at: Timestamp,
     contents: TokenContents,
     until: Moment,
@@ -80,7 +86,7 @@ impl SignedToken {
     pub(super) fn new(minted: Minted, contents: TokenContents, ttl: Duration, now: Moment) -> Self {
         // A token must have some life left when it reaches the upstream. One that the key's own end cuts short may be used to that end.
         let end = crate::clock::later(minted.issued_at, ttl.saturating_sub(leeway(ttl))).min(minted.expires_at);
-        Self { header: minted.header, issued_at: minted.issued_at, contents, until: when(now, end) }
+        Self { header: minted.header, headers: minted.headers, issued_at: minted.issued_at, contents, until: when(now, end) }
     }
 
     /// From when on it must not be put on requests any more.
@@ -90,10 +96,10 @@ impl SignedToken {
 
     /// Bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
-        let Self { header, contents, .. } = self;
+        let Self { header, headers, contents, .. } = self;
         let groups: usize = contents.groups.iter().map(|group| size_of::<String>() + group.len()).sum();
         // The text of the token is shared by reference, and the count of it has a place of its own.
-        size_of::<Self>() + header.len() + contents.rights.bytes() + groups + 64
+        size_of::<Self>() + header.len() + headers.bytes() + contents.rights.bytes() + groups + 64
     }
 
     /// When it was signed. Before that time, on a clock that was set back, no verifier takes it.
@@ -151,6 +157,7 @@ mod tests {
     fn token(expires_at: i64) -> SignedToken {
         let minted = Minted {
             header: HeaderValue::from_static("Bearer x"),
+            headers: ClaimHeaders::default(),
             issued_at: at(1_000),
             expires_at: at(1_000 + expires_at),
             kid: "kid".into(),

@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use super::claims::{Claims, GroupsScope, RolesScope, token_id};
 use super::encoding::base64url;
 use super::error::TokenError;
+use super::headers::ClaimHeaders;
 use super::ring::{Envelope, KeyRing};
-use crate::config::TokenSettings;
+use crate::config::{TokenHeader, TokenSettings};
 use crate::model::{KeyId, KeyName, Revision, RolesBySpace, TokenSize};
 
 /// What a token says, besides what the minter knows itself.
@@ -40,6 +41,22 @@ pub struct Minter {
     /// Seconds.
     backdate: i64,
     max_bytes: usize,
+    headers: Vec<TokenHeader>,
+}
+
+/// A token that is still to be signed.
+struct Unsigned {
+    payload: String,
+    /// How long the token is going to be, in bytes.
+    length: usize,
+    headers: ClaimHeaders,
+}
+
+impl Unsigned {
+    /// What the request grows by, in bytes.
+    fn size(&self) -> usize {
+        self.length + self.headers.size()
+    }
 }
 
 /// A signed token, ready to be put on requests.
@@ -47,6 +64,8 @@ pub struct Minter {
 pub struct Minted {
     /// `Bearer <jwt>`, marked sensitive.
     pub header: HeaderValue,
+    /// What stands beside it.
+    pub headers: ClaimHeaders,
     /// When it was signed, whole seconds; `iat` may lie before.
     pub issued_at: Timestamp,
     /// `exp`, whole seconds.
@@ -68,35 +87,36 @@ impl Minter {
             ttl: whole_seconds(settings.ttl).max(1),
             backdate: whole_seconds(settings.backdate),
             max_bytes: settings.max_bytes,
+            headers: settings.headers.clone(),
         }
     }
 
-    /// Signs with the ring's current key. What the JWT says stays within `token.max_bytes`: the roles in force if there is room for them,
+    /// Signs with the ring's current key. What the JWT says, and the headers beside it say again, stays within `token.max_bytes`: the roles in force if there is room for them,
     /// else those bound; and if even that is too much, no groups.
     pub fn mint(&self, ring: &KeyRing, subject: &Subject<'_>, now: Timestamp) -> Result<Minted, TokenError> {
         let issued_at = now.as_second();
         let expires_at = subject.not_after.map_or(i64::MAX, Timestamp::as_second).min(issued_at.saturating_add(self.ttl));
-        let (payload, size) = self.payload(ring.envelope(), subject, now, expires_at)?;
+        let Unsigned { payload, length, headers } = self.unsigned(ring.envelope(), subject, now, expires_at)?;
 
-        let mut header = String::with_capacity("Bearer ".len() + size);
+        let mut header = String::with_capacity("Bearer ".len() + length);
         header.push_str("Bearer ");
         ring.sign(&payload, &mut header)?;
         let mut header = HeaderValue::try_from(header).expect("base64url and dots may stand in a header");
         header.set_sensitive(true);
         let moment = |seconds| Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
-        Ok(Minted { header, issued_at: moment(issued_at), expires_at: moment(expires_at), kid: ring.shared_kid() })
+        Ok(Minted { header, headers, issued_at: moment(issued_at), expires_at: moment(expires_at), kid: ring.shared_kid() })
     }
 
-    /// How large the token would be.
+    /// How large the token would be, with the headers beside it.
     ///
     /// # Errors
     /// [`TokenError::TooLarge`] if none could be signed for that reason.
     pub fn size(&self, envelope: Envelope, subject: &Subject<'_>, now: Timestamp) -> Result<usize, TokenError> {
-        self.payload(envelope, subject, now, now.as_second().saturating_add(self.ttl)).map(|(_, size)| size)
+        self.unsigned(envelope, subject, now, now.as_second().saturating_add(self.ttl)).map(|unsigned| unsigned.size())
     }
 
-    /// The payload that says most and fits, and the size of the token around it.
-    fn payload(&self, envelope: Envelope, subject: &Subject<'_>, now: Timestamp, expires_at: i64) -> Result<(String, usize), TokenError> {
+    /// The token that says most and fits.
+    fn unsigned(&self, envelope: Envelope, subject: &Subject<'_>, now: Timestamp, expires_at: i64) -> Result<Unsigned, TokenError> {
         let valid_from = now.as_second().saturating_sub(self.backdate);
         let mut claims = Claims {
             iss: &self.issuer,
@@ -114,21 +134,26 @@ impl Minter {
             roles_scope: RolesScope::Effective,
             rev: subject.revision,
         };
-        let encoded = |claims: &Claims<'_>| payload_of(claims).map(|payload| (envelope.around(payload.len()), payload));
-        let (mut size, mut payload) = encoded(&claims)?;
-        if size > self.max_bytes {
+        let encoded = |claims: &Claims<'_>| {
+            let payload = payload_of(claims)?;
+            let (length, headers) = (envelope.around(payload.len()), ClaimHeaders::of(&self.headers, claims));
+            Ok::<_, TokenError>(Unsigned { payload, length, headers })
+        };
+        let mut unsigned = encoded(&claims)?;
+        if unsigned.size() > self.max_bytes {
             (claims.roles, claims.roles_scope) = (subject.bound, RolesScope::Bound);
-            (size, payload) = encoded(&claims)?;
+            unsigned = encoded(&claims)?;
         }
-        if size > self.max_bytes {
+        if unsigned.size() > self.max_bytes {
             (claims.groups, claims.groups_scope) = (None, Some(GroupsScope::Omitted));
             let without_groups = encoded(&claims)?;
             // Few groups take less than saying that they are not there.
-            if without_groups.0 < size {
-                (size, payload) = without_groups;
+            if without_groups.size() < unsigned.size() {
+                unsigned = without_groups;
             }
         }
-        if size > self.max_bytes { Err(TokenError::TooLarge(TokenSize { size, limit: self.max_bytes })) } else { Ok((payload, size)) }
+        let size = unsigned.size();
+        if size > self.max_bytes { Err(TokenError::TooLarge(TokenSize { size, limit: self.max_bytes })) } else { Ok(unsigned) }
     }
 }
 

@@ -8,6 +8,7 @@ mod claims;
 mod directory;
 mod encoding;
 mod error;
+mod headers;
 mod key_file;
 mod minter;
 mod ring;
@@ -17,6 +18,7 @@ mod verify;
 
 pub use directory::{Activate, KeyDirectory, ListedKey, Withdraw};
 pub use error::{RollRefusal, TokenError};
+pub use headers::ClaimHeaders;
 pub use minter::{Minted, Minter, Subject};
 pub use ring::{Envelope, KeyRing};
 pub use ring_file::KeyStanding;

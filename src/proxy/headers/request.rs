@@ -14,6 +14,7 @@ use super::trace_context::check_trace;
 use crate::edge::Authenticated;
 use crate::edge::client_address::X_FORWARDED_FOR;
 use crate::edge::problem::X_REQUEST_ID;
+use crate::token::ClaimHeaders;
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -96,11 +97,18 @@ impl HeaderRules {
         context: ForwardContext<'_>,
     ) -> Permitted<&'r mut Request<B>> {
         let version = request.version();
-        self.rewrite_headers(request.headers_mut(), version, authenticated.credential().header(), context);
+        let credential = authenticated.credential();
+        self.rewrite_headers(request.headers_mut(), version, (credential.header(), credential.headers()), context);
         Permitted { request }
     }
 
-    pub(super) fn rewrite_headers(&self, headers: &mut HeaderMap, version: Version, token: &HeaderValue, context: ForwardContext<'_>) {
+    pub(super) fn rewrite_headers(
+        &self,
+        headers: &mut HeaderMap,
+        version: Version,
+        token: (&HeaderValue, &ClaimHeaders),
+        context: ForwardContext<'_>,
+    ) {
         let trusted = context.peer.trusted;
         let mut doomed = Vec::new();
         let (mut connection, mut te, mut trace, mut cookie) = (ConnectionHeader::default(), false, false, false);
@@ -135,7 +143,13 @@ impl HeaderRules {
         self.insert_ours(headers, version, token, context);
     }
 
-    fn insert_ours(&self, headers: &mut HeaderMap, version: Version, token: &HeaderValue, context: ForwardContext<'_>) {
+    fn insert_ours(
+        &self,
+        headers: &mut HeaderMap,
+        version: Version,
+        (token, beside): (&HeaderValue, &ClaimHeaders),
+        context: ForwardContext<'_>,
+    ) {
         let peer = context.peer;
         if peer.trusted {
             let way = appended(headers, &X_FORWARDED_FOR, &peer.forwarded_for);
@@ -159,6 +173,12 @@ impl HeaderRules {
             headers.append(VIA, via(version));
         }
         headers.insert(X_REQUEST_ID, context.request_id);
+        for (name, value) in beside.iter() {
+            // While settings change, the token may be of others than this request is served by; what nobody has taken off is not put on.
+            if self.beside.contains(name) {
+                headers.insert(name.clone(), value.clone());
+            }
+        }
         headers.insert(self.token.clone(), token.clone());
     }
 }

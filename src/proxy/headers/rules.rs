@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use http::header::{HeaderMap, HeaderName};
 
 use super::name_set::NameSet;
-use crate::config::HeaderPattern;
+use crate::config::{HeaderPattern, TokenHeader};
 
 /// The usual names, which are looked up first. What is removed by configuration is not among them.
 const USUAL: [&str; 12] = [
@@ -44,7 +44,9 @@ pub(super) enum Fate {
 #[derive(Clone, Debug)]
 pub(crate) struct HeaderRules {
     pub(super) token: HeaderName,
-    /// The headers that credentials come in, the one that the token leaves in, and usual ones that are removed all the same.
+    /// Where claims are said besides.
+    pub(super) beside: Vec<HeaderName>,
+    /// The headers that credentials come in, those that the token and its claims leave in, and usual ones that are removed all the same.
     own: Vec<HeaderName>,
     pub(super) own_folded: Vec<String>,
     removed: NameSet,
@@ -52,12 +54,20 @@ pub(crate) struct HeaderRules {
 }
 
 impl HeaderRules {
-    pub(crate) fn new(credentials: &[HeaderName], token: &HeaderName, removed: &[HeaderPattern], via: bool) -> Self {
+    /// `credentials`: where keys stand; `beside`: the headers that claims are said in, besides the token.
+    pub(crate) fn new(
+        credentials: &[HeaderName],
+        token: &HeaderName,
+        beside: &[TokenHeader],
+        removed: &[HeaderPattern],
+        via: bool,
+    ) -> Self {
         let removed = NameSet::of(removed);
+        let beside: Vec<HeaderName> = beside.iter().map(|header| header.name.clone()).collect();
         let usual = USUAL.into_iter().filter(|name| removed.contains(name)).map(HeaderName::from_static);
-        let own: Vec<HeaderName> = credentials.iter().chain([token]).cloned().chain(usual).collect();
+        let own: Vec<HeaderName> = credentials.iter().chain([token]).chain(&beside).cloned().chain(usual).collect();
         let own_folded = own.iter().map(|name| fold(name.as_str())).collect();
-        Self { token: token.clone(), own, own_folded, removed, via }
+        Self { token: token.clone(), beside, own, own_folded, removed, via }
     }
 
     /// What is to happen to this header.

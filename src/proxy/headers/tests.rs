@@ -7,12 +7,14 @@ use proptest::prelude::*;
 use super::request::{ForwardContext, Peer};
 use super::response::{Unfit, clean_response};
 use super::rules::{Fate, HeaderRules, fold};
-use crate::config::HeaderPattern;
+use crate::config::{ClaimName, HeaderPattern, TokenHeader};
+use crate::token::ClaimHeaders;
 
 fn rules() -> HeaderRules {
     HeaderRules::new(
         &[AUTHORIZATION, HeaderName::from_static("x-api-key")],
         &HeaderName::from_static("x-service-token"),
+        &[TokenHeader { name: HeaderName::from_static("x-auth-roles"), claim: ClaimName::Roles }],
         &HeaderPattern::identity(),
         true,
     )
@@ -34,7 +36,7 @@ fn forwarded(trusted: bool, version: Version, headers: &[(&str, &str)]) -> Heade
     let peer = Peer::at("192.0.2.7".parse().unwrap(), trusted, false);
     let context =
         ForwardContext { peer: &peer, host: Some(&HeaderValue::from_static("api")), request_id: HeaderValue::from_static("ours") };
-    rules().rewrite_headers(&mut headers, version, &HeaderValue::from_static("Bearer jwt"), context);
+    rules().rewrite_headers(&mut headers, version, (&HeaderValue::from_static("Bearer jwt"), &ClaimHeaders::default()), context);
     headers
 }
 
@@ -163,13 +165,24 @@ fn identity_names_of_other_proxies_end_here_in_every_spelling_trailers_included(
 }
 
 #[test]
+fn what_claims_are_said_in_ends_here_in_every_spelling_trailers_included() {
+    for name in ["X-Auth-Roles", "x_auth_roles", "X.Auth.Roles", "x-auth_roles", "-x-auth-roles", "X-AUTH-ROLES-"] {
+        assert_eq!(left(false, &[(name, "root:space-admin")]), [], "{name}");
+        assert_eq!(left(true, &[(name, "root:space-admin")]), [], "{name}, from a trusted proxy");
+        let mut trailers = map(&[(name, "root:space-admin"), ("x-checksum", "1")]);
+        rules().clean_trailers(&mut trailers);
+        assert_eq!(lines(&trailers), [("x-checksum".to_owned(), "1".to_owned())], "{name}, as a trailer");
+    }
+}
+
+#[test]
 fn what_is_removed_is_the_configurations_to_say() {
     let removed = [HeaderPattern::Name("origin".to_owned()), HeaderPattern::Prefix("accept-".to_owned())];
-    let rules = HeaderRules::new(&[AUTHORIZATION], &AUTHORIZATION, &removed, false);
+    let rules = HeaderRules::new(&[AUTHORIZATION], &AUTHORIZATION, &[], &removed, false);
     let mut headers = map(&[("origin", "a"), ("accept-language", "b"), ("accept_language", "c"), ("accept", "d"), ("x-user-id", "e")]);
     let peer = Peer::at("192.0.2.7".parse().unwrap(), false, false);
     let context = ForwardContext { peer: &peer, host: None, request_id: HeaderValue::from_static("ours") };
-    rules.rewrite_headers(&mut headers, Version::HTTP_11, &HeaderValue::from_static("Bearer jwt"), context);
+    rules.rewrite_headers(&mut headers, Version::HTTP_11, (&HeaderValue::from_static("Bearer jwt"), &ClaimHeaders::default()), context);
     let names: Vec<&str> = headers.keys().map(HeaderName::as_str).filter(|name| !name.starts_with("x-forwarded")).collect();
     for gone in ["origin", "accept-language", "accept_language", "via"] {
         assert!(!names.contains(&gone), "{gone} in {names:?}");
@@ -206,7 +219,7 @@ fn odd_bytes_in_a_connection_header_hide_nothing_that_it_names() {
     headers.append("connection", HeaderValue::from_bytes(b"keep-alive, x-secret, \xff").unwrap());
     let peer = Peer::at("192.0.2.7".parse().unwrap(), false, false);
     let context = ForwardContext { peer: &peer, host: None, request_id: HeaderValue::from_static("ours") };
-    rules().rewrite_headers(&mut headers, Version::HTTP_11, &HeaderValue::from_static("Bearer jwt"), context);
+    rules().rewrite_headers(&mut headers, Version::HTTP_11, (&HeaderValue::from_static("Bearer jwt"), &ClaimHeaders::default()), context);
     assert!(!headers.contains_key("x-secret") && headers.contains_key("x-other"), "{headers:?}");
 
     let mut headers = map(&[("x-secret", "1")]);

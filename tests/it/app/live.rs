@@ -324,6 +324,17 @@ fn rows() -> Vec<Row> {
             |seen| seen.header("x-token", &[("X-Token", "mine")]).starts_with("Bearer ").to_string(),
             "true",
         ),
+        row(
+            "token.headers",
+            ("", "token.headers = { x-auth-subject = \"sub\", x-auth-roles = \"roles\" }"),
+            Asking,
+            |seen| {
+                let sent = [("X_Auth_Subject", "api::root"), ("X-Auth-Roles", "root:space-admin")];
+                let is_ours = seen.header("x-auth-subject", &sent) == seen.claim("sub").as_str().unwrap();
+                format!("{is_ours} {}", seen.header("x-auth-roles", &sent).contains("root:deployer"))
+            },
+            "true true",
+        ),
         row("token.max_bytes", ("", "token.max_bytes = 1100"), Asking, |seen| seen.claim("roles_scope").to_string(), "\"bound\""),
         // Nothing else follows from it as long as there are no routes.
         row(

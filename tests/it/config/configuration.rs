@@ -11,9 +11,10 @@ use proptest::prelude::*;
 const REFERENCE: &str = include_str!("../../../config/claviger.toml");
 
 /// Keys that the reference shows as comments.
-const COMMENTED: [&str; 18] = [
+const COMMENTED: [&str; 19] = [
     "policies.dir",
     "token.active",
+    "token.headers",
     "audit.webhook.url",
     "store.key_file",
     "store.ca",
@@ -118,6 +119,7 @@ fn the_reference_says_of_each_key_when_another_value_counts() {
 fn the_commented_keys_of_the_reference_work_when_uncommented() {
     let uncommented = REFERENCE.replace("# dir = ", "dir = ").replace("# active = ", "active = ").replace("# url = ", "url = ");
     let uncommented = uncommented.replace("# tls.", "tls.").replace("# client_ca = ", "client_ca = ");
+    let uncommented = uncommented.replace("# headers = ", "headers = ");
     let uncommented = uncommented.replace("# http2 = ", "http2 = ").replace("url = \"http://127.0.0.1:3000\"", "url = \"https://api\"");
     let uncommented = uncommented.replace("client_certificates = \"off\"", "client_certificates = \"required\"");
     let loaded = Settings::from_toml(&uncommented).unwrap_or_else(|faults| panic!("{faults}"));
@@ -127,6 +129,7 @@ fn the_commented_keys_of_the_reference_work_when_uncommented() {
     assert_eq!([&proxy.tls, &ops.tls, &admin.tls], [&[pair]; 3]);
     let UpstreamSettings { protocol, tls, .. } = &loaded.settings.upstream;
     assert_eq!((*protocol, tls.files().count(), tls.name.as_deref()), (UpstreamProtocol::Http2, 3, Some("api.internal.example")));
+    assert_eq!(loaded.settings.token.headers.len(), 2);
     let about: Vec<_> = loaded.warnings.iter().filter_map(|warning| warning.key.as_deref()).collect();
     assert_eq!(about, Vec::<&str>::new());
 }
@@ -312,6 +315,7 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         "token.algorithm" => "EdDSA",
         "token.audience" | "token.issuer" => "somebody",
         "token.header" => "x-token",
+        "token.headers" => "{ \"x-auth-subject\" = \"sub\", x-auth-roles = \"roles\" }",
         "upstream.url" => "https://api",
         "upstream.tls.name" => "api.example",
         _ => "7s",
@@ -663,6 +667,28 @@ fn a_listener_has_one_pair_or_several_whichever_layer_says_so() {
         assert_eq!(only_fault(toml).0, message, "{toml}");
     }
     assert!(warnings("[proxy]\nclient_ca = \"ca\"")[0].contains("nobody is asked for a certificate"));
+}
+
+#[test]
+fn claims_beside_the_token_are_a_table_and_each_fault_of_it_is_told() {
+    let toml = "[token.headers]\n\"x-auth-subject\" = \"sub\"\nX-Auth-Roles = \"roles\"\n";
+    let headers = Settings::from_toml(toml).unwrap().settings.token.headers;
+    let told: Vec<_> = headers.iter().map(|header| (header.name.as_str(), header.claim.as_str())).collect();
+    assert_eq!(told, [("x-auth-roles", "roles"), ("x-auth-subject", "sub")]);
+    for (said, message) in [
+        ("headers = \"sub\"", "a table of headers and claims is wanted, not a text"),
+        ("headers = { x-a = \"role\" }", "\"role\" is no claim of the token"),
+        ("headers = { x-a = 1 }", "the name of a claim is wanted, not an integer"),
+        ("headers = { x_a = \"sub\" }", "`_` and `.` in a header's name are read as `-` by some and not by others"),
+        ("headers = { x-a = \"sub\", X-A = \"name\" }", "x-a stands here twice"),
+        ("headers = { authorization = \"sub\" }", "authorization is where the API finds the token"),
+        ("headers = { x-api-key = \"sub\" }", "x-api-key is where clients put their keys"),
+    ] {
+        assert_eq!(only_fault(&format!("[token]\n{said}")).0, message, "{said}");
+    }
+    let faults = Settings::from_toml("[token.headers]\nhost = \"sub\"\nx-a = \"subject\"\n").unwrap_err();
+    let places: Vec<_> = faults.iter().map(|fault| fault.place.to_string()).collect();
+    assert_eq!(places, ["claviger.toml:2:1", "claviger.toml:3:7"], "{faults}");
 }
 
 #[test]

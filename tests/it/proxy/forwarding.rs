@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use claviger::config::CredentialPlace;
+use claviger::config::{ClaimName, CredentialPlace, TokenHeader};
 
 use crate::proxy::upstream::{OK, Received, Reply};
 use crate::proxy::world::World;
@@ -164,6 +164,23 @@ async fn a_place_that_is_not_configured_is_forwarded_as_it_is() {
     assert_eq!((answer.status, answer.code()), (401, "missing_key".to_owned()));
     assert_eq!(answer.header("www-authenticate"), ["ApiKey realm=\"claviger\", in=\"query\", name=\"k\""]);
     assert!(answer.body.contains("send it as `k=KEY` in the query"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn claims_stand_beside_the_token_and_what_clients_say_under_their_names_is_gone() {
+    let beside = |settings: &mut claviger::config::Settings| {
+        let named = [("x-auth-subject", ClaimName::Subject), ("x-auth-name", ClaimName::Name), ("x-auth-roles", ClaimName::Roles)];
+        settings.token.headers = named.map(|(name, claim)| TokenHeader { name: http::HeaderName::from_static(name), claim }).into();
+    };
+    let world = World::with(ok, beside).await;
+    let theirs = "X-Auth-Subject: them\r\nx_auth_subject: them\r\nX.Auth.Name: them\r\nX-Auth-Roles: root:space-admin\r\nConnection: x-auth-subject\r\n";
+    for _ in 0..2 {
+        assert_eq!(world.ask(&get(theirs)).await.status, 200);
+        let received = world.last();
+        assert_eq!(received.header("x-auth-subject"), [format!("api::{}", world.id)]);
+        assert_eq!((received.header("x-auth-name"), received.header("x-auth-roles")), (vec!["ci"], vec![""]));
+        assert_eq!(received.head.lines().filter(|line| line.to_lowercase().replace(['_', '.'], "-").starts_with("x-auth-")).count(), 3);
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use claviger::config::{TokenAlgorithm, TokenSettings, TokenType};
+use claviger::config::{ClaimName, TokenAlgorithm, TokenHeader, TokenSettings, TokenType};
 use claviger::model::{KeyId, KeyName, Revision, RolesBySpace, TokenSize};
 use claviger::telemetry::SigningKeyState::{Current, Next, Retiring};
 use claviger::token::{
@@ -75,6 +75,7 @@ fn settings(max_bytes: usize) -> TokenSettings {
         typ: TokenType::AccessToken,
         backdate: Duration::ZERO,
         header: http::header::AUTHORIZATION,
+        headers: Vec::new(),
         max_bytes,
         include_actions: false,
     }
@@ -274,6 +275,32 @@ fn a_key_that_others_may_read_is_refused() {
         fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
         assert!(keys.open(TokenAlgorithm::Es256).is_ok(), "{mode:o}");
     }
+}
+
+#[test]
+fn headers_beside_a_token_say_what_it_says_and_count_as_a_part_of_it() {
+    let (keys, story) = (Keys::none_yet(), Story::of_ci());
+    let ring = keys.ring();
+    let named =
+        [("x-sub", ClaimName::Subject), ("x-groups", ClaimName::Groups), ("x-roles", ClaimName::Roles), ("x-scope", ClaimName::RolesScope)];
+    let headers: Vec<_> = named.map(|(name, claim)| TokenHeader { name: http::HeaderName::from_static(name), claim }).into();
+    let mint = |max_bytes| {
+        let settings = TokenSettings { headers: headers.clone(), ..settings(max_bytes) };
+        Minter::new(&settings).mint(&ring, &story.subject(), keys.now)
+    };
+    let said = |minted: &Minted| minted.headers.iter().map(|(_, value)| value.to_str().unwrap().to_owned()).collect::<Vec<_>>();
+
+    let minted = mint(6144).unwrap();
+    let subject = format!("api::{}", KeyId::new(1_700_000_000_000, 7));
+    assert_eq!(said(&minted), [subject.as_str(), "platform", "production:deployer,root:space-reader", "effective"]);
+
+    let token = minted.header.len() - "Bearer ".len();
+    let whole = token + minted.headers.size();
+    assert_eq!(said(&mint(whole).unwrap()), said(&minted));
+    assert_eq!(said(&mint(whole - 1).unwrap()), [subject.as_str(), "platform", "root:space-reader", "bound"]);
+    assert!(story.mint(&ring, token, keys.now).is_ok(), "without headers the token has room");
+    let Err(TokenError::TooLarge(TokenSize { size, limit: 512 })) = mint(512) else { panic!("it has no room") };
+    assert!(story.mint(&ring, size, keys.now).is_ok() && size > 512);
 }
 
 #[test]
