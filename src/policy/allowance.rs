@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::PolicyLimits;
 use super::builtins::budget;
+use super::settings::PolicyLimits;
 
 /// What one evaluation may take.
 #[derive(Clone, Copy, Debug)]

@@ -20,6 +20,7 @@ mod analysis;
 mod builtins;
 mod compiled;
 mod engine;
+mod error;
 mod fault;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -29,6 +30,7 @@ mod loaded;
 mod networks;
 mod pool;
 mod set;
+mod settings;
 mod source;
 mod syntax;
 pub mod testing;
@@ -36,104 +38,16 @@ mod trace;
 mod trial;
 mod vocabulary;
 
-use std::path::PathBuf;
-use std::time::Duration;
-
-use crate::config::{PolicyEvaluator, PolicySettings};
-use crate::model::{LoginPolicy, PolicyName, RegoVersion};
-
 pub use analysis::{Facet, Reads, truncated};
+pub use error::PolicyError;
 pub use fault::PolicyFault;
 pub use input::{LoginInput, SharedInput};
 pub use networks::networks;
 pub use pool::Evaluator;
 pub use set::{PolicySet, review};
+pub use settings::{EvaluationSettings, PolicyLimits};
+pub use source::PolicySource;
 pub use source::directory::{Directory, read_dir, survey_dir};
 pub use trace::{HeldRule, Trace, Tracer, Unheld};
 pub use trial::Trial;
 pub use vocabulary::Vocabulary;
-
-/// A module to load: one of the store's, or a file of `policies.dir`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicySource {
-    /// Unique in a set.
-    pub name: PolicyName,
-    /// Where it stands, for messages; `None` for the store's.
-    pub file: Option<PathBuf>,
-    /// The module's text.
-    pub text: Box<str>,
-    /// `None`: v1 is tried first, v0 if that fails.
-    pub rego: Option<RegoVersion>,
-}
-
-impl PolicySource {
-    /// What messages call it: its file, or its name.
-    #[must_use]
-    pub fn place(&self) -> String {
-        self.file.as_ref().map_or_else(|| self.name.to_string(), |file| file.display().to_string())
-    }
-}
-
-impl From<&LoginPolicy> for PolicySource {
-    fn from(policy: &LoginPolicy) -> Self {
-        Self { name: policy.name.clone(), file: None, text: policy.source.clone(), rego: policy.rego }
-    }
-}
-
-/// Bounds on one evaluation of one policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PolicyLimits {
-    /// Wall clock.
-    pub time: Duration,
-    /// Bytes.
-    pub memory: usize,
-}
-
-/// How policies are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EvaluationSettings {
-    /// What one evaluation may take.
-    pub limits: PolicyLimits,
-    /// Who answers.
-    pub evaluator: PolicyEvaluator,
-    /// Of how many compiled answers one is asked of the engine afterwards; 0: none.
-    pub compare_every: u32,
-}
-
-impl From<&PolicySettings> for EvaluationSettings {
-    fn from(settings: &PolicySettings) -> Self {
-        let PolicySettings { dir: _, time_limit, memory_limit, evaluator, compare_every } = *settings;
-        Self { limits: PolicyLimits { time: time_limit, memory: memory_limit }, evaluator, compare_every }
-    }
-}
-
-/// As the configuration has it where it says nothing.
-impl From<PolicyLimits> for EvaluationSettings {
-    fn from(limits: PolicyLimits) -> Self {
-        Self { limits, ..Self::from(&PolicySettings::default()) }
-    }
-}
-
-/// Why policies gave no answer. Always refuses.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PolicyError {
-    /// The evaluation passed its time limit, or an earlier one is still stuck past it.
-    #[error("policy {0} took longer than it may")]
-    TimeLimit(PolicyName),
-    /// The evaluation passed its memory limit.
-    #[error("policy {0} took more memory than it may")]
-    MemoryLimit(PolicyName),
-    /// Anything else: a conflict, a wrong type, a panic of the engine.
-    #[error("policy {0} failed: {1}")]
-    Failed(PolicyName, String),
-    /// It passed a limit for this key again and again, and is not asked about it for a while.
-    #[error("policy {0} took more than it may again and again, and is not asked for a while")]
-    Paused(
-        PolicyName,
-        /// How long it is not asked yet.
-        Duration,
-    ),
-    /// No thread was free in time.
-    #[error("too many evaluations are waiting")]
-    Overloaded,
-}

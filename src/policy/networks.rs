@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::PolicySource;
+use super::source::PolicySource;
 use super::syntax;
 
 /// Every string of the text that is a network, in the order of the text, each once.

@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use super::analysis::Reads;
 use super::fault::PolicyFault;
 use super::lint::{self, Whole};
 use super::loaded::{Identity, Policy, load};
+use super::settings::EvaluationSettings;
+use super::source::PolicySource;
 use super::vocabulary::Vocabulary;
-use super::{EvaluationSettings, PolicySource, Reads};
 use crate::model::PolicyName;
 
 /// Checked, compiled policies, ready to be asked. Immutable; swapped as a whole.
@@ -199,7 +201,7 @@ impl PolicySet {
 mod tests {
     use super::*;
     use crate::config::PolicyEvaluator;
-    use crate::policy::PolicyLimits;
+    use crate::policy::settings::PolicyLimits;
 
     #[test]
     fn what_is_in_force_already_is_not_compiled_again() {

@@ -9,9 +9,13 @@ use serde::Serialize;
 
 use super::compiled::{Observer, Place};
 use super::engine::entrypoint;
+use super::error::PolicyError;
+use super::fault::PolicyFault;
+use super::input::LoginInput;
 use super::loaded::{self, Policy};
+use super::settings::EvaluationSettings;
+use super::source::PolicySource;
 use super::syntax::core::{Node, Program, Put};
-use super::{EvaluationSettings, LoginInput, PolicyError, PolicyFault, PolicySource};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{PolicyName, Verdict};
 

@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use regorus::Value;
 use serde_json::Value as Json;
 
+use super::error::PolicyError;
 use super::fault::PolicyFault;
 use super::loaded::{self, Policy};
+use super::settings::EvaluationSettings;
+use super::source::PolicySource;
 use super::trace::on_thread;
-use super::{EvaluationSettings, PolicyError, PolicySource};
 use crate::clock::{Clock, SystemClock};
 use crate::model::{PolicyName, Verdict};
 
@@ -75,7 +77,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::policy::PolicyLimits;
+    use crate::policy::settings::PolicyLimits;
 
     #[test]
     fn an_input_may_be_anything() {

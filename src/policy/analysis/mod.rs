@@ -25,6 +25,7 @@
 
 mod calendar;
 mod calls;
+mod extent;
 mod networks;
 mod reads;
 mod settled;
@@ -35,56 +36,6 @@ mod tests;
 mod uses;
 mod walk;
 
-use std::collections::BTreeSet;
-
-use ipnet::IpNet;
-
-use self::calendar::Calendar;
-
+pub(super) use self::extent::Depends;
 pub use self::reads::{Facet, Reads, truncated};
 pub(super) use self::walk::depends;
-
-/// What the answers of one policy depend on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Depends {
-    address: ReadExtent<BTreeSet<IpNet>>,
-    time: ReadExtent<Calendar>,
-}
-
-impl Depends {
-    /// Whether two requests of one key are the same to the policy, as long as the key and what all keys share are the same.
-    pub(super) fn on_the_key_alone(&self) -> bool {
-        self.address == ReadExtent::Nothing && self.time == ReadExtent::Nothing
-    }
-}
-
-/// How much of something is read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-enum ReadExtent<T> {
-    #[default]
-    Nothing,
-    /// Which class it is in.
-    Classes(T),
-    Everything,
-}
-
-impl<T: Clone> ReadExtent<T> {
-    /// As much as either.
-    fn merge(&mut self, other: &Self, merge: impl FnOnce(&mut T, &T)) {
-        match (&mut *self, other) {
-            (Self::Everything, _) | (_, Self::Nothing) => {}
-            (Self::Classes(classes), Self::Classes(more)) => merge(classes, more),
-            (Self::Nothing | Self::Classes(_), _) => *self = other.clone(),
-        }
-    }
-}
-
-impl<T> ReadExtent<T> {
-    fn map<U>(self, map: impl FnOnce(T) -> U) -> ReadExtent<U> {
-        match self {
-            Self::Nothing => ReadExtent::Nothing,
-            Self::Classes(classes) => ReadExtent::Classes(map(classes)),
-            Self::Everything => ReadExtent::Everything,
-        }
-    }
-}

@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use super::calendar::Calendar;
+use super::extent::{Depends, ReadExtent};
 use super::networks::Networks;
-use super::{Depends, ReadExtent};
 
 /// What the policies in force can read of a request.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Depends, ReadExtent};
+use super::extent::{Depends, ReadExtent};
 use crate::policy::syntax::{self, lower};
 
 /// The address and the time, in a few words.

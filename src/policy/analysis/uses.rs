@@ -10,8 +10,8 @@ use ipnet::IpNet;
 use regorus::Value;
 
 use super::calendar::{Calendar, Parts};
+use super::extent::{Depends, ReadExtent};
 use super::source::ValueSource;
-use super::{Depends, ReadExtent};
 use crate::policy::builtins;
 
 /// What was found; grows while the policy is walked through.

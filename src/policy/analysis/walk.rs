@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Depends;
+use super::extent::Depends;
 use super::settled;
 use super::source::ValueSource;
 use super::uses::InputUses;

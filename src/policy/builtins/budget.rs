@@ -182,15 +182,6 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_too_long_to_be_written_out_is_not_handed_to_a_builtin() {
-        start(1 << 20);
-        let shifted = |number: Value| super::super::own::theirs("bits.lsh", &[number, Value::from(4000)]).unwrap();
-        let long = shifted(shifted(Value::from(1)));
-        assert_eq!(admit(&[long.clone(), Value::from(-0.5), Value::from(1e300), Value::from(u64::MAX)]), Ok(()));
-        assert_eq!(admit(&[shifted(long)]), Err(Exceeded::Memory));
-    }
-
-    #[test]
     fn what_was_exceeded_first_is_what_is_told() {
         start(1 << 20);
         assert_eq!(work(WORK_MAX), Ok(()));

@@ -9,7 +9,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use regorus::Value;
 
-use super::{Function, Own};
+use super::function::{Function, Own};
 
 pub(super) static FUNCTIONS: [Function; 10] = [
     ("base64.decode", 1, Own::Partial(|args| decoded("base64.decode", args, |text| STANDARD.decode(without_breaks(text)).ok()))),

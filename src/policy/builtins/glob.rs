@@ -11,7 +11,8 @@ use std::sync::{LazyLock, Mutex};
 use anyhow::bail;
 use regorus::Value;
 
-use super::{Function, Own, regex};
+use super::function::{Function, Own};
+use super::regex;
 
 pub(super) static FUNCTIONS: [Function; 2] = [("glob.match", 3, Own::Partial(glob_match)), ("glob.quote_meta", 1, Own::Total(quote_meta))];
 

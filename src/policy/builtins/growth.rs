@@ -3,7 +3,9 @@
 use anyhow::bail;
 use regorus::Value;
 
-use super::{budget, length};
+use super::budget;
+use super::function::length;
+use super::written_number::TO_NUMBER;
 
 /// The widest field that `sprintf` pads to.
 const WIDTH_MAX: usize = 999;
@@ -46,7 +48,7 @@ pub(super) fn check(name: &str, args: &[Value]) -> anyhow::Result<()> {
             Some(Ok(shift)) if shift > SHIFT_MAX => bail!("bits.lsh shifts by more than {SHIFT_MAX} bits"),
             Some(_) | None => 0,
         },
-        "to_number" | super::TO_NUMBER => {
+        "to_number" | TO_NUMBER => {
             let exponent = text(0).rsplit(['e', 'E']).next().filter(|digits| digits.len() < text(0).len()).unwrap_or_default();
             if exponent.bytes().filter(u8::is_ascii_digit).count() > EXPONENT_MAX || text(0).len() > 1024 {
                 bail!("to_number takes no number of that size");
@@ -119,7 +121,7 @@ mod tests {
         assert!(call("sprintf", &[Value::from("%\u{b2}d"), Value::from(vec![Value::from(1)])]).is_err());
         assert!(call("bits.lsh", &[Value::from(1), Value::from(1_000_000_000)]).is_err());
         assert!(call("to_number", &[Value::from("1e99999999")]).is_err());
-        assert!(super::super::number::parse("1e99999999").is_err());
+        assert!(super::super::written_number::parse("1e99999999").is_err());
         let nested = (0..12).fold(Value::from(1), |value, _| Value::from(vec![value.clone(), value]));
         let options = Value::from(std::collections::BTreeMap::from([(Value::from("indent"), Value::from(" ".repeat(200)))]));
         assert!(call("json.marshal_with_options", &[nested, options]).is_err());

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::bail;
 use regorus::Value;
 
-use super::{Function, Own, budget, items_of, number, order};
+use super::function::{Function, Own, items_of};
+use super::{budget, order, written_number};
 
 pub(super) static FUNCTIONS: [Function; 6] = [
     ("json.marshal", 1, Own::Partial(marshal)),
@@ -164,7 +165,7 @@ fn of_json(json: &serde_json::Value) -> anyhow::Result<Value> {
         Json::Number(number) => match (number.as_u64(), number.as_i64()) {
             (Some(number), _) => Value::from(number),
             (None, Some(number)) => Value::from(number),
-            (None, None) => return number::odd(&number.to_string()),
+            (None, None) => return written_number::odd(&number.to_string()),
         },
         Json::Array(items) => Value::from(items.iter().map(of_json).collect::<anyhow::Result<Vec<_>>>()?),
         Json::Object(fields) => Value::from(

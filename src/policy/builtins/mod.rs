@@ -6,12 +6,15 @@
 //! OPA does, and replaces those that cannot be held in this way ([`mod@own`]) or that OPA has and regorus lacks ([`net`], [`mod@own`]).
 
 pub(super) mod budget;
+mod calendar;
 mod encoding;
 pub(super) mod format;
+mod function;
 pub(super) mod glob;
 mod growth;
 mod json;
 pub(super) mod layout;
+mod native;
 mod net;
 mod number;
 pub(super) mod operators;
@@ -25,34 +28,17 @@ mod text;
 mod time;
 mod version;
 mod work;
+mod written_number;
 
-use regorus::{Engine, LimitError, Value};
+use regorus::{Engine, Value};
 
+use self::function::{Function, Own};
+use self::native::of_the_engine;
 use super::syntax::native::Native;
 
+pub(super) use function::length;
 pub(super) use net::network;
-pub(super) use number::TO_NUMBER;
-
-/// A function of ours.
-#[derive(Clone, Copy)]
-enum Own {
-    /// Has an answer, if only `undefined`, to whatever it is given.
-    Total(fn(&[Value]) -> Value),
-    /// Ends the evaluation where it must not go on.
-    Partial(fn(&[Value]) -> anyhow::Result<Value>),
-}
-
-impl Own {
-    fn call(self, args: &[Value]) -> anyhow::Result<Value> {
-        match self {
-            Self::Total(function) => Ok(function(args)),
-            Self::Partial(function) => function(args),
-        }
-    }
-}
-
-/// A function's name, how many arguments it takes, and what it does.
-type Function = (&'static str, u8, Own);
+pub(super) use written_number::TO_NUMBER;
 
 /// Why a policy may not call a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,45 +181,6 @@ const ONE_ANSWER: usize = 1024 * 1024;
 
 fn own(name: &str) -> Option<Function> {
     functions().find(|(own, _, _)| *own == name).copied()
-}
-
-/// How many items or fields a collection has; `None`: it is none.
-pub(super) fn length(value: &Value) -> Option<usize> {
-    match value {
-        Value::Array(items) => Some(items.len()),
-        Value::Set(items) => Some(items.len()),
-        Value::Object(fields) => Some(fields.len()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Undefined => None,
-    }
-}
-
-/// The items of an array or of a set; `None`: it is neither.
-fn items_of(value: &Value) -> Option<Vec<&Value>> {
-    match value {
-        Value::Array(items) => Some(items.iter().collect()),
-        Value::Set(items) => Some(items.iter().collect()),
-        _ => None,
-    }
-}
-
-/// The same of an only argument.
-fn items_of_only(args: &[Value]) -> Option<Vec<&Value>> {
-    if let [only] = args { items_of(only) } else { None }
-}
-
-/// Calls a builtin of regorus, whose errors are undefined.
-fn of_the_engine(native: &Native, args: &[Value]) -> anyhow::Result<Value> {
-    budget::admit(args)?;
-    growth::check(native.name(), args)?;
-    work::check(native.name(), args)?;
-    match native.call(args) {
-        Ok(value) => {
-            budget::charge_value(&value)?;
-            Ok(value)
-        }
-        Err(error) if error.is::<LimitError>() => Err(error),
-        Err(_) => Ok(Value::Undefined),
-    }
 }
 
 #[cfg(test)]

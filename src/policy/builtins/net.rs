@@ -7,7 +7,8 @@ use anyhow::bail;
 use ipnet::IpNet;
 use regorus::Value;
 
-use super::{Function, Own, budget, items_of_only};
+use super::budget;
+use super::function::{Function, Own, items_of_only};
 
 /// Addresses that `net.cidr_expand` lists at most.
 const EXPAND_MAX: u32 = 16;

@@ -6,7 +6,9 @@
 use anyhow::bail;
 use regorus::Value;
 
-use super::{Function, Own, items_of_only, own::theirs};
+use super::function::{Function, Own, items_of_only};
+use super::native::theirs;
+use super::written_number::{TO_NUMBER, parse, shown};
 
 pub(super) static FUNCTIONS: [Function; 10] = [
     ("to_number", 1, Own::Partial(to_number)),
@@ -20,9 +22,6 @@ pub(super) static FUNCTIONS: [Function; 10] = [
     ("bits.xor", 2, Own::Partial(|args| of_bits("bits.xor", args))),
     ("bits.lsh", 2, Own::Partial(|args| of_bits("bits.lsh", args))),
 ];
-
-/// `to_number` where the text could be seen again. No policy can call it by this name.
-pub(in crate::policy) const TO_NUMBER: &str = "internal.to_number";
 
 /// Ends the evaluation for a number that is not written as numbers are.
 fn to_plain_number(args: &[Value]) -> anyhow::Result<Value> {
@@ -43,44 +42,6 @@ fn to_number(args: &[Value]) -> anyhow::Result<Value> {
         [Value::Number(_)] => Ok(args.first().cloned().unwrap_or(Value::Undefined)),
         _ => Ok(Value::Undefined),
     }
-}
-
-/// A whole number, `Undefined` for what is no number at all: what Go's `strconv.ParseFloat` reads is one.
-pub(super) fn parse(text: &str) -> anyhow::Result<Value> {
-    if !is_number(text) {
-        return Ok(Value::Undefined);
-    }
-    match (text.parse::<u64>(), text.parse::<i64>()) {
-        (Ok(number), _) => Ok(Value::from(number)),
-        (_, Ok(number)) if number != 0 => Ok(Value::from(number)),
-        _ => odd(text),
-    }
-}
-
-/// Ends the evaluation for a number that OPA would print as it is written.
-pub(super) fn odd(text: &str) -> anyhow::Result<Value> {
-    bail!("a number in a text must be whole, and written out: {}", shown(text))
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(40).collect()
-}
-
-/// Whether Go takes it for a number: signs, zeros before it, and a point at either end are allowed, and so are bases.
-fn is_number(text: &str) -> bool {
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let text = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        // Go wants an exponent behind it.
-        return hex.contains(['p', 'P']) && hex.bytes().all(|byte| byte.is_ascii_hexdigit() || b".pP+-_".contains(&byte));
-    }
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))),
-        None => (text, None),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let has_digits = !whole.is_empty() || !fraction.is_empty();
-    has_digits && digits(whole) && digits(fraction) && exponent.is_none_or(|exponent| !exponent.is_empty() && digits(exponent))
 }
 
 /// Without its fraction; there is no minus before a zero.

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use anyhow::bail;
 use regorus::Value;
 
-use super::{Function, Own, format, items_of_only, of_the_engine, order};
-use crate::policy::syntax::native::Native;
+use super::function::{Function, Own, items_of_only};
+use super::native::theirs;
+use super::{format, order};
 
 /// Elements that `numbers.range` makes at most.
 const RANGE_MAX: u64 = 100_000;
@@ -29,12 +30,6 @@ pub(super) static FUNCTIONS: [Function; 16] = [
     ("all", 1, Own::Total(all)),
     ("set_diff", 2, Own::Total(set_diff)),
 ];
-
-/// Calls a builtin of regorus by another name.
-pub(super) fn theirs(name: &str, args: &[Value]) -> anyhow::Result<Value> {
-    let Some(native) = Native::of(name) else { bail!("there is no function {name}") };
-    of_the_engine(&native, args)
-}
 
 /// The items of an array or a set, in OPA's order.
 fn sorted(args: &[Value]) -> Option<Vec<Value>> {

@@ -3,8 +3,8 @@
 use anyhow::bail;
 use regorus::Value;
 
+use super::calendar::{days, nanoseconds};
 use super::layout::{self, MONTHS, Pad, Piece, WEEKDAYS};
-use super::time::{days, nanoseconds};
 
 /// What has been read so far. What a layout does not tell is as it was at the beginning of the year 0.
 struct Read {

@@ -12,8 +12,8 @@ use anyhow::bail;
 use regex::{Captures, Regex, RegexBuilder};
 use regorus::Value;
 
+use super::function::{Function, Own};
 use super::pattern::{self, Odd};
-use super::{Function, Own};
 
 pub(super) static FUNCTIONS: [Function; 7] = [
     ("regex.match", 2, Own::Partial(matches)),

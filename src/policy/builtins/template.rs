@@ -2,8 +2,9 @@
 
 use regorus::Value;
 
+use super::budget;
 use super::format::sprintf;
-use super::{Function, Own, budget};
+use super::function::{Function, Own};
 
 pub(super) static FUNCTIONS: [Function; 1] = [(TEMPLATE, 1, Own::Partial(template))];
 

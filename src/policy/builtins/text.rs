@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use regorus::Value;
 
-use super::{Function, Own, own::theirs};
+use super::function::{Function, Own};
+use super::native::theirs;
 
 pub(super) static FUNCTIONS: [Function; 6] = [
     ("lower", 1, Own::Total(|args| mapped(args, lower))),

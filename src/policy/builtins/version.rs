@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use regorus::Value;
 
-use super::{Function, Own};
+use super::function::{Function, Own};
 
 pub(super) static FUNCTIONS: [Function; 2] = [("semver.is_valid", 1, Own::Total(is_valid)), ("semver.compare", 2, Own::Total(compare))];
 

@@ -6,7 +6,8 @@
 use anyhow::bail;
 use regorus::Value;
 
-use super::{budget, items_of, length};
+use super::budget;
+use super::function::{items_of, length};
 
 /// The longest pattern, in bytes. Compiled ones are kept, by their text.
 const PATTERN_MAX: usize = 4096;

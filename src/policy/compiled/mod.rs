@@ -11,8 +11,13 @@
 //! grows ([`gather`]), as if nothing in it were shared. Nothing is ever given back, so that what an evaluation holds is never more.
 
 mod failure;
+mod flow;
 mod gather;
+mod guards;
 mod index;
+mod observer;
+mod program;
+mod replaced;
 mod resolve;
 mod solve;
 mod term;
@@ -24,51 +29,19 @@ mod with;
 mod world;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use regorus::Value;
 
 pub(in crate::policy) use failure::{Evaluated, Failure, Limit, What};
+pub(in crate::policy) use observer::{Observer, Print};
+pub(in crate::policy) use program::Compiled;
 pub(in crate::policy) use term::Place;
 
 use super::builtins::budget;
 use super::engine::entrypoint;
 use super::syntax::core;
-use super::syntax::tree::Span;
 use crate::model::Verdict;
-use index::Index;
 use world::{Run, Unknown, World};
-
-/// A program, ready to be run.
-pub(in crate::policy) struct Compiled {
-    rules: Vec<term::Rule>,
-    functions: Vec<term::Function>,
-    /// Functions, as they are named in the place of others.
-    names: BTreeMap<Box<str>, usize>,
-    /// Paths of `input` that are read.
-    inputs: Vec<Vec<Value>>,
-    /// Paths of `data` that more than one rule is at, and where their values are kept.
-    documents: Vec<(Vec<Box<str>>, usize)>,
-    /// What is at `data`.
-    root: core::Extent,
-    counted: Vec<Counted>,
-}
-
-/// A rule that counts.
-struct Counted {
-    name: &'static str,
-    path: [Box<str>; 2],
-    /// The rules below it, if there is none at it.
-    leaves: Vec<Leaf>,
-    /// Which of those can give anything.
-    index: Option<Index>,
-}
-
-/// A rule below another path.
-struct Leaf {
-    path: Vec<Value>,
-    rule: usize,
-}
 
 /// What one evaluation may take.
 #[derive(Clone, Copy)]
@@ -78,24 +51,6 @@ pub(in crate::policy) struct Bounds<'b> {
     /// Steps of one call.
     pub(in crate::policy) work: usize,
     pub(in crate::policy) time_is_up: &'b dyn Fn() -> bool,
-}
-
-/// Sees an evaluation from within. It is shown more than decides: branches that are passed over, too, and those behind one that is enough;
-/// but what fails in those ends nothing.
-pub(in crate::policy) trait Observer {
-    /// A statement is looked at. Slots that have no value yet are undefined, or hold what they held in a solution before.
-    fn looks(&self, _branch: Place, _statement: &Span, _slots: &[Value]) {}
-    /// It holds: once for each way in which it does.
-    fn holds(&self, _branch: Place, _statement: &Span, _slots: &[Value]) {}
-    /// A branch gives a value, or an item of a set, at the steps behind the rule's path.
-    fn gives(&self, _branch: Place, _steps: &[Value], _value: &Value) {}
-}
-
-/// A line that is printed, and by which statement.
-#[derive(Clone, Debug)]
-pub(in crate::policy) struct Print {
-    pub(in crate::policy) place: Span,
-    pub(in crate::policy) text: String,
 }
 
 impl Compiled {

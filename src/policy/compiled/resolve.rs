@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use regorus::Value;
 
 use super::gather::Gathered;
+use super::guards::guards_of;
 use super::index::{self, Guards, Index};
+use super::program::{Compiled, Counted, Leaf};
 use super::term::{Branch, Call, Comprehension, Default, Definition, Definitions, Function, Place, Rule, Stmt, StmtKind, Term};
-use super::{Compiled, Counted, Leaf, value};
+use super::value;
 use crate::policy::builtins::Callable;
 use crate::policy::engine::entrypoint::{self, Shape};
 use crate::policy::syntax::core::{self, Extent, Kind, Node, Program, Put, Target};
@@ -145,7 +147,7 @@ impl Resolver {
         Branch {
             at,
             span: branch.span.clone(),
-            guards: Guards::of(&body, arity),
+            guards: guards_of(&body, arity),
             body,
             steps: self.terms(&branch.steps),
             value: self.term(branch.put.term()),

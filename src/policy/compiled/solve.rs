@@ -2,18 +2,12 @@
 
 use regorus::Value;
 
-use super::Print;
 use super::failure::Evaluated;
+use super::flow::Flow;
+use super::observer::Print;
 use super::term::{Stmt, StmtKind, Term};
 use super::world::{Frame, World};
 use crate::policy::builtins::{Callable, budget, order};
-
-/// Whether more solutions are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flow {
-    On,
-    Enough,
-}
 
 /// What to do with each solution.
 pub(super) type Solution<'f> = &'f mut dyn FnMut(&mut Frame) -> Evaluated<Flow>;

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use regorus::Value;
 
 use super::failure::{Conflict, Evaluated, Failure, What};
+use super::flow::Flow;
 use super::gather::{Collected, charge};
-use super::solve::Flow;
 use super::term::{Comprehension, Term};
 use super::value::{UNDEFINED, at, compare, holds, quotient};
 use super::world::{Frame, World};

@@ -5,7 +5,7 @@ use regorus::Value;
 
 use super::*;
 use crate::policy::syntax::core::{Branch, Collection, Comprehension, Definition, Extent, Kind, Program, Put, Rule, Stmt, StmtKind, Term};
-use crate::policy::syntax::tree::Source;
+use crate::policy::syntax::tree::{Source, Span};
 
 const FOREVER: Bounds<'static> = Bounds { memory: 16 << 20, work: budget::WORK_MAX, time_is_up: &|| false };
 

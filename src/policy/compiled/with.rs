@@ -6,46 +6,16 @@ use std::collections::BTreeMap;
 use regorus::Value;
 
 use super::failure::Evaluated;
+use super::flow::Flow;
 use super::gather::charge;
+use super::replaced::{Mock, Replaced, Stand};
 use super::resolve::leaves;
-use super::solve::{Flow, Solution};
+use super::solve::Solution;
 use super::term::{Stmt, Term};
 use super::value::{UNDEFINED, at};
 use super::world::{Frame, Unknown, World};
 use crate::policy::builtins::{Callable, budget};
 use crate::policy::syntax::core::{Extent, Target};
-
-/// What stands in the place of rules: whatever is at a path, or below one, that is replaced.
-#[derive(Clone)]
-pub(super) struct Replaced {
-    value: Value,
-    targets: Vec<Vec<Box<str>>>,
-}
-
-impl Replaced {
-    /// What is at a path, if that is replaced.
-    pub(super) fn covers(&self, path: &[Box<str>]) -> Option<&Value> {
-        self.targets.iter().any(|target| path.starts_with(target)).then(|| self.find(path))
-    }
-
-    fn find(&self, path: &[Box<str>]) -> &Value {
-        path.iter().fold(&self.value, |value, name| at(value, &Value::from(name.as_ref())))
-    }
-}
-
-/// What stands in the place of a function.
-#[derive(Clone)]
-pub(super) struct Mock<'w> {
-    of: &'w Target,
-    by: Stand,
-}
-
-#[derive(Clone)]
-enum Stand {
-    Value(Value),
-    Function(usize),
-    Builtin(Box<str>, Option<Callable>),
-}
 
 impl<'w> World<'w> {
     /// Finds the solutions of a body with other values in some places. What comes after it sees what was there before.

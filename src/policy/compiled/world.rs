@@ -6,13 +6,14 @@ use std::cell::{Cell, OnceCell, RefCell};
 use regorus::Value;
 
 use super::failure::{Conflict, Evaluated, Failure, Limit};
+use super::flow::Flow;
 use super::gather::{self, Gathered};
 use super::index::Subject;
-use super::solve::Flow;
+use super::observer::{Observer, Print};
+use super::program::{Compiled, Counted, Leaf};
+use super::replaced::{Mock, Replaced};
 use super::term::{Branch, Default, Definition, Definitions, Place, Rule, Term};
 use super::value::{self, UNDEFINED};
-use super::with::{Mock, Replaced};
-use super::{Compiled, Counted, Leaf, Observer, Print};
 use crate::policy::syntax::core::{Kind, Node};
 
 /// One evaluation, whatever it sees.

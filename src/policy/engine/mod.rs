@@ -19,10 +19,11 @@ use regorus::{LimitError, PolicyLengthConfig, Value};
 use super::allowance::Allowance;
 use super::builtins;
 use super::builtins::budget::{self, Exceeded};
+use super::error::PolicyError;
+use super::settings::PolicyLimits;
 use super::syntax::core::Program;
 use super::syntax::tree::Span;
 use super::syntax::write::{self, Lines, Written};
-use super::{PolicyError, PolicyLimits};
 use crate::model::{PolicyName, Verdict};
 use entrypoint::{PACKAGE, RULES};
 

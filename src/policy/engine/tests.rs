@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Allowance, Engine, Stopped};
 use crate::clock::{Clock, SystemClock};
-use crate::policy::PolicyLimits;
+use crate::policy::settings::PolicyLimits;
 use crate::policy::syntax::core::Program;
 use crate::policy::syntax::{self, lower, write};
 

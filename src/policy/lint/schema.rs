@@ -78,7 +78,8 @@ mod tests {
 
     use super::*;
     use crate::model::{Snapshot, Strategy};
-    use crate::policy::{SharedInput, input};
+    use crate::policy::input;
+    use crate::policy::input::SharedInput;
 
     fn agrees(value: &Value, of: &Type, path: &str) {
         match (value, of) {

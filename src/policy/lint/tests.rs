@@ -3,7 +3,7 @@
 #![expect(clippy::format_collect, reason = "the texts are short")]
 
 use crate::model::RegoVersion;
-use crate::policy::PolicyFault;
+use crate::policy::fault::PolicyFault;
 use crate::policy::syntax::{self, tree::Module};
 
 /// A module of these rules, `package spacelift` on its first line.

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::tests::parsed;
 use super::{Whole, faults, warnings};
 use crate::diagnostics::Severity;
+use crate::policy::fault::PolicyFault;
 use crate::policy::syntax::tree::Module;
-use crate::policy::{PolicyFault, Vocabulary};
+use crate::policy::vocabulary::Vocabulary;
 
 fn told_of_all(texts: &[&str], whole: Whole, vocabulary: &Vocabulary) -> Vec<PolicyFault> {
     let modules: Vec<Module> = texts.iter().map(|text| parsed(text, None)).collect();

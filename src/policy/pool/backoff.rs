@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Answer;
+use super::answer::Answer;
 use crate::model::KeyId;
+use crate::policy::error::PolicyError;
 use crate::policy::loaded::{Identity, Policy};
-use crate::policy::{PolicyError, PolicySet};
+use crate::policy::set::PolicySet;
 
 /// How often in a row a policy may take too much before there is a pause.
 const FREE: u32 = 3;

@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::model::Verdict;
-use crate::policy::PolicyError;
+use crate::policy::error::PolicyError;
 
 /// What is known of a policy's compiled form.
 #[derive(Debug)]

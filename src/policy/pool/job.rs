@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::Answer;
+use super::answer::Answer;
 use super::lane::Lane;
 
 /// A question that is waiting, being answered, or answered. Times are of the pool's monotonic clock.
@@ -156,6 +156,7 @@ fn nanos(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::error::PolicyError;
 
     fn job() -> (Job, oneshot::Receiver<Answer>) {
         let (asker, answered) = oneshot::channel();
@@ -174,7 +175,7 @@ mod tests {
         assert!(!job.finish());
         assert_eq!(job.stage(), Stage::Over);
         job.answer(Ok(Vec::new()));
-        job.answer(Err(crate::policy::PolicyError::Overloaded));
+        job.answer(Err(PolicyError::Overloaded));
         assert_eq!(answered.try_recv().unwrap(), Ok(Vec::new()));
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::model::Verdict;
 use crate::policy::input::AboutKey;
-use crate::policy::{LoginInput, SharedInput};
+use crate::policy::input::{LoginInput, SharedInput};
 
 /// Keys whose last verdict is kept, for each policy.
 const PLACES: usize = 1024;

@@ -7,8 +7,8 @@ use std::{fs, io};
 
 use crate::diagnostics::Severity;
 use crate::model::PolicyName;
-use crate::policy::PolicySource;
 use crate::policy::fault::PolicyFault;
+use crate::policy::source::PolicySource;
 use crate::policy::syntax;
 
 /// What a directory of policies holds.

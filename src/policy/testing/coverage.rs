@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use regorus::Value;
 use serde::Serialize;
 
-use crate::policy::PolicySource;
 use crate::policy::compiled::{Observer, Place};
 use crate::policy::engine::entrypoint;
+use crate::policy::source::PolicySource;
 use crate::policy::syntax::core::{Program, Stmt};
 use crate::policy::syntax::tree::Span;
 use crate::policy::trace;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::Value;
 
-use super::Failing;
+use super::outcome::Failing;
 use crate::policy::compiled::{Observer, Place};
 use crate::policy::syntax::core::{Node, Program};
 use crate::policy::syntax::tree::Span;

@@ -7,16 +7,18 @@ use regorus::Value;
 
 use super::coverage::Seen;
 use super::failing::Watch;
-use super::{Selection, TestOutcome, TestResult, TestRun};
+use super::outcome::{Selection, TestOutcome, TestResult, TestRun};
 use crate::clock::{Clock, SystemClock};
 use crate::policy::builtins::budget;
 use crate::policy::compiled::{Bounds, Compiled, Observer, Print};
 use crate::policy::fault::PolicyFault;
+use crate::policy::settings::PolicyLimits;
+use crate::policy::source::PolicySource;
 use crate::policy::syntax::core::Program;
 use crate::policy::syntax::tree::{Module, Rule, RuleHead};
 use crate::policy::syntax::{self, lower};
 use crate::policy::trace::on_thread;
-use crate::policy::{PolicyLimits, PolicySource, lint, loaded};
+use crate::policy::{lint, loaded};
 
 /// The least time for a test.
 const PATIENCE: Duration = Duration::from_secs(5);

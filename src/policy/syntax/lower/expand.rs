@@ -13,7 +13,8 @@ use super::super::tree::{self, ArithOp, AssignOp, BoolOp, Literal, LiteralStmt, 
 use super::super::walk::{self, Step};
 use super::flat::{Callee, Collect, Expr, Flat, Head, Var, Vars, What};
 use super::heads;
-use super::{Global, Lowering, Path, Purpose, same};
+use super::lowering::{self, Global, Lowering, Path, Purpose};
+use super::same;
 use crate::policy::builtins::{self, Refused};
 use crate::policy::lint;
 
@@ -808,7 +809,7 @@ impl<'l, 'm> Expander<'l, 'm> {
         }
         let whole = (1..path.len()).filter_map(|length| path.get(..length)).find(|above| self.lowering.rules.contains_key(*above));
         if let Some(whole) = whole {
-            let reason = format!("`with` cannot replace a part of the rule `{}`", heads::shown(whole));
+            let reason = format!("`with` cannot replace a part of the rule `{}`", lowering::shown(whole));
             self.fault(refr.span(), reason, Some("replace the whole rule".to_owned()));
             return None;
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::core::{Kind, Node};
 use super::super::tree::{Expr, Module, Rule, RuleAssign, RuleBody, RuleHead, Span};
 use super::super::walk::{self, Step};
-use super::{Global, Lowering, Path, Purpose, Unit};
+use super::lowering::{Global, Lowering, Path, Purpose, Unit, shown};
 use crate::policy::engine::entrypoint;
 use crate::policy::lint::calls::arguments;
 use crate::policy::lint::did_you_mean;
@@ -156,11 +156,6 @@ fn is_of(lowering: &Lowering<'_>, head: &Head<'_>, path: &Path) -> bool {
         Node::Rule(number) => lowering.rules.get(path) == Some(&number),
         Node::Function(number) => lowering.functions.get(path).is_some_and(|(function, _)| *function == number),
     }
-}
-
-/// A path as the author writes it: without the package.
-pub(super) fn shown(path: &[Box<str>]) -> String {
-    path.get(1..).unwrap_or_default().join(".")
 }
 
 fn of_unit<'m>(lowering: &mut Lowering<'m>, number: usize) -> Vec<Found<'m>> {

@@ -20,6 +20,7 @@ mod flat;
 mod heads;
 mod indexed;
 mod inline;
+mod lowering;
 mod members;
 mod plan;
 mod recursion;
@@ -32,13 +33,11 @@ mod written;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::core::{Extent, Function, Kind, Node, Program, Rule};
-use super::tree::{Module, Span};
+use super::core::{Extent, Function, Node, Program, Rule};
+use super::tree::Module;
 use crate::policy::fault::PolicyFault;
 use heads::Head;
-
-/// A path of `data`: the package first.
-type Path = Vec<Box<str>>;
+use lowering::{Lowering, Purpose, Unit};
 
 /// Lowers a login policy.
 ///
@@ -54,61 +53,6 @@ pub(in crate::policy) fn policy(place: &str, module: &Module) -> Result<Program,
 /// Every fault of the tests; those of the policy have been told before.
 pub(in crate::policy) fn with_tests(policy: (&str, &Module), tests: (&str, &Module)) -> Result<Program, Vec<PolicyFault>> {
     lower(vec![Unit::of(policy.0, policy.1, Purpose::Policy), Unit::of(tests.0, tests.1, Purpose::Tests)])
-}
-
-/// What a module is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
-    Policy,
-    /// May print, and put functions in the place of others.
-    Tests,
-}
-
-/// One module.
-struct Unit<'m> {
-    place: &'m str,
-    module: &'m Module,
-    purpose: Purpose,
-    package: Path,
-    /// What names stand for that no variable has.
-    globals: BTreeMap<&'m str, Global>,
-}
-
-/// What a name stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Global {
-    Input(Path),
-    Data(Path),
-}
-
-/// What all definitions are lowered with.
-struct Lowering<'m> {
-    units: Vec<Unit<'m>>,
-    rules: BTreeMap<Path, usize>,
-    kinds: Vec<(Kind, Path)>,
-    /// With their numbers of arguments.
-    functions: BTreeMap<Path, (usize, usize)>,
-    root: Extent,
-    faults: RefCell<Vec<PolicyFault>>,
-    /// What each rule and function uses, and where.
-    uses: RefCell<BTreeMap<Node, BTreeMap<Node, Span>>>,
-}
-
-impl Lowering<'_> {
-    fn fault(&self, unit: usize, span: &Span, reason: impl Into<String>, hint: Option<String>) {
-        let place = self.units.get(unit).map_or("", |unit| unit.place);
-        let fault = PolicyFault::at_span(place, span, reason);
-        self.faults.borrow_mut().push(PolicyFault { hint, ..fault });
-    }
-
-    /// What a rule or a function is called by its author.
-    fn name(&self, node: Node) -> String {
-        let path = match node {
-            Node::Rule(number) => self.kinds.get(number).map(|(_, path)| path),
-            Node::Function(number) => self.functions.iter().find(|(_, (function, _))| *function == number).map(|(path, _)| path),
-        };
-        path.map(|path| heads::shown(path)).unwrap_or_default()
-    }
 }
 
 fn lower(units: Vec<Unit<'_>>) -> Result<Program, Vec<PolicyFault>> {

@@ -11,7 +11,8 @@ use super::super::tree::{Operator, Span};
 use super::expand::{Expander, is_equality};
 use super::flat::{Callee, Collect, Expr, Flat, Head as Root, Var, Vars, What};
 use super::heads::{Gives, Head};
-use super::{Lowering, safety};
+use super::lowering::Lowering;
+use super::safety;
 use crate::policy::lint;
 
 /// The value that a rule or function has where no definition gives one.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::super::core::Node;
 use super::super::tree::Span;
-use super::Lowering;
 use super::heads::Head;
+use super::lowering::Lowering;
 
 /// The longest chain of rules that need each other: an evaluation goes as deep.
 const CHAIN_MAX: usize = 200;

@@ -4,7 +4,7 @@
 
 use super::super::lexer::{Bad, Kind, Word};
 use super::super::parser::{Stop, Why};
-use super::{Said, Told};
+use super::told::{Said, Told};
 use crate::model::RegoVersion;
 
 const OR: &str = "write the rule a second time with the other condition, or for values of one thing `x in {\"a\", \"b\"}`";

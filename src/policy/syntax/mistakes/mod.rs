@@ -9,53 +9,16 @@ mod habits;
 mod plain;
 #[cfg(test)]
 mod tests;
+mod told;
+mod unclosed;
 
-use self::brackets::Brackets;
-use super::lexer::{Kind, Place, Token, Word};
+pub(super) use self::told::Told;
+use super::lexer::{Kind, Word};
 use super::parser::{Stop, Why};
-use super::tree::Source;
 use crate::model::RegoVersion;
 use crate::policy::fault::PolicyFault;
 
-/// A text, to tell what is wrong with it.
-pub(super) struct Told<'t> {
-    source: &'t Source,
-    tokens: &'t [Token],
-    brackets: Brackets,
-}
-
-/// What is said of a text.
-struct Said {
-    /// The tokens that it is about.
-    from: usize,
-    to: usize,
-    reason: String,
-    hint: Option<String>,
-}
-
-impl Said {
-    fn at(token: usize, reason: impl Into<String>) -> Self {
-        Self { from: token, to: token, reason: reason.into(), hint: None }
-    }
-
-    fn from(self, from: usize) -> Self {
-        Self { from, ..self }
-    }
-
-    fn to(self, to: usize) -> Self {
-        Self { to, ..self }
-    }
-
-    fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
-    }
-}
-
-impl<'t> Told<'t> {
-    pub(super) fn of(source: &'t Source, tokens: &'t [Token]) -> Self {
-        Self { source, tokens, brackets: Brackets::of(tokens) }
-    }
-
+impl Told<'_> {
     /// The fault at which reading stopped.
     pub(super) fn fault(&self, stop: Stop, version: RegoVersion) -> PolicyFault {
         let bad = if let Kind::Bad(bad) = self.kind(stop.at) { Some(self.bad(bad, stop.at)) } else { None };
@@ -103,60 +66,5 @@ impl<'t> Told<'t> {
             _ => false,
         };
         self.kind(index) == Kind::LeftBrace && ends_head && self.brackets.around(index).is_none()
-    }
-}
-
-/// Places and words.
-impl Told<'_> {
-    fn kind(&self, index: usize) -> Kind {
-        self.tokens.get(index).map_or(Kind::End, |token| token.kind)
-    }
-
-    /// Of the text's end: that of its last token.
-    fn place(&self, index: usize) -> Place {
-        let last = self.tokens.len().saturating_sub(2);
-        let nowhere = Place { line: 1, col: 1, start: 0, end: 0 };
-        let is_empty = self.tokens.len() < 2;
-        self.tokens.get(index.min(last)).filter(|_| !is_empty).map_or(nowhere, |token| token.place)
-    }
-
-    fn text(&self, index: usize) -> &str {
-        if self.kind(index) == Kind::End {
-            return "";
-        }
-        let place = self.place(index);
-        self.source.text.get(place.start as usize..place.end as usize).unwrap_or_default()
-    }
-
-    /// The text from one token to another, in one line, or its beginning.
-    fn excerpt(&self, from: usize, to: usize) -> String {
-        const SHOWN: usize = 60;
-        let (start, end) = (self.place(from).start, self.place(to).end);
-        let text = self.source.text.get(start as usize..end as usize).unwrap_or_default();
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        if text.chars().count() > SHOWN { format!("{}…", text.chars().take(SHOWN).collect::<String>()) } else { text }
-    }
-
-    /// Whether a token follows the one before it without a blank.
-    fn is_glued(&self, index: usize) -> bool {
-        index > 0 && self.tokens.get(index).is_some_and(|token| !token.spaced)
-    }
-
-    fn begins_line(&self, index: usize) -> bool {
-        index == 0 || self.tokens.get(index).is_some_and(|token| token.newline)
-    }
-
-    /// The first token of a token's line.
-    fn line_start(&self, index: usize) -> usize {
-        (0..=index).rev().find(|index| self.begins_line(*index)).unwrap_or(0)
-    }
-
-    /// Whether it is the name in `x.name`.
-    fn is_step(&self, index: usize) -> bool {
-        index > 0 && self.kind(index - 1) == Kind::Dot
-    }
-
-    fn is_name(&self, index: usize) -> bool {
-        matches!(self.kind(index), Kind::Name(_))
     }
 }

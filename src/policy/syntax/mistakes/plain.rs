@@ -3,7 +3,7 @@
 use super::super::lexer::{Kind, Word};
 use super::super::parser::{DEPTH_MAX, NESTED_MAX, Stop, Why};
 use super::brackets::marks;
-use super::{Said, Told};
+use super::told::{Said, Told};
 
 impl Told<'_> {
     #[expect(clippy::too_many_lines, reason = "one sentence for each reason")]

@@ -6,6 +6,7 @@
 //! Nothing is said here but where it cannot go on, and what was wanted there. What that means for an author is found out by
 //! [`mistakes`](super::mistakes).
 
+mod reader;
 mod rules;
 mod statements;
 mod terms;
@@ -15,117 +16,11 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use self::terms::Term;
-use super::lexer::{Kind, Place, Token, Word};
+pub(super) use self::reader::{DEPTH_MAX, Found, NESTED_MAX, Stop, Why};
+use self::reader::{Here, Keywords, Parser, Term};
+use super::lexer::{Kind, Token, Word};
 use super::tree::{Import, Module, Package, Source, Span};
 use crate::model::RegoVersion;
-
-/// Brackets within brackets.
-pub(super) const NESTED_MAX: u32 = 100;
-/// Expressions within expressions; an operator's left side is in it. Bounds whoever walks through a tree.
-pub(super) const DEPTH_MAX: u32 = 250;
-/// Digits of all numbers together that a machine's number does not hold: each costs its square.
-const DIGITS_MAX: u64 = 100_000;
-
-/// Where a text cannot be read on, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stop {
-    /// The token's number.
-    pub(super) at: usize,
-    pub(super) why: Why,
-}
-
-/// What is wrong at a token. Numbers are those of brackets that are open there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
-    /// Something that has a value ought to begin here.
-    Term,
-    /// The next statement of a body, or its end.
-    Separator(Option<usize>),
-    /// A body has no statement.
-    EmptyBody,
-    /// `,` or the end of a list.
-    List(usize),
-    /// The `:` behind an object's key.
-    Colon(usize),
-    /// The end of a set, or of an object.
-    Braces(usize),
-    /// `)`
-    Paren(usize),
-    /// `]`
-    Index(usize),
-    /// The name behind a `.`.
-    Field,
-    /// Fields of what has none.
-    NoFields,
-    /// The number behind a minus, or a point.
-    Digits,
-    LeadingZero,
-    TooBig,
-    TooManyDigits,
-    TooDeep,
-    /// `some` without names, or with something that is no loop.
-    Some,
-    /// `every` without `x in xs`.
-    Every,
-    EveryVariable,
-    EveryBody,
-    NegatedSome,
-    NegatedEvery,
-    WithTarget,
-    WithAs,
-    /// `$"…"` is of v1 alone, whatever is imported.
-    TemplateOfV1,
-    /// What stands in a template's braces gives no value.
-    TemplateValue,
-    TemplateWith,
-    /// The end of a template's expression.
-    TemplateEnd(usize),
-    /// `and` or `or` that an import has made operators.
-    Logical,
-    /// `not { … }` that an import has made a body.
-    NotBody,
-    NoPackage,
-    SecondPackage,
-    PackagePath,
-    ImportPath,
-    ImportRoot,
-    ImportKeyword,
-    ImportFuture,
-    ImportRego,
-    ImportAlias,
-    /// The value behind a head's `:=`, `=` or `contains`.
-    HeadValue,
-    FunctionContains,
-    Else,
-    ElseBody,
-    ElseOfSet,
-    ElseOfVariable,
-    BodyBehindElse,
-    DefaultWithoutValue,
-    DefaultValue,
-    DefaultArgument,
-    /// Statements that `;` divides, outside of a body.
-    Semicolon,
-    /// What stands where a rule ought to is none.
-    NoRule,
-    /// A rule that is called as a builtin is.
-    BuiltinRule,
-    /// A function without arguments.
-    NoArguments,
-    /// In Rego v0, `if`, `in` or `every` is a name.
-    WordOfV1,
-    /// Of Rego v1: a rule's name is a keyword.
-    KeywordRule,
-    /// Of Rego v1: a rule has neither a value nor a body.
-    NothingRule,
-    /// Of Rego v1: a body without `if`.
-    If,
-    /// Of Rego v1: a set without `contains`.
-    Contains,
-}
-
-pub(super) type Found<T> = Result<T, Stop>;
 
 /// Parses a text as a module of this version.
 pub(super) fn parse(source: &Arc<Source>, tokens: &[Token], version: RegoVersion) -> Found<Module> {
@@ -143,72 +38,6 @@ pub(super) fn parse(source: &Arc<Source>, tokens: &[Token], version: RegoVersion
         terms: HashMap::new(),
     };
     parser.module()
-}
-
-pub(super) struct Parser<'t> {
-    source: &'t Arc<Source>,
-    tokens: &'t [Token],
-    here: Here,
-    version: RegoVersion,
-    keywords: Keywords,
-    /// Whether rules have to be as v1 wants them.
-    rego_v1: bool,
-    /// What v1 has against rules; an import may still bring it in.
-    complaints: Vec<Stop>,
-    /// Words that only v1, or an import, makes keywords, where they are names.
-    plain_words: Vec<usize>,
-    nested: u32,
-    digits: u64,
-    /// What each bracket was found to begin, and the token behind it.
-    terms: HashMap<usize, Found<(Term, usize)>>,
-}
-
-/// How far the text has been read.
-#[derive(Clone, Copy)]
-struct Here {
-    pos: usize,
-    /// A keyword that is a name here, because a step follows it: `if.x`, `not["x"]`.
-    named: Option<usize>,
-}
-
-/// Words that imports, or the version, have made keywords.
-#[expect(clippy::struct_excessive_bools, reason = "each word may be one by itself")]
-#[derive(Clone, Copy, Default)]
-struct Keywords {
-    /// All of `in`, `every`, `contains` and `if`.
-    future: bool,
-    r#in: bool,
-    every: bool,
-    contains: bool,
-    r#if: bool,
-    and: bool,
-    or: bool,
-    /// `not` may have a body.
-    not: bool,
-}
-
-impl Keywords {
-    fn has(self, word: Word) -> bool {
-        match word {
-            Word::Package
-            | Word::Import
-            | Word::As
-            | Word::Default
-            | Word::Else
-            | Word::Not
-            | Word::Some
-            | Word::With
-            | Word::Null
-            | Word::True
-            | Word::False => true,
-            Word::In => self.future || self.r#in || self.every,
-            Word::Every => self.future || self.every,
-            Word::Contains => self.future || self.contains,
-            Word::If => self.future || self.r#if,
-            Word::And => self.and,
-            Word::Or => self.or,
-        }
-    }
 }
 
 impl Parser<'_> {
@@ -340,97 +169,5 @@ impl Parser<'_> {
         self.here.named = Some(first);
         let term = self.term()?;
         if super::walk::path(&term.expr).is_some() { Ok(term) } else { Err(Stop { at: first, why }) }
-    }
-}
-
-/// Ways through the tokens.
-impl Parser<'_> {
-    fn stop<T>(&self, why: Why) -> Found<T> {
-        Err(Stop { at: self.here.pos, why })
-    }
-
-    fn at(&self, index: usize) -> Token {
-        let end = Token { kind: Kind::End, place: Place { line: 1, col: 1, start: 0, end: 0 }, spaced: false, newline: false };
-        self.tokens.get(index).or_else(|| self.tokens.last()).copied().unwrap_or(end)
-    }
-
-    fn token(&self) -> Token {
-        self.at(self.here.pos)
-    }
-
-    fn raw_kind(&self) -> Kind {
-        self.token().kind
-    }
-
-    /// The token's kind, as keywords are here: a word that is none is a name without one.
-    fn kind(&self) -> Kind {
-        match self.raw_kind() {
-            Kind::Name(Some(word)) if self.here.named != Some(self.here.pos) && self.keywords.has(word) => Kind::Name(Some(word)),
-            Kind::Name(_) => Kind::Name(None),
-            other => other,
-        }
-    }
-
-    fn is_word(&self, word: Word) -> bool {
-        self.kind() == Kind::Name(Some(word))
-    }
-
-    fn is_plain_name(&self) -> bool {
-        self.kind() == Kind::Name(None)
-    }
-
-    fn bump(&mut self) {
-        if self.here.pos + 1 < self.tokens.len() {
-            self.here = Here { pos: self.here.pos + 1, named: None };
-        }
-    }
-
-    /// Whether the token begins a step: `.`, `[`.
-    fn is_step(&self) -> bool {
-        matches!(self.raw_kind(), Kind::Dot | Kind::LeftBrack)
-    }
-
-    /// Whether the next token is a step of this one.
-    fn is_step_next(&self) -> bool {
-        let next = self.at(self.here.pos + 1);
-        matches!(next.kind, Kind::Dot | Kind::LeftBrack) && !next.spaced
-    }
-
-    fn is_keyword_of_version(&self, word: Word) -> bool {
-        Keywords { future: self.version == RegoVersion::V1, ..Keywords::default() }.has(word)
-    }
-
-    /// Takes a keyword that a step follows for a name.
-    fn name_if_stepped(&mut self) -> bool {
-        let is = matches!(self.kind(), Kind::Name(Some(_))) && self.is_step_next();
-        if is {
-            self.here.named = Some(self.here.pos);
-        }
-        is
-    }
-
-    fn span_of(&self, index: usize) -> Span {
-        self.span(self.at(index).place)
-    }
-
-    /// From a token to the last that has been read.
-    fn span_from(&self, first: usize) -> Span {
-        self.span(self.at(first).place.to(self.at(self.here.pos.saturating_sub(1).max(first)).place))
-    }
-
-    fn span(&self, place: Place) -> Span {
-        let Place { line, col, start, end } = place;
-        Span { source: self.source.clone(), line, col, start, end }
-    }
-
-    /// Reads what is in brackets, which are nested to a bound.
-    fn nest<T>(&mut self, read: impl FnOnce(&mut Self) -> Found<T>) -> Found<T> {
-        if self.nested == NESTED_MAX {
-            return self.stop(Why::TooDeep);
-        }
-        self.nested += 1;
-        let found = read(self);
-        self.nested -= 1;
-        found
     }
 }

@@ -7,9 +7,7 @@ use regorus::Value;
 use super::super::lexer::{Kind, Word};
 use super::super::tree::{AssignOp, Expr, ExprRef, Literal, LiteralStmt, Query, Rule, RuleAssign, RuleBody, RuleHead, Span};
 use super::super::walk;
-use super::statements::Body;
-use super::terms::Comma;
-use super::{Found, Parser, Stop, Why};
+use super::reader::{Body, Comma, Found, Parser, Stop, Why};
 use crate::policy::builtins;
 
 /// A head as it is written.

@@ -6,14 +6,7 @@ use std::sync::Arc;
 
 use super::super::lexer::{Kind, Word};
 use super::super::tree::{Expr, Literal, LiteralStmt, Query, Span, WithModifier};
-use super::terms::{Comma, Term};
-use super::{Found, Parser, Stop, Why};
-
-/// Statements with how deep the expressions in them are.
-pub(super) struct Body {
-    pub(super) query: Arc<Query>,
-    pub(super) depth: u32,
-}
+use super::reader::{Body, Comma, Found, Parser, Stop, Term, Why};
 
 /// A statement without its `with`, and how deep it is.
 type Plain = (Literal, u32);

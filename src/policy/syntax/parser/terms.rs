@@ -7,31 +7,8 @@ use regorus::Value;
 use super::super::lexer::{Kind, Word, unescape};
 use super::super::tree::{ArithOp, AssignOp, BinOp, BoolOp, Collection, Expr, ExprRef, Operator, Span, TemplatePart};
 use super::super::walk;
-use super::statements::Body;
-use super::{DEPTH_MAX, DIGITS_MAX, Found, Parser, Stop, Why};
+use super::reader::{Body, Comma, DEPTH_MAX, DIGITS_MAX, Found, Parser, Stop, Term, Why};
 use crate::model::RegoVersion;
-
-/// An expression with what its surroundings must know of it.
-#[derive(Clone, Debug)]
-pub(in super::super) struct Term {
-    pub(super) expr: ExprRef,
-    /// How many are in one another.
-    pub(super) depth: u32,
-}
-
-impl Term {
-    /// How deep what holds these is.
-    fn around<'a>(terms: impl IntoIterator<Item = &'a Self>) -> u32 {
-        terms.into_iter().map(|term| term.depth).max().unwrap_or(0) + 1
-    }
-}
-
-/// Whether `k, x in xs` may stand here, which takes a comma.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Comma {
-    OfMembership,
-    OfList,
-}
 
 /// By how tightly they bind.
 #[derive(Clone, Copy)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::lines::Lines;
-use super::{NOWHERE, Writer};
+use super::writer::{NOWHERE, Writer, quoted};
 use crate::policy::syntax::core::{Collection, Comprehension, Put, Stmt, StmtKind, Target, Term};
 use crate::policy::syntax::parts;
 use crate::policy::syntax::tree::{ArithOp, BinOp, BoolOp, Span};
@@ -376,7 +376,7 @@ fn of_input(mut term: &Term) -> Option<Vec<String>> {
     let mut path = Vec::new();
     while let Term::At(of, key) = term {
         let Term::Const(regorus::Value::String(name)) = key.as_ref() else { return None };
-        path.push(super::quoted(name)?);
+        path.push(quoted(name)?);
         term = of;
     }
     path.reverse();

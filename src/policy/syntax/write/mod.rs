@@ -22,18 +22,17 @@
 
 mod body;
 mod lines;
+mod replaceable;
 mod replaced;
 mod rules;
-
-use std::collections::BTreeMap;
+mod writer;
 
 use regorus::Value;
 
-use super::core::{Extent, Program};
-use super::tree::Span;
+use super::core::Program;
 use body::Body;
 pub(in crate::policy) use lines::Lines;
-use replaced::Replaced;
+use writer::Writer;
 
 /// What the engine is to be asked for.
 pub(in crate::policy) const RESULT: &str = "result";
@@ -75,110 +74,7 @@ pub(in crate::policy) fn module(program: &Program, documents: &[Vec<Box<str>>]) 
     Written { lines: writer.lines, builtins: builtins.into_iter().map(|(_, name)| name).collect(), constants: writer.constants }
 }
 
-/// What a rule is called in the text, to be asked for by itself.
-pub(in crate::policy) fn rule_name(number: usize) -> String {
-    format!("r{number}")
-}
-
-struct Writer<'p> {
-    program: &'p Program,
-    lines: Lines,
-    /// Comprehensions that have become functions. Not among the others: between an `if` and its `else` nothing may come.
-    apart: Lines,
-    replaced: Replaced<'p>,
-    /// Those that are called, with their numbers.
-    builtins: BTreeMap<&'p str, usize>,
-    constants: Vec<Value>,
-    /// Documents that are asked for, with their numbers; those from `written` on are still to be written.
-    documents: Vec<Vec<Box<str>>>,
-    by_path: BTreeMap<Vec<Box<str>>, usize>,
-    /// How many things have a name that counts up.
-    names: usize,
-}
-
-impl<'p> Writer<'p> {
-    fn new(program: &'p Program) -> Self {
-        Self {
-            program,
-            lines: Lines::default(),
-            apart: Lines::default(),
-            replaced: Replaced::of(program),
-            builtins: BTreeMap::new(),
-            constants: Vec::new(),
-            documents: Vec::new(),
-            by_path: BTreeMap::new(),
-            names: 0,
-        }
-    }
-
-    /// Ends what was [finished](Body::finish).
-    fn close(&mut self) {
-        self.lines.push("}", NOWHERE);
-    }
-
-    fn next_name(&mut self, letter: char) -> String {
-        self.names += 1;
-        format!("{letter}{}", self.names)
-    }
-
-    /// A value that stands in the text, or is kept beside it where it is not certain to be read back as it is.
-    fn constant(&mut self, value: &Value) -> String {
-        match value {
-            Value::Null => return "null".to_owned(),
-            Value::Bool(flag) => return flag.to_string(),
-            Value::String(text) => {
-                if let Some(quoted) = quoted(text) {
-                    return quoted;
-                }
-            }
-            Value::Number(_) => {
-                let digits = value.to_string();
-                if digits.len() < 16 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-                    return digits;
-                }
-            }
-            Value::Array(_) | Value::Set(_) | Value::Object(_) | Value::Undefined => {}
-        }
-        self.constants.push(value.clone());
-        format!("op_const({})", self.constants.len() - 1)
-    }
-
-    /// Names as an array.
-    fn path(&mut self, path: &[Box<str>]) -> String {
-        let names: Vec<String> = path.iter().map(|name| self.constant(&Value::from(name.as_ref()))).collect();
-        format!("[{}]", names.join(", "))
-    }
-
-    /// What the value of a rule is called where it is used.
-    fn rule_in_use(&self, number: usize) -> String {
-        let is_replaced = self.program.rules.get(number).is_some_and(|rule| self.replaced.covers(&rule.path));
-        if is_replaced { format!("q{number}") } else { rule_name(number) }
-    }
-
-    fn function_in_use(&self, number: usize) -> String {
-        if self.replaced.functions.contains_key(&number) { format!("m{number}") } else { format!("f{number}") }
-    }
-
-    fn builtin_in_use(&mut self, name: &'p str) -> String {
-        let number = self.builtin(name);
-        if self.replaced.builtins.contains_key(name) { format!("n{number}") } else { format!("b{number}") }
-    }
-
-    fn builtin(&mut self, name: &'p str) -> usize {
-        let next = self.builtins.len();
-        *self.builtins.entry(name).or_insert(next)
-    }
-
-    /// What the document at a path of `data` is called.
-    fn document(&mut self, path: &[Box<str>]) -> String {
-        if let Some(number) = self.by_path.get(path) {
-            return format!("x{number}");
-        }
-        self.by_path.insert(path.to_vec(), self.documents.len());
-        self.documents.push(path.to_vec());
-        format!("x{}", self.documents.len() - 1)
-    }
-
+impl Writer<'_> {
     /// Writes the documents that have been asked for.
     fn documents(&mut self) {
         let mut number = 0;
@@ -210,30 +106,4 @@ impl<'p> Writer<'p> {
         body.finish(&format!("{RESULT} := {value} if {{"));
         self.close();
     }
-
-    /// A rule, if it gives the document alone.
-    fn document_in_use(&mut self, path: &[Box<str>]) -> String {
-        let mut place = &self.program.root;
-        for name in path {
-            match place.fields.get(name) {
-                Some(next) => place = next,
-                None => return self.document(path),
-            }
-        }
-        match place {
-            Extent { rule: Some(number), fields } if fields.is_empty() => self.rule_in_use(*number),
-            Extent { .. } => self.document(path),
-        }
-    }
 }
-
-/// A text between quotes, if there is nothing in it that needs more than a backslash.
-fn quoted(text: &str) -> Option<String> {
-    if text.chars().any(|char| char.is_control() || matches!(char, '\u{2028}' | '\u{2029}' | '\u{feff}')) {
-        return None;
-    }
-    Some(format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
-}
-
-/// For what we add.
-const NOWHERE: Option<&Span> = None;

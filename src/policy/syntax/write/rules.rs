@@ -3,7 +3,7 @@
 use regorus::Value;
 
 use super::body::{Body, Brackets, Give};
-use super::{NOWHERE, Writer, rule_name};
+use super::writer::{NOWHERE, Writer, parameters, rule_name};
 use crate::policy::syntax::core::{Definition, Extent, Function, Kind, Rule, Term};
 
 impl<'p> Writer<'p> {
@@ -113,11 +113,6 @@ impl<'p> Writer<'p> {
         }
         self.replaceable_function(number, function.arity);
     }
-}
-
-/// Names of arguments; one that is never looked at if there is none.
-pub(super) fn parameters(arity: usize, letter: char) -> String {
-    if arity == 0 { format!("{letter}0") } else { (0..arity).map(|index| format!("{letter}{index}")).collect::<Vec<_>>().join(", ") }
 }
 
 impl Body<'_, '_> {
