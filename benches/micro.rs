@@ -320,6 +320,7 @@ fn mint(bencher: Bencher, algorithm: TokenAlgorithm) {
         groups: &decision.groups,
         effective: &effective,
         bound: &bound,
+        scope: None,
         revision: snapshot.revision,
         not_after: None,
     };

@@ -143,8 +143,8 @@ fn refused(outcome: &Outcome) -> ApiError {
         Outcome::BadRequest(why) => ApiError::bad_request(*why),
         Outcome::Refused(_)
         | Outcome::Forwarded
-        | Outcome::MissingAction(..)
         | Outcome::NoRoute
+        | Outcome::RateLimited(..)
         | Outcome::TooLarge(_)
         | Outcome::UpstreamFailed
         | Outcome::UpstreamTimeout

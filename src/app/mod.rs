@@ -266,6 +266,7 @@ impl App {
         }
         let also = || {
             telemetry::change_log(settings.log);
+            self.metrics.name_routes(&settings.routes);
             self.live.replace(Arc::clone(&settings));
             if let Some(certificates) = certificates {
                 self.tls.put(certificates);

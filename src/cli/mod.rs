@@ -35,6 +35,7 @@ mod profile;
 mod replicas;
 mod restore;
 mod role;
+mod route;
 mod serve;
 mod space;
 mod strategy;
@@ -83,6 +84,8 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// Which sources of roles count
     Strategy(strategy::StrategyCommand),
+    /// Which request is for which route
+    Route(route::RouteCommand),
     /// Bring the store to what files say about who has access; all of it or nothing
     Apply(declared::apply::Apply),
     /// Who has access, as a file that `apply` takes
@@ -140,6 +143,7 @@ impl Command {
             Self::Binding(command) => command.run(out).await,
             Self::Policy(command) => command.run(out).await,
             Self::Strategy(command) => command.run(out).await,
+            Self::Route(command) => command.run(out).await,
             Self::Apply(command) => command.run(out).await,
             Self::Export(command) => command.run(out).await,
             Self::Explain(command) => command.run(out).await,

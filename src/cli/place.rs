@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::open_store::{OpenStore, StoreArgs};
 use super::output::{self, Output};
 use super::profile::{Profile, Profiles};
-use crate::config::ServerUrl;
+use crate::config::{ServerUrl, Settings};
 use crate::model::PlainKey;
 use crate::remote::{Api, Dialer, RemoteStore};
 use crate::store::Store;
@@ -75,6 +75,11 @@ impl Place {
             None => self.store.open(out).await?,
         };
         Ok(opened.waiting(self.wait))
+    }
+
+    /// The configuration that is here, wherever the store is.
+    pub(crate) fn settings_here(&self, out: &Output) -> Result<Settings, Failure> {
+        self.store.settings(out)
     }
 
     /// The store itself, where only that will do.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::parse::{duration, number, size};
 use super::quantity::{hours, millis, secs};
+use super::rate::RateSettings;
 use super::reader::Section;
 
 /// `[limits]`
@@ -21,6 +22,8 @@ pub struct LimitSettings {
     pub idle_timeout: Duration,
     /// How long nothing may pass through a WebSocket.
     pub websocket_idle_timeout: Duration,
+    /// `[limits.rate]`: how many requests of one key may pass; none: as many as come.
+    pub rate: Option<RateSettings>,
 }
 
 impl Default for LimitSettings {
@@ -32,6 +35,7 @@ impl Default for LimitSettings {
             header_timeout: secs(10),
             idle_timeout: secs(75),
             websocket_idle_timeout: hours(1),
+            rate: None,
         }
     }
 }
@@ -45,7 +49,6 @@ impl LimitSettings {
     }
 
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
-        section.refuse("rate", "rate limits are not in this version, and a limit that nobody enforces is worse than none: take it out");
         let default = Self::default();
         let max_connections = u32::try_from(default.max_connections).unwrap_or(u32::MAX);
         let max_headers = u32::try_from(default.max_headers).unwrap_or(u32::MAX);
@@ -57,6 +60,7 @@ impl LimitSettings {
             header_timeout: section.live("header_timeout", default.header_timeout, duration(millis(100)..=secs(300))),
             idle_timeout: section.live("idle_timeout", default.idle_timeout, duration(secs(1)..=hours(24))),
             websocket_idle_timeout: section.live("websocket_idle_timeout", default.websocket_idle_timeout, duration(secs(1)..=hours(24))),
+            rate: section.optional("rate", RateSettings::read).flatten(),
         }
     }
 }

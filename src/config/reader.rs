@@ -311,7 +311,6 @@ impl<'a> Section<'_, 'a> {
 
     /// A list of tables, `[[name]]` each. A variable or a flag may say one key of an entry, by its number from 0 (`routes.0.path`), add
     /// entries behind the last one, or say the list as a whole, in TOML's `[{ … }]`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what lists of tables are read with; this version has none"))]
     pub(super) fn list<T>(&mut self, name: &str, read: impl Fn(&mut Section<'_, '_>) -> T) -> Vec<T> {
         let of_entries = self.reader.schema(&format!("{}.*", self.key(name)), &read);
         self.reader.of_entries.extend(of_entries.into_iter().map(|(key, said)| (key, said.takes_effect)));
@@ -398,7 +397,31 @@ impl<'a> Section<'_, 'a> {
         path
     }
 
+    /// A fault of a key in this section that was set and read.
+    pub(super) fn fault_of_own(&mut self, name: &str, reason: impl Into<String>, suggestion: Option<String>) {
+        let key = self.key(name);
+        self.fault_of(&key, reason, suggestion);
+    }
+
+    /// A fault of a key that was set, dotted.
+    pub(super) fn fault_of(&mut self, key: &str, reason: impl Into<String>, suggestion: Option<String>) {
+        if let Some(at) = self.reader.given(key) {
+            self.reader.fault(&at, key, reason, suggestion);
+        }
+    }
+
+    /// Where a key was set, dotted: as faults name it.
+    pub(super) fn place_of(&self, key: &str) -> String {
+        self.reader.given(key).map_or_else(|| key.to_owned(), |at| at.place(self.reader.source).to_string())
+    }
+
+    /// Whether something is wrong with this key of the section.
+    pub(super) fn is_faulty(&self, name: &str) -> bool {
+        self.reader.is_faulty(&self.key(name))
+    }
+
     /// A key or sub-section that is understood but not served: silence would promise what is not kept.
+    #[expect(dead_code, reason = "every key that is understood is served; the next one that is not is refused by this")]
     pub(super) fn refuse(&mut self, name: &str, reason: &'static str) {
         let key = self.key(name);
         self.reader.refused.push((key, reason));

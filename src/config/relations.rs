@@ -22,6 +22,9 @@ pub(super) fn relate(settings: &Settings, reader: &mut Reader<'_>) {
     client_certificates(settings, reader);
     upstream(settings, reader);
     token_headers(settings, reader);
+    if settings.token.include_actions && !settings.routes.iter().any(|route| route.space.is_some()) {
+        reader.warn("token.include_actions", "only a token about one space lists actions, and no route names a space");
+    }
 }
 
 fn listeners(settings: &Settings, reader: &mut Reader<'_>) {

@@ -14,6 +14,7 @@ use super::policies::PolicySettings;
 use super::proxy::ProxySettings;
 use super::quantity::hours;
 use super::reader::Reader;
+use super::routes::RouteSettings;
 use super::store::{StoreSettings, StoreUrl};
 use super::token::TokenSettings;
 use super::upstream::UpstreamSettings;
@@ -30,6 +31,8 @@ pub struct Settings {
     pub proxy: ProxySettings,
     /// `[upstream]`
     pub upstream: UpstreamSettings,
+    /// `[[routes]]`, in the order of the file; none: every request is for one that needs a key and nothing else.
+    pub routes: Vec<RouteSettings>,
     /// `[login]`
     pub login: LoginSettings,
     /// `[token]`
@@ -60,6 +63,7 @@ impl Default for Settings {
             drain_timeout: Duration::from_secs(20),
             proxy: ProxySettings::default(),
             upstream: UpstreamSettings::default(),
+            routes: Vec::new(),
             login: LoginSettings::default(),
             token: TokenSettings::default(),
             store: StoreSettings::default(),
@@ -77,12 +81,13 @@ impl Default for Settings {
 impl Settings {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let mut top = reader.top();
-        top.refuse("routes", "routes are not in this version, and a rule that nobody enforces is worse than none: take them out");
         let drain_delay = top.live("drain_delay", Self::default().drain_delay, duration(Duration::ZERO..=hours(1)));
         let drain_timeout = top.live("drain_timeout", Self::default().drain_timeout, duration(Duration::ZERO..=hours(1)));
+        let routes = RouteSettings::read_all(&mut top);
         let mut settings = Self {
             drain_delay,
             drain_timeout,
+            routes,
             proxy: ProxySettings::read(&mut reader.section("proxy")),
             upstream: UpstreamSettings::read(&mut reader.section("upstream")),
             login: LoginSettings::read(&mut reader.section("login")),

@@ -129,6 +129,18 @@ pub(crate) fn extract<B>(request: &mut Request<B>, places: &Places, metrics: &Me
     })
 }
 
+/// Takes whatever stands in the place of a key out of a request for which nobody needs one, however many there are.
+pub(crate) fn discard<B>(request: &mut Request<B>, places: &Places) -> Result<(), Outcome> {
+    in_headers(request.headers_mut(), &places.headers);
+    for name in &places.cookies {
+        in_cookies(request.headers_mut(), name)?;
+    }
+    for name in &places.queries {
+        in_query(request, name)?;
+    }
+    Ok(())
+}
+
 /// A key that stands behind `Bearer` in `authorization`, not counted: for an entrance that is not the data plane.
 pub(crate) fn take_bearer(headers: &mut HeaderMap) -> Result<PlainKey, Outcome> {
     match in_headers(headers, &[AUTHORIZATION]) {

@@ -28,9 +28,10 @@ fn status(outcome: &Outcome) -> u8 {
         Outcome::Forwarded => 0,
         Outcome::ClientGone => 1,
         Outcome::BadRequest(_) => 3,
-        Outcome::Refused(Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles | Refusal::TokenTooLarge(_))
-        | Outcome::MissingAction(..) => 7,
-        Outcome::Refused(Refusal::Overloaded) | Outcome::TooLarge(_) => 8,
+        Outcome::Refused(
+            Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles | Refusal::TokenTooLarge(_) | Refusal::MissingAction(_),
+        ) => 7,
+        Outcome::Refused(Refusal::Overloaded) | Outcome::TooLarge(_) | Outcome::RateLimited(..) => 8,
         Outcome::NoRoute => 12,
         Outcome::Refused(Refusal::Unavailable(_)) | Outcome::UpstreamFailed | Outcome::UpstreamTimeout | Outcome::Draining => 14,
         Outcome::MissingKey | Outcome::Refused(Refusal::InvalidKey(_)) => 16,

@@ -15,11 +15,13 @@ pub mod fuzzing;
 pub(crate) mod grpc;
 mod places;
 pub(crate) mod problem;
+pub(crate) mod rate;
 pub(crate) mod raw_target;
 pub(crate) mod request_id;
+pub(crate) mod routes;
 pub(crate) mod service;
 pub(crate) mod target;
 pub mod tls;
 
 pub(crate) use acceptor::{Acceptor, Seat, Seats};
-pub(crate) use authenticate::{Authenticated, authenticate};
+pub(crate) use authenticate::{Admission, Authenticated, authenticate};

@@ -5,7 +5,7 @@ use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderVa
 use http::{Response, StatusCode};
 
 use super::credential::Places;
-use crate::model::{Outcome, Refusal, TooLarge};
+use crate::model::{Outcome, RateLimit, Refusal, TooLarge};
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -26,10 +26,12 @@ pub(crate) fn status(outcome: &Outcome) -> StatusCode {
         Outcome::Forwarded => StatusCode::OK,
         Outcome::BadRequest(_) => StatusCode::BAD_REQUEST,
         Outcome::MissingKey | Outcome::Refused(Refusal::InvalidKey(_)) => StatusCode::UNAUTHORIZED,
-        Outcome::Refused(Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles | Refusal::TokenTooLarge(_))
-        | Outcome::MissingAction(..) => StatusCode::FORBIDDEN,
+        Outcome::Refused(
+            Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles | Refusal::TokenTooLarge(_) | Refusal::MissingAction(_),
+        ) => StatusCode::FORBIDDEN,
         Outcome::Refused(Refusal::Unavailable(_) | Refusal::Overloaded) | Outcome::Draining => StatusCode::SERVICE_UNAVAILABLE,
         Outcome::NoRoute => StatusCode::NOT_FOUND,
+        Outcome::RateLimited(..) => StatusCode::TOO_MANY_REQUESTS,
         Outcome::TooLarge(TooLarge::Body) => StatusCode::PAYLOAD_TOO_LARGE,
         Outcome::TooLarge(TooLarge::Target) => StatusCode::URI_TOO_LONG,
         Outcome::TooLarge(TooLarge::Head) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -51,10 +53,14 @@ pub(super) fn detail(outcome: &Outcome, places: &Places) -> String {
         Outcome::Refused(Refusal::NotAllowed) => "no login policy allows access".into(),
         Outcome::Refused(Refusal::NoRoles) => "the API key holds no role".into(),
         Outcome::Refused(Refusal::TokenTooLarge(_)) => "what the API key holds does not fit into a token".into(),
+        Outcome::Refused(Refusal::MissingAction(missing)) => {
+            format!("the API key may not {} in space {}", missing.action, missing.space)
+        }
         Outcome::Refused(Refusal::Unavailable(_)) => "access cannot be decided at the moment".into(),
         Outcome::Refused(Refusal::Overloaded) => "too many requests are waiting".into(),
-        Outcome::MissingAction(action, space) => format!("the API key may not {action} in space {space}"),
         Outcome::NoRoute => "there is no such route".into(),
+        Outcome::RateLimited(RateLimit::Key, _) => "the API key sends more requests than it may".into(),
+        Outcome::RateLimited(RateLimit::Route, _) => "there are more requests for this than may be".into(),
         Outcome::TooLarge(TooLarge::Body) => "the body is too large".into(),
         Outcome::TooLarge(TooLarge::Target) => "the request target is too long".into(),
         Outcome::TooLarge(TooLarge::Head) => "the request's header section is too large".into(),
@@ -77,11 +83,12 @@ fn challenges(outcome: &Outcome) -> Option<bool> {
             | Refusal::NotAllowed
             | Refusal::NoRoles
             | Refusal::TokenTooLarge(_)
+            | Refusal::MissingAction(_)
             | Refusal::Unavailable(_)
             | Refusal::Overloaded,
         )
-        | Outcome::MissingAction(..)
         | Outcome::NoRoute
+        | Outcome::RateLimited(..)
         | Outcome::TooLarge(_)
         | Outcome::UpstreamFailed
         | Outcome::UpstreamTimeout
@@ -113,6 +120,9 @@ pub(crate) fn refuse(outcome: &Outcome, places: &Places, request_id: HeaderValue
     if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
+    if let Outcome::RateLimited(_, seconds) = outcome {
+        headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
+    }
     if connection == Connection::Close {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -122,7 +132,7 @@ pub(crate) fn refuse(outcome: &Outcome, places: &Places, request_id: HeaderValue
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{TokenSize, WhyInvalid, WhyUnavailable};
+    use crate::model::{MissingAction, TokenSize, WhyInvalid, WhyUnavailable};
 
     fn refused(outcome: &Outcome) -> Response<Bytes> {
         let places = Places::of(&crate::config::Settings::default().proxy.credentials);
@@ -184,10 +194,13 @@ mod tests {
             Outcome::Refused(Refusal::TokenTooLarge(_)) => refused(Refusal::Unavailable(WhyUnavailable::Store)),
             Outcome::Refused(Refusal::Unavailable(_)) => refused(Refusal::Overloaded),
             Outcome::Refused(Refusal::Overloaded) => {
-                Some(Outcome::MissingAction("run:trigger".parse().unwrap(), "production".parse().unwrap()))
+                let (action, space) = ("run:trigger".parse().unwrap(), "production".parse().unwrap());
+                refused(Refusal::MissingAction(Box::new(MissingAction { action, space })))
             }
-            Outcome::MissingAction(..) => Some(Outcome::NoRoute),
-            Outcome::NoRoute => Some(Outcome::TooLarge(TooLarge::Body)),
+            Outcome::Refused(Refusal::MissingAction(_)) => Some(Outcome::NoRoute),
+            Outcome::NoRoute => Some(Outcome::RateLimited(RateLimit::Key, 3)),
+            Outcome::RateLimited(RateLimit::Key, _) => Some(Outcome::RateLimited(RateLimit::Route, 3)),
+            Outcome::RateLimited(RateLimit::Route, _) => Some(Outcome::TooLarge(TooLarge::Body)),
             Outcome::TooLarge(TooLarge::Body) => Some(Outcome::TooLarge(TooLarge::Target)),
             Outcome::TooLarge(TooLarge::Target) => Some(Outcome::TooLarge(TooLarge::Head)),
             Outcome::TooLarge(TooLarge::Head) => Some(Outcome::UpstreamFailed),

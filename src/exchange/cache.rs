@@ -27,7 +27,7 @@ use super::remembered_key::RememberedKey;
 use super::uses;
 use crate::clock::Moment;
 use crate::config::CacheSettings;
-use crate::model::{KeyDigest, KeyId, Refusal, Revision, WhyInvalid};
+use crate::model::{KeyDigest, KeyId, Refusal, Revision, SpaceId, WhyInvalid};
 use crate::policy::{Facet, Reads};
 use crate::store::FoundKey;
 
@@ -46,6 +46,8 @@ const STRIPES: u16 = 1024;
 pub(super) struct Answer {
     /// For which requests.
     pub(super) facet: Facet,
+    /// The space that they are about, if the token is to speak of that one alone.
+    pub(super) scope: Option<SpaceId>,
     /// Not before this time, should the clock be set back.
     pub(super) from: Timestamp,
     /// Not from this moment on.
@@ -55,14 +57,19 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Whether it is the answer to a request with this facet at this moment.
-    pub(super) fn fits(&self, facet: &Facet, at: Moment) -> bool {
-        self.facet == *facet && at.wall >= self.from && !at.reached(self.until)
+    /// Whether it is the answer to a request with this facet, about this space, at this moment.
+    pub(super) fn fits(&self, facet: &Facet, scope: Option<&SpaceId>, at: Moment) -> bool {
+        self.is_for(facet, scope) && at.wall >= self.from && !at.reached(self.until)
+    }
+
+    fn is_for(&self, facet: &Facet, scope: Option<&SpaceId>) -> bool {
+        self.facet == *facet && self.scope.as_ref() == scope
     }
 
     /// Bytes that it takes. A token that several answers share counts for each.
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.outcome.as_ref().map_or(0, |token| token.bytes())
+        let scope = self.scope.as_ref().map_or(0, |space| space.as_str().len() + 16);
+        size_of::<Self>() + scope + self.outcome.as_ref().map_or(0, |token| token.bytes())
     }
 
     /// What a request of this key that it fits is told.
@@ -229,7 +236,7 @@ impl Entry {
     }
 
     /// What an answer that fits says to a request; nothing if the key has stopped working meanwhile.
-    pub(super) fn answer(&self, origin: &Origin, quantum: Duration) -> Option<Result<Credential, Refusal>> {
+    pub(super) fn answer(&self, origin: &Origin, scope: Option<&SpaceId>, quantum: Duration) -> Option<Result<Credential, Refusal>> {
         if self.why_invalid(origin.at.wall).is_some() {
             return None;
         }
@@ -237,7 +244,7 @@ impl Entry {
             return Some(Err(POLICY));
         }
         let facet = origin.facet(&self.reads, quantum);
-        self.answers.load().iter().find(|answer| answer.fits(&facet, origin.at)).map(|answer| answer.to_result(self.key.id))
+        self.answers.load().iter().find(|answer| answer.fits(&facet, scope, origin.at)).map(|answer| answer.to_result(self.key.id))
     }
 
     /// A token that was signed for this key, has these contents, and is young enough to be used for another facet.
@@ -260,10 +267,10 @@ impl Entry {
         self.paused_until.fetch_max(nanos(until.monotonic), Ordering::Relaxed);
     }
 
-    /// Keeps an answer in the place of the one for the same facet; those whose time is over by `now` go, then the oldest.
+    /// Keeps an answer in the place of the one for the same requests; those whose time is over by `now` go, then the oldest.
     fn keep(&self, answer: &Answer, now: Moment) {
         self.answers.rcu(|answers| {
-            let still_good = |kept: &&Answer| !now.reached(kept.until) && kept.facet != answer.facet;
+            let still_good = |kept: &&Answer| !now.reached(kept.until) && !kept.is_for(&answer.facet, answer.scope.as_ref());
             let good = answers.iter().filter(still_good).count();
             let mut kept = Vec::with_capacity((good + 1).min(MOST_ANSWERS));
             kept.extend(answers.iter().filter(still_good).skip((good + 1).saturating_sub(MOST_ANSWERS)).cloned());
@@ -314,10 +321,11 @@ impl CredentialCache {
     }
 
     /// What there is for a request whose stamp was read just before.
-    pub(super) fn find(&self, digest: &KeyDigest, stamp: Stamp, origin: &Origin) -> Found {
+    pub(super) fn find(&self, digest: &KeyDigest, stamp: Stamp, origin: &Origin, scope: Option<&SpaceId>) -> Found {
+        let quantum = Duration::from_nanos(self.quantum.load(Ordering::Relaxed));
         let maps = self.maps.load();
         match maps.entries.get(digest) {
-            Some(entry) if entry.stamp == stamp => match entry.answer(origin, Duration::from_nanos(self.quantum.load(Ordering::Relaxed))) {
+            Some(entry) if entry.stamp == stamp => match entry.answer(origin, scope, quantum) {
                 Some(answer) => Found::Answer(entry, answer),
                 None => Found::Stale,
             },
@@ -459,7 +467,7 @@ mod tests {
 
     fn answer(quantum: i64, until: u64) -> Answer {
         let facet = every_second().facet(None, Timestamp::from_second(quantum).unwrap(), SECOND);
-        Answer { facet, from: Timestamp::UNIX_EPOCH, until: origin(until).at, outcome: Err(Refusal::NoRoles) }
+        Answer { facet, scope: None, from: Timestamp::UNIX_EPOCH, until: origin(until).at, outcome: Err(Refusal::NoRoles) }
     }
 
     #[test]
@@ -481,12 +489,12 @@ mod tests {
                 cache.fill_absence(&nobody, cache.stamp(&nobody), (Timestamp::UNIX_EPOCH, origin(60).at), WhyInvalid::Unknown),
                 Fill::Kept
             );
-            assert!(matches!(cache.find(&known, cache.stamp(&known), &now), Found::Answer(..)));
-            assert!(matches!(cache.find(&nobody, cache.stamp(&nobody), &now), Found::Invalid(WhyInvalid::Unknown)));
+            assert!(matches!(cache.find(&known, cache.stamp(&known), &now, None), Found::Answer(..)));
+            assert!(matches!(cache.find(&nobody, cache.stamp(&nobody), &now, None), Found::Invalid(WhyInvalid::Unknown)));
         };
         let all_is_dead = || {
             for digest in [known, nobody] {
-                assert!(matches!(cache.find(&digest, cache.stamp(&digest), &now), Found::Stale));
+                assert!(matches!(cache.find(&digest, cache.stamp(&digest), &now, None), Found::Stale));
             }
             assert!(cache.entry(&known, cache.stamp(&known)).is_none());
         };
@@ -506,7 +514,7 @@ mod tests {
         assert_eq!(cache.fill(&known, &entry(before, known), &answer(1, 60), now.at), Fill::Moved);
         assert_eq!(cache.fill_absence(&known, before, (Timestamp::UNIX_EPOCH, origin(60).at), WhyInvalid::Unknown), Fill::Moved);
         cache.fill_entry(&known, &entry(before, known));
-        assert!(matches!(cache.find(&known, cache.stamp(&known), &now), Found::Nothing));
+        assert!(matches!(cache.find(&known, cache.stamp(&known), &now, None), Found::Nothing));
     }
 
     #[test]
@@ -532,9 +540,9 @@ mod tests {
         assert_eq!(cache.fill(&known, &entry, &answer(1, 60), now.at), Fill::Kept);
         assert_eq!(cache.fill_absence(&known, stamp, (now.at.wall, origin(6).at), WhyInvalid::Expired), Fill::Kept);
         assert!(cache.entry(&known, stamp).is_none(), "its record is not kept");
-        assert!(matches!(cache.find(&known, stamp, &now), Found::Invalid(WhyInvalid::Expired)));
-        assert!(matches!(cache.find(&known, stamp, &origin(6)), Found::Stale), "and it is forgotten as soon");
-        assert!(matches!(cache.find(&known, stamp, &origin(0)), Found::Stale), "if the clock is set back, it may work again");
+        assert!(matches!(cache.find(&known, stamp, &now, None), Found::Invalid(WhyInvalid::Expired)));
+        assert!(matches!(cache.find(&known, stamp, &origin(6), None), Found::Stale), "and it is forgotten as soon");
+        assert!(matches!(cache.find(&known, stamp, &origin(0), None), Found::Stale), "if the clock is set back, it may work again");
     }
 
     #[test]

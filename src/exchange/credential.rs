@@ -72,12 +72,15 @@ pub(super) struct SignedToken {
 pub(super) struct TokenContents {
     rights: Rights,
     groups: Box<[String]>,
+    /// The space that it speaks of; none: of every one.
+    scope: Option<SpaceId>,
 }
 
 impl TokenContents {
-    /// What `decision`, which was made by `snapshot`, says; why a role is held does not stand in a token.
-    pub(super) fn of(decision: &Decision, snapshot: &Arc<Snapshot>) -> Self {
-        Self { rights: Rights::of(&decision.grants, snapshot), groups: decision.groups.clone().into_boxed_slice() }
+    /// What `decision`, which was made by `snapshot`, says, of every space or of one; why a role is held does not stand in a token.
+    pub(super) fn of(decision: &Decision, snapshot: &Arc<Snapshot>, scope: Option<&SpaceId>) -> Self {
+        let groups = decision.groups.clone().into_boxed_slice();
+        Self { rights: Rights::of(&decision.grants, snapshot), groups, scope: scope.cloned() }
     }
 }
 
@@ -169,7 +172,7 @@ mod tests {
         static SNAPSHOT: LazyLock<Arc<Snapshot>> = LazyLock::new(|| Arc::new(Snapshot::empty(Strategy::Combined)));
         let via = Via::Binding(BindingId::new(0, 1));
         let grants = [Grant { space: SpaceId::root(), role: role.parse().unwrap(), via }].into_iter().collect();
-        TokenContents { rights: Rights::of(&grants, &SNAPSHOT), groups: [].into() }
+        TokenContents { rights: Rights::of(&grants, &SNAPSHOT), groups: [].into(), scope: None }
     }
 
     #[test]
@@ -184,6 +187,8 @@ mod tests {
         assert!(token.serves_again(&contents("deployer"), TTL, now(29)));
         assert!(!token.serves_again(&contents("deployer"), TTL, now(30)));
         assert!(!token.serves_again(&contents("reader"), TTL, now(1)));
+        let scoped = TokenContents { scope: Some(SpaceId::root()), ..contents("deployer") };
+        assert!(!token.serves_again(&scoped, TTL, now(1)), "it speaks of every space");
         assert!(!token.serves_again(&contents("deployer"), TTL, Moment { wall: at(999), ..now(1) }), "the clock was set back");
         assert!(!token.serves_again(&contents("deployer"), TTL, Moment { wall: at(1_001), ..now(31) }), "and bounded all the same");
     }

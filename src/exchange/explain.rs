@@ -219,6 +219,7 @@ fn too_large(size: Size<'_>, snapshot: &Snapshot, key: &KeyRecord, decision: &De
         groups: &decision.groups,
         effective: &effective,
         bound: &bound,
+        scope: None,
         revision: snapshot.revision,
         not_after: None,
     };

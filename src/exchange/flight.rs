@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use super::cache::{Answer, Entry};
 use super::generation::Stamp;
-use crate::model::{KeyDigest, Refusal};
+use crate::model::{KeyDigest, Refusal, SpaceId};
 use crate::policy::Facet;
 
 /// Which requests share one resolution. The stamp keeps a request that comes after a change from joining work begun before it. The
 /// facet is what an answer to anybody may depend on; whether the answer fits is checked once more by each who waited.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct FlightKey {
     pub(super) digest: KeyDigest,
     pub(super) stamp: Stamp,
     pub(super) facet: Facet,
+    /// The space that the token is about.
+    pub(super) scope: Option<SpaceId>,
 }
 
 /// Which resolutions share one reading of the key.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::credential::Credential;
 use super::origin::Origin;
+use super::purpose::Purpose;
 use super::service::Exchange;
 use crate::clock::Moment;
 use crate::config::EndStreams;
@@ -21,12 +22,18 @@ const AGAIN: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_millis(50);
 
 impl Exchange {
-    /// Returns when what was opened with this key from this address is to end: at once when a change is in force after which a request
+    /// Returns when what was opened with this key from this address, for this purpose, is to end: at once when a change is in force after which a request
     /// would be refused, or, for [`EndStreams::AnyChange`], would get other roles or groups; and when the key ends by itself. Never if
     /// streams are left alone, and not for what cannot be decided: that does not say that the key passes no more.
     ///
     /// The refusal that a request would get; `None` where it would get other roles or groups.
-    pub async fn no_longer_passes(&self, digest: KeyDigest, address: Option<IpAddr>, when: EndStreams) -> Option<Refusal> {
+    pub async fn no_longer_passes(
+        &self,
+        digest: KeyDigest,
+        address: Option<IpAddr>,
+        purpose: Purpose<'_>,
+        when: EndStreams,
+    ) -> Option<Refusal> {
         if when == EndStreams::Never {
             return std::future::pending().await;
         }
@@ -40,7 +47,7 @@ impl Exchange {
             let mut wait = Duration::MAX;
             if seen != Some(stamp) {
                 let origin = Origin { address, at: self.clock.now() };
-                match self.passes(&digest, &origin).await {
+                match self.passes(&digest, &origin, purpose).await {
                     Ok(credential) => {
                         if when == EndStreams::AnyChange
                             && !opened_with.get_or_insert_with(|| credential.clone()).says_the_same_as(&credential)
@@ -56,7 +63,8 @@ impl Exchange {
                         | Refusal::Denied(_)
                         | Refusal::NotAllowed
                         | Refusal::NoRoles
-                        | Refusal::TokenTooLarge(_)),
+                        | Refusal::TokenTooLarge(_)
+                        | Refusal::MissingAction(_)),
                     ) => return Some(refusal),
                 }
             }

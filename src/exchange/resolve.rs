@@ -16,10 +16,10 @@ use super::state::State;
 use super::timed::STORE_TIMEOUT;
 use super::uses;
 use crate::clock::Moment;
-use crate::model::{Decision, KeyDigest, Refusal, Revision, WhyInvalid, WhyUnavailable};
+use crate::model::{Decision, KeyDigest, Refusal, Revision, SpaceId, WhyInvalid, WhyUnavailable};
 use crate::policy::Facet;
 use crate::telemetry::StoreOperation;
-use crate::token::{Subject, TokenError};
+use crate::token::{Scope, Subject, TokenError};
 
 /// How often a decision is made anew because something has changed meanwhile.
 const ATTEMPTS: usize = 3;
@@ -53,17 +53,17 @@ struct Basis {
 
 impl Exchange {
     /// Joins the resolution that answers this request, or begins it.
-    pub(super) async fn resolved(&self, digest: &KeyDigest, origin: &Origin) -> Result<Credential, Refusal> {
+    pub(super) async fn resolved(&self, digest: &KeyDigest, origin: &Origin, scope: Option<&SpaceId>) -> Result<Credential, Refusal> {
         for _ in 0..ROUNDS {
             let stamp = self.cache.stamp(digest);
             let facet = self.facet(origin);
-            let (leads, waiter) = match self.flights.join(FlightKey { digest: *digest, stamp, facet }) {
+            let (leads, waiter) = match self.flights.join(FlightKey { digest: *digest, stamp, facet, scope: scope.cloned() }) {
                 Join::Lead(leader) => {
                     let waiter = leader.waiter();
-                    let (me, digest, origin) = (self.me(), *digest, *origin);
+                    let (me, digest, origin, scope) = (self.me(), *digest, *origin, scope.cloned());
                     // On its own, so that neither the caller's runtime nor the caller's going away matters to the others.
                     self.control.spawn(async move {
-                        let resolution = me.resolve(&digest, &origin).await;
+                        let resolution = me.resolve(&digest, &origin, scope.as_ref()).await;
                         leader.answer(resolution);
                     });
                     (true, waiter)
@@ -74,7 +74,7 @@ impl Exchange {
             match waiter.answer().await {
                 Some(Resolution::Decided(answer, entry)) => {
                     let facet = origin.facet(&entry.reads, self.state.load().settings.cache.time_quantum);
-                    if leads || answer.fits(&facet, origin.at) {
+                    if leads || answer.fits(&facet, scope, origin.at) {
                         return answer.to_result(entry.key.id);
                     }
                 }
@@ -101,7 +101,7 @@ impl Exchange {
     }
 
     /// Steps 1 to 7, and 8: if something has changed meanwhile, once more.
-    async fn resolve(&self, digest: &KeyDigest, origin: &Origin) -> Resolution {
+    async fn resolve(&self, digest: &KeyDigest, origin: &Origin, scope: Option<&SpaceId>) -> Resolution {
         let began = self.clock.now().monotonic;
         if self.is_stale(origin.at) && !self.make_contact(origin.at).await {
             return Resolution::Refused(STORE);
@@ -110,7 +110,7 @@ impl Exchange {
         // served though it was not kept.
         let (mut resolution, mut sample, mut moved) = (Resolution::Refused(CONTENTION), None, 0);
         for _ in 0..PAIRINGS {
-            match self.attempt(digest, origin, began).await {
+            match self.attempt(digest, origin, scope, began).await {
                 Ok(Some(Attempt { resolution: decided, fill, sample: taken })) => {
                     (resolution, sample) = (decided, taken);
                     match fill {
@@ -135,7 +135,13 @@ impl Exchange {
     }
 
     /// `None`: what was read does not belong together.
-    async fn attempt(&self, digest: &KeyDigest, origin: &Origin, began: Duration) -> Result<Option<Attempt>, Refusal> {
+    async fn attempt(
+        &self,
+        digest: &KeyDigest,
+        origin: &Origin,
+        scope: Option<&SpaceId>,
+        began: Duration,
+    ) -> Result<Option<Attempt>, Refusal> {
         // 1  What is current, before anything is looked up.
         let basis = self.basis(digest).await?;
 
@@ -170,7 +176,7 @@ impl Exchange {
         })?;
 
         // 6  The token.
-        let answer = self.answer(&basis, &entry, &decision, origin)?;
+        let answer = self.answer(&basis, &entry, &decision, origin, scope)?;
 
         // 7  Kept only if nothing has changed meanwhile.
         let fill = self.cache.fill(digest, &entry, &answer, origin.at);
@@ -262,18 +268,26 @@ impl Exchange {
     }
 
     /// What the decision comes to, and for which requests and how long it may be given again.
-    fn answer(&self, basis: &Basis, entry: &Entry, decision: &Decision, origin: &Origin) -> Result<Answer, Refusal> {
+    fn answer(
+        &self,
+        basis: &Basis,
+        entry: &Entry,
+        decision: &Decision,
+        origin: &Origin,
+        scope: Option<&SpaceId>,
+    ) -> Result<Answer, Refusal> {
         let settings = &basis.state.settings;
         let quantum = settings.cache.time_quantum;
         let facet = origin.facet(&entry.reads, quantum);
         let forever = Moment { wall: jiff::Timestamp::MAX, monotonic: Duration::MAX };
         let quantum_ends = facet.quantum().map_or(forever, |beginning| when(origin.at, crate::clock::later(beginning, quantum)));
         let begins = facet.quantum().unwrap_or(jiff::Timestamp::MIN);
+        let about = scope.cloned();
         let refusal = match &decision.outcome {
-            Ok(()) => match self.token(basis, entry, decision, origin.at) {
+            Ok(()) => match self.token(basis, entry, decision, scope, origin.at) {
                 Ok(token) => {
                     let from = begins.max(token.issued_at());
-                    return Ok(Answer { facet, from, until: earlier(quantum_ends, token.until()), outcome: Ok(token) });
+                    return Ok(Answer { facet, scope: about, from, until: earlier(quantum_ends, token.until()), outcome: Ok(token) });
                 }
                 // As much a decision as a deny: it is the same until something changes.
                 Err(refusal @ Refusal::TokenTooLarge(_)) => refusal,
@@ -282,23 +296,32 @@ impl Exchange {
             Err(refusal) => refusal.clone(),
         };
         let until = earlier(quantum_ends, origin.at.plus(settings.token.ttl));
-        Ok(Answer { facet, from: begins, until, outcome: Err(refusal) })
+        Ok(Answer { facet, scope: about, from: begins, until, outcome: Err(refusal) })
     }
 
     /// A token that says what was decided: one that this entry has already, if it is young, or a new one.
-    fn token(&self, basis: &Basis, entry: &Entry, decision: &Decision, now: Moment) -> Result<Arc<SignedToken>, Refusal> {
+    fn token(
+        &self,
+        basis: &Basis,
+        entry: &Entry,
+        decision: &Decision,
+        scope: Option<&SpaceId>,
+        now: Moment,
+    ) -> Result<Arc<SignedToken>, Refusal> {
         let Basis { revision, state, .. } = basis;
-        let contents = TokenContents::of(decision, &state.snapshot);
+        let contents = TokenContents::of(decision, &state.snapshot, scope);
         if let Some(young) = entry.young_token(&contents, state.settings.token.ttl, now) {
             return Ok(young);
         }
         let (effective, bound) = (decision.grants.effective(&state.snapshot.spaces), decision.grants.bound());
+        let scope = scope.map(|space| Scope::of(space, &effective, &state.snapshot));
         let subject = Subject {
             key: entry.key.id,
             name: &entry.key.name,
             groups: &decision.groups,
             effective: &effective,
             bound: &bound,
+            scope: scope.as_ref(),
             revision: *revision,
             not_after: entry.usable_until(),
         };

@@ -18,13 +18,14 @@ use super::files::FileReader;
 use super::flight::{FlightKey, LookedUp, RecordKey, Resolution};
 use super::monotonic::NEVER;
 use super::origin::Origin;
+use super::purpose::Purpose;
 use super::samples::Samples;
 use super::single_flight::SingleFlight;
 use super::state::State;
 use super::timed::TimedCalls;
 use super::uses::{self, Uses};
 use crate::clock::{Clock, Moment};
-use crate::model::{KeyDigest, KeyRecord, Refusal, Revision, Snapshot};
+use crate::model::{KeyDigest, KeyRecord, Refusal, Revision, Snapshot, SpaceId};
 use crate::store::Source;
 use crate::telemetry::{AuthReason, CacheKind, CacheResult, Metrics};
 
@@ -58,19 +59,29 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// The hot look-up: no await, no store, no Rego, no signature. `None`: ask [`credential`](Self::credential).
+    /// The hot look-up, for a request that is for nothing in particular; see [`cached_for`](Self::cached_for).
+    pub fn cached(&self, digest: &KeyDigest, origin: &Origin) -> Option<Result<Credential, Refusal>> {
+        self.cached_for(digest, origin, Purpose::default())
+    }
+
+    /// The hot look-up: no await, no store, no Rego, no signature. `None`: ask [`credential_for`](Self::credential_for).
     ///
     /// A hit is counted here, a miss there, so that a request is counted once.
-    pub fn cached(&self, digest: &KeyDigest, origin: &Origin) -> Option<Result<Credential, Refusal>> {
+    pub fn cached_for(&self, digest: &KeyDigest, origin: &Origin, purpose: Purpose<'_>) -> Option<Result<Credential, Refusal>> {
         let origin = origin.canonical();
-        self.hit(self.look_up(digest, &origin), digest, &origin).ok()
+        self.hit(self.look_up(digest, &origin, purpose.space), digest, &origin, purpose).ok()
+    }
+
+    /// The whole exchange, for a request that is for nothing in particular; see [`credential_for`](Self::credential_for).
+    pub async fn credential(&self, digest: &KeyDigest, origin: &Origin) -> Result<Credential, Refusal> {
+        self.credential_for(digest, origin, Purpose::default()).await
     }
 
     /// The whole exchange: cache, then one resolution shared by all that wait for the same answer, on the control runtime.
     /// May be awaited on any runtime.
-    pub async fn credential(&self, digest: &KeyDigest, origin: &Origin) -> Result<Credential, Refusal> {
+    pub async fn credential_for(&self, digest: &KeyDigest, origin: &Origin, purpose: Purpose<'_>) -> Result<Credential, Refusal> {
         let origin = origin.canonical();
-        let missed = match self.hit(self.look_up(digest, &origin), digest, &origin) {
+        let missed = match self.hit(self.look_up(digest, &origin, purpose.space), digest, &origin, purpose) {
             Ok(answer) => return answer,
             Err(missed) => missed,
         };
@@ -81,20 +92,21 @@ impl Exchange {
                 self.metrics.cache_request(CacheKind::Absence, CacheResult::Miss);
             }
         }
-        let answer = self.resolved(digest, &origin).await;
+        let answer = self.resolved(digest, &origin, purpose.space).await.and_then(|credential| purpose.permit(credential));
         self.count(CacheResult::Miss, &origin, &answer);
         answer
     }
 
     /// What a request would get now, without counting it as one.
-    pub(super) async fn passes(&self, digest: &KeyDigest, origin: &Origin) -> Result<Credential, Refusal> {
+    pub(super) async fn passes(&self, digest: &KeyDigest, origin: &Origin, purpose: Purpose<'_>) -> Result<Credential, Refusal> {
         let origin = origin.canonical();
-        match self.look_up(digest, &origin) {
+        let answer = match self.look_up(digest, &origin, purpose.space) {
             Found::Answer(_, answer) => answer,
             Found::Invalid(why) => Err(Refusal::InvalidKey(why)),
             // Seldom, and large: whoever waits has no room for it while it waits.
-            Found::Stale | Found::Nothing => Box::pin(self.resolved(digest, &origin)).await,
-        }
+            Found::Stale | Found::Nothing => Box::pin(self.resolved(digest, &origin, purpose.space)).await,
+        };
+        answer.and_then(|credential| purpose.permit(credential))
     }
 
     /// What would be decided for this key now, without cache, without token.
@@ -152,14 +164,14 @@ impl Exchange {
         vec![("store", store), ("policies", policies), ("signing_key", signing)]
     }
 
-    fn look_up(&self, digest: &KeyDigest, origin: &Origin) -> Found {
+    fn look_up(&self, digest: &KeyDigest, origin: &Origin, scope: Option<&SpaceId>) -> Found {
         // Before all else: what is found must not be older than what this stamp says.
         let stamp = self.cache.stamp(digest);
-        if self.is_stale(origin.at) { Found::Stale } else { self.cache.find(digest, stamp, origin) }
+        if self.is_stale(origin.at) { Found::Stale } else { self.cache.find(digest, stamp, origin, scope) }
     }
 
     /// The answer that was found, counted; or what was found instead.
-    fn hit(&self, found: Found, digest: &KeyDigest, origin: &Origin) -> Result<Result<Credential, Refusal>, Found> {
+    fn hit(&self, found: Found, digest: &KeyDigest, origin: &Origin, purpose: Purpose<'_>) -> Result<Result<Credential, Refusal>, Found> {
         let answer = match found {
             Found::Answer(entry, answer) => {
                 if answer.is_ok()
@@ -168,7 +180,7 @@ impl Exchange {
                     self.uses.note(digest, minute);
                 }
                 self.metrics.cache_request(CacheKind::Credential, CacheResult::Hit);
-                answer
+                answer.and_then(|credential| purpose.permit(credential))
             }
             Found::Invalid(why) => {
                 self.metrics.cache_request(CacheKind::Absence, CacheResult::Hit);

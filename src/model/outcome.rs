@@ -48,10 +48,21 @@ pub enum Refusal {
     NoRoles,
     /// What the key holds does not fit into a token.
     TokenTooLarge(TokenSize),
+    /// The route needs an action that the key does not have there.
+    MissingAction(Box<MissingAction>),
     /// No decision could be made.
     Unavailable(WhyUnavailable),
     /// Too many undecided requests are waiting already.
     Overloaded,
+}
+
+/// What a key may not do, and where; whether there is such a space is not said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingAction {
+    /// What the route needs.
+    pub action: Action,
+    /// The space that the request is about.
+    pub space: SpaceId,
 }
 
 /// How large a token would be.
@@ -74,10 +85,10 @@ pub enum Outcome {
     MissingKey,
     /// The exchange refused.
     Refused(Refusal),
-    /// The route needs an action that the key does not have there.
-    MissingAction(Action, SpaceId),
     /// Routes are configured, and none matches.
     NoRoute,
+    /// More requests than may pass, and after how many seconds one may again.
+    RateLimited(RateLimit, u64),
     /// A limit on the request's head or body: 413, 414 or 431.
     TooLarge(TooLarge),
     /// The upstream could not be reached, or its answer was broken.
@@ -88,6 +99,26 @@ pub enum Outcome {
     Draining,
     /// The client went away before it had its answer.
     ClientGone,
+}
+
+/// What a rate is counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateLimit {
+    /// One key.
+    Key,
+    /// One route, whoever sends the requests.
+    Route,
+}
+
+impl RateLimit {
+    /// For headers, metrics and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Route => "route",
+        }
+    }
 }
 
 /// Which limit was passed.
@@ -136,9 +167,13 @@ impl Refusal {
     pub fn policy(&self) -> Option<&PolicyName> {
         match self {
             Self::Denied(policy) => Some(policy),
-            Self::InvalidKey(_) | Self::NotAllowed | Self::NoRoles | Self::TokenTooLarge(_) | Self::Unavailable(_) | Self::Overloaded => {
-                None
-            }
+            Self::InvalidKey(_)
+            | Self::NotAllowed
+            | Self::NoRoles
+            | Self::TokenTooLarge(_)
+            | Self::MissingAction(_)
+            | Self::Unavailable(_)
+            | Self::Overloaded => None,
         }
     }
 
@@ -153,6 +188,7 @@ impl Refusal {
             Self::TokenTooLarge(token) => {
                 format!("its token would be {} bytes, more than token.max_bytes = {}, even without groups", token.size, token.limit)
             }
+            Self::MissingAction(missing) => format!("the key may not {} in space {}", missing.action, missing.space),
             Self::Unavailable(why) => format!("no decision can be made: {}", why.label()),
             Self::Overloaded => "too many evaluations are waiting".to_owned(),
         }
@@ -167,6 +203,7 @@ impl Refusal {
             Self::NotAllowed => "not_allowed",
             Self::NoRoles => "no_roles",
             Self::TokenTooLarge(_) => "token_too_large",
+            Self::MissingAction(_) => "missing_action",
             Self::Unavailable(_) => "unavailable",
             Self::Overloaded => "overloaded",
         }
@@ -178,7 +215,9 @@ impl Refusal {
         match self {
             Self::InvalidKey(why) => why.label(),
             Self::Unavailable(why) => why.label(),
-            Self::Denied(_) | Self::NotAllowed | Self::NoRoles | Self::TokenTooLarge(_) | Self::Overloaded => self.code(),
+            Self::Denied(_) | Self::NotAllowed | Self::NoRoles | Self::TokenTooLarge(_) | Self::MissingAction(_) | Self::Overloaded => {
+                self.code()
+            }
         }
     }
 }
@@ -192,8 +231,8 @@ impl Outcome {
             Self::BadRequest(_) => "bad_request",
             Self::MissingKey => "missing_key",
             Self::Refused(refusal) => refusal.code(),
-            Self::MissingAction(..) => "missing_action",
             Self::NoRoute => "no_route",
+            Self::RateLimited(..) => "rate_limited",
             Self::TooLarge(_) => "too_large",
             Self::UpstreamFailed => "upstream_failed",
             Self::UpstreamTimeout => "upstream_timeout",
@@ -208,12 +247,12 @@ impl Outcome {
         match self {
             Self::BadRequest(what) => Some(what),
             Self::Refused(refusal) => Some(refusal.reason()),
+            Self::RateLimited(limit, _) => Some(limit.as_str()),
             Self::TooLarge(TooLarge::Body) => Some("body"),
             Self::TooLarge(TooLarge::Target) => Some("target"),
             Self::TooLarge(TooLarge::Head) => Some("head"),
             Self::Forwarded
             | Self::MissingKey
-            | Self::MissingAction(..)
             | Self::NoRoute
             | Self::UpstreamFailed
             | Self::UpstreamTimeout

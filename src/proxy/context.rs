@@ -16,13 +16,15 @@ use super::timer::CoarseTimer;
 use super::tracker::ConnectionTracker;
 use super::upstream::Upstream;
 use crate::clock::Clock;
-use crate::config::{AccessLog, EndStreams, LiveSettings, Settings};
+use crate::config::{AccessLog, EndStreams, LiveSettings, RouteSettings, Settings};
 use crate::edge::client_address::TrustedProxies;
 use crate::edge::credential::Places;
+use crate::edge::rate::{Quota, RateTable};
 use crate::edge::request_id::RequestIds;
+use crate::edge::routes::{self, Routes};
 use crate::edge::tls::{TlsClient, UpstreamTls};
 use crate::exchange::Exchange;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Route};
 
 /// Requests at once on one HTTP/2 connection.
 pub(super) const STREAMS_MAX: u32 = 200;
@@ -41,6 +43,8 @@ pub(super) struct ThreadParts {
     pub(super) threads: usize,
     /// The thread is being ended: whatever still runs is cut off by us, and not by its client.
     pub(super) cutting: Rc<Cell<bool>>,
+    /// What has been used of the rates, in all threads.
+    pub(super) rates: Arc<RateTable>,
     /// Where a connection that is no HTTP any more is tracked.
     pub(super) connections: Rc<ConnectionTracker>,
 }
@@ -66,6 +70,15 @@ pub(super) struct RequestContext {
     pub(super) body_timeouts: BodyTimeouts,
     pub(super) cutting: Rc<Cell<bool>>,
     pub(super) connections: Rc<ConnectionTracker>,
+    /// None: every request is for the same.
+    pub(super) routes: Option<Routes>,
+    /// What may pass of each key.
+    pub(super) key_quota: Option<Quota>,
+    /// What may pass of each route, and what it is counted under.
+    pub(super) route_quotas: Vec<Option<(u64, Quota)>>,
+    pub(super) rates: Arc<RateTable>,
+    /// What each of them is counted as.
+    pub(super) route_labels: Vec<Route>,
     /// What it is made of.
     pub(super) settings: Arc<Settings>,
     /// The version of what TLS is spoken by to the upstream.
@@ -74,23 +87,30 @@ pub(super) struct RequestContext {
 
 impl RequestContext {
     fn new(thread: ThreadParts, (upstream, failures): (Rc<Upstream>, Rc<FailureLog>), settings: Arc<Settings>, tls_version: usize) -> Self {
-        let ThreadParts { exchange, clock, metrics, timer, epochs: _, request_ids, upstream_tls: _, cutting, connections, threads: _ } =
-            thread;
+        let ThreadParts {
+            exchange,
+            clock,
+            metrics,
+            timer,
+            epochs: _,
+            request_ids,
+            upstream_tls: _,
+            cutting,
+            connections,
+            threads: _,
+            rates,
+        } = thread;
         let (proxy, limits) = (&settings.proxy, &settings.limits);
         let places = Places::of(&proxy.credentials);
+        let removed = [proxy.remove_headers.clone(), routes::removed_for(&settings.routes)].concat();
+        let route_labels = settings.routes.iter().map(|route| metrics.route(&route.name)).collect();
         Self {
             exchange,
             clock,
             metrics,
             access_log: settings.log.access,
             end_streams: proxy.end_streams,
-            header_rules: Rc::new(HeaderRules::new(
-                places.headers(),
-                &settings.token.header,
-                &settings.token.headers,
-                &proxy.remove_headers,
-                proxy.via,
-            )),
+            header_rules: Rc::new(HeaderRules::new(places.headers(), &settings.token.header, &settings.token.headers, &removed, proxy.via)),
             places,
             max_headers: limits.max_headers,
             trusted_proxies: TrustedProxies::of(proxy),
@@ -101,6 +121,11 @@ impl RequestContext {
             body_timeouts: BodyTimeouts { stall: limits.idle_timeout, grace: limits.header_timeout },
             cutting,
             connections,
+            routes: Routes::of(&settings.routes),
+            key_quota: limits.rate.map(Quota::of),
+            route_quotas: settings.routes.iter().map(|route| quota_of(route, &rates)).collect(),
+            rates,
+            route_labels,
             settings,
             tls_version,
         }
@@ -157,9 +182,18 @@ impl LiveContext {
     }
 }
 
+/// Counted under what the route is for: its name may be another one's, too, and its place in the file may change.
+fn quota_of(route: &RouteSettings, rates: &RateTable) -> Option<(u64, Quota)> {
+    let hosts: Vec<String> = route.hosts.iter().map(ToString::to_string).collect();
+    let tag = || rates.tag(("route", route.path.as_str(), &route.methods, hosts));
+    route.rate.map(|rate| (tag(), Quota::of(rate)))
+}
+
 /// What a thread's timer must be fine enough for.
 pub(super) fn spans(settings: &Settings) -> [Duration; 3] {
-    [settings.limits.header_timeout, settings.limits.idle_timeout, settings.upstream.response_timeout]
+    let of_routes = settings.routes.iter().filter_map(|route| route.response_timeout);
+    let response_timeout = of_routes.chain([settings.upstream.response_timeout]).min().unwrap_or(settings.upstream.response_timeout);
+    [settings.limits.header_timeout, settings.limits.idle_timeout, response_timeout]
 }
 
 fn way(settings: &Settings, thread: &ThreadParts) -> Option<(Rc<Upstream>, Rc<FailureLog>)> {

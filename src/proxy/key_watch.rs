@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::context::RequestContext;
+use crate::edge::routes::Selection;
 use crate::exchange::Origin;
 use crate::model::{KeyDigest, Refusal};
 
@@ -14,9 +15,13 @@ use crate::model::{KeyDigest, Refusal};
 pub(super) struct KeyWatch(Pin<Box<dyn Future<Output = Option<Refusal>>>>);
 
 impl KeyWatch {
-    pub(super) fn begin(context: &RequestContext, digest: KeyDigest, origin: Origin) -> Self {
+    /// `selection`: for what the request was let in.
+    pub(super) fn begin(context: &RequestContext, digest: KeyDigest, origin: Origin, selection: Option<Selection>) -> Self {
         let (exchange, when) = (Arc::clone(&context.exchange), context.end_streams);
-        Self(Box::pin(async move { exchange.no_longer_passes(digest, origin.address, when).await }))
+        Self(Box::pin(async move {
+            let purpose = selection.as_ref().map(Selection::purpose).unwrap_or_default();
+            exchange.no_longer_passes(digest, origin.address, purpose, when).await
+        }))
     }
 }
 

@@ -17,8 +17,10 @@ use super::upstream::{ForwardError, reason};
 use crate::clock::Moment;
 use crate::config::{AccessLog, EndStreams};
 use crate::edge::problem;
+use crate::edge::rate::RateFields;
 use crate::edge::raw_target;
 use crate::edge::request_id::RequestId;
+use crate::edge::routes::Selection;
 use crate::exchange::Origin;
 use crate::model::{KeyDigest, KeyId, Outcome, PolicyName, Refusal};
 use crate::telemetry::{Access, Route, UpstreamError};
@@ -40,6 +42,11 @@ pub(super) struct Record {
     pub(super) client: Option<IpAddr>,
     key: Option<KeyId>,
     digest: Option<KeyDigest>,
+    /// Its route; none: there are no routes, or none is for it.
+    selection: Option<Selection>,
+    /// What is told of rates; boxed, since there may be none.
+    rates: Option<Box<RateFields>>,
+    route: Route,
     sent: Option<Duration>,
     /// Since when the answer's head is there, if nothing has been waited for after it.
     head: Option<Duration>,
@@ -81,6 +88,9 @@ impl Record {
             client,
             key: None,
             digest: None,
+            selection: None,
+            rates: None,
+            route: Route::NONE,
             sent: None,
             head: None,
             upstream: None,
@@ -93,6 +103,29 @@ impl Record {
     /// For cleaning the trailers of the answer.
     pub(super) fn header_rules(&self) -> &HeaderRules {
         &self.context.header_rules
+    }
+
+    /// Which route the request is for.
+    pub(super) fn goes_by(&mut self, selection: Selection) {
+        self.route = self.context.route_labels.get(selection.route.number).copied().unwrap_or(Route::NONE);
+        self.selection = Some(selection);
+    }
+
+    /// For what is to be told of the rates that the request counts for.
+    pub(super) fn rates(&mut self) -> &mut RateFields {
+        self.rates.get_or_insert_default()
+    }
+
+    /// Tells it.
+    pub(super) fn tell_rates(&self, headers: &mut HeaderMap) {
+        if let Some(rates) = &self.rates {
+            rates.put(headers);
+        }
+    }
+
+    /// The route of the request.
+    pub(super) fn selection(&self) -> Option<&Selection> {
+        self.selection.as_ref()
     }
 
     /// Which key the request claims to have; `None`: its text does not say.
@@ -109,7 +142,7 @@ impl Record {
     pub(super) fn key_watch(&self) -> Option<KeyWatch> {
         let origin = Origin { address: self.client, at: self.started };
         let digest = self.digest.filter(|_| self.context.end_streams != EndStreams::Never)?;
-        Some(KeyWatch::begin(&self.context, digest, origin))
+        Some(KeyWatch::begin(&self.context, digest, origin, self.selection.clone()))
     }
 
     /// The answer ends here, because a request with its key would be refused by now; `None`: because it would get other roles.
@@ -177,8 +210,8 @@ impl Record {
             Outcome::Forwarded
             | Outcome::BadRequest(_)
             | Outcome::MissingKey
-            | Outcome::MissingAction(..)
             | Outcome::NoRoute
+            | Outcome::RateLimited(..)
             | Outcome::TooLarge(_)
             | Outcome::UpstreamFailed
             | Outcome::UpstreamTimeout
@@ -192,6 +225,7 @@ impl Record {
             code: self.outcome.code(),
             reason: self.outcome.reason().or(self.failure),
             policy: refusal.and_then(Refusal::policy).map(PolicyName::as_str),
+            route: self.selection.as_ref().map(|selection| selection.route.settings.name.as_str()),
             revision: refusal.map(|_| self.context.exchange.applied_revision().0),
             key: self.key,
             request_id: self.id.as_str(),
@@ -205,8 +239,8 @@ impl Record {
             Outcome::BadRequest(_)
             | Outcome::MissingKey
             | Outcome::Refused(_)
-            | Outcome::MissingAction(..)
             | Outcome::NoRoute
+            | Outcome::RateLimited(..)
             | Outcome::TooLarge(_)
             | Outcome::UpstreamFailed
             | Outcome::UpstreamTimeout
@@ -223,7 +257,7 @@ impl Drop for Record {
         }
         let ended = self.head.unwrap_or_else(|| self.context.clock.monotonic());
         let total = ended.saturating_sub(self.started.monotonic);
-        self.context.metrics.request_finished(Route::None, &self.method, self.status, total, self.upstream);
+        self.context.metrics.request_finished(self.route, &self.method, self.status, total, self.upstream);
         self.context.metrics.http_in_flight.dec();
         self.connection.end();
         if self.is_logged() {

@@ -28,9 +28,10 @@ use crate::config::LimitSettings;
 use crate::edge::client_address::X_FORWARDED_FOR;
 use crate::edge::problem::{self, Connection, X_REQUEST_ID};
 use crate::edge::request_id::{RequestId, is_request_id};
-use crate::edge::{self, credential, grpc, target};
+use crate::edge::routes::Selection;
+use crate::edge::{self, Admission, Authenticated, credential, grpc, target};
 use crate::exchange::Origin;
-use crate::model::{Outcome, TooLarge};
+use crate::model::{Outcome, RateLimit, TooLarge};
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -122,6 +123,7 @@ impl RequestHandler {
                 record.forwards(response.status());
                 // Ours, whatever the upstream calls it: the log says the same.
                 response.headers_mut().insert(X_REQUEST_ID, record.id.value());
+                record.tell_rates(response.headers_mut());
                 self.close_if_outdated(http2, &mut response);
                 return Ok(response.map(|content| ResponseBody::new(content, record, upload, stream)));
             }
@@ -134,11 +136,12 @@ impl RequestHandler {
         } else if self.outdated {
             self.connection.outdate();
         }
-        let response = if grpc {
+        let mut response = if grpc {
             grpc::refuse(&outcome, &context.places, record.id.value())
         } else {
             problem::refuse(&outcome, &context.places, record.id.value(), if close { Connection::Close } else { Connection::Keep })
         };
+        record.tell_rates(response.headers_mut());
         record.refuses(outcome);
         Ok(response.map(|bytes| ResponseBody::new(ResponseContent::Whole(bytes), record, upload, stream)))
     }
@@ -203,15 +206,28 @@ impl RequestHandler {
         if request.headers().len() > context.max_headers {
             return Err(Outcome::TooLarge(TooLarge::Head));
         }
+        let was_absolute = request.uri().authority().is_some();
         let host = target::check(request, upload.is_some())?;
-        // 1. The presented key leaves the request.
-        let key = credential::extract(request, &context.places, &context.metrics)?;
-        // Refused or not, whoever reads the log must be able to tell which key it was.
-        record.presents(key.id());
-        // 2. and 3. The only way to pass; only the key's digest is known from here on.
-        let origin = Origin { address: record.client, at: record.started };
-        let authenticated = edge::authenticate(&context.exchange, key, &origin).await.map_err(Outcome::Refused)?;
-        record.belongs_to(authenticated.key(), authenticated.digest());
+        let (mut response_timeout, mut limited) = (None, Ok(()));
+        if let Some(routes) = &context.routes {
+            let selection = routes.select(request, host.as_ref(), was_absolute)?;
+            let route = &selection.route.settings;
+            response_timeout = route.response_timeout;
+            if let Some(most) = route.max_body_bytes {
+                limited = request.body_mut().limit(most);
+            }
+            record.goes_by(selection);
+            limited.map_err(|error| ForwardError::Body(error).outcome())?;
+        }
+        let admission = match record.selection().and_then(Selection::open) {
+            // No key is looked at, and none is passed on, wherever it may stand.
+            Some(open) => {
+                credential::discard(request, &context.places)?;
+                Admission::Open(open)
+            }
+            None => Admission::Key(self.authenticate(request, record).await?),
+        };
+        self.count(&admission, record)?;
         // Over HTTP/2 a body may come that was not declared. The head alone would be the whole of a sound request: it waits.
         let upload = if request.body().claims_to_be_empty() {
             request.body_mut().nothing_comes().await.map_err(|error| ForwardError::Body(error).outcome())?;
@@ -223,9 +239,10 @@ impl RequestHandler {
         let upgrading = upgrade::asked(request);
         // Over HTTP/1.0 there are none (RFC 9110, section 15.2); over HTTP/2 hyper has no way to say one.
         let takes_interim = request.version() == Version::HTTP_11;
-        let forward_context = ForwardContext { peer: &self.peer, host: host.as_ref(), request_id: record.id.value() };
-        let permitted = context.header_rules.rewrite(request, &authenticated, forward_context);
-        drop(authenticated);
+        let request_id = record.id.value();
+        let forward_context = ForwardContext { peer: &self.peer, host: host.as_ref(), request_id, response_timeout };
+        let permitted = context.header_rules.rewrite(request, &admission, forward_context);
+        drop(admission);
         // 5. To the upstream and back.
         record.asks_upstream();
         let answered = match upgrading {
@@ -243,6 +260,38 @@ impl RequestHandler {
             }
             error.outcome()
         })
+    }
+
+    /// Steps 1 to 3: the presented key leaves the request, and is exchanged.
+    async fn authenticate(&self, request: &mut Request<RequestBody>, record: &mut Record) -> Result<Authenticated, Outcome> {
+        let context = &*self.context;
+        // 1. The presented key leaves the request.
+        let key = credential::extract(request, &context.places, &context.metrics)?;
+        // Refused or not, whoever reads the log must be able to tell which key it was.
+        record.presents(key.id());
+        // 2. and 3. The only way to pass; only the key's digest is known from here on.
+        let origin = Origin { address: record.client, at: record.started };
+        let purpose = record.selection().map(Selection::purpose).unwrap_or_default();
+        let authenticated = edge::authenticate(&context.exchange, key, &origin, purpose).await.map_err(Outcome::Refused)?;
+        record.belongs_to(authenticated.key(), authenticated.digest());
+        Ok(authenticated)
+    }
+
+    /// Counts the request for the rates of its key and its route. Whoever is not let in uses nothing of either.
+    fn count(&self, admission: &Admission, record: &mut Record) -> Result<(), Outcome> {
+        let context = &*self.context;
+        let number = record.selection().map(|selection| selection.route.number);
+        let of_route = number.and_then(|number| context.route_quotas.get(number).copied().flatten());
+        let of_key = match admission {
+            Admission::Key(authenticated) => context.key_quota.map(|quota| (context.rates.tag(authenticated.key()), quota)),
+            Admission::Open(_) => None,
+        };
+        let now = record.started.monotonic;
+        for (limit, counted) in [(RateLimit::Key, of_key), (RateLimit::Route, of_route)] {
+            let Some((tag, quota)) = counted else { continue };
+            context.rates.take(tag, quota, limit, now, record.rates()).inspect_err(|_| context.metrics.rate_limited(limit))?;
+        }
+        Ok(())
     }
 
     async fn forward(

@@ -26,6 +26,8 @@ pub(super) enum BodyError {
     Client,
     #[error("the client's body did not arrive in time")]
     Stalled,
+    #[error("the client's body is longer than its route allows")]
+    TooLong,
     #[error("the upstream's body was cut off")]
     Upstream,
 }
@@ -109,6 +111,8 @@ pub(super) struct StreamedBody {
     waiting: Option<(u64, Deadline)>,
     waited: u64,
     received: u64,
+    /// How much may be received.
+    most: u64,
     /// Over HTTP/2: how long the body says it is.
     declared: Option<u64>,
     held: Held,
@@ -176,10 +180,18 @@ impl RequestBody {
             waiting: None,
             waited: 0,
             received: 0,
+            most: u64::MAX,
             declared,
             held: Held::Nothing,
         }));
         (body, Some(upload))
+    }
+
+    /// Takes no more than so many bytes. At once, if it is said that there are more.
+    pub(super) fn limit(&mut self, most: u64) -> Result<(), BodyError> {
+        let Self::Streamed(streamed) = self else { return Ok(()) };
+        streamed.most = most;
+        if streamed.incoming.size_hint().lower() > most { Err(BodyError::TooLong) } else { Ok(()) }
     }
 
     /// Whether the client says that there is no body, though its stream goes on.
@@ -275,6 +287,9 @@ impl StreamedBody {
                     Some(Ok(frame)) => {
                         if let Some(data) = frame.data_ref() {
                             self.received += data.len() as u64;
+                            if self.received > self.most {
+                                return self.fail(BodyError::TooLong);
+                            }
                         }
                         if (self.incoming.is_end_stream() || frame.is_trailers()) && !self.ends_well() {
                             return self.fail(BodyError::Client);

@@ -25,6 +25,8 @@ pub struct Access<'a> {
     pub code: &'static str,
     /// Finer than the code where there is more to say: `Refusal::reason()`, or what is wrong with a malformed request.
     pub reason: Option<&'static str>,
+    /// The name of the route that it is for, if there are routes.
+    pub route: Option<&'a str>,
     /// Which login policy refused it.
     pub policy: Option<&'a str>,
     /// The last change that was in force when the exchange refused it: what `explain --at` is to be held against.
@@ -70,6 +72,7 @@ impl Access<'_> {
             status = self.status,
             code = self.code,
             reason = self.reason,
+            route = self.route,
             policy = self.policy,
             revision = self.revision,
             key = self.key.map(tracing::field::display),

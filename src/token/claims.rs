@@ -1,10 +1,12 @@
 //! What a token says.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use ulid::Ulid;
 
-use crate::model::{KeyId, KeyName, Revision, RolesBySpace};
+use crate::model::{ActionPattern, KeyId, KeyName, Revision, RoleId, RolesBySpace, SpaceId};
 
 /// The claims, in the order in which people read them; RFC 9068 where it has a word.
 #[derive(Serialize)]
@@ -22,9 +24,21 @@ pub(super) struct Claims<'a> {
     pub groups: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups_scope: Option<GroupsScope>,
-    pub roles: &'a RolesBySpace,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub space: Option<&'a SpaceId>,
+    pub roles: Roles<'a>,
     pub roles_scope: RolesScope,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actions: Option<&'a BTreeSet<ActionPattern>>,
     pub rev: Revision,
+}
+
+/// The roles: by space, or, where the token is about one, those there.
+#[derive(Clone, Copy, Serialize)]
+#[serde(untagged)]
+pub(super) enum Roles<'a> {
+    Everywhere(&'a RolesBySpace),
+    There(&'a BTreeSet<RoleId>),
 }
 
 /// What `roles` lists.

@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 
 use http::{HeaderName, HeaderValue};
 
-use super::claims::{Claims, RolesScope};
+use super::claims::{Claims, Roles, RolesScope};
 use crate::config::{ClaimName, TokenHeader};
+use crate::model::{RoleId, SpaceId};
 
 /// Headers, ready to be put on requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,12 +53,13 @@ fn value(claim: ClaimName, claims: &Claims<'_>) -> Option<String> {
         ClaimName::Expires => claims.exp.to_string(),
         ClaimName::Name => whole(claims.name.as_str()),
         ClaimName::Groups => list(claims.groups?.iter().map(|group| entry(group))),
-        ClaimName::Roles => list(
-            claims
-                .roles
-                .iter()
-                .flat_map(|(space, roles)| roles.iter().map(move |role| format!("{}:{}", entry(space.as_str()), entry(role.as_str())))),
-        ),
+        ClaimName::Roles => {
+            let of = |space: &SpaceId, role: &RoleId| format!("{}:{}", entry(space.as_str()), entry(role.as_str()));
+            match claims.roles {
+                Roles::Everywhere(roles) => list(roles.iter().flat_map(|(space, roles)| roles.iter().map(move |role| of(space, role)))),
+                Roles::There(roles) => list(roles.iter().filter_map(|role| claims.space.map(|space| of(space, role)))),
+            }
+        }
         ClaimName::RolesScope => match claims.roles_scope {
             RolesScope::Effective => "effective".to_owned(),
             RolesScope::Bound => "bound".to_owned(),

@@ -1,18 +1,19 @@
 //! Signs tokens for one issuer and one audience.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
 use jiff::Timestamp;
 
-use super::claims::{Claims, GroupsScope, RolesScope, token_id};
+use super::claims::{Claims, GroupsScope, Roles, RolesScope, token_id};
 use super::encoding::base64url;
 use super::error::TokenError;
 use super::headers::ClaimHeaders;
 use super::ring::{Envelope, KeyRing};
 use crate::config::{TokenHeader, TokenSettings};
-use crate::model::{KeyId, KeyName, Revision, RolesBySpace, TokenSize};
+use crate::model::{ActionPattern, KeyId, KeyName, Revision, RoleId, RolesBySpace, Snapshot, SpaceId, TokenSize};
 
 /// What a token says, besides what the minter knows itself.
 pub struct Subject<'a> {
@@ -26,10 +27,33 @@ pub struct Subject<'a> {
     pub effective: &'a RolesBySpace,
     /// Roles where they were given: used when the token would grow too large.
     pub bound: &'a RolesBySpace,
+    /// The one space that the token is about; none: it speaks of every one.
+    pub scope: Option<&'a Scope>,
     /// The last change that the roles know of.
     pub revision: Revision,
     /// The token must not outlive this.
     pub not_after: Option<Timestamp>,
+}
+
+/// The one space that a token is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    space: SpaceId,
+    /// In force there, inherited ones included.
+    roles: BTreeSet<RoleId>,
+    /// What these roles allow there.
+    actions: BTreeSet<ActionPattern>,
+}
+
+impl Scope {
+    /// What a token about `space` says of roles that are in force like this; of a space that does not exist, nothing.
+    #[must_use]
+    pub fn of(space: &SpaceId, effective: &RolesBySpace, snapshot: &Snapshot) -> Self {
+        let roles = effective.get(space).cloned().unwrap_or_default();
+        let known = roles.iter().filter_map(|role| snapshot.roles.get(role));
+        let actions = known.flat_map(|role| role.actions.iter().cloned()).collect();
+        Self { space: space.clone(), roles, actions }
+    }
 }
 
 /// Signs tokens for one issuer and one audience.
@@ -41,6 +65,8 @@ pub struct Minter {
     /// Seconds.
     backdate: i64,
     max_bytes: usize,
+    /// Whether a token about one space lists what its roles allow.
+    include_actions: bool,
     headers: Vec<TokenHeader>,
 }
 
@@ -75,12 +101,8 @@ pub struct Minted {
 }
 
 impl Minter {
-    /// For the issuer, audience, lifetime and size of `settings`. `token.include_actions` is about tokens that are for one space, which
-    /// a route names: as long as there are no routes there is nothing for it to say, and a warning says that.
+    /// For the issuer, audience, lifetime and size of `settings`.
     pub fn new(settings: &TokenSettings) -> Self {
-        if settings.include_actions {
-            tracing::warn!("token.include_actions is set, but only a token for a route's space lists actions, and there are no routes");
-        }
         Self {
             issuer: settings.issuer.as_str().into(),
             audience: settings.audience.as_str().into(),
@@ -88,6 +110,7 @@ impl Minter {
             backdate: whole_seconds(settings.backdate),
             max_bytes: settings.max_bytes,
             headers: settings.headers.clone(),
+            include_actions: settings.include_actions,
         }
     }
 
@@ -130,8 +153,10 @@ impl Minter {
             name: subject.name,
             groups: Some(subject.groups),
             groups_scope: None,
-            roles: subject.effective,
+            space: subject.scope.map(|scope| &scope.space),
+            roles: subject.scope.map_or(Roles::Everywhere(subject.effective), |scope| Roles::There(&scope.roles)),
             roles_scope: RolesScope::Effective,
+            actions: subject.scope.filter(|_| self.include_actions).map(|scope| &scope.actions),
             rev: subject.revision,
         };
         let encoded = |claims: &Claims<'_>| {
@@ -140,8 +165,8 @@ impl Minter {
             Ok::<_, TokenError>(Unsigned { payload, length, headers })
         };
         let mut unsigned = encoded(&claims)?;
-        if unsigned.size() > self.max_bytes {
-            (claims.roles, claims.roles_scope) = (subject.bound, RolesScope::Bound);
+        if unsigned.size() > self.max_bytes && subject.scope.is_none() {
+            (claims.roles, claims.roles_scope) = (Roles::Everywhere(subject.bound), RolesScope::Bound);
             unsigned = encoded(&claims)?;
         }
         if unsigned.size() > self.max_bytes {

@@ -19,7 +19,7 @@ mod verify;
 pub use directory::{Activate, KeyDirectory, ListedKey, Withdraw};
 pub use error::{RollRefusal, TokenError};
 pub use headers::ClaimHeaders;
-pub use minter::{Minted, Minter, Subject};
+pub use minter::{Minted, Minter, Scope, Subject};
 pub use ring::{Envelope, KeyRing};
 pub use ring_file::KeyStanding;
 pub use verify::{Decoded, VerifyError, decode, verify, verify_as};

@@ -1,7 +1,7 @@
 //! A line for each command that does something useful as it stands here, for the manual.
 
 /// What it does, and the line. A command's page shows those that begin with it.
-pub(super) const EXAMPLES: [(&str, &str); 89] = [
+pub(super) const EXAMPLES: [(&str, &str); 90] = [
     ("Try it out: everything in one process, with example keys and policies.", "claviger dev"),
     ("The same beside something that holds its ports.", "claviger dev --set proxy.listen=127.0.0.1:9000 --set ops.listen=127.0.0.1:9001"),
     ("Run the proxy.", "claviger serve --config /etc/claviger/claviger.toml"),
@@ -68,6 +68,7 @@ pub(super) const EXAMPLES: [(&str, &str); 89] = [
     ("Check a file against the schema while writing it.", "claviger apply --schema > access.schema.json"),
     ("Write down who has access.", "claviger export > access.yaml"),
     ("Take it over into another store.", "claviger export | claviger apply -f - --store sqlite://other.db"),
+    ("Which route a request is for, and whether a key may.", "claviger route test POST /v1/spaces/production/runs --key ci"),
     ("Why a key gets what it gets, from an address.", "claviger explain --key ci --ip 203.0.113.9"),
     ("What was changed during the last day.", "claviger audit --since 24h"),
     ("Go on telling what is changed.", "claviger audit --follow"),

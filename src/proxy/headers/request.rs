@@ -4,6 +4,7 @@
 //! headers, a second spelling of one of them) can take ours away or stand beside it.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use http::header::{CONNECTION, COOKIE, FORWARDED, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE, VIA};
 use http::{Request, Version};
@@ -11,7 +12,7 @@ use http::{Request, Version};
 use super::connection::{ConnectionHeader, tokens};
 use super::rules::{Fate, HeaderRules};
 use super::trace_context::check_trace;
-use crate::edge::Authenticated;
+use crate::edge::Admission;
 use crate::edge::client_address::X_FORWARDED_FOR;
 use crate::edge::problem::X_REQUEST_ID;
 use crate::token::ClaimHeaders;
@@ -19,13 +20,13 @@ use crate::token::ClaimHeaders;
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// A request that may be forwarded: whoever sent it has been authenticated, and its headers have been rewritten. Nothing else is taken by
-/// what forwards, and nothing but the rewriting of headers makes one:
+/// A request that may be forwarded: whoever sent it has been authenticated, or its route is open to everybody, and its headers have been
+/// rewritten. Nothing else is taken by what forwards, and nothing but the rewriting of headers makes one:
 ///
 /// ```compile_fail
 /// fn forward(request: claviger::proxy::Permitted<&mut http::Request<()>>) {}
 /// let mut request = http::Request::new(());
-/// forward(claviger::proxy::Permitted { request: &mut request });
+/// forward(claviger::proxy::Permitted { request: &mut request, response_timeout: None });
 /// ```
 ///
 /// All but that line is sound:
@@ -38,9 +39,15 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 #[derive(Debug)]
 pub struct Permitted<R> {
     request: R,
+    response_timeout: Option<Duration>,
 }
 
 impl<R> Permitted<R> {
+    /// How long the head of the answer may take, if its route says so.
+    pub(crate) fn response_timeout(&self) -> Option<Duration> {
+        self.response_timeout
+    }
+
     /// What is sent.
     pub(crate) fn into_inner(self) -> R {
         self.request
@@ -86,6 +93,7 @@ pub(crate) struct ForwardContext<'a> {
     pub(crate) peer: &'a Peer,
     pub(crate) host: Option<&'a HeaderValue>,
     pub(crate) request_id: HeaderValue,
+    pub(crate) response_timeout: Option<Duration>,
 }
 
 impl HeaderRules {
@@ -93,20 +101,19 @@ impl HeaderRules {
     pub(crate) fn rewrite<'r, B>(
         &self,
         request: &'r mut Request<B>,
-        authenticated: &Authenticated,
+        admission: &Admission,
         context: ForwardContext<'_>,
     ) -> Permitted<&'r mut Request<B>> {
-        let version = request.version();
-        let credential = authenticated.credential();
-        self.rewrite_headers(request.headers_mut(), version, (credential.header(), credential.headers()), context);
-        Permitted { request }
+        let (version, response_timeout) = (request.version(), context.response_timeout);
+        self.rewrite_headers(request.headers_mut(), version, admission.token(), context);
+        Permitted { request, response_timeout }
     }
 
     pub(super) fn rewrite_headers(
         &self,
         headers: &mut HeaderMap,
         version: Version,
-        token: (&HeaderValue, &ClaimHeaders),
+        token: Option<(&HeaderValue, &ClaimHeaders)>,
         context: ForwardContext<'_>,
     ) {
         let trusted = context.peer.trusted;
@@ -147,7 +154,7 @@ impl HeaderRules {
         &self,
         headers: &mut HeaderMap,
         version: Version,
-        (token, beside): (&HeaderValue, &ClaimHeaders),
+        token: Option<(&HeaderValue, &ClaimHeaders)>,
         context: ForwardContext<'_>,
     ) {
         let peer = context.peer;
@@ -173,6 +180,7 @@ impl HeaderRules {
             headers.append(VIA, via(version));
         }
         headers.insert(X_REQUEST_ID, context.request_id);
+        let Some((token, beside)) = token else { return };
         for (name, value) in beside.iter() {
             // While settings change, the token may be of others than this request is served by; what nobody has taken off is not put on.
             if self.beside.contains(name) {

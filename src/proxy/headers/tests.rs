@@ -34,9 +34,13 @@ fn lines(headers: &HeaderMap) -> Vec<(String, String)> {
 fn forwarded(trusted: bool, version: Version, headers: &[(&str, &str)]) -> HeaderMap {
     let mut headers = map(headers);
     let peer = Peer::at("192.0.2.7".parse().unwrap(), trusted, false);
-    let context =
-        ForwardContext { peer: &peer, host: Some(&HeaderValue::from_static("api")), request_id: HeaderValue::from_static("ours") };
-    rules().rewrite_headers(&mut headers, version, (&HeaderValue::from_static("Bearer jwt"), &ClaimHeaders::default()), context);
+    let context = ForwardContext {
+        peer: &peer,
+        host: Some(&HeaderValue::from_static("api")),
+        request_id: HeaderValue::from_static("ours"),
+        response_timeout: None,
+    };
+    rules().rewrite_headers(&mut headers, version, Some((&HeaderValue::from_static("Bearer jwt"), &ClaimHeaders::default())), context);
     headers
 }
 
@@ -181,8 +185,13 @@ fn what_is_removed_is_the_configurations_to_say() {
     let rules = HeaderRules::new(&[AUTHORIZATION], &AUTHORIZATION, &[], &removed, false);
     let mut headers = map(&[("origin", "a"), ("accept-language", "b"), ("accept_language", "c"), ("accept", "d"), ("x-user-id", "e")]);
     let peer = Peer::at("192.0.2.7".parse().unwrap(), false, false);
-    let context = ForwardContext { peer: &peer, host: None, request_id: HeaderValue::from_static("ours") };
-    rules.rewrite_headers(&mut headers, Version::HTTP_11, (&HeaderValue::from_static("Bearer jwt"), &ClaimHeaders::default()), context);
+    let context = ForwardContext { peer: &peer, host: None, request_id: HeaderValue::from_static("ours"), response_timeout: None };
+    rules.rewrite_headers(
+        &mut headers,
+        Version::HTTP_11,
+        Some((&HeaderValue::from_static("Bearer jwt"), &ClaimHeaders::default())),
+        context,
+    );
     let names: Vec<&str> = headers.keys().map(HeaderName::as_str).filter(|name| !name.starts_with("x-forwarded")).collect();
     for gone in ["origin", "accept-language", "accept_language", "via"] {
         assert!(!names.contains(&gone), "{gone} in {names:?}");
@@ -218,8 +227,13 @@ fn odd_bytes_in_a_connection_header_hide_nothing_that_it_names() {
     let mut headers = map(&[("host", "api"), ("x-secret", "1"), ("x-other", "2")]);
     headers.append("connection", HeaderValue::from_bytes(b"keep-alive, x-secret, \xff").unwrap());
     let peer = Peer::at("192.0.2.7".parse().unwrap(), false, false);
-    let context = ForwardContext { peer: &peer, host: None, request_id: HeaderValue::from_static("ours") };
-    rules().rewrite_headers(&mut headers, Version::HTTP_11, (&HeaderValue::from_static("Bearer jwt"), &ClaimHeaders::default()), context);
+    let context = ForwardContext { peer: &peer, host: None, request_id: HeaderValue::from_static("ours"), response_timeout: None };
+    rules().rewrite_headers(
+        &mut headers,
+        Version::HTTP_11,
+        Some((&HeaderValue::from_static("Bearer jwt"), &ClaimHeaders::default())),
+        context,
+    );
     assert!(!headers.contains_key("x-secret") && headers.contains_key("x-other"), "{headers:?}");
 
     let mut headers = map(&[("x-secret", "1")]);

@@ -27,6 +27,7 @@ use super::error::ProxyError;
 use super::poll_epoch::POLLS_MAX;
 use crate::clock::Clock;
 use crate::config::LiveSettings;
+use crate::edge::rate::RateTable;
 use crate::edge::tls::{ListenerTls, UpstreamTls};
 use crate::edge::{Acceptor, Seat, Seats};
 use crate::exchange::Exchange;
@@ -54,6 +55,7 @@ pub(super) fn start(
     (listener, tls, upstream_tls): (StdListener, &ListenerTls, &UpstreamTls),
 ) -> Result<Running, ProxyError> {
     let address = listener.local_addr()?;
+    metrics.name_routes(&live.now().routes);
     listener.set_nonblocking(true)?;
     let most = live.clone();
     let acceptor = Acceptor::new(Listener::Proxy, TcpListener::from_std(listener)?, move || most.now().limits.max_connections, metrics);
@@ -65,18 +67,19 @@ pub(super) fn start(
     let load: Load = std::iter::repeat_with(Default::default).take(count).collect();
     let mut threads = Vec::with_capacity(count);
     let mut inboxes = Vec::with_capacity(count);
+    let rates = Arc::new(RateTable::default());
     for index in 0..count {
         let (inbox, accepted) = mpsc::unbounded_channel();
         let (cut, cutting) = oneshot::channel();
         let (exchange, clock, metrics, seats) = (Arc::clone(exchange), Arc::clone(clock), Arc::clone(metrics), Arc::clone(&seats));
-        let (live, tls, upstream_tls) = (live.clone(), tls.clone(), upstream_tls.clone());
+        let (live, tls, upstream_tls, rates) = (live.clone(), tls.clone(), upstream_tls.clone(), Arc::clone(&rates));
         // A runtime of this kind cannot change threads, so the thread makes it and tells what became of it.
         let (tell, told) = std::sync::mpsc::channel();
         let handle = std::thread::Builder::new().name(format!("claviger-proxy-{index}")).spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().event_interval(POLLS_MAX).build_local(LocalOptions::default());
             let made = runtime.map_err(ProxyError::Io).and_then(|runtime| {
                 let epochs = runtime.handle().metrics();
-                Ok((runtime, Worker::new(live, exchange, clock, metrics, (seats, tls, upstream_tls), epochs, count)?))
+                Ok((runtime, Worker::new(live, exchange, clock, metrics, (seats, tls, upstream_tls, rates), epochs, count)?))
             });
             let (runtime, worker) = match made {
                 Ok(made) => made,

@@ -49,7 +49,7 @@ impl ParseErrors {
         let response = problem::refuse(&outcome, &places, id.value(), Connection::Close);
         // Where there is no head there is no method either: it is counted among the unusual ones.
         let method = Method::from_bytes(b"-").unwrap_or_default();
-        self.metrics.request_finished(Route::None, &method, response.status(), Duration::ZERO, None);
+        self.metrics.request_finished(Route::NONE, &method, response.status(), Duration::ZERO, None);
         if self.live.now().log.access != AccessLog::None {
             let line = Access {
                 method: method.as_str(),
@@ -57,6 +57,7 @@ impl ParseErrors {
                 status: response.status().as_u16(),
                 code: outcome.code(),
                 reason: outcome.reason(),
+                route: None,
                 policy: None,
                 revision: None,
                 key: None,

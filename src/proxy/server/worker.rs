@@ -22,6 +22,7 @@ use super::protocol::{self, First, Protocol, Taken};
 use super::stream_timeout::StreamExecutor;
 use crate::clock::Clock;
 use crate::config::{LimitSettings, LiveSettings};
+use crate::edge::rate::RateTable;
 use crate::edge::request_id::RequestIds;
 use crate::edge::tls::{ClientStream, ListenerTls, UpstreamTls};
 use crate::edge::{Seat, Seats};
@@ -94,7 +95,7 @@ impl Worker {
         exchange: Arc<Exchange>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
-        (seats, tls, upstream_tls): (Arc<Seats>, ListenerTls, UpstreamTls),
+        (seats, tls, upstream_tls, rates): (Arc<Seats>, ListenerTls, UpstreamTls, Arc<RateTable>),
         runtime: RuntimeMetrics,
         threads: usize,
     ) -> Result<Rc<Self>, ProxyError> {
@@ -106,6 +107,7 @@ impl Worker {
             connections: ConnectionTracker::new(Rc::clone(&epochs)),
             upstream_tls,
             threads,
+            rates,
             exchange,
             clock,
             metrics,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::connect::ConnectError;
 use super::h1::H1Error;
 use crate::edge::tls::HandshakeFault;
-use crate::model::{Outcome, Refusal};
+use crate::model::{Outcome, Refusal, TooLarge};
 use crate::proxy::headers::Unfit;
 use crate::proxy::request_body::{BodyError, UploadState};
 use crate::telemetry::UpstreamError;
@@ -48,6 +48,7 @@ impl ForwardError {
             Self::Overloaded => Outcome::Refused(Refusal::Overloaded),
             Self::Unsayable => Outcome::BadRequest("the authority is malformed"),
             Self::Body(BodyError::Stalled) => Outcome::BadRequest("the body did not arrive in time"),
+            Self::Body(BodyError::TooLong) => Outcome::TooLarge(TooLarge::Body),
             Self::Body(BodyError::Client | BodyError::Upstream) => Outcome::BadRequest("the body is malformed"),
         }
     }

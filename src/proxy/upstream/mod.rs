@@ -150,20 +150,21 @@ impl Upstream {
         upload: Option<&UploadState>,
         interim: Option<&InterimAnswers>,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
+        let timeout = request.response_timeout().unwrap_or(self.settings.response_timeout);
         let request = request.into_inner();
         match self.settings.protocol {
-            UpstreamProtocol::Http1 => self.forward_http1(request, upload, interim).await,
-            UpstreamProtocol::Http2 => Box::pin(self.forward_http2(std::mem::take(request), None, upload)).await,
+            UpstreamProtocol::Http1 => self.forward_http1(request, upload, interim, timeout).await,
+            UpstreamProtocol::Http2 => Box::pin(self.forward_http2(std::mem::take(request), None, upload, timeout)).await,
             UpstreamProtocol::Either => {
                 if let Some(open) = self.h2_pool.permit() {
-                    return Box::pin(self.forward_http2(std::mem::take(request), Some(open), upload)).await;
+                    return Box::pin(self.forward_http2(std::mem::take(request), Some(open), upload, timeout)).await;
                 }
                 if let Some(idle) = self.idle_http1().await {
-                    return self.forward_over_http1(idle, request, upload, interim).await;
+                    return self.forward_over_http1(idle, request, upload, interim, timeout).await;
                 }
                 match Box::pin(self.connect_either()).await? {
-                    Agreed::Http1(connection) => self.forward_over_http1(connection, request, upload, interim).await,
-                    Agreed::Http2(open) => Box::pin(self.forward_http2(std::mem::take(request), Some(open), upload)).await,
+                    Agreed::Http1(connection) => self.forward_over_http1(connection, request, upload, interim, timeout).await,
+                    Agreed::Http2(open) => Box::pin(self.forward_http2(std::mem::take(request), Some(open), upload, timeout)).await,
                 }
             }
         }
@@ -174,12 +175,13 @@ impl Upstream {
         request: &mut Request<RequestBody>,
         upload: Option<&UploadState>,
         interim: Option<&InterimAnswers>,
+        timeout: Duration,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
         let connection = match self.idle_http1().await {
             Some(connection) => connection,
             None => Box::pin(self.connect_http1()).await?,
         };
-        self.forward_over_http1(connection, request, upload, interim).await
+        self.forward_over_http1(connection, request, upload, interim, timeout).await
     }
 
     async fn idle_http1(&self) -> Option<Box<H1Connection>> {
@@ -192,6 +194,7 @@ impl Upstream {
         request: &mut Request<RequestBody>,
         upload: Option<&UploadState>,
         interim: Option<&InterimAnswers>,
+        timeout: Duration,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
         connection.begin(request, &self.authority)?;
         let head = loop {
@@ -204,7 +207,7 @@ impl Upstream {
                 }
                 head
             });
-            match self.in_time(upload, pin!(heads)).await? {
+            match self.in_time(timeout, upload, pin!(heads)).await? {
                 Ok(head) => break head,
                 // It was closed while it rested. The fresh one has not rested, so this happens once.
                 Err(fault) if connection.was_stale(&fault) => {
@@ -219,7 +222,7 @@ impl Upstream {
             upload.answered();
             let body = response.body_mut();
             if body.is_early() {
-                body.send_aside(std::mem::take(request.body_mut()), &self.timer, self.settings.response_timeout);
+                body.send_aside(std::mem::take(request.body_mut()), &self.timer, timeout);
             }
         }
         Ok(response.map(UpstreamBody::Http1))
@@ -227,18 +230,24 @@ impl Upstream {
 
     /// Asks for an upgrade, on a connection of its own that is never pooled. The request has no body.
     pub(super) async fn upgrade(&self, request: Permitted<&mut Request<RequestBody>>) -> Result<Response<H1Body>, ForwardError> {
+        let timeout = request.response_timeout().unwrap_or(self.settings.response_timeout);
         let request = request.into_inner();
         let mut connection = self.connect_http1().await?;
         connection.begin(request, &self.authority)?;
-        let head = self.in_time(None, pin!(std::future::poll_fn(|cx| connection.poll_head(cx, request.body_mut())))).await??;
+        let head = self.in_time(timeout, None, pin!(std::future::poll_fn(|cx| connection.poll_head(cx, request.body_mut())))).await??;
         let mut response = H1Body::answer(connection, head, &self.h1_pool);
         response.body_mut().closes_after();
         Ok(response)
     }
 
     /// Waits for an answer. Only the upstream's own time counts: as long as the client is sending, its body has time-outs of its own.
-    async fn in_time<T>(&self, upload: Option<&UploadState>, mut sent: Pin<&mut impl Future<Output = T>>) -> Result<T, ForwardError> {
-        let whole = self.timer.spanning(self.settings.response_timeout);
+    async fn in_time<T>(
+        &self,
+        timeout: Duration,
+        upload: Option<&UploadState>,
+        mut sent: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<T, ForwardError> {
+        let whole = self.timer.spanning(timeout);
         let mut deadline = self.timer.deadline_in(whole);
         std::future::poll_fn(|cx| {
             if let Poll::Ready(sent) = sent.as_mut().poll(cx) {
@@ -279,6 +288,7 @@ impl Upstream {
         request: Request<RequestBody>,
         open: Option<(H2Sender, StreamPermit)>,
         upload: Option<&UploadState>,
+        timeout: Duration,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
         let mut request = self.speak_http2(request)?;
         let (mut sender, mut permit) = match open.or_else(|| self.h2_pool.permit()) {
@@ -287,7 +297,7 @@ impl Upstream {
         };
         let mut is_first = true;
         loop {
-            match self.in_time(upload, pin!(sender.try_send_request(request))).await? {
+            match self.in_time(timeout, upload, pin!(sender.try_send_request(request))).await? {
                 Ok(response) if response.headers().len() > self.max_headers => return Err(Unfit::Lines.into()),
                 Ok(response) => {
                     if let Some(upload) = upload {

@@ -210,6 +210,7 @@ mod tests {
             status: 403,
             code: "denied",
             reason: Some("denied"),
+            route: None,
             policy: Some("night"),
             revision: Some(4711),
             key: Some(crate::model::KeyId::new(0, 7)),

@@ -37,6 +37,8 @@ label! {
         NoRoles = "no_roles",
         /// What the key holds does not fit into a token.
         TokenTooLarge = "token_too_large",
+        /// The key may not do what the route needs.
+        MissingAction = "missing_action",
         /// The store did not answer, or what is loaded is too old.
         Store = "store",
         /// A policy failed.
@@ -84,7 +86,8 @@ impl AuthReason {
             | Self::Denied
             | Self::NotAllowed
             | Self::NoRoles
-            | Self::TokenTooLarge => AuthResult::Refuse,
+            | Self::TokenTooLarge
+            | Self::MissingAction => AuthResult::Refuse,
             Self::Store | Self::Policy | Self::Address | Self::Signing | Self::Contention | Self::Overloaded => AuthResult::Error,
         }
     }
@@ -105,6 +108,7 @@ impl From<&Refusal> for AuthReason {
             Refusal::NotAllowed => Self::NotAllowed,
             Refusal::NoRoles => Self::NoRoles,
             Refusal::TokenTooLarge(_) => Self::TokenTooLarge,
+            Refusal::MissingAction(_) => Self::MissingAction,
             Refusal::Unavailable(why) => match why {
                 WhyUnavailable::Store => Self::Store,
                 WhyUnavailable::Policy => Self::Policy,

@@ -44,18 +44,18 @@ impl Line {
 }
 
 /// A row of numbers, once for each stripe.
-struct Cells {
+pub(super) struct Cells {
     stripes: [Box<[Line]>; STRIPES],
 }
 
 impl Cells {
-    fn new(width: usize) -> Self {
+    pub(super) fn new(width: usize) -> Self {
         let line = || Line(std::array::from_fn(|_| AtomicU64::new(0)));
         Self { stripes: std::array::from_fn(|_| (0..width.div_ceil(Line::CELLS)).map(|_| line()).collect()) }
     }
 
     /// Adds, wrapping, so that a negative number is the complement of two.
-    fn add(&self, cell: usize, amount: u64) {
+    pub(super) fn add(&self, cell: usize, amount: u64) {
         let stripe = own_stripe();
         let Some(number) = self.number(stripe, cell) else { return };
         if stripe == SHARED {
@@ -66,7 +66,7 @@ impl Cells {
         }
     }
 
-    fn sum(&self, cell: usize) -> u64 {
+    pub(super) fn sum(&self, cell: usize) -> u64 {
         let numbers = (0..STRIPES).filter_map(|stripe| self.number(stripe, cell));
         numbers.map(|number| number.load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
     }

@@ -336,12 +336,25 @@ fn rows() -> Vec<Row> {
             "true true",
         ),
         row("token.max_bytes", ("", "token.max_bytes = 1100"), Asking, |seen| seen.claim("roles_scope").to_string(), "\"bound\""),
-        // Nothing else follows from it as long as there are no routes.
         row(
             "token.include_actions",
-            ("", "token.include_actions = true"),
+            ("routes = [{ path = \"/{*rest}\", space = \"root\" }]", "token.include_actions = true"),
             Asking,
-            |seen| seen.server.log().contains("token.include_actions is set").to_string(),
+            |seen| seen.claim("actions").is_array().to_string(),
+            "true",
+        ),
+        row(
+            "limits.rate.requests_per_second",
+            ("", "limits.rate.requests_per_second = 900000"),
+            Asking,
+            |seen| seen.server.get(&seen.probe.text).headers.iter().any(|(name, _)| name == "ratelimit-policy").to_string(),
+            "true",
+        ),
+        row(
+            "limits.rate.burst",
+            ("limits.rate.requests_per_second = 900000", "limits.rate.burst = 950000"),
+            Asking,
+            |seen| seen.server.get(&seen.probe.text).headers.iter().any(|(_, value)| value.contains("q=950000")).to_string(),
             "true",
         ),
         row(
@@ -751,6 +764,8 @@ fn every_live_key_is_in_force_on_the_next_request_and_no_request_fails() {
     let listed: BTreeSet<&str> = rows.iter().map(|row| row.key).collect();
     let live: Vec<String> =
         Settings::keys().into_iter().filter(|(_, takes_effect)| *takes_effect == TakesEffect::Live).map(|(key, _)| key).collect();
+    // Those of routes are in force together: see the test below.
+    let live: Vec<String> = live.into_iter().filter(|key| !key.starts_with("routes.")).collect();
     let (of_tls, live): (Vec<String>, Vec<String>) = live.into_iter().partition(|key| OF_TLS.contains(&key.as_str()));
     let without_row: Vec<&String> = live.iter().filter(|key| !listed.contains(key.as_str())).collect();
     assert!(without_row.is_empty() && live.len() == rows.len(), "live keys without a row here: {without_row:?}");
@@ -772,4 +787,30 @@ fn every_live_key_is_in_force_on_the_next_request_and_no_request_fails() {
 
     let faults = faults.into_inner().unwrap();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn other_routes_are_in_force_on_the_next_request() {
+    let server = Server::start();
+    let key = server.key("ci", &["--bind", "deployer@production"]);
+    let before = std::fs::read_to_string(server.config()).unwrap();
+    let bearer = format!("Bearer {}", key.text);
+    let status = |path: &str| http::get(server.proxy(), path, &[("Authorization", &bearer)]).status;
+    let put = |routes: &str| {
+        std::fs::write(server.config(), with(&before, routes)).unwrap();
+        reload(&server);
+    };
+    server.until("the key", |_| status("/v1/runs") == 200);
+
+    put("routes = [{ path = \"/v1/runs\", auth = \"none\" }]");
+    assert_eq!((http::get(server.proxy(), "/v1/runs", &[]).status, status("/v1/other")), (200, 404));
+    put("routes = [{ path = \"/v1/{*rest}\", space = \"staging\", require = \"run:trigger\" }]");
+    assert_eq!((http::get(server.proxy(), "/v1/runs", &[]).status, status("/v1/runs")), (401, 403));
+    assert!(server.log().contains("routes.0.require"), "{}", server.log());
+    // What is wrong changes nothing.
+    put("routes = [{ path = \"/v1/{*rest}\" }, { path = \"/v1/{*all}\" }]");
+    assert_eq!((status("/v1/runs"), status("/")), (403, 404));
+    std::fs::write(server.config(), &before).unwrap();
+    reload(&server);
+    assert_eq!(status("/"), 200);
 }

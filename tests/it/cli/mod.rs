@@ -10,5 +10,6 @@ mod either_way;
 mod explain;
 mod impact;
 mod inject;
+mod route;
 mod token_keys;
 mod unread;

@@ -44,6 +44,7 @@ fn token_and_keys(keys: &Path) -> (String, String) {
         groups: &[],
         effective: &roles,
         bound: &roles,
+        scope: None,
         revision: Revision(1),
         not_after: None,
     };

@@ -11,7 +11,21 @@ use proptest::prelude::*;
 const REFERENCE: &str = include_str!("../../../config/claviger.toml");
 
 /// Keys that the reference shows as comments.
-const COMMENTED: [&str; 19] = [
+const COMMENTED: [&str; 33] = [
+    "limits.rate.requests_per_second",
+    "limits.rate.burst",
+    "routes.*.rate.requests_per_second",
+    "routes.*.rate.burst",
+    "routes.*.path",
+    "routes.*.methods",
+    "routes.*.hosts",
+    "routes.*.auth",
+    "routes.*.space",
+    "routes.*.require",
+    "routes.*.cors_preflight",
+    "routes.*.response_timeout",
+    "routes.*.max_body_bytes",
+    "routes.*.name",
     "policies.dir",
     "token.active",
     "token.headers",
@@ -89,7 +103,10 @@ fn comments() -> std::collections::BTreeMap<String, String> {
     let (mut section, mut comment, mut comments) = (String::new(), String::new(), std::collections::BTreeMap::new());
     for line in REFERENCE.lines() {
         let key = line.trim_start_matches("# ").split_once(" = ").map(|(key, _)| key).filter(|key| !key.contains(' '));
-        if let Some(name) = line.strip_prefix('[') {
+        if let Some(name) = line.strip_prefix("# [[") {
+            section = format!("{}.*.", name.trim_end_matches(']'));
+            comment.clear();
+        } else if let Some(name) = line.strip_prefix('[') {
             section = format!("{}.", name.trim_end_matches(']'));
             comment.clear();
         } else if let Some(key) = key.filter(|key| !line.starts_with('#') || COMMENTED.contains(&&*format!("{section}{key}"))) {
@@ -118,10 +135,15 @@ fn the_reference_says_of_each_key_when_another_value_counts() {
 #[test]
 fn the_commented_keys_of_the_reference_work_when_uncommented() {
     let uncommented = REFERENCE.replace("# dir = ", "dir = ").replace("# active = ", "active = ").replace("# url = ", "url = ");
-    let uncommented = uncommented.replace("# tls.", "tls.").replace("# client_ca = ", "client_ca = ");
+    let uncommented = uncommented.replace("# tls.", "tls.").replace("# client_ca = ", "client_ca = ").replace("# rate.", "rate.");
     let uncommented = uncommented.replace("# headers = ", "headers = ");
     let uncommented = uncommented.replace("# http2 = ", "http2 = ").replace("url = \"http://127.0.0.1:3000\"", "url = \"https://api\"");
     let uncommented = uncommented.replace("client_certificates = \"off\"", "client_certificates = \"required\"");
+    let (before, routes) = uncommented.split_once("# [[routes]]").unwrap();
+    let (routes, behind) = routes.split_once("\n\n").unwrap();
+    let is_key = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+    let routes = routes.lines().map(|line| line.strip_prefix("# ").filter(|line| is_key(line)).unwrap_or(line));
+    let uncommented = format!("{before}[[routes]]{}\n\n{behind}", routes.collect::<Vec<_>>().join("\n"));
     let loaded = Settings::from_toml(&uncommented).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(loaded.settings.policies.dir, Some(PathBuf::from("policies/")));
     let pair = TlsPair { cert: PathBuf::from("tls/tls.crt"), key: PathBuf::from("tls/tls.key") };
@@ -130,6 +152,8 @@ fn the_commented_keys_of_the_reference_work_when_uncommented() {
     let UpstreamSettings { protocol, tls, .. } = &loaded.settings.upstream;
     assert_eq!((*protocol, tls.files().count(), tls.name.as_deref()), (UpstreamProtocol::Http2, 3, Some("api.internal.example")));
     assert_eq!(loaded.settings.token.headers.len(), 2);
+    let [route] = &loaded.settings.routes[..] else { panic!("{:?}", loaded.settings.routes) };
+    assert_eq!((route.path.as_str(), route.require.as_ref().unwrap().to_string()), ("/v1/spaces/{space}/runs", "run:trigger".to_owned()));
     let about: Vec<_> = loaded.warnings.iter().filter_map(|warning| warning.key.as_deref()).collect();
     assert_eq!(about, Vec::<&str>::new());
 }
@@ -152,7 +176,7 @@ ttl = "1s"
 algorithm = "es256"
 
 [[routes]]
-path = "/v1"
+path = "v1"
 
 [cach]
 max_entries = 5
@@ -212,11 +236,12 @@ error: token.algorithm: it is one of ES256, EdDSA, RS256, not "es256"
    |             ^^^^^^^
    = help: did you mean "ES256"?
 
-error: routes: routes are not in this version, and a rule that nobody enforces is worse than none: take them out
-  --> claviger.toml:16:3
+error: routes.0.path: a path begins with a slash
+  --> claviger.toml:17:8
    |
-16 | [[routes]]
-   |   ^^^^^^
+17 | path = "v1"
+   |        ^^^^
+   = help: write "/v1"
 
 error: cach: there is no such section
   --> claviger.toml:19:2
@@ -318,6 +343,16 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         "token.headers" => "{ \"x-auth-subject\" = \"sub\", x-auth-roles = \"roles\" }",
         "upstream.url" => "https://api",
         "upstream.tls.name" => "api.example",
+        "routes.0.path" => "/v1",
+        "routes.0.methods" => "POST, GET",
+        "routes.0.hosts" => "api.example.com",
+        "routes.0.auth" => "none",
+        "routes.0.space" => "production",
+        "routes.0.require" => "run:trigger",
+        "routes.0.cors_preflight" => "true",
+        "routes.0.max_body_bytes" => "1MiB",
+        "routes.0.name" => "runs",
+        "limits.rate.requests_per_second" | "limits.rate.burst" | "routes.0.rate.requests_per_second" | "routes.0.rate.burst" => "7",
         _ => "7s",
     };
     // What says nothing alone.
@@ -327,10 +362,15 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         Some(("upstream.tls", _)) => vec!["upstream.url".to_owned()],
         Some((section, "cert")) => vec![format!("{section}.key")],
         Some((section, "key")) => vec![format!("{section}.cert")],
+        Some(("routes.0", "require")) => ["routes.0.path", "routes.0.space"].map(str::to_owned).into(),
+        Some(("limits.rate", "burst")) => vec!["limits.rate.requests_per_second".to_owned()],
+        Some(("routes.0.rate", "requests_per_second")) => vec!["routes.0.path".to_owned()],
+        Some(("routes.0.rate", "burst")) => ["routes.0.path", "routes.0.rate.requests_per_second"].map(str::to_owned).into(),
+        Some(("routes.0", name)) if name != "path" => vec!["routes.0.path".to_owned()],
         Some((_, "client_certificates")) => ["proxy.client_ca", "proxy.tls.cert", "proxy.tls.key"].map(str::to_owned).into(),
         _ => Vec::new(),
     };
-    for key in Settings::keys().into_keys() {
+    for key in Settings::keys().into_keys().map(|key| key.replace(".*.", ".0.")) {
         let all: Vec<String> = beside(&key).into_iter().chain([key.clone()]).collect();
         let variable = |key: &String| (format!("CLAVIGER_{}", key.replace('.', "__").to_uppercase()), values(key).to_owned());
         let flags: Vec<_> = all.iter().map(|key| (key.clone(), values(key).to_owned())).collect();
@@ -553,18 +593,101 @@ fn what_is_meant_is_guessed() {
 
 #[test]
 fn what_this_version_does_not_do_is_refused_and_not_called_unknown() {
-    for toml in [
-        "[proxy]\nclient_ip = \"proxy-protocol\"",
-        "[upstream]\nurl = [\"http://a\", \"http://b\"]",
-        "[[routes]]\npath = \"/\"\nrequire = \"run:trigger\"",
-        "[limits.rate]\nburst = 5",
-    ] {
+    for toml in ["[proxy]\nclient_ip = \"proxy-protocol\"", "[upstream]\nurl = [\"http://a\", \"http://b\"]"] {
         let (message, _) = only_fault(toml);
         assert!(message.contains("not in this version"), "{toml}: {message}");
     }
-    let faults = with_environment("", &[("CLAVIGER_LIMITS__RATE__BURST", "5"), ("CLAVIGER_ROUTES", "[]")], &[]).unwrap_err();
-    assert!(faults.iter().all(|fault| fault.reason.contains("not in this version")), "{faults}");
-    assert_eq!(faults.len(), 2);
+}
+
+#[test]
+fn every_fault_of_routes_is_told_at_once_and_an_ambiguity_names_both_places() {
+    let toml = r#"[[routes]]
+path = "/v1/{version}/runs"
+methods = ["POST"]
+
+[[routes]]
+path = "/v1/spaces/{space}"
+space = "{spce}"
+methods = ["POST", "get"]
+
+[[routes]]
+path = "/v1/spaces/{id}"
+methods = ["POST"]
+require = "run:trigger"
+
+[[routes]]
+path = "/v1/spaces/{any}"
+methods = ["PUT", "POST"]
+hosts = ["https://api.example.com/", "*.example.com", "*.example.com"]
+
+[[routes]]
+path = "/open"
+auth = "nobody"
+
+[[routes]]
+path = "/open/"
+auth = "none"
+space = "root"
+"#;
+    let told: Vec<String> = Settings::from_toml(toml)
+        .unwrap_err()
+        .iter()
+        .map(|fault| {
+            let suggestion = fault.suggestion.as_ref().map(|suggestion| format!("; {suggestion}")).unwrap_or_default();
+            format!("{}: {}{suggestion}", fault.place, fault.reason)
+        })
+        .collect();
+    let methods_or_hosts = "or give them different methods or hosts";
+    assert_eq!(
+        told,
+        [
+            "claviger.toml:7:9: the path has no segment {spce}; did you mean \"{space}\"?".to_owned(),
+            "claviger.toml:8:20: \"get\" is another method than GET; write \"GET\"".to_owned(),
+            format!(
+                "claviger.toml:11:8: POST /v1/spaces/runs is for this route and for /v1/{{version}}/runs, at claviger.toml:2:8, and neither is \
+                 more specific; change one of the paths so that one says more than the other wherever they differ, {methods_or_hosts}"
+            ),
+            "claviger.toml:13:11: an action is allowed in a space, and none is named; say space = \"{id}\" if the path names it, or space = \
+             \"root\""
+                .to_owned(),
+            "claviger.toml:18:10: a host is wanted, not a url; write \"api.example.com\"".to_owned(),
+            "claviger.toml:22:8: it is one of required, none, not \"nobody\"".to_owned(),
+            "claviger.toml:27:9: where no key is looked at, nothing is known of what its holder may do; leave it out, or say auth = \
+             \"required\""
+                .to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn routes_that_share_a_request_are_told_apart_by_host_path_and_method() {
+    for (one, other, clash) in [
+        ("path = \"/a\"", "path = \"/a\"", true),
+        ("path = \"/a\"", "path = \"/a\"\nmethods = [\"GET\"]", false),
+        ("path = \"/a\"\nmethods = [\"GET\"]", "path = \"/a\"\nmethods = [\"HEAD\"]", false),
+        ("path = \"/a\"\nmethods = [\"GET\", \"POST\"]", "path = \"/a\"\nmethods = [\"PUT\", \"POST\"]", true),
+        ("path = \"/a\"", "path = \"/a\"\nhosts = [\"a\"]", false),
+        ("path = \"/a\"\nhosts = [\"a\", \"*.b\"]", "path = \"/a\"\nhosts = [\"*.b\"]", true),
+        ("path = \"/a\"\nhosts = [\"x.b\"]", "path = \"/a\"\nhosts = [\"*.b\"]", false),
+        ("path = \"/{x}\"", "path = \"/{y}\"", true),
+        ("path = \"/a/{x}\"", "path = \"/{y}/b\"", true),
+        ("path = \"/a/{x}\"\nmethods = [\"GET\"]", "path = \"/{y}/b\"\nmethods = [\"POST\"]", false),
+        ("path = \"/a/{x}\"\nmethods = [\"GET\"]", "path = \"/{y}/b\"\nmethods = [\"HEAD\"]", true),
+        ("path = \"/a/{*rest}\"", "path = \"/{y}/b\"", true),
+        ("path = \"/a/{*rest}\"", "path = \"/a/{y}\"", false),
+        ("path = \"/a\"", "path = \"/a/\"", false),
+    ] {
+        let read = Settings::from_toml(&format!("[[routes]]\n{one}\n[[routes]]\n{other}\n"));
+        assert_eq!(read.is_err(), clash, "{one} {other}: {read:?}");
+    }
+}
+
+#[test]
+fn a_route_that_says_nothing_of_it_is_called_by_what_it_is_for() {
+    let toml = "[[routes]]\npath = \"/v1/{*rest}\"\n[[routes]]\npath = \"/v1/runs\"\nmethods = [\"POST\", \"PUT\"]\nhosts = [\"*.a\"]\n\
+                [[routes]]\npath = \"/\"\nname = \"home\"\n";
+    let names: Vec<String> = Settings::from_toml(toml).unwrap().settings.routes.into_iter().map(|route| route.name).collect();
+    assert_eq!(names, ["/v1/{*rest}", "POST,PUT *.a/v1/runs", "home"]);
 }
 
 #[test]
@@ -602,6 +725,8 @@ fn values_out_of_range_or_without_sense_are_refused() {
         "[policies]\nevaluator = \"opa\"",
         "[policies]\ncompare_every = -1",
         "[limits]\nmax_header_bytes = \"4KiB\"",
+        "[limits.rate]\nburst = 5",
+        "[limits.rate]\nrequests_per_second = 0",
         "[log]\nlevel = \"loud\"",
         "[admin]\nlisten = \"on\"",
         "[[proxy]]\nlisten = \"0.0.0.0:8080\"",

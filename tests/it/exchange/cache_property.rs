@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use claviger::clock::Clock;
-use claviger::exchange::{Credential, ExchangeError, Explainer, Origin};
+use claviger::exchange::{Credential, ExchangeError, Explainer, Origin, Purpose};
 use claviger::model::{
     AdmitWithoutRoles, BindingId, Cause, Decision, Expiry, KeyDigest, KeyRecord, LoginPolicy, Mutation, NewKey, Refusal, RolesBySpace,
     Snapshot, Strategy as RoleStrategy, Subject, WhyInvalid, WhyUnavailable,
@@ -32,6 +32,8 @@ const REQUESTS: u32 = 125;
 const KEYS: usize = LOGINS.len();
 const ROLES: [&str; 2] = ["deployer", "reader"];
 const SPACES: [&str; 4] = ["root", "production", "staging", "eu"];
+/// What requests are about: nothing in particular more often than a space, one of which is not there.
+const SCOPES: [Option<&str>; 7] = [None, None, None, None, Some("production"), Some("eu"), Some("nowhere")];
 const POLICIES: [&str; 3] = ["first", "second", "third"];
 
 /// Each reads something else of a request; the last one does not load.
@@ -206,16 +208,18 @@ impl History {
             }
             let key = &self.keys[usize::try_from(draw.below(KEYS as u64)).unwrap()];
             let digest = if draw.below(8) == 0 { key.old_digest } else { key.digest };
-            self.compare(digest, draw.pick(&addresses)).await;
+            self.compare(digest, draw.pick(&addresses), draw.pick(&SCOPES)).await;
         }
     }
 
-    /// A request for one digest, with the cache and without.
-    async fn compare(&mut self, digest: KeyDigest, address: Option<&str>) {
+    /// A request for one digest, with the cache and without; of a route that is about a space, or of none.
+    async fn compare(&mut self, digest: KeyDigest, address: Option<&str>, scope: Option<&str>) {
         let origin = Origin { address: address.map(|address| address.parse().unwrap()), at: self.world.clock.now() };
-        let cached = match self.world.exchange.cached(&digest, &origin) {
+        let space = scope.map(|space| space.parse().unwrap());
+        let purpose = Purpose { space: space.as_ref(), require: None };
+        let cached = match self.world.exchange.cached_for(&digest, &origin, purpose) {
             Some(answer) => answer,
-            None => self.world.exchange.credential(&digest, &origin).await,
+            None => self.world.exchange.credential_for(&digest, &origin, purpose).await,
         };
         if !self.records.contains_key(&digest) {
             let found = self.world.sluice.find_key(&digest).await.unwrap().map(|found| found.key);
@@ -238,10 +242,13 @@ impl History {
                     claims["iat"].as_i64().unwrap() <= now && (last_second || now < claims["exp"].as_i64().unwrap()),
                     "{claims} at {now}"
                 );
-                let said: BTreeMap<String, Vec<String>> = serde_json::from_value(claims["roles"].clone()).unwrap();
                 let wanted: BTreeMap<String, Vec<String>> =
                     roles.iter().map(|(space, roles)| (space.to_string(), roles.iter().map(ToString::to_string).collect())).collect();
-                assert_eq!(said, wanted, "{origin:?}");
+                let wanted = match scope {
+                    Some(space) => serde_json::json!(wanted.get(space).cloned().unwrap_or_default()),
+                    None => serde_json::json!(wanted),
+                };
+                assert_eq!((&claims["roles"], claims["space"].as_str()), (&wanted, scope), "{origin:?}");
                 assert_eq!(claims["groups"], serde_json::json!(groups), "{origin:?}");
                 assert_eq!(claims["name"], record.name.as_str());
                 let exp = claims["exp"].as_i64().unwrap();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claviger::config::EndStreams;
-use claviger::exchange::Exchange;
-use claviger::model::{BindingId, Mutation, Refusal, Strategy, Subject, WhyInvalid};
+use claviger::exchange::{Exchange, Purpose};
+use claviger::model::{BindingId, MissingAction, Mutation, Refusal, Strategy, Subject, WhyInvalid};
 use claviger::store::Management as _;
 use tokio::task::JoinHandle;
 
@@ -13,7 +13,7 @@ use super::world::{HOME, Key, Through, World, new_space, policy, role};
 
 fn open(exchange: &Arc<Exchange>, key: Key, when: EndStreams) -> JoinHandle<Option<Refusal>> {
     let exchange = exchange.clone();
-    tokio::spawn(async move { exchange.no_longer_passes(key.digest, HOME.parse().ok(), when).await })
+    tokio::spawn(async move { exchange.no_longer_passes(key.digest, HOME.parse().ok(), Purpose::default(), when).await })
 }
 
 async fn ends(stream: JoinHandle<Option<Refusal>>) -> Option<Refusal> {
@@ -84,4 +84,22 @@ async fn what_a_stream_ends_for_is_the_configurations_to_say() {
     assert_eq!(ends(revoked).await, Some(Refusal::InvalidKey(WhyInvalid::Revoked)));
     goes_on(&world, &never).await;
     never.abort();
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_its_key_may_no_longer_do_what_its_route_needs() {
+    let world = World::new().await;
+    let key = world.key("ci", &["deployer@production", "reader@staging"], &[]).await;
+    let exchange = world.exchange.clone();
+    let stream = tokio::spawn(async move {
+        let (space, action) = ("production".parse().unwrap(), "run:trigger".parse().unwrap());
+        let purpose = Purpose { space: Some(&space), require: Some(&action) };
+        exchange.no_longer_passes(key.digest, HOME.parse().ok(), purpose, EndStreams::Revoked).await
+    });
+    goes_on(&world, &stream).await;
+    let bindings = world.sluice.key(key.id).await.unwrap().unwrap().bindings;
+    let deploys = bindings.iter().find(|binding| binding.role == role("deployer")).unwrap();
+    world.change(Mutation::DeleteBinding { id: deploys.id }).await;
+    let missing = MissingAction { action: "run:trigger".parse().unwrap(), space: "production".parse().unwrap() };
+    assert_eq!(ends(stream).await, Some(Refusal::MissingAction(Box::new(missing))));
 }

@@ -24,7 +24,7 @@ use crate::proxy::world::{PATIENCE, World};
 
 /// A body in pieces of unknown length.
 #[derive(Default)]
-struct Pieces(VecDeque<Frame<Bytes>>);
+pub(crate) struct Pieces(VecDeque<Frame<Bytes>>);
 
 impl Pieces {
     fn with_trailers(trailers: &[(&'static str, &str)]) -> Self {
@@ -47,14 +47,14 @@ impl Body for Pieces {
     }
 }
 
-async fn connect(address: SocketAddr) -> (SendRequest<Pieces>, JoinHandle<()>) {
+pub(crate) async fn connect(address: SocketAddr) -> (SendRequest<Pieces>, JoinHandle<()>) {
     let socket = TcpStream::connect(address).await.unwrap();
     let (sender, driver) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(socket)).await.unwrap();
     let driving = tokio::spawn(async move { driver.await.unwrap_or_default() });
     (sender, driving)
 }
 
-fn request(world: &World, headers: &[(&str, &str)], body: Pieces) -> Request<Pieces> {
+pub(crate) fn request(world: &World, headers: &[(&str, &str)], body: Pieces) -> Request<Pieces> {
     let mut request = Request::builder().method("POST").uri("http://api.example/v1/runs?q").header("x-api-key", &world.key);
     for (name, value) in headers {
         request = request.header(*name, *value);

@@ -118,7 +118,7 @@ impl World {
     /// The value of a series.
     pub(crate) fn series(&self, name: &str) -> u64 {
         let text = self.metrics.render();
-        let line = text.lines().find(|line| line.split_once(' ').is_some_and(|(series, _)| series == name));
+        let line = text.lines().find(|line| line.rsplit_once(' ').is_some_and(|(series, _)| series == name));
         line.unwrap_or_else(|| panic!("no series {name}")).rsplit(' ').next().unwrap().parse().unwrap()
     }
 }

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use claviger::config::TokenAlgorithm;
+use claviger::config::{Settings, TokenAlgorithm};
 use claviger::model::{IgnoredReason, Refusal, WhyInvalid, WhyUnavailable};
 use claviger::telemetry::{
     AuthReason, CacheKind, CacheResult, Listener, Metrics, PolicyResult, Route, SampleResult, SigningKeyState, StoreOperation,
@@ -31,7 +31,7 @@ fn count_everything(metrics: &Metrics) {
         for status in 100..1000 {
             let upstream = (status % 2 == 0).then(|| Duration::from_micros(u64::from(status)));
             metrics.request_finished(
-                Route::None,
+                Route::NONE,
                 &method,
                 StatusCode::from_u16(status).unwrap(),
                 Duration::from_millis(u64::from(status)),
@@ -148,8 +148,8 @@ fn every_family_of_the_contract_is_there() {
 #[test]
 fn a_request_is_counted_once_in_each_of_its_series() {
     let metrics = Metrics::new();
-    metrics.request_finished(Route::None, &Method::GET, StatusCode::OK, Duration::from_micros(530), Some(Duration::from_micros(500)));
-    metrics.request_finished(Route::None, &Method::GET, StatusCode::UNAUTHORIZED, Duration::from_micros(20), None);
+    metrics.request_finished(Route::NONE, &Method::GET, StatusCode::OK, Duration::from_micros(530), Some(Duration::from_micros(500)));
+    metrics.request_finished(Route::NONE, &Method::GET, StatusCode::UNAUTHORIZED, Duration::from_micros(20), None);
     let text = metrics.render();
     for (series, expected) in [
         (r#"http_requests_total{route="-",method="GET",code="200"}"#, 1.0),
@@ -177,4 +177,30 @@ fn promtool_has_nothing_to_say() {
     let said = promtool.wait_with_output().unwrap();
     let words = [said.stdout, said.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
     assert!(said.status.success() && words.is_empty(), "{words}");
+}
+
+#[test]
+fn with_twenty_routes_the_series_are_the_same_whatever_is_counted_and_at_most_300() {
+    let entry = |number: usize| format!("[[routes]]\npath = \"/v{number}/{{*rest}}\"\n");
+    let routes = Settings::from_toml(&(0..20).map(entry).collect::<String>()).unwrap().settings.routes;
+    let metrics = Metrics::new();
+    metrics.name_routes(&routes);
+    let before = metrics.render();
+
+    count_everything(&metrics);
+    for route in &routes {
+        let route = metrics.route(&route.name);
+        for status in 100..1000 {
+            metrics.request_finished(route, &Method::GET, StatusCode::from_u16(status).unwrap(), Duration::from_micros(3), None);
+        }
+    }
+
+    let after = metrics.render();
+    assert_eq!(series(&before), series(&after));
+    let lines = after.lines().filter(|line| !line.starts_with('#')).count();
+    assert!(lines <= 300, "{lines} series");
+    let counted =
+        |code: &str| value(&after, &format!("claviger_http_requests_total{{route=\"/v3/{{*rest}}\",method=\"-\",code=\"{code}\"}}"));
+    assert_eq!(["<400", "4xx", "503", "5xx"].map(counted), [300.0, 100.0, 1.0, 499.0]);
+    assert_eq!(value(&after, "claviger_http_request_duration_seconds_count{route=\"/v3/{*rest}\"}"), 900.0);
 }

@@ -110,6 +110,7 @@ impl Story {
             groups: &self.groups,
             effective: &self.effective,
             bound: &self.bound,
+            scope: None,
             revision: Revision(4711),
             not_after: self.not_after,
         }
