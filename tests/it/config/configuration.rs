@@ -206,10 +206,10 @@ error: proxy.trusted_proxies: 10.1.2.3/8 has bits behind its prefix
    = help: did you mean "10.0.0.0/8"?
 
 error: proxy.credentials: content-length cannot carry a credential: it has a meaning of its own to servers and proxies
-  --> claviger.toml:6:40
+  --> claviger.toml:6:26
    |
  6 | credentials = ["bearer", "header:Content-Length"]
-   |                                        ^^^^^^^^^^^^^^^^
+   |                          ^^^^^^^^^^^^^^^^^^^^^^^
 
 error: upstream.url: a url with a user or a password is refused: the only credential on a request is the token
   --> claviger.toml:9:7

@@ -188,9 +188,7 @@ async fn a_grpc_client_is_refused_in_its_own_words() {
     let id = headers["x-request-id"].to_str().unwrap();
     assert_eq!(
         headers["grpc-message"],
-        format!(
-            "an API key is needed: send it as `Authorization: Bearer KEY`, or in another header that this proxy takes keys from (missing_key, request {id})"
-        )
+        format!("an API key is needed: send it as `Authorization: Bearer KEY`, or as `x-api-key: KEY` (missing_key, request {id})")
     );
     assert_eq!(world.upstream.bytes(), "");
 }
