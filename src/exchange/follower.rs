@@ -40,6 +40,10 @@ const CONTACT_TIMEOUT: Duration = Duration::from_millis(500);
 const COMPILE_TIMEOUT: Duration = if cfg!(debug_assertions) { Duration::from_secs(2) } else { Duration::from_millis(400) };
 /// How often policies are compiled anew because the store's have changed meanwhile.
 const RELOADS: usize = 8;
+/// How long a request waits for that after this process has not run: whoever comes then has waited already, and all of them come at once.
+const WAKING: Duration = Duration::from_secs(3);
+/// How often it is noted that changes are looked after.
+const ATTENTION: Duration = Duration::from_millis(250);
 /// How often notes of use are written, and signing keys looked at for those past their time.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
 /// How often sizes are shown.
@@ -64,7 +68,7 @@ impl Exchange {
                 return Ok(());
             }
         }
-        self.take_changes(&mut feed).await?;
+        self.take_changes(&mut feed, Asked::Anyway).await?;
         if feed.seen >= change.revision {
             Ok(())
         } else {
@@ -75,7 +79,7 @@ impl Exchange {
     /// Puts everything into force that the store's feed shows by now, and says how far that is.
     pub async fn catch_up(&self) -> Result<Revision, StoreError> {
         let mut feed = self.feed.lock().await;
-        self.take_changes(&mut feed).await?;
+        self.take_changes(&mut feed, Asked::Anyway).await?;
         Ok(feed.seen)
     }
 
@@ -103,7 +107,7 @@ impl Exchange {
 
     /// Follows the store's change feed and the clock until the returned future is dropped.
     pub async fn follow(self: Arc<Self>) {
-        tokio::join!(self.follow_feed(), self.keep_house());
+        tokio::join!(self.follow_feed(), self.attend(), self.keep_house());
     }
 
     /// Reads policies.dir and the signing keys anew. On a fault the old ones stay in force.
@@ -153,7 +157,26 @@ impl Exchange {
             return false;
         }
         let Ok(mut feed) = tokio::time::timeout(CONTACT_TIMEOUT, self.feed.lock()).await else { return false };
-        !self.is_stale(at) || self.take_changes(&mut feed).await.is_ok()
+        !self.is_stale(at) || self.take_changes(&mut feed, Asked::Anew).await.is_ok() && !self.is_stale(at)
+    }
+
+    /// Looks at the feed because this process has not run for a while; `false`: somebody else still does.
+    ///
+    /// If the store does not answer, it is as with any store that is away: what is loaded serves on for a while.
+    pub(super) async fn wake(&self, at: Moment) -> bool {
+        let Ok(mut feed) = tokio::time::timeout(WAKING, self.feed.lock()).await else { return false };
+        if self.has_slept(at) {
+            let attended = Duration::from_nanos(self.attended.load(Ordering::Acquire));
+            let slept = at.monotonic.saturating_sub(attended);
+            let outcome = self.take_changes(&mut feed, Asked::Anew).await;
+            tracing::warn!(
+                ?slept,
+                answers = outcome.is_ok(),
+                "this process has not run for a while: the store was asked what has changed meanwhile"
+            );
+            self.attended.store(nanos(self.clock.monotonic()), Ordering::Release);
+        }
+        true
     }
 
     /// Returns when everything up to `revision`, which the store shows, is in force.
@@ -164,7 +187,7 @@ impl Exchange {
         let caught_up = async {
             // Whoever has had the feed meanwhile may have put it in force.
             let mut feed = self.feed.lock().await;
-            if feed.seen < revision { self.take_changes(&mut feed).await } else { Ok(()) }
+            if feed.seen < revision { self.take_changes(&mut feed, Asked::Anyway).await } else { Ok(()) }
         };
         match tokio::time::timeout(CONTACT_TIMEOUT, caught_up).await {
             Ok(Ok(())) if self.applied_revision() >= revision => Ok(()),
@@ -219,6 +242,20 @@ impl Exchange {
         }
     }
 
+    /// Notes that changes are looked after; if nobody has for a while, looks at them before.
+    async fn attend(&self) {
+        loop {
+            let now = self.clock.now();
+            if self.has_slept(now) {
+                // If it comes to nothing, it is tried again.
+                let _awake = self.wake(now).await;
+            } else {
+                self.attended.store(nanos(now.monotonic), Ordering::Release);
+            }
+            pause(ATTENTION).await;
+        }
+    }
+
     async fn keep_house(&self) {
         let mut since = self.clock.now().monotonic;
         loop {
@@ -236,9 +273,9 @@ impl Exchange {
     }
 
     /// Puts in force what the feed shows after what has been seen.
-    async fn take_changes(&self, feed: &mut Feed) -> Result<(), StoreError> {
+    async fn take_changes(&self, feed: &mut Feed, asked: Asked) -> Result<(), StoreError> {
         let asked_at = self.clock.now();
-        match self.take_changes_after(feed).await {
+        match self.take_changes_after(feed, asked).await {
             Ok(()) => {
                 // Whoever only passes on what somebody else has may know it for longer.
                 let confirmed_at = self.store.confirmed_at().map_or(asked_at.monotonic, |at| at.min(asked_at.monotonic));
@@ -253,8 +290,14 @@ impl Exchange {
         }
     }
 
-    async fn take_changes_after(&self, feed: &mut Feed) -> Result<(), StoreError> {
-        let changes = match self.timed.call(StoreOperation::ChangesAfter, self.store.changes_after(feed.seen)).await? {
+    async fn take_changes_after(&self, feed: &mut Feed, asked: Asked) -> Result<(), StoreError> {
+        let changes = async {
+            match asked {
+                Asked::Anyway => self.store.changes_after(feed.seen).await,
+                Asked::Anew => self.store.changes_by_now(feed.seen).await,
+            }
+        };
+        let changes = match self.timed.call(StoreOperation::ChangesAfter, changes).await? {
             Changes::Since(changes) => changes,
             Changes::TooOld => {
                 let snapshot = self.timed.call(StoreOperation::Snapshot, self.store.snapshot()).await?;
@@ -455,6 +498,15 @@ pub(super) async fn decide_anew(exchange: Weak<Exchange>, mut disagreements: wat
         let _feed = exchange.feed.lock().await;
         exchange.put_in_force(|next| next);
     }
+}
+
+/// How it is found out what has changed.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// Whoever follows somebody else says what they were told last.
+    Anyway,
+    /// Whoever has the store is asked, whatever was told before.
+    Anew,
 }
 
 enum Touched {

@@ -103,6 +103,9 @@ impl Exchange {
     /// Steps 1 to 7, and 8: if something has changed meanwhile, once more.
     async fn resolve(&self, digest: &KeyDigest, origin: &Origin, scope: Option<&SpaceId>) -> Resolution {
         let began = self.clock.now().monotonic;
+        if self.has_slept(origin.at) && !self.wake(origin.at).await {
+            return Resolution::Refused(CONTENTION);
+        }
         if self.is_stale(origin.at) && !self.make_contact(origin.at).await {
             return Resolution::Refused(STORE);
         }

@@ -29,6 +29,9 @@ use crate::model::{KeyDigest, KeyRecord, Refusal, Revision, Snapshot, SpaceId};
 use crate::store::Source;
 use crate::telemetry::{AuthReason, CacheKind, CacheResult, Metrics};
 
+/// Whoever has not looked after changes for so long has not run. It is done four times as often.
+const ASLEEP: Duration = Duration::from_secs(1);
+
 /// Exchanges keys for credentials. See the [module](super).
 pub struct Exchange {
     pub(super) me: Weak<Self>,
@@ -56,6 +59,8 @@ pub struct Exchange {
     pub(super) contact: AtomicU64,
     /// The same of the last attempt to find out that failed.
     pub(super) failure: AtomicU64,
+    /// The same of when somebody last saw to it that changes are noticed; [`NEVER`]: nobody does.
+    pub(super) attended: AtomicU64,
 }
 
 impl Exchange {
@@ -167,7 +172,7 @@ impl Exchange {
     fn look_up(&self, digest: &KeyDigest, origin: &Origin, scope: Option<&SpaceId>) -> Found {
         // Before all else: what is found must not be older than what this stamp says.
         let stamp = self.cache.stamp(digest);
-        if self.is_stale(origin.at) { Found::Stale } else { self.cache.find(digest, stamp, origin, scope) }
+        if self.is_stale(origin.at) || self.has_slept(origin.at) { Found::Stale } else { self.cache.find(digest, stamp, origin, scope) }
     }
 
     /// The answer that was found, counted; or what was found instead.
@@ -195,6 +200,12 @@ impl Exchange {
     fn count(&self, cache: CacheResult, origin: &Origin, answer: &Result<Credential, Refusal>) {
         self.metrics.auth_decision(answer.as_ref().map_or_else(AuthReason::from, |_| AuthReason::Ok));
         self.metrics.auth_duration(cache, self.clock.monotonic().saturating_sub(origin.at.monotonic));
+    }
+
+    /// Whether this process has not run for a while, so that nothing that has changed meanwhile can have been noticed.
+    pub(super) fn has_slept(&self, at: Moment) -> bool {
+        let attended = self.attended.load(Ordering::Acquire);
+        attended != NEVER && at.monotonic.saturating_sub(Duration::from_nanos(attended)) > ASLEEP
     }
 
     /// Whether what is loaded may be older than allowed.

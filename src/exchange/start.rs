@@ -117,6 +117,7 @@ impl Exchange {
             in_force: watch::Sender::new(InForce { revision, epoch: 0 }),
             contact: AtomicU64::new(contact),
             failure: AtomicU64::new(NEVER),
+            attended: AtomicU64::new(NEVER),
             max_staleness: AtomicU64::new(nanos(settings.store.max_staleness)),
             store,
             timed,

@@ -167,6 +167,10 @@ pub trait Lookup: Send + Sync + 'static {
 pub trait Source: Lookup {
     /// The changes after `seen`, in order.
     async fn changes_after(&self, seen: Revision) -> Result<Changes, StoreError>;
+    /// The same, by what was committed when it was asked: whoever follows somebody else asks them, whatever they were told before.
+    async fn changes_by_now(&self, seen: Revision) -> Result<Changes, StoreError> {
+        self.changes_after(seen).await
+    }
     /// When what [`changes_after`](Self::changes_after) has told last was all that there was, by the monotonic clock of whoever opened the
     /// store; `None`: whenever it is asked.
     fn confirmed_at(&self) -> Option<Duration> {

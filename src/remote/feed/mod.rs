@@ -136,6 +136,14 @@ impl Source for FeedSource {
         }
     }
 
+    async fn changes_by_now(&self, seen: Revision) -> Result<Changes, StoreError> {
+        match self.link.pursuit.changes_after(seen) {
+            // Everything is to be read, which is asked for anew.
+            Some(Ok(Changes::TooOld)) => Ok(Changes::TooOld),
+            Some(Ok(Changes::Since(_)) | Err(_)) | None => self.link.ask_now(seen).await,
+        }
+    }
+
     fn confirmed_at(&self) -> Option<Duration> {
         self.link.pursuit.confirmed_at()
     }

@@ -1,5 +1,6 @@
 //! What sidecars are told by a control plane, and how they serve by it.
 
+mod asleep;
 mod encrypted;
 mod faults;
 mod intruder;
