@@ -101,7 +101,7 @@ impl Planes {
             let judged = asked.and_then(|bytes| judge(&bytes).map_err(Failure::Plane));
             match judged {
                 Ok(answer) => {
-                    self.worked(index);
+                    self.worked(index, current);
                     return Ok(answer);
                 }
                 Err(Failure::Plane(reason)) => {
@@ -215,10 +215,12 @@ impl Planes {
         current.map(|plane| plane.failing.lock().unwrap_or_else(PoisonError::into_inner).why.clone()).unwrap_or_default()
     }
 
-    fn worked(&self, index: usize) {
+    /// This one has answered a question that was to be put to `first`. It is the one to be asked from here on if that one could not be gone by, and
+    /// nobody has found another one meanwhile: several questions are under way, and an answer that comes late says nothing of who is best.
+    fn worked(&self, index: usize, first: usize) {
         let Some(plane) = self.all.get(index) else { return };
         *plane.failing.lock().unwrap_or_else(PoisonError::into_inner) = Failing::default();
-        if self.current.swap(index, Ordering::Relaxed) != index {
+        if index != first && self.current.compare_exchange(first, index, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             tracing::warn!(control_plane = %plane.url, "this control plane is followed from here on, since the one before it does not answer");
         }
     }
