@@ -6,19 +6,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgSslMode};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Postgres, query, raw_sql};
+use sqlx::{AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, PgConnection, Postgres, Row as _, query, raw_sql};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::error::{is_lost, place_named};
 use crate::config::{PostgresHost, PostgresSettings, TlsMode};
 use crate::store::StoreError;
-use crate::store::sql::{Connection, Row, Statement, Value};
+use crate::store::sql::{Connection, Row, Statement, Text, Value, text};
 
 /// How long a server may take to let us in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than the server itself gives a statement: then the network has swallowed it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
+/// Rows of several answers come one after the other: this one stands between them.
+const END_OF_ANSWER: &str = "SELECT 1 AS end_of_answer";
 /// For a sign of life.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -108,6 +110,22 @@ impl Connection for ServerConnection {
     async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
         let done = timeout(ANSWER_TIMEOUT, told(statement).execute(&mut self.inner)).await;
         Ok(self.heard(done)?.rows_affected())
+    }
+
+    /// In one message: however far away the server is, it takes one way there and back.
+    async fn fetch_together(&mut self, questions: &[Text]) -> Result<Vec<Vec<Box<dyn Row>>>, StoreError> {
+        let asked: Vec<String> = questions.iter().map(|question| format!("{};{END_OF_ANSWER};", question.postgres)).collect();
+        let script = format!("{};{}{}", text::BEGIN_READ.postgres, asked.concat(), text::COMMIT.postgres);
+        let rows = timeout(ANSWER_TIMEOUT, raw_sql(AssertSqlSafe(script)).fetch_all(&mut self.inner)).await;
+        let (mut answers, mut answer) = (Vec::with_capacity(questions.len()), Vec::new());
+        for row in self.heard(rows)? {
+            if row.columns().first().is_some_and(|column| column.name() == "end_of_answer") {
+                answers.push(std::mem::take(&mut answer));
+            } else {
+                answer.push(Box::new(row) as Box<dyn Row>);
+            }
+        }
+        Ok(answers)
     }
 }
 

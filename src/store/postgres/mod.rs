@@ -9,16 +9,19 @@ mod listen;
 mod migrations;
 mod opening;
 mod pool;
+mod skew;
 mod sql;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 
 pub(super) use self::error::sentence;
 use self::listen::ChangeWatch;
 use self::opening::Examined;
 use self::pool::Pool;
+use self::skew::Skew;
 use super::StoreError;
 use super::sql::{Backend, Connection, Lease, SqlStore, query};
 use crate::clock::Clock;
@@ -43,15 +46,16 @@ pub(super) async fn inspect(settings: &PostgresSettings, clock: Arc<dyn Clock>) 
 struct PostgresServer {
     pool: Arc<Pool>,
     watch: ChangeWatch,
+    skew: Skew,
 }
 
 impl PostgresServer {
     fn new(settings: &PostgresSettings) -> Self {
-        Self { pool: Arc::new(Pool::new(settings, sql::SESSION)), watch: ChangeWatch::new(settings) }
+        Self { pool: Arc::new(Pool::new(settings, sql::SESSION)), watch: ChangeWatch::new(settings), skew: Skew::new() }
     }
 
     fn to_read(settings: &PostgresSettings) -> Self {
-        Self { pool: Arc::new(Pool::new(settings, sql::SESSION_TO_READ)), watch: ChangeWatch::new(settings) }
+        Self { pool: Arc::new(Pool::new(settings, sql::SESSION_TO_READ)), watch: ChangeWatch::new(settings), skew: Skew::new() }
     }
 }
 
@@ -62,7 +66,7 @@ impl Backend for PostgresServer {
     }
 
     async fn writer(&self) -> Result<Box<dyn Lease + '_>, StoreError> {
-        Ok(Box::new(self.pool.lease().await?))
+        Ok(Box::new(self.pool.lease_to_write().await?))
     }
 
     /// A server is one place, whoever answers for it.
@@ -72,6 +76,10 @@ impl Backend for PostgresServer {
 
     fn moves(&self) -> u64 {
         0
+    }
+
+    async fn ahead(&self, connection: &mut dyn Connection) -> Result<SignedDuration, StoreError> {
+        self.skew.ahead(connection).await
     }
 
     async fn announce(&self, connection: &mut dyn Connection) -> Result<(), StoreError> {

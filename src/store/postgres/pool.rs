@@ -33,6 +33,8 @@ pub(super) struct Pool {
     /// Pauses are of the machine's time, whatever time it is elsewhere.
     clock: SystemClock,
     places: Semaphore,
+    /// Half of them. Whoever changes something may wait for others who do, or for a copy that is slow: nobody who reads waits for that.
+    writers: Semaphore,
     idle: Mutex<VecDeque<Idle>>,
     /// How often the server was found to be gone. What was connected before is not used again.
     losses: AtomicU64,
@@ -59,41 +61,56 @@ pub(super) struct PoolLease<'p> {
     connection: Option<ServerConnection>,
     losses: u64,
     _place: SemaphorePermit<'p>,
+    _turn: Option<SemaphorePermit<'p>>,
 }
 
 impl Pool {
     pub(super) fn new(settings: &PostgresSettings, session: &'static str) -> Self {
-        let places = Semaphore::new(usize::try_from(settings.connections).unwrap_or(1));
+        let most = usize::try_from(settings.connections).unwrap_or(1);
+        let (places, writers) = (Semaphore::new(most), Semaphore::new((most / 2).max(1)));
         let (idle, away) = (Mutex::default(), Mutex::default());
-        Self { settings: settings.clone(), session, clock: SystemClock::start(), places, idle, losses: AtomicU64::new(0), away }
+        Self { settings: settings.clone(), session, clock: SystemClock::start(), places, writers, idle, losses: AtomicU64::new(0), away }
     }
 
+    /// To read with.
     pub(super) async fn lease(&self) -> Result<PoolLease<'_>, StoreError> {
-        let place = match timeout(WAIT_MAX, self.places.acquire()).await {
-            Ok(Ok(place)) => place,
-            Ok(Err(_)) => return Err(StoreError::Unavailable("it has been closed".to_owned())),
-            Err(_) => {
-                let all = self.settings.connections;
-                return Err(StoreError::Unavailable(format!("all {all} connections have been in use for {} s", WAIT_MAX.as_secs())));
-            }
-        };
+        self.lease_in(None).await
+    }
+
+    /// To change something with.
+    pub(super) async fn lease_to_write(&self) -> Result<PoolLease<'_>, StoreError> {
+        let turn = self.turn(&self.writers, "connections that may change something").await?;
+        self.lease_in(Some(turn)).await
+    }
+
+    async fn turn<'p>(&self, places: &'p Semaphore, what: &str) -> Result<SemaphorePermit<'p>, StoreError> {
+        match timeout(WAIT_MAX, places.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) => Err(StoreError::Unavailable("it has been closed".to_owned())),
+            Err(_) => Err(StoreError::Unavailable(format!("all {what} have been in use for {} s", WAIT_MAX.as_secs()))),
+        }
+    }
+
+    async fn lease_in<'p>(&'p self, turn: Option<SemaphorePermit<'p>>) -> Result<PoolLease<'p>, StoreError> {
+        let place = self.turn(&self.places, "connections").await?;
         while let Some(Idle { mut connection, losses, since }) = self.take_idle() {
             if losses != self.losses() {
                 continue;
             }
             if self.now().saturating_sub(since) < FRESH_FOR || connection.ping().await {
-                return Ok(PoolLease { pool: self, connection: Some(connection), losses, _place: place });
+                return Ok(PoolLease { pool: self, connection: Some(connection), losses, _place: place, _turn: turn });
             }
             self.lose(losses);
         }
         let losses = self.losses();
         let connection = ServerConnection { inner: self.connect().await?, is_lost: false };
-        Ok(PoolLease { pool: self, connection: Some(connection), losses, _place: place })
+        Ok(PoolLease { pool: self, connection: Some(connection), losses, _place: place, _turn: turn })
     }
 
     /// Nobody gets a connection any more; those that are idle are closed in order.
     pub(super) async fn close(&self) {
         self.places.close();
+        self.writers.close();
         while let Some(Idle { connection, .. }) = self.take_idle() {
             if let Err(error) = connection.inner.close().await {
                 tracing::debug!(%error, "a connection to the store was not closed in order");

@@ -14,6 +14,9 @@ pub(super) const CHANNEL: &str = "claviger";
 /// Others hear of it when the transaction commits.
 pub(super) const ANNOUNCE: Text = Text::postgres("SELECT pg_notify('claviger', (SELECT revision::text FROM state))");
 
+/// In microseconds.
+pub(super) const NOW: Text = Text::postgres("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
+
 /// The server's version, how it writes text, and where tables would be made.
 pub(super) const SERVER: &str = "SELECT current_setting('server_version_num')::bigint AS version, current_setting('server_encoding') AS encoding, \
      current_schema()::text AS schema";

@@ -28,7 +28,8 @@ impl SqlStore {
         }
         self.backend.settle().await?;
         let mut transaction = Transaction::writing(&*self.backend).await?;
-        let id = apply::note(&mut SqlRows::new(transaction.connection()), note, cause, &*self.clock).await?;
+        let clock = self.time(transaction.connection()).await?;
+        let id = apply::note(&mut SqlRows::new(transaction.connection()), note, cause, &clock).await?;
         if id.is_some() {
             self.backend.announce(transaction.connection()).await?;
         }
@@ -41,7 +42,8 @@ impl SqlStore {
     pub(super) async fn tend(&self, keep_since: Option<Timestamp>) -> Result<u64, StoreError> {
         self.backend.settle().await?;
         let mut transaction = Transaction::writing(&*self.backend).await?;
-        apply::tend(&mut SqlRows::new(transaction.connection()), &*self.clock).await?;
+        let clock = self.time(transaction.connection()).await?;
+        apply::tend(&mut SqlRows::new(transaction.connection()), &clock).await?;
         let gone = match keep_since {
             Some(since) => give_up(transaction.connection(), since).await?,
             None => 0,

@@ -1,6 +1,7 @@
 //! What a database has to do for the store that is written on it once: give connections, take statements, tell of commits.
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use sqlx::{ColumnIndex, Decode, Type};
 
 use super::statement::{Statement, Text, query};
@@ -19,6 +20,10 @@ pub(in crate::store) trait Backend: Send + Sync + 'static {
     async fn settle(&self) -> Result<(), StoreError>;
     /// How often what is behind the connections has become another one, whose feed says nothing of what was read before.
     fn moves(&self) -> u64;
+    /// By how much clocks are ahead where the store is, if that is another machine: of several that write, one may be wrong.
+    async fn ahead(&self, _: &mut dyn Connection) -> Result<SignedDuration, StoreError> {
+        Ok(SignedDuration::ZERO)
+    }
     /// Tells others, when this transaction commits, that there is something new.
     async fn announce(&self, connection: &mut dyn Connection) -> Result<(), StoreError>;
     /// Whether what was committed is where others see it.
@@ -49,6 +54,16 @@ pub(in crate::store) trait Connection: Send {
     async fn fetch(&mut self, statement: Statement) -> Result<Vec<Box<dyn Row>>, StoreError>;
     /// How many rows it has touched.
     async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError>;
+    /// Every row of several answers, as of one moment. If it fails, the connection is not to be given back.
+    async fn fetch_together(&mut self, questions: &[Text]) -> Result<Vec<Vec<Box<dyn Row>>>, StoreError> {
+        self.execute(query(text::BEGIN_READ)).await?;
+        let mut answers = Vec::with_capacity(questions.len());
+        for question in questions {
+            answers.push(self.fetch(query(*question)).await?);
+        }
+        self.execute(query(text::COMMIT)).await?;
+        Ok(answers)
+    }
 }
 
 /// A transaction. Dropped without its end, it is undone with its connection.

@@ -12,6 +12,7 @@ mod replicas;
 mod rows;
 mod samples;
 mod statement;
+mod store_clock;
 pub(super) mod text;
 mod webhook;
 
@@ -25,12 +26,13 @@ use jiff::Timestamp;
 #[cfg(test)]
 pub(super) use self::audit::page;
 use self::backend::Transaction;
-pub(super) use self::backend::{Backend, Connection, Lease, Row};
+pub(super) use self::backend::{At, Backend, Connection, Lease, Row};
 pub(super) use self::copy::copy;
 pub(super) use self::decode::{EntryOfSpaces, FromRow, Link, Origin, State};
 use self::decode::{FeedRow, NamedKey};
 pub(super) use self::rows::SqlRows;
 pub(super) use self::statement::{Statement, Text, Value, query};
+use self::store_clock::StoreClock;
 use super::apply::{RoleRows as _, SpaceRows as _, apply_all};
 use super::{
     AuditQuery, BatchError, FoundKey, GivenUp, Held, Lookup, Management, Page, Precondition, Source, Store, StoreError, Webhook, stored,
@@ -41,6 +43,9 @@ use crate::model::{
     KeyName, KeyRecord, LoginPolicy, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, Role, Sample, SampleId, Snapshot,
     Space, SpaceTree, Strategy, SystemRole,
 };
+
+/// Of how many secrets it is written down at once that they were used: nobody changes anything meanwhile.
+const USES_AT_ONCE: usize = 1_000;
 
 /// One opened store.
 pub(super) struct SqlStore {
@@ -55,12 +60,17 @@ impl SqlStore {
         Self { backend, clock, read: AtomicU64::new(0) }
     }
 
+    /// The time that stands in the store, whoever writes it.
+    async fn time(&self, connection: &mut dyn Connection) -> Result<StoreClock, StoreError> {
+        Ok(StoreClock::new(Arc::clone(&self.clock), self.backend.ahead(connection).await?))
+    }
+
     async fn one<T: FromRow>(&self, question: Statement) -> Result<Option<T>, StoreError> {
         self.read(question).await?.first().map(|row| T::from_row(&**row)).transpose()
     }
 
     async fn all<T: FromRow>(&self, question: Statement) -> Result<Vec<T>, StoreError> {
-        self.read(question).await?.iter().map(|row| T::from_row(&**row)).collect()
+        of_rows(&self.read(question).await?)
     }
 
     /// One statement that changes nothing. It is asked once more of another connection if the first was lost without anybody's knowing.
@@ -81,11 +91,29 @@ impl SqlStore {
             }
         }
     }
+
+    /// Several statements without values, as of one moment, asked once more likewise.
+    async fn read_together<const N: usize>(&self, questions: [Text; N]) -> Result<[Vec<Box<dyn Row>>; N], StoreError> {
+        let mut lease = self.backend.reader().await?;
+        let mut answers = lease.connection().fetch_together(&questions).await;
+        if answers.is_err() && lease.is_lost() {
+            drop(lease);
+            lease = self.backend.reader().await?;
+            answers = lease.connection().fetch_together(&questions).await;
+        }
+        let answers = answers?;
+        lease.give_back();
+        answers.try_into().map_err(|_| stored::nonsense("answers", "some are missing"))
+    }
+}
+
+fn of_rows<T: FromRow>(rows: &[Box<dyn Row>]) -> Result<Vec<T>, StoreError> {
+    rows.iter().map(|row| T::from_row(&**row)).collect()
 }
 
 /// Every row of the answer.
 pub(super) async fn every<T: FromRow>(question: Statement, connection: &mut dyn Connection) -> Result<Vec<T>, StoreError> {
-    connection.fetch(question).await?.iter().map(|row| T::from_row(&**row)).collect()
+    of_rows(&connection.fetch(question).await?)
 }
 
 /// The one row of an answer that always has one.
@@ -129,15 +157,11 @@ impl Lookup for SqlStore {
 
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let moves = self.backend.moves();
-        let mut reading = Transaction::reading(&*self.backend).await?;
-        let connection = reading.connection();
-        let state: State = only(query(text::STATE), connection).await?;
-        let spaces: Vec<Space> = every(query(text::SPACES), connection).await?;
-        let roles: Vec<Role> = every(query(text::ROLES), connection).await?;
-        let groups: Vec<Group> = every(query(text::GROUPS), connection).await?;
-        let bindings: Vec<Binding> = every(query(text::GROUP_BINDINGS), connection).await?;
-        let policies: Vec<LoginPolicy> = every(query(text::POLICIES), connection).await?;
-        reading.commit().await?;
+        let questions = [text::STATE, text::SPACES, text::ROLES, text::GROUPS, text::GROUP_BINDINGS, text::POLICIES];
+        let [state, spaces, roles, groups, bindings, policies] = self.read_together(questions).await?;
+        let state: State = state.first().map(|row| State::from_row(&**row)).ok_or_else(|| stored::nonsense("a state", "it is empty"))??;
+        let (spaces, roles, groups) = (of_rows::<Space>(&spaces)?, of_rows::<Role>(&roles)?, of_rows::<Group>(&groups)?);
+        let (bindings, policies) = (of_rows::<Binding>(&bindings)?, of_rows::<LoginPolicy>(&policies)?);
 
         let mut snapshot = Snapshot {
             revision: state.revision,
@@ -192,16 +216,16 @@ impl Source for SqlStore {
             let minute = stored::to_the_minute(*at);
             latest.entry(*digest).and_modify(|at| *at = minute.max(*at)).or_insert(minute);
         }
-        if latest.is_empty() {
-            return Ok(());
+        let latest: Vec<(String, i64)> = latest.into_iter().map(|(digest, at)| (digest.to_hex(), at)).collect();
+        for some in latest.chunks(USES_AT_ONCE) {
+            let said = serde_json::to_string(some).map_err(|error| stored::nonsense("a use", error))?;
+            let mut transaction = Transaction::writing(&*self.backend).await?;
+            // Whoever writes several rows waits for their turn first: nobody then waits for somebody who waits for them.
+            only::<Revision>(query(text::LOCK), transaction.connection()).await?;
+            transaction.connection().execute(query(text::RECORD_USES).bind(said)).await?;
+            transaction.commit().await?;
         }
-        let mut transaction = Transaction::writing(&*self.backend).await?;
-        // Whoever writes several rows waits for their turn first: nobody then waits for somebody who waits for them.
-        only::<Revision>(query(text::LOCK), transaction.connection()).await?;
-        for (digest, at) in latest {
-            transaction.connection().execute(query(text::RECORD_USE).bind(digest.as_bytes().to_vec()).bind(at)).await?;
-        }
-        transaction.commit().await
+        Ok(())
     }
 
     async fn keep_samples(&self, samples: &[Sample]) -> Result<(), StoreError> {
@@ -235,8 +259,9 @@ impl Management for SqlStore {
         }
         self.backend.settle().await?;
         let mut transaction = Transaction::writing(&*self.backend).await?;
+        let clock = self.time(transaction.connection()).await?;
         let mut rows = SqlRows::new(transaction.connection());
-        match apply_all(&mut rows, mutations, declared, cause, only_if, &*self.clock).await {
+        match apply_all(&mut rows, mutations, declared, cause, only_if, &clock).await {
             Ok(changes) => {
                 self.backend.announce(transaction.connection()).await?;
                 transaction.commit().await?;

@@ -2,7 +2,7 @@
 
 use super::backend::Transaction;
 use super::{SqlStore, every, only, query, text};
-use crate::clock::earlier;
+use crate::clock::{Clock as _, earlier};
 use crate::model::{Replica, ReplicaName, ReplicaReport, Replicas, Revision};
 use crate::store::{REPLICAS_KEPT_FOR, REPLICAS_MAX, StoreError, stored};
 
@@ -12,8 +12,9 @@ impl SqlStore {
         let applied = stored::number(*applied);
         let mut transaction = Transaction::writing(&*self.backend).await?;
         let connection = transaction.connection();
+        let clock = self.time(connection).await?;
         // Read under the lock, as every time is that stands in the store.
-        let now = self.clock.now().wall;
+        let now = clock.now().wall;
         let known = query(text::REPLICA_KNOWN).bind(name.as_str()).bind(applied).bind(stored::micros(now));
         if connection.execute(known).await? == 0 {
             let moved = query(text::REPLICA_SEEN).bind(name.as_str()).bind(applied).bind(stored::micros(now));
@@ -45,7 +46,7 @@ impl SqlStore {
     pub(super) async fn reported(&self) -> Result<Replicas, StoreError> {
         let mut reading = Transaction::reading(&*self.backend).await?;
         let revision: Revision = only(query(text::LAST_REVISION), reading.connection()).await?;
-        let at = self.clock.now().wall;
+        let at = self.time(reading.connection()).await?.now().wall;
         let too_old = stored::micros(earlier(at, REPLICAS_KEPT_FOR));
         let all: Vec<Replica> = every(query(text::REPLICAS).bind(too_old), reading.connection()).await?;
         reading.commit().await?;

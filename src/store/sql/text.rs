@@ -195,8 +195,14 @@ pub(in crate::store) const END_SECRETS: Text = Text::each(
     "UPDATE secrets SET ends_at = CASE WHEN ends_at IS NULL THEN $2 ELSE min(ends_at, $3) END WHERE key_id = $1",
     "UPDATE secrets SET ends_at = CASE WHEN ends_at IS NULL THEN $2 ELSE least(ends_at, $3) END WHERE key_id = $1",
 );
-pub(in crate::store) const RECORD_USE: Text =
-    Text::same("UPDATE secrets SET last_used_at = $2 WHERE digest = $1 AND (last_used_at IS NULL OR last_used_at < $2)");
+/// Of many secrets at once, as `[[digest in hexadecimal, time], …]`: the lock is held for one statement, and not for as many as there are secrets.
+pub(in crate::store) const RECORD_USES: Text = Text::each(
+    "UPDATE secrets SET last_used_at = said.value ->> 1 FROM json_each($1) AS said \
+     WHERE digest = unhex(said.value ->> 0) AND (last_used_at IS NULL OR last_used_at < said.value ->> 1)",
+    "UPDATE secrets SET last_used_at = said.at \
+     FROM (SELECT decode(value ->> 0, 'hex') AS digest, (value ->> 1)::bigint AS at FROM jsonb_array_elements($1::jsonb)) AS said \
+     WHERE secrets.digest = said.digest AND (last_used_at IS NULL OR last_used_at < said.at)",
+);
 pub(in crate::store) const INSERT_MEMBERSHIP: Text = Text::same("INSERT INTO memberships (key_id, group_name) VALUES ($1, $2)");
 pub(in crate::store) const DELETE_MEMBERSHIPS: Text = Text::same("DELETE FROM memberships WHERE key_id = $1");
 /// `space-admin` on `root`, directly or by a group, held by a key that is active and never expires.

@@ -32,7 +32,7 @@ async fn no_statement_of_the_daily_work_walks_through_the_keys() {
         UPDATE_KEY,
         INSERT_SECRET,
         END_SECRETS,
-        RECORD_USE,
+        RECORD_USES,
         DELETE_MEMBERSHIPS,
         HAS_WORKING_ROOT_ADMIN,
         MEMBER_COUNT,

@@ -16,6 +16,7 @@ use crate::store::conformance::{all, bind_key, digest, key_id, new_key, whole};
 use crate::support::place::Place;
 use crate::support::postgres::{Cluster, Database, shared};
 use crate::support::pyjwt;
+use crate::support::waiting::comes_to_be;
 
 async fn try_open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
     store::open(&StoreUrl::parse(url).unwrap(), Strategy::Combined, Arc::new(SystemClock::start())).await
@@ -317,6 +318,41 @@ async fn a_store_that_is_away_says_so_at_once_and_is_there_again_by_itself() {
         cluster.tell("restart");
         store.snapshot().await.unwrap();
         make_key(&*store, number).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_reads_does_not_wait_behind_those_who_wait_to_change_something() {
+    const WRITERS: u64 = 20;
+    let database = Database::with_store(shared());
+    let store = open(&database.url()).await;
+    make_key(&*store, 1).await.unwrap();
+    let name = database.name().to_owned();
+    let holder = std::thread::spawn(move || {
+        shared().sql_as("postgres", &name, "BEGIN; SELECT revision FROM state FOR UPDATE; SELECT pg_sleep(600)")
+    });
+    let waiting = |what: &str| {
+        let count = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = '{what}'", database.name());
+        shared().sql("postgres", &count).parse::<u64>().unwrap()
+    };
+    assert!(comes_to_be(|| waiting("Timeout") == 1), "nobody holds the row");
+    let writers: Vec<_> = (2..2 + WRITERS)
+        .map(|number| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { make_key(&*store, number).await })
+        })
+        .collect();
+    assert!(comes_to_be(|| waiting("Lock") >= 4), "nobody waits to change something");
+
+    assert_eq!(store.find_key(&digest(1)).await.unwrap().unwrap().key.id, key_id(1));
+    assert_eq!(store.snapshot().await.unwrap().revision, Revision(1));
+
+    database
+        .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Timeout'");
+    holder.join().unwrap().unwrap_err();
+    for writer in writers {
+        // Who has not waited for too long has made theirs.
+        drop(writer.await.unwrap());
     }
 }
 
