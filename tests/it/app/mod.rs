@@ -3,6 +3,7 @@
 mod canary;
 mod changes;
 mod files;
+mod killed;
 mod live;
 mod live_upstream;
 mod serve;

@@ -50,12 +50,22 @@ pub(crate) fn try_get(address: SocketAddr, path: &str, headers: &[(&str, &str)])
 
 /// Sends these bytes and reads until the server closes.
 pub(crate) fn exchange(address: SocketAddr, bytes: &[u8]) -> Answer {
-    let mut connection = TcpStream::connect(address).unwrap();
-    connection.set_read_timeout(Some(PATIENCE)).unwrap();
-    io::Write::write_all(&mut connection, bytes).unwrap();
+    parse(&exchanged(address, bytes).unwrap())
+}
+
+/// The same; `None` if the connection ends before the answer's head does.
+pub(crate) fn try_exchange(address: SocketAddr, bytes: &[u8]) -> Option<Answer> {
+    let answer = exchanged(address, bytes).ok()?;
+    answer.windows(4).any(|window| window == b"\r\n\r\n").then(|| parse(&answer))
+}
+
+fn exchanged(address: SocketAddr, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut connection = TcpStream::connect(address)?;
+    connection.set_read_timeout(Some(PATIENCE))?;
+    io::Write::write_all(&mut connection, bytes)?;
     let mut answer = Vec::new();
-    connection.read_to_end(&mut answer).unwrap();
-    parse(&answer)
+    connection.read_to_end(&mut answer)?;
+    Ok(answer)
 }
 
 /// Reads an answer whose end is the end of the bytes.
