@@ -421,7 +421,6 @@ impl<'a> Section<'_, 'a> {
     }
 
     /// A key or sub-section that is understood but not served: silence would promise what is not kept.
-    #[expect(dead_code, reason = "every key that is understood is served; the next one that is not is refused by this")]
     pub(super) fn refuse(&mut self, name: &str, reason: &'static str) {
         let key = self.key(name);
         self.reader.refused.push((key, reason));
