@@ -38,6 +38,11 @@ class Scene:
     def hold(self, seconds):
         time.sleep(seconds)
 
+    def know(self):
+        """A change that touches everybody has every key read again: the one that is asked with has been, just now."""
+        for one in self.fleet.all:
+            self.asked(one)
+
     def asked(self, one):
         return one.asked(one.proxy, key=self.fleet.probe)
 
@@ -45,6 +50,7 @@ class Scene:
 def stopped(scene):
     """PostgreSQL stopped for 15 s, and started"""
     scene.bounds(CUT_OFF)
+    scene.know()
     scene.fleet.postgres.stop(signal.SIGINT)
     scene.hold(15)
     scene.expect("all serve what they know", all(scene.asked(one) == 200 for one in scene.fleet.all))
@@ -113,6 +119,7 @@ def planes_gone(scene, seconds):
     """all control planes gone for {seconds} s"""
     fleet = scene.fleet
     scene.bounds(CUT_OFF, fleet.sidecars)
+    scene.know()
     began = time.monotonic()
     for plane in fleet.planes:
         plane.kill()
@@ -164,6 +171,7 @@ def hole(scene):
     """a black hole between a control plane and PostgreSQL, and between a sidecar and all control planes, for 30 s"""
     wired = [scene.fleet.planes[2], scene.fleet.sidecars[2]]
     scene.bounds(CUT_OFF, wired)
+    scene.know()
     for one in wired:
         one.place.be("drop")
     scene.hold(30)
