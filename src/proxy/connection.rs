@@ -36,6 +36,8 @@ pub(super) enum Phase {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConnectionTimeouts {
     pub(super) head: u64,
+    /// Without the first byte of a head, after the connection was made.
+    pub(super) silent: u64,
     /// Before it is told to finish.
     pub(super) idle: u64,
     /// After it has been told to, when nothing keeps it.
@@ -51,9 +53,11 @@ pub(super) struct ConnectionTimeouts {
 }
 
 /// What is to become of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum SweepAction {
     Keep,
+    /// Close it after what it is doing; if that is nothing, after the next request, which may be on its way.
+    LastCall,
     /// Close it after what it is doing.
     GracefulShutdown,
     /// Close it.
@@ -85,6 +89,8 @@ pub(super) struct ConnectionState {
     reader: Mutex<Option<Waker>>,
     /// No request is being answered, and everything that was said has left.
     quiet: AtomicBool,
+    /// The socket is to say whether something has come that nobody has been told of yet.
+    look: AtomicBool,
     pub(super) faults: FramingFaults,
     pub(super) interim: InterimAnswers,
 }
@@ -106,6 +112,7 @@ impl ConnectionState {
             half_closed: AtomicU64::new(0),
             reader: Mutex::default(),
             quiet: AtomicBool::new(true),
+            look: AtomicBool::new(false),
             faults: FramingFaults::none(),
             interim: InterimAnswers::default(),
         })
@@ -177,6 +184,22 @@ impl ConnectionState {
     pub(super) fn reads_head(&self, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.head.store(self.head.load(Ordering::Relaxed).saturating_add(bytes), Ordering::Relaxed);
+    }
+
+    /// The connection is about to be closed because nothing is asked on it: has the socket look for what has come in the last moment, when it
+    /// is read next.
+    pub(super) fn look_once_more(&self) {
+        self.look.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the socket is to look, once.
+    pub(super) fn is_to_look(&self) -> bool {
+        self.look.load(Ordering::Relaxed) && self.look.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether nothing is being asked: there is no request, or not all of its head.
+    pub(super) fn awaits_head(&self) -> bool {
+        matches!(self.phase(), Phase::Head | Phase::Idle)
     }
 
     /// A TLS handshake has begun, which takes memory like a head that is not whole.
@@ -272,6 +295,7 @@ impl ConnectionState {
                 return if in_phase > idle { SweepAction::GracefulShutdown } else { SweepAction::Keep };
             }
             Phase::Idle => return SweepAction::Close,
+            Phase::Head if self.head.load(Ordering::Relaxed) == 0 => timeouts.silent,
             Phase::Head => timeouts.head,
             Phase::Receiving => timeouts.receiving,
             Phase::Closing => timeouts.closing,
@@ -374,8 +398,17 @@ impl FramingFaults {
 mod tests {
     use super::*;
 
-    const TIMEOUTS: ConnectionTimeouts =
-        ConnectionTimeouts { head: 10, idle: 100, overdue: 10, stuck: 100, receiving: 30, closing: 5, tunnel: 1000, half_closed: 10 };
+    const TIMEOUTS: ConnectionTimeouts = ConnectionTimeouts {
+        head: 10,
+        silent: 10,
+        idle: 100,
+        overdue: 10,
+        stuck: 100,
+        receiving: 30,
+        closing: 5,
+        tunnel: 1000,
+        half_closed: 10,
+    };
 
     fn watched() -> (Arc<AtomicU64>, Arc<ConnectionState>) {
         let tick = Arc::new(AtomicU64::new(1));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::connection::{ConnectionState, ConnectionTimeouts, SweepAction};
+use super::connection::{ConnectionState, ConnectionTimeouts, Phase, SweepAction};
 use super::poll_epoch::PollEpochs;
 
 /// The connections of a thread, tunnels included.
@@ -21,6 +21,15 @@ pub(super) struct ConnectionTracker {
 pub(super) struct Tracking {
     tracker: Rc<ConnectionTracker>,
     connection: Rc<TrackedConnection>,
+}
+
+/// How a client hears that a connection takes no more requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goodbye {
+    /// By an answer (HTTP/1): one that is told without is cut off, whatever it is about to ask.
+    WithAnswer,
+    /// At any time (HTTP/2), and what it has asked by then is answered.
+    AtOnce,
 }
 
 struct TrackedConnection {
@@ -46,7 +55,7 @@ impl ConnectionTracker {
         for connection in self.open.borrow().iter() {
             match connection.state.action(timeouts) {
                 SweepAction::Keep => {}
-                action @ (SweepAction::GracefulShutdown | SweepAction::Close) => connection.tell(action),
+                action @ (SweepAction::LastCall | SweepAction::GracefulShutdown | SweepAction::Close) => connection.tell(action),
             }
         }
     }
@@ -71,11 +80,11 @@ impl ConnectionTracker {
         tracing::debug!(taken, budget, closed, "heads that are not whole took too much memory");
     }
 
-    /// All connections, and those that are still to come, close after what they are doing. How many there are.
+    /// All connections, and those that are still to come, close after what they are doing, or after one request more. How many there are.
     pub(super) fn drain(&self) -> usize {
-        self.first_action.set(SweepAction::GracefulShutdown);
+        self.first_action.set(SweepAction::LastCall);
         let open = self.open.borrow();
-        open.iter().for_each(|connection| connection.tell(SweepAction::GracefulShutdown));
+        open.iter().for_each(|connection| connection.tell(SweepAction::LastCall));
         open.len()
     }
 }
@@ -85,8 +94,9 @@ impl Tracking {
     pub(super) async fn unless_told<F: Future>(&self, something: F) -> Option<F::Output> {
         let mut something = pin!(something);
         std::future::poll_fn(|cx| {
-            if self.connection.action.get() != SweepAction::Keep {
-                return Poll::Ready(None);
+            match self.connection.action.get() {
+                SweepAction::Keep | SweepAction::LastCall => {}
+                SweepAction::GracefulShutdown | SweepAction::Close => return Poll::Ready(None),
             }
             self.connection.listen(cx);
             something.as_mut().poll(cx).map(Some)
@@ -95,20 +105,34 @@ impl Tracking {
     }
 
     /// Polls a connection to its end, or until it is to be closed.
-    pub(super) async fn run<C: Future>(&self, mut connection: Pin<&mut C>, shut_down: impl Fn(Pin<&mut C>)) {
+    pub(super) async fn run<C: Future>(&self, goodbye: Goodbye, mut connection: Pin<&mut C>, shut_down: impl Fn(Pin<&mut C>)) {
+        let TrackedConnection { state, action, .. } = &*self.connection;
         let mut told = false;
         std::future::poll_fn(|cx| {
             self.tracker.epochs.polled();
-            match self.connection.action.get() {
-                SweepAction::Keep => {}
-                SweepAction::GracefulShutdown if told => {}
-                SweepAction::GracefulShutdown => {
+            self.connection.listen(cx);
+            match (action.get(), goodbye) {
+                (SweepAction::Close, _) => return Poll::Ready(()),
+                (SweepAction::Keep, _) => {}
+                (SweepAction::LastCall | SweepAction::GracefulShutdown, _) if told => {}
+                // Its answer says that it is the last one.
+                (SweepAction::LastCall, Goodbye::WithAnswer) if state.awaits_head() => {}
+                (SweepAction::GracefulShutdown, Goodbye::WithAnswer) if state.awaits_head() => {
+                    // A client that has not been told may have asked just now: whoever closes then loses a request.
+                    state.look_once_more();
+                    if connection.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(());
+                    }
+                    if !state.is(Phase::Head) {
+                        told = true;
+                        shut_down(connection.as_mut());
+                    }
+                }
+                (SweepAction::LastCall | SweepAction::GracefulShutdown, _) => {
                     told = true;
                     shut_down(connection.as_mut());
                 }
-                SweepAction::Close => return Poll::Ready(()),
             }
-            self.connection.listen(cx);
             // An error has been answered, or there is nobody left to answer.
             connection.as_mut().poll(cx).map(drop)
         })
@@ -127,7 +151,7 @@ impl Drop for Tracking {
 
 impl TrackedConnection {
     fn tell(&self, action: SweepAction) {
-        if self.action.get() != action && self.action.get() != SweepAction::Close {
+        if self.action.get() < action {
             self.action.set(action);
             if let Some(waker) = self.waker.borrow().as_ref() {
                 waker.wake_by_ref();
@@ -148,6 +172,53 @@ mod tests {
     use std::sync::atomic::AtomicU64;
 
     use super::*;
+
+    /// What a connection is told, as polls go on; `None`: nothing.
+    fn told(tracking: &Tracking, goodbye: Goodbye) -> impl FnMut() -> usize {
+        let shut = Rc::new(Cell::new(0));
+        let (connection, counted) = (Rc::clone(&tracking.connection), Rc::clone(&shut));
+        let tracker = Rc::clone(&tracking.tracker);
+        let mut running = Box::pin(async move {
+            let tracking = Tracking { tracker, connection };
+            tracking.run(goodbye, pin!(std::future::pending::<()>()), |_| counted.set(counted.get() + 1)).await;
+        });
+        move || {
+            assert!(running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            shut.get()
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_drains_is_shut_down_with_its_next_answer_and_if_none_comes_after_a_last_look() {
+        let epochs = PollEpochs::of(tokio::runtime::Handle::current().metrics());
+        let tracker = ConnectionTracker::new(Rc::new(epochs));
+        let connected = || {
+            let state = ConnectionState::new(Arc::new(AtomicU64::new(1)));
+            state.begin();
+            state.end();
+            let tracking = tracker.track(&state);
+            (state, tracking)
+        };
+        let [(asks, asking), (rests, resting), (asks_late, asking_late), (_, of_http2)] =
+            [connected(), connected(), connected(), connected()];
+        let (mut first, mut second) = (told(&asking, Goodbye::WithAnswer), told(&resting, Goodbye::WithAnswer));
+        let (mut third, mut fourth) = (told(&asking_late, Goodbye::WithAnswer), told(&of_http2, Goodbye::AtOnce));
+
+        assert_eq!(tracker.drain(), 4);
+        assert_eq!((first(), second(), third(), fourth()), (0, 0, 0, 1), "a request may be on its way");
+        asks.begin();
+        assert_eq!((first(), first()), (1, 1), "its answer says that it is the last");
+
+        for tracking in [&resting, &asking_late] {
+            tracking.connection.tell(SweepAction::GracefulShutdown);
+        }
+        // The socket, when it is polled, finds that something has come.
+        asks_late.enter(Phase::Head);
+        assert_eq!((second(), third()), (1, 0));
+        assert!(rests.is_to_look());
+        asks_late.begin();
+        assert_eq!(third(), 1);
+    }
 
     #[tokio::test]
     async fn heads_that_are_not_whole_are_shed_above_their_budget_the_largest_first() {

@@ -17,7 +17,7 @@ use super::connection::ConnectionState;
 use super::headers::{Permitted, Unfit, connection_has};
 use super::key_watch::KeyWatch;
 use super::request_body::RequestBody;
-use super::tracker::ConnectionTracker;
+use super::tracker::{ConnectionTracker, Goodbye};
 use super::upstream::{ForwardError, H1Body, Upstream};
 use crate::edge::tls::UpstreamStream;
 
@@ -94,5 +94,5 @@ pub(super) fn tunnel(
             () = key_ends => {}
         }
     };
-    tokio::task::spawn_local(async move { tracking.run(pin!(carried), |_| {}).await });
+    tokio::task::spawn_local(async move { tracking.run(Goodbye::AtOnce, pin!(carried), |_| {}).await });
 }

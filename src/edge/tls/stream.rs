@@ -1,9 +1,11 @@
 //! A connection, encrypted or not, to whoever reads and writes on it.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{client, server};
@@ -29,6 +31,15 @@ impl ClientStream {
             Self::Plain(_) => false,
             Self::Tls(_) => true,
         }
+    }
+
+    /// Whether something has come that has not been read, be it the end. Asks the system, where a read that is pending asks nobody.
+    pub(crate) fn has_more(&self) -> bool {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]).is_ok()
     }
 
     /// Whether both sides have agreed on HTTP/2 while they shook hands.

@@ -145,7 +145,12 @@ impl<G: Unpin> AsyncRead for ClientIo<G> {
                 return Poll::Pending;
             }
             if this.taken.as_bytes().is_empty() {
-                ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
+                let read = Pin::new(&mut this.socket).poll_read(cx, buf);
+                if read.is_pending() && this.shadow.is_some() && this.state.is_to_look() && this.socket.has_more() {
+                    // The thread hears of it in its next turn.
+                    this.state.enter(Phase::Head);
+                }
+                ready!(read)?;
             } else {
                 // hyper never has room for less.
                 buf.put_slice(std::mem::take(&mut this.taken).as_bytes());
@@ -257,4 +262,43 @@ fn write_all(socket: &mut ClientStream, cx: &mut Context<'_>, bytes: &[u8], out:
         }
     }
     Poll::Ready(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::sync::atomic::AtomicU64;
+
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::config::{LiveSettings, Settings};
+    use crate::telemetry::Metrics;
+
+    #[tokio::test]
+    async fn a_request_that_has_come_in_the_last_moment_is_seen_before_its_connection_is_closed() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, _) = listener.accept().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let state = ConnectionState::new(Arc::new(AtomicU64::new(1)));
+        state.begin();
+        state.end();
+        let socket = ClientStream::Plain(TcpStream::from_std(socket).unwrap());
+        let live = LiveSettings::from(&Settings::default());
+        let parse_errors = ParseErrors::new(Arc::new(SystemClock::start()), Arc::new(Metrics::new()), live).unwrap();
+        let mut io = ClientIo::http1(socket, Taken::default(), Arc::clone(&state), parse_errors, ());
+        let mut read = |state: &ConnectionState| {
+            state.look_once_more();
+            let mut waste = [0; 16];
+            let read = Pin::new(&mut io).poll_read(&mut Context::from_waker(std::task::Waker::noop()), &mut ReadBuf::new(&mut waste));
+            (read.is_ready(), state.phase())
+        };
+
+        assert_eq!(read(&state), (false, Phase::Idle));
+        // It is there, and this thread has not been told: it has had no turn since.
+        client.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+        assert_eq!(read(&state), (false, Phase::Head));
+    }
 }

@@ -33,13 +33,13 @@ use crate::proxy::error::ProxyError;
 use crate::proxy::poll_epoch::PollEpochs;
 use crate::proxy::request::{Client, RequestHandlers};
 use crate::proxy::timer::CoarseTimer;
-use crate::proxy::tracker::ConnectionTracker;
+use crate::proxy::tracker::{ConnectionTracker, Goodbye};
 use crate::telemetry::Metrics;
 
 /// How long the rest of a refused request is read, so that the client gets its answer.
 const CLOSING: Duration = Duration::from_secs(2);
-/// For how long nothing passes through a WebSocket, or is asked on an idle connection, before it is closed while the process drains: the
-/// two are hardly amid a message.
+/// For how long nothing passes through a WebSocket, or is asked on a connection, before it is closed while the process drains: the two are
+/// hardly amid a message. Whoever asks something until then has it answered, and hears that it was the last.
 const DRAIN_CLOSING: Duration = Duration::from_secs(1);
 /// How long the head of a request may take while others wait for a connection's end.
 const FULL_HEAD: Duration = Duration::from_secs(1);
@@ -176,14 +176,15 @@ impl Worker {
         if self.seats.are_full() {
             timeouts.idle = 0;
             timeouts.head = timeouts.head.min(timer.spanning(FULL_HEAD));
+            timeouts.silent = timeouts.silent.min(timeouts.head);
         }
         if let Some(since) = self.draining.get() {
             let closing = timer.spanning(DRAIN_CLOSING);
             timeouts.tunnel = timeouts.tunnel.min(closing);
-            // All have been told to finish. Over HTTP/2 one that is idle ends only when its client says that it has heard so, and a
+            // Over HTTP/2 all have been told to finish. One that is idle ends only when its client says that it has heard so, and a
             // request of it may be on its way until then.
             if timer.now().saturating_sub(since) > closing {
-                (timeouts.idle, timeouts.overdue) = (0, timeouts.overdue.min(closing));
+                (timeouts.idle, timeouts.overdue, timeouts.silent) = (0, timeouts.overdue.min(closing), timeouts.silent.min(closing));
             }
         }
         connections.sweep(&timeouts);
@@ -214,7 +215,7 @@ impl Worker {
                 let service = service_fn(move |request| handlers.handle(request, None));
                 let io = TokioIo::new(ClientIo::http1(stream, taken, state, Arc::clone(&self.parse_errors), seat));
                 let mut connection = pin!(http1_server(&limits).serve_connection(io, service).with_upgrades());
-                tracking.run(connection.as_mut(), http1::UpgradeableConnection::graceful_shutdown).await;
+                tracking.run(Goodbye::WithAnswer, connection.as_mut(), http1::UpgradeableConnection::graceful_shutdown).await;
             }
             Protocol::Http2(taken) => {
                 let streams = StreamExecutor::new(timer, limits.idle_timeout);
@@ -222,7 +223,7 @@ impl Worker {
                 let service = service_fn(move |request| handlers.handle(request, Some(streams.begin())));
                 let io = TokioIo::new(ClientIo::http2(stream, taken, state, limits.max_header_bytes, seat));
                 let mut connection = pin!(server.serve_connection(io, service));
-                tracking.run(connection.as_mut(), http2::Connection::graceful_shutdown).await;
+                tracking.run(Goodbye::AtOnce, connection.as_mut(), http2::Connection::graceful_shutdown).await;
             }
         }
     }
@@ -275,6 +276,7 @@ fn http2_server(limits: &LimitSettings, streams: StreamExecutor) -> http2::Build
 fn timeouts(limits: &LimitSettings, timer: &CoarseTimer) -> ConnectionTimeouts {
     ConnectionTimeouts {
         head: timer.spanning(limits.header_timeout),
+        silent: timer.spanning(limits.header_timeout),
         idle: timer.spanning(limits.idle_timeout),
         // One that is told to finish and does not is cut as late as one that never began.
         overdue: timer.spanning(limits.header_timeout),
