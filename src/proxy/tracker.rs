@@ -55,6 +55,10 @@ impl ConnectionTracker {
         for connection in self.open.borrow().iter() {
             match connection.state.action(timeouts) {
                 SweepAction::Keep => {}
+                // Whoever has rested for long by then is looked at once more, too, before the connection is cut.
+                SweepAction::Close if connection.state.is(Phase::Idle) && connection.action.get() < SweepAction::GracefulShutdown => {
+                    connection.tell(SweepAction::GracefulShutdown);
+                }
                 action @ (SweepAction::LastCall | SweepAction::GracefulShutdown | SweepAction::Close) => connection.tell(action),
             }
         }
@@ -218,6 +222,25 @@ mod tests {
         assert!(rests.is_to_look());
         asks_late.begin();
         assert_eq!(third(), 1);
+    }
+
+    #[tokio::test]
+    async fn one_that_has_rested_for_long_when_it_is_to_be_cut_is_told_to_end_first() {
+        let epochs = PollEpochs::of(tokio::runtime::Handle::current().metrics());
+        let tracker = ConnectionTracker::new(Rc::new(epochs));
+        let tick = Arc::new(AtomicU64::new(1));
+        let state = ConnectionState::new(Arc::clone(&tick));
+        state.begin();
+        state.end();
+        let tracking = tracker.track(&state);
+        tick.store(1_000, std::sync::atomic::Ordering::Relaxed);
+        let timeouts =
+            ConnectionTimeouts { head: 9, silent: 9, idle: 0, overdue: 1, stuck: 9, receiving: 9, closing: 9, tunnel: 9, half_closed: 9 };
+        tracker.drain();
+        tracker.sweep(&timeouts);
+        assert_eq!(tracking.connection.action.get(), SweepAction::GracefulShutdown);
+        tracker.sweep(&timeouts);
+        assert_eq!(tracking.connection.action.get(), SweepAction::Close);
     }
 
     #[tokio::test]
