@@ -157,11 +157,21 @@ impl Control {
     }
 
     /// Has the store remember what a sidecar has said last, if it is time to. Nobody is told if it does not: it is tried again.
+    ///
+    /// While one is written down, others wait, and the next of them writes down all that has been said meanwhile: a thousand that hear of a
+    /// change at the same moment are a few transactions.
     async fn write_down(&self, name: &ReplicaName) {
-        let Some(report) = self.followers.to_be_written(name, self.monotonic()) else { return };
-        match self.store.report_replica(&report).await {
-            Ok(()) => self.followers.written(&report, self.monotonic()),
-            Err(error) => tracing::debug!(%error, "the store cannot be told what is in force in a sidecar"),
+        if !self.followers.is_due(name, self.monotonic()) {
+            return;
+        }
+        let _turn = self.followers.turn().await;
+        let due = self.followers.due_with(name, self.monotonic());
+        if due.is_empty() {
+            return;
+        }
+        match self.store.report_replicas(&due).await {
+            Ok(()) => self.followers.written(&due, self.monotonic()),
+            Err(error) => tracing::debug!(%error, "the store cannot be told what is in force in sidecars"),
         }
     }
 

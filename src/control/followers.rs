@@ -20,9 +20,12 @@ const FORGOTTEN_AFTER: Duration = Duration::from_mins(1);
 const PULSE: Duration = Duration::from_secs(5);
 const BREATH: Duration = Duration::from_millis(250);
 
-/// By name.
 #[derive(Default)]
-pub(super) struct Followers(Mutex<HashMap<ReplicaName, Follower>>);
+pub(super) struct Followers {
+    by_name: Mutex<HashMap<ReplicaName, Follower>>,
+    /// Whose turn it is to tell the store.
+    turn: tokio::sync::Mutex<()>,
+}
 
 struct Follower {
     key: KeyId,
@@ -40,6 +43,10 @@ impl Follower {
         let pause = if applied == self.report.applied { PULSE } else { BREATH };
         let left = pause.saturating_sub(now.saturating_sub(at));
         (applied != self.report.applied || left.is_zero()).then_some(left)
+    }
+
+    fn is_due(&self, now: Duration) -> bool {
+        self.written_in(now).is_some_and(|left| left.is_zero())
     }
 }
 
@@ -75,11 +82,25 @@ impl Followers {
         self.all().remove(name);
     }
 
-    /// What the store is to be told of it now.
-    pub(super) fn to_be_written(&self, name: &ReplicaName, now: Duration) -> Option<ReplicaReport> {
+    /// Returns when nobody else tells the store of followers.
+    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    /// Whether the store is to be told of it now.
+    pub(super) fn is_due(&self, name: &ReplicaName, now: Duration) -> bool {
+        self.all().get(name).is_some_and(|follower| follower.is_due(now))
+    }
+
+    /// What the store is to be told of it now, and of all that have said something within the last [`BREATH`]: it takes them for live now.
+    /// Nothing, if it has been told of this one.
+    pub(super) fn due_with(&self, name: &ReplicaName, now: Duration) -> Vec<ReplicaReport> {
         let all = self.all();
-        let follower = all.get(name)?;
-        follower.written_in(now).is_some_and(|left| left.is_zero()).then(|| follower.report.clone())
+        if !all.get(name).is_some_and(|follower| follower.is_due(now)) {
+            return Vec::new();
+        }
+        let speaks = |follower: &Follower| follower.report.name == *name || now.saturating_sub(follower.seen.0) <= BREATH;
+        all.values().filter(|follower| speaks(follower) && follower.is_due(now)).map(|follower| follower.report.clone()).collect()
     }
 
     /// In how long the store is to be told something.
@@ -88,9 +109,12 @@ impl Followers {
     }
 
     /// It was told this.
-    pub(super) fn written(&self, report: &ReplicaReport, now: Duration) {
-        if let Some(follower) = self.all().get_mut(&report.name) {
-            follower.written = Some((report.applied, now));
+    pub(super) fn written(&self, reports: &[ReplicaReport], now: Duration) {
+        let mut all = self.all();
+        for report in reports {
+            if let Some(follower) = all.get_mut(&report.name) {
+                follower.written = Some((report.applied, now));
+            }
         }
     }
 
@@ -111,6 +135,38 @@ impl Followers {
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<ReplicaName, Follower>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_is_told_at_once_of_all_that_have_just_spoken_and_of_nobody_who_is_silent() {
+        let followers = Followers::default();
+        let at = |millis: u64| (Duration::from_millis(millis), Timestamp::UNIX_EPOCH);
+        let says = |number: u32, millis: u64| {
+            let (name, started_at) = (ReplicaName::of("pod", number), Timestamp::UNIX_EPOCH);
+            let report = ReplicaReport { name: name.clone(), version: "1".to_owned(), applied: Revision(7), started_at };
+            assert!(followers.heard(KeyId::new(0, 0), report, at(millis)));
+            name
+        };
+        let silent = says(0, 0);
+        let [first, second, third] = [says(1, 5_000), says(2, 5_010), says(3, 5_020)];
+        let now = at(5_030).0;
+
+        let due = followers.due_with(&second, now);
+        let mut names: Vec<_> = due.iter().map(|report| report.name.clone()).collect();
+        names.sort_unstable();
+        assert_eq!(names, [first.clone(), second.clone(), third.clone()]);
+        followers.written(&due, now);
+
+        assert_eq!(followers.due_with(&third, now), [], "they are written with the others");
+        followers.acknowledged(&first, Revision(8), at(5_040));
+        assert!(!followers.is_due(&first, at(5_040).0) && followers.is_due(&first, at(5_290).0));
+        assert_eq!(followers.due_with(&first, at(5_290).0).len(), 1);
+        assert_eq!(followers.due_with(&silent, at(5_290).0).iter().filter(|report| report.name == silent).count(), 1, "it asks itself");
     }
 }

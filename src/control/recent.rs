@@ -35,8 +35,10 @@ impl Recent {
         }
         let reaches_back = recent.front().is_some_and(|first| first.revision <= after.next());
         Ok(reaches_back.then(|| {
-            let after_at = recent.iter().rfind(|change| change.revision == after).map(|change| change.at);
-            (after_at, recent.iter().filter(|change| after < change.revision && change.revision <= until).cloned().collect())
+            let (from, to) =
+                (recent.partition_point(|change| change.revision <= after), recent.partition_point(|change| change.revision <= until));
+            let before = from.checked_sub(1).and_then(|at| recent.get(at)).filter(|change| change.revision == after);
+            (before.map(|change| change.at), recent.range(from..to.max(from)).cloned().collect())
         }))
     }
 }

@@ -244,6 +244,13 @@ pub trait Management: Lookup {
 /// Where keys, roles, spaces, groups, bindings and policies live: what a control plane needs.
 #[async_trait]
 pub trait Store: Source + Management {
+    /// Says the same of several replicas as [`report_replica`](Source::report_replica) does of one, each once; in one transaction, where there are any.
+    async fn report_replicas(&self, reports: &[ReplicaReport]) -> Result<(), StoreError> {
+        for report in reports {
+            self.report_replica(report).await?;
+        }
+        Ok(())
+    }
     /// The keys in this group after this one that are not revoked, by id: at most so many, found by an index.
     async fn members(&self, group: &GroupName, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyRecord>, StoreError>;
     /// The revision that last changed this, of a key also its secrets, groups and bindings; `None`: it is not there. Whoever shows the

@@ -233,7 +233,7 @@ impl Source for SqlStore {
     }
 
     async fn report_replica(&self, report: &ReplicaReport) -> Result<(), StoreError> {
-        self.report(report).await
+        self.report(std::slice::from_ref(report)).await
     }
 
     async fn forget_replica(&self, name: &ReplicaName) -> Result<(), StoreError> {
@@ -341,6 +341,10 @@ impl Management for SqlStore {
 
 #[async_trait]
 impl Store for SqlStore {
+    async fn report_replicas(&self, reports: &[ReplicaReport]) -> Result<(), StoreError> {
+        self.report(reports).await
+    }
+
     async fn members(&self, group: &GroupName, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {
         let after = after.map_or_else(String::new, |id| id.to_string());
         self.all(query(text::MEMBERS).bind(group.to_string()).bind(after).bind(limit)).await

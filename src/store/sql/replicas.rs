@@ -7,25 +7,36 @@ use crate::model::{Replica, ReplicaName, ReplicaReport, Replicas, Revision};
 use crate::store::{REPLICAS_KEPT_FOR, REPLICAS_MAX, StoreError, stored};
 
 impl SqlStore {
-    pub(super) async fn report(&self, report: &ReplicaReport) -> Result<(), StoreError> {
-        let ReplicaReport { name, version, applied, started_at } = report;
-        let applied = stored::number(*applied);
+    pub(super) async fn report(&self, reports: &[ReplicaReport]) -> Result<(), StoreError> {
+        // In one order everywhere: nobody then waits for somebody who waits for them.
+        let mut reports: Vec<&ReplicaReport> = reports.iter().collect();
+        reports.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         let mut transaction = Transaction::writing(&*self.backend).await?;
         let connection = transaction.connection();
         let clock = self.time(connection).await?;
         // Read under the lock, as every time is that stands in the store.
         let now = clock.now().wall;
-        let known = query(text::REPLICA_KNOWN).bind(name.as_str()).bind(applied).bind(stored::micros(now));
-        if connection.execute(known).await? == 0 {
-            let moved = query(text::REPLICA_SEEN).bind(name.as_str()).bind(applied).bind(stored::micros(now));
-            if connection.execute(moved).await? == 0 {
+        let (mut is_news, mut is_tidy) = (false, false);
+        for ReplicaReport { name, version, applied, started_at } in reports {
+            let (name, applied, now_micros) = (name.as_str(), stored::number(*applied), stored::micros(now));
+            if connection.execute(query(text::REPLICA_KNOWN).bind(name).bind(applied).bind(now_micros)).await? > 0 {
+                continue;
+            }
+            is_news = true;
+            if connection.execute(query(text::REPLICA_SEEN).bind(name).bind(applied).bind(now_micros)).await? > 0 {
+                continue;
+            }
+            if !is_tidy {
                 let too_old = stored::micros(earlier(now, REPLICAS_KEPT_FOR));
                 connection.execute(query(text::DROP_OLD_REPLICAS).bind(too_old)).await?;
                 connection.execute(query(text::DROP_MORE_REPLICAS).bind(REPLICAS_MAX)).await?;
-                let row = query(text::INSERT_REPLICA).bind(name.as_str()).bind(applied).bind(stored::micros(now));
-                connection.execute(row.bind(version.as_str()).bind(stored::micros(*started_at))).await?;
+                is_tidy = true;
             }
-            // Others hear of what is new, and not of every sign of life.
+            let row = query(text::INSERT_REPLICA).bind(name).bind(applied).bind(now_micros);
+            connection.execute(row.bind(version.as_str()).bind(stored::micros(*started_at))).await?;
+        }
+        // Others hear of what is new, and not of every sign of life.
+        if is_news {
             self.backend.announce(connection).await?;
         }
         transaction.commit().await?;

@@ -12,6 +12,7 @@ for_every_backend! {
     one_that_is_behind_is_behind_since_the_first_change_that_it_lacks
     one_that_says_that_it_ends_is_gone_at_once
     a_report_is_no_change
+    reports_of_several_are_what_each_of_them_would_be
 }
 
 const TICK: Duration = Duration::from_micros(1);
@@ -123,4 +124,19 @@ async fn a_report_is_no_change(backend: Backend) {
 
     assert_eq!((store.snapshot().await.unwrap(), store.audit(&whole()).await.unwrap()), before);
     assert_eq!(store.changes_after(before.0.revision).await.unwrap(), Changes::Since(Vec::new()));
+}
+
+async fn reports_of_several_are_what_each_of_them_would_be(backend: Backend) {
+    let store = backend.open().await;
+    let [first, second, third] = [1, 2, 3].map(|called| report(&backend, called, 0));
+    store.report_replicas(&[second.clone(), first.clone()]).await.unwrap();
+    done(&store, new_space("a", "root")).await;
+    backend.clock.advance(Duration::from_secs(3));
+    let moved = ReplicaReport { applied: Revision(1), ..first };
+
+    store.report_replicas(&[third.clone(), moved.clone(), second.clone()]).await.unwrap();
+    store.report_replicas(&[]).await.unwrap();
+
+    let told: Vec<_> = all(&store).await.into_iter().map(|replica| (replica.report, replica.last_seen_at)).collect();
+    assert_eq!(told, [(moved, backend.now()), (second, backend.now()), (third, backend.now())]);
 }
