@@ -16,8 +16,8 @@ use super::standing::Standing;
 use crate::clock::earlier;
 use crate::exchange::{self, AsOf, ExchangeError, Explainer, Explanation, Origin};
 use crate::model::{
-    AuditNote, Cause, Change, KeyDigest, KeyId, KeyRecord, KeyState, LoginPolicy, Mutation, PolicyName, Resource, Revision, Snapshot,
-    SpaceId,
+    AuditNote, Cause, Change, Changes, KeyDigest, KeyId, KeyRecord, KeyState, LoginPolicy, Mutation, PolicyName, Resource, Revision,
+    Snapshot, SpaceId,
 };
 use crate::policy::{self, PolicyFault, PolicySource, Vocabulary};
 use crate::store::{NAMED_KEYS_MAX, Precondition, StoreError, Unmet};
@@ -83,7 +83,7 @@ impl Control {
     /// [`ControlError::NoSuchCaller`] if it is a key that does not work any more, or the store is away.
     pub async fn standing(&self, caller: &Caller) -> Result<Standing, ControlError> {
         // Before the key: whatever changes in between, the revision is one that the key may be ahead of, never behind.
-        let snapshot = Arc::new(self.store.snapshot().await?);
+        let snapshot = self.latest().await?;
         match caller {
             Caller::System | Caller::Operator(_) => Ok(Standing::of_everything(snapshot)),
             Caller::Key { id, digest } => {
@@ -91,6 +91,19 @@ impl Control {
                 Ok(Standing::of_key(key.ok_or(ControlError::NoSuchCaller)?, digest, snapshot))
             }
         }
+    }
+
+    /// Everything but the keys, as the store has it at this moment; read only if something has changed since it was read last.
+    async fn latest(&self) -> Result<Arc<Snapshot>, StoreError> {
+        let Some(Serving { exchange, .. }) = &self.serving else { return Ok(Arc::new(self.store.snapshot().await?)) };
+        let in_force = exchange.snapshot();
+        let known = self.latest.read_beside(&in_force).unwrap_or_else(|| Arc::clone(&in_force));
+        if matches!(self.store.changes_after(known.revision).await?, Changes::Since(changes) if changes.is_empty()) {
+            return Ok(known);
+        }
+        let read = Arc::new(self.store.snapshot().await?);
+        self.latest.keep(&read, &in_force);
+        Ok(read)
     }
 
     /// What the caller may manage, if they may do this, which is in no space in particular.

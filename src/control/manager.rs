@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 
 use super::followers::Followers;
+use super::latest::Latest;
 use super::recent::Recent;
 use super::replica_watch::ReplicaWatch;
 use crate::clock::Clock;
@@ -27,6 +28,7 @@ pub struct Control {
     pub(super) known: Mutex<HashSet<(KeyId, Option<IpAddr>)>>,
     /// What is looked at by those who wait for other processes.
     pub(super) replicas: ReplicaWatch,
+    pub(super) latest: Latest,
     /// The sidecars that ask here.
     pub(super) followers: Followers,
     /// What they have not heard of yet is seldom older.
@@ -63,6 +65,7 @@ impl Control {
             turn: tokio::sync::Mutex::new(()),
             known: Mutex::default(),
             replicas,
+            latest: Latest::default(),
             followers: Followers::default(),
             recent: Recent::default(),
         }

@@ -16,6 +16,7 @@ mod error;
 mod feed;
 mod followers;
 mod keys;
+mod latest;
 mod lockout;
 mod manager;
 mod recent;
