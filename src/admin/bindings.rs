@@ -1,5 +1,6 @@
 //! `/bindings`: made and deleted, never changed.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -16,9 +17,11 @@ use super::state::AdminState;
 use super::version::{OnlyAt, gone, made, shown};
 use crate::control::{self, ControlError, Operation};
 use crate::model::{Binding as Kept, BindingId, GroupName, KeyId, Mutation, Resource, RoleId, SpaceId, Subject};
-use crate::store::{Page as StorePage, StoreError};
+use crate::store::{BindingFilter, LOOKED_THROUGH_AT_ONCE, ListPart, StoreError};
 
 const READ_AT_ONCE: u32 = 500;
+/// How many bindings are looked through for a page of those that are asked for.
+const LOOKED_THROUGH: u32 = 100_000;
 
 /// A key or a group holds a role in a space and in all below it.
 #[derive(Serialize, ToSchema)]
@@ -109,26 +112,40 @@ pub(super) async fn list(
     let control = state.control();
     control.may(&asked.caller, Operation::ViewBindings).await?;
     let (limit, mut after) = (page::limit(query.limit)?, page::after::<BindingId>(query.cursor.as_deref())?);
-    let is = |wanted: &Option<String>, text: Option<&str>| wanted.as_deref().is_none_or(|wanted| Some(wanted) == text);
-    let is_wanted = |binding: &Kept| {
-        let (key, group) = match &binding.subject {
-            Subject::Key(id) => (Some(id.to_string()), None),
-            Subject::Group(name) => (None, Some(name.as_str())),
-        };
-        is(&query.key, key.as_deref())
-            && is(&query.group, group)
-            && is(&query.role, Some(binding.role.as_str()))
-            && is(&query.space, Some(binding.space.as_str()))
-    };
-    let mut found: Vec<Kept> = Vec::new();
-    while found.len() <= limit as usize {
-        let text = query.q.clone().filter(|text| !text.is_empty());
-        let read = control.store().bindings(&StorePage { after, limit: READ_AT_ONCE, query: text }).await?;
-        let Some(end) = read.last().map(|binding| binding.id) else { break };
+    let page = |found| Page::of(found, limit, |binding: &Kept| binding.id.to_string()).map(Binding::from);
+    let Some(wanted) = query.filter() else { return Ok(axum::Json(page(Vec::new()))) };
+    let (mut found, mut looked_through): (Vec<Kept>, _) = (Vec::new(), 0);
+    loop {
+        let ListPart { items, looked_to } = control.store().bindings_where(&BindingFilter { after, ..wanted.clone() }).await?;
+        looked_through += LOOKED_THROUGH_AT_ONCE;
+        found.extend(items);
+        let Some(end) = looked_to.filter(|_| found.len() <= limit as usize) else { break };
         after = Some(end);
-        found.extend(read.into_iter().filter(&is_wanted));
+        if looked_through >= LOOKED_THROUGH {
+            // There may be more: the page ends here, wherever it has come to.
+            return Ok(axum::Json(page(found).going_on_after(&end.to_string())));
+        }
     }
-    Ok(axum::Json(Page::of(found, limit, |binding| binding.id.to_string()).map(Binding::from)))
+    Ok(axum::Json(page(found)))
+}
+
+impl BindingQuery {
+    /// What is asked for; `None`: what nothing can be.
+    fn filter(self) -> Option<BindingFilter> {
+        fn read<T: FromStr>(text: Option<String>) -> Result<Option<T>, T::Err> {
+            text.map(|text| text.parse()).transpose()
+        }
+        let Self { limit: _, cursor: _, q, key, group, role, space } = self;
+        Some(BindingFilter {
+            after: None,
+            limit: READ_AT_ONCE,
+            key: read(key).ok()?,
+            group: read(group).ok()?,
+            role: read(role).ok()?,
+            space: read(space).ok()?,
+            query: q.filter(|text| !text.is_empty()),
+        })
+    }
 }
 
 /// Binds a role to a key or a group in a space.

@@ -21,10 +21,10 @@ use crate::clock::Moment;
 use crate::control::{KeyFields, MadeKey, Operation, Standing};
 use crate::exchange::Origin;
 use crate::model::{BindingId, Expiry, GroupName, KeyDigest, KeyId, KeyName, KeyRecord, KeyState, Mutation, Resource, RoleId, SpaceId};
-use crate::store::{Page as StorePage, StoreError};
+use crate::store::{KeyFilter, LOOKED_THROUGH_AT_ONCE, ListPart, StoreError};
 
 /// How many keys are looked through for a page of those that are asked for.
-const LOOKED_THROUGH: usize = 20_000;
+const LOOKED_THROUGH: u32 = 100_000;
 const READ_AT_ONCE: u32 = 500;
 /// The longest time for which an old secret may go on.
 const LONGEST_GRACE: u64 = 90 * 24 * 3600;
@@ -312,29 +312,30 @@ pub(super) async fn list(
         return Ok(axum::Json(seen(found.into_iter().collect())));
     }
     let is_wanted = |key: &KeyRecord| {
-        let is_in_group = query.group.as_deref().is_none_or(|group| key.groups.iter().any(|one| one.as_str() == group));
         let state = key.state_at(now);
-        is_in_group
-            && match query.state {
-                None => state != KeyState::Revoked,
-                Some(StateWanted::Any) => true,
-                Some(StateWanted::Active) => state == KeyState::Active,
-                Some(StateWanted::Disabled) => state == KeyState::Disabled,
-                Some(StateWanted::Expired) => state == KeyState::Expired,
-                Some(StateWanted::Revoked) => state == KeyState::Revoked,
-            }
+        match query.state {
+            None => state != KeyState::Revoked,
+            Some(StateWanted::Any) => true,
+            Some(StateWanted::Active) => state == KeyState::Active,
+            Some(StateWanted::Disabled) => state == KeyState::Disabled,
+            Some(StateWanted::Expired) => state == KeyState::Expired,
+            Some(StateWanted::Revoked) => state == KeyState::Revoked,
+        }
     };
+    let group = match query.group.as_deref().map(str::parse::<GroupName>) {
+        None => None,
+        Some(Ok(group)) => Some(group),
+        Some(Err(_)) => return Ok(axum::Json(seen(Vec::new()))),
+    };
+    let text = query.q.filter(|text| !text.is_empty());
     let (mut keys, mut looked_through) = (Vec::new(), 0);
     loop {
-        let text = query.q.clone().filter(|text| !text.is_empty());
-        let read = control.store().keys(&StorePage { after, limit: READ_AT_ONCE, query: text }).await?;
-        let Some(end) = read.last().map(|key| key.id) else { break };
+        let wanted = KeyFilter { after, limit: READ_AT_ONCE, group: group.clone(), query: text.clone() };
+        let ListPart { items, looked_to } = control.store().keys_where(&wanted).await?;
+        looked_through += if text.is_some() { LOOKED_THROUGH_AT_ONCE } else { READ_AT_ONCE };
+        keys.extend(items.into_iter().filter(&is_wanted));
+        let Some(end) = looked_to.filter(|_| keys.len() <= limit as usize) else { break };
         after = Some(end);
-        looked_through += read.len();
-        keys.extend(read.into_iter().filter(&is_wanted));
-        if keys.len() > limit as usize {
-            break;
-        }
         if looked_through >= LOOKED_THROUGH {
             // There may be more: the page ends here, wherever it has come to.
             return Ok(axum::Json(seen(keys).going_on_after(&end.to_string())));

@@ -1,11 +1,13 @@
 //! What is looked at and changed by whoever manages, over the admin API.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -104,6 +106,29 @@ impl RemoteStore {
     #[must_use]
     pub fn new(api: Api) -> Self {
         Self { api, evaluation: OnceCell::new() }
+    }
+
+    /// A page as full as it can be: a server ends one before, where it has looked through many for it.
+    async fn full_page<T, A>(&self, page: &Page<A>, asked: impl Fn() -> Parameters + Send) -> Result<Vec<T>, StoreError>
+    where
+        T: DeserializeOwned + Send,
+        A: Display + Copy + Sync,
+    {
+        let (mut items, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let left = page.limit.saturating_sub(u32::try_from(items.len()).unwrap_or(u32::MAX)).min(MOST_AT_ONCE);
+            let asked = asked().with("limit", Some(left));
+            let asked = match &cursor {
+                Some(cursor) => asked.going_on(cursor),
+                None => asked.after(page.after),
+            };
+            let read: Items<T> = self.api.get(asked.path()).await?;
+            items.extend(read.items);
+            cursor = read.next_cursor;
+            if cursor.is_none() || items.len() >= page.limit as usize {
+                return Ok(items);
+            }
+        }
     }
 
     /// What decisions depend on at the server beside its store. The server has to load its policies for that: it is asked once.
@@ -292,19 +317,9 @@ impl Management for RemoteStore {
     }
 
     async fn keys(&self, page: &Page<KeyId>) -> Result<Vec<KeyRecord>, StoreError> {
-        let (mut keys, mut after) = (Vec::new(), page.after.map(|id| id.to_string()));
-        // A page may end before it is full, where a server has looked through many for it.
-        loop {
-            let left = page.limit.saturating_sub(u32::try_from(keys.len()).unwrap_or(u32::MAX)).min(MOST_AT_ONCE);
-            let asked = Parameters::of("/keys").with("state", Some("any")).with("limit", Some(left)).with("q", page.query.as_ref());
-            let read: Items<ShownKey> = self.api.get(asked.after(after.as_ref()).path()).await?;
-            keys.extend(read.items.into_iter().map(ShownKey::record));
-            let is_full = keys.len() >= page.limit as usize;
-            match read.next_cursor {
-                Some(_) if !is_full => after = keys.last().map(|key: &KeyRecord| key.id.to_string()),
-                Some(_) | None => return Ok(keys),
-            }
-        }
+        let asked = || Parameters::of("/keys").with("state", Some("any")).with("q", page.query.as_ref());
+        let keys: Vec<ShownKey> = self.full_page(page, asked).await?;
+        Ok(keys.into_iter().map(ShownKey::record).collect())
     }
 
     async fn binding(&self, id: BindingId) -> Result<Option<Binding>, StoreError> {
@@ -312,8 +327,7 @@ impl Management for RemoteStore {
     }
 
     async fn bindings(&self, page: &Page<BindingId>) -> Result<Vec<Binding>, StoreError> {
-        let asked = Parameters::of("/bindings").with("limit", Some(page.limit.min(MOST_AT_ONCE))).with("q", page.query.as_ref());
-        Ok(self.api.get::<Items<Binding>>(asked.after(page.after).path()).await?.items)
+        self.full_page(page, || Parameters::of("/bindings").with("q", page.query.as_ref())).await
     }
 
     async fn audit_given_up(&self) -> Result<Option<GivenUp>, StoreError> {

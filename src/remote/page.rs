@@ -31,6 +31,11 @@ impl Parameters {
         self
     }
 
+    /// The page after one that has named what goes on.
+    pub(super) fn going_on(self, cursor: &str) -> Self {
+        self.with("cursor", Some(cursor))
+    }
+
     /// The page after the one that ends with this item.
     pub(super) fn after(self, last: Option<impl Display>) -> Self {
         self.with("cursor", last.map(|last| URL_SAFE_NO_PAD.encode(last.to_string())))

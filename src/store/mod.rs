@@ -27,8 +27,8 @@ use crate::clock::Clock;
 use crate::config::StoreUrl;
 use crate::model::{
     AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, EntryHash, GroupName, KeptSample, KeyDigest,
-    KeyId, KeyName, KeyRecord, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, Sample, SampleId, Snapshot, SpaceId,
-    Strategy,
+    KeyId, KeyName, KeyRecord, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, RoleId, Sample, SampleId, Snapshot,
+    SpaceId, Strategy,
 };
 
 /// One page of a listing: at most `limit` items after the item named by `after`, optionally only those that `query` stands in.
@@ -41,6 +41,50 @@ pub struct Page<A> {
     /// Taken letter by letter: case counts, and no character means another one. What it is looked for in, each listing says.
     pub query: Option<String>,
 }
+
+/// Which keys, by id: those for which all of this holds. A condition that is not set holds for every key.
+#[derive(Clone, Debug, Default)]
+pub struct KeyFilter {
+    /// Later than this one: the page before ended with it.
+    pub after: Option<KeyId>,
+    /// How many at most.
+    pub limit: u32,
+    /// Members of this group, revoked ones included.
+    pub group: Option<GroupName>,
+    /// This stands in the name, letter by letter.
+    pub query: Option<String>,
+}
+
+/// Which bindings, by id: those for which all of this holds. A condition that is not set holds for every binding.
+#[derive(Clone, Debug, Default)]
+pub struct BindingFilter {
+    /// Later than this one: the page before ended with it.
+    pub after: Option<BindingId>,
+    /// How many at most.
+    pub limit: u32,
+    /// Of this key itself.
+    pub key: Option<KeyId>,
+    /// Of this group.
+    pub group: Option<GroupName>,
+    /// Of this role.
+    pub role: Option<RoleId>,
+    /// In this very space.
+    pub space: Option<SpaceId>,
+    /// This stands in what [`Management::bindings`] looks in, letter by letter.
+    pub query: Option<String>,
+}
+
+/// What was found of a list, in its order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListPart<T, A> {
+    /// What was found.
+    pub items: Vec<T>,
+    /// How far it was looked: there may be more after it. `None`: to the end.
+    pub looked_to: Option<A>,
+}
+
+/// How many rows are looked through at a time for those that a condition holds for which no index knows: nobody else waits for longer.
+pub const LOOKED_THROUGH_AT_ONCE: u32 = 10_000;
 
 /// From which end the audit is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -251,6 +295,10 @@ pub trait Store: Source + Management {
         }
         Ok(())
     }
+    /// Keys, found by an index; of those that a text is looked for in, [`LOOKED_THROUGH_AT_ONCE`] at most.
+    async fn keys_where(&self, wanted: &KeyFilter) -> Result<ListPart<KeyRecord, KeyId>, StoreError>;
+    /// Bindings, found by an index; if a text is looked for, or a role alone, among [`LOOKED_THROUGH_AT_ONCE`] at most.
+    async fn bindings_where(&self, wanted: &BindingFilter) -> Result<ListPart<Binding, BindingId>, StoreError>;
     /// The keys in this group after this one that are not revoked, by id: at most so many, found by an index.
     async fn members(&self, group: &GroupName, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyRecord>, StoreError>;
     /// The revision that last changed this, of a key also its secrets, groups and bindings; `None`: it is not there. Whoever shows the

@@ -8,6 +8,7 @@ mod audit;
 mod backend;
 mod copy;
 mod decode;
+mod listings;
 mod replicas;
 mod rows;
 mod samples;
@@ -30,12 +31,15 @@ pub(super) use self::backend::{At, Backend, Connection, Lease, Row};
 pub(super) use self::copy::copy;
 pub(super) use self::decode::{EntryOfSpaces, FromRow, Link, Origin, State};
 use self::decode::{FeedRow, NamedKey};
+#[cfg(test)]
+pub(super) use self::listings::{bindings_page, keys_page};
 pub(super) use self::rows::SqlRows;
 pub(super) use self::statement::{Statement, Text, Value, query};
 use self::store_clock::StoreClock;
 use super::apply::{RoleRows as _, SpaceRows as _, apply_all};
 use super::{
-    AuditQuery, BatchError, FoundKey, GivenUp, Held, Lookup, Management, Page, Precondition, Source, Store, StoreError, Webhook, stored,
+    AuditQuery, BatchError, BindingFilter, FoundKey, GivenUp, Held, KeyFilter, ListPart, Lookup, Management, Page, Precondition, Source,
+    Store, StoreError, Webhook, stored,
 };
 use crate::clock::Clock;
 use crate::model::{
@@ -343,6 +347,14 @@ impl Management for SqlStore {
 impl Store for SqlStore {
     async fn report_replicas(&self, reports: &[ReplicaReport]) -> Result<(), StoreError> {
         self.report(reports).await
+    }
+
+    async fn keys_where(&self, wanted: &KeyFilter) -> Result<ListPart<KeyRecord, KeyId>, StoreError> {
+        self.keys_found(wanted).await
+    }
+
+    async fn bindings_where(&self, wanted: &BindingFilter) -> Result<ListPart<Binding, BindingId>, StoreError> {
+        self.bindings_found(wanted).await
     }
 
     async fn members(&self, group: &GroupName, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {

@@ -68,6 +68,17 @@ pub(in crate::store) const KEYS: Text = Text::each(
     sqlite_keys!("FROM keys k WHERE k.id > $1 AND ($2 IS NULL OR instr(k.name, $2) > 0) ORDER BY k.id LIMIT $3"),
     postgres_keys!("FROM keys k WHERE k.id > $1 AND ($2 IS NULL OR strpos(k.name, $2) > 0) ORDER BY k.id LIMIT $3"),
 );
+/// Begin the reading of a page of keys.
+pub(in crate::store) const ALL_KEYS: Text = keys!("FROM keys k WHERE true");
+pub(in crate::store) const KEYS_OF_GROUP: Text = Text::each(
+    sqlite_keys!("FROM memberships m CROSS JOIN keys k ON k.id = m.key_id WHERE true"),
+    postgres_keys!("FROM memberships m JOIN keys k ON k.id = m.key_id WHERE true"),
+);
+/// The ids of rows after one that follows; so many after that, one more follows.
+pub(in crate::store) const END_OF_KEYS: Text = Text::same("SELECT id FROM keys WHERE id > ");
+pub(in crate::store) const END_OF_MEMBERS: Text = Text::same("SELECT key_id AS id FROM memberships WHERE group_name = $1 AND key_id > ");
+pub(in crate::store) const END_OF_BINDINGS: Text = Text::same("SELECT id FROM bindings WHERE id > ");
+pub(in crate::store) const END: Text = Text::same(" ORDER BY 1 LIMIT 1 OFFSET ");
 /// By the index of groups, and in its order.
 pub(in crate::store) const MEMBERS: Text = Text::each(
     sqlite_keys!(
@@ -92,6 +103,23 @@ pub(in crate::store) const GROUP_BINDINGS: Text = Text::each(
      WHERE group_name IS NOT NULL",
 );
 pub(in crate::store) const POLICIES: Text = Text::same("SELECT name, source, rego FROM policies ORDER BY name");
+
+/// Bindings as they are read, `$from` says by which index.
+macro_rules! bindings {
+    ($from:literal) => {
+        concat!("SELECT b.id, b.key_id, b.group_name, b.role, b.space, b.created_at FROM bindings b", $from)
+    };
+}
+
+/// Begin the reading of a page of bindings. Without a name, SQLite would walk through all of them in the order that the page is to have.
+pub(in crate::store) const ALL_BINDINGS: Text = Text::same(bindings!(""));
+pub(in crate::store) const BINDINGS_OF_KEY: Text = Text::each(bindings!(" INDEXED BY bindings_of_keys"), bindings!(""));
+pub(in crate::store) const BINDINGS_OF_GROUP: Text = Text::each(bindings!(" INDEXED BY bindings_of_groups"), bindings!(""));
+pub(in crate::store) const BINDINGS_OF_ROLE: Text = Text::each(bindings!(" INDEXED BY bindings_by_role"), bindings!(""));
+pub(in crate::store) const BINDINGS_IN_SPACE: Text = Text::each(bindings!(" INDEXED BY bindings_by_space"), bindings!(""));
+
+/// A binding's role where some bindings are looked through: SQLite would rather sort all that the role has.
+pub(in crate::store) const ROLE_LOOKED_THROUGH: Text = Text::each("+b.role", "b.role");
 
 pub(in crate::store) const BINDINGS: Text = Text::each(
     "SELECT b.id, b.key_id, b.group_name, b.role, b.space, b.created_at \

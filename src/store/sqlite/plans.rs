@@ -5,10 +5,10 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection, query, query_as};
 
 use super::opening;
-use crate::model::{AuditId, Strategy};
-use crate::store::AuditQuery;
-use crate::store::sql::page;
+use crate::model::{AuditId, BindingId, KeyId, Strategy};
 use crate::store::sql::text::*;
+use crate::store::sql::{bindings_page, keys_page, page};
+use crate::store::{AuditQuery, BindingFilter, KeyFilter};
 
 /// How SQLite would run a statement: `SCAN` is a walk through all rows, `SEARCH` a way down an index.
 async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
@@ -83,6 +83,50 @@ async fn no_statement_of_the_daily_work_walks_through_the_keys() {
         assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{statement:?}\n{plan:#?}");
     }
     assert_eq!(plan(&mut connection, GROUP_BINDINGS.sqlite).await, ["SEARCH bindings USING INDEX bindings_of_groups (group_name>?)"]);
+}
+
+#[tokio::test]
+async fn lists_of_keys_and_bindings_are_read_down_an_index_whatever_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("claviger.db");
+    let (_, mut connection) = opening::open(&path, Strategy::Combined, Duration::ZERO).await.unwrap();
+    let (group, text) = ("platform".parse().unwrap(), Some("x".to_owned()));
+    let (key, binding) = (KeyId::new(1, 1), BindingId::new(1, 1));
+    let keys = [
+        (keys_page(&KeyFilter::default(), None), "SEARCH k USING PRIMARY KEY (id>?)"),
+        (keys_page(&KeyFilter { query: text.clone(), ..KeyFilter::default() }, Some(key)), "SEARCH k USING PRIMARY KEY (id>? AND id<?)"),
+        (keys_page(&KeyFilter { group: Some(group), ..KeyFilter::default() }, None), "memberships_by_group (group_name=? AND key_id>?)"),
+    ];
+    let none = BindingFilter::default();
+    let of_key = BindingFilter { key: Some(key), ..none.clone() };
+    let of_group = BindingFilter { group: Some("platform".parse().unwrap()), ..none.clone() };
+    let of_role = BindingFilter { role: Some("reader".parse().unwrap()), ..none.clone() };
+    let in_space = BindingFilter { space: Some("root".parse().unwrap()), ..none.clone() };
+    let of_role_in_space = BindingFilter { space: in_space.space.clone(), ..of_role.clone() };
+    let sought = BindingFilter { query: text, ..none.clone() };
+    let bindings = [
+        (bindings_page(&none, None), "SEARCH b USING PRIMARY KEY (id>?)"),
+        (bindings_page(&of_key, None), "bindings_of_keys (key_id=?)"),
+        (bindings_page(&of_group, None), "bindings_of_groups (group_name=?)"),
+        (bindings_page(&of_role, Some(binding)), "SEARCH b USING PRIMARY KEY (id>? AND id<?)"),
+        (bindings_page(&in_space, None), "bindings_by_space (space=? AND id>?)"),
+        (bindings_page(&of_role_in_space, None), "bindings_by_role (role=? AND space=? AND id>?)"),
+        (bindings_page(&sought, Some(binding)), "SEARCH b USING PRIMARY KEY (id>? AND id<?)"),
+    ];
+    for (statement, index) in keys.into_iter().chain(bindings) {
+        let plan = plan(&mut connection, &statement.sqlite).await;
+        assert!(plan.iter().any(|step| step.contains(index)), "{statement:?}\n{plan:#?}");
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN") && !step.starts_with("SCAN s")), "{statement:?}\n{plan:#?}");
+        // What one key or one group has is little, and may be sorted.
+        let is_little = index.contains("bindings_of_");
+        assert!(is_little || !plan.iter().any(|step| step.contains("TEMP B-TREE")), "{statement:?}\n{plan:#?}");
+    }
+    for (end, index) in
+        [(END_OF_KEYS, "PRIMARY KEY (id>?)"), (END_OF_MEMBERS, "(group_name=? AND key_id>?)"), (END_OF_BINDINGS, "PRIMARY KEY (id>?)")]
+    {
+        let plan = plan(&mut connection, &format!("{}$2{}$3", end.sqlite, END.sqlite)).await;
+        assert!(plan.len() == 1 && plan.iter().all(|step| step.starts_with("SEARCH") && step.contains(index)), "{plan:#?}");
+    }
 }
 
 #[tokio::test]

@@ -17,7 +17,8 @@ use claviger::model::{
     RoleId, Sample, SampleId, Snapshot, Space, SpaceId, Strategy,
 };
 use claviger::store::{
-    self, AuditQuery, BatchError, FoundKey, GivenUp, Held, Lookup, Management, Page, Precondition, Source, Store, StoreError, Webhook,
+    self, AuditQuery, BatchError, BindingFilter, FoundKey, GivenUp, Held, KeyFilter, ListPart, Lookup, Management, Page, Precondition,
+    Source, Store, StoreError, Webhook,
 };
 use claviger::telemetry::Metrics;
 use claviger::token;
@@ -467,6 +468,15 @@ impl Management for Sluice {
 
 #[async_trait]
 impl Store for Sluice {
+    async fn keys_where(&self, wanted: &KeyFilter) -> Result<ListPart<KeyRecord, KeyId>, StoreError> {
+        pass(&self.held_page).await;
+        self.store.keys_where(wanted).await
+    }
+
+    async fn bindings_where(&self, wanted: &BindingFilter) -> Result<ListPart<Binding, BindingId>, StoreError> {
+        self.store.bindings_where(wanted).await
+    }
+
     async fn members(&self, group: &GroupName, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {
         pass(&self.held_page).await;
         self.store.members(group, after, limit).await

@@ -1,5 +1,7 @@
 //! Pages of keys and bindings.
 
+use claviger::store::{BindingFilter, KeyFilter};
+
 use super::*;
 
 for_every_backend! {
@@ -8,6 +10,7 @@ for_every_backend! {
     members_of_a_group_are_told_page_by_page
     names_of_keys_are_told_if_they_are_few
     what_looks_like_a_pattern_is_searched_for_as_it_is
+    keys_and_bindings_are_found_by_what_they_belong_to
 }
 
 async fn keys_come_in_pages_by_id_and_can_be_searched(backend: Backend) {
@@ -88,4 +91,47 @@ async fn names_of_keys_are_told_if_they_are_few(backend: Backend) {
     names.sort();
     assert_eq!(names, ["ci-1", "ci-3"]);
     assert_eq!(store.key_names(2).await.unwrap(), None);
+}
+
+async fn keys_and_bindings_are_found_by_what_they_belong_to(backend: Backend) {
+    let store = backend.open().await;
+    for (number, groups) in [(1, "platform"), (2, "oncall"), (3, "platform")] {
+        let key = NewKey { groups: vec![groups.parse().unwrap()], ..new_key(number, &format!("ci-{number}")) };
+        done(&store, Mutation::CreateKey(key)).await;
+    }
+    done(&store, bind_key(1, 1, "space-reader", "root")).await;
+    done(&store, bind_key(2, 3, "space-writer", "root")).await;
+    done(&store, bind_group(3, "platform", "space-reader", "root")).await;
+    done(&store, Mutation::RevokeKey { id: key_id(3) }).await;
+
+    let keys = async |wanted: KeyFilter| {
+        let part = store.keys_where(&wanted).await.unwrap();
+        (part.items.into_iter().map(|key| key.id).collect::<Vec<_>>(), part.looked_to)
+    };
+    let all = KeyFilter { limit: 10, ..KeyFilter::default() };
+    let of_platform = KeyFilter { group: Some("platform".parse().unwrap()), ..all.clone() };
+    assert_eq!(keys(all.clone()).await, (vec![key_id(1), key_id(2), key_id(3)], None));
+    assert_eq!(keys(KeyFilter { limit: 2, ..all.clone() }).await, (vec![key_id(1), key_id(2)], Some(key_id(2))));
+    assert_eq!(keys(of_platform.clone()).await, (vec![key_id(1), key_id(3)], None));
+    assert_eq!(keys(KeyFilter { after: Some(key_id(1)), ..of_platform.clone() }).await, (vec![key_id(3)], None));
+    assert_eq!(keys(KeyFilter { query: Some("i-3".to_owned()), ..of_platform }).await, (vec![key_id(3)], None));
+    assert_eq!(keys(KeyFilter { query: Some("i-2".to_owned()), ..all }).await, (vec![key_id(2)], None));
+
+    let bindings = async |wanted: BindingFilter| {
+        let part = store.bindings_where(&BindingFilter { limit: 10, ..wanted }).await.unwrap();
+        assert_eq!(part.looked_to, None);
+        part.items.into_iter().map(|binding| binding.id).collect::<Vec<_>>()
+    };
+    let (reader, root) = (Some("space-reader".parse().unwrap()), Some("root".parse().unwrap()));
+    let none = BindingFilter::default;
+    assert_eq!(bindings(none()).await, [binding_id(1), binding_id(3)], "a revoked key has none");
+    assert_eq!(bindings(BindingFilter { key: Some(key_id(1)), ..none() }).await, [binding_id(1)]);
+    assert_eq!(bindings(BindingFilter { key: Some(key_id(2)), ..none() }).await, []);
+    assert_eq!(bindings(BindingFilter { group: Some("platform".parse().unwrap()), ..none() }).await, [binding_id(3)]);
+    assert_eq!(bindings(BindingFilter { role: reader.clone(), ..none() }).await, [binding_id(1), binding_id(3)]);
+    assert_eq!(bindings(BindingFilter { space: root.clone(), after: Some(binding_id(1)), ..none() }).await, [binding_id(3)]);
+    assert_eq!(bindings(BindingFilter { role: reader, space: root, ..none() }).await, [binding_id(1), binding_id(3)]);
+    assert_eq!(bindings(BindingFilter { query: Some("ci-1".to_owned()), ..none() }).await, [binding_id(1)]);
+    let both = BindingFilter { key: Some(key_id(1)), group: Some("platform".parse().unwrap()), ..none() };
+    assert_eq!(bindings(both).await, []);
 }
