@@ -1,5 +1,10 @@
 //! Fills a store with keys for `benches/compare`: `fill STORE COUNT ROLE SPACE` makes COUNT keys, each with the role in the space, and
 //! prints their texts, one a line. The store must have the role and the space.
+//!
+//! For `benches/million`: `fill URL COUNT` makes an empty store one of so many keys, with spaces, groups and three bindings for each (`bulk.rs`), and
+//! prints the text of one that may do everything, and of a thousand of them.
+
+mod bulk;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -14,8 +19,13 @@ use claviger::store;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [url, count] => return in_bulk(url, count, bulk::Way::Rows).await,
+        [url, count, how] if how == "--by-rules" => return in_bulk(url, count, bulk::Way::Rules).await,
+        _ => {}
+    }
     let [path, count, role, space] = arguments.as_slice() else {
-        anyhow::bail!("usage: fill STORE COUNT ROLE SPACE");
+        anyhow::bail!("usage: fill STORE COUNT ROLE SPACE, or fill URL COUNT [--by-rules]");
     };
     let (role, space): (RoleId, SpaceId) = (role.parse()?, space.parse()?);
     let clock = Arc::new(SystemClock::start());
@@ -38,6 +48,22 @@ async fn main() -> anyhow::Result<()> {
         };
         store.apply(Mutation::CreateKey(key), &Cause::SYSTEM, None).await?;
         writeln!(out, "{}", text.reveal())?;
+    }
+    Ok(())
+}
+
+/// How many texts are printed.
+const TOLD: u64 = 1_000;
+
+async fn in_bulk(url: &str, count: &str, way: bulk::Way) -> anyhow::Result<()> {
+    let url = StoreUrl::parse(url).map_err(anyhow::Error::msg)?;
+    let count: u64 = count.parse().context("COUNT must be a number")?;
+    bulk::fill(&url, count, way, Arc::new(SystemClock::start())).await?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", bulk::root_text().reveal())?;
+    let told = count.min(TOLD);
+    for number in 0..told {
+        writeln!(out, "{}", bulk::text_of(number * count / told).reveal())?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Every store keeps the same rules; and what SQLite and PostgreSQL promise beyond them.
 
 mod backup;
+mod bulk;
 mod chain;
 pub(crate) mod conformance;
 mod moved;
