@@ -63,7 +63,14 @@ where
 {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let driver = tokio::spawn(connection);
-    let (head, body) = sender.send_request(request).await?.into_parts();
+    let (head, body) = match sender.send_request(request).await {
+        Ok(answer) => answer.into_parts(),
+        Err(given_up) => {
+            drop(sender);
+            // The connection knows why it has ended, and with it the request.
+            return Err(driver.await.ok().and_then(Result::err).unwrap_or(given_up).into());
+        }
+    };
     let body = Limited::new(body, LONGEST_ANSWER).collect().await.map_err(|error| anyhow::anyhow!("{error}"))?.to_bytes();
     driver.abort();
     Ok(Response::from_parts(head, String::from_utf8_lossy(&body).into_owned()))

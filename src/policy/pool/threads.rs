@@ -142,6 +142,11 @@ impl Pool {
 
     /// One thread more.
     pub(super) fn spawn(self: &Arc<Self>, lane: Lane) -> io::Result<()> {
+        self.spawn_with(lane, None)
+    }
+
+    /// The same, which ends if it has nothing to do for so long.
+    fn spawn_with(self: &Arc<Self>, lane: Lane, patience: Option<Duration>) -> io::Result<()> {
         let pool = Arc::clone(self);
         let name = match lane {
             Lane::Quick => "policy",
@@ -149,27 +154,28 @@ impl Pool {
         };
         let work = move || {
             lane.set_priority();
-            // What has not worked has taken nothing that could be given back.
-            let mut patience = None;
+            let (mut patience, mut has_worked) = (patience, false);
             loop {
                 let stays = match pool.queue(lane).next(patience) {
                     Next::Item(Work::Answer(question)) => pool.answer(question, lane),
                     Next::Item(Work::Compare(comparison)) => pool.compare(&comparison),
-                    Next::Nothing => !pool.replaces(lane),
+                    // An allocator gives back what a thread has left a while after it has ended, and only when somebody else ends or asks for much:
+                    // so one more ends. What has not worked has taken nothing.
+                    Next::Nothing => !pool.replaces(lane, if has_worked { lane.patience() } else { None }),
                     Next::Closed => false,
                 };
                 if !stays {
                     break;
                 }
-                patience = lane.patience();
+                (patience, has_worked) = (lane.patience(), true);
             }
         };
         thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work).map(drop)
     }
 
     /// Starts another thread in the place of this one, which is to end if that can be had.
-    fn replaces(self: &Arc<Self>, lane: Lane) -> bool {
-        let started = self.spawn(lane);
+    fn replaces(self: &Arc<Self>, lane: Lane, patience: Option<Duration>) -> bool {
+        let started = self.spawn_with(lane, patience);
         if let Err(error) = &started {
             tracing::warn!(%error, "a thread that asks policies goes on with what it has taken of memory: there is none to take its place");
         }

@@ -8,7 +8,7 @@ use super::label::{Label, Labels, Member, label};
 use super::series::{Counters, Histograms, micros};
 use crate::model::{Refusal, WhyInvalid, WhyUnavailable};
 
-static BOUNDS: [Duration; 6] = micros([5, 25, 100, 500, 5_000, 50_000]);
+static BOUNDS: [Duration; 4] = micros([25, 500, 5_000, 50_000]);
 
 label! {
     /// Why a request may pass or not, as far as its key is concerned.

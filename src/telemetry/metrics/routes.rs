@@ -1,6 +1,6 @@
 //! What is told of each route: by the class of the answer, and how long it took in all.
 //!
-//! A full set of methods, codes and bounds for each of 20 routes is out of reach within 300 lines. So a route has seven lines, and the fine
+//! A full set of methods, codes and bounds for each of 20 routes is out of reach within 300 lines. So a route has six lines, and the fine
 //! resolution stays with all requests together.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,8 +22,7 @@ const SLOTS: usize = NAMED_MAX + 2;
 label! {
     /// Exact for what alerts go by.
     pub(super) enum CodeClass: "code" {
-        Fine = "<400",
-        ClientError = "4xx",
+        Served = "<500",
         Unavailable = "503",
         ServerError = "5xx",
     }
@@ -110,8 +109,7 @@ impl RouteCounts {
 
     pub(super) fn finished(&self, Route(place): Route, status: StatusCode, total: Duration) {
         let class = match status.as_u16() {
-            0..400 => CodeClass::Fine,
-            400..500 => CodeClass::ClientError,
+            0..500 => CodeClass::Served,
             503 => CodeClass::Unavailable,
             500.. => CodeClass::ServerError,
         };
@@ -129,7 +127,7 @@ impl RouteCounts {
             let now: [u64; WIDTH] = std::array::from_fn(|cell| self.cells.sum(place * WIDTH + cell));
             let mut since = now.into_iter().zip(beginning).map(|(now, beginning)| now.wrapping_sub(beginning));
             let code = |class: CodeClass| pair(CodeClass::NAME, class.value());
-            let classes = [CodeClass::Fine, CodeClass::ClientError, CodeClass::Unavailable, CodeClass::ServerError];
+            let classes = [CodeClass::Served, CodeClass::Unavailable, CodeClass::ServerError];
             let answered = classes.map(|class| (code(class), since.next().unwrap_or_default()));
             let mut duration = proto::Histogram::default();
             duration.set_sample_count(answered.iter().map(|(_, count)| count).sum());

@@ -7,7 +7,7 @@ use super::exposition::Family;
 use super::label::{Label, label};
 use super::series::{Counters, Histograms, micros};
 
-static BOUNDS: [Duration; 3] = micros([1_000, 10_000, 100_000]);
+static BOUNDS: [Duration; 2] = micros([1_000, 50_000]);
 
 label! {
     /// What a serving process asks the store for.

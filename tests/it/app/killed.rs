@@ -133,8 +133,8 @@ fn nothing_is_lost(server: &Server, api: &Api, made: &[Acknowledged]) {
             None => break,
         }
     }
-    let lost: Vec<&str> = made.iter().map(|made| made.group.as_str()).filter(|group| !groups.contains(*group)).collect();
-    assert_eq!(lost, [""; 0]);
+    let missed: Vec<&str> = made.iter().map(|made| made.group.as_str()).filter(|group| !groups.contains(*group)).collect();
+    assert_eq!(missed, [""; 0]);
 }
 
 fn drawn() -> u32 {

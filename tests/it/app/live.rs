@@ -791,7 +791,7 @@ fn every_live_key_is_in_force_on_the_next_request_and_no_request_fails() {
 
 #[test]
 fn other_routes_are_in_force_on_the_next_request() {
-    let server = Server::start();
+    let server = Server::with_spaces();
     let key = server.key("ci", &["--bind", "deployer@production"]);
     let before = std::fs::read_to_string(server.config()).unwrap();
     let bearer = format!("Bearer {}", key.text);
@@ -806,7 +806,7 @@ fn other_routes_are_in_force_on_the_next_request() {
     assert_eq!((http::get(server.proxy(), "/v1/runs", &[]).status, status("/v1/other")), (200, 404));
     put("routes = [{ path = \"/v1/{*rest}\", space = \"staging\", require = \"run:trigger\" }]");
     assert_eq!((http::get(server.proxy(), "/v1/runs", &[]).status, status("/v1/runs")), (401, 403));
-    assert!(server.log().contains("routes.0.require"), "{}", server.log());
+    server.until("what has changed to be told", |server| server.log().contains("routes.0.require"));
     // What is wrong changes nothing.
     put("routes = [{ path = \"/v1/{*rest}\" }, { path = \"/v1/{*all}\" }]");
     assert_eq!((status("/v1/runs"), status("/")), (403, 404));

@@ -253,7 +253,7 @@ async fn an_answer_that_is_cut_off_is_not_taken_for_a_whole_one() {
     let until_close = "HTTP/1.1 200 OK\r\n\r\nhalf of it";
     let whole = trust.world(server(), move |_| Reply::Whole(until_close.into())).await;
     let answer = whole.ask(GET).await;
-    assert_eq!(answer.body.replace("\r\n", "|"), "a|half of it|0||");
+    assert_eq!(answer.body.replace("\r\n", "|"), "A|half of it|0||");
 
     for cut in [
         until_close,
@@ -312,13 +312,16 @@ async fn what_is_said_on_a_resting_connection_reaches_nobody_even_if_half_of_it_
                     }
                     let asked = |session: &mut ServerConnection, socket: &mut std::net::TcpStream| {
                         let mut head = Vec::new();
-                        while !head.ends_with(b"\r\n\r\n") {
+                        loop {
+                            // It may have come with the end of the handshake.
+                            let _ = session.reader().read_to_end(&mut head);
+                            if head.ends_with(b"\r\n\r\n") {
+                                return true;
+                            }
                             if session.read_tls(socket).unwrap_or(0) == 0 || session.process_new_packets().is_err() {
                                 return false;
                             }
-                            let _ = session.reader().read_to_end(&mut head);
                         }
-                        true
                     };
                     while asked(&mut session, &mut socket) {
                         let mut bytes = Vec::new();
