@@ -175,7 +175,9 @@ class Container:
         """Whether what runs is the container's own program, and not what makes a container of it."""
         with contextlib.suppress(OSError, ValueError):
             child = int(pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text())
-            if b"contained.py" not in pathlib.Path(f"/proc/{child}/cmdline").read_bytes() and "unshare" not in os.readlink(f"/proc/{child}/exe"):
+            # Empty while one program takes the place of another.
+            command = pathlib.Path(f"/proc/{child}/cmdline").read_bytes()
+            if command and b"contained.py" not in command and "unshare" not in os.readlink(f"/proc/{child}/exe"):
                 self.pid = child
         return self.pid is not None
 
