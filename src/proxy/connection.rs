@@ -46,7 +46,10 @@ pub(super) struct ConnectionTimeouts {
     pub(super) stuck: u64,
     /// Without a byte of a body whose answer is over. The body has time-outs of its own, which are to come first.
     pub(super) receiving: u64,
+    /// After its last answer, without a byte of what nobody looks at any more.
     pub(super) closing: u64,
+    /// The same, whatever comes.
+    pub(super) lingering: u64,
     pub(super) tunnel: u64,
     /// While nothing of the answer leaves, after the client has said that nothing more comes from it: it may be gone altogether.
     pub(super) half_closed: u64,
@@ -81,6 +84,8 @@ pub(super) struct ConnectionState {
     /// Since when the client has not taken what was written; 0: it takes.
     stuck: AtomicU64,
     linger: AtomicBool,
+    /// Since when nothing more is answered.
+    closing: AtomicU64,
     /// It was made by limits that are not in force any more.
     outdated: AtomicBool,
     /// Since when nothing has left for a client that sends no more; 0: it may send.
@@ -108,6 +113,7 @@ impl ConnectionState {
             uploads: AtomicU32::new(0),
             stuck: AtomicU64::new(0),
             linger: AtomicBool::new(false),
+            closing: AtomicU64::new(0),
             outdated: AtomicBool::new(false),
             half_closed: AtomicU64::new(0),
             reader: Mutex::default(),
@@ -298,6 +304,7 @@ impl ConnectionState {
             Phase::Head if self.head.load(Ordering::Relaxed) == 0 => timeouts.silent,
             Phase::Head => timeouts.head,
             Phase::Receiving => timeouts.receiving,
+            Phase::Closing if passed(&self.closing) > timeouts.lingering => return SweepAction::Close,
             Phase::Closing => timeouts.closing,
             Phase::Tunnel => timeouts.tunnel,
         };
@@ -323,6 +330,12 @@ impl ConnectionState {
     pub(super) fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
         self.since.store(self.tick.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Nothing more is answered; what comes is read and thrown away.
+    pub(super) fn begin_closing(&self) {
+        self.closing.store(self.tick.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.enter(Phase::Closing);
     }
 
     /// Something has passed. It counts where nothing else tells that the two still talk.
@@ -406,6 +419,7 @@ mod tests {
         stuck: 100,
         receiving: 30,
         closing: 5,
+        lingering: 12,
         tunnel: 1000,
         half_closed: 10,
     };

@@ -40,6 +40,7 @@ mod server;
 mod stream;
 mod timer;
 mod tracker;
+mod unread_body;
 mod upgrade;
 mod upstream;
 

@@ -22,6 +22,7 @@ use super::record::Record;
 use super::request_body::{BodyOwner, RequestBody, UploadState};
 use super::response_body::{ResponseBody, ResponseContent};
 use super::stream::StreamState;
+use super::unread_body::UnreadBody;
 use super::upgrade::{self, UpgradeResponse};
 use super::upstream::{self, ForwardError, UpstreamBody};
 use crate::config::LimitSettings;
@@ -143,7 +144,11 @@ impl RequestHandler {
         };
         record.tell_rates(response.headers_mut());
         record.refuses(outcome);
-        Ok(response.map(|bytes| ResponseBody::new(ResponseContent::Whole(bytes), record, upload, stream)))
+        // gRPC's refusals are one block of headers, which ends the stream.
+        let sends_on = http2 && unread && !grpc;
+        let unread = sends_on.then(|| Box::new(UnreadBody::new(std::mem::take(request.body_mut()), &context.timer)));
+        let content = |bytes| if unread.is_some() { ResponseContent::Refusal(bytes, unread) } else { ResponseContent::Whole(bytes) };
+        Ok(response.map(|bytes| ResponseBody::new(content(bytes), record, upload, stream)))
     }
 
     /// The client is told that this answer is the last one on its connection, and asks on another, which is made by the limits in force.

@@ -194,6 +194,14 @@ impl RequestBody {
         if streamed.incoming.size_hint().lower() > most { Err(BodyError::TooLong) } else { Ok(()) }
     }
 
+    /// Whatever comes is taken: nobody looks at it.
+    pub(super) fn lift_limit(&mut self) {
+        match self {
+            Self::Empty => {}
+            Self::Streamed(streamed) => streamed.most = u64::MAX,
+        }
+    }
+
     /// Whether the client says that there is no body, though its stream goes on.
     pub(super) fn claims_to_be_empty(&self) -> bool {
         match self {

@@ -11,6 +11,7 @@ use super::key_watch::KeyWatch;
 use super::record::Record;
 use super::request_body::{BodyError, UploadState};
 use super::stream::{PIECE, StreamState};
+use super::unread_body::UnreadBody;
 use super::upstream::{ForwardError, UpstreamBody};
 
 /// Of how many pieces an answer is that is watched though none of them had to be waited for.
@@ -37,6 +38,8 @@ pub(super) struct ResponseBody {
 #[derive(Debug)]
 pub(super) enum ResponseContent {
     Whole(Bytes),
+    /// A refusal, whole, that ends when the client has sent all of its body.
+    Refusal(Bytes, Option<Box<UnreadBody>>),
     Streamed(UpstreamBody),
     /// The upstream broke off. What came before goes out first: hyper drops what it has not written when a body fails.
     Broken,
@@ -93,6 +96,14 @@ impl ResponseBody {
         let frame = match content {
             ResponseContent::Whole(bytes) if bytes.is_empty() => return Poll::Ready(None),
             ResponseContent::Whole(bytes) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            ResponseContent::Refusal(bytes, _) if !bytes.is_empty() => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            ResponseContent::Refusal(_, unread) => {
+                if let Some(body) = unread {
+                    std::task::ready!(body.poll_end(cx));
+                    *unread = None;
+                }
+                return Poll::Ready(None);
+            }
             ResponseContent::Streamed(UpstreamBody::Http1(body)) => body.poll_frame(cx).map_err(ForwardError::from),
             ResponseContent::Streamed(UpstreamBody::Http2 { incoming, .. }) => {
                 Pin::new(incoming).poll_frame(cx).map_err(ForwardError::Http2)
@@ -153,6 +164,7 @@ impl Body for ResponseBody {
         self.rest.is_empty()
             && match &self.content {
                 ResponseContent::Whole(bytes) => bytes.is_empty(),
+                ResponseContent::Refusal(bytes, unread) => bytes.is_empty() && unread.is_none(),
                 ResponseContent::Streamed(UpstreamBody::Http1(body)) => body.is_end_stream(),
                 ResponseContent::Streamed(UpstreamBody::Http2 { incoming, .. }) => incoming.is_end_stream(),
                 ResponseContent::Broken => false,
@@ -161,7 +173,7 @@ impl Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         let mut hint = match &self.content {
-            ResponseContent::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            ResponseContent::Whole(bytes) | ResponseContent::Refusal(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
             ResponseContent::Streamed(UpstreamBody::Http1(body)) => body.size_hint(),
             ResponseContent::Streamed(UpstreamBody::Http2 { incoming, .. }) => incoming.size_hint(),
             ResponseContent::Broken => SizeHint::default(),

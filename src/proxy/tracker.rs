@@ -234,8 +234,18 @@ mod tests {
         state.end();
         let tracking = tracker.track(&state);
         tick.store(1_000, std::sync::atomic::Ordering::Relaxed);
-        let timeouts =
-            ConnectionTimeouts { head: 9, silent: 9, idle: 0, overdue: 1, stuck: 9, receiving: 9, closing: 9, tunnel: 9, half_closed: 9 };
+        let timeouts = ConnectionTimeouts {
+            head: 9,
+            silent: 9,
+            idle: 0,
+            overdue: 1,
+            stuck: 9,
+            receiving: 9,
+            closing: 9,
+            lingering: 9,
+            tunnel: 9,
+            half_closed: 9,
+        };
         tracker.drain();
         tracker.sweep(&timeouts);
         assert_eq!(tracking.connection.action.get(), SweepAction::GracefulShutdown);

@@ -17,8 +17,6 @@ use super::protocol::Taken;
 use crate::edge::tls::ClientStream;
 use crate::proxy::connection::{ConnectionState, Phase};
 
-/// How much of a refused request is read and thrown away before the connection is closed, in bytes.
-const LINGER_BYTES: usize = 256 * 1024;
 /// More room than this is given back, in bytes.
 const REWRITTEN_KEPT: usize = 4 * 1024;
 
@@ -38,7 +36,6 @@ pub(super) struct ClientIo<G> {
     /// Our answer in the place of hyper's, and how much of it is out.
     instead: Option<(Vec<u8>, usize)>,
     shut: bool,
-    lingered: usize,
     _counted: G,
 }
 
@@ -59,18 +56,7 @@ impl<G> ClientIo<G> {
     }
 
     fn new(socket: ClientStream, taken: Taken, state: Arc<ConnectionState>, counted: G) -> Self {
-        Self {
-            socket,
-            taken,
-            state,
-            shadow: None,
-            blocks: None,
-            rewritten: (Vec::new(), 0),
-            instead: None,
-            shut: false,
-            lingered: 0,
-            _counted: counted,
-        }
+        Self { socket, taken, state, shadow: None, blocks: None, rewritten: (Vec::new(), 0), instead: None, shut: false, _counted: counted }
     }
 
     /// Gives hyper as much as it takes of what was written for it; whether there was anything.
@@ -226,7 +212,7 @@ impl<G: Unpin> AsyncWrite for ClientIo<G> {
     }
 
     /// Bytes that arrive at a closed socket make the kernel reset the connection, and the reset can take an answer away that the
-    /// client has not read yet. So the other half is read for a while (as long as `ConnectionTimeouts::closing`).
+    /// client has not read yet. So the other half is read for a while (`ConnectionTimeouts::closing` and `lingering`).
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if !this.shut {
@@ -240,13 +226,13 @@ impl<G: Unpin> AsyncWrite for ClientIo<G> {
             if !this.must_linger() {
                 return Poll::Ready(Ok(()));
             }
-            this.state.enter(Phase::Closing);
+            this.state.begin_closing();
         }
-        let mut waste = [0; 4096];
-        while this.state.is(Phase::Closing) && this.lingered < LINGER_BYTES {
+        let mut waste = [0; 16 * 1024];
+        while this.state.is(Phase::Closing) {
             let mut buf = ReadBuf::new(&mut waste);
             match ready!(Pin::new(&mut this.socket).poll_read(cx, &mut buf)) {
-                Ok(()) if !buf.filled().is_empty() => this.lingered += buf.filled().len(),
+                Ok(()) if !buf.filled().is_empty() => this.state.enter(Phase::Closing),
                 Ok(()) | Err(_) => break,
             }
         }

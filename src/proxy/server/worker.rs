@@ -34,10 +34,9 @@ use crate::proxy::poll_epoch::PollEpochs;
 use crate::proxy::request::{Client, RequestHandlers};
 use crate::proxy::timer::CoarseTimer;
 use crate::proxy::tracker::{ConnectionTracker, Goodbye};
+use crate::proxy::unread_body::{LINGER, LINGER_QUIET};
 use crate::telemetry::Metrics;
 
-/// How long the rest of a refused request is read, so that the client gets its answer.
-const CLOSING: Duration = Duration::from_secs(2);
 /// For how long nothing passes through a WebSocket, or is asked on a connection, before it is closed while the process drains: the two are
 /// hardly amid a message. Whoever asks something until then has it answered, and hears that it was the last.
 const DRAIN_CLOSING: Duration = Duration::from_secs(1);
@@ -180,7 +179,7 @@ impl Worker {
         }
         if let Some(since) = self.draining.get() {
             let closing = timer.spanning(DRAIN_CLOSING);
-            timeouts.tunnel = timeouts.tunnel.min(closing);
+            (timeouts.tunnel, timeouts.lingering) = (timeouts.tunnel.min(closing), timeouts.lingering.min(closing));
             // Over HTTP/2 all have been told to finish. One that is idle ends only when its client says that it has heard so, and a
             // request of it may be on its way until then.
             if timer.now().saturating_sub(since) > closing {
@@ -282,7 +281,8 @@ fn timeouts(limits: &LimitSettings, timer: &CoarseTimer) -> ConnectionTimeouts {
         overdue: timer.spanning(limits.header_timeout),
         stuck: timer.spanning(limits.idle_timeout),
         receiving: timer.spanning(limits.idle_timeout.saturating_add(limits.header_timeout)),
-        closing: timer.spanning(CLOSING),
+        closing: timer.spanning(LINGER_QUIET),
+        lingering: timer.spanning(LINGER),
         tunnel: timer.spanning(limits.websocket_idle_timeout),
         half_closed: timer.spanning(limits.header_timeout),
     }

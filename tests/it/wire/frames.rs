@@ -1,5 +1,6 @@
 //! A client of HTTP/2 that is made of frames: it sends any bytes as any frame, in any order, and says what comes back.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -87,6 +88,8 @@ pub(crate) struct Frames {
     socket: TcpStream,
     buffer: Vec<u8>,
     goaway: Option<u32>,
+    /// What is under way on each stream.
+    sent: HashMap<u32, usize>,
 }
 
 impl Frames {
@@ -100,7 +103,7 @@ impl Frames {
 
     /// Connects, and says nothing.
     pub(crate) async fn silent(address: SocketAddr) -> Self {
-        Self { socket: TcpStream::connect(address).await.unwrap(), buffer: Vec::new(), goaway: None }
+        Self { socket: TcpStream::connect(address).await.unwrap(), buffer: Vec::new(), goaway: None, sent: HashMap::new() }
     }
 
     /// The other side: waits for a client's preface, and says these settings.
@@ -108,7 +111,7 @@ impl Frames {
         let mut preface = [0; PREFACE.len()];
         socket.read_exact(&mut preface).await.unwrap();
         assert_eq!(preface, PREFACE);
-        let mut frames = Self { socket, buffer: Vec::new(), goaway: None };
+        let mut frames = Self { socket, buffer: Vec::new(), goaway: None, sent: HashMap::new() };
         frames.send(&frame(SETTINGS, 0, 0, settings)).await;
         frames
     }
@@ -133,6 +136,23 @@ impl Frames {
             let read = tokio::time::timeout(PATIENCE, self.socket.read_buf(&mut self.buffer)).await.expect("no frame comes");
             if read.unwrap_or(0) == 0 {
                 return None;
+            }
+        }
+    }
+
+    /// Waits until so much more may be sent: on the connection and on this stream, as far as that has come meanwhile.
+    pub(crate) async fn window_for(&mut self, stream: u32, length: usize) {
+        // The window is 1 MiB, and opened again when half of it has been used.
+        const AHEAD: usize = 640 << 10;
+        let sent = self.sent.entry(stream).or_default();
+        *sent += length;
+        while self.sent.get(&stream).is_some_and(|sent| *sent > AHEAD) {
+            let next = self.next().await.expect("an open connection");
+            assert!(next.stream != stream || next.kind == WINDOW_UPDATE, "{next:?}");
+            if next.kind == WINDOW_UPDATE && next.stream == stream {
+                let more = usize::try_from(u32::from_be_bytes(next.payload.try_into().unwrap())).unwrap();
+                let sent = self.sent.entry(stream).or_default();
+                *sent = sent.saturating_sub(more);
             }
         }
     }

@@ -11,6 +11,7 @@ mod interim;
 mod lines;
 mod many_streams;
 mod open_streams;
+mod refused_uploads;
 mod stalled;
 mod targets;
 mod uploads;
