@@ -12,9 +12,11 @@ use jiff::Timestamp;
 use super::caller::Caller;
 use super::change::works;
 use super::error::ControlError;
+use super::follower_keys::Known;
 use super::manager::{Control, Serving};
 use super::rights::Operation;
 use super::standing::Standing;
+use crate::exchange::Exchange;
 use crate::model::{
     Changes, FEED_CHANGES_MAX, FEED_FORMAT, FeedChange, FeedChanges, FeedFound, FeedKey, KeyDigest, KeyId, ReplicaName, ReplicaReport,
     Revision, Sample, Snapshot,
@@ -25,19 +27,34 @@ use crate::store::StoreError;
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(1);
 
 impl Control {
-    /// Whether a caller may follow, by their key as it is in the store and by what is in force here.
+    /// Whether a caller may follow, by their key and all else as it is in force here.
     ///
     /// # Errors
     /// They may not, or the store is away.
     pub async fn may_follow(&self, caller: &Caller, operation: Operation) -> Result<(), ControlError> {
         let standing = match (caller, &self.serving) {
             (Caller::Key { id, digest }, Some(serving)) => {
-                let key = self.store.key(*id).await?.filter(|key| works(key, digest, self.now()));
-                Standing::of_key(key.ok_or(ControlError::NoSuchCaller)?, digest, serving.exchange.snapshot())
+                let known = self.follower_key(*id, digest, &serving.exchange).await?;
+                if !works(&known.key, digest, self.now()) {
+                    return Err(ControlError::NoSuchCaller);
+                }
+                return Ok(known.standing.check(operation, &[])?);
             }
             (Caller::System | Caller::Operator(_), _) | (Caller::Key { .. }, None) => self.standing(caller).await?,
         };
         Ok(standing.check(operation, &[])?)
+    }
+
+    async fn follower_key(&self, id: KeyId, digest: &KeyDigest, exchange: &Exchange) -> Result<Arc<Known>, ControlError> {
+        let stamp = exchange.stamp(digest);
+        if let Some(known) = self.follower_keys.get(digest, stamp) {
+            return Ok(known);
+        }
+        let key = self.store.key(id).await?.ok_or(ControlError::NoSuchCaller)?;
+        let standing = Standing::of_key(key.clone(), digest, exchange.snapshot());
+        let known = Arc::new(Known { key, standing });
+        self.follower_keys.keep(digest, stamp, &known);
+        Ok(known)
     }
 
     /// Everything but the keys; it is as this change and all before it have left it, or newer.
@@ -74,14 +91,21 @@ impl Control {
             self.followers.acknowledged(replica, after.min(revision), (self.monotonic(), self.now()));
             self.write_down(replica).await;
         }
-        if revision == after && !wait.is_zero() {
+        if revision >= after && !wait.is_zero() {
             let later = async {
                 let Some(replica) = replica else { return std::future::pending().await };
                 self.write_down_later(replica).await;
                 std::future::pending::<()>().await;
             };
+            let told = async {
+                exchange.reached(after.next()).await;
+                while let Some(pause) = self.fan_out.pause(after, exchange.applied_revision(), self.followers.count(), self.monotonic()) {
+                    // Nothing to wait for but time.
+                    let _ = tokio::time::timeout(pause, std::future::pending::<()>()).await;
+                }
+            };
             tokio::select! {
-                _ = tokio::time::timeout(wait, exchange.reached(after.next())) => {}
+                _ = tokio::time::timeout(wait, told) => {}
                 () = self.replicas.stopped() => {}
                 () = later => {}
             }

@@ -51,6 +51,11 @@ impl Follower {
 }
 
 impl Followers {
+    /// How many there are, or have been until lately.
+    pub(super) fn count(&self) -> usize {
+        self.all().len()
+    }
+
     /// `false`: there are too many.
     pub(super) fn heard(&self, key: KeyId, mut report: ReplicaReport, seen: (Duration, Timestamp)) -> bool {
         let mut all = self.all();

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 
+use super::fan_out::FanOut;
+use super::follower_keys::FollowerKeys;
 use super::followers::Followers;
 use super::latest::Latest;
 use super::recent::Recent;
@@ -31,6 +33,8 @@ pub struct Control {
     pub(super) latest: Latest,
     /// The sidecars that ask here.
     pub(super) followers: Followers,
+    pub(super) follower_keys: FollowerKeys,
+    pub(super) fan_out: FanOut,
     /// What they have not heard of yet is seldom older.
     pub(super) recent: Recent,
 }
@@ -67,6 +71,8 @@ impl Control {
             replicas,
             latest: Latest::default(),
             followers: Followers::default(),
+            follower_keys: FollowerKeys::default(),
+            fan_out: FanOut::default(),
             recent: Recent::default(),
         }
     }

@@ -44,4 +44,4 @@ pub use self::explain::{Explainer, Explanation, WhatIf, oversize};
 pub use self::origin::Origin;
 pub use self::past::{AsOf, as_of};
 pub use self::purpose::Purpose;
-pub use self::service::Exchange;
+pub use self::service::{Exchange, KeyStamp};

@@ -23,8 +23,8 @@ use crate::token::{Scope, Subject, TokenError};
 
 /// How often a decision is made anew because something has changed meanwhile.
 const ATTEMPTS: usize = 3;
-/// How often a key and a state are read until they belong together.
-const PAIRINGS: usize = 16;
+/// How often a key and a state are read until they belong together; where much changes and the store is far, that takes some rounds.
+const PAIRINGS: usize = 64;
 /// How often a request that waited for others tries again when their answer turns out not to be its own.
 const ROUNDS: usize = 4;
 

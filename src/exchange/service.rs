@@ -16,6 +16,7 @@ use super::explain::{self, Explanation};
 use super::feed::{Feed, InForce};
 use super::files::FileReader;
 use super::flight::{FlightKey, LookedUp, RecordKey, Resolution};
+use super::generation::Stamp;
 use super::monotonic::NEVER;
 use super::origin::Origin;
 use super::purpose::Purpose;
@@ -31,6 +32,10 @@ use crate::telemetry::{AuthReason, CacheKind, CacheResult, Metrics};
 
 /// Whoever has not looked after changes for so long has not run. It is done four times as often.
 const ASLEEP: Duration = Duration::from_secs(1);
+
+/// Until when something holds that was found out about a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyStamp(Stamp);
 
 /// Exchanges keys for credentials. See the [module](super).
 pub struct Exchange {
@@ -135,6 +140,12 @@ impl Exchange {
     /// The last change that is in force here.
     pub fn applied_revision(&self) -> Revision {
         self.in_force.borrow().revision
+    }
+
+    /// What was found out about a key after this was read holds as long as it reads the same: no change that touches the key, or everybody,
+    /// has been put in force here.
+    pub fn stamp(&self, digest: &KeyDigest) -> KeyStamp {
+        KeyStamp(self.cache.stamp(digest))
     }
 
     /// Whether a policy in force can tell one client's address from another.
