@@ -26,6 +26,8 @@ const CHANGERS: u32 = 8;
 /// For how long a control plane waits before it says that nothing has changed, and how often a sidecar says that it is there.
 const WAIT: u32 = 2;
 const PULSE: Duration = Duration::from_secs(4);
+/// How often a connection is made anew that was cut off.
+const PATIENCE: u32 = 100;
 /// Between two answers that tell something.
 const BREATH: Duration = Duration::from_millis(5);
 
@@ -148,7 +150,9 @@ impl Client {
         );
         self.stream.write_all(format!("{head}{body}").as_bytes()).await?;
         let mut line = String::new();
-        self.stream.read_line(&mut line).await?;
+        if self.stream.read_line(&mut line).await? == 0 {
+            return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
+        }
         let status = line.split(' ').nth(1).unwrap_or_default().to_owned();
         let mut length = 0;
         loop {
@@ -180,9 +184,24 @@ async fn follow(
     ready: Arc<AtomicUsize>,
     ends: Arc<AtomicBool>,
 ) -> anyhow::Result<(Vec<u32>, u32)> {
-    let mut client = Client::connect(&plane, &key, format!("pod-{number}")).await?;
     let started_at = CLOCK.now().wall;
-    let snapshot: Value = serde_json::from_slice(&client.ask("GET", "/feed/snapshot", None).await?)?;
+    let mut patience = PATIENCE;
+    // All come at once, which is more than the listener lets in before it knows that they follow.
+    let (mut client, snapshot) = loop {
+        let begun = async {
+            let mut client = Client::connect(&plane, &key, format!("pod-{number}")).await?;
+            let snapshot = client.ask("GET", "/feed/snapshot", None).await?;
+            anyhow::Ok((client, snapshot))
+        };
+        match begun.await {
+            Err(error) if error.is::<std::io::Error>() && patience > 0 => {
+                patience -= 1;
+                pause(BREATH * u32::try_from(20 + number % 100)?).await;
+            }
+            begun => break begun?,
+        }
+    };
+    let snapshot: Value = serde_json::from_slice(&snapshot)?;
     let mut after = snapshot.get("revision").and_then(Value::as_u64).context("a snapshot has a revision")?;
     let (mut heard, mut answers, mut seen) = (Vec::new(), 0, None::<Duration>);
     ready.fetch_add(1, Ordering::Relaxed);

@@ -14,8 +14,9 @@ drain_delay = "0s"
 listen = "127.0.0.1:0"
 client_ip = "x-forwarded-for"
 trusted_proxies = ["127.0.0.1/32"]
+{proxy}
 [upstream]
-url = "http://127.0.0.1:{upstream}"
+url = "{upstream}"
 [ops]
 listen = "127.0.0.1:0"
 [admin]
@@ -45,17 +46,20 @@ class Upstream(http.server.BaseHTTPRequestHandler):
 
 
 class Server:
-    """Serves within a `with`."""
+    """Serves within a `with`. What is in front of whom may be said: more of `[proxy]`, and the upstream's URL."""
 
-    def __init__(self, claviger):
-        self.claviger = pathlib.Path(claviger).resolve()
+    def __init__(self, claviger, proxy="", upstream=None):
+        self.claviger, self.more, self.upstream_url = pathlib.Path(claviger).resolve(), proxy, upstream
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
-        self.upstream = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
-        threading.Thread(target=self.upstream.serve_forever, daemon=True).start()
+        self.upstream = None
+        if not self.upstream_url:
+            self.upstream = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
+            threading.Thread(target=self.upstream.serve_forever, daemon=True).start()
+            self.upstream_url = f"http://127.0.0.1:{self.upstream.server_port}"
         self.configuration = pathlib.Path(self.folder.name, "claviger.toml")
-        self.configuration.write_text(CONFIGURATION.format(upstream=self.upstream.server_port))
+        self.configuration.write_text(CONFIGURATION.format(proxy=self.more, upstream=self.upstream_url))
         self.process = subprocess.Popen(
             [self.claviger, "serve", "--config", self.configuration], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
@@ -66,6 +70,7 @@ class Server:
                 break
         else:
             raise SystemExit("the server has ended: " + "".join(self.log))
+        self.address = told["proxy"]
         self.proxy, self.ops, self.admin = (f"http://{told[listener]}" for listener in ("proxy", "ops", "admin"))
         # Whoever does not read the log holds nobody up, but what a failure is told by is in it.
         threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True).start()
@@ -74,7 +79,8 @@ class Server:
     def __exit__(self, *_):
         self.process.terminate()
         self.process.wait()
-        self.upstream.shutdown()
+        if self.upstream:
+            self.upstream.shutdown()
         self.folder.cleanup()
 
     def run(self, *arguments):

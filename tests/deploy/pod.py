@@ -13,7 +13,6 @@ Must be root, on Linux. Everything is in namespaces of this program's, and ends 
 import argparse
 import asyncio
 import contextlib
-import datetime
 import ipaddress
 import json
 import os
@@ -28,10 +27,7 @@ import time
 sys.dont_write_bytecode = True
 
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
+from authority import authority
 from container import GRACE, MEBIBYTE, ROOT, Client, Container, Fault, Memory, bytes_of, folders, image_of_claviger, image_of_orders, run
 
 MANIFEST = ROOT / "config" / "kubernetes" / "examples" / "sidecar" / "orders.yaml"
@@ -215,25 +211,6 @@ CLIENTS = [
     {"name": "with a body", "count": 2, "pause": 0.1, "body": 64 << 10},
     {"name": "slow", "count": 4, "pause": 0.1, "wait": 900},
 ]
-
-
-def authority(addresses):
-    """A certificate for the control plane, its key, and who vouches for it."""
-    now = datetime.datetime.now(datetime.timezone.utc)
-
-    def made(name, issuer, key, signer, *extensions):
-        builder = x509.CertificateBuilder().subject_name(name).issuer_name(issuer).public_key(key.public_key()).serial_number(x509.random_serial_number())
-        builder = builder.not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=1))
-        for extension in extensions:
-            builder = builder.add_extension(extension, critical=False)
-        return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-    of_ca, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca, name = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)]) for text in ("pods", "claviger-admin"))
-    root = made(ca, ca, of_ca, of_ca, x509.BasicConstraints(ca=True, path_length=None))
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(each)) for each in addresses])
-    key = own.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return made(name, ca, own, of_ca, names), key, root
 
 
 CONTROL_PLANE = f"""
