@@ -1,9 +1,5 @@
 //! What can go wrong with a store, by kind: nobody has to read a sentence to know what happened.
 
-use sqlx::postgres::PgDatabaseError;
-use sqlx::sqlite::SqliteError;
-
-use super::{postgres, sqlite};
 use crate::model::{BindingId, GroupName, KEY_PREFIX, KeyId, KeyName, Resource, Revision, RoleId, SpaceId};
 
 /// What stands before a key's id where keys are told apart as actors: in tokens, in the audit, and in what policies are asked with.
@@ -60,28 +56,6 @@ impl From<StoreError> for BatchError {
     fn from(error: StoreError) -> Self {
         Self { index: None, error }
     }
-}
-
-impl From<sqlx::Error> for BatchError {
-    fn from(error: sqlx::Error) -> Self {
-        StoreError::from(error).into()
-    }
-}
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Unavailable(sentence(&error))
-    }
-}
-
-/// An error of a database, in the words of the backend that knows that database's codes: a number means something else in each.
-pub(super) fn sentence(error: &sqlx::Error) -> String {
-    let Some(database) = error.as_database_error() else { return error.to_string() };
-    if let Some(error) = database.try_downcast_ref::<PgDatabaseError>() {
-        return postgres::sentence(error);
-    }
-    let sqlite = database.try_downcast_ref::<SqliteError>().and_then(sqlite::sentence);
-    sqlite.map_or_else(|| error.to_string(), str::to_owned)
 }
 
 /// What must hold, or the change is not made: checked within its transaction.

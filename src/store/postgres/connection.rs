@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, PgC
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use super::error::{is_lost, place_named};
+use super::error::{is_lost, place_named, unavailable};
 use crate::config::{PostgresHost, PostgresSettings, TlsMode};
 use crate::store::StoreError;
 use crate::store::sql::{Connection, Row, Statement, Text, Value, text};
@@ -90,7 +90,7 @@ impl ServerConnection {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 self.is_lost |= is_lost(&error);
-                Err(error.into())
+                Err(unavailable(error))
             }
             Err(_) => {
                 self.is_lost = true;
@@ -133,12 +133,12 @@ impl Connection for ServerConnection {
 #[async_trait]
 impl Connection for PgConnection {
     async fn fetch(&mut self, statement: Statement) -> Result<Vec<Box<dyn Row>>, StoreError> {
-        let rows = told(statement).fetch_all(self).await?;
+        let rows = told(statement).fetch_all(self).await.map_err(unavailable)?;
         Ok(rows.into_iter().map(|row| Box::new(row) as Box<dyn Row>).collect())
     }
 
     async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
-        Ok(told(statement).execute(self).await?.rows_affected())
+        Ok(told(statement).execute(self).await.map_err(unavailable)?.rows_affected())
     }
 }
 

@@ -4,11 +4,22 @@ use sqlx::postgres::PgDatabaseError;
 
 use crate::config::PostgresSettings;
 use crate::store::StoreError;
-use crate::store::error::sentence as words;
+
+/// An error of PostgreSQL as one of the store.
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
+pub(super) fn unavailable(error: sqlx::Error) -> StoreError {
+    StoreError::Unavailable(sentence(&error))
+}
+
+/// An error in the operator's words, as far as the server has told it by a code.
+pub(super) fn sentence(error: &sqlx::Error) -> String {
+    let database = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    database.map_or_else(|| error.to_string(), meaning)
+}
 
 /// What the operator can do something about, in their words; else the server's, with its code. Nothing of a statement's values stands in a
 /// message of these classes: those stand in its details, which nobody is shown.
-pub(in crate::store) fn sentence(error: &PgDatabaseError) -> String {
+fn meaning(error: &PgDatabaseError) -> String {
     // https://www.postgresql.org/docs/current/errcodes-appendix.html
     let code = error.code();
     let said = match code {
@@ -60,7 +71,7 @@ pub(super) fn place_named(settings: &PostgresSettings, error: &sqlx::Error) -> S
     StoreError::Unavailable(match error {
         sqlx::Error::Io(error) => format!("{settings}: {error}"),
         sqlx::Error::Tls(error) => format!("{settings}: {error}; store.ca names a private authority"),
-        error => format!("{settings}: {}", words(error)),
+        error => format!("{settings}: {}", sentence(error)),
     })
 }
 

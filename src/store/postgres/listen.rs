@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
 use super::connection::options;
+use super::error::unavailable;
 use super::pool::jittered;
 use super::sql;
 use crate::config::PostgresSettings;
@@ -94,9 +95,9 @@ impl ChangeWatch {
     async fn connect(&self) -> Result<PgListener, StoreError> {
         let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None).acquire_timeout(PATIENCE);
         let pool = pool.connect_lazy_with(options(&self.settings).await?);
-        let mut listener = PgListener::connect_with(&pool).await?;
+        let mut listener = PgListener::connect_with(&pool).await.map_err(unavailable)?;
         listener.eager_reconnect(false);
-        listener.listen(sql::CHANNEL).await?;
+        listener.listen(sql::CHANNEL).await.map_err(unavailable)?;
         Ok(listener)
     }
 }

@@ -17,7 +17,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::SignedDuration;
 
-pub(super) use self::error::sentence;
 use self::listen::ChangeWatch;
 use self::opening::Examined;
 use self::pool::Pool;

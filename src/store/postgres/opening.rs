@@ -4,12 +4,12 @@ use sqlx::migrate::MigrateError;
 use sqlx::{Connection as _, PgConnection, Row as _, query, query_as, query_scalar};
 
 use super::connection::connect;
+use super::error::sentence;
 use super::migrations::MIGRATIONS;
 use super::sql;
 use crate::config::PostgresSettings;
 use crate::model::Strategy;
 use crate::store::StoreError;
-use crate::store::error::sentence;
 use crate::store::sql::{add_system_roles, seed, text};
 
 /// The first version whose `NOTIFY`, identity columns and planner this was written for.

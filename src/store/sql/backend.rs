@@ -168,10 +168,12 @@ where
     for<'n> &'n str: ColumnIndex<R>,
     T: Decode<'r, R::Database> + Type<R::Database>,
 {
-    Ok(match at {
-        At::Name(name) => row.try_get(name)?,
-        At::First => row.try_get(0_usize)?,
-    })
+    let value = match at {
+        At::Name(name) => row.try_get(name),
+        At::First => row.try_get(0_usize),
+    };
+    // The answer is there: what can fail is what stands in it, in the same words whichever database it is.
+    value.map_err(|error| StoreError::Unavailable(error.to_string()))
 }
 
 /// What can stand in a column.

@@ -15,6 +15,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, query, query_scalar};
 
+use super::error::unavailable;
 use super::{BEGIN_WRITE, BUSY_TIMEOUT, conn, opening, origin, sql};
 use crate::clock::Clock;
 use crate::model::{AuditEntry, AuditId, Cause, Revision, Strategy};
@@ -49,17 +50,17 @@ async fn copy(path: &Path, to: &Path) -> Result<Backup, StoreError> {
     remove(to);
     opening::make_file(to).map_err(|why| named(to, why))?;
     let target = to.to_str().ok_or_else(|| named(to, "the path is not UTF-8"))?;
-    query(sql::COPY_INTO).bind(target.to_owned()).execute(&mut connection).await?;
+    query(sql::COPY_INTO).bind(target.to_owned()).execute(&mut connection).await.map_err(unavailable)?;
     conn::end(Some(connection)).await;
     File::open(to).and_then(|file| file.sync_all()).map_err(|error| named(to, error))?;
 
-    let mut copy = opening::copy_options(to).connect().await?;
-    let sound: String = query_scalar(sql::QUICK_CHECK).fetch_one(&mut copy).await?;
+    let mut copy = opening::copy_options(to).connect().await.map_err(unavailable)?;
+    let sound: String = query_scalar(sql::QUICK_CHECK).fetch_one(&mut copy).await.map_err(unavailable)?;
     if sound != "ok" {
         return Err(named(path, format!("the store is damaged: {sound}")));
     }
-    let state = State::from_row(&query(text::STATE.sqlite).fetch_one(&mut copy).await?)?;
-    let keys: i64 = query_scalar(sql::KEY_COUNT).fetch_one(&mut copy).await?;
+    let state = State::from_row(&query(text::STATE.sqlite).fetch_one(&mut copy).await.map_err(unavailable)?)?;
+    let keys: i64 = query_scalar(sql::KEY_COUNT).fetch_one(&mut copy).await.map_err(unavailable)?;
     conn::end(Some(copy)).await;
     Ok(Backup { revision: state.revision, keys: keys.unsigned_abs() })
 }
@@ -95,15 +96,15 @@ async fn prepare(from: &Path, incoming: &Path) -> Result<(), StoreError> {
 
 async fn take_in(path: &Path, incoming: &Path, cause: &Cause, undo: Undo, clock: Arc<dyn Clock>) -> Result<Restored, StoreError> {
     let (_, mut connection) = opening::open(path, Strategy::default(), BUSY_TIMEOUT).await?;
-    let mut copy = opening::copy_options(incoming).connect().await?;
+    let mut copy = opening::copy_options(incoming).connect().await.map_err(unavailable)?;
     let (now, then) = (origin(&mut connection).await?, origin(&mut copy).await?);
-    let copied = State::from_row(&query(text::STATE.sqlite).fetch_one(&mut copy).await?)?;
+    let copied = State::from_row(&query(text::STATE.sqlite).fetch_one(&mut copy).await.map_err(unavailable)?)?;
     conn::end(Some(copy)).await;
 
     let incoming = incoming.to_str().ok_or_else(|| named(incoming, "the path is not UTF-8"))?;
-    query(sql::ATTACH_INCOMING).bind(incoming.to_owned()).execute(&mut connection).await?;
-    let mut transaction = connection.begin_with(BEGIN_WRITE).await?;
-    let before = State::from_row(&query(text::STATE.sqlite).fetch_one(&mut *transaction).await?)?.revision;
+    query(sql::ATTACH_INCOMING).bind(incoming.to_owned()).execute(&mut connection).await.map_err(unavailable)?;
+    let mut transaction = connection.begin_with(BEGIN_WRITE).await.map_err(unavailable)?;
+    let before = State::from_row(&query(text::STATE.sqlite).fetch_one(&mut *transaction).await.map_err(unavailable)?)?.revision;
     let same = now == then || now.is_none();
     match undo {
         Undo::Nothing if !same => return Err(Conflict::OtherStore { changes: before }.into()),
@@ -114,13 +115,13 @@ async fn take_in(path: &Path, incoming: &Path, cause: &Cause, undo: Undo, clock:
     }
 
     let at = stored::storable(clock.now().wall);
-    query(sql::DEFER_FOREIGN_KEYS).execute(&mut *transaction).await?;
+    query(sql::DEFER_FOREIGN_KEYS).execute(&mut *transaction).await.map_err(unavailable)?;
     for statement in sql::TAKE_IN {
-        query(statement).execute(&mut *transaction).await?;
+        query(statement).execute(&mut *transaction).await.map_err(unavailable)?;
     }
     // A store without changes has no audit that would be missed.
     let differs_after = if now == then { take_in_audit(&mut transaction).await? } else { replace_audit(&mut transaction).await? };
-    query(sql::TAKE_IN_STATE).bind(stored::number(before.max(copied.revision))).execute(&mut *transaction).await?;
+    query(sql::TAKE_IN_STATE).bind(stored::number(before.max(copied.revision))).execute(&mut *transaction).await.map_err(unavailable)?;
     let mut rows = SqlRows::new(&mut *transaction);
     let revision = rows.take_revision().await?;
     let change = crate::model::Change { revision, at, reach: crate::model::Reach::All };
@@ -139,7 +140,7 @@ async fn take_in(path: &Path, incoming: &Path, cause: &Cause, undo: Undo, clock:
         spaces: Vec::new(),
     };
     tell(&mut rows, told, cause, at).await?;
-    transaction.commit().await?;
+    transaction.commit().await.map_err(unavailable)?;
     conn::end(Some(connection)).await;
     Ok(Restored { revision, copied: copied.revision, undone: if same { before.0.saturating_sub(copied.revision.0) } else { before.0 } })
 }
@@ -156,7 +157,7 @@ async fn take_in_audit(transaction: &mut SqliteConnection) -> Result<Option<Revi
     }
     let mut seen = common;
     loop {
-        let rows = query(sql::INCOMING_ENTRIES).bind(stored::audit_number(seen)).fetch_all(&mut *transaction).await?;
+        let rows = query(sql::INCOMING_ENTRIES).bind(stored::audit_number(seen)).fetch_all(&mut *transaction).await.map_err(unavailable)?;
         let Some(last) = rows.last() else { break };
         seen = AuditEntry::from_row(last)?.id;
         for row in &rows {
@@ -167,19 +168,19 @@ async fn take_in_audit(transaction: &mut SqliteConnection) -> Result<Option<Revi
     if own.is_none_or(|(last, _)| last == common) {
         return Ok(None);
     }
-    let revision: i64 = query_scalar(sql::INCOMING_REVISION_AT).bind(stored::audit_number(common)).fetch_one(transaction).await?;
+    let revision: i64 = query_scalar(sql::INCOMING_REVISION_AT).bind(stored::audit_number(common)).fetch_one(transaction).await.map_err(unavailable)?;
     stored::revision(revision).map(Some)
 }
 
 async fn replace_audit(transaction: &mut SqliteConnection) -> Result<Option<Revision>, StoreError> {
     for statement in sql::REPLACE_AUDIT {
-        query(statement).execute(&mut *transaction).await?;
+        query(statement).execute(&mut *transaction).await.map_err(unavailable)?;
     }
     Ok(None)
 }
 
 async fn one<T: FromRow>(question: Query<'_, Sqlite, SqliteArguments>, reading: &mut SqliteConnection) -> Result<Option<T>, StoreError> {
-    question.fetch_optional(reading).await?.as_ref().map(|row| T::from_row(row)).transpose()
+    question.fetch_optional(reading).await.map_err(unavailable)?.as_ref().map(|row| T::from_row(row)).transpose()
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, StoreError> {

@@ -14,6 +14,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Sqlite, SqliteConnection, query};
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::error::unavailable;
 use super::file_guard::FileGuard;
 use crate::store::StoreError;
 use crate::store::sql::{Connection, Lease, Row, Statement, Value};
@@ -92,7 +93,7 @@ pub(super) async fn end(connection: Option<SqliteConnection>) {
 pub(super) async fn connect(options: &SqliteConnectOptions, guard: &Arc<FileGuard>) -> Result<SqliteConnection, StoreError> {
     // Before, since SQLite would make a log where one is missing; and after, since it is opened by its path.
     guard.is_here().await?;
-    let connection = options.connect().await?;
+    let connection = options.connect().await.map_err(unavailable)?;
     guard.is_here().await?;
     Ok(connection)
 }
@@ -122,12 +123,12 @@ impl Lease for SlotLease<'_> {
 #[async_trait]
 impl Connection for SqliteConnection {
     async fn fetch(&mut self, statement: Statement) -> Result<Vec<Box<dyn Row>>, StoreError> {
-        let rows = told(statement).fetch_all(self).await?;
+        let rows = told(statement).fetch_all(self).await.map_err(unavailable)?;
         Ok(rows.into_iter().map(|row| Box::new(row) as Box<dyn Row>).collect())
     }
 
     async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
-        Ok(told(statement).execute(self).await?.rows_affected())
+        Ok(told(statement).execute(self).await.map_err(unavailable)?.rows_affected())
     }
 }
 

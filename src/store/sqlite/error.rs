@@ -3,9 +3,23 @@
 use sqlx::error::DatabaseError as _;
 use sqlx::sqlite::SqliteError;
 
-/// What the operator can do something about, in their words. `None`: SQLite's own words say it best. Nothing of a statement's arguments
+use crate::store::StoreError;
+
+/// An error of SQLite as one of the store.
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
+pub(super) fn unavailable(error: sqlx::Error) -> StoreError {
+    StoreError::Unavailable(sentence(&error))
+}
+
+/// What the operator can do something about, in their words; else SQLite's own, which say it best. Nothing of a statement's arguments
 /// stands in those.
-pub(in crate::store) fn sentence(error: &SqliteError) -> Option<&'static str> {
+pub(super) fn sentence(error: &sqlx::Error) -> String {
+    let database = error.as_database_error().and_then(|error| error.try_downcast_ref::<SqliteError>());
+    database.and_then(meaning).map_or_else(|| error.to_string(), str::to_owned)
+}
+
+/// `None`: there is nothing that the operator could do about it.
+fn meaning(error: &SqliteError) -> Option<&'static str> {
     let code: u32 = error.code()?.parse().ok()?;
     // The low byte is the primary code: https://sqlite.org/rescode.html
     match code & 0xff {

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{SqlSafeStr as _, SqliteConnection, query};
 
+use super::error::unavailable;
 use super::sql;
 use crate::model::{AuditEntry, AuditId, EntryHash};
 use crate::store::sql::{FromRow as _, Link};
@@ -31,14 +32,14 @@ const STEPS: [(i64, &str, &str); 9] = [
 pub(super) async fn link_entries(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let mut last = Link { id: AuditId::default(), hash: EntryHash::NONE };
     loop {
-        let rows = query(sql::UNLINKED_AFTER).bind(stored::audit_number(last.id)).fetch_all(&mut *connection).await?;
+        let rows = query(sql::UNLINKED_AFTER).bind(stored::audit_number(last.id)).fetch_all(&mut *connection).await.map_err(unavailable)?;
         if rows.is_empty() {
             return Ok(());
         }
         for row in &rows {
             let entry = AuditEntry::from_row(row)?.linked_to(last.hash);
             let (id, hash) = (stored::audit_number(entry.id), entry.hash.as_bytes().to_vec());
-            query(sql::LINK_ENTRY).bind(id).bind(hash).execute(&mut *connection).await?;
+            query(sql::LINK_ENTRY).bind(id).bind(hash).execute(&mut *connection).await.map_err(unavailable)?;
             last = Link { id: entry.id, hash: entry.hash };
         }
     }

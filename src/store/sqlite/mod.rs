@@ -26,7 +26,7 @@ use sqlx::{Row as _, SqliteConnection, query};
 pub(super) use self::access::remarks;
 pub(super) use self::backup::{backup, restore};
 use self::conn::{ConnSlot, Readers};
-pub(super) use self::error::sentence;
+use self::error::unavailable;
 use self::file_guard::{FileGuard, FileId, Found};
 use self::opening::Looked;
 use self::watch::CommitWatch;
@@ -116,8 +116,8 @@ impl SqliteFile {
         // To the last one, and waited for: what one of them has mapped must not be shared with those that come.
         self.readers.close().await;
         self.watch.close().await;
-        let checkpoint = query(sql::CHECKPOINT).fetch_one(&mut connection).await?;
-        if checkpoint.try_get::<i64, _>("busy")? != 0 {
+        let checkpoint = query(sql::CHECKPOINT).fetch_one(&mut connection).await.map_err(unavailable)?;
+        if checkpoint.try_get::<i64, _>("busy").map_err(unavailable)? != 0 {
             self.writer.put(connection).await;
             return self.guard.kept();
         }
@@ -131,7 +131,7 @@ impl SqliteFile {
 
 /// What marks this store among all others.
 async fn origin(connection: &mut SqliteConnection) -> Result<Option<Origin>, StoreError> {
-    query(text::ORIGIN.sqlite).fetch_optional(connection).await?.as_ref().map(|row| Origin::from_row(row)).transpose()
+    query(text::ORIGIN.sqlite).fetch_optional(connection).await.map_err(unavailable)?.as_ref().map(|row| Origin::from_row(row)).transpose()
 }
 
 #[async_trait]

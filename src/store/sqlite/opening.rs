@@ -10,11 +10,11 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, query, query_as, query_scalar};
 
+use super::error::{sentence, unavailable};
 use super::migrations::{MIGRATIONS, link_entries};
 use super::{BEGIN_WRITE, access, conn, sql};
 use crate::model::Strategy;
 use crate::store::StoreError;
-use crate::store::error::sentence;
 use crate::store::sql::{add_system_roles, seed, text};
 
 /// `clvr` in ASCII, as [`sql::SET_APPLICATION_ID`] writes it.
@@ -68,7 +68,7 @@ pub(super) async fn source(path: &Path, busy: Duration) -> Result<SqliteConnecti
     }
     let absolute = std::path::absolute(path).map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))?;
     // Not for reading alone: a copy is written by the connection that reads.
-    Ok(common(&absolute, busy).connect().await?)
+    common(&absolute, busy).connect().await.map_err(unavailable)
 }
 
 /// How a copy that nobody else knows of is read.

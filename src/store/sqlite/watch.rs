@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{SqliteConnection, query_scalar};
 use tokio::sync::{Mutex, Notify};
 
+use super::error::unavailable;
 use super::file_guard::FileGuard;
 use super::{conn, sql};
 use crate::store::StoreError;
@@ -76,7 +77,7 @@ impl CommitWatch {
             Some((connection, number)) => (connection, Some(number)),
             None => (conn::connect(&self.options, &self.guard).await?, None),
         };
-        let now: i64 = query_scalar(sql::DATA_VERSION).fetch_one(&mut connection).await?;
+        let now: i64 = query_scalar(sql::DATA_VERSION).fetch_one(&mut connection).await.map_err(unavailable)?;
         *seen = Some((connection, now));
         Ok(before != Some(now))
     }
