@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::model::{AuditId, KeyDigest, Revision};
 
 /// The store holds what it cannot hold.

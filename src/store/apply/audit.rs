@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::rows::Rows;
 use super::set;
 use crate::model::{AuditEntry, AuditId, Cause, EntryHash, Revision, SpaceId};
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// What an entry tells.
 pub(in crate::store) struct Audited {

@@ -28,7 +28,8 @@ pub(super) use self::rows::{
     Attempt, AuditRows, BindingRows, HeldBack, KeyRows, ManagedRows, OnceRows, PolicyRows, RoleRows, Rows, SpaceRows,
 };
 pub(super) use self::texts::check as check_texts;
-use super::{BatchError, Conflict, Likeness, Precondition, StoreError, Unmet, error, stored};
+use super::error::{BatchError, Conflict, Likeness, Precondition, StoreError, Unmet};
+use super::{error, stored};
 use crate::clock::{Clock, earlier};
 use crate::model::{Cause, Change, DoneOnce, KeyId, Mutation, Reach, Resource, Revision, SpaceId};
 

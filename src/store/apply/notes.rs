@@ -14,7 +14,9 @@ use super::rows::{Attempt, HeldBack, Rows};
 use super::texts;
 use crate::clock::Clock;
 use crate::model::{AuditEntry, AuditId, AuditNote, Cause, EntryHash};
-use crate::store::{NOTES_AN_HOUR, SAME_ATTEMPT_WITHIN, StoreError, stored};
+use crate::store::audit::{NOTES_AN_HOUR, SAME_ATTEMPT_WITHIN};
+use crate::store::error::StoreError;
+use crate::store::stored;
 
 const HOUR: Duration = Duration::from_hours(1);
 /// As long as the longest name.

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::error::{is_lost, place_named, unavailable};
 use crate::config::{PostgresHost, PostgresSettings, TlsMode};
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::sql::{Connection, Row, Statement, Text, Value, text};
 
 /// How long a server may take to let us in.

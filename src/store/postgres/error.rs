@@ -3,7 +3,7 @@
 use sqlx::postgres::PgDatabaseError;
 
 use crate::config::PostgresSettings;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// An error of PostgreSQL as one of the store.
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]

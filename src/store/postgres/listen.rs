@@ -16,7 +16,7 @@ use super::error::unavailable;
 use super::pool::jittered;
 use super::sql;
 use crate::config::PostgresSettings;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// After this long without a word, the server is asked whether it is still there: a network may swallow what it says.
 const SILENCE: Duration = Duration::from_secs(10);

@@ -21,7 +21,7 @@ use self::listen::ChangeWatch;
 use self::opening::Examined;
 use self::pool::Pool;
 use self::skew::Skew;
-use super::StoreError;
+use super::error::StoreError;
 use super::sql::{Backend, Connection, Lease, SqlStore, query};
 use crate::clock::Clock;
 use crate::config::PostgresSettings;

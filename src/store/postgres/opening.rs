@@ -9,7 +9,7 @@ use super::migrations::MIGRATIONS;
 use super::sql;
 use crate::config::PostgresSettings;
 use crate::model::Strategy;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::sql::{add_system_roles, seed, text};
 
 /// The first version whose `NOTIFY`, identity columns and planner this was written for.

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::connection::{ServerConnection, connect};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::PostgresSettings;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::sql::{Connection, Lease};
 
 /// How long somebody waits until one is free.

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::sql;
 use crate::clock::{Clock as _, SystemClock};
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::sql::{At, Connection, query};
 use crate::store::stored;
 

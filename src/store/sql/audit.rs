@@ -6,7 +6,9 @@ use super::backend::{At, Column as _, Connection, Transaction};
 use super::statement::{Statement, query};
 use super::{SqlRows, SqlStore, text};
 use crate::model::{AuditEntry, AuditId, AuditNote, Cause};
-use crate::store::{AuditOrder, AuditQuery, StoreError, apply, stored};
+use crate::store::audit::{AuditOrder, AuditQuery};
+use crate::store::error::StoreError;
+use crate::store::{apply, stored};
 
 impl SqlStore {
     /// A page of it. Only the conditions that are set stand in the statement: with all of them in it, and some always true, no index

@@ -6,7 +6,7 @@ use sqlx::{ColumnIndex, Decode, Type};
 
 use super::statement::{Statement, Text, query};
 use super::text;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::stored::nonsense;
 
 /// Where connections come from, and what is true of the place that they lead to.

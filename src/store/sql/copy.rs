@@ -7,7 +7,8 @@ use super::backend::{At, Connection, Row, Transaction};
 use super::statement::{Statement, Text, Value, query};
 use super::{SqlStore, only, text};
 use crate::model::Revision;
-use crate::store::{Conflict, StoreError, stored};
+use crate::store::error::{Conflict, StoreError};
+use crate::store::stored;
 
 /// How many rows are read, and written, at a time.
 const PAGE: i64 = 200;

@@ -9,8 +9,11 @@ use crate::model::{
     SampledKey, SecretRecord, Space, SpaceId, Strategy, Subject, SystemRole,
 };
 use crate::store::apply::HeldBack;
+use crate::store::audit::GivenUp;
+use crate::store::contract::FoundKey;
+use crate::store::error::StoreError;
 use crate::store::stored::{audit_id, digest, json, nonsense, parsed, revision, time};
-use crate::store::{FoundKey, GivenUp, Receiver, StoreError, Webhook};
+use crate::store::webhook::{Receiver, Webhook};
 
 /// Something that a row says.
 pub(in crate::store) trait FromRow: Sized {

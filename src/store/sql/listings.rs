@@ -8,7 +8,8 @@ use std::fmt::Display;
 use super::statement::{Statement, Text, query};
 use super::{FromRow, SqlStore, text};
 use crate::model::{Binding, BindingId, KeyId, KeyRecord};
-use crate::store::{BindingFilter, KeyFilter, LOOKED_THROUGH_AT_ONCE, ListPart, StoreError};
+use crate::store::error::StoreError;
+use crate::store::listing::{BindingFilter, KeyFilter, LOOKED_THROUGH_AT_ONCE, ListPart};
 
 impl SqlStore {
     pub(super) async fn keys_found(&self, wanted: &KeyFilter) -> Result<ListPart<KeyRecord, KeyId>, StoreError> {

@@ -37,10 +37,12 @@ pub(super) use self::rows::SqlRows;
 pub(super) use self::statement::{Statement, Text, Value, query};
 use self::store_clock::StoreClock;
 use super::apply::{RoleRows as _, SpaceRows as _, apply_all};
-use super::{
-    AuditQuery, BatchError, BindingFilter, FoundKey, GivenUp, Held, KeyFilter, ListPart, Lookup, Management, Page, Precondition, Source,
-    Store, StoreError, Webhook, stored,
-};
+use super::audit::{AuditQuery, GivenUp};
+use super::contract::{FoundKey, Lookup, Management, Source, Store};
+use super::error::{BatchError, Precondition, StoreError};
+use super::listing::{BindingFilter, KeyFilter, ListPart, Page};
+use super::stored;
+use super::webhook::{Held, Webhook};
 use crate::clock::Clock;
 use crate::model::{
     AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, Group, GroupName, KeptSample, KeyDigest, KeyId,

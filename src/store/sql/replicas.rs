@@ -4,7 +4,9 @@ use super::backend::Transaction;
 use super::{SqlStore, every, only, query, text};
 use crate::clock::{Clock as _, earlier};
 use crate::model::{Replica, ReplicaName, ReplicaReport, Replicas, Revision};
-use crate::store::{REPLICAS_KEPT_FOR, REPLICAS_MAX, StoreError, stored};
+use crate::store::contract::{REPLICAS_KEPT_FOR, REPLICAS_MAX};
+use crate::store::error::StoreError;
+use crate::store::stored;
 
 impl SqlStore {
     pub(super) async fn report(&self, reports: &[ReplicaReport]) -> Result<(), StoreError> {

@@ -5,7 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::backend::Transaction;
 use super::{SqlStore, query, stored, text};
 use crate::model::{KeptSample, Sample, SampleId};
-use crate::store::{SAMPLES_KEPT_FOR, SAMPLES_MAX, StoreError};
+use crate::store::contract::{SAMPLES_KEPT_FOR, SAMPLES_MAX};
+use crate::store::error::StoreError;
 
 impl SqlStore {
     pub(super) async fn keep(&self, samples: &[Sample]) -> Result<(), StoreError> {

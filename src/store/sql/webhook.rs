@@ -4,7 +4,9 @@ use jiff::Timestamp;
 
 use super::backend::Transaction;
 use super::{SqlStore, every, query, text};
-use crate::store::{Held, Receiver, StoreError, Webhook, stored};
+use crate::store::error::StoreError;
+use crate::store::stored;
+use crate::store::webhook::{Held, Receiver, Webhook};
 
 impl SqlStore {
     pub(super) async fn hold(&self, holder: &str, until: Timestamp) -> Result<Option<Webhook>, StoreError> {

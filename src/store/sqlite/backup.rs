@@ -20,8 +20,10 @@ use super::{BEGIN_WRITE, BUSY_TIMEOUT, conn, opening, origin, sql};
 use crate::clock::Clock;
 use crate::model::{AuditEntry, AuditId, Cause, Revision, Strategy};
 use crate::store::apply::{AuditRows as _, Audited, Rows as _, append, tell};
+use crate::store::backup::{Backup, Restored, Undo};
+use crate::store::error::{Conflict, StoreError};
 use crate::store::sql::{EntryOfSpaces, FromRow, Link, SqlRows, State, text};
-use crate::store::{Backup, Conflict, Restored, StoreError, Undo, stored};
+use crate::store::stored;
 
 /// What a restore is called in the audit.
 const RESTORE: &str = "store.restore";
@@ -168,7 +170,8 @@ async fn take_in_audit(transaction: &mut SqliteConnection) -> Result<Option<Revi
     if own.is_none_or(|(last, _)| last == common) {
         return Ok(None);
     }
-    let revision: i64 = query_scalar(sql::INCOMING_REVISION_AT).bind(stored::audit_number(common)).fetch_one(transaction).await.map_err(unavailable)?;
+    let revision: i64 =
+        query_scalar(sql::INCOMING_REVISION_AT).bind(stored::audit_number(common)).fetch_one(transaction).await.map_err(unavailable)?;
     stored::revision(revision).map(Some)
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::error::unavailable;
 use super::file_guard::FileGuard;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::sql::{Connection, Lease, Row, Statement, Value};
 
 /// Enough that a slow listing does not stand in the way of a cold key; each costs a thread and a page cache.

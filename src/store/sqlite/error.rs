@@ -3,7 +3,7 @@
 use sqlx::error::DatabaseError as _;
 use sqlx::sqlite::SqliteError;
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// An error of SQLite as one of the store.
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use rustix::fs::Access;
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::sql::Origin;
 
 /// How long a log must be missed: whoever moves a store and its log moves one after the other.

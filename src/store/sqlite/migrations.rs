@@ -11,8 +11,9 @@ use sqlx::{SqlSafeStr as _, SqliteConnection, query};
 use super::error::unavailable;
 use super::sql;
 use crate::model::{AuditEntry, AuditId, EntryHash};
+use crate::store::error::StoreError;
 use crate::store::sql::{FromRow as _, Link};
-use crate::store::{StoreError, stored};
+use crate::store::stored;
 
 /// Number, description and text of each step.
 const STEPS: [(i64, &str, &str); 9] = [
@@ -63,8 +64,10 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use crate::model::{Resource, Revision, Strategy};
+    use crate::store::audit::AuditQuery;
+    use crate::store::contract::{Lookup as _, Management as _, Store as _};
     use crate::store::sqlite;
-    use crate::store::{AuditFault, AuditQuery, Lookup as _, Management as _, Store as _, verify_audit};
+    use crate::store::verify::{AuditFault, verify_audit};
 
     /// What stands in the stores that are there.
     const CHECKSUMS: [&str; 9] = [

@@ -30,7 +30,7 @@ use self::error::unavailable;
 use self::file_guard::{FileGuard, FileId, Found};
 use self::opening::Looked;
 use self::watch::CommitWatch;
-use super::StoreError;
+use super::error::StoreError;
 use super::sql::{Backend, Connection, FromRow as _, Lease, Origin, SqlStore, text};
 use crate::clock::Clock;
 use crate::model::Strategy;
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use crate::model::{Cause, LoginPolicy, Mutation, Revision};
-    use crate::store::{Lookup as _, Management as _};
+    use crate::store::contract::{Lookup as _, Management as _};
 
     /// Waits for a lock as long as a closing connection may hold it, but for no writer.
     async fn impatient(path: &Path) -> (SqlStore, Arc<SqliteFile>) {

@@ -14,7 +14,7 @@ use super::error::{sentence, unavailable};
 use super::migrations::{MIGRATIONS, link_entries};
 use super::{BEGIN_WRITE, access, conn, sql};
 use crate::model::Strategy;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::sql::{add_system_roles, seed, text};
 
 /// `clvr` in ASCII, as [`sql::SET_APPLICATION_ID`] writes it.

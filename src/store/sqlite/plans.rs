@@ -6,9 +6,10 @@ use sqlx::{AssertSqlSafe, Row as _, SqliteConnection, query, query_as};
 
 use super::opening;
 use crate::model::{AuditId, BindingId, KeyId, Strategy};
+use crate::store::audit::AuditQuery;
+use crate::store::listing::{BindingFilter, KeyFilter};
 use crate::store::sql::text::*;
 use crate::store::sql::{bindings_page, keys_page, page};
-use crate::store::{AuditQuery, BindingFilter, KeyFilter};
 
 /// How SQLite would run a statement: `SCAN` is a walk through all rows, `SEARCH` a way down an index.
 async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, Notify};
 use super::error::unavailable;
 use super::file_guard::FileGuard;
 use super::{conn, sql};
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// Between two looks at other processes' commits.
 const INTERVAL: Duration = Duration::from_millis(200);

@@ -1,7 +1,9 @@
 //! Which entries have led to the rows that are there: a restore undoes what was done since its copy was made, another restore perhaps.
 
 use crate::model::{AuditEntry, Revision};
-use crate::store::{AuditQuery, Store, StoreError};
+use crate::store::audit::AuditQuery;
+use crate::store::contract::Store;
+use crate::store::error::StoreError;
 
 /// What a restore is called in the audit.
 const RESTORE: &str = "store.restore";

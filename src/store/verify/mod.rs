@@ -5,7 +5,9 @@
 //! meanwhile, so what does not fit is looked at again before it is told.
 
 use self::rows::RowCheck;
-use super::{AuditOrder, AuditQuery, GivenUp, Store, StoreError};
+use super::audit::{AuditOrder, AuditQuery, GivenUp};
+use super::contract::Store;
+use super::error::StoreError;
 use crate::model::{AuditEntry, AuditId, EntryHash, Resource, Revision};
 
 mod line;

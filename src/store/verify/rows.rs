@@ -8,7 +8,10 @@ use super::line::Line;
 use super::{AuditFault, PAGE, RowFault};
 use crate::model::{AuditEntry, BindingId, KeyId, KeyRecord, Resource, Revision, Snapshot, SystemRole};
 use crate::store::apply::audited_key;
-use crate::store::{AuditOrder, AuditQuery, Page, Store, StoreError};
+use crate::store::audit::{AuditOrder, AuditQuery};
+use crate::store::contract::Store;
+use crate::store::error::StoreError;
+use crate::store::listing::Page;
 
 /// How often something is looked at that does not fit: it may have been changed between one look and the next.
 const LOOKS: usize = 3;

@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::{SqlRows, query, text};
 use crate::model::{AuditEntry, AuditId, EntryHash, SpaceId};
 use crate::store::apply::{Attempt, AuditRows, HeldBack};
+use crate::store::error::StoreError;
 use crate::store::sql::decode::Link;
-use crate::store::{StoreError, stored};
+use crate::store::stored;
 
 #[async_trait]
 impl AuditRows for SqlRows<'_> {

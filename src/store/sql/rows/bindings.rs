@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use super::{SqlRows, query, text};
 use crate::model::{Binding, BindingId, GroupName, KeyId, RoleId, SpaceId, Subject};
 use crate::store::apply::BindingRows;
-use crate::store::{StoreError, stored};
+use crate::store::error::StoreError;
+use crate::store::stored;
 
 #[async_trait]
 impl BindingRows for SqlRows<'_> {

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 
 use super::{SqlRows, query, text};
 use crate::model::{GroupName, KeyDigest, KeyId, KeyName, KeyRecord, SpaceId, SystemRole};
-use crate::store::StoreError;
 use crate::store::apply::{KeyRows, RoleRows as _};
+use crate::store::error::StoreError;
 use crate::store::stored::micros;
 
 #[async_trait]

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use super::{SqlRows, query, text};
 use crate::model::{KeyId, Resource};
-use crate::store::StoreError;
 use crate::store::apply::ManagedRows;
+use crate::store::error::StoreError;
 
 #[async_trait]
 impl ManagedRows for SqlRows<'_> {

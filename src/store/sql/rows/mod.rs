@@ -19,7 +19,8 @@ use super::statement::{Statement, Text, query};
 use super::text;
 use crate::model::{Change, Reach, Resource, Revision};
 use crate::store::apply::Rows;
-use crate::store::{StoreError, stored};
+use crate::store::error::StoreError;
+use crate::store::stored;
 
 /// A connection with a transaction open.
 pub(in crate::store) struct SqlRows<'t> {

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use super::{SqlRows, query, text};
 use crate::model::{DoneOnce, Once};
 use crate::store::apply::OnceRows;
-use crate::store::{StoreError, stored};
+use crate::store::error::StoreError;
+use crate::store::stored;
 
 #[async_trait]
 impl OnceRows for SqlRows<'_> {

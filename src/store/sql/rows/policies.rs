@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use super::{SqlRows, query, text};
 use crate::model::{LoginPolicy, PolicyName, RegoVersion, Strategy};
-use crate::store::StoreError;
 use crate::store::apply::PolicyRows;
+use crate::store::error::StoreError;
 use crate::store::sql::decode::State;
 use crate::store::stored::nonsense;
 

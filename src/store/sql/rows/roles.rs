@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use super::{SqlRows, query, text};
 use crate::model::{Group, GroupName, Role, RoleId};
 use crate::store::apply::RoleRows;
-use crate::store::{StoreError, stored};
+use crate::store::error::StoreError;
+use crate::store::stored;
 
 #[async_trait]
 impl RoleRows for SqlRows<'_> {

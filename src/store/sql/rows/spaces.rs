@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use super::{SqlRows, query, text};
 use crate::model::{Space, SpaceId};
 use crate::store::apply::SpaceRows;
-use crate::store::{StoreError, stored};
+use crate::store::error::StoreError;
+use crate::store::stored;
 
 #[async_trait]
 impl SpaceRows for SqlRows<'_> {

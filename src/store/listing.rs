@@ -1,0 +1,58 @@
+//! What a listing is asked, and what it answers.
+
+use crate::model::{BindingId, GroupName, KeyId, RoleId, SpaceId};
+
+/// One page of a listing: at most `limit` items after the item named by `after`, optionally only those that `query` stands in.
+#[derive(Clone, Debug)]
+pub struct Page<A> {
+    /// The last item of the page before; `None` for the first page.
+    pub after: Option<A>,
+    /// How many items at most.
+    pub limit: u32,
+    /// Taken letter by letter: case counts, and no character means another one. What it is looked for in, each listing says.
+    pub query: Option<String>,
+}
+
+/// Which keys, by id: those for which all of this holds. A condition that is not set holds for every key.
+#[derive(Clone, Debug, Default)]
+pub struct KeyFilter {
+    /// Later than this one: the page before ended with it.
+    pub after: Option<KeyId>,
+    /// How many at most.
+    pub limit: u32,
+    /// Members of this group, revoked ones included.
+    pub group: Option<GroupName>,
+    /// This stands in the name, letter by letter.
+    pub query: Option<String>,
+}
+
+/// Which bindings, by id: those for which all of this holds. A condition that is not set holds for every binding.
+#[derive(Clone, Debug, Default)]
+pub struct BindingFilter {
+    /// Later than this one: the page before ended with it.
+    pub after: Option<BindingId>,
+    /// How many at most.
+    pub limit: u32,
+    /// Of this key itself.
+    pub key: Option<KeyId>,
+    /// Of this group.
+    pub group: Option<GroupName>,
+    /// Of this role.
+    pub role: Option<RoleId>,
+    /// In this very space.
+    pub space: Option<SpaceId>,
+    /// This stands in what [`Management::bindings`](super::Management::bindings) looks in, letter by letter.
+    pub query: Option<String>,
+}
+
+/// What was found of a list, in its order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListPart<T, A> {
+    /// What was found.
+    pub items: Vec<T>,
+    /// How far it was looked: there may be more after it. `None`: to the end.
+    pub looked_to: Option<A>,
+}
+
+/// How many rows are looked through at a time for those that a condition holds for which no index knows: nobody else waits for longer.
+pub const LOOKED_THROUGH_AT_ONCE: u32 = 10_000;
