@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::effect::set;
 use super::rows::Rows;
-use super::set;
 use crate::model::{AuditEntry, AuditId, Cause, EntryHash, Revision, SpaceId};
 use crate::store::error::StoreError;
 

@@ -2,8 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{Conflict, Effect, Rows, StoreError, Touches, keys, refuse, roles, spaces, value};
+use super::effect::{Effect, Touches, refuse, value};
+use super::existing;
+use super::rows::Rows;
 use crate::model::{Binding, BindingId, Resource, RoleId, SpaceId, Subject, SystemRole};
+use crate::store::error::{Conflict, StoreError};
 
 pub(super) async fn create(
     rows: &mut dyn Rows,
@@ -14,7 +17,7 @@ pub(super) async fn create(
     at: Timestamp,
 ) -> Result<Effect, StoreError> {
     match &subject {
-        Subject::Key(key) => drop(keys::changeable(rows, *key).await?),
+        Subject::Key(key) => drop(existing::changeable_key(rows, *key).await?),
         Subject::Group(group) => rows.ensure_group(group).await?,
     }
     let binding = bind(rows, id, subject, role, space, at).await?;
@@ -30,8 +33,8 @@ pub(super) async fn bind(
     space: SpaceId,
     at: Timestamp,
 ) -> Result<Binding, StoreError> {
-    let kept = roles::existing(rows, &role).await?;
-    spaces::existing(rows, &space).await?;
+    let kept = existing::role(rows, &role).await?;
+    existing::space(rows, &space).await?;
     if kept.system && kept.id == SystemRole::Replica.id() && !space.is_root() {
         return refuse(Conflict::RoleOfRoot(role));
     }

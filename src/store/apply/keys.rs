@@ -3,8 +3,13 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Conflict, Effect, Rows, StoreError, Touches, bindings, refuse, set, stored};
+use super::bindings;
+use super::effect::{Effect, Touches, refuse, set};
+use super::existing::changeable_key;
+use super::rows::Rows;
 use crate::model::{BindingId, Expiry, GroupName, KeyDigest, KeyId, KeyName, KeyRecord, NewKey, Resource, SpaceId, Subject, SystemRole};
+use crate::store::error::{Conflict, StoreError};
+use crate::store::stored;
 
 /// The first key is a root admin whether or not the caller has listed that binding: one that is not listed gets the key's own ULID.
 pub(super) async fn bootstrap(rows: &mut dyn Rows, mut new: NewKey, at: Timestamp) -> Result<Effect, StoreError> {
@@ -58,7 +63,7 @@ pub(super) async fn update(
     groups: Option<Vec<GroupName>>,
     expiry: Option<Expiry>,
 ) -> Result<Effect, StoreError> {
-    let before = changeable(rows, id).await?;
+    let before = changeable_key(rows, id).await?;
     let mut key = before.clone();
     if let Some(name) = name {
         name_is_free(rows, &name, id).await?;
@@ -86,7 +91,7 @@ pub(super) async fn rotate(
     old_ends_at: Timestamp,
     at: Timestamp,
 ) -> Result<Effect, StoreError> {
-    let before = changeable(rows, id).await?;
+    let before = changeable_key(rows, id).await?;
     digest_is_free(rows, &digest).await?;
     rows.end_secrets(id, old_ends_at, at).await?;
     rows.insert_secret(id, &digest, at).await?;
@@ -95,13 +100,13 @@ pub(super) async fn rotate(
 
 /// A key that is disabled already keeps the time when that was done.
 pub(super) async fn disable(rows: &mut dyn Rows, id: KeyId, at: Timestamp) -> Result<Effect, StoreError> {
-    let before = changeable(rows, id).await?;
+    let before = changeable_key(rows, id).await?;
     rows.update_key(&KeyRecord { disabled_at: before.disabled_at.or(Some(at)), ..before.clone() }).await?;
     effect(rows, id, Some(&before)).await
 }
 
 pub(super) async fn enable(rows: &mut dyn Rows, id: KeyId) -> Result<Effect, StoreError> {
-    let before = changeable(rows, id).await?;
+    let before = changeable_key(rows, id).await?;
     rows.update_key(&KeyRecord { disabled_at: None, ..before.clone() }).await?;
     effect(rows, id, Some(&before)).await
 }
@@ -109,17 +114,11 @@ pub(super) async fn enable(rows: &mut dyn Rows, id: KeyId) -> Result<Effect, Sto
 /// The key's bindings go with it, or no role or space that it ever held could be deleted: nobody can unbind a key that is final.
 /// What they were stays in the audit.
 pub(super) async fn revoke(rows: &mut dyn Rows, id: KeyId, at: Timestamp) -> Result<Effect, StoreError> {
-    let before = changeable(rows, id).await?;
+    let before = changeable_key(rows, id).await?;
     rows.update_key(&KeyRecord { revoked_at: Some(at), ..before.clone() }).await?;
     rows.delete_managed_bindings_of_key(id).await?;
     rows.delete_bindings_of_key(id).await?;
     effect(rows, id, Some(&before)).await
-}
-
-/// The key, if it is there and may be changed.
-pub(super) async fn changeable(rows: &mut dyn Rows, id: KeyId) -> Result<KeyRecord, StoreError> {
-    let key = rows.key(id).await?.ok_or(StoreError::NotFound(Resource::Key(id)))?;
-    if key.revoked_at.is_some() { refuse(Conflict::KeyRevoked(id)) } else { Ok(key) }
 }
 
 async fn name_is_free(rows: &mut dyn Rows, name: &KeyName, id: KeyId) -> Result<(), StoreError> {

@@ -3,8 +3,9 @@
 //! That something is managed gives nobody anything and takes nothing from anybody: it is no change. But it is forgotten with the thing: what
 //! somebody makes later under the same name is theirs.
 
-use super::{Rows, StoreError};
+use super::rows::Rows;
 use crate::model::{Resource, Subject};
+use crate::store::error::StoreError;
 
 /// Notes that these are declared, but for what is not there, what belongs to the system, and the key that the store began with: none of
 /// them is ever taken away because a line is missing in a file.

@@ -6,6 +6,8 @@
 
 mod audit;
 mod bindings;
+mod effect;
+mod existing;
 mod groups;
 mod keys;
 mod managed;
@@ -19,40 +21,25 @@ mod texts;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 pub(super) use self::audit::{Audited, append, tell};
+use self::effect::{Effect, Touches};
 pub(super) use self::keys::audited as audited_key;
 pub(super) use self::notes::{note, tend};
 pub(super) use self::rows::{
     Attempt, AuditRows, BindingRows, HeldBack, KeyRows, ManagedRows, OnceRows, PolicyRows, RoleRows, Rows, SpaceRows,
 };
 pub(super) use self::texts::check as check_texts;
-use super::error::{BatchError, Conflict, Likeness, Precondition, StoreError, Unmet};
-use super::{error, stored};
+use super::error::{BatchError, Conflict, Precondition, StoreError, Unmet};
+use super::stored;
 use crate::clock::{Clock, earlier};
-use crate::model::{Cause, Change, DoneOnce, KeyId, Mutation, Reach, Resource, Revision, SpaceId};
+use crate::model::{Cause, Change, DoneOnce, Mutation, Reach, Resource, Revision};
 
 /// How many changes the feed holds. A follower that is further behind reads everything anew.
 pub(super) const CHANGES_KEPT: u64 = 10_000;
 
 /// How long a request is known by its name.
 const REMEMBERED_FOR: Duration = Duration::from_hours(24);
-
-/// What a mutation has done to its rows.
-struct Effect {
-    before: Option<Value>,
-    after: Option<Value>,
-    touches: Touches,
-    /// The spaces that it happened in, any number of times.
-    spaces: Vec<SpaceId>,
-}
-
-/// Whose cached credentials it can touch.
-enum Touches {
-    Key(KeyId),
-    All,
-}
 
 /// Checks and makes the changes within the transaction that `rows` stand in, and notes what is declared: all of it, or the caller rolls back.
 pub(super) async fn apply_all(
@@ -166,27 +153,4 @@ async fn write(rows: &mut dyn Rows, mutation: Mutation, at: Timestamp) -> Result
         Mutation::DeletePolicy { name } => policies::delete(rows, name).await,
         Mutation::SetStrategy(strategy) => policies::set_strategy(rows, strategy).await,
     }
-}
-
-impl Effect {
-    /// A change that everybody may feel, in no space in particular.
-    fn of_all(before: Option<Value>, after: Option<Value>) -> Self {
-        Self { before, after, touches: Touches::All, spaces: Vec::new() }
-    }
-}
-
-fn refuse<T>(conflict: Conflict) -> Result<T, StoreError> {
-    Err(conflict.into())
-}
-
-/// As the audit keeps it.
-fn value<T: serde::Serialize>(of: &T) -> Value {
-    serde_json::to_value(of).expect("the model's nouns can be written as JSON")
-}
-
-/// Sorted, each once.
-fn set<T: Ord>(mut items: Vec<T>) -> Vec<T> {
-    items.sort_unstable();
-    items.dedup();
-    items
 }

@@ -1,7 +1,10 @@
 //! Roles: those of the system stay as they are.
 
-use super::{Conflict, Effect, Rows, StoreError, refuse, set, value};
+use super::effect::{Effect, refuse, set, value};
+use super::existing;
+use super::rows::Rows;
 use crate::model::{ActionPattern, Resource, Role, RoleId};
+use crate::store::error::{Conflict, StoreError};
 
 pub(super) async fn create(
     rows: &mut dyn Rows,
@@ -48,10 +51,6 @@ pub(super) async fn delete(rows: &mut dyn Rows, id: RoleId) -> Result<Effect, St
 }
 
 async fn changeable(rows: &mut dyn Rows, id: &RoleId) -> Result<Role, StoreError> {
-    let role = existing(rows, id).await?;
+    let role = existing::role(rows, id).await?;
     if role.system { refuse(Conflict::SystemRole(id.clone())) } else { Ok(role) }
-}
-
-pub(super) async fn existing(rows: &mut dyn Rows, id: &RoleId) -> Result<Role, StoreError> {
-    rows.role(id).await?.ok_or_else(|| StoreError::NotFound(Resource::Role(id.clone())))
 }

@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::StoreError;
 use crate::model::{
     AuditEntry, AuditId, Binding, BindingId, Change, DoneOnce, EntryHash, Group, GroupName, KeyDigest, KeyId, KeyName, KeyRecord,
     LoginPolicy, Once, PolicyName, Resource, Revision, Role, RoleId, Space, SpaceId, Strategy, Subject,
 };
+use crate::store::error::StoreError;
 
 /// The rows of a store within one transaction.
 #[async_trait]

@@ -1,7 +1,10 @@
 //! Spaces: a tree under `root`, whatever is asked.
 
-use super::{Conflict, Effect, Rows, StoreError, refuse, set, value};
+use super::effect::{Effect, refuse, set, value};
+use super::existing;
+use super::rows::Rows;
 use crate::model::{Resource, Space, SpaceId};
+use crate::store::error::{Conflict, StoreError};
 
 pub(super) async fn create(rows: &mut dyn Rows, space: Space) -> Result<Effect, StoreError> {
     let space = Space { labels: set(space.labels), ..space };
@@ -11,7 +14,7 @@ pub(super) async fn create(rows: &mut dyn Rows, space: Space) -> Result<Effect, 
     let Some(parent) = &space.parent else {
         return refuse(Conflict::SpaceWithoutParent(space.id));
     };
-    existing(rows, parent).await?;
+    existing::space(rows, parent).await?;
     rows.insert_space(&space).await?;
     Ok(Effect { spaces: vec![space.id.clone()], ..Effect::of_all(None, Some(value(&space))) })
 }
@@ -24,12 +27,12 @@ pub(super) async fn update(
     labels: Option<Vec<String>>,
     parent: Option<SpaceId>,
 ) -> Result<Effect, StoreError> {
-    let before = existing(rows, &id).await?;
+    let before = existing::space(rows, &id).await?;
     if id.is_root() && (name.is_some() || parent.is_some()) {
         return refuse(Conflict::RootSpaceFixed);
     }
     if let Some(parent) = &parent {
-        existing(rows, parent).await?;
+        existing::space(rows, parent).await?;
         if rows.is_within(parent, &id).await? {
             return refuse(Conflict::SpaceUnderItself { id, parent: parent.clone() });
         }
@@ -49,7 +52,7 @@ pub(super) async fn update(
 }
 
 pub(super) async fn delete(rows: &mut dyn Rows, id: SpaceId) -> Result<Effect, StoreError> {
-    let before = existing(rows, &id).await?;
+    let before = existing::space(rows, &id).await?;
     if id.is_root() {
         return refuse(Conflict::RootSpaceKept);
     }
@@ -59,8 +62,4 @@ pub(super) async fn delete(rows: &mut dyn Rows, id: SpaceId) -> Result<Effect, S
     }
     rows.delete_space(&id).await?;
     Ok(Effect { spaces: vec![id], ..Effect::of_all(Some(value(&before)), None) })
-}
-
-pub(super) async fn existing(rows: &mut dyn Rows, id: &SpaceId) -> Result<Space, StoreError> {
-    rows.space(id).await?.ok_or_else(|| StoreError::NotFound(Resource::Space(id.clone())))
 }

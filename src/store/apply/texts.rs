@@ -3,9 +3,8 @@
 //! A name, a description or a label is shown in listings, kept in the audit for good, and may stand in every token. A key's text that is
 //! pasted into the wrong place would be in all of them. The types of the model do not refuse it, since what a store holds already must load.
 
-use super::error::ACTOR_PREFIX;
-use super::{Conflict, Likeness};
 use crate::model::{KEY_LENGTH, KEY_PREFIX, KeyId, KeyName, Mutation, PlainKey};
+use crate::store::error::{ACTOR_PREFIX, Conflict, Likeness};
 
 /// Refuses a mutation that would write down what must not stand there. No refusal repeats the text.
 pub(in crate::store) fn check(mutation: &Mutation) -> Result<(), Conflict> {
