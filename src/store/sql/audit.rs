@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 
 use super::backend::{At, Column as _, Connection, Transaction};
+use super::rows::SqlRows;
+use super::sql_store::SqlStore;
 use super::statement::{Statement, query};
-use super::{SqlRows, SqlStore, text};
+use super::text;
 use crate::model::{AuditEntry, AuditId, AuditNote, Cause};
 use crate::store::audit::{AuditOrder, AuditQuery};
 use crate::store::error::StoreError;
@@ -21,29 +23,29 @@ impl SqlStore {
         // Asked by whoever answers a request, so what needs no writing is found out without the writer.
         if matches!(note, AuditNote::SignIn { .. }) {
             let (actor, address) = (cause.actor.label(), cause.remote_ip.map(|address| address.to_string()));
-            let mut lease = self.backend.reader().await?;
+            let mut lease = self.backend().reader().await?;
             let known = lease.connection().fetch(query(text::HAS_SIGNED_IN).bind(actor).bind(address)).await?;
             lease.give_back();
             if known.first().is_some_and(|row| bool::of(&**row, At::First) == Ok(true)) {
                 return Ok(None);
             }
         }
-        self.backend.settle().await?;
-        let mut transaction = Transaction::writing(&*self.backend).await?;
+        self.backend().settle().await?;
+        let mut transaction = Transaction::writing(self.backend()).await?;
         let clock = self.time(transaction.connection()).await?;
         let id = apply::note(&mut SqlRows::new(transaction.connection()), note, cause, &clock).await?;
         if id.is_some() {
-            self.backend.announce(transaction.connection()).await?;
+            self.backend().announce(transaction.connection()).await?;
         }
         transaction.commit().await?;
-        self.backend.is_kept().await?;
-        self.backend.committed();
+        self.backend().is_kept().await?;
+        self.backend().committed();
         Ok(id)
     }
 
     pub(super) async fn tend(&self, keep_since: Option<Timestamp>) -> Result<u64, StoreError> {
-        self.backend.settle().await?;
-        let mut transaction = Transaction::writing(&*self.backend).await?;
+        self.backend().settle().await?;
+        let mut transaction = Transaction::writing(self.backend()).await?;
         let clock = self.time(transaction.connection()).await?;
         apply::tend(&mut SqlRows::new(transaction.connection()), &clock).await?;
         let gone = match keep_since {

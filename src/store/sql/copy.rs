@@ -4,8 +4,9 @@
 //! declared, all as they were. Who serves from the store is not copied: that each says of itself.
 
 use super::backend::{At, Connection, Row, Transaction};
+use super::sql_store::{SqlStore, only};
 use super::statement::{Statement, Text, Value, query};
-use super::{SqlStore, only, text};
+use super::text;
 use crate::model::Revision;
 use crate::store::error::{Conflict, StoreError};
 use crate::store::stored;
@@ -126,8 +127,8 @@ const fn table(name: &'static str, keys: usize, columns: &'static [(&'static str
 
 /// Makes `to`, which holds nothing yet, what `from` is; the last change that it has.
 pub(in crate::store) async fn copy(from: &SqlStore, to: &SqlStore) -> Result<Revision, StoreError> {
-    let mut reading = Transaction::reading(&*from.backend).await?;
-    let mut writing = Transaction::writing(&*to.backend).await?;
+    let mut reading = Transaction::reading(from.backend()).await?;
+    let mut writing = Transaction::writing(to.backend()).await?;
     only::<Revision>(query(text::LOCK), writing.connection()).await?;
     let is_used = writing.connection().fetch(query(text::IS_USED)).await?;
     if is_used.first().map(|row| row.flag(At::First)).transpose()?.flatten() != Some(false) {
@@ -148,11 +149,11 @@ pub(in crate::store) async fn copy(from: &SqlStore, to: &SqlStore) -> Result<Rev
     }
     writing.connection().execute(query(text::SAMPLES_GO_ON)).await?;
     let revision: Revision = only(query(text::LAST_REVISION), writing.connection()).await?;
-    to.backend.announce(writing.connection()).await?;
+    to.backend().announce(writing.connection()).await?;
     writing.commit().await?;
     reading.commit().await?;
-    to.backend.is_kept().await?;
-    to.backend.committed();
+    to.backend().is_kept().await?;
+    to.backend().committed();
     Ok(revision)
 }
 

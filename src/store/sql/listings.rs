@@ -5,8 +5,10 @@
 
 use std::fmt::Display;
 
+use super::decode::FromRow;
+use super::sql_store::SqlStore;
 use super::statement::{Statement, Text, query};
-use super::{FromRow, SqlStore, text};
+use super::text;
 use crate::model::{Binding, BindingId, KeyId, KeyRecord};
 use crate::store::error::StoreError;
 use crate::store::listing::{BindingFilter, KeyFilter, LOOKED_THROUGH_AT_ONCE, ListPart};

@@ -12,14 +12,14 @@ mod listings;
 mod replicas;
 mod rows;
 mod samples;
+mod seed;
+mod sql_store;
 mod statement;
 mod store_clock;
 pub(super) mod text;
 mod webhook;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -34,126 +34,25 @@ use self::decode::{FeedRow, NamedKey};
 #[cfg(test)]
 pub(super) use self::listings::{bindings_page, keys_page};
 pub(super) use self::rows::SqlRows;
+pub(super) use self::seed::{add_system_roles, seed};
+pub(super) use self::sql_store::SqlStore;
+use self::sql_store::{of_rows, only};
 pub(super) use self::statement::{Statement, Text, Value, query};
-use self::store_clock::StoreClock;
-use super::apply::{RoleRows as _, SpaceRows as _, apply_all};
+use super::apply::apply_all;
 use super::audit::{AuditQuery, GivenUp};
 use super::contract::{FoundKey, Lookup, Management, Source, Store};
 use super::error::{BatchError, Precondition, StoreError};
 use super::listing::{BindingFilter, KeyFilter, ListPart, Page};
 use super::stored;
 use super::webhook::{Held, Webhook};
-use crate::clock::Clock;
 use crate::model::{
     AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, Group, GroupName, KeptSample, KeyDigest, KeyId,
     KeyName, KeyRecord, LoginPolicy, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, Role, Sample, SampleId, Snapshot,
-    Space, SpaceTree, Strategy, SystemRole,
+    Space, SpaceTree,
 };
 
 /// Of how many secrets it is written down at once that they were used: nobody changes anything meanwhile.
 const USES_AT_ONCE: usize = 1_000;
-
-/// One opened store.
-pub(super) struct SqlStore {
-    backend: Arc<dyn Backend>,
-    clock: Arc<dyn Clock>,
-    /// As of which place everything has been read; another one has a feed of its own.
-    read: AtomicU64,
-}
-
-impl SqlStore {
-    pub(super) fn new(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>) -> Self {
-        Self { backend, clock, read: AtomicU64::new(0) }
-    }
-
-    /// The time that stands in the store, whoever writes it.
-    async fn time(&self, connection: &mut dyn Connection) -> Result<StoreClock, StoreError> {
-        Ok(StoreClock::new(Arc::clone(&self.clock), self.backend.ahead(connection).await?))
-    }
-
-    async fn one<T: FromRow>(&self, question: Statement) -> Result<Option<T>, StoreError> {
-        self.read(question).await?.first().map(|row| T::from_row(&**row)).transpose()
-    }
-
-    async fn all<T: FromRow>(&self, question: Statement) -> Result<Vec<T>, StoreError> {
-        of_rows(&self.read(question).await?)
-    }
-
-    /// One statement that changes nothing. It is asked once more of another connection if the first was lost without anybody's knowing.
-    async fn read(&self, question: Statement) -> Result<Vec<Box<dyn Row>>, StoreError> {
-        let mut lease = self.backend.reader().await?;
-        match lease.connection().fetch(question.clone()).await {
-            Err(_) if lease.is_lost() => {
-                drop(lease);
-                lease = self.backend.reader().await?;
-                let rows = lease.connection().fetch(question).await?;
-                lease.give_back();
-                Ok(rows)
-            }
-            answer => {
-                let rows = answer?;
-                lease.give_back();
-                Ok(rows)
-            }
-        }
-    }
-
-    /// Several statements without values, as of one moment, asked once more likewise.
-    async fn read_together<const N: usize>(&self, questions: [Text; N]) -> Result<[Vec<Box<dyn Row>>; N], StoreError> {
-        let mut lease = self.backend.reader().await?;
-        let mut answers = lease.connection().fetch_together(&questions).await;
-        if answers.is_err() && lease.is_lost() {
-            drop(lease);
-            lease = self.backend.reader().await?;
-            answers = lease.connection().fetch_together(&questions).await;
-        }
-        let answers = answers?;
-        lease.give_back();
-        answers.try_into().map_err(|_| stored::nonsense("answers", "some are missing"))
-    }
-}
-
-fn of_rows<T: FromRow>(rows: &[Box<dyn Row>]) -> Result<Vec<T>, StoreError> {
-    rows.iter().map(|row| T::from_row(&**row)).collect()
-}
-
-/// Every row of the answer.
-pub(super) async fn every<T: FromRow>(question: Statement, connection: &mut dyn Connection) -> Result<Vec<T>, StoreError> {
-    of_rows(&connection.fetch(question).await?)
-}
-
-/// The one row of an answer that always has one.
-pub(super) async fn only<T: FromRow>(question: Statement, connection: &mut dyn Connection) -> Result<T, StoreError> {
-    let rows = connection.fetch(question).await?;
-    rows.first().map(|row| T::from_row(&**row)).ok_or_else(|| stored::nonsense("an answer", "it is empty"))?
-}
-
-/// What every store holds from its beginning: a state, and the root space as the model has it.
-pub(super) async fn seed(connection: &mut dyn Connection, initial: Strategy) -> Result<(), StoreError> {
-    connection.execute(query(text::SEED_STATE).bind(initial.as_str())).await?;
-    let mut rows = SqlRows::new(connection);
-    for space in SpaceTree::root_only().iter() {
-        rows.insert_space(space).await?;
-    }
-    Ok(())
-}
-
-/// The system roles that are not there: all of them in a new store, and in an older one those that were not known when it was made. Not a
-/// change: nobody holds them. Somebody's own role keeps its name, and is not the system's.
-pub(super) async fn add_system_roles(connection: &mut dyn Connection) -> Result<(), StoreError> {
-    let mut rows = SqlRows::new(connection);
-    for role in SystemRole::ALL {
-        match rows.role(&role.id()).await? {
-            None => rows.insert_role(&role.role()).await?,
-            Some(kept) if kept.system => {}
-            Some(kept) => tracing::warn!(
-                role = %kept.id,
-                "this store has a role of its own under the name of one of the system's, which is missing until that one is deleted"
-            ),
-        }
-    }
-    Ok(())
-}
 
 #[async_trait]
 impl Lookup for SqlStore {
@@ -162,7 +61,7 @@ impl Lookup for SqlStore {
     }
 
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let moves = self.backend.moves();
+        let moves = self.backend().moves();
         let questions = [text::STATE, text::SPACES, text::ROLES, text::GROUPS, text::GROUP_BINDINGS, text::POLICIES];
         let [state, spaces, roles, groups, bindings, policies] = self.read_together(questions).await?;
         let state: State = state.first().map(|row| State::from_row(&**row)).ok_or_else(|| stored::nonsense("a state", "it is empty"))??;
@@ -182,12 +81,12 @@ impl Lookup for SqlStore {
             snapshot.bind_group(binding);
         }
         snapshot.group_bindings.values_mut().for_each(|bindings| bindings.sort_unstable_by_key(|binding| binding.id));
-        self.read.store(moves, Ordering::Release);
+        self.note_read(moves);
         Ok(snapshot)
     }
 
     async fn woken(&self) {
-        self.backend.woken().await;
+        self.backend().woken().await;
     }
 
     async fn key_names(&self, most: u32) -> Result<Option<Vec<String>>, StoreError> {
@@ -197,15 +96,15 @@ impl Lookup for SqlStore {
     }
 
     async fn close(&self) {
-        self.backend.close().await;
+        self.backend().close().await;
     }
 }
 
 #[async_trait]
 impl Source for SqlStore {
     async fn changes_after(&self, seen: Revision) -> Result<Changes, StoreError> {
-        self.backend.settle().await?;
-        if self.read.load(Ordering::Acquire) != self.backend.moves() {
+        self.backend().settle().await?;
+        if !self.is_read() {
             return Ok(Changes::TooOld);
         }
         let feed: Vec<FeedRow> = self.all(query(text::CHANGES_AFTER).bind(stored::number(seen))).await?;
@@ -225,7 +124,7 @@ impl Source for SqlStore {
         let latest: Vec<(String, i64)> = latest.into_iter().map(|(digest, at)| (digest.to_hex(), at)).collect();
         for some in latest.chunks(USES_AT_ONCE) {
             let said = serde_json::to_string(some).map_err(|error| stored::nonsense("a use", error))?;
-            let mut transaction = Transaction::writing(&*self.backend).await?;
+            let mut transaction = Transaction::writing(self.backend()).await?;
             // Whoever writes several rows waits for their turn first: nobody then waits for somebody who waits for them.
             only::<Revision>(query(text::LOCK), transaction.connection()).await?;
             transaction.connection().execute(query(text::RECORD_USES).bind(said)).await?;
@@ -263,17 +162,17 @@ impl Management for SqlStore {
         if mutations.is_empty() && declared.is_empty() {
             return Ok(Vec::new());
         }
-        self.backend.settle().await?;
-        let mut transaction = Transaction::writing(&*self.backend).await?;
+        self.backend().settle().await?;
+        let mut transaction = Transaction::writing(self.backend()).await?;
         let clock = self.time(transaction.connection()).await?;
         let mut rows = SqlRows::new(transaction.connection());
         match apply_all(&mut rows, mutations, declared, cause, only_if, &clock).await {
             Ok(changes) => {
-                self.backend.announce(transaction.connection()).await?;
+                self.backend().announce(transaction.connection()).await?;
                 transaction.commit().await?;
                 // A change that nobody else sees is not acknowledged.
-                self.backend.is_kept().await?;
-                self.backend.committed();
+                self.backend().is_kept().await?;
+                self.backend().committed();
                 Ok(changes)
             }
             // Whatever state the transaction is in, it ends with the connection.
@@ -286,10 +185,10 @@ impl Management for SqlStore {
     }
 
     async fn rehearse(&self, mutations: Vec<Mutation>, only_if: Option<Precondition>) -> Result<(), BatchError> {
-        self.backend.settle().await?;
-        let mut transaction = Transaction::writing(&*self.backend).await?;
+        self.backend().settle().await?;
+        let mut transaction = Transaction::writing(self.backend()).await?;
         let mut rows = SqlRows::new(transaction.connection());
-        let rehearsed = apply_all(&mut rows, mutations, &[], &Cause::SYSTEM, only_if, &*self.clock).await;
+        let rehearsed = apply_all(&mut rows, mutations, &[], &Cause::SYSTEM, only_if, self.clock()).await;
         // A transaction that has failed is over, whatever it is told.
         if let Err(failure @ BatchError { error: StoreError::Unavailable(_), .. }) = rehearsed {
             return Err(failure);

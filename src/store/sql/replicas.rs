@@ -1,7 +1,9 @@
 //! Who serves from the store: a row for each process, written by itself.
 
 use super::backend::Transaction;
-use super::{SqlStore, every, only, query, text};
+use super::sql_store::{SqlStore, every, only};
+use super::statement::query;
+use super::text;
 use crate::clock::{Clock as _, earlier};
 use crate::model::{Replica, ReplicaName, ReplicaReport, Replicas, Revision};
 use crate::store::contract::{REPLICAS_KEPT_FOR, REPLICAS_MAX};
@@ -13,7 +15,7 @@ impl SqlStore {
         // In one order everywhere: nobody then waits for somebody who waits for them.
         let mut reports: Vec<&ReplicaReport> = reports.iter().collect();
         reports.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        let mut transaction = Transaction::writing(&*self.backend).await?;
+        let mut transaction = Transaction::writing(self.backend()).await?;
         let connection = transaction.connection();
         let clock = self.time(connection).await?;
         // Read under the lock, as every time is that stands in the store.
@@ -39,25 +41,25 @@ impl SqlStore {
         }
         // Others hear of what is new, and not of every sign of life.
         if is_news {
-            self.backend.announce(connection).await?;
+            self.backend().announce(connection).await?;
         }
         transaction.commit().await?;
         // Whoever waits in this process for what others have applied need not wait for a timer to hear of it.
-        self.backend.committed();
+        self.backend().committed();
         Ok(())
     }
 
     pub(super) async fn forget(&self, name: &ReplicaName) -> Result<(), StoreError> {
-        let mut transaction = Transaction::writing(&*self.backend).await?;
+        let mut transaction = Transaction::writing(self.backend()).await?;
         transaction.connection().execute(query(text::DELETE_REPLICA).bind(name.as_str())).await?;
-        self.backend.announce(transaction.connection()).await?;
+        self.backend().announce(transaction.connection()).await?;
         transaction.commit().await?;
-        self.backend.committed();
+        self.backend().committed();
         Ok(())
     }
 
     pub(super) async fn reported(&self) -> Result<Replicas, StoreError> {
-        let mut reading = Transaction::reading(&*self.backend).await?;
+        let mut reading = Transaction::reading(self.backend()).await?;
         let revision: Revision = only(query(text::LAST_REVISION), reading.connection()).await?;
         let at = self.time(reading.connection()).await?.now().wall;
         let too_old = stored::micros(earlier(at, REPLICAS_KEPT_FOR));

@@ -3,14 +3,17 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::backend::Transaction;
-use super::{SqlStore, query, stored, text};
+use super::sql_store::SqlStore;
+use super::statement::query;
+use super::text;
 use crate::model::{KeptSample, Sample, SampleId};
 use crate::store::contract::{SAMPLES_KEPT_FOR, SAMPLES_MAX};
 use crate::store::error::StoreError;
+use crate::store::stored;
 
 impl SqlStore {
     pub(super) async fn keep(&self, samples: &[Sample]) -> Result<(), StoreError> {
-        let mut transaction = Transaction::writing(&*self.backend).await?;
+        let mut transaction = Transaction::writing(self.backend()).await?;
         let connection = transaction.connection();
         for sample in samples {
             let Sample { at, key, answer, input } = sample;
@@ -33,7 +36,7 @@ impl SqlStore {
     }
 
     pub(super) async fn clear(&self) -> Result<u64, StoreError> {
-        let mut lease = self.backend.writer().await?;
+        let mut lease = self.backend().writer().await?;
         let gone = lease.connection().execute(query(text::CLEAR_SAMPLES)).await?;
         lease.give_back();
         Ok(gone)
@@ -41,7 +44,7 @@ impl SqlStore {
 
     /// What is as old as this, as it is stored, is shown to nobody any more, though it goes only when another one comes.
     fn too_old(&self) -> i64 {
-        let now = self.clock.now().wall;
+        let now = self.clock().now().wall;
         let end = SignedDuration::try_from(SAMPLES_KEPT_FOR).ok().and_then(|span| now.checked_sub(span).ok());
         stored::micros(end.unwrap_or(Timestamp::MIN))
     }

@@ -1,0 +1,105 @@
+//! One opened store, and how it is asked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::backend::{Backend, Connection, Row};
+use super::decode::FromRow;
+use super::statement::{Statement, Text};
+use super::store_clock::StoreClock;
+use crate::clock::Clock;
+use crate::store::error::StoreError;
+use crate::store::stored;
+
+/// One opened store.
+pub(in crate::store) struct SqlStore {
+    backend: Arc<dyn Backend>,
+    clock: Arc<dyn Clock>,
+    /// As of which place everything has been read; another one has a feed of its own.
+    read: AtomicU64,
+}
+
+impl SqlStore {
+    pub(in crate::store) fn new(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>) -> Self {
+        Self { backend, clock, read: AtomicU64::new(0) }
+    }
+
+    pub(super) fn backend(&self) -> &dyn Backend {
+        &*self.backend
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// Everything has been read as of this place.
+    pub(super) fn note_read(&self, moves: u64) {
+        self.read.store(moves, Ordering::Release);
+    }
+
+    /// Whether everything has been read as of the place that the store is at.
+    pub(super) fn is_read(&self) -> bool {
+        self.read.load(Ordering::Acquire) == self.backend.moves()
+    }
+
+    /// The time that stands in the store, whoever writes it.
+    pub(super) async fn time(&self, connection: &mut dyn Connection) -> Result<StoreClock, StoreError> {
+        Ok(StoreClock::new(Arc::clone(&self.clock), self.backend.ahead(connection).await?))
+    }
+
+    pub(super) async fn one<T: FromRow>(&self, question: Statement) -> Result<Option<T>, StoreError> {
+        self.read(question).await?.first().map(|row| T::from_row(&**row)).transpose()
+    }
+
+    pub(super) async fn all<T: FromRow>(&self, question: Statement) -> Result<Vec<T>, StoreError> {
+        of_rows(&self.read(question).await?)
+    }
+
+    /// One statement that changes nothing. It is asked once more of another connection if the first was lost without anybody's knowing.
+    async fn read(&self, question: Statement) -> Result<Vec<Box<dyn Row>>, StoreError> {
+        let mut lease = self.backend.reader().await?;
+        match lease.connection().fetch(question.clone()).await {
+            Err(_) if lease.is_lost() => {
+                drop(lease);
+                lease = self.backend.reader().await?;
+                let rows = lease.connection().fetch(question).await?;
+                lease.give_back();
+                Ok(rows)
+            }
+            answer => {
+                let rows = answer?;
+                lease.give_back();
+                Ok(rows)
+            }
+        }
+    }
+
+    /// Several statements without values, as of one moment, asked once more likewise.
+    pub(super) async fn read_together<const N: usize>(&self, questions: [Text; N]) -> Result<[Vec<Box<dyn Row>>; N], StoreError> {
+        let mut lease = self.backend.reader().await?;
+        let mut answers = lease.connection().fetch_together(&questions).await;
+        if answers.is_err() && lease.is_lost() {
+            drop(lease);
+            lease = self.backend.reader().await?;
+            answers = lease.connection().fetch_together(&questions).await;
+        }
+        let answers = answers?;
+        lease.give_back();
+        answers.try_into().map_err(|_| stored::nonsense("answers", "some are missing"))
+    }
+}
+
+pub(super) fn of_rows<T: FromRow>(rows: &[Box<dyn Row>]) -> Result<Vec<T>, StoreError> {
+    rows.iter().map(|row| T::from_row(&**row)).collect()
+}
+
+/// Every row of the answer.
+pub(super) async fn every<T: FromRow>(question: Statement, connection: &mut dyn Connection) -> Result<Vec<T>, StoreError> {
+    of_rows(&connection.fetch(question).await?)
+}
+
+/// The one row of an answer that always has one.
+pub(super) async fn only<T: FromRow>(question: Statement, connection: &mut dyn Connection) -> Result<T, StoreError> {
+    let rows = connection.fetch(question).await?;
+    rows.first().map(|row| T::from_row(&**row)).ok_or_else(|| stored::nonsense("an answer", "it is empty"))?
+}
