@@ -16,7 +16,10 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, query, query_scalar};
 
 use super::error::unavailable;
-use super::{BEGIN_WRITE, BUSY_TIMEOUT, conn, opening, origin, sql};
+use super::opening::BUSY_TIMEOUT;
+use super::origin::origin;
+use super::sql::BEGIN_WRITE;
+use super::{conn, opening, sql};
 use crate::clock::Clock;
 use crate::model::{AuditEntry, AuditId, Cause, Revision, Strategy};
 use crate::store::apply::{AuditRows as _, Audited, Rows as _, append, tell};

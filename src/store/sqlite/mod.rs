@@ -11,9 +11,12 @@ mod error;
 mod file_guard;
 mod migrations;
 mod opening;
+mod origin;
 #[cfg(test)]
 mod plans;
 mod sql;
+#[cfg(test)]
+mod upgrade_tests;
 mod watch;
 
 use std::path::Path;
@@ -21,24 +24,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{Row as _, SqliteConnection, query};
+use sqlx::{Row as _, query};
 
 pub(super) use self::access::remarks;
 pub(super) use self::backup::{backup, restore};
 use self::conn::{ConnSlot, Readers};
 use self::error::unavailable;
 use self::file_guard::{FileGuard, FileId, Found};
-use self::opening::Looked;
+use self::opening::{BUSY_TIMEOUT, Looked};
+use self::origin::origin;
 use self::watch::CommitWatch;
 use super::error::StoreError;
-use super::sql::{Backend, Connection, FromRow as _, Lease, Origin, SqlStore, text};
+use super::sql::{Backend, Connection, Lease, SqlStore};
 use crate::clock::Clock;
 use crate::model::Strategy;
-
-/// How long a change waits for another process's, and a reader for a recovery after a crash.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Takes the writer's lock before anything is read: what a rule has seen still holds when its change is written.
-const BEGIN_WRITE: &str = text::BEGIN_WRITE.sqlite;
 
 /// Opens the file, making and migrating it as needed.
 pub(super) async fn open(path: &Path, initial: Strategy, clock: Arc<dyn Clock>) -> Result<SqlStore, StoreError> {
@@ -129,11 +128,6 @@ impl SqliteFile {
     }
 }
 
-/// What marks this store among all others.
-async fn origin(connection: &mut SqliteConnection) -> Result<Option<Origin>, StoreError> {
-    query(text::ORIGIN.sqlite).fetch_optional(connection).await.map_err(unavailable)?.as_ref().map(|row| Origin::from_row(row)).transpose()
-}
-
 #[async_trait]
 impl Backend for SqliteFile {
     async fn reader(&self) -> Result<Box<dyn Lease + '_>, StoreError> {
@@ -197,6 +191,7 @@ impl Backend for SqliteFile {
 mod tests {
     use sqlx::Connection as _;
 
+    use super::sql::BEGIN_WRITE;
     use super::*;
     use crate::clock::SystemClock;
     use crate::model::{Cause, LoginPolicy, Mutation, Revision};

@@ -12,11 +12,14 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection, query, query_as, query_
 
 use super::error::{sentence, unavailable};
 use super::migrations::{MIGRATIONS, link_entries};
-use super::{BEGIN_WRITE, access, conn, sql};
+use super::sql::BEGIN_WRITE;
+use super::{access, conn, sql};
 use crate::model::Strategy;
 use crate::store::error::StoreError;
 use crate::store::sql::{add_system_roles, seed, text};
 
+/// How long a change waits for another process's, and a reader for a recovery after a crash.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// `clvr` in ASCII, as [`sql::SET_APPLICATION_ID`] writes it.
 const APPLICATION_ID: i64 = 0x636c_7672;
 const FOREIGN: &str = "it is the database of another program";

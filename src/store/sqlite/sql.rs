@@ -1,5 +1,9 @@
 //! What is asked of SQLite alone: opening, watching, copying.
 
+use crate::store::sql::text;
+
+/// Takes the writer's lock before anything is read: what a rule has seen still holds when its change is written.
+pub(super) const BEGIN_WRITE: &str = text::BEGIN_WRITE.sqlite;
 /// A number that is another one whenever another connection has committed.
 pub(super) const DATA_VERSION: &str = "PRAGMA data_version";
 /// Brings the whole log into the file. Its row says whether somebody stood in the way.

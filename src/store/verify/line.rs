@@ -5,6 +5,8 @@ use crate::store::audit::AuditQuery;
 use crate::store::contract::Store;
 use crate::store::error::StoreError;
 
+/// How many entries or rows are read at a time.
+pub(super) const PAGE: u32 = 500;
 /// What a restore is called in the audit.
 const RESTORE: &str = "store.restore";
 
@@ -27,7 +29,7 @@ impl Line {
         let mut restores = Vec::new();
         let mut before = None;
         loop {
-            let wanted = AuditQuery { action: Some(RESTORE.to_owned()), before, limit: super::PAGE, ..AuditQuery::default() };
+            let wanted = AuditQuery { action: Some(RESTORE.to_owned()), before, limit: PAGE, ..AuditQuery::default() };
             let page = store.audit(&wanted).await?;
             let Some(last) = page.last() else { return Ok(Self(restores)) };
             before = Some(last.id);

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::line::Line;
-use super::{AuditFault, PAGE, RowFault};
+use super::fault::{AuditFault, RowFault};
+use super::line::{Line, PAGE};
 use crate::model::{AuditEntry, BindingId, KeyId, KeyRecord, Resource, Revision, Snapshot, SystemRole};
 use crate::store::apply::audited_key;
 use crate::store::audit::{AuditOrder, AuditQuery};
