@@ -11,7 +11,7 @@ use regorus::Value;
 use super::allowance::Allowance;
 use super::analysis::{self, Depends};
 use super::builtins::budget;
-use super::compiled::{Bounds, Compiled, Evaluated, Failure, Limit, Observer, What};
+use super::compiled::{Bounds, Compiled, Evaluated, Failure, FailureKind, Limit, Observer};
 use super::engine::{Engine, Stopped};
 use super::error::PolicyError;
 use super::fault::PolicyFault;
@@ -146,14 +146,14 @@ impl Policy {
             };
             // What fails for a key of which nothing is known fails for what stands in the text.
             let is_refused = match failure.what {
-                What::Verdict(_) => true,
-                What::Limit(_) | What::Conflict(_) | What::Builtin(_) => is_for_any,
+                FailureKind::Verdict(_) => true,
+                FailureKind::Limit(_) | FailureKind::Conflict(_) | FailureKind::Builtin(_) => is_for_any,
             };
             if !is_refused {
                 continue;
             }
             let mut reason = failure.to_string();
-            if matches!(failure.what, What::Verdict(_)) {
+            if matches!(failure.what, FailureKind::Verdict(_)) {
                 let _ = write!(reason, ", where {described} asks");
             }
             let fault = match &failure.place {
@@ -245,15 +245,16 @@ impl Policy {
         let time_is_up = || now().saturating_sub(begun) > time;
         let bounds = Bounds { memory, work, time_is_up: &time_is_up };
         let evaluated = catch_unwind(AssertUnwindSafe(|| self.compiled.ask(input, bounds, watcher)));
-        evaluated.unwrap_or_else(|_| Err(Box::new(Failure { what: What::Builtin("the evaluation panicked".to_owned()), place: None })))
+        evaluated
+            .unwrap_or_else(|_| Err(Box::new(Failure { what: FailureKind::Builtin("the evaluation panicked".to_owned()), place: None })))
     }
 
     fn failed(&self, failure: &Failure) -> PolicyError {
         let name = self.name.clone();
         match &failure.what {
-            What::Limit(Limit::Time) => PolicyError::TimeLimit(name),
-            What::Limit(Limit::Memory) => PolicyError::MemoryLimit(name),
-            What::Limit(Limit::Depth) | What::Conflict(_) | What::Builtin(_) | What::Verdict(_) => {
+            FailureKind::Limit(Limit::Time) => PolicyError::TimeLimit(name),
+            FailureKind::Limit(Limit::Memory) => PolicyError::MemoryLimit(name),
+            FailureKind::Limit(Limit::Depth) | FailureKind::Conflict(_) | FailureKind::Builtin(_) | FailureKind::Verdict(_) => {
                 let reason = match &failure.place {
                     Some(span) => format!("line {}, column {}: {failure}", span.line, span.col),
                     None => failure.to_string(),

@@ -7,7 +7,7 @@ use std::thread;
 use regorus::Value;
 use serde::Serialize;
 
-use super::compiled::{Observer, Place};
+use super::compiled::{BranchPlace, Observer};
 use super::engine::entrypoint;
 use super::error::PolicyError;
 use super::fault::PolicyFault;
@@ -67,7 +67,7 @@ pub struct HeldRule {
 /// A head, or an `else`: whatever can hold by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
-    pub(super) at: Place,
+    pub(super) at: BranchPlace,
     /// The rule's name.
     pub(super) rule: String,
     /// The steps of its path behind the name.
@@ -125,10 +125,10 @@ impl Tracer {
 
 /// The heads that hold in an evaluation.
 #[derive(Default)]
-struct Held(RefCell<BTreeSet<(Place, Vec<Value>, Value)>>);
+struct Held(RefCell<BTreeSet<(BranchPlace, Vec<Value>, Value)>>);
 
 impl Observer for Held {
-    fn gives(&self, branch: Place, steps: &[Value], value: &Value) {
+    fn gives(&self, branch: BranchPlace, steps: &[Value], value: &Value) {
         let mut held = self.0.borrow_mut();
         if held.len() < MOST {
             held.insert((branch, steps.to_vec(), value.clone()));
@@ -146,7 +146,7 @@ pub(super) fn marks(program: &Program, package: &str) -> Vec<Mark> {
         }
         for (definition, branches) in definitions.iter().map(|definition| &definition.branches).enumerate() {
             marks.extend(branches.iter().enumerate().map(|(branch, found)| Mark {
-                at: Place { of, definition, branch },
+                at: BranchPlace { of, definition, branch },
                 rule: name.to_string(),
                 path: rest.to_vec(),
                 line: found.span.line,

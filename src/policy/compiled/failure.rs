@@ -10,13 +10,13 @@ use crate::policy::syntax::tree::Span;
 /// What went wrong, and where.
 #[derive(Clone, Debug)]
 pub(in crate::policy) struct Failure {
-    pub(in crate::policy) what: What,
+    pub(in crate::policy) what: FailureKind,
     /// The definition that comes to another value, or the statement at hand.
     pub(in crate::policy) place: Option<Span>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::policy) enum What {
+pub(in crate::policy) enum FailureKind {
     Conflict(Conflict),
     Limit(Limit),
     /// A builtin will not go on.
@@ -50,23 +50,23 @@ pub(in crate::policy) enum Limit {
 pub(in crate::policy) type Evaluated<T> = Result<T, Box<Failure>>;
 
 impl Failure {
-    pub(super) fn of(what: What) -> Box<Self> {
+    pub(super) fn of(what: FailureKind) -> Box<Self> {
         Box::new(Self { what, place: None })
     }
 
     pub(super) fn conflict(conflict: Conflict) -> Box<Self> {
-        Self::of(What::Conflict(conflict))
+        Self::of(FailureKind::Conflict(conflict))
     }
 
     pub(super) fn limit(limit: Limit) -> Box<Self> {
-        Self::of(What::Limit(limit))
+        Self::of(FailureKind::Limit(limit))
     }
 
     /// What a builtin has ended with.
     pub(super) fn of_builtin(error: &anyhow::Error) -> Box<Self> {
         match budget::exceeded() {
             Some(exceeded) => exceeded.into(),
-            None => Self::of(What::Builtin(format!("{error:#}"))),
+            None => Self::of(FailureKind::Builtin(format!("{error:#}"))),
         }
     }
 
@@ -78,7 +78,7 @@ impl Failure {
 
     /// Whether it took too much, and not what the policy says is to blame.
     pub(in crate::policy) fn is_limit(&self) -> bool {
-        matches!(self.what, What::Limit(_))
+        matches!(self.what, FailureKind::Limit(_))
     }
 }
 
@@ -94,15 +94,19 @@ impl From<Exceeded> for Box<Failure> {
 impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.what {
-            What::Conflict(Conflict::Rule) => out.write_str("the rule comes to two different values, and has room for one"),
-            What::Conflict(Conflict::Function) => out.write_str("the function comes to two different values for the same arguments"),
-            What::Conflict(Conflict::Key) => out.write_str("a key of the object comes to two different values, and has room for one"),
-            What::Conflict(Conflict::Fields) => out.write_str("two keys that are written in the object come to the same"),
-            What::Conflict(Conflict::Template) => out.write_str("a part of the text comes to two different values, and has room for one"),
-            What::Limit(Limit::Time) => out.write_str("it took longer than it may"),
-            What::Limit(Limit::Memory) => out.write_str("it took more memory than it may"),
-            What::Limit(Limit::Depth) => out.write_str("its rules and functions go deeper into each other than they may"),
-            What::Builtin(reason) | What::Verdict(reason) => out.write_str(reason),
+            FailureKind::Conflict(Conflict::Rule) => out.write_str("the rule comes to two different values, and has room for one"),
+            FailureKind::Conflict(Conflict::Function) => out.write_str("the function comes to two different values for the same arguments"),
+            FailureKind::Conflict(Conflict::Key) => {
+                out.write_str("a key of the object comes to two different values, and has room for one")
+            }
+            FailureKind::Conflict(Conflict::Fields) => out.write_str("two keys that are written in the object come to the same"),
+            FailureKind::Conflict(Conflict::Template) => {
+                out.write_str("a part of the text comes to two different values, and has room for one")
+            }
+            FailureKind::Limit(Limit::Time) => out.write_str("it took longer than it may"),
+            FailureKind::Limit(Limit::Memory) => out.write_str("it took more memory than it may"),
+            FailureKind::Limit(Limit::Depth) => out.write_str("its rules and functions go deeper into each other than they may"),
+            FailureKind::Builtin(reason) | FailureKind::Verdict(reason) => out.write_str(reason),
         }
     }
 }

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use regorus::Value;
 
 use super::index::{Asked, Guards, Subject, is_scalar};
-use super::term::{Stmt, StmtKind, Term};
+use super::term::{CompiledStmt, CompiledStmtKind, CompiledTerm};
 use crate::policy::syntax::tree::BoolOp;
 
 /// What a body asks for that has its arguments in the first slots.
-pub(super) fn guards_of(body: &[Stmt], arguments: usize) -> Guards {
+pub(super) fn guards_of(body: &[CompiledStmt], arguments: usize) -> Guards {
     let mut guards = Guards::default();
     // What is printed is printed whether or not the rest holds.
-    if body.iter().any(|statement| matches!(statement.kind, StmtKind::Print(_))) {
+    if body.iter().any(|statement| matches!(statement.kind, CompiledStmtKind::Print(_))) {
         return guards;
     }
     let mut reader = Reader { guards: &mut guards, constants: BTreeMap::new(), arguments, may_fail: false };
@@ -22,7 +22,7 @@ pub(super) fn guards_of(body: &[Stmt], arguments: usize) -> Guards {
         reader.may_fail |= !cannot_fail(&statement.kind);
         // What is held against an object with variables in it is not looked at beforehand.
         let is_taken_apart = match (&statement.kind, body.get(at + 1).map(|next| &next.kind)) {
-            (StmtKind::Bind(slot, _), Some(StmtKind::IsObject(Term::Slot(whole), _))) => slot == whole,
+            (CompiledStmtKind::Bind(slot, _), Some(CompiledStmtKind::IsObject(CompiledTerm::Slot(whole), _))) => slot == whole,
             _ => false,
         };
         if !is_taken_apart {
@@ -43,22 +43,25 @@ struct Reader<'g> {
 }
 
 impl Reader<'_> {
-    fn statement(&mut self, statement: &StmtKind) {
+    fn statement(&mut self, statement: &CompiledStmtKind) {
         match statement {
-            StmtKind::Holds(Term::Compare(BoolOp::Eq, sides)) => self.equal(&sides.0, &sides.1),
-            StmtKind::Equal(one, other) => self.equal(one, other),
-            StmtKind::Holds(Term::In(None, sides)) => self.is_in(&sides.0, &sides.1),
-            StmtKind::Bind(slot, Term::Const(value)) => drop(self.constants.insert(*slot, value.clone())),
-            StmtKind::Bind(slot, term) => match self.subject(term) {
+            CompiledStmtKind::Holds(CompiledTerm::Compare(BoolOp::Eq, sides)) => self.equal(&sides.0, &sides.1),
+            CompiledStmtKind::Equal(one, other) => self.equal(one, other),
+            CompiledStmtKind::Holds(CompiledTerm::In(None, sides)) => self.is_in(&sides.0, &sides.1),
+            CompiledStmtKind::Bind(slot, CompiledTerm::Const(value)) => drop(self.constants.insert(*slot, value.clone())),
+            CompiledStmtKind::Bind(slot, term) => match self.subject(term) {
                 Some(subject) => self.ask(subject, Asked::Any(Some(*slot))),
                 None => self.needed(term),
             },
             // A reference that goes on to each of its items.
-            StmtKind::Each { of: Term::Input(_), .. } => {}
-            StmtKind::Holds(term) | StmtKind::IsArray(term, _) | StmtKind::Each { of: term, .. } | StmtKind::Every { of: term, .. } => {
+            CompiledStmtKind::Each { of: CompiledTerm::Input(_), .. } => {}
+            CompiledStmtKind::Holds(term)
+            | CompiledStmtKind::IsArray(term, _)
+            | CompiledStmtKind::Each { of: term, .. }
+            | CompiledStmtKind::Every { of: term, .. } => {
                 self.needed(term);
             }
-            StmtKind::IsObject(..) | StmtKind::Not(_) | StmtKind::With { .. } | StmtKind::Print(_) => {}
+            CompiledStmtKind::IsObject(..) | CompiledStmtKind::Not(_) | CompiledStmtKind::With { .. } | CompiledStmtKind::Print(_) => {}
         }
     }
 
@@ -73,7 +76,7 @@ impl Reader<'_> {
         self.guards.is_ahead |= self.may_fail;
     }
 
-    fn equal(&mut self, one: &Term, other: &Term) {
+    fn equal(&mut self, one: &CompiledTerm, other: &CompiledTerm) {
         for (one, other) in [(one, other), (other, one)] {
             if let Some(subject) = self.subject(one)
                 && let Some(value) = self.constant(other)
@@ -91,7 +94,7 @@ impl Reader<'_> {
         }
     }
 
-    fn is_in(&mut self, item: &Term, of: &Term) {
+    fn is_in(&mut self, item: &CompiledTerm, of: &CompiledTerm) {
         self.needed(item);
         self.needed(of);
         match (self.subject(item), self.constant(of), self.constant(item), self.subject(of)) {
@@ -112,11 +115,11 @@ impl Reader<'_> {
     }
 
     /// What a term stands for: a path of `input`, an argument, or a slot that has been given the value of one.
-    fn subject(&self, term: &Term) -> Option<Subject> {
+    fn subject(&self, term: &CompiledTerm) -> Option<Subject> {
         match term {
-            Term::Input(path) => Some(Subject::Input(*path)),
-            Term::Slot(slot) if *slot < self.arguments => Some(Subject::Slot(*slot)),
-            Term::Slot(slot) => {
+            CompiledTerm::Input(path) => Some(Subject::Input(*path)),
+            CompiledTerm::Slot(slot) if *slot < self.arguments => Some(Subject::Slot(*slot)),
+            CompiledTerm::Slot(slot) => {
                 let asked = self.guards.asked.iter().find(|(_, asked)| *asked == Asked::Any(Some(*slot)));
                 asked.map(|(subject, _)| *subject)
             }
@@ -124,49 +127,54 @@ impl Reader<'_> {
         }
     }
 
-    fn constant(&self, term: &Term) -> Option<Value> {
+    fn constant(&self, term: &CompiledTerm) -> Option<Value> {
         match term {
-            Term::Const(value) => Some(value.clone()),
-            Term::Slot(slot) => self.constants.get(slot).cloned(),
+            CompiledTerm::Const(value) => Some(value.clone()),
+            CompiledTerm::Slot(slot) => self.constants.get(slot).cloned(),
             _ => None,
         }
     }
 
     /// Paths of `input` without which a term is undefined.
-    fn needed(&mut self, term: &Term) {
+    fn needed(&mut self, term: &CompiledTerm) {
         match term {
-            Term::Input(path) => self.ask(Subject::Input(*path), Asked::Any(None)),
-            Term::At(at) => {
+            CompiledTerm::Input(path) => self.ask(Subject::Input(*path), Asked::Any(None)),
+            CompiledTerm::At(at) => {
                 // Where a reference begins that has steps of other values is not looked at.
                 if !is_reference(&at.0) {
                     self.needed(&at.0);
                 }
                 at.1.iter().for_each(|step| self.needed(step));
             }
-            Term::Call(call) => call.arguments.iter().for_each(|argument| self.needed(argument)),
-            Term::Function(_, parts) | Term::Array(parts) | Term::Set(parts) | Term::Template(parts) => {
+            CompiledTerm::Call(call) => call.arguments.iter().for_each(|argument| self.needed(argument)),
+            CompiledTerm::Function(_, parts) | CompiledTerm::Array(parts) | CompiledTerm::Set(parts) | CompiledTerm::Template(parts) => {
                 parts.iter().for_each(|part| self.needed(part));
             }
-            Term::Object(fields) => fields.iter().for_each(|(key, value)| {
+            CompiledTerm::Object(fields) => fields.iter().for_each(|(key, value)| {
                 self.needed(key);
                 self.needed(value);
             }),
-            Term::In(key, sides) => {
+            CompiledTerm::In(key, sides) => {
                 key.iter().for_each(|key| self.needed(key));
                 self.needed(&sides.0);
                 self.needed(&sides.1);
             }
-            Term::Compare(_, sides) | Term::Sets(_, sides) | Term::Arithmetic(_, sides) => {
+            CompiledTerm::Compare(_, sides) | CompiledTerm::Sets(_, sides) | CompiledTerm::Arithmetic(_, sides) => {
                 self.needed(&sides.0);
                 self.needed(&sides.1);
             }
-            Term::Const(_) | Term::Slot(_) | Term::Rule(_) | Term::Document(_) | Term::Collect(_) | Term::Named(_) => {}
+            CompiledTerm::Const(_)
+            | CompiledTerm::Slot(_)
+            | CompiledTerm::Rule(_)
+            | CompiledTerm::Document(_)
+            | CompiledTerm::Collect(_)
+            | CompiledTerm::Named(_) => {}
         }
     }
 }
 
-fn is_reference(term: &Term) -> bool {
-    matches!(term, Term::Input(_) | Term::At(_) | Term::Rule(_) | Term::Document(_))
+fn is_reference(term: &CompiledTerm) -> bool {
+    matches!(term, CompiledTerm::Input(_) | CompiledTerm::At(_) | CompiledTerm::Rule(_) | CompiledTerm::Document(_))
 }
 
 /// Neither a set nor an object, and with none in it.
@@ -175,17 +183,19 @@ fn is_flat(value: &Value) -> bool {
 }
 
 /// Whether a statement takes nothing but looking at values that are there.
-fn cannot_fail(statement: &StmtKind) -> bool {
-    let is_there = |term: &Term| matches!(term, Term::Const(_) | Term::Input(_) | Term::Slot(_));
+fn cannot_fail(statement: &CompiledStmtKind) -> bool {
+    let is_there = |term: &CompiledTerm| matches!(term, CompiledTerm::Const(_) | CompiledTerm::Input(_) | CompiledTerm::Slot(_));
     match statement {
-        StmtKind::Holds(Term::Compare(_, sides) | Term::In(None, sides)) => is_there(&sides.0) && is_there(&sides.1),
-        StmtKind::Holds(term) | StmtKind::Bind(_, term) | StmtKind::IsArray(term, _) => is_there(term),
-        StmtKind::Equal(one, other) => is_there(one) && is_there(other),
-        StmtKind::IsObject(..)
-        | StmtKind::Each { .. }
-        | StmtKind::Not(_)
-        | StmtKind::Every { .. }
-        | StmtKind::With { .. }
-        | StmtKind::Print(_) => false,
+        CompiledStmtKind::Holds(CompiledTerm::Compare(_, sides) | CompiledTerm::In(None, sides)) => {
+            is_there(&sides.0) && is_there(&sides.1)
+        }
+        CompiledStmtKind::Holds(term) | CompiledStmtKind::Bind(_, term) | CompiledStmtKind::IsArray(term, _) => is_there(term),
+        CompiledStmtKind::Equal(one, other) => is_there(one) && is_there(other),
+        CompiledStmtKind::IsObject(..)
+        | CompiledStmtKind::Each { .. }
+        | CompiledStmtKind::Not(_)
+        | CompiledStmtKind::Every { .. }
+        | CompiledStmtKind::With { .. }
+        | CompiledStmtKind::Print(_) => false,
     }
 }

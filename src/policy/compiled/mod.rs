@@ -32,10 +32,10 @@ use std::cell::RefCell;
 
 use regorus::Value;
 
-pub(in crate::policy) use failure::{Evaluated, Failure, Limit, What};
+pub(in crate::policy) use failure::{Evaluated, Failure, FailureKind, Limit};
 pub(in crate::policy) use observer::{Observer, Print};
 pub(in crate::policy) use program::Compiled;
-pub(in crate::policy) use term::Place;
+pub(in crate::policy) use term::BranchPlace;
 
 use super::builtins::budget;
 use super::engine::entrypoint;
@@ -70,7 +70,8 @@ impl Compiled {
             for counted in &world.run.compiled.counted {
                 let value = world.counted(counted)?;
                 if value != Value::Undefined {
-                    entrypoint::read_rule(&mut verdict, counted.name, &value).map_err(|reason| Failure::of(What::Verdict(reason)))?;
+                    entrypoint::read_rule(&mut verdict, counted.name, &value)
+                        .map_err(|reason| Failure::of(FailureKind::Verdict(reason)))?;
                 }
             }
             Ok(verdict)

@@ -10,8 +10,8 @@ use crate::policy::syntax::core;
 
 /// A program, ready to be run.
 pub(in crate::policy) struct Compiled {
-    pub(super) rules: Vec<term::Rule>,
-    pub(super) functions: Vec<term::Function>,
+    pub(super) rules: Vec<term::CompiledRule>,
+    pub(super) functions: Vec<term::CompiledFunction>,
     /// Functions, as they are named in the place of others.
     pub(super) names: BTreeMap<Box<str>, usize>,
     /// Paths of `input` that are read.

@@ -8,12 +8,12 @@ use crate::policy::syntax::core::Target;
 
 /// What stands in the place of rules: whatever is at a path, or below one, that is replaced.
 #[derive(Clone)]
-pub(super) struct Replaced {
+pub(super) struct ReplacedData {
     pub(super) value: Value,
     pub(super) targets: Vec<Vec<Box<str>>>,
 }
 
-impl Replaced {
+impl ReplacedData {
     /// What is at a path, if that is replaced.
     pub(super) fn covers(&self, path: &[Box<str>]) -> Option<&Value> {
         self.targets.iter().any(|target| path.starts_with(target)).then(|| self.find(path))

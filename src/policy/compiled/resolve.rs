@@ -10,7 +10,10 @@ use super::gather::Gathered;
 use super::guards::guards_of;
 use super::index::{self, Guards, Index};
 use super::program::{Compiled, Counted, Leaf};
-use super::term::{Branch, Call, Comprehension, Default, Definition, Definitions, Function, Place, Rule, Stmt, StmtKind, Term};
+use super::term::{
+    BranchPlace, Call, CompiledBranch, CompiledComprehension, CompiledDefinition, CompiledFunction, CompiledRule, CompiledStmt,
+    CompiledStmtKind, CompiledTerm, Default, Definitions,
+};
 use super::value;
 use crate::policy::builtins::Callable;
 use crate::policy::engine::entrypoint::{self, Shape};
@@ -30,12 +33,12 @@ struct Resolver {
 
 pub(super) fn program(program: &Program) -> Compiled {
     let mut resolver = Resolver { inputs: Vec::new(), documents: Vec::new(), asked: BTreeSet::new(), replaced: Vec::new(), slots: 0 };
-    let mut rules: Vec<Rule> = program.rules.iter().enumerate().map(|(number, rule)| resolver.rule(number, rule)).collect();
-    let functions = program.functions.iter().enumerate().map(|(number, function)| Function {
+    let mut rules: Vec<CompiledRule> = program.rules.iter().enumerate().map(|(number, rule)| resolver.rule(number, rule)).collect();
+    let functions = program.functions.iter().enumerate().map(|(number, function)| CompiledFunction {
         default: resolver.default(function.default.as_ref()),
         made: resolver.definitions(&function.definitions, Node::Function(number), Kind::Complete, function.arity),
     });
-    let functions: Vec<Function> = functions.collect();
+    let functions: Vec<CompiledFunction> = functions.collect();
     let mut cells = 0..;
     for (number, rule) in rules.iter_mut().enumerate() {
         rule.is_replaced = resolver.replaced.iter().any(|target| rule.path.starts_with(target));
@@ -56,7 +59,7 @@ fn copied(extent: &Extent) -> Extent {
 }
 
 /// What a rule comes to whose definitions are written out.
-fn constant(rule: &Rule) -> Option<Value> {
+fn constant(rule: &CompiledRule) -> Option<Value> {
     let mut gathered = Gathered::new(rule.kind, rule.made.is_uneven);
     for definition in &rule.made.all {
         let [branch] = definition.branches.as_slice() else { return None };
@@ -71,11 +74,11 @@ fn constant(rule: &Rule) -> Option<Value> {
 }
 
 /// The value of a term that is written out.
-fn written(term: &Term) -> Option<&Value> {
-    if let Term::Const(value) = term { Some(value) } else { None }
+fn written(term: &CompiledTerm) -> Option<&Value> {
+    if let CompiledTerm::Const(value) = term { Some(value) } else { None }
 }
 
-fn all_written<'t>(terms: impl IntoIterator<Item = &'t Term>) -> Option<Vec<Value>> {
+fn all_written<'t>(terms: impl IntoIterator<Item = &'t CompiledTerm>) -> Option<Vec<Value>> {
     terms.into_iter().map(|term| written(term).cloned()).collect()
 }
 
@@ -96,7 +99,7 @@ fn counted(compiled: &Compiled, name: &'static str, shape: Shape) -> Option<Coun
             Kind::Set => shape == Shape::Roles && leaf.path.len() == 1,
             Kind::Object => false,
         };
-        if may_be_left_out { rule.made.all.iter().flat_map(Definition::guards).collect() } else { vec![&everything] }
+        if may_be_left_out { rule.made.all.iter().flat_map(CompiledDefinition::guards).collect() } else { vec![&everything] }
     };
     let index = Index::of(&leaves.iter().map(choice).collect::<Vec<_>>());
     Some(Counted { name, path, leaves, index })
@@ -114,8 +117,8 @@ pub(super) fn leaves(extent: &Extent) -> Vec<Leaf> {
 }
 
 impl Resolver {
-    fn rule(&mut self, number: usize, rule: &core::Rule) -> Rule {
-        Rule {
+    fn rule(&mut self, number: usize, rule: &core::Rule) -> CompiledRule {
+        CompiledRule {
             path: rule.path.clone(),
             kind: rule.kind,
             default: self.default(rule.default.as_ref()),
@@ -134,17 +137,17 @@ impl Resolver {
 
     fn definitions(&mut self, all: &[core::Definition], of: Node, kind: Kind, arity: usize) -> Definitions {
         let definition = |(definition, found): (usize, &core::Definition)| {
-            let place = |branch| Place { of, definition, branch };
+            let place = |branch| BranchPlace { of, definition, branch };
             let branches = found.branches.iter().enumerate().map(|(number, branch)| self.branch(branch, place(number), arity));
-            Definition { slots: found.slots.len(), branches: branches.collect() }
+            CompiledDefinition { slots: found.slots.len(), branches: branches.collect() }
         };
         let all = all.iter().enumerate().map(definition).collect();
         Definitions::of(all, kind)
     }
 
-    fn branch(&mut self, branch: &core::Branch, at: Place, arity: usize) -> Branch {
+    fn branch(&mut self, branch: &core::Branch, at: BranchPlace, arity: usize) -> CompiledBranch {
         let body = self.body(&branch.body);
-        Branch {
+        CompiledBranch {
             at,
             span: branch.span.clone(),
             guards: guards_of(&body, arity),
@@ -155,38 +158,40 @@ impl Resolver {
         }
     }
 
-    fn body(&mut self, body: &[core::Stmt]) -> Vec<Stmt> {
-        body.iter().map(|statement| Stmt { span: statement.span.clone(), kind: self.statement(&statement.kind) }).collect()
+    fn body(&mut self, body: &[core::Stmt]) -> Vec<CompiledStmt> {
+        body.iter().map(|statement| CompiledStmt { span: statement.span.clone(), kind: self.statement(&statement.kind) }).collect()
     }
 
-    fn statement(&mut self, statement: &core::StmtKind) -> StmtKind {
+    fn statement(&mut self, statement: &core::StmtKind) -> CompiledStmtKind {
         match statement {
             core::StmtKind::Holds(core::Term::Call(name, arguments)) if &**name == "internal.print" => {
                 let printed = arguments.iter().flat_map(|argument| match argument {
                     core::Term::Array(parts) => parts.as_slice(),
                     other => std::slice::from_ref(other),
                 });
-                StmtKind::Print(printed.map(|part| self.term(part)).collect())
+                CompiledStmtKind::Print(printed.map(|part| self.term(part)).collect())
             }
-            core::StmtKind::Holds(term) => StmtKind::Holds(self.term(term)),
+            core::StmtKind::Holds(term) => CompiledStmtKind::Holds(self.term(term)),
             core::StmtKind::Bind(slot, term) => {
                 self.slot(Some(*slot));
-                StmtKind::Bind(*slot, self.term(term))
+                CompiledStmtKind::Bind(*slot, self.term(term))
             }
-            core::StmtKind::Equal(one, other) => StmtKind::Equal(self.term(one), self.term(other)),
-            core::StmtKind::IsArray(term, length) => StmtKind::IsArray(self.term(term), *length),
-            core::StmtKind::IsObject(term, keys) => StmtKind::IsObject(self.term(term), self.terms(keys)),
-            core::StmtKind::Each { of, key, item } => StmtKind::Each { of: self.term(of), key: self.slot(*key), item: self.slot(*item) },
-            core::StmtKind::Not(body) => StmtKind::Not(self.body(body)),
+            core::StmtKind::Equal(one, other) => CompiledStmtKind::Equal(self.term(one), self.term(other)),
+            core::StmtKind::IsArray(term, length) => CompiledStmtKind::IsArray(self.term(term), *length),
+            core::StmtKind::IsObject(term, keys) => CompiledStmtKind::IsObject(self.term(term), self.terms(keys)),
+            core::StmtKind::Each { of, key, item } => {
+                CompiledStmtKind::Each { of: self.term(of), key: self.slot(*key), item: self.slot(*item) }
+            }
+            core::StmtKind::Not(body) => CompiledStmtKind::Not(self.body(body)),
             core::StmtKind::Every { of, key, item, body } => {
-                StmtKind::Every { of: self.term(of), key: self.slot(*key), item: self.slot(*item), body: self.body(body) }
+                CompiledStmtKind::Every { of: self.term(of), key: self.slot(*key), item: self.slot(*item), body: self.body(body) }
             }
             core::StmtKind::With { replaced, body } => {
                 self.replaced.extend(
                     replaced.iter().filter_map(|(target, _)| if let Target::Data(path) = target { Some(path.clone()) } else { None }),
                 );
                 let replaced = replaced.iter().map(|(target, term)| (target.clone(), self.term(term))).collect();
-                StmtKind::With { replaced, body: self.body(body) }
+                CompiledStmtKind::With { replaced, body: self.body(body) }
             }
         }
     }
@@ -196,26 +201,26 @@ impl Resolver {
         slot
     }
 
-    fn terms(&mut self, terms: &[core::Term]) -> Vec<Term> {
+    fn terms(&mut self, terms: &[core::Term]) -> Vec<CompiledTerm> {
         terms.iter().map(|term| self.term(term)).collect()
     }
 
-    fn sides(&mut self, sides: &(core::Term, core::Term)) -> Box<(Term, Term)> {
+    fn sides(&mut self, sides: &(core::Term, core::Term)) -> Box<(CompiledTerm, CompiledTerm)> {
         Box::new((self.term(&sides.0), self.term(&sides.1)))
     }
 
-    fn term(&mut self, term: &core::Term) -> Term {
+    fn term(&mut self, term: &core::Term) -> CompiledTerm {
         match term {
-            core::Term::Const(value) => Term::Const(value.clone()),
+            core::Term::Const(value) => CompiledTerm::Const(value.clone()),
             core::Term::Input => self.input(Vec::new()),
             core::Term::Extent(path) => self.document(path.clone()),
             core::Term::Slot(slot) => {
                 self.slot(Some(*slot));
-                Term::Slot(*slot)
+                CompiledTerm::Slot(*slot)
             }
             core::Term::Rule(number) => {
                 self.asked.insert(*number);
-                Term::Rule(*number)
+                CompiledTerm::Rule(*number)
             }
             core::Term::At(of, key) => {
                 let (of, key) = (self.term(of), self.term(key));
@@ -223,72 +228,73 @@ impl Resolver {
             }
             core::Term::Call(name, arguments) => {
                 let function = Callable::of(name);
-                Term::Call(Box::new(Call { name: name.clone(), function, arguments: self.terms(arguments) }))
+                CompiledTerm::Call(Box::new(Call { name: name.clone(), function, arguments: self.terms(arguments) }))
             }
-            core::Term::Template(parts) => Term::Template(self.terms(parts)),
-            core::Term::Function(number, arguments) => Term::Function(*number, self.terms(arguments)),
+            core::Term::Template(parts) => CompiledTerm::Template(self.terms(parts)),
+            core::Term::Function(number, arguments) => CompiledTerm::Function(*number, self.terms(arguments)),
             core::Term::Array(items) => {
                 let items = self.terms(items);
-                all_written(&items).map_or(Term::Array(items), |items| Term::Const(Value::from(items)))
+                all_written(&items).map_or(CompiledTerm::Array(items), |items| CompiledTerm::Const(Value::from(items)))
             }
             core::Term::Set(items) => {
                 let items = self.terms(items);
-                all_written(&items).map_or(Term::Set(items), |items| Term::Const(Value::from(items.into_iter().collect::<BTreeSet<_>>())))
+                all_written(&items)
+                    .map_or(CompiledTerm::Set(items), |items| CompiledTerm::Const(Value::from(items.into_iter().collect::<BTreeSet<_>>())))
             }
             core::Term::Object(fields) => self.object(fields),
-            core::Term::Compare(op, sides) => Term::Compare(*op, self.sides(sides)),
+            core::Term::Compare(op, sides) => CompiledTerm::Compare(*op, self.sides(sides)),
             core::Term::In(key, sides) => {
                 let key = key.as_ref().map(|key| Box::new(self.term(key)));
-                Term::In(key, self.sides(sides))
+                CompiledTerm::In(key, self.sides(sides))
             }
-            core::Term::Sets(op, sides) => Term::Sets(*op, self.sides(sides)),
-            core::Term::Arithmetic(op, sides) => Term::Arithmetic(*op, self.sides(sides)),
+            core::Term::Sets(op, sides) => CompiledTerm::Sets(*op, self.sides(sides)),
+            core::Term::Arithmetic(op, sides) => CompiledTerm::Arithmetic(*op, self.sides(sides)),
             core::Term::Collect(collect) => {
                 let core::Comprehension { kind, key, item, body } = collect.as_ref();
                 let body = self.body(body);
                 let key = key.as_ref().map(|key| self.term(key));
-                Term::Collect(Box::new(Comprehension { kind: *kind, key, item: self.term(item), body }))
+                CompiledTerm::Collect(Box::new(CompiledComprehension { kind: *kind, key, item: self.term(item), body }))
             }
-            core::Term::Named(name) => Term::Named(name.clone()),
+            core::Term::Named(name) => CompiledTerm::Named(name.clone()),
         }
     }
 
     /// A path's number.
-    fn input(&mut self, path: Vec<Value>) -> Term {
-        Term::Input(number(&mut self.inputs, path))
+    fn input(&mut self, path: Vec<Value>) -> CompiledTerm {
+        CompiledTerm::Input(number(&mut self.inputs, path))
     }
 
-    fn document(&mut self, path: Vec<Box<str>>) -> Term {
-        Term::Document(number(&mut self.documents, path))
+    fn document(&mut self, path: Vec<Box<str>>) -> CompiledTerm {
+        CompiledTerm::Document(number(&mut self.documents, path))
     }
 
     /// One step further.
-    fn at(&mut self, of: Term, key: Term) -> Term {
+    fn at(&mut self, of: CompiledTerm, key: CompiledTerm) -> CompiledTerm {
         match (of, key) {
-            (Term::Input(path), Term::Const(step)) => {
+            (CompiledTerm::Input(path), CompiledTerm::Const(step)) => {
                 let path = self.inputs.get(path).into_iter().flatten().cloned().chain([step]).collect();
                 self.input(path)
             }
-            (Term::Document(path), Term::Const(Value::String(name))) => {
+            (CompiledTerm::Document(path), CompiledTerm::Const(Value::String(name))) => {
                 let path = self.documents.get(path).into_iter().flatten().cloned().chain([name.as_ref().into()]).collect();
                 self.document(path)
             }
-            (Term::Const(of), Term::Const(step)) => Term::Const(value::at(&of, &step).clone()),
-            (Term::At(mut at), key) => {
+            (CompiledTerm::Const(of), CompiledTerm::Const(step)) => CompiledTerm::Const(value::at(&of, &step).clone()),
+            (CompiledTerm::At(mut at), key) => {
                 at.1.push(key);
-                Term::At(at)
+                CompiledTerm::At(at)
             }
-            (of, key) => Term::At(Box::new((of, vec![key]))),
+            (of, key) => CompiledTerm::At(Box::new((of, vec![key]))),
         }
     }
 
-    fn object(&mut self, fields: &[(core::Term, core::Term)]) -> Term {
-        let fields: Vec<(Term, Term)> = fields.iter().map(|(key, value)| (self.term(key), self.term(value))).collect();
+    fn object(&mut self, fields: &[(core::Term, core::Term)]) -> CompiledTerm {
+        let fields: Vec<(CompiledTerm, CompiledTerm)> = fields.iter().map(|(key, value)| (self.term(key), self.term(value))).collect();
         let keys = all_written(fields.iter().map(|(key, _)| key));
         let values = all_written(fields.iter().map(|(_, value)| value));
         match (keys, values) {
-            (Some(keys), Some(values)) => Term::Const(Value::from(keys.into_iter().zip(values).collect::<BTreeMap<_, _>>())),
-            _ => Term::Object(fields),
+            (Some(keys), Some(values)) => CompiledTerm::Const(Value::from(keys.into_iter().zip(values).collect::<BTreeMap<_, _>>())),
+            _ => CompiledTerm::Object(fields),
         }
     }
 }
@@ -301,24 +307,24 @@ fn number<T: PartialEq>(known: &mut Vec<T>, new: T) -> usize {
 }
 
 impl Definitions {
-    fn of(all: Vec<Definition>, kind: Kind) -> Self {
-        let ranks = index::ranks(&all.iter().map(Definition::guards).collect::<Vec<_>>());
+    fn of(all: Vec<CompiledDefinition>, kind: Kind) -> Self {
+        let ranks = index::ranks(&all.iter().map(CompiledDefinition::guards).collect::<Vec<_>>());
         let mut ranked: Vec<_> = ranks.into_iter().zip(all).collect();
         ranked.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let all: Vec<Definition> = ranked.into_iter().map(|(_, definition)| definition).collect();
+        let all: Vec<CompiledDefinition> = ranked.into_iter().map(|(_, definition)| definition).collect();
 
         let branches = || all.iter().flat_map(|definition| &definition.branches);
-        let first = branches().next().and_then(Branch::written);
+        let first = branches().next().and_then(CompiledBranch::written);
         let one_value = kind == Kind::Complete && first.is_some() && branches().all(|branch| branch.written() == first);
         let is_mixed = kind == Kind::Complete && !one_value && branches().nth(1).is_some();
         let lengths = || branches().map(|branch| branch.steps.len());
         let is_uneven = lengths().min() != lengths().max();
-        let index = Index::of(&all.iter().map(Definition::guards).collect::<Vec<_>>());
+        let index = Index::of(&all.iter().map(CompiledDefinition::guards).collect::<Vec<_>>());
         Self { all, index, one_value, is_mixed, is_uneven }
     }
 }
 
-impl Definition {
+impl CompiledDefinition {
     fn guards(&self) -> Vec<&Guards> {
         self.branches.iter().map(|branch| &branch.guards).collect()
     }

@@ -5,7 +5,7 @@ use regorus::Value;
 use super::failure::Evaluated;
 use super::flow::Flow;
 use super::observer::Print;
-use super::term::{Stmt, StmtKind, Term};
+use super::term::{CompiledStmt, CompiledStmtKind, CompiledTerm};
 use super::world::{Frame, World};
 use crate::policy::builtins::{Callable, budget, order};
 
@@ -14,7 +14,7 @@ pub(super) type Solution<'f> = &'f mut dyn FnMut(&mut Frame) -> Evaluated<Flow>;
 
 impl<'w> World<'w> {
     /// Finds the solutions of a body, until one of them is enough.
-    pub(super) fn solve(&self, body: &'w [Stmt], frame: &mut Frame, then: Solution<'_>) -> Evaluated<Flow> {
+    pub(super) fn solve(&self, body: &'w [CompiledStmt], frame: &mut Frame, then: Solution<'_>) -> Evaluated<Flow> {
         let mut rest = body;
         while let Some((statement, later)) = rest.split_first() {
             self.run.step()?;
@@ -22,24 +22,24 @@ impl<'w> World<'w> {
                 watcher.looks(frame.at, &statement.span, &frame.slots);
             }
             let solved = match &statement.kind {
-                StmtKind::Each { of, key, item } => Some(self.eval(of, frame).and_then(|of| {
+                CompiledStmtKind::Each { of, key, item } => Some(self.eval(of, frame).and_then(|of| {
                     self.each(&of, *key, *item, frame, &mut |frame| {
                         self.note(statement, frame);
                         self.solve(later, frame, then)
                     })
                 })),
-                StmtKind::With { replaced, body } => Some(self.with(replaced, body, frame, &mut |frame| {
+                CompiledStmtKind::With { replaced, body } => Some(self.with(replaced, body, frame, &mut |frame| {
                     self.note(statement, frame);
                     self.solve(later, frame, then)
                 })),
-                StmtKind::Holds(_)
-                | StmtKind::Bind(..)
-                | StmtKind::Equal(..)
-                | StmtKind::IsArray(..)
-                | StmtKind::IsObject(..)
-                | StmtKind::Not(_)
-                | StmtKind::Every { .. }
-                | StmtKind::Print(_) => None,
+                CompiledStmtKind::Holds(_)
+                | CompiledStmtKind::Bind(..)
+                | CompiledStmtKind::Equal(..)
+                | CompiledStmtKind::IsArray(..)
+                | CompiledStmtKind::IsObject(..)
+                | CompiledStmtKind::Not(_)
+                | CompiledStmtKind::Every { .. }
+                | CompiledStmtKind::Print(_) => None,
             };
             if let Some(solved) = solved {
                 return solved.map_err(|failure| failure.at(&statement.span));
@@ -53,29 +53,29 @@ impl<'w> World<'w> {
         then(frame)
     }
 
-    fn note(&self, statement: &Stmt, frame: &Frame) {
+    fn note(&self, statement: &CompiledStmt, frame: &Frame) {
         if let Some(watcher) = self.run.watcher {
             watcher.holds(frame.at, &statement.span, &frame.slots);
         }
     }
 
     /// Whether a statement holds that does so in one way at most.
-    fn is_met(&self, statement: &'w Stmt, frame: &mut Frame) -> Evaluated<bool> {
+    fn is_met(&self, statement: &'w CompiledStmt, frame: &mut Frame) -> Evaluated<bool> {
         Ok(match &statement.kind {
-            StmtKind::Holds(term) => !matches!(*self.eval(term, frame)?, Value::Undefined | Value::Bool(false)),
-            StmtKind::Bind(slot, term) => {
+            CompiledStmtKind::Holds(term) => !matches!(*self.eval(term, frame)?, Value::Undefined | Value::Bool(false)),
+            CompiledStmtKind::Bind(slot, term) => {
                 let value = self.eval(term, frame)?.into_owned();
                 value != Value::Undefined && frame.bind(*slot, value)
             }
-            StmtKind::Equal(one, other) => self.both(one, other, frame)?.is_some_and(|(one, other)| one == other),
-            StmtKind::IsArray(term, length) => matches!(&*self.eval(term, frame)?, Value::Array(items) if items.len() == *length),
-            StmtKind::IsObject(term, keys) => {
+            CompiledStmtKind::Equal(one, other) => self.both(one, other, frame)?.is_some_and(|(one, other)| one == other),
+            CompiledStmtKind::IsArray(term, length) => matches!(&*self.eval(term, frame)?, Value::Array(items) if items.len() == *length),
+            CompiledStmtKind::IsObject(term, keys) => {
                 let of = self.eval(term, frame)?;
                 let Some(keys) = self.all(keys, frame)? else { return Ok(false) };
                 matches!(&*of, Value::Object(fields) if fields.len() == keys.len() && keys.iter().all(|key| fields.contains_key(key)))
             }
             // All of its solutions are looked for, as one may fail.
-            StmtKind::Not(body) => {
+            CompiledStmtKind::Not(body) => {
                 let mut is_solved = false;
                 self.nested(body, frame, &mut |_| {
                     is_solved = true;
@@ -83,7 +83,7 @@ impl<'w> World<'w> {
                 })?;
                 !is_solved
             }
-            StmtKind::Every { of, key, item, body } => {
+            CompiledStmtKind::Every { of, key, item, body } => {
                 let of = self.eval(of, frame)?;
                 let is_collection = matches!(*of, Value::Array(_) | Value::Set(_) | Value::Object(_));
                 is_collection && {
@@ -94,16 +94,16 @@ impl<'w> World<'w> {
                     one_fails == Flow::On
                 }
             }
-            StmtKind::Print(parts) => {
+            CompiledStmtKind::Print(parts) => {
                 self.print(statement, parts, frame)?;
                 true
             }
-            StmtKind::Each { .. } | StmtKind::With { .. } => false,
+            CompiledStmtKind::Each { .. } | CompiledStmtKind::With { .. } => false,
         })
     }
 
     /// The solutions of a body within another.
-    pub(super) fn nested(&self, body: &'w [Stmt], frame: &mut Frame, then: Solution<'_>) -> Evaluated<Flow> {
+    pub(super) fn nested(&self, body: &'w [CompiledStmt], frame: &mut Frame, then: Solution<'_>) -> Evaluated<Flow> {
         self.run.within(|| self.solve(body, frame, then))
     }
 
@@ -142,7 +142,7 @@ impl<'w> World<'w> {
     }
 
     /// One line for each combination of what the arguments can be.
-    fn print(&self, statement: &Stmt, parts: &'w [Term], frame: &mut Frame) -> Evaluated<()> {
+    fn print(&self, statement: &CompiledStmt, parts: &'w [CompiledTerm], frame: &mut Frame) -> Evaluated<()> {
         let (Some(parts), Some(prints)) = (self.all(parts, frame)?, self.run.prints) else { return Ok(()) };
         let lines = self.texts(&parts, " ")?;
         prints.borrow_mut().extend(lines.into_iter().map(|text| Print { place: statement.span.clone(), text }));

@@ -8,7 +8,7 @@ use crate::policy::syntax::core::{Collection, Kind, Node, Target};
 use crate::policy::syntax::tree::{ArithOp, BinOp, BoolOp, Span};
 
 /// All definitions under one path.
-pub(super) struct Rule {
+pub(super) struct CompiledRule {
     /// Below `data`.
     pub(super) path: Vec<Box<str>>,
     pub(super) kind: Kind,
@@ -22,19 +22,19 @@ pub(super) struct Rule {
     pub(super) cell: Option<usize>,
 }
 
-pub(super) struct Function {
+pub(super) struct CompiledFunction {
     pub(super) default: Option<Default>,
     pub(super) made: Definitions,
 }
 
 /// A value for want of others, and how many slots it takes to evaluate.
 pub(super) struct Default {
-    pub(super) value: Term,
+    pub(super) value: CompiledTerm,
     pub(super) slots: usize,
 }
 
 pub(super) struct Definitions {
-    pub(super) all: Vec<Definition>,
+    pub(super) all: Vec<CompiledDefinition>,
     /// Which of them can have a solution at all.
     pub(super) index: Option<Index>,
     /// Only one value comes of them, and it is written out.
@@ -45,58 +45,58 @@ pub(super) struct Definitions {
     pub(super) is_uneven: bool,
 }
 
-pub(super) struct Definition {
+pub(super) struct CompiledDefinition {
     pub(super) slots: usize,
-    pub(super) branches: Vec<Branch>,
+    pub(super) branches: Vec<CompiledBranch>,
 }
 
-pub(super) struct Branch {
-    pub(super) at: Place,
+pub(super) struct CompiledBranch {
+    pub(super) at: BranchPlace,
     pub(super) span: Span,
     /// What must hold wherever it stands in the body, and is cheap to know.
     pub(super) guards: Guards,
-    pub(super) body: Vec<Stmt>,
-    pub(super) steps: Vec<Term>,
-    pub(super) value: Term,
+    pub(super) body: Vec<CompiledStmt>,
+    pub(super) steps: Vec<CompiledTerm>,
+    pub(super) value: CompiledTerm,
     /// The value is an item of a set.
     pub(super) is_item: bool,
 }
 
-impl Branch {
+impl CompiledBranch {
     /// Its value, if that is written out.
     pub(super) fn written(&self) -> Option<&Value> {
-        if let Term::Const(value) = &self.value { Some(value) } else { None }
+        if let CompiledTerm::Const(value) = &self.value { Some(value) } else { None }
     }
 }
 
 /// A branch's place in the [`Program`](crate::policy::syntax::core::Program).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::policy) struct Place {
+pub(in crate::policy) struct BranchPlace {
     pub(in crate::policy) of: Node,
     pub(in crate::policy) definition: usize,
     pub(in crate::policy) branch: usize,
 }
 
-pub(super) struct Stmt {
+pub(super) struct CompiledStmt {
     pub(super) span: Span,
-    pub(super) kind: StmtKind,
+    pub(super) kind: CompiledStmtKind,
 }
 
 /// As in the lowered tree; and `print`, with a set for each argument, empty if that is undefined.
-pub(super) enum StmtKind {
-    Holds(Term),
-    Bind(usize, Term),
-    Equal(Term, Term),
-    IsArray(Term, usize),
-    IsObject(Term, Vec<Term>),
-    Each { of: Term, key: Option<usize>, item: Option<usize> },
-    Not(Vec<Stmt>),
-    Every { of: Term, key: Option<usize>, item: Option<usize>, body: Vec<Stmt> },
-    With { replaced: Vec<(Target, Term)>, body: Vec<Stmt> },
-    Print(Vec<Term>),
+pub(super) enum CompiledStmtKind {
+    Holds(CompiledTerm),
+    Bind(usize, CompiledTerm),
+    Equal(CompiledTerm, CompiledTerm),
+    IsArray(CompiledTerm, usize),
+    IsObject(CompiledTerm, Vec<CompiledTerm>),
+    Each { of: CompiledTerm, key: Option<usize>, item: Option<usize> },
+    Not(Vec<CompiledStmt>),
+    Every { of: CompiledTerm, key: Option<usize>, item: Option<usize>, body: Vec<CompiledStmt> },
+    With { replaced: Vec<(Target, CompiledTerm)>, body: Vec<CompiledStmt> },
+    Print(Vec<CompiledTerm>),
 }
 
-pub(super) enum Term {
+pub(super) enum CompiledTerm {
     Const(Value),
     /// A path of `input`, by number.
     Input(usize),
@@ -115,7 +115,7 @@ pub(super) enum Term {
     In(Option<Box<Self>>, Box<(Self, Self)>),
     Sets(BinOp, Box<(Self, Self)>),
     Arithmetic(ArithOp, Box<(Self, Self)>),
-    Collect(Box<Comprehension>),
+    Collect(Box<CompiledComprehension>),
     /// A text of texts, and of what sets with one item have in them.
     Template(Vec<Self>),
     /// A function, in the place of another.
@@ -126,12 +126,12 @@ pub(super) struct Call {
     pub(super) name: Box<str>,
     /// `None`: there is no such function here, unless a `with` puts something in its place.
     pub(super) function: Option<Callable>,
-    pub(super) arguments: Vec<Term>,
+    pub(super) arguments: Vec<CompiledTerm>,
 }
 
-pub(super) struct Comprehension {
+pub(super) struct CompiledComprehension {
     pub(super) kind: Collection,
-    pub(super) key: Option<Term>,
-    pub(super) item: Term,
-    pub(super) body: Vec<Stmt>,
+    pub(super) key: Option<CompiledTerm>,
+    pub(super) item: CompiledTerm,
+    pub(super) body: Vec<CompiledStmt>,
 }

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regorus::Value;
 
-use super::failure::{Conflict, Evaluated, Failure, What};
+use super::failure::{Conflict, Evaluated, Failure, FailureKind};
 use super::flow::Flow;
 use super::gather::{Collected, charge};
-use super::term::{Comprehension, Term};
+use super::term::{CompiledComprehension, CompiledTerm};
 use super::value::{UNDEFINED, at, compare, holds, quotient};
 use super::world::{Frame, World};
 use crate::policy::builtins::{self, Callable, operators};
@@ -23,26 +23,26 @@ const NOTHING: Cow<'static, Value> = Cow::Borrowed(&UNDEFINED);
 
 impl<'w> World<'w> {
     /// A term's value; undefined if any part of it is.
-    pub(super) fn eval(&self, term: &'w Term, frame: &mut Frame) -> Evaluated<Cow<'w, Value>> {
+    pub(super) fn eval(&self, term: &'w CompiledTerm, frame: &mut Frame) -> Evaluated<Cow<'w, Value>> {
         match term {
-            Term::Const(value) => Ok(Cow::Borrowed(value)),
-            Term::Input(number) => Ok(Cow::Borrowed(self.input(*number))),
-            Term::Slot(slot) => Ok(frame.slots.get(*slot).cloned().map_or(NOTHING, Cow::Owned)),
-            Term::Rule(number) => self.rule(*number),
-            Term::Document(number) => self.numbered(*number),
-            Term::At(of) => self.run.within(|| self.item(&of.0, &of.1, frame)),
+            CompiledTerm::Const(value) => Ok(Cow::Borrowed(value)),
+            CompiledTerm::Input(number) => Ok(Cow::Borrowed(self.input(*number))),
+            CompiledTerm::Slot(slot) => Ok(frame.slots.get(*slot).cloned().map_or(NOTHING, Cow::Owned)),
+            CompiledTerm::Rule(number) => self.rule(*number),
+            CompiledTerm::Document(number) => self.numbered(*number),
+            CompiledTerm::At(of) => self.run.within(|| self.item(&of.0, &of.1, frame)),
             made => Ok(self.run.within(|| self.make(made, frame))?.map_or(NOTHING, Cow::Owned)),
         }
     }
 
     /// An item of an item of …
-    fn item(&self, of: &'w Term, steps: &'w [Term], frame: &mut Frame) -> Evaluated<Cow<'w, Value>> {
+    fn item(&self, of: &'w CompiledTerm, steps: &'w [CompiledTerm], frame: &mut Frame) -> Evaluated<Cow<'w, Value>> {
         // What is at a key need not be what fails at another.
-        if let Term::Rule(_) | Term::Document(_) = of {
+        if let CompiledTerm::Rule(_) | CompiledTerm::Document(_) = of {
             let Some(keys) = self.all(steps, frame)? else { return Ok(NOTHING) };
             return match of {
-                Term::Rule(number) => self.rule_at(*number, &keys),
-                Term::Document(number) => self.document_at(*number, &keys),
+                CompiledTerm::Rule(number) => self.rule_at(*number, &keys),
+                CompiledTerm::Document(number) => self.document_at(*number, &keys),
                 _ => Ok(NOTHING),
             };
         }
@@ -58,39 +58,49 @@ impl<'w> World<'w> {
     }
 
     /// A value that is not there yet; `None` if any part of it is undefined.
-    fn make(&self, term: &'w Term, frame: &mut Frame) -> Evaluated<Option<Value>> {
+    fn make(&self, term: &'w CompiledTerm, frame: &mut Frame) -> Evaluated<Option<Value>> {
         match term {
-            Term::Call(call) => {
+            CompiledTerm::Call(call) => {
                 let arguments = self.all(&call.arguments, frame)?;
                 arguments.map(|arguments| self.call(&call.name, call.function.as_ref(), &arguments)).transpose()
             }
-            Term::Function(number, arguments) => self.all(arguments, frame)?.map(|arguments| self.function(*number, arguments)).transpose(),
-            Term::Array(items) => Ok(self.put_together(items, frame)?.map(Value::from)),
-            Term::Set(items) => Ok(self.put_together(items, frame)?.map(|items| Value::from(items.into_iter().collect::<BTreeSet<_>>()))),
-            Term::Object(fields) => self.object(fields, frame),
-            Term::Compare(op, sides) => {
+            CompiledTerm::Function(number, arguments) => {
+                self.all(arguments, frame)?.map(|arguments| self.function(*number, arguments)).transpose()
+            }
+            CompiledTerm::Array(items) => Ok(self.put_together(items, frame)?.map(Value::from)),
+            CompiledTerm::Set(items) => {
+                Ok(self.put_together(items, frame)?.map(|items| Value::from(items.into_iter().collect::<BTreeSet<_>>())))
+            }
+            CompiledTerm::Object(fields) => self.object(fields, frame),
+            CompiledTerm::Compare(op, sides) => {
                 Ok(self.both(&sides.0, &sides.1, frame)?.map(|(one, other)| Value::Bool(compare(*op, &one, &other))))
             }
-            Term::In(key, sides) => self.is_in(key.as_deref(), sides, frame),
-            Term::Sets(BinOp::Union, sides) => self.operated(sides, frame, operators::union),
-            Term::Sets(BinOp::Intersection, sides) => self.operated(sides, frame, operators::intersection),
-            Term::Arithmetic(ArithOp::Add, sides) => self.operated(sides, frame, operators::plus),
-            Term::Arithmetic(ArithOp::Sub, sides) => self.operated(sides, frame, operators::minus),
-            Term::Arithmetic(ArithOp::Mul, sides) => self.operated(sides, frame, operators::times),
-            Term::Arithmetic(ArithOp::Div, sides) => self.operated(sides, frame, quotient),
-            Term::Arithmetic(ArithOp::Mod, sides) => self.operated(sides, frame, operators::remainder),
-            Term::Collect(comprehension) => self.collect(comprehension, frame).map(Some),
-            Term::Template(parts) => {
+            CompiledTerm::In(key, sides) => self.is_in(key.as_deref(), sides, frame),
+            CompiledTerm::Sets(BinOp::Union, sides) => self.operated(sides, frame, operators::union),
+            CompiledTerm::Sets(BinOp::Intersection, sides) => self.operated(sides, frame, operators::intersection),
+            CompiledTerm::Arithmetic(ArithOp::Add, sides) => self.operated(sides, frame, operators::plus),
+            CompiledTerm::Arithmetic(ArithOp::Sub, sides) => self.operated(sides, frame, operators::minus),
+            CompiledTerm::Arithmetic(ArithOp::Mul, sides) => self.operated(sides, frame, operators::times),
+            CompiledTerm::Arithmetic(ArithOp::Div, sides) => self.operated(sides, frame, quotient),
+            CompiledTerm::Arithmetic(ArithOp::Mod, sides) => self.operated(sides, frame, operators::remainder),
+            CompiledTerm::Collect(comprehension) => self.collect(comprehension, frame).map(Some),
+            CompiledTerm::Template(parts) => {
                 let Some(parts) = self.all(parts, frame)? else { return Ok(None) };
                 let [text] = <[String; 1]>::try_from(self.texts(&parts, "")?).map_err(|_| Failure::conflict(Conflict::Template))?;
                 Ok(Some(Value::from(text)))
             }
-            Term::Const(_) | Term::Input(_) | Term::Slot(_) | Term::Rule(_) | Term::Document(_) | Term::At(_) | Term::Named(_) => Ok(None),
+            CompiledTerm::Const(_)
+            | CompiledTerm::Input(_)
+            | CompiledTerm::Slot(_)
+            | CompiledTerm::Rule(_)
+            | CompiledTerm::Document(_)
+            | CompiledTerm::At(_)
+            | CompiledTerm::Named(_) => Ok(None),
         }
     }
 
     /// The values of all terms; `None` if one is undefined.
-    pub(super) fn all(&self, terms: &'w [Term], frame: &mut Frame) -> Evaluated<Option<Vec<Value>>> {
+    pub(super) fn all(&self, terms: &'w [CompiledTerm], frame: &mut Frame) -> Evaluated<Option<Vec<Value>>> {
         let mut values = Vec::with_capacity(terms.len());
         for term in terms {
             match self.eval(term, frame)?.into_owned() {
@@ -102,13 +112,18 @@ impl<'w> World<'w> {
     }
 
     /// The same, of what is put into a collection.
-    fn put_together(&self, terms: &'w [Term], frame: &mut Frame) -> Evaluated<Option<Vec<Value>>> {
+    fn put_together(&self, terms: &'w [CompiledTerm], frame: &mut Frame) -> Evaluated<Option<Vec<Value>>> {
         let Some(values) = self.all(terms, frame)? else { return Ok(None) };
         values.iter().try_for_each(charge)?;
         Ok(Some(values))
     }
 
-    pub(super) fn both(&self, one: &'w Term, other: &'w Term, frame: &mut Frame) -> Evaluated<Option<(Cow<'w, Value>, Cow<'w, Value>)>> {
+    pub(super) fn both(
+        &self,
+        one: &'w CompiledTerm,
+        other: &'w CompiledTerm,
+        frame: &mut Frame,
+    ) -> Evaluated<Option<(Cow<'w, Value>, Cow<'w, Value>)>> {
         let one = self.eval(one, frame)?;
         if *one == Value::Undefined {
             return Ok(None);
@@ -117,7 +132,7 @@ impl<'w> World<'w> {
         Ok((*other != Value::Undefined).then_some((one, other)))
     }
 
-    fn object(&self, fields: &'w [(Term, Term)], frame: &mut Frame) -> Evaluated<Option<Value>> {
+    fn object(&self, fields: &'w [(CompiledTerm, CompiledTerm)], frame: &mut Frame) -> Evaluated<Option<Value>> {
         let mut made = BTreeMap::new();
         for (key, value) in fields {
             let Some((key, value)) = self.both(key, value, frame)? else { return Ok(None) };
@@ -131,7 +146,7 @@ impl<'w> World<'w> {
         Ok(Some(Value::from(made)))
     }
 
-    fn is_in(&self, key: Option<&'w Term>, sides: &'w (Term, Term), frame: &mut Frame) -> Evaluated<Option<Value>> {
+    fn is_in(&self, key: Option<&'w CompiledTerm>, sides: &'w (CompiledTerm, CompiledTerm), frame: &mut Frame) -> Evaluated<Option<Value>> {
         let key = key.map(|key| self.eval(key, frame)).transpose()?;
         if key.as_deref() == Some(&Value::Undefined) {
             return Ok(None);
@@ -140,7 +155,7 @@ impl<'w> World<'w> {
     }
 
     /// What an operator makes of two values.
-    fn operated(&self, sides: &'w (Term, Term), frame: &mut Frame, operator: BinaryOperator) -> Evaluated<Option<Value>> {
+    fn operated(&self, sides: &'w (CompiledTerm, CompiledTerm), frame: &mut Frame, operator: BinaryOperator) -> Evaluated<Option<Value>> {
         let Some((one, other)) = self.both(&sides.0, &sides.1, frame)? else { return Ok(None) };
         let items = [&one, &other].map(|side| builtins::length(side).unwrap_or(0));
         for _ in 0..items.iter().sum::<usize>() / 64 {
@@ -154,8 +169,8 @@ impl<'w> World<'w> {
         Ok(Some(value))
     }
 
-    fn collect(&self, comprehension: &'w Comprehension, frame: &mut Frame) -> Evaluated<Value> {
-        let Comprehension { kind, key, item, body } = comprehension;
+    fn collect(&self, comprehension: &'w CompiledComprehension, frame: &mut Frame) -> Evaluated<Value> {
+        let CompiledComprehension { kind, key, item, body } = comprehension;
         let mut collected = Collected::new(*kind);
         self.solve(body, frame, &mut |frame| {
             let key = match key {
@@ -190,7 +205,7 @@ impl<'w> World<'w> {
     pub(super) fn builtin(&self, name: &str, function: Option<&Callable>, arguments: &[Value]) -> Evaluated<Value> {
         match function {
             Some(function) => function.call(arguments).map_err(|error| Failure::of_builtin(&error)),
-            None => Err(Failure::of(What::Builtin(format!("there is no function `{name}`")))),
+            None => Err(Failure::of(FailureKind::Builtin(format!("there is no function `{name}`")))),
         }
     }
 }

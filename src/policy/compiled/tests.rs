@@ -33,7 +33,7 @@ fn written(rules: Vec<(Vec<StmtKind>, Term)>) -> Program {
 }
 
 /// What ends the evaluation of a program's last rule, on a thread like those that policies run on.
-fn end_of(program: Program) -> Option<What> {
+fn end_of(program: Program) -> Option<FailureKind> {
     let evaluate = move || {
         let last = program.rules.last().unwrap().path.clone();
         Compiled::of(&program).rule(&last, FOREVER, None).0.err().map(|failure| failure.what)
@@ -65,6 +65,6 @@ fn what_goes_deep_ends_before_the_stack_does() {
         written(vec![(Vec::new(), (0..6000).fold(Term::Input, |term, _| Term::Array(vec![term])))]),
     ];
     for chain in chains {
-        assert_eq!(end_of(chain), Some(What::Limit(Limit::Depth)));
+        assert_eq!(end_of(chain), Some(FailureKind::Limit(Limit::Depth)));
     }
 }

@@ -8,10 +8,10 @@ use regorus::Value;
 use super::failure::Evaluated;
 use super::flow::Flow;
 use super::gather::charge;
-use super::replaced::{Mock, Replaced, Stand};
+use super::replaced::{Mock, ReplacedData, Stand};
 use super::resolve::leaves;
 use super::solve::Solution;
-use super::term::{Stmt, Term};
+use super::term::{CompiledStmt, CompiledTerm};
 use super::value::{UNDEFINED, at};
 use super::world::{Frame, Unknown, World};
 use crate::policy::builtins::{Callable, budget};
@@ -19,10 +19,16 @@ use crate::policy::syntax::core::{Extent, Target};
 
 impl<'w> World<'w> {
     /// Finds the solutions of a body with other values in some places. What comes after it sees what was there before.
-    pub(super) fn with(&self, replaced: &'w [(Target, Term)], body: &'w [Stmt], frame: &mut Frame, then: Solution<'_>) -> Evaluated<Flow> {
+    pub(super) fn with(
+        &self,
+        replaced: &'w [(Target, CompiledTerm)],
+        body: &'w [CompiledStmt],
+        frame: &mut Frame,
+        then: Solution<'_>,
+    ) -> Evaluated<Flow> {
         let (mut input, mut data, mut mocks) = (None, self.data.cloned(), self.mocks.to_vec());
         for (target, term) in replaced {
-            if let (Target::Function(_) | Target::Builtin(_), Term::Named(name)) = (target, term) {
+            if let (Target::Function(_) | Target::Builtin(_), CompiledTerm::Named(name)) = (target, term) {
                 mocks.push(Mock { of: target, by: self.named(name) });
                 continue;
             }
@@ -34,7 +40,7 @@ impl<'w> World<'w> {
             match target {
                 Target::Input(path) => put(input.get_or_insert_with(|| self.input.clone()), path, value)?,
                 Target::Data(path) => {
-                    let data = data.get_or_insert_with(|| Replaced { value: Value::Undefined, targets: Vec::new() });
+                    let data = data.get_or_insert_with(|| ReplacedData { value: Value::Undefined, targets: Vec::new() });
                     put(&mut data.value, path, value)?;
                     data.targets.push(path.clone());
                 }

@@ -11,8 +11,8 @@ use super::gather::{self, Gathered};
 use super::index::Subject;
 use super::observer::{Observer, Print};
 use super::program::{Compiled, Counted, Leaf};
-use super::replaced::{Mock, Replaced};
-use super::term::{Branch, Default, Definition, Definitions, Place, Rule, Term};
+use super::replaced::{Mock, ReplacedData};
+use super::term::{BranchPlace, CompiledBranch, CompiledDefinition, CompiledRule, CompiledTerm, Default, Definitions};
 use super::value::{self, UNDEFINED};
 use crate::policy::syntax::core::{Kind, Node};
 
@@ -84,7 +84,7 @@ pub(super) struct World<'w> {
     pub(super) input: &'w Value,
     pub(super) known: &'w Unknown<'w>,
     /// What stands in the place of rules.
-    pub(super) data: Option<&'w Replaced>,
+    pub(super) data: Option<&'w ReplacedData>,
     /// What stands in the place of functions, the innermost last.
     pub(super) mocks: &'w [Mock<'w>],
 }
@@ -94,11 +94,11 @@ pub(super) struct Frame {
     pub(super) slots: Vec<Value>,
     /// Slots that no other value is wanted for.
     wanted: Vec<(usize, Value)>,
-    pub(super) at: Place,
+    pub(super) at: BranchPlace,
 }
 
 /// No branch is at hand.
-const NOWHERE: Place = Place { of: Node::Rule(usize::MAX), definition: 0, branch: 0 };
+const NOWHERE: BranchPlace = BranchPlace { of: Node::Rule(usize::MAX), definition: 0, branch: 0 };
 
 impl Frame {
     pub(super) fn new(arguments: Vec<Value>) -> Self {
@@ -111,12 +111,12 @@ impl Frame {
     }
 
     /// What a branch's slots have to be for its steps to lead to these keys. `false`: they cannot.
-    fn want(&mut self, branch: &Branch, keys: &[Value]) -> bool {
+    fn want(&mut self, branch: &CompiledBranch, keys: &[Value]) -> bool {
         self.wanted.clear();
         let steps = branch.steps.iter().chain(branch.is_item.then_some(&branch.value));
         steps.zip(keys).all(|(step, key)| match step {
-            Term::Const(step) => step == key,
-            Term::Slot(slot) => {
+            CompiledTerm::Const(step) => step == key,
+            CompiledTerm::Slot(slot) => {
                 self.wanted.push((*slot, key.clone()));
                 true
             }
@@ -175,7 +175,7 @@ impl<'w> World<'w> {
     }
 
     /// What the definitions of a rule come to, as far as they lead to these keys.
-    fn value_of(&self, rule: &'w Rule, keys: &[Value]) -> Evaluated<Value> {
+    fn value_of(&self, rule: &'w CompiledRule, keys: &[Value]) -> Evaluated<Value> {
         let mut gathered = Gathered::new(rule.kind, rule.made.is_uneven);
         self.gather(rule, &[], keys, &mut gathered)?;
         match (gathered.value(), &rule.default) {
@@ -185,7 +185,7 @@ impl<'w> World<'w> {
     }
 
     /// Gathers what the definitions of a rule give, behind a path.
-    fn gather(&self, rule: &'w Rule, path: &[Value], keys: &[Value], gathered: &mut Gathered) -> Evaluated<()> {
+    fn gather(&self, rule: &'w CompiledRule, path: &[Value], keys: &[Value], gathered: &mut Gathered) -> Evaluated<()> {
         self.run.within(|| {
             self.solutions(&rule.made, &mut Frame::new(Vec::new()), keys, &mut |branch, steps, value| {
                 if path.is_empty() {
@@ -246,7 +246,7 @@ impl<'w> World<'w> {
         made: &'w Definitions,
         frame: &mut Frame,
         keys: &[Value],
-        take: &mut dyn FnMut(&'w Branch, Vec<Value>, Value) -> Evaluated<()>,
+        take: &mut dyn FnMut(&'w CompiledBranch, Vec<Value>, Value) -> Evaluated<()>,
     ) -> Evaluated<()> {
         let arguments = frame.slots.len();
         let one_is_enough = self.one_is_enough(made, frame);
@@ -289,10 +289,10 @@ impl<'w> World<'w> {
     /// What one solution gives.
     fn give(
         &self,
-        branch: &'w Branch,
+        branch: &'w CompiledBranch,
         frame: &mut Frame,
         keys: &[Value],
-        take: &mut dyn FnMut(&'w Branch, Vec<Value>, Value) -> Evaluated<()>,
+        take: &mut dyn FnMut(&'w CompiledBranch, Vec<Value>, Value) -> Evaluated<()>,
     ) -> Evaluated<()> {
         let steps = self.all(&branch.steps, frame)?.unwrap_or_default();
         let value = self.eval(&branch.value, frame)?.into_owned();
@@ -313,12 +313,12 @@ impl<'w> World<'w> {
         }
         let admitted =
             self.chosen(made, frame).flat_map(|definition| &definition.branches).filter(|branch| self.admits(made, branch, frame));
-        let mut values = admitted.map(Branch::written);
+        let mut values = admitted.map(CompiledBranch::written);
         values.next().flatten().is_some_and(|first| values.all(|value| value == Some(first)))
     }
 
     /// The definitions that can have a solution.
-    fn chosen(&self, made: &'w Definitions, frame: &Frame) -> impl Iterator<Item = &'w Definition> + use<'w> {
+    fn chosen(&self, made: &'w Definitions, frame: &Frame) -> impl Iterator<Item = &'w CompiledDefinition> + use<'w> {
         // Who watches is shown the others, too.
         let index = made.index.as_ref().filter(|_| self.run.watcher.is_none());
         let chosen = index.and_then(|index| index.chosen(self.subject(index.of, frame)));
@@ -338,7 +338,7 @@ impl<'w> World<'w> {
 
     /// Whether a branch is looked at. What its body begins with is asked there again; it matters beforehand where other statements could
     /// fail, and where it decides which others are looked at.
-    fn admits(&self, made: &Definitions, branch: &Branch, frame: &Frame) -> bool {
+    fn admits(&self, made: &Definitions, branch: &CompiledBranch, frame: &Frame) -> bool {
         !(made.is_mixed || branch.guards.is_ahead) || branch.guards.hold(|of| self.subject(of, frame))
     }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use regorus::Value;
 use serde::Serialize;
 
-use crate::policy::compiled::{Observer, Place};
+use crate::policy::compiled::{BranchPlace, Observer};
 use crate::policy::engine::entrypoint;
 use crate::policy::source::PolicySource;
 use crate::policy::syntax::core::{Program, Stmt};
@@ -65,17 +65,17 @@ impl RuleCounts {
 /// What the tests come to in a policy, gathered over all of them.
 #[derive(Default)]
 pub(super) struct Seen {
-    held: RefCell<BTreeSet<Place>>,
+    held: RefCell<BTreeSet<BranchPlace>>,
     /// Statements of the policy, by where they begin.
     evaluated: RefCell<BTreeSet<(u32, u32)>>,
 }
 
 impl Observer for Seen {
-    fn looks(&self, _branch: Place, statement: &Span, _slots: &[Value]) {
+    fn looks(&self, _branch: BranchPlace, statement: &Span, _slots: &[Value]) {
         self.evaluated.borrow_mut().insert(key(statement));
     }
 
-    fn gives(&self, branch: Place, _steps: &[Value], _value: &Value) {
+    fn gives(&self, branch: BranchPlace, _steps: &[Value], _value: &Value) {
         self.held.borrow_mut().insert(branch);
     }
 }

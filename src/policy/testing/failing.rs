@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use regorus::Value;
 
 use super::outcome::Failing;
-use crate::policy::compiled::{Observer, Place};
+use crate::policy::compiled::{BranchPlace, Observer};
 use crate::policy::syntax::core::{Node, Program};
 use crate::policy::syntax::tree::Span;
 
@@ -19,7 +19,7 @@ const SHOWN: usize = 400;
 pub(super) struct Watch<'p> {
     program: &'p Program,
     rule: usize,
-    seen: RefCell<BTreeMap<Place, BranchLooks>>,
+    seen: RefCell<BTreeMap<BranchPlace, BranchLooks>>,
 }
 
 #[derive(Default)]
@@ -57,7 +57,7 @@ impl<'p> Watch<'p> {
 }
 
 impl Observer for Watch<'_> {
-    fn looks(&self, branch: Place, statement: &Span, slots: &[Value]) {
+    fn looks(&self, branch: BranchPlace, statement: &Span, slots: &[Value]) {
         if branch.of != Node::Rule(self.rule) {
             return;
         }
@@ -70,7 +70,7 @@ impl Observer for Watch<'_> {
         }
     }
 
-    fn holds(&self, branch: Place, statement: &Span, _slots: &[Value]) {
+    fn holds(&self, branch: BranchPlace, statement: &Span, _slots: &[Value]) {
         if branch.of == Node::Rule(self.rule) {
             self.seen.borrow_mut().entry(branch).or_default().held.insert(statement.start);
         }
