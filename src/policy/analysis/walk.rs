@@ -11,7 +11,7 @@ use super::settled;
 use super::source::ValueSource;
 use super::uses::InputUses;
 use crate::policy::engine::entrypoint;
-use crate::policy::syntax::core::{Definition, Extent, Kind, Node, Program, Term};
+use crate::policy::syntax::core::{Definition, Extent, Node, Program, RuleForm, Term};
 use crate::policy::syntax::parts;
 
 /// Whose slots: those of a definition, or of a default.
@@ -78,7 +78,7 @@ impl<'p> Walk<'p> {
                 None => return self.uses.obscure = true,
             },
             Node::Function(number) => match program.functions.get(number) {
-                Some(function) => (Kind::Complete, &function.default, &function.definitions),
+                Some(function) => (RuleForm::Complete, &function.default, &function.definitions),
                 None => return self.uses.obscure = true,
             },
         };
@@ -96,7 +96,7 @@ impl<'p> Walk<'p> {
         // Two values of one rule are compared: unless they are the same, the evaluation ends there.
         let arguments = if let Node::Function(number) = node { self.arity(number) } else { 0 };
         let may_have_two = definitions.len() > 1 || definitions.iter().any(|definition| !settled::is_settled(definition, arguments));
-        if kind == Kind::Complete && may_have_two {
+        if kind == RuleForm::Complete && may_have_two {
             let value = self.value(node);
             self.uses.equal(value, value);
         }
@@ -106,7 +106,7 @@ impl<'p> Walk<'p> {
         self.program.functions.get(function).map_or(0, |function| function.arity)
     }
 
-    fn definition(&mut self, node: Node, kind: Kind, definition: &'p Definition) {
+    fn definition(&mut self, node: Node, kind: RuleForm, definition: &'p Definition) {
         if let Node::Function(number) = node {
             for index in 0..self.arity(number) {
                 let given = self.arguments.get(&(number, index)).copied().unwrap_or_default();
@@ -120,9 +120,9 @@ impl<'p> Walk<'p> {
         for branch in &definition.branches {
             self.body(&branch.body);
             let value = match kind {
-                Kind::Complete => self.term(branch.put.term()),
+                RuleForm::Complete => self.term(branch.put.term()),
                 // What is put into a collection is read as a whole.
-                Kind::Set | Kind::Object => branch.head().fold(ValueSource::LITERAL, |made, part| made | self.part(part)),
+                RuleForm::Set | RuleForm::Object => branch.head().fold(ValueSource::LITERAL, |made, part| made | self.part(part)),
             };
             self.add_value(node, value);
         }

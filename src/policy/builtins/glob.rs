@@ -66,7 +66,7 @@ pub(in crate::policy) fn check(pattern: &str) -> Result<(), String> {
 type Odd = &'static str;
 
 #[derive(PartialEq)]
-enum Piece {
+enum GlobPiece {
     Plain(String),
     /// `?`
     One,
@@ -77,7 +77,7 @@ enum Piece {
     /// `[abc]`, `[!abc]`, `[a-c]`, as a class of a regular expression.
     Among(String),
     /// `{a,b}`
-    Either(Vec<Vec<Piece>>),
+    Either(Vec<Vec<GlobPiece>>),
 }
 
 /// The glob as a regular expression.
@@ -85,7 +85,7 @@ fn translate(pattern: &str, delimiters: &str) -> Result<String, Odd> {
     let mut alternatives = read(&mut pattern.chars().peekable(), 0)?;
     let (Some(pieces), true) = (alternatives.pop(), alternatives.is_empty()) else { return Err("a brace that was not opened") };
     guessed(&pieces)?;
-    let is_wild = |piece: &Piece| matches!(piece, Piece::One | Piece::Many | Piece::Everything);
+    let is_wild = |piece: &GlobPiece| matches!(piece, GlobPiece::One | GlobPiece::Many | GlobPiece::Everything);
     if delimiters.len() > 1 && (!delimiters.is_ascii() || pieces.len() > 1 && pieces.iter().all(is_wild)) {
         return Err("nothing but stars and `?`, or letters beyond ASCII, where there are several delimiters");
     }
@@ -96,29 +96,30 @@ fn translate(pattern: &str, delimiters: &str) -> Result<String, Odd> {
 }
 
 /// What OPA makes of these depends on how it puts the whole pattern together.
-fn guessed(pieces: &[Piece]) -> Result<(), Odd> {
-    let is_star = |piece: &Piece| matches!(piece, Piece::Many | Piece::Everything);
+fn guessed(pieces: &[GlobPiece]) -> Result<(), Odd> {
+    let is_star = |piece: &GlobPiece| matches!(piece, GlobPiece::Many | GlobPiece::Everything);
     for piece in pieces {
-        let Piece::Either(alternatives) = piece else { continue };
+        let GlobPiece::Either(alternatives) = piece else { continue };
         let within = || alternatives.iter().flatten();
         if pieces.len() > 1 && within().any(is_star) {
             return Err("stars in braces beside something else");
         }
-        let is_plain = |piece: &Piece| matches!(piece, Piece::Plain(_) | Piece::Either(_));
-        if within().any(|piece| matches!(piece, Piece::Either(_))) && !pieces.iter().chain(within()).all(is_plain) {
+        let is_plain = |piece: &GlobPiece| matches!(piece, GlobPiece::Plain(_) | GlobPiece::Either(_));
+        if within().any(|piece| matches!(piece, GlobPiece::Either(_))) && !pieces.iter().chain(within()).all(is_plain) {
             return Err("braces in braces, and stars or brackets");
         }
-        let may_be_empty = |piece: &Piece| is_star(piece) || matches!(piece, Piece::Either(within) if within.iter().any(Vec::is_empty));
+        let may_be_empty =
+            |piece: &GlobPiece| is_star(piece) || matches!(piece, GlobPiece::Either(within) if within.iter().any(Vec::is_empty));
         if alternatives.iter().any(Vec::is_empty) && pieces.iter().filter(|piece| may_be_empty(piece)).count() > 1 {
             return Err("nothing in braces, and more that may be nothing");
         }
-        let ends: [fn(&[Piece]) -> Option<(&Piece, &[Piece])>; 2] = [<[Piece]>::split_first, <[Piece]>::split_last];
+        let ends: [fn(&[GlobPiece]) -> Option<(&GlobPiece, &[GlobPiece])>; 2] = [<[GlobPiece]>::split_first, <[GlobPiece]>::split_last];
         for end in ends {
             let mut parts = alternatives.iter().map(|pieces| end(pieces));
             let first = parts.next().flatten();
             let alike =
                 alternatives.len() > 1 && first.is_some() && parts.all(|part| part.map(|(end, _)| end) == first.map(|(end, _)| end));
-            let is_short = |rest: &[Piece]| matches!(rest, [] | [Piece::One | Piece::Among(_)]);
+            let is_short = |rest: &[GlobPiece]| matches!(rest, [] | [GlobPiece::One | GlobPiece::Among(_)]);
             if alike && alternatives.iter().any(|pieces| end(pieces).is_some_and(|(_, rest)| is_short(rest))) {
                 return Err("alternatives that begin or end alike");
             }
@@ -129,16 +130,16 @@ fn guessed(pieces: &[Piece]) -> Result<(), Odd> {
 }
 
 /// Whether there is a single character beside another one: OPA takes each for a byte there.
-fn has_rows(pieces: &[Piece]) -> bool {
-    let is_single = |piece: &Piece| matches!(piece, Piece::One | Piece::Among(_));
-    let is_star = |piece: &Piece| matches!(piece, Piece::Many | Piece::Everything);
+fn has_rows(pieces: &[GlobPiece]) -> bool {
+    let is_single = |piece: &GlobPiece| matches!(piece, GlobPiece::One | GlobPiece::Among(_));
+    let is_star = |piece: &GlobPiece| matches!(piece, GlobPiece::Many | GlobPiece::Everything);
     pieces.windows(2).any(|pair| pair.iter().any(is_single) && !pair.iter().any(is_star))
-        || pieces.iter().any(|piece| matches!(piece, Piece::Either(within) if within.iter().any(|pieces| has_rows(pieces))))
+        || pieces.iter().any(|piece| matches!(piece, GlobPiece::Either(within) if within.iter().any(|pieces| has_rows(pieces))))
 }
 
 /// Pieces that stand for a whole text.
-fn write_whole(pieces: &[Piece], one: &str, out: &mut String) -> Result<(), Odd> {
-    if let [Piece::Either(alternatives)] = pieces {
+fn write_whole(pieces: &[GlobPiece], one: &str, out: &mut String) -> Result<(), Odd> {
+    if let [GlobPiece::Either(alternatives)] = pieces {
         for (index, pieces) in alternatives.iter().enumerate() {
             out.push_str(if index > 0 { "|" } else { "" });
             write_whole(pieces, one, out)?;
@@ -148,13 +149,13 @@ fn write_whole(pieces: &[Piece], one: &str, out: &mut String) -> Result<(), Odd>
     write(pieces, one, out);
     match pieces {
         // To OPA the end of an empty text is none of those.
-        [Piece::One] => out.push('|'),
-        [Piece::Among(class)] if class.starts_with("[^") => out.push('|'),
+        [GlobPiece::One] => out.push('|'),
+        [GlobPiece::Among(class)] if class.starts_with("[^") => out.push('|'),
         _ => {}
     }
     // Between two texts OPA takes stars that stop at nothing for "begins with the one and ends with the other", which may overlap.
-    if let [Piece::Plain(before), star @ (Piece::Many | Piece::Everything), Piece::Plain(after)] = pieces
-        && (matches!(star, Piece::Everything) || one == ".")
+    if let [GlobPiece::Plain(before), star @ (GlobPiece::Many | GlobPiece::Everything), GlobPiece::Plain(after)] = pieces
+        && (matches!(star, GlobPiece::Everything) || one == ".")
     {
         let shared = after.char_indices().map(|(at, character)| after.split_at(at + character.len_utf8()));
         for (_, rest) in shared.filter(|(shared, _)| before.ends_with(shared)) {
@@ -169,15 +170,15 @@ fn write_whole(pieces: &[Piece], one: &str, out: &mut String) -> Result<(), Odd>
     Ok(())
 }
 
-fn write(pieces: &[Piece], one: &str, out: &mut String) {
+fn write(pieces: &[GlobPiece], one: &str, out: &mut String) {
     for piece in pieces {
         match piece {
-            Piece::Plain(text) => regex_syntax::escape_into(text, out),
-            Piece::One => out.push_str(one),
-            Piece::Many => out.extend([one, "*"]),
-            Piece::Everything => out.push_str(".*"),
-            Piece::Among(class) => out.push_str(class),
-            Piece::Either(alternatives) => {
+            GlobPiece::Plain(text) => regex_syntax::escape_into(text, out),
+            GlobPiece::One => out.push_str(one),
+            GlobPiece::Many => out.extend([one, "*"]),
+            GlobPiece::Everything => out.push_str(".*"),
+            GlobPiece::Among(class) => out.push_str(class),
+            GlobPiece::Either(alternatives) => {
                 for (index, pieces) in alternatives.iter().enumerate() {
                     out.push_str(if index > 0 { "|" } else { "(?:" });
                     write(pieces, one, out);
@@ -191,7 +192,7 @@ fn write(pieces: &[Piece], one: &str, out: &mut String) {
 type Rest<'a> = std::iter::Peekable<std::str::Chars<'a>>;
 
 /// Reads alternatives up to the brace that closes them, or to the end.
-fn read(rest: &mut Rest<'_>, depth: usize) -> Result<Vec<Vec<Piece>>, Odd> {
+fn read(rest: &mut Rest<'_>, depth: usize) -> Result<Vec<Vec<GlobPiece>>, Odd> {
     if depth > DEPTH_MAX {
         return Err("braces in braces in braces");
     }
@@ -207,28 +208,28 @@ fn read(rest: &mut Rest<'_>, depth: usize) -> Result<Vec<Vec<Piece>>, Odd> {
                 alternatives.push(Vec::new());
                 continue;
             }
-            Some('{') => Piece::Either(read(rest, depth + 1)?),
+            Some('{') => GlobPiece::Either(read(rest, depth + 1)?),
             Some('[') => among(rest)?,
-            Some('?') => Piece::One,
+            Some('?') => GlobPiece::One,
             Some('*') if rest.next_if_eq(&'*').is_some() => {
                 if rest.peek() == Some(&'*') {
                     return Err("more than two stars");
                 }
-                Piece::Everything
+                GlobPiece::Everything
             }
-            Some('*') => Piece::Many,
-            Some('\\') => Piece::Plain(rest.next().ok_or("a backslash at its end")?.to_string()),
-            Some(character) => Piece::Plain(character.to_string()),
+            Some('*') => GlobPiece::Many,
+            Some('\\') => GlobPiece::Plain(rest.next().ok_or("a backslash at its end")?.to_string()),
+            Some(character) => GlobPiece::Plain(character.to_string()),
         };
         let Some(pieces) = alternatives.last_mut() else { continue };
         match (pieces.last_mut(), piece) {
-            (Some(Piece::Plain(before)), Piece::Plain(text)) => before.push_str(&text),
+            (Some(GlobPiece::Plain(before)), GlobPiece::Plain(text)) => before.push_str(&text),
             (_, piece) => pieces.push(piece),
         }
     }
 }
 
-fn among(rest: &mut Rest<'_>) -> Result<Piece, Odd> {
+fn among(rest: &mut Rest<'_>) -> Result<GlobPiece, Odd> {
     let without = rest.next_if_eq(&'!').is_some();
     let mut items = Vec::new();
     loop {
@@ -249,7 +250,7 @@ fn among(rest: &mut Rest<'_>) -> Result<Piece, Odd> {
     let items = items
         .iter()
         .map(|item| if is_range && *item == '-' { "-".to_owned() } else { regex_syntax::escape(item.encode_utf8(&mut [0; 4])) });
-    Ok(Piece::Among(format!("[{}{}]", if without { "^" } else { "" }, items.collect::<String>())))
+    Ok(GlobPiece::Among(format!("[{}{}]", if without { "^" } else { "" }, items.collect::<String>())))
 }
 
 fn quote_meta(args: &[Value]) -> Value {

@@ -4,7 +4,7 @@
 
 /// A piece of a layout. A fraction is `.000`, or `.999`, which leaves zeros at its end out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Piece<'a> {
+pub(super) enum LayoutPiece<'a> {
     Plain(&'a str),
     LongMonth,
     Month,
@@ -56,28 +56,28 @@ fn named(layout: &str) -> &str {
 }
 
 /// The pieces that stand for something, the longest first where one begins with another.
-const PIECES: [(&str, Piece<'static>); 33] = [
-    ("January", Piece::LongMonth),
-    ("Monday", Piece::LongWeekday),
-    ("MST", Piece::ZoneName),
-    ("002", Piece::YearDay { pad: Pad::Zero }),
-    ("01", Piece::NumMonth { zero: true }),
-    ("02", Piece::Day { pad: Pad::Zero }),
-    ("03", Piece::Hour12 { zero: true }),
-    ("04", Piece::Minute { zero: true }),
-    ("05", Piece::Second { zero: true }),
-    ("06", Piece::Year),
-    ("15", Piece::Hour24),
-    ("1", Piece::NumMonth { zero: false }),
-    ("2006", Piece::LongYear),
-    ("2", Piece::Day { pad: Pad::None }),
-    ("__2", Piece::YearDay { pad: Pad::Space }),
-    ("_2", Piece::Day { pad: Pad::Space }),
-    ("3", Piece::Hour12 { zero: false }),
-    ("4", Piece::Minute { zero: false }),
-    ("5", Piece::Second { zero: false }),
-    ("PM", Piece::Half { upper: true }),
-    ("pm", Piece::Half { upper: false }),
+const PIECES: [(&str, LayoutPiece<'static>); 33] = [
+    ("January", LayoutPiece::LongMonth),
+    ("Monday", LayoutPiece::LongWeekday),
+    ("MST", LayoutPiece::ZoneName),
+    ("002", LayoutPiece::YearDay { pad: Pad::Zero }),
+    ("01", LayoutPiece::NumMonth { zero: true }),
+    ("02", LayoutPiece::Day { pad: Pad::Zero }),
+    ("03", LayoutPiece::Hour12 { zero: true }),
+    ("04", LayoutPiece::Minute { zero: true }),
+    ("05", LayoutPiece::Second { zero: true }),
+    ("06", LayoutPiece::Year),
+    ("15", LayoutPiece::Hour24),
+    ("1", LayoutPiece::NumMonth { zero: false }),
+    ("2006", LayoutPiece::LongYear),
+    ("2", LayoutPiece::Day { pad: Pad::None }),
+    ("__2", LayoutPiece::YearDay { pad: Pad::Space }),
+    ("_2", LayoutPiece::Day { pad: Pad::Space }),
+    ("3", LayoutPiece::Hour12 { zero: false }),
+    ("4", LayoutPiece::Minute { zero: false }),
+    ("5", LayoutPiece::Second { zero: false }),
+    ("PM", LayoutPiece::Half { upper: true }),
+    ("pm", LayoutPiece::Half { upper: false }),
     ("-07:00:00", zone(false, true, true, true)),
     ("-07:00", zone(false, true, true, false)),
     ("-070000", zone(false, false, true, true)),
@@ -88,17 +88,17 @@ const PIECES: [(&str, Piece<'static>); 33] = [
     ("Z070000", zone(true, false, true, true)),
     ("Z0700", zone(true, false, true, false)),
     ("Z07", zone(true, false, false, false)),
-    ("Jan", Piece::Month),
-    ("Mon", Piece::Weekday),
+    ("Jan", LayoutPiece::Month),
+    ("Mon", LayoutPiece::Weekday),
 ];
 
 #[expect(clippy::fn_params_excessive_bools, reason = "each is a part that a layout has or lacks")]
-const fn zone(z_for_utc: bool, colon: bool, minutes: bool, seconds: bool) -> Piece<'static> {
-    Piece::Zone { z_for_utc, colon, minutes, seconds }
+const fn zone(z_for_utc: bool, colon: bool, minutes: bool, seconds: bool) -> LayoutPiece<'static> {
+    LayoutPiece::Zone { z_for_utc, colon, minutes, seconds }
 }
 
 /// Takes a layout apart.
-pub(super) fn pieces(layout: &str) -> Vec<Piece<'_>> {
+pub(super) fn pieces(layout: &str) -> Vec<LayoutPiece<'_>> {
     let layout = named(layout);
     let mut pieces = Vec::new();
     let (mut plain, mut at) = (0, 0);
@@ -106,7 +106,7 @@ pub(super) fn pieces(layout: &str) -> Vec<Piece<'_>> {
         match first(rest) {
             Some((piece, length)) => {
                 if let Some(text) = layout.get(plain..at).filter(|text| !text.is_empty()) {
-                    pieces.push(Piece::Plain(text));
+                    pieces.push(LayoutPiece::Plain(text));
                 }
                 pieces.push(piece);
                 at += length;
@@ -116,13 +116,13 @@ pub(super) fn pieces(layout: &str) -> Vec<Piece<'_>> {
         }
     }
     if let Some(text) = layout.get(plain..).filter(|text| !text.is_empty()) {
-        pieces.push(Piece::Plain(text));
+        pieces.push(LayoutPiece::Plain(text));
     }
     pieces
 }
 
 /// The piece that a text begins with, and its length.
-fn first(text: &str) -> Option<(Piece<'_>, usize)> {
+fn first(text: &str) -> Option<(LayoutPiece<'_>, usize)> {
     // `_2006` is a blank line before a year, and not a day.
     if text.starts_with("_2006") {
         return None;
@@ -133,13 +133,13 @@ fn first(text: &str) -> Option<(Piece<'_>, usize)> {
     let lower_follows = |length: usize| text.as_bytes().get(length).is_some_and(u8::is_ascii_lowercase);
     PIECES.iter().filter(|(name, _)| text.starts_with(name)).find_map(|(name, piece)| match piece {
         // `Month` is a word, and so is `Janet`.
-        Piece::Month | Piece::Weekday if lower_follows(name.len()) => None,
+        LayoutPiece::Month | LayoutPiece::Weekday if lower_follows(name.len()) => None,
         piece => Some((*piece, name.len())),
     })
 }
 
 /// A mark, and zeros or nines that no other digit follows.
-fn fraction(text: &str) -> Option<(Piece<'_>, usize)> {
+fn fraction(text: &str) -> Option<(LayoutPiece<'_>, usize)> {
     let mark = text.chars().next().filter(|mark| matches!(mark, '.' | ','))?;
     let rest = text.get(1..)?;
     let digit = rest.chars().next().filter(|digit| matches!(digit, '0' | '9'))?;
@@ -147,12 +147,12 @@ fn fraction(text: &str) -> Option<(Piece<'_>, usize)> {
     if rest.as_bytes().get(digits).is_some_and(u8::is_ascii_digit) {
         return None;
     }
-    Some((Piece::Fraction { mark, digits, trim: digit == '9' }, digits + 1))
+    Some((LayoutPiece::Fraction { mark, digits, trim: digit == '9' }, digits + 1))
 }
 
 /// Whether a layout asks for the name of a zone.
 pub(in crate::policy) fn names_a_zone(layout: &str) -> bool {
-    pieces(layout).contains(&Piece::ZoneName)
+    pieces(layout).contains(&LayoutPiece::ZoneName)
 }
 
 #[cfg(test)]
@@ -164,22 +164,22 @@ mod tests {
         assert_eq!(
             pieces("2006-01-02T15:04:05.000Z07:00"),
             [
-                Piece::LongYear,
-                Piece::Plain("-"),
-                Piece::NumMonth { zero: true },
-                Piece::Plain("-"),
-                Piece::Day { pad: Pad::Zero },
-                Piece::Plain("T"),
-                Piece::Hour24,
-                Piece::Plain(":"),
-                Piece::Minute { zero: true },
-                Piece::Plain(":"),
-                Piece::Second { zero: true },
-                Piece::Fraction { mark: '.', digits: 3, trim: false },
+                LayoutPiece::LongYear,
+                LayoutPiece::Plain("-"),
+                LayoutPiece::NumMonth { zero: true },
+                LayoutPiece::Plain("-"),
+                LayoutPiece::Day { pad: Pad::Zero },
+                LayoutPiece::Plain("T"),
+                LayoutPiece::Hour24,
+                LayoutPiece::Plain(":"),
+                LayoutPiece::Minute { zero: true },
+                LayoutPiece::Plain(":"),
+                LayoutPiece::Second { zero: true },
+                LayoutPiece::Fraction { mark: '.', digits: 3, trim: false },
                 zone(true, true, true, false),
             ]
         );
-        assert_eq!(pieces("Month größe"), [Piece::Plain("Month größe")]);
+        assert_eq!(pieces("Month größe"), [LayoutPiece::Plain("Month größe")]);
         assert!(names_a_zone("RFC1123") && !names_a_zone("RFC1123Z"));
     }
 }

@@ -4,7 +4,7 @@ use anyhow::bail;
 use regorus::Value;
 
 use super::calendar::{days, nanoseconds};
-use super::layout::{self, MONTHS, Pad, Piece, WEEKDAYS};
+use super::layout::{self, LayoutPiece, MONTHS, Pad, WEEKDAYS};
 
 /// What has been read so far. What a layout does not tell is as it was at the beginning of the year 0.
 struct Read {
@@ -28,8 +28,8 @@ pub(super) fn parse(layout: &str, text: &str) -> anyhow::Result<Value> {
     let pieces = layout::pieces(layout);
     let mut rest = text;
     for (index, piece) in pieces.iter().enumerate() {
-        let followed_by_fraction = matches!(pieces.get(index + 1), Some(Piece::Fraction { .. }));
-        if *piece == Piece::ZoneName && !rest.starts_with("UTC") {
+        let followed_by_fraction = matches!(pieces.get(index + 1), Some(LayoutPiece::Fraction { .. }));
+        if *piece == LayoutPiece::ZoneName && !rest.starts_with("UTC") {
             bail!("time.parse_ns knows no names of zones but UTC");
         }
         match read.piece(*piece, rest, followed_by_fraction) {
@@ -42,31 +42,31 @@ pub(super) fn parse(layout: &str, text: &str) -> anyhow::Result<Value> {
 
 impl Read {
     /// Reads a piece; answers with what follows it.
-    fn piece<'a>(&mut self, piece: Piece<'_>, text: &'a str, followed_by_fraction: bool) -> Option<&'a str> {
+    fn piece<'a>(&mut self, piece: LayoutPiece<'_>, text: &'a str, followed_by_fraction: bool) -> Option<&'a str> {
         let mut rest = text;
         match piece {
-            Piece::Plain(plain) => rest = skip(text, plain)?,
-            Piece::LongMonth => self.month = Some(name(&MONTHS, usize::MAX, &mut rest)? + 1),
-            Piece::Month => self.month = Some(name(&MONTHS, 3, &mut rest)? + 1),
-            Piece::LongWeekday => drop(name(&WEEKDAYS, usize::MAX, &mut rest)?),
-            Piece::Weekday => drop(name(&WEEKDAYS, 3, &mut rest)?),
-            Piece::NumMonth { zero } => self.month = Some(up_to_two(&mut rest, zero).filter(|month| (1..=12).contains(month))?),
-            Piece::Day { pad } => {
+            LayoutPiece::Plain(plain) => rest = skip(text, plain)?,
+            LayoutPiece::LongMonth => self.month = Some(name(&MONTHS, usize::MAX, &mut rest)? + 1),
+            LayoutPiece::Month => self.month = Some(name(&MONTHS, 3, &mut rest)? + 1),
+            LayoutPiece::LongWeekday => drop(name(&WEEKDAYS, usize::MAX, &mut rest)?),
+            LayoutPiece::Weekday => drop(name(&WEEKDAYS, 3, &mut rest)?),
+            LayoutPiece::NumMonth { zero } => self.month = Some(up_to_two(&mut rest, zero).filter(|month| (1..=12).contains(month))?),
+            LayoutPiece::Day { pad } => {
                 if pad == Pad::Space {
                     rest = rest.strip_prefix(' ').unwrap_or(rest);
                 }
                 self.day = Some(up_to_two(&mut rest, pad == Pad::Zero)?);
             }
-            Piece::YearDay { pad } => {
+            LayoutPiece::YearDay { pad } => {
                 if pad == Pad::Space {
                     rest = rest.trim_start_matches(' ');
                 }
                 self.year_day = Some(digits(&mut rest, if pad == Pad::Zero { 3..=3 } else { 1..=3 })?);
             }
-            Piece::Hour24 => self.hour = up_to_two(&mut rest, false).filter(|hour| *hour < 24)?,
-            Piece::Hour12 { zero } => self.hour = up_to_two(&mut rest, zero).filter(|hour| *hour <= 12)?,
-            Piece::Minute { zero } => self.minute = up_to_two(&mut rest, zero).filter(|minute| *minute < 60)?,
-            Piece::Second { zero } => {
+            LayoutPiece::Hour24 => self.hour = up_to_two(&mut rest, false).filter(|hour| *hour < 24)?,
+            LayoutPiece::Hour12 { zero } => self.hour = up_to_two(&mut rest, zero).filter(|hour| *hour <= 12)?,
+            LayoutPiece::Minute { zero } => self.minute = up_to_two(&mut rest, zero).filter(|minute| *minute < 60)?,
+            LayoutPiece::Second { zero } => {
                 self.second = up_to_two(&mut rest, zero).filter(|second| *second < 60)?;
                 // A fraction is read although the layout has none.
                 if !followed_by_fraction
@@ -79,19 +79,19 @@ impl Read {
                     rest = after;
                 }
             }
-            Piece::LongYear => self.year = digits(&mut rest, 4..=4)?,
-            Piece::Year => {
+            LayoutPiece::LongYear => self.year = digits(&mut rest, 4..=4)?,
+            LayoutPiece::Year => {
                 let year = digits(&mut rest, 2..=2)?;
                 self.year = if year >= 69 { 1900 + year } else { 2000 + year };
             }
-            Piece::Half { upper } => {
+            LayoutPiece::Half { upper } => {
                 let (before_noon, after_noon) = if upper { ("AM", "PM") } else { ("am", "pm") };
                 self.afternoon = Some(rest.starts_with(after_noon));
                 rest = rest.strip_prefix(before_noon).or_else(|| rest.strip_prefix(after_noon))?;
             }
-            Piece::ZoneName => rest = rest.strip_prefix("UTC")?,
-            Piece::Zone { z_for_utc: true, .. } if text.starts_with('Z') => rest = text.strip_prefix('Z')?,
-            Piece::Zone { colon, minutes, seconds, .. } => {
+            LayoutPiece::ZoneName => rest = rest.strip_prefix("UTC")?,
+            LayoutPiece::Zone { z_for_utc: true, .. } if text.starts_with('Z') => rest = text.strip_prefix('Z')?,
+            LayoutPiece::Zone { colon, minutes, seconds, .. } => {
                 let negative = rest.starts_with('-');
                 rest = rest.strip_prefix(['+', '-'])?;
                 let mut part = |wanted: bool, most: i64, first: bool| {
@@ -106,13 +106,13 @@ impl Read {
                 let offset = part(true, 24, true)? * 3600 + part(minutes, 60, false)? * 60 + part(seconds, 60, false)?;
                 self.offset = if negative { -offset } else { offset };
             }
-            Piece::Fraction { digits, trim: false, .. } => {
+            LayoutPiece::Fraction { digits, trim: false, .. } => {
                 let after = rest.strip_prefix(['.', ','])?;
                 let (fraction, after) = after.split_at_checked(digits)?;
                 self.nanosecond = fraction_of_second(fraction)?;
                 rest = after;
             }
-            Piece::Fraction { trim: true, .. } => {
+            LayoutPiece::Fraction { trim: true, .. } => {
                 if let Some(after) = rest.strip_prefix(['.', ','])
                     && after.starts_with(|character: char| character.is_ascii_digit())
                 {

@@ -32,19 +32,19 @@ const DEPTH_MAX: u32 = 50;
 /// # Errors
 /// What is odd about it.
 pub(in crate::policy) fn translate(pattern: &str) -> Result<String, Odd> {
-    let mut writer = Writer { rest: pattern.chars(), out: String::with_capacity(pattern.len() * 2) };
+    let mut writer = PatternWriter { rest: pattern.chars(), out: String::with_capacity(pattern.len() * 2) };
     writer.write()?;
     let parsed = ast::parse::ParserBuilder::new().nest_limit(DEPTH_MAX).octal(true).build().parse(&writer.out);
     repeats(&parsed.map_err(|error| odd(&error))?)?;
     Ok(writer.out)
 }
 
-struct Writer<'a> {
+struct PatternWriter<'a> {
     rest: Chars<'a>,
     out: String,
 }
 
-impl Writer<'_> {
+impl PatternWriter<'_> {
     fn write(&mut self) -> Result<(), Odd> {
         while let Some(character) = self.rest.next() {
             match character {

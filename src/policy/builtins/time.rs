@@ -7,7 +7,7 @@ use regorus::Value;
 
 use super::calendar::{SECOND, days, nanoseconds};
 use super::function::{Function, Own};
-use super::layout::{self, MONTHS, Pad, Piece, WEEKDAYS};
+use super::layout::{self, LayoutPiece, MONTHS, Pad, WEEKDAYS};
 use super::native::theirs;
 use super::parse_time;
 
@@ -68,7 +68,7 @@ impl Local {
         days(self.year, self.month, self.day).map_or(0, |days| usize::try_from((days + 4).rem_euclid(7)).unwrap_or(0))
     }
 
-    fn write(&self, piece: Piece<'_>, out: &mut String) -> anyhow::Result<()> {
+    fn write(&self, piece: LayoutPiece<'_>, out: &mut String) -> anyhow::Result<()> {
         let padded = |number: i64, width: usize, pad: Pad| match pad {
             Pad::None => number.to_string(),
             Pad::Zero => format!("{number:0width$}"),
@@ -79,33 +79,33 @@ impl Local {
         let weekday = WEEKDAYS.get(self.weekday()).copied().unwrap_or_default();
         let hour12 = (self.hour + 11) % 12 + 1;
         match piece {
-            Piece::Plain(text) => out.push_str(text),
-            Piece::LongMonth => out.push_str(month),
-            Piece::Month => out.extend(month.chars().take(3)),
-            Piece::NumMonth { zero: z } => out.push_str(&padded(self.month, 2, zero(z))),
-            Piece::LongWeekday => out.push_str(weekday),
-            Piece::Weekday => out.extend(weekday.chars().take(3)),
-            Piece::Day { pad } => out.push_str(&padded(self.day, 2, pad)),
-            Piece::YearDay { pad } => {
+            LayoutPiece::Plain(text) => out.push_str(text),
+            LayoutPiece::LongMonth => out.push_str(month),
+            LayoutPiece::Month => out.extend(month.chars().take(3)),
+            LayoutPiece::NumMonth { zero: z } => out.push_str(&padded(self.month, 2, zero(z))),
+            LayoutPiece::LongWeekday => out.push_str(weekday),
+            LayoutPiece::Weekday => out.extend(weekday.chars().take(3)),
+            LayoutPiece::Day { pad } => out.push_str(&padded(self.day, 2, pad)),
+            LayoutPiece::YearDay { pad } => {
                 let first = days(self.year, 1, 1).unwrap_or(0);
                 out.push_str(&padded(days(self.year, self.month, self.day).unwrap_or(0) - first + 1, 3, pad));
             }
-            Piece::Hour24 => out.push_str(&padded(self.hour, 2, Pad::Zero)),
-            Piece::Hour12 { zero: z } => out.push_str(&padded(hour12, 2, zero(z))),
-            Piece::Minute { zero: z } => out.push_str(&padded(self.minute, 2, zero(z))),
-            Piece::Second { zero: z } => out.push_str(&padded(self.second, 2, zero(z))),
-            Piece::LongYear => out.push_str(&padded(self.year, 4, Pad::Zero)),
-            Piece::Year => out.push_str(&padded(self.year.rem_euclid(100), 2, Pad::Zero)),
-            Piece::Half { upper } => out.push_str(match (self.hour >= 12, upper) {
+            LayoutPiece::Hour24 => out.push_str(&padded(self.hour, 2, Pad::Zero)),
+            LayoutPiece::Hour12 { zero: z } => out.push_str(&padded(hour12, 2, zero(z))),
+            LayoutPiece::Minute { zero: z } => out.push_str(&padded(self.minute, 2, zero(z))),
+            LayoutPiece::Second { zero: z } => out.push_str(&padded(self.second, 2, zero(z))),
+            LayoutPiece::LongYear => out.push_str(&padded(self.year, 4, Pad::Zero)),
+            LayoutPiece::Year => out.push_str(&padded(self.year.rem_euclid(100), 2, Pad::Zero)),
+            LayoutPiece::Half { upper } => out.push_str(match (self.hour >= 12, upper) {
                 (true, true) => "PM",
                 (true, false) => "pm",
                 (false, true) => "AM",
                 (false, false) => "am",
             }),
-            Piece::ZoneName if self.is_utc => out.push_str("UTC"),
-            Piece::ZoneName => bail!("time.format knows no names of zones but UTC: write the offset, `-07:00`"),
-            Piece::Zone { z_for_utc: true, .. } if self.offset == 0 => out.push('Z'),
-            Piece::Zone { colon, minutes, seconds, .. } => {
+            LayoutPiece::ZoneName if self.is_utc => out.push_str("UTC"),
+            LayoutPiece::ZoneName => bail!("time.format knows no names of zones but UTC: write the offset, `-07:00`"),
+            LayoutPiece::Zone { z_for_utc: true, .. } if self.offset == 0 => out.push('Z'),
+            LayoutPiece::Zone { colon, minutes, seconds, .. } => {
                 let offset = self.offset.abs();
                 let colon = if colon { ":" } else { "" };
                 out.push(if self.offset < 0 { '-' } else { '+' });
@@ -119,7 +119,7 @@ impl Local {
                     out.push_str(&piece);
                 }
             }
-            Piece::Fraction { mark, digits, trim } => {
+            LayoutPiece::Fraction { mark, digits, trim } => {
                 let all = format!("{:09}", self.nanosecond);
                 let shown: String = all.chars().chain(std::iter::repeat('0')).take(digits).collect();
                 let shown = if trim { shown.trim_end_matches('0') } else { &shown };

@@ -9,7 +9,7 @@ use regorus::Value;
 
 use super::failure::{Conflict, Evaluated, Failure};
 use crate::policy::builtins::budget;
-use crate::policy::syntax::core::{Collection, Kind};
+use crate::policy::syntax::core::{Collection, RuleForm};
 
 /// Takes from the budget what a value takes that is put into another.
 pub(super) fn charge(value: &Value) -> Evaluated<()> {
@@ -25,11 +25,11 @@ pub(super) enum Gathered {
 }
 
 impl Gathered {
-    pub(super) fn new(kind: Kind, is_uneven: bool) -> Self {
+    pub(super) fn new(kind: RuleForm, is_uneven: bool) -> Self {
         match kind {
-            Kind::Complete => Self::Complete(Value::Undefined),
-            Kind::Set => Self::Set(BTreeSet::new()),
-            Kind::Object => Self::Object(Value::new_object(), is_uneven.then(BTreeSet::new)),
+            RuleForm::Complete => Self::Complete(Value::Undefined),
+            RuleForm::Set => Self::Set(BTreeSet::new()),
+            RuleForm::Object => Self::Object(Value::new_object(), is_uneven.then(BTreeSet::new)),
         }
     }
 

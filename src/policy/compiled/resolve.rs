@@ -17,7 +17,7 @@ use super::term::{
 use super::value;
 use crate::policy::builtins::Callable;
 use crate::policy::engine::entrypoint::{self, Shape};
-use crate::policy::syntax::core::{self, Extent, Kind, Node, Program, Put, Target};
+use crate::policy::syntax::core::{self, Extent, Node, Program, Put, RuleForm, Target};
 
 /// What is numbered on the way.
 struct Resolver {
@@ -36,7 +36,7 @@ pub(super) fn program(program: &Program) -> Compiled {
     let mut rules: Vec<CompiledRule> = program.rules.iter().enumerate().map(|(number, rule)| resolver.rule(number, rule)).collect();
     let functions = program.functions.iter().enumerate().map(|(number, function)| CompiledFunction {
         default: resolver.default(function.default.as_ref()),
-        made: resolver.definitions(&function.definitions, Node::Function(number), Kind::Complete, function.arity),
+        made: resolver.definitions(&function.definitions, Node::Function(number), RuleForm::Complete, function.arity),
     });
     let functions: Vec<CompiledFunction> = functions.collect();
     let mut cells = 0..;
@@ -94,10 +94,10 @@ fn counted(compiled: &Compiled, name: &'static str, shape: Shape) -> Option<Coun
     let choice = |leaf: &Leaf| {
         let Some(rule) = compiled.rules.get(leaf.rule) else { return Vec::new() };
         let may_be_left_out = match rule.kind {
-            Kind::Complete => rule.default.is_none(),
+            RuleForm::Complete => rule.default.is_none(),
             // A set that is empty gives no role, as if it were not there.
-            Kind::Set => shape == Shape::Roles && leaf.path.len() == 1,
-            Kind::Object => false,
+            RuleForm::Set => shape == Shape::Roles && leaf.path.len() == 1,
+            RuleForm::Object => false,
         };
         if may_be_left_out { rule.made.all.iter().flat_map(CompiledDefinition::guards).collect() } else { vec![&everything] }
     };
@@ -135,7 +135,7 @@ impl Resolver {
         Some(Default { value, slots: self.slots })
     }
 
-    fn definitions(&mut self, all: &[core::Definition], of: Node, kind: Kind, arity: usize) -> Definitions {
+    fn definitions(&mut self, all: &[core::Definition], of: Node, kind: RuleForm, arity: usize) -> Definitions {
         let definition = |(definition, found): (usize, &core::Definition)| {
             let place = |branch| BranchPlace { of, definition, branch };
             let branches = found.branches.iter().enumerate().map(|(number, branch)| self.branch(branch, place(number), arity));
@@ -307,7 +307,7 @@ fn number<T: PartialEq>(known: &mut Vec<T>, new: T) -> usize {
 }
 
 impl Definitions {
-    fn of(all: Vec<CompiledDefinition>, kind: Kind) -> Self {
+    fn of(all: Vec<CompiledDefinition>, kind: RuleForm) -> Self {
         let ranks = index::ranks(&all.iter().map(CompiledDefinition::guards).collect::<Vec<_>>());
         let mut ranked: Vec<_> = ranks.into_iter().zip(all).collect();
         ranked.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -315,8 +315,8 @@ impl Definitions {
 
         let branches = || all.iter().flat_map(|definition| &definition.branches);
         let first = branches().next().and_then(CompiledBranch::written);
-        let one_value = kind == Kind::Complete && first.is_some() && branches().all(|branch| branch.written() == first);
-        let is_mixed = kind == Kind::Complete && !one_value && branches().nth(1).is_some();
+        let one_value = kind == RuleForm::Complete && first.is_some() && branches().all(|branch| branch.written() == first);
+        let is_mixed = kind == RuleForm::Complete && !one_value && branches().nth(1).is_some();
         let lengths = || branches().map(|branch| branch.steps.len());
         let is_uneven = lengths().min() != lengths().max();
         let index = Index::of(&all.iter().map(CompiledDefinition::guards).collect::<Vec<_>>());

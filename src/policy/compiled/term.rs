@@ -4,14 +4,14 @@ use regorus::Value;
 
 use super::index::{Guards, Index};
 use crate::policy::builtins::Callable;
-use crate::policy::syntax::core::{Collection, Kind, Node, Target};
+use crate::policy::syntax::core::{Collection, Node, RuleForm, Target};
 use crate::policy::syntax::tree::{ArithOp, BinOp, BoolOp, Span};
 
 /// All definitions under one path.
 pub(super) struct CompiledRule {
     /// Below `data`.
     pub(super) path: Vec<Box<str>>,
-    pub(super) kind: Kind,
+    pub(super) kind: RuleForm,
     pub(super) default: Option<Default>,
     pub(super) made: Definitions,
     /// Its value, if that depends on nothing.

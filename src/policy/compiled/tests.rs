@@ -4,7 +4,9 @@ use std::thread;
 use regorus::Value;
 
 use super::*;
-use crate::policy::syntax::core::{Branch, Collection, Comprehension, Definition, Extent, Kind, Program, Put, Rule, Stmt, StmtKind, Term};
+use crate::policy::syntax::core::{
+    Branch, Collection, Comprehension, Definition, Extent, Program, Put, Rule, RuleForm, Stmt, StmtKind, Term,
+};
 use crate::policy::syntax::tree::{Source, Span};
 
 const FOREVER: Bounds<'static> = Bounds { memory: 16 << 20, work: budget::WORK_MAX, time_is_up: &|| false };
@@ -21,7 +23,7 @@ fn written(rules: Vec<(Vec<StmtKind>, Term)>) -> Program {
         let branch = Branch { span: span(), body, steps: Vec::new(), put: Put::Value(value) };
         let definition = Definition { span: span(), slots: vec![None; 4], branches: vec![branch] };
         let path = vec!["spacelift".into(), number.to_string().into()];
-        Rule { path, kind: Kind::Complete, default: None, definitions: vec![definition] }
+        Rule { path, kind: RuleForm::Complete, default: None, definitions: vec![definition] }
     };
     let rules: Vec<Rule> = rules.into_iter().enumerate().map(rule).collect();
     let mut root = Extent::default();

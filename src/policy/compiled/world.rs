@@ -14,7 +14,7 @@ use super::program::{Compiled, Counted, Leaf};
 use super::replaced::{Mock, ReplacedData};
 use super::term::{BranchPlace, CompiledBranch, CompiledDefinition, CompiledRule, CompiledTerm, Default, Definitions};
 use super::value::{self, UNDEFINED};
-use crate::policy::syntax::core::{Kind, Node};
+use crate::policy::syntax::core::{Node, RuleForm};
 
 /// One evaluation, whatever it sees.
 pub(super) struct Run<'r> {
@@ -199,7 +199,7 @@ impl<'w> World<'w> {
     /// What a rule and those below it come to together, as far as they lead to these keys.
     pub(super) fn together(&self, number: usize, leaves: &[Leaf], keys: &[Value]) -> Evaluated<Value> {
         let rules = &self.run.compiled.rules;
-        let mut gathered = Gathered::new(Kind::Object, true);
+        let mut gathered = Gathered::new(RuleForm::Object, true);
         if let Some(rule) = rules.get(number) {
             self.gather(rule, &[], keys, &mut gathered)?;
         }
@@ -218,7 +218,7 @@ impl<'w> World<'w> {
         match self.rule(number) {
             Ok(value) => Ok(descend(value, keys)),
             Err(failure) if !failure.is_limit() => match self.run.compiled.rules.get(number) {
-                Some(rule) if rule.kind != Kind::Complete => Ok(descend(Cow::Owned(self.value_of(rule, keys)?), keys)),
+                Some(rule) if rule.kind != RuleForm::Complete => Ok(descend(Cow::Owned(self.value_of(rule, keys)?), keys)),
                 Some(_) | None => Err(failure),
             },
             Err(failure) => Err(failure),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::policy::engine::entrypoint;
-use crate::policy::syntax::tree::{Expr, LiteralStmt, Module, Query, Rule, RuleAssign, RuleHead, Span};
+use crate::policy::syntax::tree::{AuthoredRule, Expr, LiteralStmt, Module, Query, RuleAssign, RuleHead, Span};
 use crate::policy::syntax::walk::{self, HeadStep, Step};
 
 /// A module's rules.
@@ -124,19 +124,19 @@ impl<'m> ModuleRules<'m> {
 }
 
 impl<'m> RuleText<'m> {
-    fn of(rule: &'m Rule) -> Self {
+    fn of(rule: &'m AuthoredRule) -> Self {
         let given = |assign: &'m Option<RuleAssign>| assign.as_ref().map(|assign| assign.value.as_ref());
         let (refr, args, key, value, kind): (_, &[_], _, _, _) = match rule {
-            Rule::Default { refr, args, value, .. } => (refr, args, None, Some(value.as_ref()), None),
-            Rule::Spec { head: RuleHead::Compr { refr, assign, .. }, .. } => (refr, &[], None, given(assign), None),
-            Rule::Spec { head: RuleHead::Set { refr, key, .. }, .. } => (refr, &[], Some(key.as_ref()), None, Some(RuleKind::Set)),
-            Rule::Spec { head: RuleHead::Func { refr, args, assign, .. }, .. } => {
+            AuthoredRule::Default { refr, args, value, .. } => (refr, args, None, Some(value.as_ref()), None),
+            AuthoredRule::Spec { head: RuleHead::Compr { refr, assign, .. }, .. } => (refr, &[], None, given(assign), None),
+            AuthoredRule::Spec { head: RuleHead::Set { refr, key, .. }, .. } => (refr, &[], Some(key.as_ref()), None, Some(RuleKind::Set)),
+            AuthoredRule::Spec { head: RuleHead::Func { refr, args, assign, .. }, .. } => {
                 (refr, args, None, given(assign), Some(RuleKind::Function(args.len())))
             }
         };
         let bodies = match rule {
-            Rule::Default { .. } => Vec::new(),
-            Rule::Spec { bodies, .. } => {
+            AuthoredRule::Default { .. } => Vec::new(),
+            AuthoredRule::Spec { bodies, .. } => {
                 bodies.iter().map(|body| BodyText { query: &body.query, value: given(&body.assign), is_else: body.is_else }).collect()
             }
         };
@@ -157,7 +157,7 @@ impl<'m> RuleText<'m> {
             value,
             args: args.iter().map(AsRef::as_ref).collect(),
             bodies,
-            default: matches!(rule, Rule::Default { .. }),
+            default: matches!(rule, AuthoredRule::Default { .. }),
             kind,
         }
     }

@@ -52,7 +52,7 @@ pub(in crate::policy) enum Node {
 }
 
 /// The rules under a path of names: the document there is what the rule makes, and what the fields make, together. Where the rule is no
-/// [`Kind::Object`], there are no fields. A field whose document is undefined is not there; an extent without a rule is an object, if an
+/// [`RuleForm::Object`], there are no fields. A field whose document is undefined is not there; an extent without a rule is an object, if an
 /// empty one.
 #[derive(Debug, Default)]
 pub(in crate::policy) struct Extent {
@@ -65,7 +65,7 @@ pub(in crate::policy) struct Extent {
 pub(in crate::policy) struct Rule {
     /// Behind `data`: `["spacelift", "allow"]`, `["spacelift", "roles", "production", "deployer"]`.
     pub(in crate::policy) path: Vec<Box<str>>,
-    pub(in crate::policy) kind: Kind,
+    pub(in crate::policy) kind: RuleForm,
     /// Its value where no definition gives one.
     pub(in crate::policy) default: Option<Term>,
     pub(in crate::policy) definitions: Vec<Definition>,
@@ -73,7 +73,7 @@ pub(in crate::policy) struct Rule {
 
 /// How the values of a rule's definitions come together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::policy) enum Kind {
+pub(in crate::policy) enum RuleForm {
     /// One value, which all have to agree on.
     Complete,
     /// A set of items.
@@ -109,7 +109,7 @@ pub(in crate::policy) struct Branch {
     /// The head, or the `else`.
     pub(in crate::policy) span: Span,
     pub(in crate::policy) body: Vec<Stmt>,
-    /// The steps behind the rule's path, of [`Kind::Object`] alone.
+    /// The steps behind the rule's path, of [`RuleForm::Object`] alone.
     pub(in crate::policy) steps: Vec<Term>,
     pub(in crate::policy) put: Put,
 }

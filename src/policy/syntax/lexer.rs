@@ -7,7 +7,7 @@
 
 /// Where something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct TokenPlace {
     /// Of its beginning, 1-based.
     pub(super) line: u32,
     /// Of its beginning, 1-based, in characters.
@@ -18,7 +18,7 @@ pub(super) struct Place {
     pub(super) end: u32,
 }
 
-impl Place {
+impl TokenPlace {
     /// From the beginning of this one to the end of another.
     pub(super) fn to(self, other: Self) -> Self {
         Self { end: other.end.max(self.end), ..self }
@@ -27,8 +27,8 @@ impl Place {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) place: Place,
+    pub(super) kind: TokenKind,
+    pub(super) place: TokenPlace,
     /// Whether there is something between it and the token before it.
     pub(super) spaced: bool,
     /// Whether it stands on another line than the end of the token before it.
@@ -36,7 +36,7 @@ pub(super) struct Token {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     /// A name, which may be a keyword.
     Name(Option<Word>),
     /// Without a sign or a point before it.
@@ -158,7 +158,7 @@ pub(super) enum Bad {
     Strange,
 }
 
-/// The text's tokens, of which the last is [`Kind::End`].
+/// The text's tokens, of which the last is [`TokenKind::End`].
 pub(super) fn tokens(text: &str) -> Vec<Token> {
     let mut lexer = Lexer { text, at: 0, line: 1, col: 1, braces: Vec::new(), fault: None };
     if text.starts_with(BYTE_ORDER_MARK) {
@@ -168,7 +168,7 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
     loop {
         let token = lexer.token();
         tokens.push(token);
-        if token.kind == Kind::End {
+        if token.kind == TokenKind::End {
             return tokens;
         }
     }
@@ -185,7 +185,7 @@ struct Lexer<'t> {
     /// What the open braces belong to.
     braces: Vec<Brace>,
     /// The first mistake in what is being read.
-    fault: Option<(Bad, Place)>,
+    fault: Option<(Bad, TokenPlace)>,
 }
 
 #[derive(Clone, Copy)]
@@ -210,14 +210,14 @@ impl Lexer<'_> {
         let kind = self.kind();
         let place = begin.to(self.here());
         match self.fault.take() {
-            Some((bad, place)) => Token { kind: Kind::Bad(bad), place, spaced, newline },
+            Some((bad, place)) => Token { kind: TokenKind::Bad(bad), place, spaced, newline },
             None => Token { kind, place, spaced, newline },
         }
     }
 
-    fn here(&self) -> Place {
+    fn here(&self) -> TokenPlace {
         let at = narrow(self.at);
-        Place { line: self.line, col: self.col, start: at, end: at }
+        TokenPlace { line: self.line, col: self.col, start: at, end: at }
     }
 
     fn peek(&self) -> Option<char> {
@@ -256,7 +256,7 @@ impl Lexer<'_> {
     }
 
     /// Notes a mistake that goes from there to here, unless there was one before.
-    fn wrong(&mut self, bad: Bad, begin: Place) {
+    fn wrong(&mut self, bad: Bad, begin: TokenPlace) {
         let place = begin.to(self.here());
         self.fault.get_or_insert((bad, place));
     }
@@ -272,58 +272,58 @@ impl Lexer<'_> {
         }
     }
 
-    fn kind(&mut self) -> Kind {
+    fn kind(&mut self) -> TokenKind {
         let begin = self.here();
-        let Some(next) = self.bump() else { return Kind::End };
+        let Some(next) = self.bump() else { return TokenKind::End };
         match next {
             'a'..='z' | 'A'..='Z' | '_' => {
                 self.skip_while(is_in_name);
                 let name = self.text.get(begin.start as usize..self.at).unwrap_or_default();
-                Kind::Name(Word::of(name))
+                TokenKind::Name(Word::of(name))
             }
             '0'..='9' => self.number(begin),
             '"' => self.string(begin),
             '`' => self.raw_string(begin),
             '$' if self.takes('"') => self.template(Quote::Double, begin, true),
             '$' if self.takes('`') => self.template(Quote::Back, begin, true),
-            '$' => Kind::Bad(Bad::Dollar),
-            '[' => Kind::LeftBrack,
-            ']' => Kind::RightBrack,
+            '$' => TokenKind::Bad(Bad::Dollar),
+            '[' => TokenKind::LeftBrack,
+            ']' => TokenKind::RightBrack,
             '{' => {
                 self.braces.push(Brace::Plain);
-                Kind::LeftBrace
+                TokenKind::LeftBrace
             }
             '}' => match self.braces.pop() {
                 Some(Brace::Template(quote)) => self.template(quote, begin, false),
-                Some(Brace::Plain) | None => Kind::RightBrace,
+                Some(Brace::Plain) | None => TokenKind::RightBrace,
             },
-            '(' => Kind::LeftParen,
-            ')' => Kind::RightParen,
-            ',' => Kind::Comma,
-            ';' => Kind::Semicolon,
-            '.' => Kind::Dot,
-            '+' => Kind::Plus,
-            '-' => Kind::Minus,
-            '*' => Kind::Star,
-            '/' => Kind::Slash,
-            '%' => Kind::Percent,
-            '&' => Kind::Ampersand,
-            '|' => Kind::Bar,
-            ':' if self.takes('=') => Kind::Assign,
-            ':' => Kind::Colon,
-            '=' if self.takes('=') => Kind::Equal,
-            '=' => Kind::Unify,
-            '!' if self.takes('=') => Kind::NotEqual,
-            '!' => Kind::Bad(Bad::Bang),
-            '<' if self.takes('=') => Kind::LessEqual,
-            '<' => Kind::Less,
-            '>' if self.takes('=') => Kind::GreaterEqual,
-            '>' => Kind::Greater,
-            _ => Kind::Bad(Bad::Strange),
+            '(' => TokenKind::LeftParen,
+            ')' => TokenKind::RightParen,
+            ',' => TokenKind::Comma,
+            ';' => TokenKind::Semicolon,
+            '.' => TokenKind::Dot,
+            '+' => TokenKind::Plus,
+            '-' => TokenKind::Minus,
+            '*' => TokenKind::Star,
+            '/' => TokenKind::Slash,
+            '%' => TokenKind::Percent,
+            '&' => TokenKind::Ampersand,
+            '|' => TokenKind::Bar,
+            ':' if self.takes('=') => TokenKind::Assign,
+            ':' => TokenKind::Colon,
+            '=' if self.takes('=') => TokenKind::Equal,
+            '=' => TokenKind::Unify,
+            '!' if self.takes('=') => TokenKind::NotEqual,
+            '!' => TokenKind::Bad(Bad::Bang),
+            '<' if self.takes('=') => TokenKind::LessEqual,
+            '<' => TokenKind::Less,
+            '>' if self.takes('=') => TokenKind::GreaterEqual,
+            '>' => TokenKind::Greater,
+            _ => TokenKind::Bad(Bad::Strange),
         }
     }
 
-    fn number(&mut self, begin: Place) -> Kind {
+    fn number(&mut self, begin: TokenPlace) -> TokenKind {
         let is_digit = |next: char| next.is_ascii_digit();
         self.skip_while(is_digit);
         if self.takes('.') {
@@ -344,21 +344,21 @@ impl Lexer<'_> {
             self.skip_while(is_in_name);
             self.wrong(Bad::Number, begin);
         }
-        Kind::Number
+        TokenKind::Number
     }
 
-    fn string(&mut self, begin: Place) -> Kind {
+    fn string(&mut self, begin: TokenPlace) -> TokenKind {
         let from = self.at;
         loop {
             match self.peek() {
                 None | Some('\n') => {
                     self.unclosed(begin);
-                    return Kind::String;
+                    return TokenKind::String;
                 }
                 Some('"') => {
                     self.bump();
                     self.hold(from, begin);
-                    return Kind::String;
+                    return TokenKind::String;
                 }
                 Some('\\') => self.escape(false),
                 Some(_) => {
@@ -369,13 +369,13 @@ impl Lexer<'_> {
     }
 
     /// A string that does not end is the mistake, whatever else is wrong in it.
-    fn unclosed(&mut self, begin: Place) {
+    fn unclosed(&mut self, begin: TokenPlace) {
         self.fault = None;
         self.wrong(Bad::UnclosedString, begin);
     }
 
     /// JSON, by which a string with escapes is read, wants certain characters to be written as escapes. One without any is taken as it is.
-    fn hold(&mut self, from: usize, begin: Place) {
+    fn hold(&mut self, from: usize, begin: TokenPlace) {
         let text = self.text.get(from..self.at).unwrap_or_default();
         let escaped = text.replace("\\{", "");
         if escaped.contains('\\') && text.bytes().any(|byte| byte < b' ') {
@@ -411,30 +411,30 @@ impl Lexer<'_> {
         }
     }
 
-    fn raw_string(&mut self, begin: Place) -> Kind {
+    fn raw_string(&mut self, begin: TokenPlace) -> TokenKind {
         self.skip_while(|next| next != '`');
         if !self.takes('`') {
             // Of all that follows, the quote alone is where the mistake is.
-            self.fault = Some((Bad::UnclosedRaw, Place { end: begin.start + 1, ..begin }));
+            self.fault = Some((Bad::UnclosedRaw, TokenPlace { end: begin.start + 1, ..begin }));
         }
-        Kind::RawString
+        TokenKind::RawString
     }
 
     /// A part of a template, behind what it begins with.
-    fn template(&mut self, quote: Quote, begin: Place, first: bool) -> Kind {
+    fn template(&mut self, quote: Quote, begin: TokenPlace, first: bool) -> TokenKind {
         let from = self.at;
         loop {
             match (self.peek(), quote) {
                 (None, _) | (Some('\n'), Quote::Double) => {
                     self.unclosed(begin);
-                    return Kind::Template { first, last: true };
+                    return TokenKind::Template { first, last: true };
                 }
                 (Some('"'), Quote::Double) | (Some('`'), Quote::Back) => {
                     self.bump();
                     if quote == Quote::Double {
                         self.hold(from, begin);
                     }
-                    return Kind::Template { first, last: true };
+                    return TokenKind::Template { first, last: true };
                 }
                 (Some('{'), _) => {
                     self.bump();
@@ -442,7 +442,7 @@ impl Lexer<'_> {
                         self.hold(from, begin);
                     }
                     self.braces.push(Brace::Template(quote));
-                    return Kind::Template { first, last: false };
+                    return TokenKind::Template { first, last: false };
                 }
                 (Some('\\'), Quote::Double) => self.escape(true),
                 (Some('\\'), Quote::Back) => {

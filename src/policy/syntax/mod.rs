@@ -50,6 +50,6 @@ pub(in crate::policy) fn parse(name: &str, text: &str, version: Option<RegoVersi
 /// Every string of a text that stands alone, quotes included, in the order of the text; of one that cannot be parsed, too.
 pub(in crate::policy) fn strings(text: &str) -> Vec<&str> {
     let tokens = lexer::tokens(text);
-    let strings = tokens.iter().filter(|token| matches!(token.kind, lexer::Kind::String | lexer::Kind::RawString));
+    let strings = tokens.iter().filter(|token| matches!(token.kind, lexer::TokenKind::String | lexer::TokenKind::RawString));
     strings.filter_map(|token| text.get(token.place.start as usize..token.place.end as usize)).collect()
 }

@@ -217,12 +217,12 @@ pub(in crate::policy) enum RuleHead {
 }
 
 #[derive(Debug)]
-pub(in crate::policy) enum Rule {
+pub(in crate::policy) enum AuthoredRule {
     Spec { span: Span, head: RuleHead, bodies: Vec<RuleBody> },
     Default { span: Span, refr: ExprRef, args: Vec<ExprRef>, op: AssignOp, value: ExprRef },
 }
 
-impl Rule {
+impl AuthoredRule {
     pub(in crate::policy) fn span(&self) -> &Span {
         let (Self::Spec { span, .. } | Self::Default { span, .. }) = self;
         span
@@ -248,7 +248,7 @@ pub(in crate::policy) struct Module {
     pub(in crate::policy) source: Arc<Source>,
     pub(in crate::policy) package: Package,
     pub(in crate::policy) imports: Vec<Import>,
-    pub(in crate::policy) policy: Vec<Arc<Rule>>,
+    pub(in crate::policy) policy: Vec<Arc<AuthoredRule>>,
     /// Parsed as v1, or as v0 with `import rego.v1`.
     pub(in crate::policy) rego_v1: bool,
     /// Whether `import future.keywords` or `future.keywords.not` has made whatever stands behind a `not` a body of its own: OPA then takes

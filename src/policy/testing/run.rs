@@ -15,7 +15,7 @@ use crate::policy::fault::PolicyFault;
 use crate::policy::settings::PolicyLimits;
 use crate::policy::source::PolicySource;
 use crate::policy::syntax::core::Program;
-use crate::policy::syntax::tree::{Module, Rule, RuleHead};
+use crate::policy::syntax::tree::{AuthoredRule, Module, RuleHead};
 use crate::policy::syntax::{self, lower};
 use crate::policy::trace::on_thread;
 use crate::policy::{lint, loaded};
@@ -166,7 +166,7 @@ impl Pair<'_> {
 fn rules(module: &Module) -> Vec<(String, u32)> {
     let mut rules: Vec<(String, u32)> = Vec::new();
     for rule in &module.policy {
-        let Rule::Spec { span, head, .. } = rule.as_ref() else { continue };
+        let AuthoredRule::Spec { span, head, .. } = rule.as_ref() else { continue };
         let (RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. } | RuleHead::Func { refr, .. }) = head;
         let name = refr.span().text().to_owned();
         if !rules.iter().any(|(known, _)| *known == name) {

@@ -11,7 +11,7 @@ use regorus::Value;
 use super::super::core::{Collection, Target};
 use super::super::tree::{self, ArithOp, AssignOp, BoolOp, Literal, LiteralStmt, Operator, Query, Span, TemplatePart, WithModifier};
 use super::super::walk::{self, Step};
-use super::flat::{Callee, Collect, Expr, Flat, Head, Var, Vars, What};
+use super::flat::{Callee, Collect, Flat, FlatExpr, FlatExprKind, RefHead, Var, Vars};
 use super::heads;
 use super::lowering::{self, Global, Lowering, Path, Purpose};
 use super::same;
@@ -160,7 +160,7 @@ impl<'l, 'm> Expander<'l, 'm> {
         query: Option<&'m Query>,
         steps: &[Step<'m>],
         value: Option<&'m tree::Expr>,
-    ) -> (Vec<Expr>, Vec<Flat>, Option<Flat>) {
+    ) -> (Vec<FlatExpr>, Vec<Flat>, Option<Flat>) {
         // What an earlier branch has declared is not known to this one.
         if let Some(scope) = self.scopes.first_mut() {
             scope.declared.retain(|_, declared| declared.by == By::Argument);
@@ -195,13 +195,13 @@ impl<'l, 'm> Expander<'l, 'm> {
     }
 
     /// A term of a head: what has to be evaluated for it is put into the body.
-    fn settled(&mut self, expr: &'m tree::Expr, body: &mut Vec<Expr>) -> Flat {
+    fn settled(&mut self, expr: &'m tree::Expr, body: &mut Vec<FlatExpr>) -> Flat {
         let term = self.term(expr, body);
         self.evaluated(term, expr.span(), body)
     }
 
     /// A term that is never undefined.
-    fn evaluated(&mut self, term: Flat, span: &Span, body: &mut Vec<Expr>) -> Flat {
+    fn evaluated(&mut self, term: Flat, span: &Span, body: &mut Vec<FlatExpr>) -> Flat {
         if term.requires_evaluation() { Flat::Var(self.subject(term, span, body)) } else { term }
     }
 
@@ -216,7 +216,7 @@ impl<'l, 'm> Expander<'l, 'm> {
     }
 
     /// What `some` declares has to be used. OPA says so of no other declaration.
-    fn check_unused(&mut self, body: &[Expr], by_head: &Vars) {
+    fn check_unused(&mut self, body: &[FlatExpr], by_head: &Vars) {
         if self.is_faulty {
             return;
         }
@@ -309,7 +309,7 @@ impl<'l, 'm> Expander<'l, 'm> {
     }
 
     /// The statements of a query, in the order of the text.
-    fn statements(&mut self, query: &'m Query, body: &mut Vec<Expr>) {
+    fn statements(&mut self, query: &'m Query, body: &mut Vec<FlatExpr>) {
         if query.stmts.len() > STATEMENTS_MAX {
             let reason = format!("there are {} statements here; at most {STATEMENTS_MAX} are taken", query.stmts.len());
             self.fault(&query.span, reason, Some("give parts of it names of their own".to_owned()));
@@ -321,7 +321,12 @@ impl<'l, 'm> Expander<'l, 'm> {
     }
 
     /// A query with a scope of its own.
-    fn nested<T>(&mut self, query: &'m Query, body: &mut Vec<Expr>, then: impl FnOnce(&mut Self, &mut Vec<Expr>) -> (T, Vars)) -> T {
+    fn nested<T>(
+        &mut self,
+        query: &'m Query,
+        body: &mut Vec<FlatExpr>,
+        then: impl FnOnce(&mut Self, &mut Vec<FlatExpr>) -> (T, Vars),
+    ) -> T {
         self.enter(query, false);
         self.statements(query, body);
         let (lone, length) = (lone_true(query), body.len());
@@ -332,7 +337,7 @@ impl<'l, 'm> Expander<'l, 'm> {
         done
     }
 
-    fn statement(&mut self, statement: &'m LiteralStmt, body: &mut Vec<Expr>) {
+    fn statement(&mut self, statement: &'m LiteralStmt, body: &mut Vec<FlatExpr>) {
         let span = &statement.span;
         // What is computed for the statement is computed under its `with`, too; what is put in is not.
         let with = self.with(&statement.with_mods, body);
@@ -359,8 +364,8 @@ impl<'l, 'm> Expander<'l, 'm> {
                         _ => None,
                     });
                     let own = Rc::new(own.collect());
-                    whole.push(Expr { span: span.clone(), negated: false, what, with: Rc::from([]) });
-                    (false, What::Not { body: Rc::new(whole), own })
+                    whole.push(FlatExpr { span: span.clone(), negated: false, what, with: Rc::from([]) });
+                    (false, FlatExprKind::Not { body: Rc::new(whole), own })
                 } else {
                     (true, what)
                 }
@@ -376,12 +381,12 @@ impl<'l, 'm> Expander<'l, 'm> {
         };
         for expr in support {
             // One that stands in for a part of the statement.
-            body.push(Expr { span: span.clone(), with: Rc::clone(&with), ..expr });
+            body.push(FlatExpr { span: span.clone(), with: Rc::clone(&with), ..expr });
         }
-        body.push(Expr { span: span.clone(), negated, what, with });
+        body.push(FlatExpr { span: span.clone(), negated, what, with });
     }
 
-    fn every(&mut self, key: Option<&'m Span>, value: &'m Span, domain: Flat, query: &'m Query) -> What {
+    fn every(&mut self, key: Option<&'m Span>, value: &'m Span, domain: Flat, query: &'m Query) -> FlatExprKind {
         self.enter(query, true);
         let mut declare = |span: &'m Span| (span.text() != "_").then(|| self.declare(span.text(), span, By::Every));
         let key = key.and_then(&mut declare);
@@ -390,10 +395,16 @@ impl<'l, 'm> Expander<'l, 'm> {
         self.statements(query, &mut body);
         self.check_unused(&body, &Vars::new());
         self.leave();
-        What::Every { key, item, domain, body: Rc::new(body) }
+        FlatExprKind::Every { key, item, domain, body: Rc::new(body) }
     }
 
-    fn some_in(&mut self, key: Option<&'m tree::Expr>, value: &'m tree::Expr, collection: &'m tree::Expr, support: &mut Vec<Expr>) -> What {
+    fn some_in(
+        &mut self,
+        key: Option<&'m tree::Expr>,
+        value: &'m tree::Expr,
+        collection: &'m tree::Expr,
+        support: &mut Vec<FlatExpr>,
+    ) -> FlatExprKind {
         // What stands in the collection is known before, and a name that stands twice is declared once.
         let mut known = BTreeSet::new();
         every_name(collection, &mut known);
@@ -411,18 +422,18 @@ impl<'l, 'm> Expander<'l, 'm> {
         let subject = match collection {
             Flat::Ref(head, mut steps) => {
                 steps.push(key);
-                return What::Equal(item, Flat::Ref(head, steps));
+                return FlatExprKind::Equal(item, Flat::Ref(head, steps));
             }
             Flat::Var(var) => var,
             other => self.subject(other, place, support),
         };
-        What::Equal(item, Flat::Ref(Head::Var(subject), vec![key]))
+        FlatExprKind::Equal(item, Flat::Ref(RefHead::Var(subject), vec![key]))
     }
 
     /// What a term comes to, or what a reference begins with, as a variable of ours.
-    fn subject(&mut self, term: Flat, span: &Span, support: &mut Vec<Expr>) -> Var {
+    fn subject(&mut self, term: Flat, span: &Span, support: &mut Vec<FlatExpr>) -> Var {
         let var = self.fresh(span);
-        support.push(Expr { span: span.clone(), negated: false, what: What::Equal(Flat::Var(var), term), with: Rc::from([]) });
+        support.push(FlatExpr { span: span.clone(), negated: false, what: FlatExprKind::Equal(Flat::Var(var), term), with: Rc::from([]) });
         var
     }
 
@@ -451,26 +462,26 @@ impl<'l, 'm> Expander<'l, 'm> {
     }
 
     /// What a statement is that consists of an expression.
-    fn expression(&mut self, expr: &'m tree::Expr, support: &mut Vec<Expr>) -> What {
+    fn expression(&mut self, expr: &'m tree::Expr, support: &mut Vec<FlatExpr>) -> FlatExprKind {
         match expr {
             tree::Expr::AssignExpr { op: AssignOp::ColEq, lhs, rhs, .. } => {
                 let value = self.term(rhs, support);
-                What::Equal(self.assigned(lhs), value)
+                FlatExprKind::Equal(self.assigned(lhs), value)
             }
             tree::Expr::AssignExpr { op: AssignOp::Eq, lhs, rhs, .. } => {
                 let one = self.term(lhs, support);
-                What::Equal(one, self.term(rhs, support))
+                FlatExprKind::Equal(one, self.term(rhs, support))
             }
-            tree::Expr::Call { span, fcn, params, .. } => match self.call(span, fcn, params, Place::Statement, support) {
+            tree::Expr::Call { span, fcn, params, .. } => match self.call(span, fcn, params, CallPlace::Statement, support) {
                 Some((callee, mut args, with_out)) => {
                     let out = if with_out { args.pop() } else { None };
-                    What::Call { callee, args, out }
+                    FlatExprKind::Call { callee, args, out }
                 }
-                None => What::Term(Flat::Const(Value::Bool(true))),
+                None => FlatExprKind::Term(Flat::Const(Value::Bool(true))),
             },
             other => match self.operation(other, support) {
-                Some((callee, args)) => What::Call { callee, args, out: None },
-                None => What::Term(self.term(other, support)),
+                Some((callee, args)) => FlatExprKind::Call { callee, args, out: None },
+                None => FlatExprKind::Term(self.term(other, support)),
             },
         }
     }
@@ -494,7 +505,7 @@ impl<'l, 'm> Expander<'l, 'm> {
     }
 
     /// An operator with its operands, if the expression is one.
-    fn operation(&mut self, expr: &'m tree::Expr, support: &mut Vec<Expr>) -> Option<(Callee, Vec<Flat>)> {
+    fn operation(&mut self, expr: &'m tree::Expr, support: &mut Vec<FlatExpr>) -> Option<(Callee, Vec<Flat>)> {
         let (callee, operands) = match expr {
             tree::Expr::Binary { op, lhs, rhs, .. } => (Callee::Operator(*op), vec![lhs, rhs]),
             tree::Expr::UnaryExpr { expr, .. } => {
@@ -519,7 +530,7 @@ impl<'l, 'm> Expander<'l, 'm> {
     }
 
     /// What an expression stands for; the calls in it come before it.
-    pub(super) fn term(&mut self, expr: &'m tree::Expr, support: &mut Vec<Expr>) -> Flat {
+    pub(super) fn term(&mut self, expr: &'m tree::Expr, support: &mut Vec<FlatExpr>) -> Flat {
         match expr {
             tree::Expr::Scalar { value, .. } => Flat::Const(value.clone()),
             tree::Expr::Var { .. } | tree::Expr::RefDot { .. } | tree::Expr::RefBrack { .. } => self.reference(expr, support),
@@ -530,7 +541,7 @@ impl<'l, 'm> Expander<'l, 'm> {
                 Flat::Object(fields.collect())
             }
             tree::Expr::Compr { kind, key, item, query, .. } => self.comprehension(*kind, key.as_deref(), item, query),
-            tree::Expr::Call { span, fcn, params, .. } => match self.call(span, fcn, params, Place::Within, support) {
+            tree::Expr::Call { span, fcn, params, .. } => match self.call(span, fcn, params, CallPlace::Within, support) {
                 Some((callee, args, _)) => self.result(callee, args, span, support),
                 None => Flat::Const(Value::Null),
             },
@@ -550,10 +561,10 @@ impl<'l, 'm> Expander<'l, 'm> {
     }
 
     /// A call's result, as a variable of ours.
-    fn result(&mut self, callee: Callee, args: Vec<Flat>, span: &Span, support: &mut Vec<Expr>) -> Flat {
+    fn result(&mut self, callee: Callee, args: Vec<Flat>, span: &Span, support: &mut Vec<FlatExpr>) -> Flat {
         let var = self.fresh(span);
-        let what = What::Call { callee, args, out: Some(Flat::Var(var)) };
-        support.push(Expr { span: span.clone(), negated: false, what, with: Rc::from([]) });
+        let what = FlatExprKind::Call { callee, args, out: Some(Flat::Var(var)) };
+        support.push(FlatExpr { span: span.clone(), negated: false, what, with: Rc::from([]) });
         Flat::Var(var)
     }
 
@@ -569,7 +580,7 @@ impl<'l, 'm> Expander<'l, 'm> {
         Flat::Collect(Rc::new(Collect { kind, key, item, body, is_part: false }))
     }
 
-    fn reference(&mut self, expr: &'m tree::Expr, support: &mut Vec<Expr>) -> Flat {
+    fn reference(&mut self, expr: &'m tree::Expr, support: &mut Vec<FlatExpr>) -> Flat {
         let (root, steps) = walk::unfold(expr);
         let head = match root {
             tree::Expr::Var { span } => self.name(span),
@@ -577,10 +588,10 @@ impl<'l, 'm> Expander<'l, 'm> {
         };
         let (head, mut path) = match head {
             Named::Head(head) => (Ok(head), Vec::new()),
-            Named::Term(Flat::Var(var)) => (Ok(Head::Var(var)), Vec::new()),
+            Named::Term(Flat::Var(var)) => (Ok(RefHead::Var(var)), Vec::new()),
             Named::Term(term) => (Err(term), Vec::new()),
-            Named::Global(Global::Input(path)) => (Ok(Head::Input), path),
-            Named::Global(Global::Data(path)) => (Ok(Head::Data), path),
+            Named::Global(Global::Input(path)) => (Ok(RefHead::Input), path),
+            Named::Global(Global::Data(path)) => (Ok(RefHead::Data), path),
         };
         let mut flat: Vec<Flat> = path.drain(..).map(|name| Flat::Const(Value::from(name.as_ref()))).collect();
         for step in steps {
@@ -595,9 +606,9 @@ impl<'l, 'm> Expander<'l, 'm> {
                 Step::Index(index) => self.term(index, support),
             });
         }
-        let head = head.unwrap_or_else(|term| Head::Var(self.subject(term, root.span(), support)));
+        let head = head.unwrap_or_else(|term| RefHead::Var(self.subject(term, root.span(), support)));
         match head {
-            Head::Var(var) if flat.is_empty() => Flat::Var(var),
+            RefHead::Var(var) if flat.is_empty() => Flat::Var(var),
             head => Flat::Ref(head, flat),
         }
     }
@@ -605,7 +616,7 @@ impl<'l, 'm> Expander<'l, 'm> {
     fn name(&mut self, span: &'m Span) -> Named {
         let name = span.text();
         if name == "_" {
-            return Named::Head(Head::Var(self.variable("_", span)));
+            return Named::Head(RefHead::Var(self.variable("_", span)));
         }
         if let Some(var) = self.declared(name) {
             let of_definition = !self.scopes.iter().skip(1).any(|scope| scope.declared.contains_key(name));
@@ -614,15 +625,15 @@ impl<'l, 'm> Expander<'l, 'm> {
                 if self.in_head && of_definition {
                     self.see(name);
                 }
-                return Named::Head(Head::Var(var));
+                return Named::Head(RefHead::Var(var));
             }
         } else if let Some(var) = self.within_domain(name, span) {
-            return Named::Head(Head::Var(var));
+            return Named::Head(RefHead::Var(var));
         }
         if self.is_of_domain(name) {
             let reason = format!("`{name}` is declared by the `every`, and stands in the collection that it goes through");
             self.fault(span, reason, Some("give what the `every` declares another name".to_owned()));
-            return Named::Head(Head::Input);
+            return Named::Head(RefHead::Input);
         }
         if let Some(global) = self.global(name).cloned() {
             if self.in_step {
@@ -632,8 +643,8 @@ impl<'l, 'm> Expander<'l, 'm> {
             return Named::Global(global);
         }
         match name {
-            "input" => return Named::Head(Head::Input),
-            "data" => return Named::Head(Head::Data),
+            "input" => return Named::Head(RefHead::Input),
+            "data" => return Named::Head(RefHead::Data),
             _ => {}
         }
         self.see(name);
@@ -643,7 +654,7 @@ impl<'l, 'm> Expander<'l, 'm> {
             self.undeclared.insert(name, var);
             var
         });
-        Named::Head(Head::Var(var))
+        Named::Head(RefHead::Var(var))
     }
 
     fn is_of_domain(&self, name: &str) -> bool {
@@ -667,8 +678,8 @@ impl<'l, 'm> Expander<'l, 'm> {
         span: &Span,
         fcn: &'m tree::Expr,
         params: &'m [tree::ExprRef],
-        place: Place,
-        support: &mut Vec<Expr>,
+        place: CallPlace,
+        support: &mut Vec<FlatExpr>,
     ) -> Option<(Callee, Vec<Flat>, bool)> {
         let Some(names) = heads::names(fcn) else {
             self.fault(span, "a function must be called by its name", None);
@@ -690,7 +701,7 @@ impl<'l, 'm> Expander<'l, 'm> {
             self.fault(span, reason, Some("give the text a name on a line before: `key := $\"…\"`".to_owned()));
         }
         let given = params.len();
-        if given != wanted && !(given == wanted + 1 && place == Place::Statement) {
+        if given != wanted && !(given == wanted + 1 && place == CallPlace::Statement) {
             let (reason, hint) = lint::calls::arity(&names.join("."), wanted, given);
             self.fault(span, reason, hint);
             return None;
@@ -764,7 +775,7 @@ impl<'l, 'm> Expander<'l, 'm> {
         Flat::Collect(Rc::new(Collect { kind: Collection::Set, key: None, item, body, is_part }))
     }
 
-    fn with(&mut self, modifiers: &'m [WithModifier], body: &mut Vec<Expr>) -> With {
+    fn with(&mut self, modifiers: &'m [WithModifier], body: &mut Vec<FlatExpr>) -> With {
         let mut replaced = Vec::with_capacity(modifiers.len());
         for modifier in modifiers {
             let Some(target) = self.target(&modifier.refr) else { continue };
@@ -847,13 +858,13 @@ fn lone_true(query: &Query) -> Option<&LiteralStmt> {
 }
 
 enum Named {
-    Head(Head),
+    Head(RefHead),
     Global(Global),
     Term(Flat),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum CallPlace {
     Statement,
     Within,
 }

@@ -17,7 +17,7 @@ pub(super) type Vars = BTreeSet<Var>;
 pub(super) enum Flat {
     Const(Value),
     Var(Var),
-    Ref(Head, Vec<Self>),
+    Ref(RefHead, Vec<Self>),
     Array(Vec<Self>),
     Set(Vec<Self>),
     Object(Vec<(Self, Self)>),
@@ -28,7 +28,7 @@ pub(super) enum Flat {
 
 /// What a reference begins with.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Head {
+pub(super) enum RefHead {
     Input,
     Data,
     Var(Var),
@@ -40,30 +40,30 @@ pub(super) struct Collect {
     pub(super) kind: Collection,
     pub(super) key: Option<Flat>,
     pub(super) item: Flat,
-    pub(super) body: Vec<Expr>,
+    pub(super) body: Vec<FlatExpr>,
     /// It stands for what `$"…{x}…"` has between braces: it gives no variable a value, not even in itself.
     pub(super) is_part: bool,
 }
 
 /// One expression of a body.
 #[derive(Clone, Debug)]
-pub(super) struct Expr {
+pub(super) struct FlatExpr {
     /// The statement that it comes from.
     pub(super) span: Span,
     pub(super) negated: bool,
-    pub(super) what: What,
+    pub(super) what: FlatExprKind,
     pub(super) with: Rc<[(Target, Flat)]>,
 }
 
 /// What an expression says. A `Not` is one that nothing is taken out of, with the variables of ours in it: what
 /// `import future.keywords.not` makes of one.
 #[derive(Clone, Debug)]
-pub(super) enum What {
+pub(super) enum FlatExprKind {
     Term(Flat),
     Equal(Flat, Flat),
     Call { callee: Callee, args: Vec<Flat>, out: Option<Flat> },
-    Every { key: Option<Var>, item: Option<Var>, domain: Flat, body: Rc<Vec<Expr>> },
-    Not { body: Rc<Vec<Expr>>, own: Rc<Vars> },
+    Every { key: Option<Var>, item: Option<Var>, domain: Flat, body: Rc<Vec<FlatExpr>> },
+    Not { body: Rc<Vec<FlatExpr>>, own: Rc<Vars> },
 }
 
 #[derive(Clone, Debug)]
@@ -116,7 +116,7 @@ impl Flat {
     }
 }
 
-impl Head {
+impl RefHead {
     pub(super) fn vars(&self, found: &mut Vars) {
         match self {
             Self::Input | Self::Data => {}
@@ -126,22 +126,22 @@ impl Head {
 }
 
 /// Every variable of a body, those of comprehensions included.
-fn all_vars(body: &[Expr], found: &mut Vars) {
+fn all_vars(body: &[FlatExpr], found: &mut Vars) {
     for expr in body {
         expr.vars(found);
         expr.closed_over(found);
     }
 }
 
-impl Expr {
+impl FlatExpr {
     /// The terms that stand in it directly.
     pub(super) fn terms(&self) -> Vec<&Flat> {
         let mut terms: Vec<&Flat> = match &self.what {
-            What::Term(term) => vec![term],
-            What::Equal(one, other) => vec![one, other],
-            What::Call { args, out, .. } => args.iter().chain(out).collect(),
-            What::Every { domain, .. } => vec![domain],
-            What::Not { .. } => Vec::new(),
+            FlatExprKind::Term(term) => vec![term],
+            FlatExprKind::Equal(one, other) => vec![one, other],
+            FlatExprKind::Call { args, out, .. } => args.iter().chain(out).collect(),
+            FlatExprKind::Every { domain, .. } => vec![domain],
+            FlatExprKind::Not { .. } => Vec::new(),
         };
         terms.extend(self.with.iter().map(|(_, value)| value));
         terms
@@ -150,7 +150,7 @@ impl Expr {
     /// Its variables, those of comprehensions and of the body of an `every` left out.
     pub(super) fn vars(&self, found: &mut Vars) {
         self.terms().into_iter().for_each(|term| term.vars(found));
-        if let What::Not { body, own } = &self.what {
+        if let FlatExprKind::Not { body, own } = &self.what {
             let mut within = Vars::new();
             body.iter().for_each(|expr| expr.vars(&mut within));
             found.extend(within.difference(own));
@@ -161,13 +161,13 @@ impl Expr {
     pub(super) fn closed_over(&self, found: &mut Vars) {
         self.terms().into_iter().for_each(|term| term.closed_over(found));
         match &self.what {
-            What::Every { body, .. } => all_vars(body, found),
-            What::Not { body, own } => {
+            FlatExprKind::Every { body, .. } => all_vars(body, found),
+            FlatExprKind::Not { body, own } => {
                 let mut within = Vars::new();
                 body.iter().for_each(|expr| expr.closed_over(&mut within));
                 found.extend(within.difference(own));
             }
-            What::Term(_) | What::Equal(..) | What::Call { .. } => {}
+            FlatExprKind::Term(_) | FlatExprKind::Equal(..) | FlatExprKind::Call { .. } => {}
         }
     }
 }

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::core::{Kind, Node};
-use super::super::tree::{Expr, Module, Rule, RuleAssign, RuleBody, RuleHead, Span};
+use super::super::core::{Node, RuleForm};
+use super::super::tree::{AuthoredRule, Expr, Module, RuleAssign, RuleBody, RuleHead, Span};
 use super::super::walk::{self, Step};
 use super::lowering::{Global, Lowering, Path, Purpose, Unit, shown};
 use crate::policy::engine::entrypoint;
@@ -13,7 +13,7 @@ use crate::policy::lint::calls::arguments;
 use crate::policy::lint::did_you_mean;
 
 /// One definition, as it stands in the text.
-pub(super) struct Head<'m> {
+pub(super) struct DefinitionHead<'m> {
     pub(super) unit: usize,
     /// What carets stand under: the name and its steps.
     pub(super) span: &'m Span,
@@ -48,30 +48,30 @@ impl<'m> Unit<'m> {
 
 /// A head before it is known which rule it belongs to.
 struct Found<'m> {
-    head: Head<'m>,
+    head: DefinitionHead<'m>,
     path: Path,
     kind: FoundKind,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum FoundKind {
-    Rule(Kind),
+    Rule(RuleForm),
     Function(usize),
 }
 
 impl FoundKind {
     fn noun(self) -> &'static str {
         match self {
-            Self::Rule(Kind::Complete) => "a single value",
-            Self::Rule(Kind::Set) => "a set",
-            Self::Rule(Kind::Object) => "an object",
+            Self::Rule(RuleForm::Complete) => "a single value",
+            Self::Rule(RuleForm::Set) => "a set",
+            Self::Rule(RuleForm::Object) => "an object",
             Self::Function(_) => "a function",
         }
     }
 }
 
 /// Finds all definitions, the rules that they belong to, and what names stand for.
-pub(super) fn collect<'m>(lowering: &mut Lowering<'m>) -> Vec<Head<'m>> {
+pub(super) fn collect<'m>(lowering: &mut Lowering<'m>) -> Vec<DefinitionHead<'m>> {
     let mut all = Vec::new();
     for number in 0..lowering.units.len() {
         let found = of_unit(lowering, number);
@@ -114,7 +114,7 @@ pub(super) fn collect<'m>(lowering: &mut Lowering<'m>) -> Vec<Head<'m>> {
         // One value cannot have fields of other rules.
         let above = (1..found.path.len()).filter_map(|length| found.path.get(..length)).find_map(|above| {
             let kind = *kinds.get(above)?;
-            (kind != FoundKind::Rule(Kind::Object)).then(|| (shown(above), kind))
+            (kind != FoundKind::Rule(RuleForm::Object)).then(|| (shown(above), kind))
         });
         if let Some((above, kind)) = above {
             let reason = format!("`{name}` is a part of `{above}` here, and `{above}` is {} before", kind.noun());
@@ -126,7 +126,7 @@ pub(super) fn collect<'m>(lowering: &mut Lowering<'m>) -> Vec<Head<'m>> {
     // The other way round: the part stands above the whole.
     for (path, kind) in &kinds {
         let part = kinds.keys().find(|other| other.len() > path.len() && other.starts_with(path));
-        if *kind != FoundKind::Rule(Kind::Object)
+        if *kind != FoundKind::Rule(RuleForm::Object)
             && lowering.faults.borrow().is_empty()
             && let Some(part) = part
             && let Some(head) = heads.iter().find(|head| is_of(lowering, head, path))
@@ -151,7 +151,7 @@ pub(super) fn collect<'m>(lowering: &mut Lowering<'m>) -> Vec<Head<'m>> {
     heads
 }
 
-fn is_of(lowering: &Lowering<'_>, head: &Head<'_>, path: &Path) -> bool {
+fn is_of(lowering: &Lowering<'_>, head: &DefinitionHead<'_>, path: &Path) -> bool {
     match head.owner {
         Node::Rule(number) => lowering.rules.get(path) == Some(&number),
         Node::Function(number) => lowering.functions.get(path).is_some_and(|(function, _)| *function == number),
@@ -236,10 +236,10 @@ fn last_name(expr: &Expr) -> &str {
     }
 }
 
-fn first_name(rule: &Rule) -> &str {
+fn first_name(rule: &AuthoredRule) -> &str {
     let refr = match rule {
-        Rule::Default { refr, .. } => refr,
-        Rule::Spec { head: RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. } | RuleHead::Func { refr, .. }, .. } => refr,
+        AuthoredRule::Default { refr, .. } => refr,
+        AuthoredRule::Spec { head: RuleHead::Compr { refr, .. } | RuleHead::Set { refr, .. } | RuleHead::Func { refr, .. }, .. } => refr,
     };
     walk::unfold(refr).0.span().text()
 }
@@ -248,10 +248,10 @@ fn value(assign: Option<&RuleAssign>) -> Gives<'_> {
     assign.map_or(Gives::True, |assign| Gives::Value(&assign.value))
 }
 
-fn found<'m>(unit: usize, rule: &'m Rule, package: &Path) -> Option<Found<'m>> {
+fn found<'m>(unit: usize, rule: &'m AuthoredRule, package: &Path) -> Option<Found<'m>> {
     let (refr, args, gives, bodies, is_default): (&Expr, &[_], _, &[RuleBody], _) = match rule {
-        Rule::Default { refr, args, value, .. } => (refr, args.as_slice(), Gives::Value(value), &[], true),
-        Rule::Spec { head, bodies, .. } => match head {
+        AuthoredRule::Default { refr, args, value, .. } => (refr, args.as_slice(), Gives::Value(value), &[], true),
+        AuthoredRule::Spec { head, bodies, .. } => match head {
             RuleHead::Compr { refr, assign, .. } => (refr, &[], value(assign.as_ref()), bodies, false),
             // In v0 the key of `p[k] { … }` stands in the reference, too.
             RuleHead::Set { refr, key, .. } => (refr, &[], Gives::Item(key), bodies, false),
@@ -269,14 +269,14 @@ fn found<'m>(unit: usize, rule: &'m Rule, package: &Path) -> Option<Found<'m>> {
             step => rest.push(step),
         }
     }
-    let is_function = matches!(rule, Rule::Spec { head: RuleHead::Func { .. }, .. }) || !args.is_empty();
+    let is_function = matches!(rule, AuthoredRule::Spec { head: RuleHead::Func { .. }, .. }) || !args.is_empty();
     let kind = match gives {
         _ if is_function => FoundKind::Function(args.len()),
-        _ if !rest.is_empty() => FoundKind::Rule(Kind::Object),
-        Gives::Item(_) => FoundKind::Rule(Kind::Set),
-        Gives::True | Gives::Value(_) => FoundKind::Rule(Kind::Complete),
+        _ if !rest.is_empty() => FoundKind::Rule(RuleForm::Object),
+        Gives::Item(_) => FoundKind::Rule(RuleForm::Set),
+        Gives::True | Gives::Value(_) => FoundKind::Rule(RuleForm::Complete),
     };
     let args = args.iter().map(AsRef::as_ref).collect();
-    let head = Head { unit, span: refr.span(), owner: Node::Rule(usize::MAX), is_default, args, steps: rest, gives, bodies };
+    let head = DefinitionHead { unit, span: refr.span(), owner: Node::Rule(usize::MAX), is_default, args, steps: rest, gives, bodies };
     Some(Found { head, path, kind })
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::super::core::{Extent, Kind, Node};
+use super::super::core::{Extent, Node, RuleForm};
 use super::super::tree::{Module, Span};
 use crate::policy::fault::PolicyFault;
 
@@ -39,7 +39,7 @@ pub(super) enum Global {
 pub(super) struct Lowering<'m> {
     pub(super) units: Vec<Unit<'m>>,
     pub(super) rules: BTreeMap<Path, usize>,
-    pub(super) kinds: Vec<(Kind, Path)>,
+    pub(super) kinds: Vec<(RuleForm, Path)>,
     /// With their numbers of arguments.
     pub(super) functions: BTreeMap<Path, (usize, usize)>,
     pub(super) root: Extent,

@@ -8,13 +8,13 @@
 use std::collections::BTreeMap;
 use std::ops::BitOr;
 
-use super::super::core::{Branch, Collection, Comprehension, Definition, Function, Kind, Program, Rule, Stmt, StmtKind, Term};
+use super::super::core::{Branch, Collection, Comprehension, Definition, Function, Program, Rule, RuleForm, Stmt, StmtKind, Term};
 use super::super::tree::Span;
 use crate::policy::fault::PolicyFault;
 
 /// Every place where an array is made of such a literal.
 pub(super) fn check(program: &Program) -> Vec<PolicyFault> {
-    let mut flow = Flow {
+    let mut flow = MemberFlow {
         program,
         rules: vec![Holds::default(); program.rules.len()],
         results: vec![Holds::default(); program.functions.len()],
@@ -63,7 +63,7 @@ impl BitOr for Holds {
 }
 
 /// What is known of a program so far; it only grows.
-struct Flow<'p> {
+struct MemberFlow<'p> {
     program: &'p Program,
     rules: Vec<Holds>,
     results: Vec<Holds>,
@@ -83,11 +83,11 @@ enum For {
     Other,
 }
 
-impl<'p> Flow<'p> {
+impl<'p> MemberFlow<'p> {
     fn program(&mut self) {
         for (number, Rule { kind, definitions, .. }) in self.program.rules.iter().enumerate() {
             let value = self.definitions(definitions, &Slots::new());
-            let value = if *kind == Kind::Complete { value } else { value.around() };
+            let value = if *kind == RuleForm::Complete { value } else { value.around() };
             grow(&mut self.has_grown, self.rules.get_mut(number), value);
         }
         for (number, Function { definitions, .. }) in self.program.functions.iter().enumerate() {

@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 use super::core::{Extent, Function, Node, Program, Rule};
 use super::tree::Module;
 use crate::policy::fault::PolicyFault;
-use heads::Head;
+use heads::DefinitionHead;
 use lowering::{Lowering, Purpose, Unit};
 
 /// Lowers a login policy.
@@ -101,7 +101,7 @@ fn lower(units: Vec<Unit<'_>>) -> Result<Program, Vec<PolicyFault>> {
 }
 
 /// Lowers one definition, and adds it to its rule or function.
-fn define(lowering: &Lowering<'_>, head: &Head<'_>, rules: &mut [Rule], functions: &mut [Function]) {
+fn define(lowering: &Lowering<'_>, head: &DefinitionHead<'_>, rules: &mut [Rule], functions: &mut [Function]) {
     let (default, definitions) = match head.owner {
         Node::Rule(number) => match rules.get_mut(number) {
             Some(rule) => (&mut rule.default, &mut rule.definitions),

@@ -9,14 +9,14 @@ use regorus::Value;
 use super::super::core::{Branch, Comprehension, Definition, Node, Put, Stmt, StmtKind, Term};
 use super::super::tree::{Operator, Span};
 use super::expand::{Expander, is_equality};
-use super::flat::{Callee, Collect, Expr, Flat, Head as Root, Var, Vars, What};
-use super::heads::{Gives, Head};
+use super::flat::{Callee, Collect, Flat, FlatExpr, FlatExprKind, RefHead, Var, Vars};
+use super::heads::{DefinitionHead, Gives};
 use super::lowering::Lowering;
 use super::safety;
 use crate::policy::lint;
 
 /// The value that a rule or function has where no definition gives one.
-pub(super) fn default(lowering: &Lowering<'_>, head: &Head<'_>) -> Option<Term> {
+pub(super) fn default(lowering: &Lowering<'_>, head: &DefinitionHead<'_>) -> Option<Term> {
     let Gives::Value(value) = head.gives else { return None };
     let mut planner = Planner::new(lowering, head);
     let mut support = Vec::new();
@@ -43,7 +43,7 @@ fn is_constant(term: &Flat) -> bool {
 }
 
 /// One definition of a rule or function; `None` if it has faults, which have been told.
-pub(super) fn definition(lowering: &Lowering<'_>, head: &Head<'_>) -> Option<Definition> {
+pub(super) fn definition(lowering: &Lowering<'_>, head: &DefinitionHead<'_>) -> Option<Definition> {
     let mut planner = Planner::new(lowering, head);
     let args = planner.names.arguments(&head.args);
     let arguments = planner.bind_arguments(&args);
@@ -88,7 +88,7 @@ enum Side<'f> {
 }
 
 impl<'l, 'm> Planner<'l, 'm> {
-    fn new(lowering: &'l Lowering<'m>, head: &Head<'_>) -> Self {
+    fn new(lowering: &'l Lowering<'m>, head: &DefinitionHead<'_>) -> Self {
         let names = Expander::new(lowering, head.unit);
         Self { names, owner: head.owner, slots: Vec::new(), bound: BTreeMap::new(), known: Vars::new() }
     }
@@ -115,7 +115,7 @@ impl<'l, 'm> Planner<'l, 'm> {
 
     fn branch(
         &mut self,
-        head: &Head<'m>,
+        head: &DefinitionHead<'m>,
         span: &Span,
         query: Option<&'m super::super::tree::Query>,
         value: Option<&'m super::super::tree::Expr>,
@@ -202,7 +202,7 @@ impl<'l, 'm> Planner<'l, 'm> {
         vars.into_iter().all(|var| self.is_bound(var))
     }
 
-    fn body(&mut self, exprs: &[Expr], out: &mut Vec<Stmt>) {
+    fn body(&mut self, exprs: &[FlatExpr], out: &mut Vec<Stmt>) {
         let around = self.known.clone();
         match safety::reorder(exprs, &around) {
             Ok(ordered) => {
@@ -237,7 +237,7 @@ impl<'l, 'm> Planner<'l, 'm> {
         done
     }
 
-    fn expr(&mut self, expr: &Expr, out: &mut Vec<Stmt>) {
+    fn expr(&mut self, expr: &FlatExpr, out: &mut Vec<Stmt>) {
         if self.names.is_faulty {
             return;
         }
@@ -251,24 +251,24 @@ impl<'l, 'm> Planner<'l, 'm> {
         out.push(stmt(span, StmtKind::With { replaced, body }));
     }
 
-    fn what(&mut self, expr: &Expr, out: &mut Vec<Stmt>) {
+    fn what(&mut self, expr: &FlatExpr, out: &mut Vec<Stmt>) {
         let span = &expr.span;
         if expr.negated {
             let kind = self.negated(&expr.what, span, out);
             return out.push(stmt(span, StmtKind::Not(vec![stmt(span, kind)])));
         }
         match &expr.what {
-            What::Term(term) => {
+            FlatExprKind::Term(term) => {
                 let term = self.value(term, span, out);
                 out.push(stmt(span, StmtKind::Holds(term)));
             }
-            What::Equal(one, other) => self.unify(Side::Flat(one), Side::Flat(other), span, out),
-            What::Call { callee, args, out: None } if is_equality(callee) && args.len() == 2 => {
+            FlatExprKind::Equal(one, other) => self.unify(Side::Flat(one), Side::Flat(other), span, out),
+            FlatExprKind::Call { callee, args, out: None } if is_equality(callee) && args.len() == 2 => {
                 if let [one, other] = args.as_slice() {
                     self.unify(Side::Flat(one), Side::Flat(other), span, out);
                 }
             }
-            What::Call { callee, args, out: result } => {
+            FlatExprKind::Call { callee, args, out: result } => {
                 let args = self.arguments(args, span, out);
                 let term = self.call(callee, args, span);
                 match result {
@@ -284,7 +284,7 @@ impl<'l, 'm> Planner<'l, 'm> {
                     }
                 }
             }
-            What::Every { key, item, domain, body } => {
+            FlatExprKind::Every { key, item, domain, body } => {
                 let of = self.value(domain, span, out);
                 let every = self.within(|this| {
                     this.known.extend(key.iter().chain(item));
@@ -295,7 +295,7 @@ impl<'l, 'm> Planner<'l, 'm> {
                 });
                 out.push(stmt(span, every));
             }
-            What::Not { body, .. } => {
+            FlatExprKind::Not { body, .. } => {
                 let mut stmts = Vec::new();
                 self.within(|this| body.iter().for_each(|expr| this.expr(expr, &mut stmts)));
                 out.push(stmt(span, StmtKind::Not(stmts)));
@@ -311,15 +311,15 @@ impl<'l, 'm> Planner<'l, 'm> {
 
     /// What stands under a `not`. Whatever could be undefined in it stands before it, but for a reference that is the whole of it, or one
     /// side of an equation.
-    fn negated(&mut self, what: &What, span: &Span, out: &mut Vec<Stmt>) -> StmtKind {
+    fn negated(&mut self, what: &FlatExprKind, span: &Span, out: &mut Vec<Stmt>) -> StmtKind {
         match what {
-            What::Term(term) => StmtKind::Holds(self.under_not(term, span, out)),
-            What::Equal(one, other) => StmtKind::Equal(self.under_not(one, span, out), self.under_not(other, span, out)),
-            What::Call { callee, args, out: None } if is_equality(callee) && args.len() == 2 => match args.as_slice() {
+            FlatExprKind::Term(term) => StmtKind::Holds(self.under_not(term, span, out)),
+            FlatExprKind::Equal(one, other) => StmtKind::Equal(self.under_not(one, span, out), self.under_not(other, span, out)),
+            FlatExprKind::Call { callee, args, out: None } if is_equality(callee) && args.len() == 2 => match args.as_slice() {
                 [one, other] => StmtKind::Equal(self.under_not(one, span, out), self.under_not(other, span, out)),
                 _ => StmtKind::Holds(Term::Const(Value::Bool(false))),
             },
-            What::Call { callee, args, out: result } => {
+            FlatExprKind::Call { callee, args, out: result } => {
                 let args = args.iter().map(|arg| self.defined(arg, span, out)).collect();
                 let term = self.call(callee, args, span);
                 match result {
@@ -327,7 +327,7 @@ impl<'l, 'm> Planner<'l, 'm> {
                     Some(result) => StmtKind::Equal(term, self.defined(result, span, out)),
                 }
             }
-            What::Every { .. } | What::Not { .. } => {
+            FlatExprKind::Every { .. } | FlatExprKind::Not { .. } => {
                 self.names.fault(
                     span,
                     "`not` cannot stand before `every`",
@@ -446,7 +446,7 @@ impl<'l, 'm> Planner<'l, 'm> {
     }
 
     /// What stands between braces in a `$"…"` has to be known without it.
-    fn check_part(&mut self, body: &[Expr], place: &Span) {
+    fn check_part(&mut self, body: &[FlatExpr], place: &Span) {
         let mut vars = Vars::new();
         for expr in body {
             expr.vars(&mut vars);
@@ -463,11 +463,11 @@ impl<'l, 'm> Planner<'l, 'm> {
         );
     }
 
-    fn reference(&mut self, root: &Root, steps: &[Flat], span: &Span, out: &mut Vec<Stmt>) -> Term {
+    fn reference(&mut self, root: &RefHead, steps: &[Flat], span: &Span, out: &mut Vec<Stmt>) -> Term {
         let (mut term, used) = match root {
-            Root::Input => (Term::Input, 0),
-            Root::Data => self.document(steps, span),
-            Root::Var(var) => (self.value(&Flat::Var(*var), span, out), 0),
+            RefHead::Input => (Term::Input, 0),
+            RefHead::Data => self.document(steps, span),
+            RefHead::Var(var) => (self.value(&Flat::Var(*var), span, out), 0),
         };
         for step in steps.get(used..).unwrap_or_default() {
             if self.is_closed(step) {

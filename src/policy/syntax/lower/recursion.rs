@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::super::core::Node;
 use super::super::tree::Span;
-use super::heads::Head;
+use super::heads::DefinitionHead;
 use super::lowering::Lowering;
 
 /// The longest chain of rules that need each other: an evaluation goes as deep.
 const CHAIN_MAX: usize = 200;
 
-pub(super) fn check(lowering: &Lowering<'_>, heads: &[Head<'_>]) {
+pub(super) fn check(lowering: &Lowering<'_>, heads: &[DefinitionHead<'_>]) {
     let uses = lowering.uses.borrow();
     let mut depths: BTreeMap<Node, usize> = BTreeMap::new();
     for head in heads {

@@ -6,19 +6,19 @@
 
 use std::collections::BTreeMap;
 
-use super::flat::{Expr, Flat, Head, Var, Vars, What};
+use super::flat::{Flat, FlatExpr, FlatExprKind, RefHead, Var, Vars};
 
 /// Puts a body in order, given the variables that are known around it; or tells the variables that nothing gives a value, each with its
 /// expression.
 ///
 /// It is OPA's `reorderBodyForSafety`, with what is peculiar to it. What closes over variables (a comprehension, the body of an `every`)
 /// waits for them and for nothing else; and where these are the very variables that its expression binds, it waits in vain.
-pub(super) fn reorder<'b>(body: &'b [Expr], around: &Vars) -> Result<Vec<&'b Expr>, Vec<(Var, &'b Expr)>> {
+pub(super) fn reorder<'b>(body: &'b [FlatExpr], around: &Vars) -> Result<Vec<&'b FlatExpr>, Vec<(Var, &'b FlatExpr)>> {
     let mut of_body = Vars::new();
     body.iter().for_each(|expr| expr.vars(&mut of_body));
     let mut safe: Vars = &of_body & around;
     let mut ordered = Vec::with_capacity(body.len());
-    let mut waiting: Vec<(&Expr, Vars)> = body
+    let mut waiting: Vec<(&FlatExpr, Vars)> = body
         .iter()
         .map(|expr| {
             let mut needed = Vars::new();
@@ -54,7 +54,7 @@ pub(super) fn reorder<'b>(body: &'b [Expr], around: &Vars) -> Result<Vec<&'b Exp
 }
 
 /// The variables that an expression gives values to; those that have values already are among them, but for an equation's.
-fn outputs(expr: &Expr, safe: &Vars) -> Vars {
+fn outputs(expr: &FlatExpr, safe: &Vars) -> Vars {
     let mut given = Vars::new();
     for (_, value) in expr.with.iter() {
         value.vars(&mut given);
@@ -64,10 +64,10 @@ fn outputs(expr: &Expr, safe: &Vars) -> Vars {
     }
     let mut found = Vars::new();
     match &expr.what {
-        What::Term(term) => of_references(term, safe, &mut found),
-        What::Every { domain, .. } => of_references(domain, safe, &mut found),
-        What::Not { .. } => {}
-        What::Equal(one, other) => {
+        FlatExprKind::Term(term) => of_references(term, safe, &mut found),
+        FlatExprKind::Every { domain, .. } => of_references(domain, safe, &mut found),
+        FlatExprKind::Not { .. } => {}
+        FlatExprKind::Equal(one, other) => {
             of_references(one, safe, &mut found);
             of_references(other, safe, &mut found);
             let mut unifier = Unifier { safe: safe | &found, unified: Vars::new(), unknown: BTreeMap::new() };
@@ -75,7 +75,7 @@ fn outputs(expr: &Expr, safe: &Vars) -> Vars {
             found.extend(unifier.unified);
             found.retain(|var| !safe.contains(var));
         }
-        What::Call { args, out, .. } => {
+        FlatExprKind::Call { args, out, .. } => {
             args.iter().chain(out).for_each(|term| of_references(term, safe, &mut found));
             let mut needed = Vars::new();
             args.iter().for_each(|arg| values(arg, &mut needed));
@@ -125,7 +125,7 @@ impl Unifier {
         self.safe.contains(&var) || self.unified.contains(&var)
     }
 
-    fn begins_safely(&self, head: &Head) -> bool {
+    fn begins_safely(&self, head: &RefHead) -> bool {
         let mut vars = Vars::new();
         head.vars(&mut vars);
         vars.into_iter().all(|var| self.is_safe(var))

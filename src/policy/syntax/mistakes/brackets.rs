@@ -1,6 +1,6 @@
 //! Brackets that are not closed, or close nothing.
 
-use super::super::lexer::{Kind, Token};
+use super::super::lexer::{Token, TokenKind};
 
 /// Which brackets of a text belong together. One that is closed by a bracket of another kind is not closed: whoever forgets one closes
 /// those around it nevertheless.
@@ -14,7 +14,7 @@ pub(super) struct Brackets {
 impl Brackets {
     pub(super) fn of(tokens: &[Token]) -> Self {
         let mut found = Self { around: Vec::with_capacity(tokens.len()), unclosed: Vec::new(), unopened: Vec::new() };
-        let mut open: Vec<(usize, Kind)> = Vec::new();
+        let mut open: Vec<(usize, TokenKind)> = Vec::new();
         for (index, token) in tokens.iter().enumerate() {
             found.around.push(open.last().map(|(index, _)| *index));
             if is_closing(token.kind) {
@@ -38,29 +38,29 @@ impl Brackets {
     }
 }
 
-pub(super) fn is_opening(kind: Kind) -> bool {
-    matches!(kind, Kind::LeftBrack | Kind::LeftBrace | Kind::LeftParen | Kind::Template { last: false, .. })
+pub(super) fn is_opening(kind: TokenKind) -> bool {
+    matches!(kind, TokenKind::LeftBrack | TokenKind::LeftBrace | TokenKind::LeftParen | TokenKind::Template { last: false, .. })
 }
 
-pub(super) fn is_closing(kind: Kind) -> bool {
-    matches!(kind, Kind::RightBrack | Kind::RightBrace | Kind::RightParen | Kind::Template { first: false, .. })
+pub(super) fn is_closing(kind: TokenKind) -> bool {
+    matches!(kind, TokenKind::RightBrack | TokenKind::RightBrace | TokenKind::RightParen | TokenKind::Template { first: false, .. })
 }
 
-pub(super) fn closes(opening: Kind, closing: Kind) -> bool {
+pub(super) fn closes(opening: TokenKind, closing: TokenKind) -> bool {
     matches!(
         (opening, closing),
-        (Kind::LeftBrack, Kind::RightBrack)
-            | (Kind::LeftBrace, Kind::RightBrace)
-            | (Kind::LeftParen, Kind::RightParen)
-            | (Kind::Template { last: false, .. }, Kind::Template { first: false, .. })
+        (TokenKind::LeftBrack, TokenKind::RightBrack)
+            | (TokenKind::LeftBrace, TokenKind::RightBrace)
+            | (TokenKind::LeftParen, TokenKind::RightParen)
+            | (TokenKind::Template { last: false, .. }, TokenKind::Template { first: false, .. })
     )
 }
 
 /// The mark of a bracket, and of the one that closes it.
-pub(super) fn marks(kind: Kind) -> (&'static str, &'static str) {
+pub(super) fn marks(kind: TokenKind) -> (&'static str, &'static str) {
     match kind {
-        Kind::LeftBrack => ("[", "]"),
-        Kind::LeftParen => ("(", ")"),
+        TokenKind::LeftBrack => ("[", "]"),
+        TokenKind::LeftParen => ("(", ")"),
         _ => ("{", "}"),
     }
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::match_same_arms, reason = "each arm has its own reason")]
 
-use super::super::lexer::{Bad, Kind, Word};
+use super::super::lexer::{Bad, TokenKind, Word};
 use super::super::parser::{Stop, Why};
 use super::told::{Said, Told};
 use crate::model::RegoVersion;
@@ -115,11 +115,11 @@ impl Told<'_> {
             return None;
         }
         let is_word = |index: &usize| {
-            matches!(self.kind(*index), Kind::Name(Some(Word::If | Word::In | Word::Every | Word::Contains))) && !self.is_step(*index)
+            matches!(self.kind(*index), TokenKind::Name(Some(Word::If | Word::In | Word::Every | Word::Contains))) && !self.is_step(*index)
         };
         let at = [stop.at, stop.at + 1, stop.at.saturating_sub(1)].into_iter().find(is_word)?;
-        let is_known =
-            (0..at).any(|index| self.kind(index) == Kind::Name(Some(Word::Import)) && matches!(self.text(index + 1), "rego" | "future"));
+        let is_known = (0..at)
+            .any(|index| self.kind(index) == TokenKind::Name(Some(Word::Import)) && matches!(self.text(index + 1), "rego" | "future"));
         if is_known {
             return None;
         }
@@ -196,7 +196,10 @@ impl Told<'_> {
     fn statement_word(&self, at: usize) -> Option<usize> {
         let first = at.checked_sub(1)?;
         let begins = self.begins_line(first)
-            || matches!(self.kind(first.checked_sub(1)?), Kind::LeftBrace | Kind::Semicolon | Kind::Name(Some(Word::If)) | Kind::Bar);
+            || matches!(
+                self.kind(first.checked_sub(1)?),
+                TokenKind::LeftBrace | TokenKind::Semicolon | TokenKind::Name(Some(Word::If)) | TokenKind::Bar
+            );
         (self.is_name(first) && begins && !self.begins_line(at)).then_some(first)
     }
 
@@ -204,30 +207,31 @@ impl Told<'_> {
     fn odd_blank(&self, stop: Stop) -> Option<Said> {
         let at = stop.at;
         let before = at.checked_sub(1)?;
-        let is_in =
-            |at: usize| self.kind(at) == Kind::Name(Some(Word::In)) && self.is_glued(at + 1) && self.kind(at + 1) == Kind::LeftBrack;
+        let is_in = |at: usize| {
+            self.kind(at) == TokenKind::Name(Some(Word::In)) && self.is_glued(at + 1) && self.kind(at + 1) == TokenKind::LeftBrack
+        };
         let of_index = if let Why::Index(open) = stop.why { open.checked_sub(1) } else { None };
         if let Some(at) = [of_index, Some(at)].into_iter().flatten().find(|at| is_in(*at)) {
             let reason = "`in` is a name here, because a `[` follows it without a blank";
             return Some(Said::at(at, reason).hint("put a blank behind `in`"));
         }
-        let can_be_stepped = self.is_name(before) || matches!(self.kind(before), Kind::RightBrack | Kind::RightParen);
+        let can_be_stepped = self.is_name(before) || matches!(self.kind(before), TokenKind::RightBrack | TokenKind::RightParen);
         if self.begins_line(at) || !can_be_stepped || !matches!(stop.why, Why::Separator(_) | Why::NoRule | Why::Term | Why::List(_)) {
             return None;
         }
         let word = self.text(before);
         match self.kind(at) {
-            Kind::LeftParen if self.is_name(before) && !self.is_glued(at) => {
+            TokenKind::LeftParen if self.is_name(before) && !self.is_glued(at) => {
                 let reason = format!("a blank stands between `{word}` and its arguments");
                 Some(Said::at(at, reason).hint(format!("write `{word}(…)`")))
             }
-            Kind::LeftBrack if !self.is_glued(at) => {
+            TokenKind::LeftBrack if !self.is_glued(at) => {
                 Some(Said::at(at, "a blank stands before the `[` that takes something out of a value").hint("write `x[…]`"))
             }
-            Kind::Dot if !self.is_glued(at) => {
+            TokenKind::Dot if !self.is_glued(at) => {
                 Some(Said::at(at, "a blank stands before the `.` that takes a field").hint("write `x.name`"))
             }
-            Kind::String if self.is_name(before) && self.is_glued(at) => Some(
+            TokenKind::String if self.is_name(before) && self.is_glued(at) => Some(
                 Said::at(at, format!("no `{word}` stands before a text"))
                     .from(before)
                     .hint("a text with expressions in it is `$\"… {x} …\"`"),
@@ -239,9 +243,11 @@ impl Told<'_> {
     /// Whether a value can end with this token.
     fn ends_value(&self, at: usize) -> bool {
         match self.kind(at) {
-            Kind::Name(word) => matches!(word, None | Some(Word::True | Word::False | Word::Null | Word::Contains)) || self.is_step(at),
-            Kind::Number | Kind::String | Kind::RawString | Kind::Template { last: true, .. } => true,
-            Kind::RightBrack | Kind::RightBrace | Kind::RightParen => true,
+            TokenKind::Name(word) => {
+                matches!(word, None | Some(Word::True | Word::False | Word::Null | Word::Contains)) || self.is_step(at)
+            }
+            TokenKind::Number | TokenKind::String | TokenKind::RawString | TokenKind::Template { last: true, .. } => true,
+            TokenKind::RightBrack | TokenKind::RightBrace | TokenKind::RightParen => true,
             _ => false,
         }
     }
@@ -261,12 +267,12 @@ impl Told<'_> {
                 | Why::If
                 | Why::KeywordRule
         );
-        if !is_of_rules || self.brackets.around(at).is_some() || self.kind(at) == Kind::Name(Some(Word::If)) {
+        if !is_of_rules || self.brackets.around(at).is_some() || self.kind(at) == TokenKind::Name(Some(Word::If)) {
             return None;
         }
-        if self.kind(at) == Kind::Comma || self.kind(at) == Kind::Semicolon {
+        if self.kind(at) == TokenKind::Comma || self.kind(at) == TokenKind::Semicolon {
             let mark = self.text(at);
-            let is_last = self.begins_line(at + 1) || self.kind(at + 1) == Kind::End;
+            let is_last = self.begins_line(at + 1) || self.kind(at + 1) == TokenKind::End;
             return if self.bare_if(at).is_some() && !is_last {
                 Some(Said::at(at, format!("`{mark}` ends the condition: without braces, one alone stands behind `if`")).hint(BRACES))
             } else if stop.why == Why::Term || stop.why == Why::Semicolon {
@@ -288,9 +294,9 @@ impl Told<'_> {
     fn bare_if(&self, at: usize) -> Option<usize> {
         let found = (0..at).rev().find(|index| {
             let is_margin = self.begins_line(*index) && self.place(*index).col == 1;
-            self.kind(*index) == Kind::Name(Some(Word::If)) || is_margin
+            self.kind(*index) == TokenKind::Name(Some(Word::If)) || is_margin
         })?;
-        (self.kind(found) == Kind::Name(Some(Word::If)) && self.kind(found + 1) != Kind::LeftBrace).then_some(found)
+        (self.kind(found) == TokenKind::Name(Some(Word::If)) && self.kind(found + 1) != TokenKind::LeftBrace).then_some(found)
     }
 
     /// A head that is followed by what is no part of one.
@@ -310,21 +316,21 @@ impl Told<'_> {
         if name == "contains" && !self.begins_line(next) {
             return Some(Said::at(at, "before `contains` the name of a set is missing").hint("write `team contains … if …`"));
         }
-        if self.kind(next) == Kind::Minus && (self.is_glued(next) || self.is_glued(next + 1)) && self.is_name(next + 1) {
+        if self.kind(next) == TokenKind::Minus && (self.is_glued(next) || self.is_glued(next + 1)) && self.is_name(next + 1) {
             let mut to = next + 1;
-            while self.kind(to + 1) == Kind::Minus && self.is_glued(to + 1) && self.is_name(to + 2) {
+            while self.kind(to + 1) == TokenKind::Minus && self.is_glued(to + 1) && self.is_name(to + 2) {
                 to += 2;
             }
             let written = self.excerpt(at, to);
             return Some(Said::at(at, "a name has no `-`").to(to).hint(format!("write `{}`", written.replace('-', "_").replace(' ', ""))));
         }
-        if self.begins_line(next) || self.kind(next) == Kind::End {
+        if self.begins_line(next) || self.kind(next) == TokenKind::End {
             return None;
         }
-        if self.kind(next) == Kind::Colon {
+        if self.kind(next) == TokenKind::Colon {
             return Some(Said::at(next, format!("no `:` stands behind the name of a rule, `{name}`")).hint(format!("write `{name} := …`")));
         }
-        if self.kind(next) == Kind::Equal {
+        if self.kind(next) == TokenKind::Equal {
             return Some(
                 Said::at(next, "`==` compares, and outside of a body there is nothing to compare")
                     .hint(format!("write `{name} := …` for a value, `{name} if …` for a condition")),
@@ -346,10 +352,10 @@ impl Told<'_> {
         }
         if matches!(
             self.kind(next),
-            Kind::Name(None | Some(Word::Not | Word::True | Word::False | Word::Null | Word::Some | Word::Every))
-                | Kind::String
-                | Kind::RawString
-                | Kind::Number
+            TokenKind::Name(None | Some(Word::Not | Word::True | Word::False | Word::Null | Word::Some | Word::Every))
+                | TokenKind::String
+                | TokenKind::RawString
+                | TokenKind::Number
         ) {
             return Some(
                 Said::at(next, format!("between `{name}` and what follows it something is missing"))
@@ -389,13 +395,13 @@ impl Told<'_> {
             Bad::UnicodeEscape => Said::at(at, "`\\u` wants four hexadecimal digits").hint("as in `\\u00e9`"),
             Bad::Control => Said::at(at, "a text that has escapes may not have a tab or another control character as it is")
                 .hint("write a tab as `\\t`"),
-            Bad::Fraction => {
-                Said::at(at, "a point in a number wants a digit behind it").hint(if text.ends_with('.') && self.kind(at + 1) == Kind::Dot {
+            Bad::Fraction => Said::at(at, "a point in a number wants a digit behind it").hint(
+                if text.ends_with('.') && self.kind(at + 1) == TokenKind::Dot {
                     "the numbers from 1 to 5 are `numbers.range(1, 5)`"
                 } else {
                     "write `1.0`, or `1`"
-                })
-            }
+                },
+            ),
             Bad::Exponent => Said::at(at, "an exponent wants a digit").hint("as in `1e3`"),
             Bad::Number => {
                 let said = Said::at(at, format!("`{text}` is neither a number nor a name"));
@@ -431,7 +437,7 @@ impl Told<'_> {
     /// The template whose expression a string stands in.
     fn open_template(&self, at: usize) -> Option<usize> {
         let open = self.brackets.around(at)?;
-        matches!(self.kind(open), Kind::Template { .. }).then_some(open)
+        matches!(self.kind(open), TokenKind::Template { .. }).then_some(open)
     }
 
     fn strange(&self, at: usize) -> Said {

@@ -13,7 +13,7 @@ mod told;
 mod unclosed;
 
 pub(super) use self::told::Told;
-use super::lexer::{Kind, Word};
+use super::lexer::{TokenKind, Word};
 use super::parser::{Stop, Why};
 use crate::model::RegoVersion;
 use crate::policy::fault::PolicyFault;
@@ -21,7 +21,7 @@ use crate::policy::fault::PolicyFault;
 impl Told<'_> {
     /// The fault at which reading stopped.
     pub(super) fn fault(&self, stop: Stop, version: RegoVersion) -> PolicyFault {
-        let bad = if let Kind::Bad(bad) = self.kind(stop.at) { Some(self.bad(bad, stop.at)) } else { None };
+        let bad = if let TokenKind::Bad(bad) = self.kind(stop.at) { Some(self.bad(bad, stop.at)) } else { None };
         let said = bad
             .or_else(|| self.open_bracket(stop))
             .or_else(|| self.habit(stop))
@@ -38,12 +38,12 @@ impl Told<'_> {
     /// Which version an author meant of whose text neither could be read: by its words, or else by which understood more of it.
     pub(super) fn meant(&self, v1: Stop, v0: Stop) -> RegoVersion {
         let all = 0..self.tokens.len();
-        let is_word = |index: usize, word| self.kind(index) == Kind::Name(Some(word)) && !self.is_step(index);
+        let is_word = |index: usize, word| self.kind(index) == TokenKind::Name(Some(word)) && !self.is_step(index);
         let imports = |root: &str| all.clone().any(|index| is_word(index, Word::Import) && self.text(index + 1) == root);
         // `contains` is a function, too.
         let has_words = all
             .clone()
-            .any(|index| is_word(index, Word::If) || (is_word(index, Word::Contains) && self.kind(index + 1) != Kind::LeftParen));
+            .any(|index| is_word(index, Word::If) || (is_word(index, Word::Contains) && self.kind(index + 1) != TokenKind::LeftParen));
         let has_bodies = all.clone().any(|index| self.is_body_of_v0(index));
         let is_v1 = if imports("rego") {
             true
@@ -61,10 +61,10 @@ impl Told<'_> {
     fn is_body_of_v0(&self, index: usize) -> bool {
         let Some(before) = index.checked_sub(1) else { return false };
         let ends_head = match self.kind(before) {
-            Kind::Name(word) => !matches!(word, Some(Word::If | Word::In | Word::Contains | Word::Not)),
-            Kind::RightBrack | Kind::RightParen | Kind::String | Kind::RawString | Kind::Number => true,
+            TokenKind::Name(word) => !matches!(word, Some(Word::If | Word::In | Word::Contains | Word::Not)),
+            TokenKind::RightBrack | TokenKind::RightParen | TokenKind::String | TokenKind::RawString | TokenKind::Number => true,
             _ => false,
         };
-        self.kind(index) == Kind::LeftBrace && ends_head && self.brackets.around(index).is_none()
+        self.kind(index) == TokenKind::LeftBrace && ends_head && self.brackets.around(index).is_none()
     }
 }

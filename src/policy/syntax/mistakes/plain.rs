@@ -1,6 +1,6 @@
 //! What is wrong, where nothing better can be said of it.
 
-use super::super::lexer::{Kind, Word};
+use super::super::lexer::{TokenKind, Word};
 use super::super::parser::{DEPTH_MAX, NESTED_MAX, Stop, Why};
 use super::brackets::marks;
 use super::told::{Said, Told};
@@ -21,7 +21,7 @@ impl Told<'_> {
             }
             Why::Braces(open) => self.no_braces(at, open),
             Why::Paren(_) | Why::Index(_) | Why::List(_)
-                if self.kind(at) == Kind::String && self.is_glued(at) && at > 0 && self.kind(at - 1) == Kind::String =>
+                if self.kind(at) == TokenKind::String && self.is_glued(at) && at > 0 && self.kind(at - 1) == TokenKind::String =>
             {
                 said("two texts touch: a quote is missing, or there is one too many")
             }
@@ -32,7 +32,7 @@ impl Told<'_> {
                 .hint("an operator or a `]` is missing"),
             Why::Field => self.no_field(at),
             Why::NoFields => self.no_fields(at),
-            Why::Digits if at > 0 && self.kind(at - 1) == Kind::Dot => {
+            Why::Digits if at > 0 && self.kind(at - 1) == TokenKind::Dot => {
                 Said::at(at - 1, "before this `.` there is nothing that a field could be taken of").to(at)
             }
             Why::Digits => said("a `-` stands only before a number, a name or a reference, a `.` only before digits")
@@ -65,7 +65,7 @@ impl Told<'_> {
             Why::TemplateValue => said("in the braces of `$\"…\"` stands a value, and nothing that holds or gets a name")
                 .hint("compute it before, `x := …`, and write `{x}`"),
             Why::TemplateWith => said("`with` is not taken in the braces of `$\"…\"`").hint("compute the value before: `x := … with …`"),
-            Why::TemplateEnd(open) if matches!(self.kind(at), Kind::String | Kind::End) => {
+            Why::TemplateEnd(open) if matches!(self.kind(at), TokenKind::String | TokenKind::End) => {
                 Said::at(open, "the expression in the braces of this `$\"…\"` is not closed").hint("put a `}` behind it")
             }
             Why::TemplateEnd(open) => {
@@ -132,7 +132,7 @@ impl Told<'_> {
     /// A token as it is called in a sentence.
     fn shown(&self, at: usize) -> String {
         match self.kind(at) {
-            Kind::End => "the end of the text".to_owned(),
+            TokenKind::End => "the end of the text".to_owned(),
             _ => format!("`{}`", self.excerpt(at, at)),
         }
     }
@@ -142,8 +142,8 @@ impl Told<'_> {
         let mut last = first;
         loop {
             match self.kind(last + 1) {
-                Kind::Dot => last += 2,
-                Kind::LeftBrack | Kind::LeftParen => match self.closing_of(last + 1) {
+                TokenKind::Dot => last += 2,
+                TokenKind::LeftBrack | TokenKind::LeftParen => match self.closing_of(last + 1) {
                     Some(closing) => last = closing,
                     None => return last,
                 },
@@ -154,8 +154,10 @@ impl Told<'_> {
 
     /// Whether a statement of a body begins here.
     fn begins_statement(&self, at: usize) -> bool {
-        let in_braces = self.brackets.around(at).is_some_and(|open| self.kind(open) == Kind::LeftBrace);
-        let is_first = at.checked_sub(1).is_some_and(|before| matches!(self.kind(before), Kind::LeftBrace | Kind::Semicolon | Kind::Bar));
+        let in_braces = self.brackets.around(at).is_some_and(|open| self.kind(open) == TokenKind::LeftBrace);
+        let is_first = at
+            .checked_sub(1)
+            .is_some_and(|before| matches!(self.kind(before), TokenKind::LeftBrace | TokenKind::Semicolon | TokenKind::Bar));
         in_braces && (is_first || self.begins_line(at))
     }
 
@@ -164,61 +166,63 @@ impl Told<'_> {
         let said = |reason: &str| Said::at(at, reason);
         // The path of a package may stand on another line, and what stands there is most often a rule.
         if let Some(package) = at.checked_sub(2)
-            && self.kind(package) == Kind::Name(Some(Word::Package))
+            && self.kind(package) == TokenKind::Name(Some(Word::Package))
             && self.begins_line(package + 1)
         {
             return Said::at(package, "behind `package` a name is missing").hint("write `package spacelift`");
         }
         let is_outside = self.brackets.around(at).is_none();
         let before = at.checked_sub(1).map(|before| self.kind(before));
-        let is_left_out =
-            self.begins_line(at) || matches!(self.kind(at), Kind::End | Kind::RightBrace | Kind::RightBrack | Kind::RightParen);
+        let is_left_out = self.begins_line(at)
+            || matches!(self.kind(at), TokenKind::End | TokenKind::RightBrace | TokenKind::RightBrack | TokenKind::RightParen);
         if is_left_out && before.is_some_and(is_operator) {
             return Said::at(at - 1, format!("behind `{}` a value is missing", self.text(at - 1)));
         }
         let first = self.line_start(at);
-        if self.kind(first) == Kind::Name(Some(Word::Default)) && first < at && is_outside {
+        if self.kind(first) == TokenKind::Name(Some(Word::Default)) && first < at && is_outside {
             let name = self.excerpt(first + 1, self.head_end(first + 1));
             return match self.kind(at) {
-                Kind::Name(Some(Word::If)) => {
+                TokenKind::Name(Some(Word::If)) => {
                     said("a default has no condition").hint(format!("write `default {name} := …` alone, and `{name} if …` below it"))
                 }
                 _ => said("a default has its value behind `:=`").hint(format!("write `default {name} := …`")),
             };
         }
         match self.kind(at) {
-            Kind::Name(Some(Word::If)) if is_outside && (self.begins_line(at) || before.is_none()) => {
+            TokenKind::Name(Some(Word::If)) if is_outside && (self.begins_line(at) || before.is_none()) => {
                 said("before `if` the name of a rule is missing").hint("write `allow if { … }`")
             }
-            Kind::Name(Some(Word::If)) if self.begins_statement(at) => {
+            TokenKind::Name(Some(Word::If)) if self.begins_statement(at) => {
                 said("no `if` stands within a body: all its conditions have to hold")
                     .hint("put each condition on a line of its own; what holds in one case alone is a rule of its own")
             }
-            Kind::Name(Some(Word::Else)) if is_outside => said("an `else` stands behind the body of a rule, and there is none before it")
-                .hint("write `level := 1 if { … } else := 2`"),
-            Kind::Name(Some(Word::Else)) => {
+            TokenKind::Name(Some(Word::Else)) if is_outside => {
+                said("an `else` stands behind the body of a rule, and there is none before it")
+                    .hint("write `level := 1 if { … } else := 2`")
+            }
+            TokenKind::Name(Some(Word::Else)) => {
                 said("no `else` stands within a body: it belongs behind one").hint("write `level := 1 if { … } else := 2`")
             }
-            Kind::Name(Some(Word::Not)) if before == Some(Kind::Name(Some(Word::Not))) => {
+            TokenKind::Name(Some(Word::Not)) if before == Some(TokenKind::Name(Some(Word::Not))) => {
                 said("one `not` cannot stand behind another").hint("give the inner condition a rule of its own")
             }
-            Kind::Name(Some(Word::Not)) => said("`not` stands at the beginning of a condition, and is no value")
+            TokenKind::Name(Some(Word::Not)) => said("`not` stands at the beginning of a condition, and is no value")
                 .hint("write `not x` as a condition of its own; for a value, `x == false`"),
-            Kind::Name(Some(Word::Some | Word::Every)) => said(&format!("{shown} stands at the beginning of a condition"))
+            TokenKind::Name(Some(Word::Some | Word::Every)) => said(&format!("{shown} stands at the beginning of a condition"))
                 .hint("put it on a line of its own, before the condition that uses what it finds"),
-            Kind::Name(Some(Word::Default)) if is_outside => {
+            TokenKind::Name(Some(Word::Default)) if is_outside => {
                 said("behind `default` stands the name of a rule and its value").hint("write `default allow := false`")
             }
-            Kind::Name(Some(_)) => said(&format!("{shown} is a keyword, and a value is wanted here"))
+            TokenKind::Name(Some(_)) => said(&format!("{shown} is a keyword, and a value is wanted here"))
                 .hint(format!("a field of that name is `x[\"{}\"]`", self.text(at))),
-            Kind::End => said("the text ends where something is missing"),
-            Kind::Template { first: false, .. } => {
+            TokenKind::End => said("the text ends where something is missing"),
+            TokenKind::Template { first: false, .. } => {
                 said("there is nothing in the braces of `$\"…\"`").hint("put a value there, or write `\\{` for a brace that is text")
             }
-            Kind::Colon => said("a `:` stands only between the key and the value of an object").hint("a value is given with `:=`"),
-            Kind::Semicolon if is_outside => said("no `;` stands outside of bodies").hint("take the `;` away"),
-            Kind::Comma => said("before this `,` something is missing"),
-            kind @ (Kind::RightBrace | Kind::RightBrack | Kind::RightParen) => {
+            TokenKind::Colon => said("a `:` stands only between the key and the value of an object").hint("a value is given with `:=`"),
+            TokenKind::Semicolon if is_outside => said("no `;` stands outside of bodies").hint("take the `;` away"),
+            TokenKind::Comma => said("before this `,` something is missing"),
+            kind @ (TokenKind::RightBrace | TokenKind::RightBrack | TokenKind::RightParen) => {
                 said(&format!("before this `{}` a value is missing", closing(kind)))
             }
             _ if is_outside && self.begins_line(at) => {
@@ -233,30 +237,32 @@ impl Told<'_> {
         let shown = self.shown(at);
         let said = |reason: &str| Said::at(at, reason);
         match self.kind(at) {
-            Kind::Comma => said("conditions are not divided by `,`").hint("put `;` or a line break between them: all of them have to hold"),
-            Kind::Assign | Kind::Unify => {
+            TokenKind::Comma => {
+                said("conditions are not divided by `,`").hint("put `;` or a line break between them: all of them have to hold")
+            }
+            TokenKind::Assign | TokenKind::Unify => {
                 said(&format!("{shown} stands for the second time in one condition")).hint("give one name in each condition")
             }
-            Kind::Colon => said("a `:` stands only between the key and the value of an object").hint("a value is given with `:=`"),
-            Kind::LeftBrace if (self.line_start(at)..at).any(|index| self.kind(index) == Kind::Name(Some(Word::Some))) => {
+            TokenKind::Colon => said("a `:` stands only between the key and the value of an object").hint("a value is given with `:=`"),
+            TokenKind::LeftBrace if (self.line_start(at)..at).any(|index| self.kind(index) == TokenKind::Name(Some(Word::Some))) => {
                 said("no braces stand behind `some`").hint("write the conditions on what it finds on the lines below it")
             }
-            Kind::LeftBrace => {
+            TokenKind::LeftBrace => {
                 said("no `{` can stand here").hint("braces stand behind `if` and `every … in …`, and around sets and objects")
             }
-            Kind::Name(Some(Word::If)) => said("no `if` stands within a body: all its conditions have to hold")
+            TokenKind::Name(Some(Word::If)) => said("no `if` stands within a body: all its conditions have to hold")
                 .hint("put each condition on a line of its own; another rule begins behind the `}`"),
-            Kind::Name(Some(Word::Else)) => {
+            TokenKind::Name(Some(Word::Else)) => {
                 said("no `else` stands within a body: it belongs behind one").hint("write `level := 1 if { … } else := 2`")
             }
-            Kind::Name(Some(Word::With)) => {
+            TokenKind::Name(Some(Word::With)) => {
                 said("no `with` goes with `some` and names alone").hint("put it behind the condition that it is for")
             }
-            Kind::End => {
-                let (_, mark) = marks(open.map_or(Kind::LeftBrace, |open| self.kind(open)));
+            TokenKind::End => {
+                let (_, mark) = marks(open.map_or(TokenKind::LeftBrace, |open| self.kind(open)));
                 said(&format!("the text ends before `{mark}`"))
             }
-            Kind::RightBrace | Kind::RightBrack | Kind::RightParen => said(&format!("{shown} closes nothing here")),
+            TokenKind::RightBrace | TokenKind::RightBrack | TokenKind::RightParen => said(&format!("{shown} closes nothing here")),
             _ => said(&format!("two expressions on one line: the second begins with {shown}"))
                 .hint("put `;` or a line break between them, or the operator that is missing"),
         }
@@ -268,13 +274,15 @@ impl Told<'_> {
         let (opening, mark) = marks(self.kind(open));
         let said = |reason: &str| Said::at(at, reason);
         match self.kind(at) {
-            Kind::Colon if opening == "[" => said("an array has no keys").hint("write an object: `{\"key\": value}`"),
-            Kind::Colon => said("a `:` stands only between the key and the value of an object"),
-            Kind::Assign | Kind::Unify if opening == "(" => said("arguments have no names").hint("write the values alone, in their order"),
-            Kind::Assign | Kind::Unify => {
+            TokenKind::Colon if opening == "[" => said("an array has no keys").hint("write an object: `{\"key\": value}`"),
+            TokenKind::Colon => said("a `:` stands only between the key and the value of an object"),
+            TokenKind::Assign | TokenKind::Unify if opening == "(" => {
+                said("arguments have no names").hint("write the values alone, in their order")
+            }
+            TokenKind::Assign | TokenKind::Unify => {
                 said("nothing gets a name in a collection").hint("write `\"key\": value` for a field, `==` to compare")
             }
-            Kind::Semicolon => said(&format!("what is between `{opening}` and `{mark}` is divided by `,`")),
+            TokenKind::Semicolon => said(&format!("what is between `{opening}` and `{mark}` is divided by `,`")),
             _ => said(&format!("before {shown} a `,` is missing"))
                 .hint(format!("what is between `{opening}` and `{mark}` is divided by `,`")),
         }
@@ -284,17 +292,24 @@ impl Told<'_> {
     fn no_braces(&self, at: usize, open: usize) -> Said {
         let shown = self.shown(at);
         let said = |reason: &str| Said::at(at, reason);
-        let is_value = open.checked_sub(1).is_some_and(|before| matches!(self.kind(before), Kind::Assign | Kind::Unify));
+        let is_value = open.checked_sub(1).is_some_and(|before| matches!(self.kind(before), TokenKind::Assign | TokenKind::Unify));
         match self.kind(at) {
-            Kind::Unify | Kind::Assign if self.kind(at - 1) == Kind::String => {
+            TokenKind::Unify | TokenKind::Assign if self.kind(at - 1) == TokenKind::String => {
                 said("behind a key stands `:`").hint(format!("write `{}: …`", self.text(at - 1)))
             }
-            Kind::Unify | Kind::Assign | Kind::Semicolon | Kind::Name(_) if is_value => {
+            TokenKind::Unify | TokenKind::Assign | TokenKind::Semicolon | TokenKind::Name(_) if is_value => {
                 said("these braces hold a set or an object, and no conditions").hint("conditions stand behind `if`: `allow if { … }`")
             }
-            Kind::Unify | Kind::Assign => said("nothing gets a name in a set").hint("write `\"key\": value` for a field, `==` to compare"),
-            Kind::Semicolon => said("what is in these braces is divided by `,`"),
-            Kind::Name(_) | Kind::String | Kind::RawString | Kind::Number | Kind::LeftBrack | Kind::LeftBrace => {
+            TokenKind::Unify | TokenKind::Assign => {
+                said("nothing gets a name in a set").hint("write `\"key\": value` for a field, `==` to compare")
+            }
+            TokenKind::Semicolon => said("what is in these braces is divided by `,`"),
+            TokenKind::Name(_)
+            | TokenKind::String
+            | TokenKind::RawString
+            | TokenKind::Number
+            | TokenKind::LeftBrack
+            | TokenKind::LeftBrace => {
                 said(&format!("before {shown} a `,` is missing")).hint("items of a set and fields of an object are divided by `,`")
             }
             _ => said(&format!("before {shown} a `,` is missing, or the braces are not closed"))
@@ -305,10 +320,10 @@ impl Told<'_> {
     fn no_field(&self, at: usize) -> Said {
         let said = Said::at(at, "behind a `.` stands a name, without a blank between them");
         match self.kind(at) {
-            Kind::LeftBrack => said.hint("write `x[…]`, without the `.`"),
-            Kind::Number => said.hint(format!("an item of an array is `x[{}]`", self.text(at))),
-            Kind::String => said.hint(format!("write `x[{}]`", self.text(at))),
-            Kind::Star => said.hint("write `x[_]` for any field"),
+            TokenKind::LeftBrack => said.hint("write `x[…]`, without the `.`"),
+            TokenKind::Number => said.hint(format!("an item of an array is `x[{}]`", self.text(at))),
+            TokenKind::String => said.hint(format!("write `x[{}]`", self.text(at))),
+            TokenKind::Star => said.hint("write `x[_]` for any field"),
             _ => said,
         }
     }
@@ -317,14 +332,18 @@ impl Told<'_> {
         let shown = self.shown(at);
         let said = Said::at(at, format!("nothing can be taken out of {shown}, and it cannot be called"));
         match self.kind(at) {
-            Kind::Number => {
+            TokenKind::Number => {
                 let to = (at + 1..self.tokens.len())
-                    .take_while(|index| self.is_glued(*index) && matches!(self.kind(*index), Kind::Dot | Kind::Number | Kind::Slash))
+                    .take_while(|index| {
+                        self.is_glued(*index) && matches!(self.kind(*index), TokenKind::Dot | TokenKind::Number | TokenKind::Slash)
+                    })
                     .last();
                 let to = to.unwrap_or(at);
                 said.to(to).hint(format!("an address or a version is a text: `\"{}\"`", self.excerpt(at, to)))
             }
-            Kind::String | Kind::RawString => said.hint(format!("functions stand before what they are given: `lower({})`", self.text(at))),
+            TokenKind::String | TokenKind::RawString => {
+                said.hint(format!("functions stand before what they are given: `lower({})`", self.text(at)))
+            }
             _ => said.hint("give it a name first: `x := …`"),
         }
     }
@@ -332,20 +351,22 @@ impl Told<'_> {
     fn no_package(&self, at: usize) -> Said {
         let said = Said::at(at, "a policy begins with `package`");
         match self.kind(at) {
-            Kind::End => {
+            TokenKind::End => {
                 Said::at(at, "there is no policy in the text: it is empty, or has comments alone").hint("begin with `package spacelift`")
             }
-            Kind::LeftBrace | Kind::LeftBrack => said.hint("this looks like JSON: a policy is Rego, and begins with `package spacelift`"),
-            Kind::RawString if self.source.text.trim_start().starts_with("```") => {
+            TokenKind::LeftBrace | TokenKind::LeftBrack => {
+                said.hint("this looks like JSON: a policy is Rego, and begins with `package spacelift`")
+            }
+            TokenKind::RawString if self.source.text.trim_start().starts_with("```") => {
                 said.hint("take away the lines of backquotes around the policy, and begin with `package spacelift`")
             }
-            Kind::Name(_) if self.kind(at + 1) == Kind::Colon => {
+            TokenKind::Name(_) if self.kind(at + 1) == TokenKind::Colon => {
                 said.hint("this looks like YAML: a policy is Rego, and begins with `package spacelift`")
             }
-            Kind::Minus if self.is_glued(at + 1) && self.kind(at + 1) == Kind::Minus => {
+            TokenKind::Minus if self.is_glued(at + 1) && self.kind(at + 1) == TokenKind::Minus => {
                 said.hint("this looks like YAML: a policy is Rego, and begins with `package spacelift`")
             }
-            Kind::Name(Some(Word::Import)) => said.hint("write `package spacelift` above the imports"),
+            TokenKind::Name(Some(Word::Import)) => said.hint("write `package spacelift` above the imports"),
             _ => said.hint("write `package spacelift` on the first line"),
         }
     }
@@ -359,9 +380,9 @@ impl Told<'_> {
                 .hint(format!("write `{name} contains \"item\" if {{ … }}`"));
         }
         let said = Said::at(at, format!("behind `{mark}` a value is missing"));
-        if self.kind(at) == Kind::Name(Some(Word::If)) {
+        if self.kind(at) == TokenKind::Name(Some(Word::If)) {
             said.hint(format!("write `{name} if …` for a condition, `{name} {mark} value if …` for a value under a condition"))
-        } else if self.kind(at) == Kind::Name(Some(Word::Not)) {
+        } else if self.kind(at) == TokenKind::Name(Some(Word::Not)) {
             Said::at(at, "`not` stands at the beginning of a condition, and is no value").hint(format!("write `{name} if not …`"))
         } else {
             said
@@ -371,8 +392,9 @@ impl Told<'_> {
     fn default_value(&self, at: usize) -> Said {
         let first = self.line_start(at);
         let said = Said::at(at, "the value of a default needs nothing to be known: it is constant");
-        if self.kind(first) == Kind::Name(Some(Word::Default)) && self.line_start(at) == first {
-            let end = (at..self.tokens.len()).find(|index| self.begins_line(index + 1) || self.kind(index + 1) == Kind::End).unwrap_or(at);
+        if self.kind(first) == TokenKind::Name(Some(Word::Default)) && self.line_start(at) == first {
+            let end =
+                (at..self.tokens.len()).find(|index| self.begins_line(index + 1) || self.kind(index + 1) == TokenKind::End).unwrap_or(at);
             let rule = self.excerpt(first + 1, end);
             said.hint(format!("without `default` it is a rule: `{rule}`"))
         } else {
@@ -385,16 +407,16 @@ impl Told<'_> {
         let said = Said::at(at, "this is no rule");
         if self.is_name(at) {
             let before = at.checked_sub(1);
-            let is_default = before.is_some_and(|before| before > 0 && self.kind(before - 1) == Kind::Name(Some(Word::Default)));
+            let is_default = before.is_some_and(|before| before > 0 && self.kind(before - 1) == TokenKind::Name(Some(Word::Default)));
             if is_default && !self.begins_line(at) {
                 let name = before.map_or("", |before| self.text(before));
                 return Said::at(at, "a default has its value behind `:=`").hint(format!("write `default {name} := {}`", self.text(at)));
             }
             let end = self.head_end(at);
-            let is_condition = matches!(self.kind(at), Kind::Name(Some(Word::Not | Word::Some | Word::Every)))
+            let is_condition = matches!(self.kind(at), TokenKind::Name(Some(Word::Not | Word::Some | Word::Every)))
                 || matches!(self.text(at), "input" | "data")
                 || is_operator(self.kind(end + 1))
-                || self.kind(end + 1) == Kind::Name(Some(Word::In));
+                || self.kind(end + 1) == TokenKind::Name(Some(Word::In));
             if is_condition {
                 return Said::at(at, "this is a condition, and stands outside of any rule")
                     .hint("conditions stand behind `if`: `allow if { … }`");
@@ -403,14 +425,14 @@ impl Told<'_> {
             return said.hint(format!("a rule has a value, `{head} := …`, or conditions, `{head} if …`"));
         }
         let before = at.checked_sub(1).filter(|_| !self.begins_line(at));
-        if let Some(name) = before.filter(|before| *before > 0 && self.kind(before - 1) == Kind::Name(Some(Word::Default))) {
+        if let Some(name) = before.filter(|before| *before > 0 && self.kind(before - 1) == TokenKind::Name(Some(Word::Default))) {
             return Said::at(at, "a default has its value behind `:=`").hint(format!(
                 "write `default {} := {}`",
                 self.text(name),
                 self.text(at)
             ));
         }
-        if self.kind(at) == Kind::Minus && before.is_some_and(|before| self.is_name(before)) {
+        if self.kind(at) == TokenKind::Minus && before.is_some_and(|before| self.is_name(before)) {
             let first = self.line_start(at);
             let end = (at..self.tokens.len()).take_while(|index| self.is_glued(*index)).last().unwrap_or(at);
             let written = self.excerpt(first, end);
@@ -435,12 +457,12 @@ impl Told<'_> {
         let open = at + 1;
         let end = self.head_end(at);
         let name = self.text(at);
-        let key = if self.kind(open) == Kind::LeftBrack && end > open + 1 {
+        let key = if self.kind(open) == TokenKind::LeftBrack && end > open + 1 {
             self.excerpt(open + 1, end - 1)
         } else {
             format!("\"{}\"", self.text(end))
         };
-        let has_body = self.kind(end + 1) == Kind::LeftBrace;
+        let has_body = self.kind(end + 1) == TokenKind::LeftBrace;
         let said = Said::at(at, "in Rego v1 an item is put into a set with `contains`, and a body stands after `if`").to(end);
         if has_body {
             said.hint(format!("write `{name} contains {key} if {{ … }}`"))
@@ -451,31 +473,31 @@ impl Told<'_> {
     }
 }
 
-fn closing(kind: Kind) -> &'static str {
+fn closing(kind: TokenKind) -> &'static str {
     match kind {
-        Kind::RightBrack => "]",
-        Kind::RightParen => ")",
+        TokenKind::RightBrack => "]",
+        TokenKind::RightParen => ")",
         _ => "}",
     }
 }
 
-fn is_operator(kind: Kind) -> bool {
+fn is_operator(kind: TokenKind) -> bool {
     matches!(
         kind,
-        Kind::Plus
-            | Kind::Minus
-            | Kind::Star
-            | Kind::Slash
-            | Kind::Percent
-            | Kind::Ampersand
-            | Kind::Bar
-            | Kind::Unify
-            | Kind::Assign
-            | Kind::Equal
-            | Kind::NotEqual
-            | Kind::Less
-            | Kind::LessEqual
-            | Kind::Greater
-            | Kind::GreaterEqual
+        TokenKind::Plus
+            | TokenKind::Minus
+            | TokenKind::Star
+            | TokenKind::Slash
+            | TokenKind::Percent
+            | TokenKind::Ampersand
+            | TokenKind::Bar
+            | TokenKind::Unify
+            | TokenKind::Assign
+            | TokenKind::Equal
+            | TokenKind::NotEqual
+            | TokenKind::Less
+            | TokenKind::LessEqual
+            | TokenKind::Greater
+            | TokenKind::GreaterEqual
     )
 }

@@ -1,6 +1,6 @@
 //! A text that cannot be read, and what is said of it.
 
-use super::super::lexer::{Kind, Place, Token};
+use super::super::lexer::{Token, TokenKind, TokenPlace};
 use super::super::tree::Source;
 use super::brackets::Brackets;
 
@@ -46,20 +46,20 @@ impl<'t> Told<'t> {
 
 /// Places and words.
 impl Told<'_> {
-    pub(super) fn kind(&self, index: usize) -> Kind {
-        self.tokens.get(index).map_or(Kind::End, |token| token.kind)
+    pub(super) fn kind(&self, index: usize) -> TokenKind {
+        self.tokens.get(index).map_or(TokenKind::End, |token| token.kind)
     }
 
     /// Of the text's end: that of its last token.
-    pub(super) fn place(&self, index: usize) -> Place {
+    pub(super) fn place(&self, index: usize) -> TokenPlace {
         let last = self.tokens.len().saturating_sub(2);
-        let nowhere = Place { line: 1, col: 1, start: 0, end: 0 };
+        let nowhere = TokenPlace { line: 1, col: 1, start: 0, end: 0 };
         let is_empty = self.tokens.len() < 2;
         self.tokens.get(index.min(last)).filter(|_| !is_empty).map_or(nowhere, |token| token.place)
     }
 
     pub(super) fn text(&self, index: usize) -> &str {
-        if self.kind(index) == Kind::End {
+        if self.kind(index) == TokenKind::End {
             return "";
         }
         let place = self.place(index);
@@ -91,10 +91,10 @@ impl Told<'_> {
 
     /// Whether it is the name in `x.name`.
     pub(super) fn is_step(&self, index: usize) -> bool {
-        index > 0 && self.kind(index - 1) == Kind::Dot
+        index > 0 && self.kind(index - 1) == TokenKind::Dot
     }
 
     pub(super) fn is_name(&self, index: usize) -> bool {
-        matches!(self.kind(index), Kind::Name(_))
+        matches!(self.kind(index), TokenKind::Name(_))
     }
 }

@@ -1,6 +1,6 @@
 //! What is said of a bracket that is open where it cannot be, or that closes nothing.
 
-use super::super::lexer::{Kind, Word};
+use super::super::lexer::{TokenKind, Word};
 use super::super::parser::Stop;
 use super::brackets::{closes, is_closing, is_opening, marks};
 use super::told::{Said, Told};
@@ -25,7 +25,7 @@ impl Told<'_> {
         let place = self.place(open);
         let close_it = format!("close the `{opening}` of line {}, column {}, with `{closing}`", place.line, place.col);
         let first = self.line_start(at);
-        if self.kind(at) == Kind::End {
+        if self.kind(at) == TokenKind::End {
             let reason = format!("the `{opening}` is not closed before the end of the text");
             Some(Said::at(open, reason).hint(format!("put the `{closing}` where what belongs to it ends")))
         } else if first > open && self.begins_rule(first) {
@@ -45,7 +45,7 @@ impl Told<'_> {
         if self.place(first).col != 1 {
             return false;
         }
-        if let Kind::Name(Some(Word::Default | Word::Import | Word::Package)) = self.kind(first) {
+        if let TokenKind::Name(Some(Word::Default | Word::Import | Word::Package)) = self.kind(first) {
             return true;
         }
         if !self.is_name(first) {
@@ -54,13 +54,13 @@ impl Told<'_> {
         let mut at = first + 1;
         loop {
             match self.kind(at) {
-                Kind::Dot => at += 2,
-                Kind::LeftBrack | Kind::LeftParen => match self.closing_of(at) {
+                TokenKind::Dot => at += 2,
+                TokenKind::LeftBrack | TokenKind::LeftParen => match self.closing_of(at) {
                     Some(closing) => at = closing + 1,
                     None => return false,
                 },
-                Kind::Name(Some(Word::If | Word::Contains)) | Kind::Assign | Kind::Unify => return true,
-                Kind::LeftBrace => return self.kind(at - 1) != Kind::Name(Some(Word::Else)),
+                TokenKind::Name(Some(Word::If | Word::Contains)) | TokenKind::Assign | TokenKind::Unify => return true,
+                TokenKind::LeftBrace => return self.kind(at - 1) != TokenKind::Name(Some(Word::Else)),
                 _ => return false,
             }
         }

@@ -17,8 +17,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(super) use self::reader::{DEPTH_MAX, Found, NESTED_MAX, Stop, Why};
-use self::reader::{Here, Keywords, Parser, Term};
-use super::lexer::{Kind, Token, Word};
+use self::reader::{Here, Keywords, ParsedTerm, Parser};
+use super::lexer::{Token, TokenKind, Word};
 use super::tree::{Import, Module, Package, Source, Span};
 use crate::model::RegoVersion;
 
@@ -45,7 +45,7 @@ impl Parser<'_> {
         let mut package = None;
         let mut imports = Vec::new();
         let mut policy = Vec::new();
-        while self.kind() != Kind::End {
+        while self.kind() != TokenKind::End {
             let first = self.here.pos;
             if self.is_word(Word::Package) && !self.is_step_next() {
                 let found = self.package()?;
@@ -80,7 +80,7 @@ impl Parser<'_> {
     fn package(&mut self) -> Found<Package> {
         let first = self.here.pos;
         self.bump();
-        if !matches!(self.raw_kind(), Kind::Name(_)) {
+        if !matches!(self.raw_kind(), TokenKind::Name(_)) {
             return self.stop(Why::PackagePath);
         }
         let refr = self.path(Why::PackagePath)?;
@@ -90,13 +90,15 @@ impl Parser<'_> {
     fn import(&mut self) -> Found<Import> {
         let first = self.here.pos;
         self.bump();
-        if !matches!(self.raw_kind(), Kind::Name(_)) {
+        if !matches!(self.raw_kind(), TokenKind::Name(_)) {
             return self.stop(Why::ImportPath);
         }
         let begin = self.here.pos;
         let refr = self.path(Why::ImportPath)?;
         // What stands behind a path has been read when the import is known, and is not yet a keyword for it.
-        if let Kind::Name(Some(Word::In | Word::Every | Word::Contains | Word::If | Word::Not | Word::And | Word::Or)) = self.raw_kind() {
+        if let TokenKind::Name(Some(Word::In | Word::Every | Word::Contains | Word::If | Word::Not | Word::And | Word::Or)) =
+            self.raw_kind()
+        {
             self.here.named = Some(self.here.pos);
         }
         let names: Vec<String> = super::walk::path(&refr.expr).unwrap_or_default().into_iter().map(str::to_owned).collect();
@@ -164,7 +166,7 @@ impl Parser<'_> {
     }
 
     /// A path of names, of a package or an import. Its first may be a keyword.
-    fn path(&mut self, why: Why) -> Found<Term> {
+    fn path(&mut self, why: Why) -> Found<ParsedTerm> {
         let first = self.here.pos;
         self.here.named = Some(first);
         let term = self.term()?;

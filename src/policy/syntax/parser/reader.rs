@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::super::lexer::{Kind, Place, Token, Word};
+use super::super::lexer::{Token, TokenKind, TokenPlace, Word};
 use super::super::tree::{ExprRef, Query, Source, Span};
 use crate::model::RegoVersion;
 
@@ -130,7 +130,7 @@ pub(super) struct Parser<'t> {
     pub(super) nested: u32,
     pub(super) digits: u64,
     /// What each bracket was found to begin, and the token behind it.
-    pub(super) terms: HashMap<usize, Found<(Term, usize)>>,
+    pub(super) terms: HashMap<usize, Found<(ParsedTerm, usize)>>,
 }
 
 /// How far the text has been read.
@@ -188,7 +188,7 @@ impl Parser<'_> {
     }
 
     pub(super) fn at(&self, index: usize) -> Token {
-        let end = Token { kind: Kind::End, place: Place { line: 1, col: 1, start: 0, end: 0 }, spaced: false, newline: false };
+        let end = Token { kind: TokenKind::End, place: TokenPlace { line: 1, col: 1, start: 0, end: 0 }, spaced: false, newline: false };
         self.tokens.get(index).or_else(|| self.tokens.last()).copied().unwrap_or(end)
     }
 
@@ -196,25 +196,25 @@ impl Parser<'_> {
         self.at(self.here.pos)
     }
 
-    pub(super) fn raw_kind(&self) -> Kind {
+    pub(super) fn raw_kind(&self) -> TokenKind {
         self.token().kind
     }
 
     /// The token's kind, as keywords are here: a word that is none is a name without one.
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> TokenKind {
         match self.raw_kind() {
-            Kind::Name(Some(word)) if self.here.named != Some(self.here.pos) && self.keywords.has(word) => Kind::Name(Some(word)),
-            Kind::Name(_) => Kind::Name(None),
+            TokenKind::Name(Some(word)) if self.here.named != Some(self.here.pos) && self.keywords.has(word) => TokenKind::Name(Some(word)),
+            TokenKind::Name(_) => TokenKind::Name(None),
             other => other,
         }
     }
 
     pub(super) fn is_word(&self, word: Word) -> bool {
-        self.kind() == Kind::Name(Some(word))
+        self.kind() == TokenKind::Name(Some(word))
     }
 
     pub(super) fn is_plain_name(&self) -> bool {
-        self.kind() == Kind::Name(None)
+        self.kind() == TokenKind::Name(None)
     }
 
     pub(super) fn bump(&mut self) {
@@ -225,13 +225,13 @@ impl Parser<'_> {
 
     /// Whether the token begins a step: `.`, `[`.
     pub(super) fn is_step(&self) -> bool {
-        matches!(self.raw_kind(), Kind::Dot | Kind::LeftBrack)
+        matches!(self.raw_kind(), TokenKind::Dot | TokenKind::LeftBrack)
     }
 
     /// Whether the next token is a step of this one.
     pub(super) fn is_step_next(&self) -> bool {
         let next = self.at(self.here.pos + 1);
-        matches!(next.kind, Kind::Dot | Kind::LeftBrack) && !next.spaced
+        matches!(next.kind, TokenKind::Dot | TokenKind::LeftBrack) && !next.spaced
     }
 
     pub(super) fn is_keyword_of_version(&self, word: Word) -> bool {
@@ -240,7 +240,7 @@ impl Parser<'_> {
 
     /// Takes a keyword that a step follows for a name.
     pub(super) fn name_if_stepped(&mut self) -> bool {
-        let is = matches!(self.kind(), Kind::Name(Some(_))) && self.is_step_next();
+        let is = matches!(self.kind(), TokenKind::Name(Some(_))) && self.is_step_next();
         if is {
             self.here.named = Some(self.here.pos);
         }
@@ -256,8 +256,8 @@ impl Parser<'_> {
         self.span(self.at(first).place.to(self.at(self.here.pos.saturating_sub(1).max(first)).place))
     }
 
-    pub(super) fn span(&self, place: Place) -> Span {
-        let Place { line, col, start, end } = place;
+    pub(super) fn span(&self, place: TokenPlace) -> Span {
+        let TokenPlace { line, col, start, end } = place;
         Span { source: self.source.clone(), line, col, start, end }
     }
 
@@ -275,13 +275,13 @@ impl Parser<'_> {
 
 /// An expression with what its surroundings must know of it.
 #[derive(Clone, Debug)]
-pub(super) struct Term {
+pub(super) struct ParsedTerm {
     pub(super) expr: ExprRef,
     /// How many are in one another.
     pub(super) depth: u32,
 }
 
-impl Term {
+impl ParsedTerm {
     /// How deep what holds these is.
     pub(super) fn around<'a>(terms: impl IntoIterator<Item = &'a Self>) -> u32 {
         terms.into_iter().map(|term| term.depth).max().unwrap_or(0) + 1
@@ -296,7 +296,7 @@ pub(super) enum Comma {
 }
 
 /// Statements with how deep the expressions in them are.
-pub(super) struct Body {
+pub(super) struct ParsedBody {
     pub(super) query: Arc<Query>,
     pub(super) depth: u32,
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use regorus::Value;
 
-use super::super::lexer::{Kind, Word};
-use super::super::tree::{AssignOp, Expr, ExprRef, Literal, LiteralStmt, Query, Rule, RuleAssign, RuleBody, RuleHead, Span};
+use super::super::lexer::{TokenKind, Word};
+use super::super::tree::{AssignOp, AuthoredRule, Expr, ExprRef, Literal, LiteralStmt, Query, RuleAssign, RuleBody, RuleHead, Span};
 use super::super::walk;
-use super::reader::{Body, Comma, Found, Parser, Stop, Why};
+use super::reader::{Comma, Found, ParsedBody, Parser, Stop, Why};
 use crate::policy::builtins;
 
 /// A head as it is written.
-struct Head {
+struct ParsedHead {
     /// Its first token.
     first: usize,
     span: Span,
@@ -28,7 +28,7 @@ enum Given {
     Item(ExprRef),
 }
 
-impl Head {
+impl ParsedHead {
     /// How many steps, the name among them.
     fn steps(&self) -> usize {
         walk::unfold(&self.refr).1.len() + 1
@@ -81,7 +81,7 @@ fn name_and_key(refr: &ExprRef) -> Option<(ExprRef, ExprRef)> {
 
 impl Parser<'_> {
     /// A rule. Where none can be read by its head, it may be a fact, which OPA reads as a statement first.
-    pub(super) fn rule(&mut self) -> Found<Rule> {
+    pub(super) fn rule(&mut self) -> Found<AuthoredRule> {
         let here = self.here;
         if let Some(rule) = self.headed()? {
             return Ok(rule);
@@ -91,7 +91,7 @@ impl Parser<'_> {
     }
 
     /// A rule with a body, a default, or an item of a set.
-    fn headed(&mut self) -> Found<Option<Rule>> {
+    fn headed(&mut self) -> Found<Option<AuthoredRule>> {
         let first = self.here.pos;
         self.name_if_stepped();
         let is_default = self.is_word(Word::Default);
@@ -107,12 +107,12 @@ impl Parser<'_> {
             return self.default(first, head).map(Some);
         }
         let has_if = self.is_word(Word::If);
-        if !has_if && self.raw_kind() != Kind::LeftBrace {
+        if !has_if && self.raw_kind() != TokenKind::LeftBrace {
             if !matches!(head.given, Given::Item(_)) {
                 return Ok(None);
             }
             self.hold_name(&head);
-            return Ok(Some(Rule::Spec { span: self.span_from(first), head: head.into_tree(), bodies: Vec::new() }));
+            return Ok(Some(AuthoredRule::Spec { span: self.span_from(first), head: head.into_tree(), bodies: Vec::new() }));
         }
         self.hold_name(&head);
         if !has_if {
@@ -135,37 +135,37 @@ impl Parser<'_> {
                     break;
                 }
             }
-            if self.raw_kind() == Kind::LeftBrace {
+            if self.raw_kind() == TokenKind::LeftBrace {
                 return self.stop(Why::BodyBehindElse);
             }
         }
-        while self.raw_kind() == Kind::LeftBrace {
+        while self.raw_kind() == TokenKind::LeftBrace {
             bodies.push(self.bodied()?);
         }
         let head = if has_if { head.into_tree() } else { head.into_set_or_tree() };
-        Ok(Some(Rule::Spec { span: self.span_from(first), head, bodies }))
+        Ok(Some(AuthoredRule::Spec { span: self.span_from(first), head, bodies }))
     }
 
-    fn head(&mut self) -> Found<Option<Head>> {
+    fn head(&mut self) -> Found<Option<ParsedHead>> {
         let first = self.here.pos;
         let Some((refr, args)) = name_and_args(&self.head_reference()?.expr) else { return Ok(None) };
         if walk::var(walk::unfold(&refr).0).is_none() {
             return Err(Stop { at: first, why: Why::NoRule });
         }
         let given = match self.kind() {
-            Kind::Name(Some(Word::Contains)) => {
+            TokenKind::Name(Some(Word::Contains)) => {
                 if args.is_some() {
                     return self.stop(Why::FunctionContains);
                 }
                 self.bump();
                 Given::Item(self.head_value()?)
             }
-            Kind::Assign => Given::Value(self.assigned(AssignOp::ColEq)?),
-            Kind::Unify => Given::Value(self.assigned(AssignOp::Eq)?),
+            TokenKind::Assign => Given::Value(self.assigned(AssignOp::ColEq)?),
+            TokenKind::Unify => Given::Value(self.assigned(AssignOp::Eq)?),
             _ => Given::Nothing,
         };
         let args = args.filter(|args| !args.is_empty());
-        Ok(Some(Head { first, span: self.span_from(first), refr, args, given }))
+        Ok(Some(ParsedHead { first, span: self.span_from(first), refr, args, given }))
     }
 
     fn head_value(&mut self) -> Found<ExprRef> {
@@ -195,13 +195,13 @@ impl Parser<'_> {
     /// What begins with a `{` is a statement if it can be one and is no set, which would hold whatever is in it.
     fn body_behind_if(&mut self) -> Found<RuleBody> {
         let here = self.here;
-        let is_braced = self.raw_kind() == Kind::LeftBrace;
+        let is_braced = self.raw_kind() == TokenKind::LeftBrace;
         let read = self.statement();
         let is_set =
             |statement: &LiteralStmt| matches!(&statement.literal, Literal::Expr { expr, .. } if matches!(**expr, Expr::Set { .. }));
         match read {
             Ok((statement, depth)) if !is_braced || !is_set(&statement) => {
-                let Body { query, .. } = self.only(statement, depth);
+                let ParsedBody { query, .. } = self.only(statement, depth);
                 Ok(RuleBody { span: self.span_from(here.pos), assign: None, is_else: false, query })
             }
             Err(stop) if !is_braced => Err(stop),
@@ -209,14 +209,14 @@ impl Parser<'_> {
                 self.here = here;
                 // A colon shows that the braces are an object's.
                 self.bodied().map_err(|other| match read {
-                    Err(stop) if stop.why == Why::TooDeep || self.at(other.at).kind == Kind::Colon => stop,
+                    Err(stop) if stop.why == Why::TooDeep || self.at(other.at).kind == TokenKind::Colon => stop,
                     Ok(_) | Err(_) => other,
                 })
             }
         }
     }
 
-    fn may_have_else(&self, head: &Head, has_if: bool) -> Found<()> {
+    fn may_have_else(&self, head: &ParsedHead, has_if: bool) -> Found<()> {
         let (_, steps) = walk::unfold(&head.refr);
         let is_fixed = steps.iter().all(|step| match step {
             walk::Step::Name(_) => true,
@@ -239,16 +239,16 @@ impl Parser<'_> {
         let first = self.here.pos;
         self.bump();
         let assign = match self.kind() {
-            Kind::LeftBrace | Kind::Name(Some(Word::If)) => None,
-            Kind::Assign => Some(self.assigned(AssignOp::ColEq)?),
-            Kind::Unify => Some(self.assigned(AssignOp::Eq)?),
+            TokenKind::LeftBrace | TokenKind::Name(Some(Word::If)) => None,
+            TokenKind::Assign => Some(self.assigned(AssignOp::ColEq)?),
+            TokenKind::Unify => Some(self.assigned(AssignOp::Eq)?),
             _ => return self.stop(Why::Else),
         };
         let has_if = self.is_word(Word::If);
         if has_if {
             self.bump();
         }
-        let query = if self.raw_kind() == Kind::LeftBrace {
+        let query = if self.raw_kind() == TokenKind::LeftBrace {
             if !has_if {
                 self.complaints.push(Stop { at: self.here.pos, why: Why::If });
             }
@@ -256,7 +256,7 @@ impl Parser<'_> {
         } else if !has_if {
             let query = Arc::new(Query { span: self.span_from(first), stmts: Vec::new() });
             return Ok((RuleBody { span: self.span_from(first), assign, is_else: true, query }, true));
-        } else if self.raw_kind() == Kind::End {
+        } else if self.raw_kind() == TokenKind::End {
             return self.stop(Why::ElseBody);
         } else {
             let (statement, depth) = self.statement()?;
@@ -265,7 +265,7 @@ impl Parser<'_> {
         Ok((RuleBody { span: self.span_from(first), assign, is_else: true, query }, false))
     }
 
-    fn default(&mut self, first: usize, head: Head) -> Found<Rule> {
+    fn default(&mut self, first: usize, head: ParsedHead) -> Found<AuthoredRule> {
         self.hold_name(&head);
         let (op, value) = match head.given {
             Given::Value(RuleAssign { op, value, .. }) => (op, value),
@@ -288,7 +288,7 @@ impl Parser<'_> {
             }
             names.push(name);
         }
-        Ok(Rule::Default { span: self.span_from(first), refr: head.refr, args, op, value })
+        Ok(AuthoredRule::Default { span: self.span_from(first), refr: head.refr, args, op, value })
     }
 
     /// The token that something begins with.
@@ -297,10 +297,10 @@ impl Parser<'_> {
     }
 
     /// A rule without a body, which OPA reads as a statement: `p := v`, `f("x")`, and in v0 `p[k]`.
-    fn fact(&mut self) -> Found<Rule> {
+    fn fact(&mut self) -> Found<AuthoredRule> {
         let first = self.here.pos;
         let (statement, _) = self.statement()?;
-        if self.raw_kind() == Kind::Semicolon {
+        if self.raw_kind() == TokenKind::Semicolon {
             return self.stop(Why::Semicolon);
         }
         let stop = |why| Err(Stop { at: first, why });
@@ -312,7 +312,9 @@ impl Parser<'_> {
         let (target, given) = match expr.as_ref() {
             Expr::AssignExpr { op, lhs, rhs, .. } => {
                 let sign = self.index_of(lhs.span());
-                let sign = (sign..self.here.pos).find(|index| matches!(self.at(*index).kind, Kind::Assign | Kind::Unify)).unwrap_or(sign);
+                let sign = (sign..self.here.pos)
+                    .find(|index| matches!(self.at(*index).kind, TokenKind::Assign | TokenKind::Unify))
+                    .unwrap_or(sign);
                 (lhs, Given::Value(RuleAssign { span: self.span_from(sign), op: *op, value: rhs.clone() }))
             }
             _ => (expr, Given::Nothing),
@@ -321,12 +323,12 @@ impl Parser<'_> {
         if walk::var(walk::unfold(&refr).0).is_none() {
             return stop(Why::NoRule);
         }
-        let head = Head { first, span: span.clone(), refr, args, given };
+        let head = ParsedHead { first, span: span.clone(), refr, args, given };
         self.hold_name(&head);
         let head = match (&head.given, &head.args) {
             (Given::Value(_), args) => {
                 let args = args.clone().filter(|args| !args.is_empty());
-                Head { args, ..head }.into_tree()
+                ParsedHead { args, ..head }.into_tree()
             }
             (Given::Nothing | Given::Item(_), Some(args)) => {
                 if walk::path(&head.refr).is_some_and(|path| builtins::arity(&path.join(".")) != Err(builtins::Refused::Unknown)) {
@@ -349,11 +351,11 @@ impl Parser<'_> {
                 }
             },
         };
-        Ok(Rule::Spec { span, head, bodies: Vec::new() })
+        Ok(AuthoredRule::Spec { span, head, bodies: Vec::new() })
     }
 
     /// Notes a head whose name is a keyword of v1.
-    fn hold_name(&mut self, head: &Head) {
+    fn hold_name(&mut self, head: &ParsedHead) {
         let word = walk::var(&head.refr).and_then(Word::of);
         if word.is_some_and(|word| !matches!(word, Word::And | Word::Or)) {
             self.complaints.push(Stop { at: head.first, why: Why::KeywordRule });
@@ -361,7 +363,7 @@ impl Parser<'_> {
     }
 
     /// Notes a set's head of v0.
-    fn hold_contains(&mut self, head: &Head) {
+    fn hold_contains(&mut self, head: &ParsedHead) {
         if head.is_set_of_v0() {
             self.complaints.push(Stop { at: head.first, why: Why::Contains });
         }

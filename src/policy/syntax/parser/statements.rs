@@ -4,27 +4,27 @@
 
 use std::sync::Arc;
 
-use super::super::lexer::{Kind, Word};
+use super::super::lexer::{TokenKind, Word};
 use super::super::tree::{Expr, Literal, LiteralStmt, Query, Span, WithModifier};
-use super::reader::{Body, Comma, Found, Parser, Stop, Term, Why};
+use super::reader::{Comma, Found, ParsedBody, ParsedTerm, Parser, Stop, Why};
 
 /// A statement without its `with`, and how deep it is.
 type Plain = (Literal, u32);
 
 impl Parser<'_> {
     /// `{ … }`
-    pub(super) fn block(&mut self) -> Found<Body> {
+    pub(super) fn block(&mut self) -> Found<ParsedBody> {
         let open = self.here.pos;
         self.nest(|parser| {
             parser.bump();
-            let body = parser.query(Kind::RightBrace, Some(open))?;
+            let body = parser.query(TokenKind::RightBrace, Some(open))?;
             parser.bump();
             Ok(body)
         })
     }
 
     /// Statements up to what closes them.
-    pub(super) fn query(&mut self, close: Kind, open: Option<usize>) -> Found<Body> {
+    pub(super) fn query(&mut self, close: TokenKind, open: Option<usize>) -> Found<ParsedBody> {
         if self.raw_kind() == close {
             return self.stop(Why::EmptyBody);
         }
@@ -35,10 +35,10 @@ impl Parser<'_> {
             let (statement, deep) = self.statement()?;
             stmts.push(statement);
             depth = depth.max(deep);
-            if self.raw_kind() == Kind::Semicolon {
+            if self.raw_kind() == TokenKind::Semicolon {
                 self.bump();
             } else if self.raw_kind() == close {
-                return Ok(Body { query: Arc::new(Query { span: self.span_from(first), stmts }), depth });
+                return Ok(ParsedBody { query: Arc::new(Query { span: self.span_from(first), stmts }), depth });
             } else if !self.token().newline {
                 return self.stop(Why::Separator(open));
             }
@@ -46,8 +46,8 @@ impl Parser<'_> {
     }
 
     /// A body of one statement.
-    pub(super) fn only(&mut self, statement: LiteralStmt, depth: u32) -> Body {
-        Body { query: Arc::new(Query { span: statement.span.clone(), stmts: vec![statement] }), depth }
+    pub(super) fn only(&mut self, statement: LiteralStmt, depth: u32) -> ParsedBody {
+        ParsedBody { query: Arc::new(Query { span: statement.span.clone(), stmts: vec![statement] }), depth }
     }
 
     pub(super) fn statement(&mut self) -> Found<(LiteralStmt, u32)> {
@@ -63,7 +63,7 @@ impl Parser<'_> {
             }
         }
         let is_operand = matches!(literal, Literal::Expr { .. } | Literal::NotExpr { .. });
-        if is_operand && matches!(self.kind(), Kind::Name(Some(Word::And | Word::Or))) {
+        if is_operand && matches!(self.kind(), TokenKind::Name(Some(Word::And | Word::Or))) {
             return self.stop(Why::Logical);
         }
         Ok((LiteralStmt { span: self.span_from(first), literal, with_mods }, depth))
@@ -77,15 +77,15 @@ impl Parser<'_> {
         let is_negated = self.is_word(Word::Not);
         if is_negated {
             self.bump();
-            if self.keywords.not && self.raw_kind() == Kind::LeftBrace {
+            if self.keywords.not && self.raw_kind() == TokenKind::LeftBrace {
                 return self.stop(Why::NotBody);
             }
         }
         match self.kind() {
-            Kind::Name(Some(Word::Some)) if is_negated => self.stop(Why::NegatedSome),
-            Kind::Name(Some(Word::Every)) if is_negated => self.stop(Why::NegatedEvery),
-            Kind::Name(Some(Word::Some)) => self.some(),
-            Kind::Name(Some(Word::Every)) => self.every(),
+            TokenKind::Name(Some(Word::Some)) if is_negated => self.stop(Why::NegatedSome),
+            TokenKind::Name(Some(Word::Every)) if is_negated => self.stop(Why::NegatedEvery),
+            TokenKind::Name(Some(Word::Some)) => self.some(),
+            TokenKind::Name(Some(Word::Every)) => self.every(),
             _ if is_negated => {
                 let term = self.assignment()?;
                 Ok((Literal::NotExpr { span: self.span_from(first), expr: term.expr }, term.depth))
@@ -127,7 +127,7 @@ impl Parser<'_> {
             }
             vars.push(self.span_of(self.here.pos));
             self.bump();
-            if self.raw_kind() != Kind::Comma {
+            if self.raw_kind() != TokenKind::Comma {
                 break;
             }
             self.bump();
@@ -155,7 +155,7 @@ impl Parser<'_> {
         };
         let value = variable(value)?;
         let key: Option<Span> = key.as_deref().map(variable).transpose()?;
-        if self.raw_kind() != Kind::LeftBrace {
+        if self.raw_kind() != TokenKind::LeftBrace {
             return self.stop(Why::EveryBody);
         }
         let body = self.block()?;
@@ -188,14 +188,14 @@ impl Parser<'_> {
     }
 
     /// What stands in a template's braces.
-    pub(super) fn template_value(&mut self) -> Found<Term> {
+    pub(super) fn template_value(&mut self) -> Found<ParsedTerm> {
         let first = self.here.pos;
         let (statement, depth) = self.statement()?;
         let stop = |why| Err(Stop { at: first, why });
         match &statement.literal {
             Literal::Expr { expr, .. } if !matches!(**expr, Expr::AssignExpr { .. }) => {
                 if statement.with_mods.is_empty() {
-                    Ok(Term { expr: expr.clone(), depth })
+                    Ok(ParsedTerm { expr: expr.clone(), depth })
                 } else {
                     stop(Why::TemplateWith)
                 }

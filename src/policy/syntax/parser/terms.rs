@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use regorus::Value;
 
-use super::super::lexer::{Kind, Word, unescape};
+use super::super::lexer::{TokenKind, Word, unescape};
 use super::super::tree::{ArithOp, AssignOp, BinOp, BoolOp, Collection, Expr, ExprRef, Operator, Span, TemplatePart};
 use super::super::walk;
-use super::reader::{Body, Comma, DEPTH_MAX, DIGITS_MAX, Found, Parser, Stop, Term, Why};
+use super::reader::{Comma, DEPTH_MAX, DIGITS_MAX, Found, ParsedBody, ParsedTerm, Parser, Stop, Why};
 use crate::model::RegoVersion;
 
 /// By how tightly they bind.
@@ -22,25 +22,25 @@ enum Level {
 
 impl Parser<'_> {
     /// What may be a statement: an expression, or one that is bound to another.
-    pub(super) fn assignment(&mut self) -> Found<Term> {
+    pub(super) fn assignment(&mut self) -> Found<ParsedTerm> {
         let first = self.here.pos;
         let lhs = self.infix(Comma::OfMembership)?;
         let op = match self.kind() {
-            Kind::Assign => AssignOp::ColEq,
-            Kind::Unify => AssignOp::Eq,
+            TokenKind::Assign => AssignOp::ColEq,
+            TokenKind::Unify => AssignOp::Eq,
             _ => return Ok(lhs),
         };
         self.bump();
         let rhs = self.infix(Comma::OfMembership)?;
-        let depth = Term::around([&lhs, &rhs]);
+        let depth = ParsedTerm::around([&lhs, &rhs]);
         self.made(first, depth, |span| Expr::AssignExpr { span, op, lhs: lhs.expr, rhs: rhs.expr })
     }
 
     /// An expression with its operators.
-    pub(super) fn infix(&mut self, comma: Comma) -> Found<Term> {
+    pub(super) fn infix(&mut self, comma: Comma) -> Found<ParsedTerm> {
         let first = self.here.pos;
         let mut lhs = self.operands(Level::Relation)?;
-        if comma == Comma::OfMembership && self.kind() == Kind::Comma {
+        if comma == Comma::OfMembership && self.kind() == TokenKind::Comma {
             match self.second_of_membership(first, &lhs)? {
                 Some(found) => lhs = found,
                 None => return Ok(lhs),
@@ -56,7 +56,7 @@ impl Parser<'_> {
             }
             self.bump();
             let rhs = self.operands(Level::Relation)?;
-            let depth = Term::around([&lhs, &rhs]);
+            let depth = ParsedTerm::around([&lhs, &rhs]);
             lhs = self.made(first, depth, |span| Expr::Membership { span, key: None, value: lhs.expr, collection: rhs.expr })?;
             if !self.is_word(Word::In) {
                 return Ok(lhs);
@@ -65,7 +65,7 @@ impl Parser<'_> {
     }
 
     /// The rest of `k, x in xs` behind the `k`, if that is what it is.
-    fn second_of_membership(&mut self, first: usize, key: &Term) -> Found<Option<Term>> {
+    fn second_of_membership(&mut self, first: usize, key: &ParsedTerm) -> Found<Option<ParsedTerm>> {
         let here = self.here;
         self.bump();
         let second = self.operands(Level::Relation);
@@ -79,24 +79,24 @@ impl Parser<'_> {
         }
         self.bump();
         let collection = self.operands(Level::Relation)?;
-        let depth = Term::around([key, &value, &collection]);
+        let depth = ParsedTerm::around([key, &value, &collection]);
         let key = Some(key.expr.clone());
         self.made(first, depth, |span| Expr::Membership { span, key, value: value.expr, collection: collection.expr }).map(Some)
     }
 
-    fn operands(&mut self, level: Level) -> Found<Term> {
+    fn operands(&mut self, level: Level) -> Found<ParsedTerm> {
         let first = self.here.pos;
         let mut lhs = self.tighter(level)?;
         while let Some(op) = self.operator(level) {
             self.bump();
             let rhs = self.tighter(level)?;
-            let depth = Term::around([&lhs, &rhs]);
+            let depth = ParsedTerm::around([&lhs, &rhs]);
             lhs = self.made(first, depth, |span| Expr::Binary { span, op, lhs: lhs.expr, rhs: rhs.expr })?;
         }
         Ok(lhs)
     }
 
-    fn tighter(&mut self, level: Level) -> Found<Term> {
+    fn tighter(&mut self, level: Level) -> Found<ParsedTerm> {
         match level {
             Level::Relation => self.operands(Level::Union),
             Level::Union => self.operands(Level::Intersection),
@@ -108,27 +108,27 @@ impl Parser<'_> {
 
     fn operator(&self, level: Level) -> Option<Operator> {
         Some(match (level, self.raw_kind()) {
-            (Level::Relation, Kind::Equal) => Operator::Compare(BoolOp::Eq),
-            (Level::Relation, Kind::NotEqual) => Operator::Compare(BoolOp::Ne),
-            (Level::Relation, Kind::Less) => Operator::Compare(BoolOp::Lt),
-            (Level::Relation, Kind::LessEqual) => Operator::Compare(BoolOp::Le),
-            (Level::Relation, Kind::Greater) => Operator::Compare(BoolOp::Gt),
-            (Level::Relation, Kind::GreaterEqual) => Operator::Compare(BoolOp::Ge),
-            (Level::Union, Kind::Bar) => Operator::Sets(BinOp::Union),
-            (Level::Intersection, Kind::Ampersand) => Operator::Sets(BinOp::Intersection),
-            (Level::Sum, Kind::Plus) => Operator::Arithmetic(ArithOp::Add),
-            (Level::Sum, Kind::Minus) => Operator::Arithmetic(ArithOp::Sub),
-            (Level::Product, Kind::Star) => Operator::Arithmetic(ArithOp::Mul),
-            (Level::Product, Kind::Slash) => Operator::Arithmetic(ArithOp::Div),
-            (Level::Product, Kind::Percent) => Operator::Arithmetic(ArithOp::Mod),
+            (Level::Relation, TokenKind::Equal) => Operator::Compare(BoolOp::Eq),
+            (Level::Relation, TokenKind::NotEqual) => Operator::Compare(BoolOp::Ne),
+            (Level::Relation, TokenKind::Less) => Operator::Compare(BoolOp::Lt),
+            (Level::Relation, TokenKind::LessEqual) => Operator::Compare(BoolOp::Le),
+            (Level::Relation, TokenKind::Greater) => Operator::Compare(BoolOp::Gt),
+            (Level::Relation, TokenKind::GreaterEqual) => Operator::Compare(BoolOp::Ge),
+            (Level::Union, TokenKind::Bar) => Operator::Sets(BinOp::Union),
+            (Level::Intersection, TokenKind::Ampersand) => Operator::Sets(BinOp::Intersection),
+            (Level::Sum, TokenKind::Plus) => Operator::Arithmetic(ArithOp::Add),
+            (Level::Sum, TokenKind::Minus) => Operator::Arithmetic(ArithOp::Sub),
+            (Level::Product, TokenKind::Star) => Operator::Arithmetic(ArithOp::Mul),
+            (Level::Product, TokenKind::Slash) => Operator::Arithmetic(ArithOp::Div),
+            (Level::Product, TokenKind::Percent) => Operator::Arithmetic(ArithOp::Mod),
             _ => return None,
         })
     }
 
     /// An expression without operators outside of brackets.
-    pub(super) fn term(&mut self) -> Found<Term> {
+    pub(super) fn term(&mut self) -> Found<ParsedTerm> {
         let first = self.here.pos;
-        if !matches!(self.raw_kind(), Kind::LeftBrace | Kind::LeftBrack) {
+        if !matches!(self.raw_kind(), TokenKind::LeftBrace | TokenKind::LeftBrack) {
             return self.read_term();
         }
         if let Some(known) = self.terms.get(&first) {
@@ -142,19 +142,19 @@ impl Parser<'_> {
         found
     }
 
-    fn read_term(&mut self) -> Found<Term> {
+    fn read_term(&mut self) -> Found<ParsedTerm> {
         let first = self.here.pos;
         let next = self.at(first + 1);
         let head = match self.kind() {
-            Kind::Name(Some(Word::Null)) => self.literal_value(|span| Expr::Scalar { span, value: Value::Null })?,
-            Kind::Name(Some(Word::True)) => self.literal_value(|span| Expr::Scalar { span, value: true.into() })?,
-            Kind::Name(Some(Word::False)) => self.literal_value(|span| Expr::Scalar { span, value: false.into() })?,
+            TokenKind::Name(Some(Word::Null)) => self.literal_value(|span| Expr::Scalar { span, value: Value::Null })?,
+            TokenKind::Name(Some(Word::True)) => self.literal_value(|span| Expr::Scalar { span, value: true.into() })?,
+            TokenKind::Name(Some(Word::False)) => self.literal_value(|span| Expr::Scalar { span, value: false.into() })?,
             // A call of a function that is named as the operator is.
-            Kind::Name(Some(Word::And | Word::Or)) if next.kind == Kind::LeftParen && !next.spaced => self.name()?,
-            Kind::Name(None | Some(Word::Contains)) => self.name()?,
-            Kind::Minus => {
+            TokenKind::Name(Some(Word::And | Word::Or)) if next.kind == TokenKind::LeftParen && !next.spaced => self.name()?,
+            TokenKind::Name(None | Some(Word::Contains)) => self.name()?,
+            TokenKind::Minus => {
                 self.bump();
-                if matches!(self.kind(), Kind::Name(None | Some(Word::Contains))) {
+                if matches!(self.kind(), TokenKind::Name(None | Some(Word::Contains))) {
                     let name = self.name()?;
                     let term = self.reference(name, first + 1)?;
                     let depth = term.depth + 1;
@@ -162,20 +162,20 @@ impl Parser<'_> {
                 }
                 self.number(first)?
             }
-            Kind::Number | Kind::Dot => self.number(first)?,
-            Kind::String => self.literal_value(|span| {
+            TokenKind::Number | TokenKind::Dot => self.number(first)?,
+            TokenKind::String => self.literal_value(|span| {
                 let value = Value::from(unescape(inner(span.text(), 1)));
                 Expr::Scalar { span, value }
             })?,
-            Kind::RawString => self.literal_value(|span| {
+            TokenKind::RawString => self.literal_value(|span| {
                 let value = Value::from(inner(span.text(), 1));
                 Expr::Scalar { span, value }
             })?,
-            Kind::Template { first: true, .. } if self.version == RegoVersion::V0 => return self.stop(Why::TemplateOfV1),
-            Kind::Template { first: true, .. } => self.template()?,
-            Kind::LeftBrack => self.nest(Self::array)?,
-            Kind::LeftBrace => self.nest(Self::set_or_object)?,
-            Kind::LeftParen => {
+            TokenKind::Template { first: true, .. } if self.version == RegoVersion::V0 => return self.stop(Why::TemplateOfV1),
+            TokenKind::Template { first: true, .. } => self.template()?,
+            TokenKind::LeftBrack => self.nest(Self::array)?,
+            TokenKind::LeftBrace => self.nest(Self::set_or_object)?,
+            TokenKind::LeftParen => {
                 let term = self.nest(|parser| parser.parenthesized(first))?;
                 // `(input).x` is refused by OPA, to which `input` is a reference already.
                 let is_root = matches!(walk::var(&term.expr), Some("input" | "data"));
@@ -189,24 +189,24 @@ impl Parser<'_> {
         self.reference(head, first)
     }
 
-    fn parenthesized(&mut self, open: usize) -> Found<Term> {
+    fn parenthesized(&mut self, open: usize) -> Found<ParsedTerm> {
         self.bump();
         let term = self.infix(Comma::OfMembership)?;
-        if self.raw_kind() != Kind::RightParen {
+        if self.raw_kind() != TokenKind::RightParen {
             return self.stop(Why::Paren(open));
         }
         self.bump();
         Ok(term)
     }
 
-    fn literal_value(&mut self, make: impl FnOnce(Span) -> Expr) -> Found<Term> {
+    fn literal_value(&mut self, make: impl FnOnce(Span) -> Expr) -> Found<ParsedTerm> {
         let first = self.here.pos;
         self.bump();
         self.made(first, 1, make)
     }
 
-    fn name(&mut self) -> Found<Term> {
-        if let Kind::Name(Some(Word::If | Word::In | Word::Every)) = self.raw_kind()
+    fn name(&mut self) -> Found<ParsedTerm> {
+        if let TokenKind::Name(Some(Word::If | Word::In | Word::Every)) = self.raw_kind()
             && self.here.named.is_none()
         {
             self.plain_words.push(self.here.pos);
@@ -215,13 +215,13 @@ impl Parser<'_> {
     }
 
     /// A number behind the minus sign that may stand before it.
-    fn number(&mut self, first: usize) -> Found<Term> {
+    fn number(&mut self, first: usize) -> Found<ParsedTerm> {
         let is_negative = self.here.pos > first;
-        let is_fraction = self.raw_kind() == Kind::Dot;
+        let is_fraction = self.raw_kind() == TokenKind::Dot;
         if is_fraction {
             self.bump();
         }
-        if self.raw_kind() != Kind::Number {
+        if self.raw_kind() != TokenKind::Number {
             return self.stop(Why::Digits);
         }
         let digits = self.token().place;
@@ -252,14 +252,14 @@ impl Parser<'_> {
         self.made(first, 1, |span| Expr::Scalar { span, value })
     }
 
-    fn template(&mut self) -> Found<Term> {
+    fn template(&mut self) -> Found<ParsedTerm> {
         self.nest(|parser| {
             let first = parser.here.pos;
             let mut parts = Vec::new();
             let mut depth = 0;
             loop {
                 let open = parser.here.pos;
-                let Kind::Template { first: begins, last } = parser.raw_kind() else { return parser.stop(Why::TemplateEnd(open)) };
+                let TokenKind::Template { first: begins, last } = parser.raw_kind() else { return parser.stop(Why::TemplateEnd(open)) };
                 let place = parser.token().place;
                 let text = parser.source.text.get(place.start as usize..place.end as usize).unwrap_or_default();
                 // A raw one is told by its first quote alone, and its backslashes stand for themselves, but for those before a `{`.
@@ -276,7 +276,7 @@ impl Parser<'_> {
                 let term = parser.template_value()?;
                 depth = depth.max(term.depth);
                 parts.push(TemplatePart::Expr(term.expr));
-                if !matches!(parser.raw_kind(), Kind::Template { first: false, .. }) {
+                if !matches!(parser.raw_kind(), TokenKind::Template { first: false, .. }) {
                     return parser.stop(Why::TemplateEnd(open));
                 }
             }
@@ -285,11 +285,11 @@ impl Parser<'_> {
 
     /// Whether a step, or arguments, follow without a blank.
     fn follows_glued(&self) -> bool {
-        matches!(self.raw_kind(), Kind::LeftParen | Kind::Dot | Kind::LeftBrack) && !self.token().spaced
+        matches!(self.raw_kind(), TokenKind::LeftParen | TokenKind::Dot | TokenKind::LeftBrack) && !self.token().spaced
     }
 
     /// What is taken out of a term, or called, by what follows it without a blank.
-    fn reference(&mut self, head: Term, first: usize) -> Found<Term> {
+    fn reference(&mut self, head: ParsedTerm, first: usize) -> Found<ParsedTerm> {
         if !self.follows_glued() {
             return Ok(head);
         }
@@ -297,13 +297,17 @@ impl Parser<'_> {
     }
 
     /// The same where what follows may be behind a blank, as in a rule's head.
-    pub(super) fn head_reference(&mut self) -> Found<Term> {
+    pub(super) fn head_reference(&mut self) -> Found<ParsedTerm> {
         let first = self.here.pos;
         let head = self.name()?;
-        if matches!(self.raw_kind(), Kind::LeftParen | Kind::Dot | Kind::LeftBrack) { self.steps(head, first) } else { Ok(head) }
+        if matches!(self.raw_kind(), TokenKind::LeftParen | TokenKind::Dot | TokenKind::LeftBrack) {
+            self.steps(head, first)
+        } else {
+            Ok(head)
+        }
     }
 
-    fn steps(&mut self, head: Term, first: usize) -> Found<Term> {
+    fn steps(&mut self, head: ParsedTerm, first: usize) -> Found<ParsedTerm> {
         if !has_fields(&head.expr) {
             return Err(Stop { at: first, why: Why::NoFields });
         }
@@ -311,9 +315,9 @@ impl Parser<'_> {
         loop {
             let depth = term.depth + 1;
             match self.raw_kind() {
-                Kind::Dot => {
+                TokenKind::Dot => {
                     self.bump();
-                    let is_name = matches!(self.raw_kind(), Kind::Name(_));
+                    let is_name = matches!(self.raw_kind(), TokenKind::Name(_));
                     if !is_name || self.token().spaced {
                         return self.stop(Why::Field);
                     }
@@ -321,20 +325,20 @@ impl Parser<'_> {
                     self.bump();
                     term = self.made(first, depth, |span| Expr::RefDot { span, refr: term.expr, field })?;
                 }
-                Kind::LeftBrack => {
+                TokenKind::LeftBrack => {
                     let open = self.here.pos;
                     self.bump();
                     let index = self.nest(|parser| parser.infix(Comma::OfMembership))?;
-                    if self.raw_kind() != Kind::RightBrack {
+                    if self.raw_kind() != TokenKind::RightBrack {
                         return self.stop(Why::Index(open));
                     }
                     self.bump();
                     let depth = depth.max(index.depth + 1);
                     term = self.made(first, depth, |span| Expr::RefBrack { span, refr: term.expr, index: index.expr })?;
                 }
-                Kind::LeftParen => {
+                TokenKind::LeftParen => {
                     term = self.nest(|parser| parser.call(term, first))?;
-                    if self.raw_kind() == Kind::LeftParen {
+                    if self.raw_kind() == TokenKind::LeftParen {
                         return Ok(term);
                     }
                 }
@@ -346,25 +350,25 @@ impl Parser<'_> {
         }
     }
 
-    fn call(&mut self, fcn: Term, first: usize) -> Found<Term> {
+    fn call(&mut self, fcn: ParsedTerm, first: usize) -> Found<ParsedTerm> {
         let open = self.here.pos;
         self.bump();
         let is_set = walk::var(&fcn.expr) == Some("set");
-        if is_set && self.raw_kind() == Kind::RightParen {
+        if is_set && self.raw_kind() == TokenKind::RightParen {
             self.bump();
             return self.made(first, 1, |span| Expr::Set { span, items: Vec::new() });
         }
-        let params = self.list(open, Kind::RightParen, Vec::new())?;
+        let params = self.list(open, TokenKind::RightParen, Vec::new())?;
         self.bump();
-        let depth = Term::around(params.iter().chain([&fcn]));
+        let depth = ParsedTerm::around(params.iter().chain([&fcn]));
         self.made(first, depth, |span| Expr::Call { span, fcn: fcn.expr, params: exprs(params) })
     }
 
     /// The rest of a list, up to what closes it.
-    fn list(&mut self, open: usize, close: Kind, mut items: Vec<Term>) -> Found<Vec<Term>> {
+    fn list(&mut self, open: usize, close: TokenKind, mut items: Vec<ParsedTerm>) -> Found<Vec<ParsedTerm>> {
         while self.raw_kind() != close {
             items.push(self.infix(Comma::OfList)?);
-            if self.raw_kind() == Kind::Comma {
+            if self.raw_kind() == TokenKind::Comma {
                 self.bump();
             } else if self.raw_kind() != close {
                 return self.stop(Why::List(open));
@@ -373,32 +377,32 @@ impl Parser<'_> {
         Ok(items)
     }
 
-    fn array(&mut self) -> Found<Term> {
+    fn array(&mut self) -> Found<ParsedTerm> {
         let open = self.here.pos;
         self.bump();
-        if self.raw_kind() == Kind::RightBrack {
+        if self.raw_kind() == TokenKind::RightBrack {
             self.bump();
             return self.made(open, 1, |span| Expr::Array { span, items: Vec::new() });
         }
         let leading = self.leading_comma();
         let here = self.here;
         let head = self.term()?;
-        if self.raw_kind() == Kind::Bar
+        if self.raw_kind() == TokenKind::Bar
             && !leading
-            && let Some(body) = self.comprehended(Kind::RightBrack, open)?
+            && let Some(body) = self.comprehended(TokenKind::RightBrack, open)?
         {
             return self.comprehension(open, Collection::Array, None, head, body);
         }
         self.here = here;
-        let items = self.items(open, Kind::RightBrack)?;
+        let items = self.items(open, TokenKind::RightBrack)?;
         self.bump();
-        let depth = Term::around(&items);
+        let depth = ParsedTerm::around(&items);
         self.made(open, depth, |span| Expr::Array { span, items: exprs(items) })
     }
 
     /// OPA takes one before the first item, too.
     fn leading_comma(&mut self) -> bool {
-        let found = self.raw_kind() == Kind::Comma;
+        let found = self.raw_kind() == TokenKind::Comma;
         if found {
             self.bump();
         }
@@ -406,33 +410,40 @@ impl Parser<'_> {
     }
 
     /// A list with an item at least.
-    fn items(&mut self, open: usize, close: Kind) -> Found<Vec<Term>> {
+    fn items(&mut self, open: usize, close: TokenKind) -> Found<Vec<ParsedTerm>> {
         if self.raw_kind() == close { self.stop(Why::Term) } else { self.list(open, close, Vec::new()) }
     }
 
     /// A comprehension's body behind its `|`, and the bracket that closes it. `None` if a comma shows that the `|` was a union's.
-    fn comprehended(&mut self, close: Kind, open: usize) -> Found<Option<Body>> {
+    fn comprehended(&mut self, close: TokenKind, open: usize) -> Found<Option<ParsedBody>> {
         self.bump();
         match self.query(close, Some(open)) {
             Ok(body) => {
                 self.bump();
                 Ok(Some(body))
             }
-            Err(_) if self.raw_kind() == Kind::Comma => Ok(None),
+            Err(_) if self.raw_kind() == TokenKind::Comma => Ok(None),
             Err(stop) => Err(stop),
         }
     }
 
-    fn comprehension(&self, open: usize, kind: Collection, key: Option<Term>, item: Term, body: Body) -> Found<Term> {
-        let depth = Term::around(key.iter().chain([&item])).max(body.depth + 1);
+    fn comprehension(
+        &self,
+        open: usize,
+        kind: Collection,
+        key: Option<ParsedTerm>,
+        item: ParsedTerm,
+        body: ParsedBody,
+    ) -> Found<ParsedTerm> {
+        let depth = ParsedTerm::around(key.iter().chain([&item])).max(body.depth + 1);
         let key = key.map(|key| key.expr);
         self.made(open, depth, |span| Expr::Compr { span, kind, key, item: item.expr, query: body.query })
     }
 
-    fn set_or_object(&mut self) -> Found<Term> {
+    fn set_or_object(&mut self) -> Found<ParsedTerm> {
         let open = self.here.pos;
         self.bump();
-        if self.raw_kind() == Kind::RightBrace {
+        if self.raw_kind() == TokenKind::RightBrace {
             self.bump();
             return self.made(open, 1, |span| Expr::Object { span, fields: Vec::new() });
         }
@@ -440,50 +451,50 @@ impl Parser<'_> {
         let here = self.here;
         let head = self.term()?;
         match self.raw_kind() {
-            Kind::Bar if !leading => {
-                if let Some(body) = self.comprehended(Kind::RightBrace, open)? {
+            TokenKind::Bar if !leading => {
+                if let Some(body) = self.comprehended(TokenKind::RightBrace, open)? {
                     return self.comprehension(open, Collection::Set, None, head, body);
                 }
                 self.here = here;
                 return self.set(open);
             }
-            Kind::RightBrace | Kind::Comma => {
+            TokenKind::RightBrace | TokenKind::Comma => {
                 self.here = here;
                 return self.set(open);
             }
-            Kind::Colon => return self.object(open, head, leading),
+            TokenKind::Colon => return self.object(open, head, leading),
             _ => {}
         }
         self.here = here;
         let head = self.infix(Comma::OfList)?;
         match self.raw_kind() {
-            Kind::RightBrace | Kind::Comma => {
+            TokenKind::RightBrace | TokenKind::Comma => {
                 self.here = here;
                 self.set(open)
             }
-            Kind::Colon => self.object(open, head, leading),
+            TokenKind::Colon => self.object(open, head, leading),
             _ => self.stop(Why::Braces(open)),
         }
     }
 
-    fn set(&mut self, open: usize) -> Found<Term> {
-        let items = self.items(open, Kind::RightBrace)?;
+    fn set(&mut self, open: usize) -> Found<ParsedTerm> {
+        let items = self.items(open, TokenKind::RightBrace)?;
         self.bump();
-        let depth = Term::around(&items);
+        let depth = ParsedTerm::around(&items);
         self.made(open, depth, |span| Expr::Set { span, items: exprs(items) })
     }
 
     /// An object, or a comprehension of one, behind its first key.
-    fn object(&mut self, open: usize, key: Term, leading: bool) -> Found<Term> {
+    fn object(&mut self, open: usize, key: ParsedTerm, leading: bool) -> Found<ParsedTerm> {
         let first = if leading { open + 2 } else { open + 1 };
         self.bump();
         let here = self.here;
         let value = self.term()?;
-        if self.raw_kind() != Kind::Bar || leading {
+        if self.raw_kind() != TokenKind::Bar || leading {
             self.here = here;
             return self.fields(open, first, key);
         }
-        match self.comprehended(Kind::RightBrace, open) {
+        match self.comprehended(TokenKind::RightBrace, open) {
             Ok(Some(body)) => self.comprehension(open, Collection::Object, Some(key), value, body),
             Ok(None) => {
                 self.here = here;
@@ -498,7 +509,7 @@ impl Parser<'_> {
     }
 
     /// The fields of an object behind its first key.
-    fn fields(&mut self, open: usize, first: usize, key: Term) -> Found<Term> {
+    fn fields(&mut self, open: usize, first: usize, key: ParsedTerm) -> Found<ParsedTerm> {
         let mut depth = 0;
         let mut fields = Vec::new();
         let mut next = Some((first, key));
@@ -507,16 +518,16 @@ impl Parser<'_> {
             depth = depth.max(key.depth).max(value.depth);
             fields.push((self.span_from(first), key.expr, value.expr));
             match self.raw_kind() {
-                Kind::Comma => self.bump(),
-                Kind::RightBrace => break,
+                TokenKind::Comma => self.bump(),
+                TokenKind::RightBrace => break,
                 _ => return self.stop(if fields.len() == 1 { Why::Braces(open) } else { Why::List(open) }),
             }
-            if self.raw_kind() == Kind::RightBrace {
+            if self.raw_kind() == TokenKind::RightBrace {
                 break;
             }
             let first = self.here.pos;
             let key = self.infix(Comma::OfList)?;
-            if self.raw_kind() != Kind::Colon {
+            if self.raw_kind() != TokenKind::Colon {
                 return self.stop(Why::Colon(open));
             }
             self.bump();
@@ -527,15 +538,15 @@ impl Parser<'_> {
     }
 
     /// An expression from a token to here.
-    fn made(&self, first: usize, depth: u32, make: impl FnOnce(Span) -> Expr) -> Found<Term> {
+    fn made(&self, first: usize, depth: u32, make: impl FnOnce(Span) -> Expr) -> Found<ParsedTerm> {
         if depth > DEPTH_MAX {
             return Err(Stop { at: first, why: Why::TooDeep });
         }
-        Ok(Term { expr: Arc::new(make(self.span_from(first))), depth })
+        Ok(ParsedTerm { expr: Arc::new(make(self.span_from(first))), depth })
     }
 }
 
-fn exprs(terms: Vec<Term>) -> Vec<ExprRef> {
+fn exprs(terms: Vec<ParsedTerm>) -> Vec<ExprRef> {
     terms.into_iter().map(|term| term.expr).collect()
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::super::tree::{Expr, Literal, Module, Operator, Rule, RuleHead, TemplatePart};
+use super::super::tree::{AuthoredRule, Expr, Literal, Module, Operator, RuleHead, TemplatePart};
 use super::super::{parse, walk};
 use crate::model::RegoVersion;
 
@@ -53,7 +53,7 @@ fn module(text: &str) -> Module {
 /// The value of `x := …`.
 fn value(text: &str) -> super::super::tree::ExprRef {
     let module = module(&format!("x := {text}"));
-    let Rule::Spec { head: RuleHead::Compr { assign: Some(assign), .. }, .. } = module.policy[0].as_ref() else { panic!("{text}") };
+    let AuthoredRule::Spec { head: RuleHead::Compr { assign: Some(assign), .. }, .. } = module.policy[0].as_ref() else { panic!("{text}") };
     assign.value.clone()
 }
 
@@ -137,7 +137,7 @@ fn a_template_has_its_texts_and_its_expressions() {
 fn what_is_behind_if_is_a_body_or_a_condition() {
     let conditions = |text: &str| {
         let module = module(&format!("x if {text}"));
-        let Rule::Spec { bodies, .. } = module.policy[0].as_ref() else { panic!("{text}") };
+        let AuthoredRule::Spec { bodies, .. } = module.policy[0].as_ref() else { panic!("{text}") };
         bodies
             .iter()
             .map(|body| body.query.stmts.iter().map(|statement| statement.span.text().to_owned()).collect())
@@ -157,7 +157,7 @@ fn what_is_behind_if_is_a_body_or_a_condition() {
 fn a_head_of_one_bracket_is_a_set_in_v0_alone() {
     let head = |version, text: &str| {
         let module = parse("p", &format!("package p\n{text}"), Some(version)).unwrap();
-        let Rule::Spec { head, .. } = module.policy[0].as_ref() else { panic!("{text}") };
+        let AuthoredRule::Spec { head, .. } = module.policy[0].as_ref() else { panic!("{text}") };
         match head {
             RuleHead::Set { refr, key, .. } => format!("{} contains {}", refr.span().text(), key.span().text()),
             RuleHead::Compr { refr, .. } => refr.span().text().to_owned(),
@@ -179,7 +179,7 @@ fn a_head_of_one_bracket_is_a_set_in_v0_alone() {
 #[test]
 fn an_else_without_a_body_has_an_empty_one() {
     let module = module("x := 1 if a else := 2 if { b } else := 3");
-    let Rule::Spec { bodies, .. } = module.policy[0].as_ref() else { panic!() };
+    let AuthoredRule::Spec { bodies, .. } = module.policy[0].as_ref() else { panic!() };
     let shown: Vec<_> = bodies
         .iter()
         .map(|body| (body.is_else, body.assign.as_ref().map(|assign| assign.value.span().text()), body.query.stmts.len()))
@@ -190,7 +190,7 @@ fn an_else_without_a_body_has_an_empty_one() {
 #[test]
 fn loops_are_told_from_declarations() {
     let module = module("x if { some a, b in c; some d, e; every k, v in {f} { g } }");
-    let Rule::Spec { bodies, .. } = module.policy[0].as_ref() else { panic!() };
+    let AuthoredRule::Spec { bodies, .. } = module.policy[0].as_ref() else { panic!() };
     let shown: Vec<_> = bodies[0]
         .query
         .stmts
@@ -281,7 +281,7 @@ fn a_character_that_no_policy_may_have_is_told_where_it_stands() {
 #[test]
 fn names_in_the_tree_are_found_by_walks() {
     let module = module("x if { y := [a.b[c] | d]; some e, {\"k\": f} in g; $\"{h}\" }");
-    let Rule::Spec { bodies, .. } = module.policy[0].as_ref() else { panic!() };
+    let AuthoredRule::Spec { bodies, .. } = module.policy[0].as_ref() else { panic!() };
     let mut names = Vec::new();
     walk::visit_query(&bodies[0].query, &mut |expr| names.extend(walk::var(expr).map(str::to_owned)));
     names.sort();

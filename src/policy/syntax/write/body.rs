@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::lines::Lines;
-use super::writer::{NOWHERE, Writer, quoted};
+use super::writer::{ModuleWriter, NOWHERE, quoted};
 use crate::policy::syntax::core::{Collection, Comprehension, Put, Stmt, StmtKind, Target, Term};
 use crate::policy::syntax::parts;
 use crate::policy::syntax::tree::{ArithOp, BinOp, BoolOp, Span};
@@ -14,8 +14,8 @@ const LEVELS: usize = 3;
 const NESTED: usize = 4;
 
 /// A body that is being written.
-pub(super) struct Body<'w, 'p> {
-    pub(super) writer: &'w mut Writer<'p>,
+pub(super) struct BodyWriter<'w, 'p> {
+    pub(super) writer: &'w mut ModuleWriter<'p>,
     lines: Lines,
     /// The place of the statement at hand.
     span: Option<Span>,
@@ -38,7 +38,7 @@ pub(super) enum Give<'t> {
 
 /// What stands around what the solutions of a body give.
 #[derive(Clone, Copy)]
-pub(super) enum Brackets {
+pub(super) enum Enclosure {
     /// Of an array that is soon taken apart.
     Given,
     /// Of an array.
@@ -58,8 +58,8 @@ impl<'p> Give<'p> {
     }
 }
 
-impl<'w, 'p> Body<'w, 'p> {
-    pub(super) fn new(writer: &'w mut Writer<'p>, span: Option<&Span>) -> Self {
+impl<'w, 'p> BodyWriter<'w, 'p> {
+    pub(super) fn new(writer: &'w mut ModuleWriter<'p>, span: Option<&Span>) -> Self {
         Self { writer, lines: Lines::default(), span: span.cloned(), temporaries: 0, nested: 0 }
     }
 
@@ -143,7 +143,7 @@ impl<'w, 'p> Body<'w, 'p> {
                 self.each(&of, *key, *item);
             }
             StmtKind::Not(body) => {
-                let found = self.within(Brackets::Given, Give::Any, body, "");
+                let found = self.within(Enclosure::Given, Give::Any, body, "");
                 self.line(&format!("op_is_empty({found})"));
             }
             StmtKind::Every { of, key, item, body } => {
@@ -151,10 +151,10 @@ impl<'w, 'p> Body<'w, 'p> {
                 self.line(&format!("op_is_collection({of})"));
                 let (lines, ()) = self.nest(|me| {
                     me.each(&of, *key, *item);
-                    let found = me.within(Brackets::Given, Give::Any, body, "");
+                    let found = me.within(Enclosure::Given, Give::Any, body, "");
                     me.line(&format!("op_is_empty({found})"));
                 });
-                let without = self.comprehension(Brackets::Given, "op_held(true)", lines, "");
+                let without = self.comprehension(Enclosure::Given, "op_held(true)", lines, "");
                 self.line(&format!("op_is_empty({without})"));
             }
             StmtKind::With { replaced, body } => self.with(replaced, body),
@@ -197,7 +197,7 @@ impl<'w, 'p> Body<'w, 'p> {
             };
             input = self.bind(&format!("op_with({input}, \"{kind}\", {path}, {value})"));
         }
-        let found = self.within(Brackets::Given, Give::Slots, body, &format!(" with input as {input}"));
+        let found = self.within(Enclosure::Given, Give::Slots, body, &format!(" with input as {input}"));
         let solution = self.temporary();
         self.line(&format!("some {solution} in {found}"));
         for (index, slot) in bound_by(body).into_iter().enumerate() {
@@ -206,7 +206,7 @@ impl<'w, 'p> Body<'w, 'p> {
     }
 
     /// A body within this one: the name of what all its solutions give. `behind` stands behind it.
-    pub(super) fn within(&mut self, brackets: Brackets, give: Give<'p>, body: &'p [Stmt], behind: &str) -> String {
+    pub(super) fn within(&mut self, brackets: Enclosure, give: Give<'p>, body: &'p [Stmt], behind: &str) -> String {
         if self.nested >= NESTED {
             return self.apart(brackets, give, body, behind);
         }
@@ -218,12 +218,12 @@ impl<'w, 'p> Body<'w, 'p> {
     }
 
     /// The same as a function of the slots that are bound around it.
-    fn apart(&mut self, brackets: Brackets, give: Give<'p>, body: &'p [Stmt], behind: &str) -> String {
+    fn apart(&mut self, brackets: Enclosure, give: Give<'p>, body: &'p [Stmt], behind: &str) -> String {
         let slots: Vec<String> = free(give, body).into_iter().map(|slot| format!("v{slot}")).collect();
         let (parameters, arguments) =
             if slots.is_empty() { ("t0".to_owned(), "0".to_owned()) } else { (slots.join(", "), slots.join(", ")) };
         let function = self.writer.next_name('c');
-        let mut apart = Body::new(self.writer, self.span.as_ref());
+        let mut apart = BodyWriter::new(self.writer, self.span.as_ref());
         let value = apart.within(brackets, give, body, "");
         let lines = apart.lines;
         let written = &mut self.writer.apart;
@@ -241,10 +241,10 @@ impl<'w, 'p> Body<'w, 'p> {
         (std::mem::replace(&mut self.lines, around), written)
     }
 
-    fn comprehension(&mut self, brackets: Brackets, given: &str, body: Lines, behind: &str) -> String {
+    fn comprehension(&mut self, brackets: Enclosure, given: &str, body: Lines, behind: &str) -> String {
         let (open, close) = match brackets {
-            Brackets::Given | Brackets::Array => ("op_is([", "])"),
-            Brackets::Braces => ("op_is({", "})"),
+            Enclosure::Given | Enclosure::Array => ("op_is([", "])"),
+            Enclosure::Braces => ("op_is({", "})"),
         };
         let name = self.temporary();
         self.line(&format!("{name} := {open}{given} |"));
@@ -254,10 +254,10 @@ impl<'w, 'p> Body<'w, 'p> {
     }
 
     /// What a solution gives, charged for as it comes: of how many there are, regorus knows no end.
-    fn given(&mut self, brackets: Brackets, give: Give<'p>, body: &[Stmt]) -> String {
+    fn given(&mut self, brackets: Enclosure, give: Give<'p>, body: &[Stmt]) -> String {
         let charge = match brackets {
-            Brackets::Given => "op_held",
-            Brackets::Array | Brackets::Braces => "op_made",
+            Enclosure::Given => "op_held",
+            Enclosure::Array | Enclosure::Braces => "op_made",
         };
         match give {
             Give::Any => format!("{charge}(true)"),
@@ -342,9 +342,9 @@ impl<'w, 'p> Body<'w, 'p> {
     fn collect(&mut self, comprehension: &'p Comprehension) -> String {
         let Comprehension { kind, key, item, body } = comprehension;
         match (kind, key) {
-            (Collection::Array, _) => self.within(Brackets::Array, Give::Term(item), body, ""),
-            (Collection::Object, Some(key)) => self.within(Brackets::Braces, Give::Field(key, item), body, ""),
-            (Collection::Set | Collection::Object, _) => self.within(Brackets::Braces, Give::Term(item), body, ""),
+            (Collection::Array, _) => self.within(Enclosure::Array, Give::Term(item), body, ""),
+            (Collection::Object, Some(key)) => self.within(Enclosure::Braces, Give::Field(key, item), body, ""),
+            (Collection::Set | Collection::Object, _) => self.within(Enclosure::Braces, Give::Term(item), body, ""),
         }
     }
 }

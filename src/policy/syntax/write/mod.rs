@@ -30,9 +30,9 @@ mod writer;
 use regorus::Value;
 
 use super::core::Program;
-use body::Body;
+use body::BodyWriter;
 pub(in crate::policy) use lines::Lines;
-use writer::Writer;
+use writer::ModuleWriter;
 
 /// What the engine is to be asked for.
 pub(in crate::policy) const RESULT: &str = "result";
@@ -55,7 +55,7 @@ pub(in crate::policy) struct Written {
 
 /// Writes a module whose [result](RESULT) is an array of these documents of `data`, each as an array of its value or of nothing.
 pub(in crate::policy) fn module(program: &Program, documents: &[Vec<Box<str>>]) -> Written {
-    let mut writer = Writer::new(program);
+    let mut writer = ModuleWriter::new(program);
     writer.lines.push(&format!("package {PACKAGE}"), None);
     writer.lines.push(&format!("{READY} := true"), None);
     for (number, rule) in program.rules.iter().enumerate() {
@@ -74,12 +74,12 @@ pub(in crate::policy) fn module(program: &Program, documents: &[Vec<Box<str>>]) 
     Written { lines: writer.lines, builtins: builtins.into_iter().map(|(_, name)| name).collect(), constants: writer.constants }
 }
 
-impl Writer<'_> {
+impl ModuleWriter<'_> {
     /// Writes the documents that have been asked for.
     fn documents(&mut self) {
         let mut number = 0;
         while let Some(path) = self.documents.get(number).cloned() {
-            let mut body = Body::new(self, None);
+            let mut body = BodyWriter::new(self, None);
             let steps = body.writer.path(&path);
             if !body.writer.replaced.data.is_empty() {
                 body.line(&format!("op_eq(op_is_given(input, {steps}), false)"));
@@ -88,7 +88,7 @@ impl Writer<'_> {
             body.finish(&format!("x{number} := {value} if {{"));
             self.close();
             if !self.replaced.data.is_empty() {
-                let mut body = Body::new(self, None);
+                let mut body = BodyWriter::new(self, None);
                 body.line(&format!("op_is_given(input, {steps})"));
                 let value = body.bind(&format!("op_given(input, {steps})"));
                 body.finish(&format!("x{number} := {value} if {{"));
@@ -100,7 +100,7 @@ impl Writer<'_> {
 
     fn result(&mut self, documents: &[Vec<Box<str>>]) {
         let names: Vec<String> = documents.iter().map(|path| self.document_in_use(path)).collect();
-        let mut body = Body::new(self, None);
+        let mut body = BodyWriter::new(self, None);
         let values: Vec<String> = names.iter().map(|name| body.maybe(name)).collect();
         let value = body.bind_lines("op_is([", values, "])");
         body.finish(&format!("{RESULT} := {value} if {{"));

@@ -10,23 +10,23 @@
 
 use std::collections::BTreeSet;
 
-use super::body::Body;
-use super::writer::{NOWHERE, Writer, parameters, rule_name};
+use super::body::BodyWriter;
+use super::writer::{ModuleWriter, NOWHERE, parameters, rule_name};
 use crate::policy::builtins;
 use crate::policy::syntax::core::Rule;
 
-impl<'p> Writer<'p> {
+impl<'p> ModuleWriter<'p> {
     pub(super) fn replaceable_rule(&mut self, number: usize, rule: &Rule) {
         if !self.replaced.covers(&rule.path) {
             return;
         }
         let path = self.path(&rule.path);
-        let mut body = Body::new(self, NOWHERE);
+        let mut body = BodyWriter::new(self, NOWHERE);
         body.line(&format!("op_is_given(input, {path})"));
         let value = body.bind(&format!("op_given(input, {path})"));
         body.finish(&format!("q{number} := {value} if {{"));
         self.close();
-        let mut body = Body::new(self, NOWHERE);
+        let mut body = BodyWriter::new(self, NOWHERE);
         body.line(&format!("op_eq(op_is_given(input, {path}), false)"));
         let value = body.bind(&format!("op_is({})", rule_name(number)));
         body.finish(&format!("q{number} := {value} if {{"));
@@ -51,20 +51,20 @@ impl<'p> Writer<'p> {
     fn replaceable(&mut self, name: &str, original: &str, arity: usize, others: &BTreeSet<&'p str>) {
         let parameters = parameters(arity, 'v');
         let head = format!("{name}({parameters})");
-        let mut body = Body::new(self, NOWHERE);
+        let mut body = BodyWriter::new(self, NOWHERE);
         let value = body.bind(&format!("op_dig(input, [\"value\", \"{original}\"])"));
         body.finish(&format!("{head} := {value} if {{"));
         for other in others {
             let function = self.named(other);
             let named = self.constant(&(*other).into());
-            let mut body = Body::new(self, NOWHERE);
+            let mut body = BodyWriter::new(self, NOWHERE);
             body.line(&format!("op_eq(op_dig(input, [\"named\", \"{original}\"]), {named})"));
             // In what stands in another's place, nothing stands in the place of any.
             let input = body.bind("op_with_functions(input)");
             let value = body.bind(&format!("{function}({parameters}) with input as {input}"));
             body.finish(&format!("}} else := {value} if {{"));
         }
-        let mut body = Body::new(self, NOWHERE);
+        let mut body = BodyWriter::new(self, NOWHERE);
         body.line(&format!("op_is_original(input, \"{original}\")"));
         let value = body.bind(&format!("{original}({parameters})"));
         body.finish(&format!("}} else := {value} if {{"));

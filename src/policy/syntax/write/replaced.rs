@@ -7,13 +7,13 @@ use crate::policy::syntax::parts;
 
 /// What any `with` of a module replaces; of functions, what named others stand in their places.
 #[derive(Debug, Default)]
-pub(super) struct Replaced<'p> {
+pub(super) struct ReplacedTargets<'p> {
     pub(super) data: BTreeSet<&'p [Box<str>]>,
     pub(super) functions: BTreeMap<usize, BTreeSet<&'p str>>,
     pub(super) builtins: BTreeMap<&'p str, BTreeSet<&'p str>>,
 }
 
-impl<'p> Replaced<'p> {
+impl<'p> ReplacedTargets<'p> {
     pub(super) fn of(program: &'p Program) -> Self {
         let mut found = Self::default();
         let mut look = |statement: &'p Stmt| found.look(&statement.kind);

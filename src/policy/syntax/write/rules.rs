@@ -2,24 +2,24 @@
 
 use regorus::Value;
 
-use super::body::{Body, Brackets, Give};
-use super::writer::{NOWHERE, Writer, parameters, rule_name};
-use crate::policy::syntax::core::{Definition, Extent, Function, Kind, Rule, Term};
+use super::body::{BodyWriter, Enclosure, Give};
+use super::writer::{ModuleWriter, NOWHERE, parameters, rule_name};
+use crate::policy::syntax::core::{Definition, Extent, Function, Rule, RuleForm, Term};
 
-impl<'p> Writer<'p> {
+impl<'p> ModuleWriter<'p> {
     pub(super) fn rule(&mut self, number: usize, rule: &'p Rule) {
         let name = rule_name(number);
         match rule.kind {
-            Kind::Complete => self.complete(&name, &format!("d{number}"), rule),
-            Kind::Set | Kind::Object => {
+            RuleForm::Complete => self.complete(&name, &format!("d{number}"), rule),
+            RuleForm::Set | RuleForm::Object => {
                 let gives: Vec<String> = rule.definitions.iter().map(|definition| self.gives(definition, rule.kind)).collect();
                 let span = rule.definitions.first().map(|definition| &definition.span);
-                let mut body = Body::new(self, span);
+                let mut body = BodyWriter::new(self, span);
                 let all = body.bind_lines("op_is([", gives, "])");
                 body.finish(&format!("g{number} := {all} if {{"));
                 self.close();
-                let mut body = Body::new(self, span);
-                let together = if rule.kind == Kind::Set { "op_set" } else { "op_build" };
+                let mut body = BodyWriter::new(self, span);
+                let together = if rule.kind == RuleForm::Set { "op_set" } else { "op_build" };
                 let value = body.bind(&format!("{together}(g{number})"));
                 body.finish(&format!("{name} := {value} if {{"));
                 self.close();
@@ -48,10 +48,10 @@ impl<'p> Writer<'p> {
 
     /// `name`, or another one where that has no value.
     fn or_default(&mut self, name: &str, without: &str, default: &'p Term) {
-        let mut body = Body::new(self, NOWHERE);
+        let mut body = BodyWriter::new(self, NOWHERE);
         let value = body.bind(&format!("op_is({without})"));
         body.finish(&format!("{name} := {value} if {{"));
-        let mut body = Body::new(self, NOWHERE);
+        let mut body = BodyWriter::new(self, NOWHERE);
         let value = body.bound(default);
         body.finish(&format!("}} else := {value} if {{"));
         self.close();
@@ -66,7 +66,7 @@ impl<'p> Writer<'p> {
         for definition in definitions {
             let mut open = format!("{head} :=");
             for branch in &definition.branches {
-                let mut body = Body::new(self, Some(&branch.span));
+                let mut body = BodyWriter::new(self, Some(&branch.span));
                 body.statements(&branch.body);
                 let value = body.bound(branch.put.term());
                 body.finish(&format!("{open} {value} if {{"));
@@ -77,14 +77,14 @@ impl<'p> Writer<'p> {
     }
 
     /// What the definition of a set or an object gives, as an array: items, or entries.
-    fn gives(&mut self, definition: &'p Definition, kind: Kind) -> String {
+    fn gives(&mut self, definition: &'p Definition, kind: RuleForm) -> String {
         let name = self.next_name('s');
         let mut open = format!("{name} :=");
         let has_else = definition.branches.len() > 1;
         for branch in &definition.branches {
-            let mut body = Body::new(self, Some(&branch.span));
-            let give = if kind == Kind::Set { Give::Term(branch.put.term()) } else { Give::Entry(&branch.steps, &branch.put) };
-            let given = body.within(Brackets::Given, give, &branch.body, "");
+            let mut body = BodyWriter::new(self, Some(&branch.span));
+            let give = if kind == RuleForm::Set { Give::Term(branch.put.term()) } else { Give::Entry(&branch.steps, &branch.put) };
+            let given = body.within(Enclosure::Given, give, &branch.body, "");
             if has_else {
                 body.line(&format!("op_eq(op_is_empty({given}), false)"));
             }
@@ -115,7 +115,7 @@ impl<'p> Writer<'p> {
     }
 }
 
-impl Body<'_, '_> {
+impl BodyWriter<'_, '_> {
     /// The document at a path of `data` that no rule gives alone.
     pub(super) fn tree(&mut self, path: &[Box<str>], steps: &str) -> String {
         let mut place = Some(&self.writer.program.root);
@@ -170,7 +170,7 @@ impl Body<'_, '_> {
     fn own_entries(&mut self, extent: &Extent, below: Below, names: &[Box<str>], entries: &mut Vec<String>) -> Below {
         let path = self.writer.path(names);
         let rule = extent.rule.and_then(|number| Some((number, self.writer.program.rules.get(number)?)));
-        let is_object = rule.is_none_or(|(_, rule)| rule.kind == Kind::Object);
+        let is_object = rule.is_none_or(|(_, rule)| rule.kind == RuleForm::Object);
         if is_object && below == Below::Nothing {
             entries.push(format!("[{path}, \"object\", []]"));
         }
@@ -178,9 +178,9 @@ impl Body<'_, '_> {
         if let Some((number, rule)) = rule {
             let name = self.writer.rule_in_use(number);
             let (kind, value) = match rule.kind {
-                Kind::Set if name == rule_name(number) => ("set", name),
-                Kind::Object if name == rule_name(number) => ("entries", format!("g{number}")),
-                Kind::Complete | Kind::Set | Kind::Object => ("value", name),
+                RuleForm::Set if name == rule_name(number) => ("set", name),
+                RuleForm::Object if name == rule_name(number) => ("entries", format!("g{number}")),
+                RuleForm::Complete | RuleForm::Set | RuleForm::Object => ("value", name),
             };
             if is_object {
                 below = Below::Object;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use regorus::Value;
 
 use super::lines::Lines;
-use super::replaced::Replaced;
+use super::replaced::ReplacedTargets;
 use crate::policy::syntax::core::{Extent, Program};
 use crate::policy::syntax::tree::Span;
 
@@ -13,12 +13,12 @@ use crate::policy::syntax::tree::Span;
 pub(super) const NOWHERE: Option<&Span> = None;
 
 /// A module that is being written.
-pub(super) struct Writer<'p> {
+pub(super) struct ModuleWriter<'p> {
     pub(super) program: &'p Program,
     pub(super) lines: Lines,
     /// Comprehensions that have become functions. Not among the others: between an `if` and its `else` nothing may come.
     pub(super) apart: Lines,
-    pub(super) replaced: Replaced<'p>,
+    pub(super) replaced: ReplacedTargets<'p>,
     /// Those that are called, with their numbers.
     pub(super) builtins: BTreeMap<&'p str, usize>,
     pub(super) constants: Vec<Value>,
@@ -29,13 +29,13 @@ pub(super) struct Writer<'p> {
     pub(super) names: usize,
 }
 
-impl<'p> Writer<'p> {
+impl<'p> ModuleWriter<'p> {
     pub(super) fn new(program: &'p Program) -> Self {
         Self {
             program,
             lines: Lines::default(),
             apart: Lines::default(),
-            replaced: Replaced::of(program),
+            replaced: ReplacedTargets::of(program),
             builtins: BTreeMap::new(),
             constants: Vec::new(),
             documents: Vec::new(),
@@ -44,7 +44,7 @@ impl<'p> Writer<'p> {
         }
     }
 
-    /// Ends what was [finished](Body::finish).
+    /// Ends what was [finished](BodyWriter::finish).
     pub(super) fn close(&mut self) {
         self.lines.push("}", NOWHERE);
     }
