@@ -4,4 +4,5 @@ mod architecture;
 mod dependencies;
 mod inside;
 mod manifests;
+mod map;
 mod repository;
