@@ -13,8 +13,30 @@ use super::id::{Invalid, KeyId, KeyName, PolicyName};
 
 /// A sample's number in its store, in the order of keeping; never given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u64", into = "u64")]
 pub struct SampleId(pub u64);
+
+impl SampleId {
+    /// Databases and the description of the API know 64 bits with a sign.
+    const LAST: u64 = i64::MAX as u64;
+}
+
+impl TryFrom<u64> for SampleId {
+    type Error = String;
+
+    fn try_from(number: u64) -> Result<Self, Self::Error> {
+        if number > Self::LAST {
+            return Err(format!("a sample id is at most {}", Self::LAST));
+        }
+        Ok(Self(number))
+    }
+}
+
+impl From<SampleId> for u64 {
+    fn from(id: SampleId) -> Self {
+        id.0
+    }
+}
 
 impl fmt::Display for SampleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,7 +48,8 @@ impl FromStr for SampleId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        text.parse().map(Self).map_err(|_| Invalid::new("a sample id", text, "a sample has a number"))
+        let number = text.parse::<u64>().ok().and_then(|number| Self::try_from(number).ok());
+        number.ok_or_else(|| Invalid::new("a sample id", text, "a sample has a number"))
     }
 }
 
@@ -223,9 +246,13 @@ mod tests {
 
     #[test]
     fn a_number_is_the_only_thing_that_names_a_sample() {
-        assert_eq!("17".parse::<SampleId>().unwrap(), SampleId(17));
-        for wrong in ["", "-1", "x", "18446744073709551616"] {
+        for (text, number) in [("17", 17), ("9223372036854775807", SampleId::LAST)] {
+            assert_eq!(text.parse::<SampleId>().unwrap(), SampleId(number));
+            assert_eq!(serde_json::from_str::<SampleId>(text).unwrap(), SampleId(number));
+        }
+        for wrong in ["", "-1", "x", "9223372036854775808", "18446744073709551616"] {
             assert!(wrong.parse::<SampleId>().is_err(), "{wrong}");
+            assert!(serde_json::from_str::<SampleId>(wrong).is_err(), "{wrong}");
         }
     }
 }
