@@ -6,24 +6,19 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::Uri;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_util::rt::TokioIo;
+use http::{Method, Uri};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 
 use super::args::config;
 use super::args::input_file;
+use super::ask::{Scheme, ask};
 use super::failure::Failure;
 use super::output::Output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{TokenAlgorithm, TokenType};
 use crate::token::{Activate, Decoded, KeyDirectory, KeyStanding, ListedKey, RollRefusal, TokenError, Withdraw, decode, verify_as};
 
-/// Nobody publishes a longer key set, in bytes.
-const LONGEST: usize = 1024 * 1024;
 /// How long a server may take to send its keys.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The lifetime of tokens where no configuration says another.
@@ -266,16 +261,11 @@ async fn read_jwks(place: &str) -> Result<String, Failure> {
 
 async fn fetch(url: &Uri) -> anyhow::Result<String> {
     let authority = url.authority().ok_or_else(|| anyhow::anyhow!("the URL names no host"))?;
-    let stream = TcpStream::connect(format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80))).await?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let driver = tokio::spawn(connection);
+    let place = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80));
     let path = url.path_and_query().map_or("/", |path| path.as_str());
-    let request = http::Request::get(path).header(http::header::HOST, authority.as_str()).body(Empty::<Bytes>::new())?;
-    let (head, body) = sender.send_request(request).await?.into_parts();
-    let body = Limited::new(body, LONGEST).collect().await.map_err(|error| anyhow::anyhow!("{error}"))?.to_bytes();
-    driver.abort();
+    let (head, body) = ask(Method::GET, Scheme::Http, &place, path).await?.into_parts();
     anyhow::ensure!(head.status.is_success(), "it answers {}", head.status);
-    Ok(String::from_utf8(body.into())?)
+    Ok(body)
 }
 
 fn show(out: &Output, token: &Decoded) -> Result<(), Failure> {

@@ -1,5 +1,7 @@
 //! One attempt.
 
+use std::error::Error;
+use std::iter;
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,8 +31,8 @@ pub(super) enum PostError {
     Url,
     #[error("it cannot be reached: {0}")]
     Connect(std::io::Error),
-    #[error("it does not answer properly: {0}")]
-    Http(#[from] hyper::Error),
+    #[error("it does not answer properly: {}", with_causes(.0))]
+    Http(hyper::Error),
     #[error("it answers with status {0}")]
     Status(StatusCode),
     #[error("it takes longer than audit.webhook.timeout")]
@@ -64,10 +66,66 @@ async fn attempt(event: &Event, url: &Uri, secret_file: &Path) -> Result<(), Pos
 
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await.map_err(PostError::Connect)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(PostError::Http)?;
     // Ends with this attempt, however that ends.
     let mut driver = JoinSet::new();
     driver.spawn(connection);
-    let answer = sender.send_request(request).await?;
+    let answer = match sender.send_request(request).await {
+        Ok(answer) => answer,
+        Err(given_up) => {
+            drop(sender);
+            // The connection knows why it has ended, and with it the request.
+            let ended = driver.join_next().await.and_then(Result::ok);
+            return Err(PostError::Http(ended.and_then(Result::err).unwrap_or(given_up)));
+        }
+    };
     if answer.status().is_success() { Ok(()) } else { Err(PostError::Status(answer.status())) }
+}
+
+/// What hyper says of it, and of what lies behind that.
+fn with_causes(error: &hyper::Error) -> String {
+    let causes = iter::successors(Some(error as &dyn Error), |error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::model::AuditId;
+
+    /// What comes of it if the receiver says this as soon as somebody connects, and nothing else.
+    async fn told(greeting: &'static [u8]) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let secret = directory.path().join("secret");
+        std::fs::write(&secret, "0123456789abcdef").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let receiver = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(greeting).await.unwrap();
+            stream.shutdown().await.unwrap();
+            // Until whoever sent something has heard enough.
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        });
+        let event = Event { kind: "audit.entry", entry: AuditId(1), body: "{}".to_owned() };
+        let why = post(&event, &url, &secret, Duration::from_secs(10)).await.unwrap_err().to_string();
+        receiver.await.unwrap();
+        why
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_speaks_something_else_is_told_by_what_it_says() {
+        let why = told(b"220 ready for mail\r\n").await;
+        // Before or after the event: either way it is no answer.
+        assert!(why.contains("invalid HTTP version") || why.contains("unexpected message"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_head_that_ends_half_way_is_told_as_such() {
+        let why = told(b"HTTP/1.1 200 OK\r\nserver: half").await;
+        assert!(why.contains("connection closed before message completed") || why.contains("unexpected message"), "{why}");
+    }
 }

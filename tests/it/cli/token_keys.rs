@@ -115,6 +115,25 @@ fn a_token_by_stdin_or_file_is_shown_and_verified() {
     assert_eq!(code, 2, "a token is never an argument");
 }
 
+#[test]
+fn a_server_of_keys_that_speaks_something_else_is_told_by_what_it_says() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"220 ready for mail\r\n").unwrap();
+        // Until whoever asked has heard enough.
+        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+    });
+
+    let arguments = ["verify", "--jwks", &url, "--issuer", "http://127.0.0.1:9464", "--audience", "upstream"];
+    let (code, why) = told(&claviger(&arguments, "a.b.c"));
+
+    // Before or after the question: either way it is no answer.
+    assert!(code == 1 && (why.contains("invalid HTTP version") || why.contains("unexpected message")), "{code} {why}");
+    server.join().unwrap();
+}
+
 #[tokio::test]
 async fn a_token_is_verified_by_what_the_ops_listener_publishes() {
     let home = tempfile::tempdir().unwrap();
