@@ -115,7 +115,7 @@ impl App {
     /// Starts on a store that is open already: a control plane. Must be called on the control runtime.
     pub async fn start_on(settings: &Settings, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
         let beginning = Beginning::of(settings);
-        let source: Arc<dyn Source> = store.clone();
+        let source = store.for_follower();
         let metrics = Arc::clone(&beginning.metrics);
         let exchange = Exchange::start(&beginning.settings, Arc::clone(&source), Arc::clone(&clock), metrics).await?;
         Self::serve(beginning, source, exchange, Some(store), clock).await

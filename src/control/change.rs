@@ -96,12 +96,18 @@ impl Control {
     /// Everything but the keys, as the store has it at this moment; read only if something has changed since it was read last.
     async fn latest(&self) -> Result<Arc<Snapshot>, StoreError> {
         let Some(Serving { exchange, .. }) = &self.serving else { return Ok(Arc::new(self.store.snapshot().await?)) };
-        let in_force = exchange.snapshot();
+        let mut in_force = exchange.snapshot();
         let known = self.latest.read_beside(&in_force).unwrap_or_else(|| Arc::clone(&in_force));
-        if matches!(self.store.changes_after(known.revision).await?, Changes::Since(changes) if changes.is_empty()) {
-            return Ok(known);
+        match self.followed.changes_after(known.revision).await? {
+            Changes::Since(changes) if changes.is_empty() => return Ok(known),
+            Changes::Since(_) => {}
+            // Perhaps another file lies there now, with changes of the same numbers: what is in force here must be of that one, too.
+            Changes::TooOld => {
+                exchange.catch_up().await?;
+                in_force = exchange.snapshot();
+            }
         }
-        let read = Arc::new(self.store.snapshot().await?);
+        let read = Arc::new(self.followed.snapshot().await?);
         self.latest.keep(&read, &in_force);
         Ok(read)
     }

@@ -220,7 +220,8 @@ impl Control {
         if after > revision {
             return Ok(told(None, false, Vec::new()));
         }
-        if let Some((after_at, changes)) = self.recent.after(&*self.store, after, revision).await? {
+        let in_force = self.served()?.exchange.snapshot();
+        if let Some((after_at, changes)) = self.recent.after(&*self.store, &in_force, after, revision).await? {
             let too_old = changes.len() > FEED_CHANGES_MAX;
             let changes = if too_old { Vec::new() } else { changes.iter().map(FeedChange::from).collect() };
             return Ok(told(after_at, too_old, changes));

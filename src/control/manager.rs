@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::LiveSettings;
 use crate::exchange::Exchange;
 use crate::model::{KeyId, ReplicaName};
-use crate::store::Store;
+use crate::store::{Source, Store};
 
 /// Manages a store.
 pub struct Control {
@@ -31,6 +31,8 @@ pub struct Control {
     /// What is looked at by those who wait for other processes.
     pub(super) replicas: ReplicaWatch,
     pub(super) latest: Latest,
+    /// By which it is known whether that still is the latest.
+    pub(super) followed: Arc<dyn Source>,
     /// The sidecars that ask here.
     pub(super) followers: Followers,
     pub(super) follower_keys: FollowerKeys,
@@ -61,7 +63,7 @@ impl Control {
     }
 
     fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, serving: Option<Serving>) -> Self {
-        let replicas = ReplicaWatch::new(Arc::clone(&store));
+        let (replicas, followed) = (ReplicaWatch::new(Arc::clone(&store)), store.for_follower());
         Self {
             store,
             clock,
@@ -70,6 +72,7 @@ impl Control {
             known: Mutex::default(),
             replicas,
             latest: Latest::default(),
+            followed,
             followers: Followers::default(),
             follower_keys: FollowerKeys::default(),
             fan_out: FanOut::default(),

@@ -1,6 +1,7 @@
 //! What is asked of a store: by whoever serves, by whoever manages, and by a control plane.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -136,6 +137,9 @@ pub trait Management: Lookup {
 /// Where keys, roles, spaces, groups, bindings and policies live: what a control plane needs.
 #[async_trait]
 pub trait Store: Source + Management {
+    /// The same store, for somebody who follows it on their own: where another file is put in its place, everybody has to read all of it anew,
+    /// and [`Changes::TooOld`] is told to each until they have. Closing one closes all.
+    fn for_follower(&self) -> Arc<dyn Source>;
     /// Says the same of several replicas as [`report_replica`](Source::report_replica) does of one, each once; in one transaction, where there are any.
     async fn report_replicas(&self, reports: &[ReplicaReport]) -> Result<(), StoreError> {
         for report in reports {

@@ -20,6 +20,7 @@ pub(super) mod text;
 mod webhook;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -246,6 +247,10 @@ impl Management for SqlStore {
 
 #[async_trait]
 impl Store for SqlStore {
+    fn for_follower(&self) -> Arc<dyn Source> {
+        Arc::new(self.unread())
+    }
+
     async fn report_replicas(&self, reports: &[ReplicaReport]) -> Result<(), StoreError> {
         self.report(reports).await
     }

@@ -15,13 +15,19 @@ use crate::store::stored;
 pub(in crate::store) struct SqlStore {
     backend: Arc<dyn Backend>,
     clock: Arc<dyn Clock>,
-    /// As of which place everything has been read; another one has a feed of its own.
+    /// As of which place everything has been read by whoever has this; another place has a feed of its own.
     read: AtomicU64,
 }
 
 impl SqlStore {
     pub(in crate::store) fn new(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>) -> Self {
         Self { backend, clock, read: AtomicU64::new(0) }
+    }
+
+    /// The same store, as one has it who has read nothing of it yet.
+    pub(super) fn unread(&self) -> Self {
+        let read = AtomicU64::new(self.backend.moves());
+        Self { backend: Arc::clone(&self.backend), clock: Arc::clone(&self.clock), read }
     }
 
     pub(super) fn backend(&self) -> &dyn Backend {

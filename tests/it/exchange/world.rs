@@ -468,6 +468,10 @@ impl Management for Sluice {
 
 #[async_trait]
 impl Store for Sluice {
+    fn for_follower(&self) -> Arc<dyn Source> {
+        self.store.for_follower()
+    }
+
     async fn keys_where(&self, wanted: &KeyFilter) -> Result<ListPart<KeyRecord, KeyId>, StoreError> {
         pass(&self.held_page).await;
         self.store.keys_where(wanted).await

@@ -7,10 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claviger::clock::SystemClock;
-use claviger::config::StoreUrl;
-use claviger::model::{Cause, Changes, Mutation, Revision, Strategy};
-use claviger::store::{self, Inspected, Store, StoreError};
+use claviger::config::{LiveSettings, Settings, StoreUrl};
+use claviger::control::{Caller, Control, Serving};
+use claviger::exchange::Exchange;
+use claviger::model::{Cause, Changes, Mutation, Revision, Snapshot, Strategy};
+use claviger::store::{self, Inspected, Lookup as _, Store, StoreError};
+use claviger::telemetry::Metrics;
 
+use crate::exchange::world::new_space;
 use crate::store::conformance::{all, digest, new_key};
 use crate::support::http;
 use crate::support::place::Place;
@@ -136,6 +140,69 @@ async fn a_backup_that_is_put_back_is_read_anew_and_written_to() {
     assert!(store.find_key(&digest(3)).await.unwrap().is_none());
     assert_eq!(make_key(&*store, 4).await.unwrap(), Revision(3));
     assert!(open(&path).await.find_key(&digest(4)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_one_has_read_of_a_backup_that_is_put_back_another_one_has_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, backup) = (directory.path().join("claviger.db"), directory.path().join("backup.db"));
+    let store = open(&path).await;
+    let follower = store.for_follower();
+    make_key(&*store, 1).await.unwrap();
+    copy_store(&path, &backup);
+    assert!(matches!(follower.changes_after(Revision(0)).await, Ok(Changes::Since(_))));
+
+    move_store(&path, &directory.path().join("elsewhere.db"));
+    move_store(&backup, &path);
+    assert_eq!(store.changes_after(Revision(1)).await.unwrap(), Changes::TooOld);
+    store.snapshot().await.unwrap();
+    assert_eq!(store.changes_after(Revision(1)).await.unwrap(), Changes::Since(Vec::new()));
+
+    assert_eq!(follower.changes_after(Revision(1)).await.unwrap(), Changes::TooOld);
+    assert_eq!(store.for_follower().changes_after(Revision(1)).await.unwrap(), Changes::Since(Vec::new()), "who comes later");
+    follower.snapshot().await.unwrap();
+    assert_eq!(follower.changes_after(Revision(1)).await.unwrap(), Changes::Since(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_backup_with_changes_of_the_same_numbers_is_in_force_whoever_looks_at_it_first() {
+    let has = |snapshot: &Snapshot, space: &str| snapshot.spaces.contains(&space.parse().unwrap());
+    for is_managed_first in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, backup) = (directory.path().join("claviger.db"), directory.path().join("backup.db"));
+        let mut settings = Settings::default();
+        settings.policies.dir = None;
+        settings.token.keys = directory.path().join("keys");
+        settings.store.url = StoreUrl::Sqlite(path.clone());
+        let (store, clock) = (open(&path).await, Arc::new(SystemClock::start()));
+        make_key(&*store, 1).await.unwrap();
+        copy_store(&path, &backup);
+        let elsewhere = open(&backup).await;
+        let staging = elsewhere.apply(Mutation::CreateSpace(new_space("staging", "root")), &Cause::SYSTEM, None).await.unwrap();
+        elsewhere.close().await;
+        let here = store.apply(Mutation::CreateSpace(new_space("production", "root")), &Cause::SYSTEM, None).await.unwrap();
+        assert_eq!(here.revision, staging.revision);
+        let exchange = Exchange::start(&settings, store.for_follower(), clock.clone(), Arc::new(Metrics::new())).await.unwrap();
+        let serving = Serving { exchange: exchange.clone(), settings: LiveSettings::from(&settings), name: "here".parse().unwrap() };
+        let control = Control::serving(store.clone(), clock, serving);
+        // What a sidecar is told, which goes by the time of the change that it asks after.
+        let told = async || control.feed_changes(&Caller::System, None, here.revision, Duration::ZERO).await.unwrap().after_at;
+        assert_eq!(told().await, Some(here.at));
+
+        move_store(&path, &directory.path().join("elsewhere.db"));
+        move_store(&backup, &path);
+        assert_eq!(store.changes_after(here.revision).await.unwrap(), Changes::TooOld);
+        assert!(has(&store.snapshot().await.unwrap(), "staging"));
+        if is_managed_first {
+            let standing = control.standing(&Caller::System).await.unwrap();
+            assert!(has(standing.snapshot(), "staging") && !has(standing.snapshot(), "production"));
+        } else {
+            exchange.catch_up().await.unwrap();
+        }
+
+        assert!(has(&exchange.snapshot(), "staging") && !has(&exchange.snapshot(), "production"));
+        assert_eq!(told().await, Some(staging.at));
+    }
 }
 
 #[tokio::test]
