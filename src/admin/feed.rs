@@ -298,7 +298,7 @@ async fn following(
     operation: Operation,
     connection: Option<Extension<Follows>>,
 ) -> Result<(), ApiError> {
-    state.control().may_follow(&asked.caller, operation).await?;
+    state.control().may_follow(asked, operation).await?;
     if let Some(Extension(connection)) = connection {
         connection.mark();
     }

@@ -1,8 +1,9 @@
 //! Who manages.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use crate::model::{Actor, Cause, KeyDigest, KeyId, Once, OperatorName};
+use crate::model::{Actor, Cause, KeyDigest, KeyId, KeyRecord, Once, OperatorName};
 
 /// Somebody who wants something of the control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Caller {
 pub struct Asked {
     /// Who.
     pub caller: Caller,
+    /// Their key as it was when it was presented, for what is decided at that very moment; `None`: it is to be read.
+    pub key: Option<Arc<KeyRecord>>,
     /// From where, if they came over the network.
     pub remote_ip: Option<IpAddr>,
     /// In which request, if it was one.
@@ -37,13 +40,13 @@ impl Asked {
     /// At this machine, with the store in their hands.
     #[must_use]
     pub fn by_operator(name: OperatorName) -> Self {
-        Self { caller: Caller::Operator(name), remote_ip: None, request_id: None, once: None }
+        Self { caller: Caller::Operator(name), key: None, remote_ip: None, request_id: None, once: None }
     }
 
     /// By Claviger itself.
     #[must_use]
     pub fn by_system() -> Self {
-        Self { caller: Caller::System, remote_ip: None, request_id: None, once: None }
+        Self { caller: Caller::System, key: None, remote_ip: None, request_id: None, once: None }
     }
 
     /// Whether it is this key that asks.

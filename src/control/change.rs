@@ -72,7 +72,8 @@ impl Control {
             exchange.note_use(&digest, began.wall);
         }
         let id = found.key.id;
-        let asked = Asked { caller: Caller::Key { id, digest }, remote_ip, request_id, once: None };
+        let key = Some(Arc::new(found.key));
+        let asked = Asked { caller: Caller::Key { id, digest }, key, remote_ip, request_id, once: None };
         self.note_sign_in(id, &asked).await;
         Ok(asked)
     }

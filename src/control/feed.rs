@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::caller::Caller;
+use super::caller::{Asked, Caller};
 use super::change::works;
 use super::error::ControlError;
 use super::follower_keys::Known;
@@ -18,8 +18,8 @@ use super::rights::Operation;
 use super::standing::Standing;
 use crate::exchange::Exchange;
 use crate::model::{
-    Changes, FEED_CHANGES_MAX, FEED_FORMAT, FeedChange, FeedChanges, FeedFound, FeedKey, KeyDigest, KeyId, ReplicaName, ReplicaReport,
-    Revision, Sample, Snapshot,
+    Changes, FEED_CHANGES_MAX, FEED_FORMAT, FeedChange, FeedChanges, FeedFound, FeedKey, KeyDigest, KeyId, KeyRecord, ReplicaName,
+    ReplicaReport, Revision, Sample, Snapshot,
 };
 use crate::store::StoreError;
 
@@ -27,11 +27,23 @@ use crate::store::StoreError;
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(1);
 
 impl Control {
-    /// Whether a caller may follow, by their key and all else as it is in force here.
+    /// Whether whoever has just asked may follow, by their key as it was then and by what is in force here.
     ///
     /// # Errors
     /// They may not, or the store is away.
-    pub async fn may_follow(&self, caller: &Caller, operation: Operation) -> Result<(), ControlError> {
+    pub async fn may_follow(&self, asked: &Asked, operation: Operation) -> Result<(), ControlError> {
+        match (&asked.caller, &asked.key, &self.serving) {
+            (Caller::Key { digest, .. }, Some(key), Some(serving)) => {
+                let standing = Standing::of_key(KeyRecord::clone(key), digest, serving.exchange.snapshot());
+                Ok(standing.check(operation, &[])?)
+            }
+            (caller, _, _) => self.may_still_follow(caller, operation).await,
+        }
+    }
+
+    /// The same of somebody who has asked some time ago: their key is read anew, unless nothing has been put in force here since it was
+    /// read last that touches it.
+    async fn may_still_follow(&self, caller: &Caller, operation: Operation) -> Result<(), ControlError> {
         let standing = match (caller, &self.serving) {
             (Caller::Key { id, digest }, Some(serving)) => {
                 let known = self.follower_key(*id, digest, &serving.exchange).await?;
@@ -110,7 +122,7 @@ impl Control {
                 () = later => {}
             }
             // A right that has ended meanwhile has ended for whoever waits, too.
-            self.may_follow(caller, Operation::ReadFeed).await?;
+            self.may_still_follow(caller, Operation::ReadFeed).await?;
             revision = exchange.confirmed(CONFIRMED_WITHIN).await?;
         }
         let mut told = self.changes_between(after, revision).await?;

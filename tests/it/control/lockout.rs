@@ -13,10 +13,10 @@ use tokio::task::JoinHandle;
 use crate::exchange::world::{Key, World, new_space, role};
 
 fn asked(key: Key) -> Asked {
-    Asked { caller: Caller::Key { id: key.id, digest: key.digest }, remote_ip: None, request_id: None, once: None }
+    Asked { caller: Caller::Key { id: key.id, digest: key.digest }, key: None, remote_ip: None, request_id: None, once: None }
 }
 
-fn control(world: &World, settings: &Settings) -> Arc<Control> {
+pub(super) fn control(world: &World, settings: &Settings) -> Arc<Control> {
     let (exchange, settings) = (world.exchange.clone(), LiveSettings::from(settings));
     let serving = Serving { exchange, settings, name: "here".parse().unwrap() };
     Arc::new(Control::serving(world.sluice.clone(), world.clock.clone(), serving))

@@ -161,7 +161,7 @@ impl Place {
     }
 
     async fn answer(&self, caller: &Caller, through: Through) -> (Operation, Result<(), ControlError>) {
-        let asked = Asked { caller: caller.clone(), remote_ip: None, request_id: None, once: None };
+        let asked = Asked { caller: caller.clone(), key: None, remote_ip: None, request_id: None, once: None };
         match through {
             Through::Seen(operation) => (operation, self.control.may(caller, operation).await.map(drop)),
             Through::Made(operation, mutation) => {

@@ -241,6 +241,7 @@ async fn open(settings: &Settings, clock: &Arc<ManualClock>) -> Arc<dyn Store> {
 pub(crate) struct Sluice {
     store: Arc<dyn Store>,
     look_ups: AtomicUsize,
+    keys_read: AtomicUsize,
     snapshots: AtomicUsize,
     broken: AtomicBool,
     crashes: AtomicBool,
@@ -270,16 +271,21 @@ impl Hold {
 
 impl Sluice {
     fn before(store: Arc<dyn Store>) -> Self {
-        let (look_ups, snapshots) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let (look_ups, keys_read, snapshots) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
         let (broken, crashes) = (AtomicBool::new(false), AtomicBool::new(false));
         let (held_before, held_after) = (Mutex::new(None), Mutex::new(None));
         let (held_samples, held_page) = (Mutex::new(None), Mutex::new(None));
-        Self { store, look_ups, snapshots, broken, crashes, held_before, held_after, held_samples, held_page }
+        Self { store, look_ups, keys_read, snapshots, broken, crashes, held_before, held_after, held_samples, held_page }
     }
 
     /// How often keys were looked up.
     pub(crate) fn look_ups(&self) -> usize {
         self.look_ups.load(Ordering::SeqCst)
+    }
+
+    /// How often keys were read by their ids.
+    pub(crate) fn keys_read(&self) -> usize {
+        self.keys_read.load(Ordering::SeqCst)
     }
 
     /// How often snapshots were read.
@@ -437,6 +443,7 @@ impl Management for Sluice {
     }
 
     async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>, StoreError> {
+        self.keys_read.fetch_add(1, Ordering::SeqCst);
         self.store.key(id).await
     }
 

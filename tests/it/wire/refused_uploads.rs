@@ -17,7 +17,8 @@ async fn world() -> World {
 
 /// A request's head without a key that works.
 fn head(stream: u32) -> Vec<u8> {
-    let lines = block(&[(":method", "POST"), (":path", "/"), (":scheme", "http"), (":authority", "api"), ("authorization", "Bearer wrong")]);
+    let lines =
+        block(&[(":method", "POST"), (":path", "/"), (":scheme", "http"), (":authority", "api"), ("authorization", "Bearer wrong")]);
     frame(HEADERS, END_HEADERS, stream, &lines)
 }
 
