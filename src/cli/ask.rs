@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::config::TlsPair;
+use crate::diagnostics::with_causes;
 use crate::edge::tls::{Unverified, UpstreamStream};
 
 /// How much of an answer is read, in bytes.
@@ -71,7 +72,7 @@ where
             return Err(driver.await.ok().and_then(Result::err).unwrap_or(given_up).into());
         }
     };
-    let body = Limited::new(body, LONGEST_ANSWER).collect().await.map_err(|error| anyhow::anyhow!("{error}"))?.to_bytes();
+    let body = Limited::new(body, LONGEST_ANSWER).collect().await.map_err(|error| anyhow::anyhow!(with_causes(&*error)))?.to_bytes();
     driver.abort();
     Ok(Response::from_parts(head, String::from_utf8_lossy(&body).into_owned()))
 }

@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::task::JoinSet;
 
 use crate::config::ServerUrl;
+use crate::diagnostics::with_causes;
 
 /// How often whoever is at the other end of an HTTP/2 connection is asked whether they are still there, and how long they may take to say so.
 const PING: Duration = Duration::from_secs(10);
@@ -59,7 +60,7 @@ impl Connection {
     /// # Errors
     /// Why it cannot, as a sentence.
     pub(super) async fn over<T: Read + Write + Unpin + Send + 'static>(io: T) -> Result<Self, String> {
-        let (sender, connection) = http1::handshake(io).await.map_err(|error| error.to_string())?;
+        let (sender, connection) = http1::handshake(io).await.map_err(|error| with_causes(&error))?;
         let mut driver = JoinSet::new();
         driver.spawn(connection);
         Ok(Self { sender: Sender::Http1(sender), driver: Arc::new(driver) })
@@ -72,7 +73,7 @@ impl Connection {
     pub(super) async fn over_http2<T: Read + Write + Unpin + Send + 'static>(io: T) -> Result<Self, String> {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder.timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(PONG);
-        let (sender, connection) = builder.handshake(io).await.map_err(|error| error.to_string())?;
+        let (sender, connection) = builder.handshake(io).await.map_err(|error| with_causes(&error))?;
         let mut driver = JoinSet::new();
         driver.spawn(connection);
         Ok(Self { sender: Sender::Http2(sender), driver: Arc::new(driver) })
@@ -115,18 +116,18 @@ impl Connection {
         let answer = match &mut self.sender {
             Sender::Http1(sender) => {
                 // The answer before this one may just have been read to its end.
-                sender.ready().await.map_err(|error| error.to_string())?;
+                sender.ready().await.map_err(|error| with_causes(&error))?;
                 sender.send_request(request).await
             }
             Sender::Http2(sender) => {
-                sender.ready().await.map_err(|error| error.to_string())?;
+                sender.ready().await.map_err(|error| with_causes(&error))?;
                 sender.send_request(request).await
             }
         };
-        let answer = answer.map_err(|error| error.to_string())?;
+        let answer = answer.map_err(|error| with_causes(&error))?;
         let status = answer.status();
         let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-        let bytes = Limited::new(answer.into_body(), longest).collect().await.map_err(|error| error.to_string())?.to_bytes();
+        let bytes = Limited::new(answer.into_body(), longest).collect().await.map_err(|error| with_causes(&*error))?.to_bytes();
         Ok(Answered { status, bytes, retry_after })
     }
 }

@@ -1,7 +1,5 @@
 //! One attempt.
 
-use std::error::Error;
-use std::iter;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,6 +14,7 @@ use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use super::event::Event;
+use crate::diagnostics::with_causes;
 
 /// A secret that is shorter could be found out by trying.
 const SECRET_MIN: usize = 16;
@@ -80,12 +79,6 @@ async fn attempt(event: &Event, url: &Uri, secret_file: &Path) -> Result<(), Pos
         }
     };
     if answer.status().is_success() { Ok(()) } else { Err(PostError::Status(answer.status())) }
-}
-
-/// What hyper says of it, and of what lies behind that.
-fn with_causes(error: &hyper::Error) -> String {
-    let causes = iter::successors(Some(error as &dyn Error), |error| (*error).source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]
