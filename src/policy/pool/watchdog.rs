@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::job::Job;
+use super::job::{Job, Stage};
 use crate::policy::set::PolicySet;
 
 /// How long a question that is over stays in the list at most.
@@ -12,16 +12,16 @@ pub(super) const LOOK: Duration = Duration::from_millis(50);
 /// The jobs that are watched.
 #[derive(Debug, Default)]
 pub(super) struct Watchdog {
-    pub(super) list: Mutex<List>,
-    pub(super) changed: Condvar,
+    list: Mutex<List>,
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct List {
-    pub(super) jobs: Vec<Watched>,
+struct List {
+    jobs: Vec<Watched>,
     /// When the watchdog looks again by itself; `None`: not before it is told to.
-    pub(super) next: Option<Duration>,
-    pub(super) closed: bool,
+    next: Option<Duration>,
+    closed: bool,
 }
 
 #[derive(Debug)]
@@ -46,13 +46,31 @@ impl Watchdog {
         }
     }
 
+    /// Looks at the jobs whenever something could be late, until it is [closed](Self::close). `goes_on` says of one that could be whether there
+    /// is anything left to watch.
+    pub(super) fn keep_watch(&self, now: impl Fn() -> Duration, mut goes_on: impl FnMut(&mut Watched, Duration) -> bool) {
+        let mut list = self.list();
+        while !list.closed {
+            let at = now();
+            list.jobs.retain_mut(|one| one.job.stage() != Stage::Over && (at < one.due || goes_on(one, at)));
+            list.next = list.jobs.iter().map(|one| one.due).min();
+            list = match list.next {
+                None => self.changed.wait(list).unwrap_or_else(PoisonError::into_inner),
+                Some(next) => {
+                    let left = next.saturating_sub(now());
+                    self.changed.wait_timeout(list, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
     /// Ends the thread that watches.
     pub(super) fn close(&self) {
         self.list().closed = true;
         self.changed.notify_one();
     }
 
-    pub(super) fn list(&self) -> MutexGuard<'_, List> {
+    fn list(&self) -> MutexGuard<'_, List> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

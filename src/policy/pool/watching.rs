@@ -2,7 +2,7 @@
 //!
 //! It sleeps until something could be late. Nearly every answer is there long before, and costs the watchdog nothing but a look at a list.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{io, thread};
 
@@ -19,24 +19,10 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Starts the thread that watches the jobs of `pool`.
 pub(super) fn start(pool: &Arc<Pool>) -> io::Result<()> {
     let pool = Arc::clone(pool);
-    thread::Builder::new().name("policy-watch".to_owned()).spawn(move || run(&pool)).map(drop)
-}
-
-fn run(pool: &Arc<Pool>) {
-    let watchdog = &pool.watchdog;
-    let mut list = watchdog.list();
-    while !list.closed {
-        let now = pool.now();
-        list.jobs.retain_mut(|one| one.job.stage() != Stage::Over && (now < one.due || one.goes_on(pool, now)));
-        list.next = list.jobs.iter().map(|one| one.due).min();
-        list = match list.next {
-            None => watchdog.changed.wait(list).unwrap_or_else(PoisonError::into_inner),
-            Some(next) => {
-                let left = next.saturating_sub(pool.now());
-                watchdog.changed.wait_timeout(list, left).unwrap_or_else(PoisonError::into_inner).0
-            }
-        };
-    }
+    thread::Builder::new()
+        .name("policy-watch".to_owned())
+        .spawn(move || pool.watchdog.keep_watch(|| pool.now(), |one, now| one.goes_on(&pool, now)))
+        .map(drop)
 }
 
 impl Watched {
