@@ -11,7 +11,7 @@ use claviger::config::{LiveSettings, Settings, StoreUrl};
 use claviger::control::{Caller, Control, Serving};
 use claviger::exchange::Exchange;
 use claviger::model::{Cause, Changes, Mutation, Revision, Snapshot, Strategy};
-use claviger::store::{self, Inspected, Lookup as _, Store, StoreError};
+use claviger::store::{self, Inspected, Store, StoreError};
 use claviger::telemetry::Metrics;
 
 use crate::exchange::world::new_space;
