@@ -22,7 +22,7 @@ fn the_map_names_every_folder_and_nothing_that_is_not_there() {
 fn faults(map: &str, files: &BTreeSet<String>) -> Vec<String> {
     let folders: BTreeSet<&str> = files.iter().flat_map(|file| file.match_indices('/').map(|(end, _)| &file[..=end])).collect();
     let paths: Vec<&str> = files.iter().map(String::as_str).chain(folders.iter().copied()).collect();
-    let words = map.split(|sign: char| !(sign.is_ascii_alphanumeric() || "._/".contains(sign)));
+    let words = map.split(|sign: char| !(sign.is_ascii_alphanumeric() || "._/".contains(sign))).map(|word| word.trim_end_matches('.'));
     let names = words.filter(|word| word.starts_with(char::is_alphabetic) && (word.ends_with(".rs") || word.ends_with('/')));
     let names: BTreeSet<&str> = names.map(|name| name.strip_prefix("src/").unwrap_or(name)).filter(|name| !name.is_empty()).collect();
 
