@@ -146,9 +146,9 @@ impl RequestHandler {
         record.refuses(outcome);
         // gRPC's refusals are one block of headers, which ends the stream.
         let sends_on = http2 && unread && !grpc;
-        let unread = sends_on.then(|| Box::new(UnreadBody::new(std::mem::take(request.body_mut()), &context.timer)));
-        let content = |bytes| if unread.is_some() { ResponseContent::Refusal(bytes, unread) } else { ResponseContent::Whole(bytes) };
-        Ok(response.map(|bytes| ResponseBody::new(content(bytes), record, upload, stream)))
+        let rest = sends_on.then(|| Box::new(UnreadBody::new(std::mem::take(request.body_mut()), &context.timer)));
+        let refusal = |bytes| if rest.is_some() { ResponseContent::Refusal(bytes, rest) } else { ResponseContent::Whole(bytes) };
+        Ok(response.map(|bytes| ResponseBody::new(refusal(bytes), record, upload, stream)))
     }
 
     /// The client is told that this answer is the last one on its connection, and asks on another, which is made by the limits in force.
