@@ -23,10 +23,11 @@ fn faults(map: &str, files: &BTreeSet<String>) -> Vec<String> {
     let folders: BTreeSet<&str> = files.iter().flat_map(|file| file.match_indices('/').map(|(end, _)| &file[..=end])).collect();
     let paths: Vec<&str> = files.iter().map(String::as_str).chain(folders.iter().copied()).collect();
     let words = map.split(|sign: char| !(sign.is_ascii_alphanumeric() || "._/".contains(sign))).map(|word| word.trim_end_matches('.'));
-    let names = words.filter(|word| word.starts_with(char::is_alphabetic) && (word.ends_with(".rs") || word.ends_with('/')));
+    let is_name = |word: &&str| word.ends_with('/') || word.rsplit_once('.').is_some_and(|(_, ending)| ending == "rs");
+    let names = words.filter(|word| word.starts_with(char::is_alphabetic)).filter(is_name);
     let names: BTreeSet<&str> = names.map(|name| name.strip_prefix("src/").unwrap_or(name)).filter(|name| !name.is_empty()).collect();
 
-    let (mut faults, mut named) = (Vec::new(), BTreeSet::new());
+    let (mut faults, mut reached) = (Vec::new(), BTreeSet::new());
     for name in names {
         let is_it = |path: &&&str| path.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('/'));
         let found: Vec<&str> = paths.iter().filter(is_it).copied().collect();
@@ -34,9 +35,9 @@ fn faults(map: &str, files: &BTreeSet<String>) -> Vec<String> {
             faults.push(format!("{name} is nowhere"));
         }
         // `mod.rs` alone says nothing of the folder that it stands in.
-        named.extend(found.into_iter().filter(|_| name.contains('/')));
+        reached.extend(found.into_iter().filter(|_| name.contains('/')));
     }
-    let is_left_out = |folder: &&&str| !named.iter().any(|path| path.starts_with(**folder));
+    let is_left_out = |folder: &&&str| !reached.iter().any(|path| path.starts_with(**folder));
     faults.extend(folders.iter().filter(is_left_out).map(|folder| format!("{folder} is not on the map")));
     faults
 }
