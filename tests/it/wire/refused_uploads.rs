@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use crate::proxy::upstream::{OK, Reply};
 use crate::proxy::world::World;
-use crate::wire::frames::{DATA, END_HEADERS, END_STREAM, Frames, HEADERS, RST_STREAM, block, frame};
+use crate::wire::frames::{ACK, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, RST_STREAM, SETTINGS, block, frame};
 
 /// More than all buffers on the way hold.
 const LENGTH: usize = 32 << 20;
@@ -45,7 +45,8 @@ async fn who_looks_for_an_answer_only_when_all_is_sent_finds_the_refusal() {
 async fn over_http2_a_refusal_ends_after_the_request() {
     let world = world().await;
     let mut client = Frames::connect(world.address).await;
-    client.send(&head(1)).await;
+    // The windows that the server's settings say are there once they are acknowledged.
+    client.send(&[frame(SETTINGS, ACK, 0, &[]), head(1)].concat()).await;
     // Its text is there at once, though not its end.
     let mut sent = 0;
     loop {
