@@ -480,7 +480,7 @@ async fn a_key_and_a_state_that_never_were_in_force_together_decide_nothing() {
     let mut before = world.sluice.hold_next_before_reading();
     let (exchange, origin) = (world.exchange.clone(), world.origin(HOME));
     let asking = tokio::spawn(async move { exchange.credential(&key.digest, &origin).await.map(drop) });
-    for _ in 0..16 {
+    for _ in 0..64 {
         before.reached().await;
         world.change(Mutation::DeleteBinding { id: binding }).await;
         world.change(groups(&["platform"])).await;
