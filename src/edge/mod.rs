@@ -20,6 +20,7 @@ pub(crate) mod raw_target;
 pub(crate) mod request_id;
 pub(crate) mod routes;
 pub(crate) mod service;
+mod spaced_lines;
 pub(crate) mod target;
 pub mod tls;
 

@@ -1,7 +1,6 @@
 //! Clients that speak TLS where nobody does, or do not where everybody must: each is told so, and the log hears of it, now and then.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
@@ -9,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::edge::acceptor::name;
+use crate::edge::spaced_lines::SpacedLines;
 use crate::telemetry::Listener;
 
 /// How a record of TLS begins whose content is a handshake (RFC 8446, section 5.1). No method of HTTP does.
@@ -20,35 +20,13 @@ const ANSWER: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; char
 /// How long, and how much of, what the client has sent is read, so that the kernel does not take the answer away from it.
 const PARTING: Duration = Duration::from_secs(1);
 const PARTING_BYTES: usize = 64 * 1024;
-/// Of each kind, one line in so many seconds.
-const EVERY: u64 = 10;
 
 /// When a listener last told of each kind, and of how many it did not.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    plain: Kind,
-    encrypted: Kind,
-    failed: Kind,
-}
-
-#[derive(Debug, Default)]
-struct Kind {
-    /// The second after which there is another line.
-    after: AtomicU64,
-    omitted: AtomicU64,
-}
-
-impl Kind {
-    /// How many were left out before this one, which is to be told; `None`: it is not.
-    fn admit(&self, now: Duration) -> Option<u64> {
-        let (now, after) = (now.as_secs(), self.after.load(Ordering::Relaxed));
-        let next = now.saturating_add(EVERY);
-        if now >= after && self.after.compare_exchange(after, next, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            return Some(self.omitted.swap(0, Ordering::Relaxed));
-        }
-        self.omitted.fetch_add(1, Ordering::Relaxed);
-        None
-    }
+    plain: SpacedLines,
+    encrypted: SpacedLines,
+    failed: SpacedLines,
 }
 
 impl Told {
@@ -110,13 +88,6 @@ async fn part(mut socket: TcpStream, last: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn of_each_kind_one_is_told_in_a_while_and_how_many_were_not() {
-        let kind = Kind::default();
-        let told: Vec<_> = [0, 1, 2, 9, 10, 11].map(|second| kind.admit(Duration::from_secs(second))).into();
-        assert_eq!(told, [Some(0), None, None, None, Some(3), None]);
-    }
 
     #[test]
     fn the_answer_is_as_long_as_it_says() {
