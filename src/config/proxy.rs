@@ -6,11 +6,10 @@ use std::path::PathBuf;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::credentials::{CredentialPlace, credentials};
-use super::parse::{ValueError, ValueErrors, list, listen, number, one_of, text, truth};
+use super::parse::{ValueError, list, listen, number, one_of, text, truth};
 use super::reader::Section;
 use super::removed_headers::{HeaderPattern, header_pattern};
 use super::tls::{ClientCertificates, TlsPair};
-use super::value::{Origin, Value};
 
 /// More threads than any machine has cores.
 const THREADS_MAX: u32 = 1024;
@@ -73,6 +72,8 @@ pub enum ClientIp {
     XForwardedFor,
     /// `Forwarded` (RFC 7239), if the peer is trusted.
     Forwarded,
+    /// A header of the PROXY protocol, with which every connection of a trusted peer must begin.
+    ProxyProtocol,
 }
 
 impl ClientIp {
@@ -82,6 +83,7 @@ impl ClientIp {
             Self::Peer => "peer",
             Self::XForwardedFor => "x-forwarded-for",
             Self::Forwarded => "forwarded",
+            Self::ProxyProtocol => "proxy-protocol",
         }
     }
 }
@@ -107,6 +109,8 @@ impl Default for ProxySettings {
 impl ProxySettings {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         let default = Self::default();
+        let sources =
+            [ClientIp::Peer, ClientIp::XForwardedFor, ClientIp::Forwarded, ClientIp::ProxyProtocol].map(|from| (from.as_str(), from));
         let ends = [EndStreams::Revoked, EndStreams::AnyChange, EndStreams::Never].map(|when| (when.as_str(), when));
         section
             .refuse("credential_headers", "proxy.credentials says where a key may stand: \"bearer\", and \"header:NAME\" for each header");
@@ -118,21 +122,13 @@ impl ProxySettings {
             client_ca: section.optional_live_path("client_ca"),
             client_certificates: ClientCertificates::read(section, "client_certificates"),
             trusted_proxies: section.live("trusted_proxies", default.trusted_proxies, list(text(network))),
-            client_ip: section.live("client_ip", default.client_ip, client_ip),
+            client_ip: section.live("client_ip", default.client_ip, one_of(&sources)),
             credentials: section.live("credentials", default.credentials, credentials),
             remove_headers: section.live("remove_headers", default.remove_headers, list(text(header_pattern))),
             via: section.live("via", default.via, truth),
             end_streams: section.live("end_streams", default.end_streams, one_of(&ends)),
         }
     }
-}
-
-fn client_ip(value: &Value, at: &Origin) -> Result<ClientIp, ValueErrors> {
-    if matches!(value, Value::Text(text) | Value::Bare(text) if text == "proxy-protocol") {
-        let wrong = ValueError::new("the PROXY protocol is not in this version");
-        return Err(wrong.suggest("let the balancer set X-Forwarded-For, and say \"x-forwarded-for\"").into());
-    }
-    one_of(&[ClientIp::Peer, ClientIp::XForwardedFor, ClientIp::Forwarded].map(|from| (from.as_str(), from)))(value, at)
 }
 
 /// A network, or one address.

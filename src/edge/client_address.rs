@@ -1,13 +1,15 @@
 //! Whose address a request comes from, and who may say so.
 //!
 //! Only the peer's own address counts, unless the peer is a trusted proxy: then it is the right-most entry of the configured header
-//! that is not itself a trusted proxy. An entry that cannot be read makes the address unknown, never somebody else's.
+//! that is not itself a trusted proxy, or what it has said before the first byte of the connection. An entry that cannot be read makes the
+//! address unknown, never somebody else's.
 
 use std::net::{IpAddr, SocketAddr};
 
 use http::header::{FORWARDED, HeaderMap, HeaderName};
 use ipnet::IpNet;
 
+use super::proxy_protocol::Announced;
 use crate::config::{ClientIp, ProxySettings};
 
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -24,7 +26,38 @@ impl TrustedProxies {
         Self { proxies: settings.trusted_proxies.clone(), source: settings.client_ip }
     }
 
-    /// Whether the word of this address counts.
+    /// Whether connections from this address must begin with a header of the PROXY protocol.
+    pub(crate) fn must_announce(&self, peer: IpAddr) -> bool {
+        self.source == ClientIp::ProxyProtocol && self.holds(peer)
+    }
+
+    /// Where a connection comes from; `None`: it cannot be known. One that was made when others were believed keeps what it was told then,
+    /// and where something should have been said and was not, the peer's own address does not take its place.
+    pub(crate) fn far_end(&self, peer: IpAddr, announced: Option<Announced>) -> Option<IpAddr> {
+        match announced {
+            Some(Announced::Client(address)) => Some(address),
+            Some(Announced::Unknown) => None,
+            Some(Announced::Itself) => Some(peer),
+            None => (!self.must_announce(peer)).then_some(peer),
+        }
+    }
+
+    /// Whether what a peer says in headers of others, and of the way of its requests, counts. A proxy that speaks the PROXY protocol writes
+    /// no headers: whatever stands in them is its client's word.
+    pub(crate) fn may_speak_of_others(&self, peer: IpAddr) -> bool {
+        self.source != ClientIp::ProxyProtocol && self.holds(peer)
+    }
+
+    /// Whether headers could say who a client is.
+    pub(crate) fn reads_headers(&self) -> bool {
+        match self.source {
+            // Nobody has decided yet what is in front.
+            ClientIp::Peer | ClientIp::XForwardedFor | ClientIp::Forwarded => true,
+            ClientIp::ProxyProtocol => false,
+        }
+    }
+
+    /// Whether this address is that of a trusted proxy.
     pub(crate) fn holds(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.proxies.iter().any(|net| net.contains(&address) || v4_mapped_contains(net, address))
@@ -36,7 +69,7 @@ impl TrustedProxies {
             return Some(peer);
         }
         match self.source {
-            ClientIp::Peer => Some(peer),
+            ClientIp::Peer | ClientIp::ProxyProtocol => Some(peer),
             ClientIp::XForwardedFor => self.rightmost(peer, headers, &X_FORWARDED_FOR, x_forwarded_for),
             ClientIp::Forwarded => self.rightmost(peer, headers, &FORWARDED, forwarded),
         }
@@ -182,6 +215,21 @@ mod tests {
         assert_eq!(client(ClientIp::XForwardedFor, "192.0.2.9", &["1.2.3.4"]).unwrap(), "192.0.2.9");
         assert_eq!(client(ClientIp::Forwarded, "192.0.2.9", &["for=1.2.3.4"]).unwrap(), "192.0.2.9");
         assert_eq!(client(ClientIp::Peer, "10.0.0.1", &["1.2.3.4"]).unwrap(), "10.0.0.1");
+    }
+
+    #[test]
+    fn what_a_trusted_proxy_announces_counts_and_nothing_takes_its_place() {
+        let (told, silent) = (trust(ClientIp::ProxyProtocol), trust(ClientIp::Peer));
+        let [proxy, stranger, client]: [IpAddr; 3] = ["10.0.0.1", "192.0.2.9", "198.51.100.7"].map(|address| address.parse().unwrap());
+        assert!(told.must_announce(proxy) && !told.must_announce(stranger) && !silent.must_announce(proxy));
+        assert_eq!(told.far_end(proxy, Some(Announced::Client(client))), Some(client));
+        assert_eq!(told.far_end(proxy, Some(Announced::Itself)), Some(proxy));
+        assert_eq!(told.far_end(proxy, Some(Announced::Unknown)), None);
+        assert_eq!(told.far_end(stranger, None), Some(stranger));
+        // It was connected before it had to say so.
+        assert_eq!(told.far_end(proxy, None), None);
+        assert_eq!(silent.far_end(proxy, None), Some(proxy));
+        assert!(!told.may_speak_of_others(proxy) && silent.may_speak_of_others(proxy));
     }
 
     #[test]

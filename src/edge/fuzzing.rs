@@ -1,4 +1,4 @@
-//! A door for the fuzz targets.
+//! Doors for the fuzz targets.
 
 use std::net::IpAddr;
 

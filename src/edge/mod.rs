@@ -15,6 +15,7 @@ pub mod fuzzing;
 pub(crate) mod grpc;
 mod places;
 pub(crate) mod problem;
+mod proxy_protocol;
 pub(crate) mod rate;
 pub(crate) mod raw_target;
 pub(crate) mod request_id;
@@ -26,3 +27,4 @@ pub mod tls;
 
 pub(crate) use acceptor::{Acceptor, Seat, Seats};
 pub(crate) use authenticate::{Admission, Authenticated, authenticate};
+pub(crate) use proxy_protocol::{Announced, HeaderReader};

@@ -213,8 +213,8 @@ impl ConnectionState {
         self.head.store(HANDSHAKE, Ordering::Relaxed);
     }
 
-    /// It is over, and the first head may take its time.
-    pub(super) fn end_handshake(&self) {
+    /// What has come is over, and what is expected next may take its time.
+    pub(super) fn begin_anew(&self) {
         self.head.store(0, Ordering::Relaxed);
         self.enter(Phase::Head);
     }

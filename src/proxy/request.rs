@@ -35,9 +35,11 @@ use crate::exchange::Origin;
 use crate::model::{Outcome, RateLimit, TooLarge};
 
 /// Who is at the other end of a connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Client {
-    pub(super) address: IpAddr,
+    pub(super) peer: IpAddr,
+    /// What the peer has said of who is behind it.
+    pub(super) announced: Option<Announced>,
     /// Whether what it says is encrypted.
     pub(super) encrypted: bool,
 }
@@ -58,7 +60,7 @@ impl RequestHandlers {
     /// `context`: what the connection is made by.
     pub(super) fn new(contexts: &Rc<LiveContext>, context: Rc<RequestContext>, client: Client, connection: Arc<ConnectionState>) -> Self {
         let made_by = context.settings.limits.clone();
-        let first = RequestHandler::new(context, client, &connection, &made_by);
+        let first = RequestHandler::new(context, &client, &connection, &made_by);
         let current = RefCell::new(Rc::new(first));
         Self { contexts: Rc::clone(contexts), client, connection, made_by, requests: Cell::new(0), current }
     }
@@ -78,7 +80,7 @@ impl RequestHandlers {
         let context = self.contexts.now();
         let mut current = self.current.borrow_mut();
         if !Rc::ptr_eq(&context, &current.context) {
-            *current = Rc::new(RequestHandler::new(context, self.client, &self.connection, &self.made_by));
+            *current = Rc::new(RequestHandler::new(context, &self.client, &self.connection, &self.made_by));
         }
         Rc::clone(&current)
     }
@@ -89,7 +91,7 @@ struct RequestHandler {
     context: Rc<RequestContext>,
     peer: Peer,
     connection: Arc<ConnectionState>,
-    /// The connection was made by other limits than those in force. It keeps them, so it ends with this answer.
+    /// The connection was made by other settings than those in force. It keeps them, so it ends with this answer.
     outdated: bool,
 }
 
@@ -171,7 +173,8 @@ impl RequestHandler {
         } else {
             None
         };
-        let client = self.context.trusted_proxies.client(self.peer.address, self.peer.trusted, request.headers());
+        let Peer { address, trusted, .. } = self.peer;
+        let client = address.and_then(|address| self.context.trusted_proxies.client(address, trusted, request.headers()));
         self.warn_of_untrusted(request.headers());
         let target = request.uri().path_and_query();
         Box::new(Record::open(&self.context, &self.connection, request.method(), target, request.headers(), given, client))
@@ -182,12 +185,16 @@ impl RequestHandler {
     fn warn_of_untrusted(&self, headers: &HeaderMap) {
         static WARNED: AtomicBool = AtomicBool::new(false);
         let names = [&X_FORWARDED_FOR, &FORWARDED];
-        if self.peer.trusted || WARNED.load(Ordering::Relaxed) || !names.iter().any(|name| headers.contains_key(*name)) {
+        if self.peer.trusted
+            || !self.context.trusted_proxies.reads_headers()
+            || WARNED.load(Ordering::Relaxed)
+            || !names.iter().any(|name| headers.contains_key(*name))
+        {
             return;
         }
         if self.context.exchange.reads_addresses() && !WARNED.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                peer = %self.peer.address,
+                peer = self.peer.address.map(tracing::field::display),
                 "a peer that is not in proxy.trusted_proxies names a client, and a login policy reads addresses: it reads the peer's; if \
                  that is a proxy of yours, set proxy.trusted_proxies and proxy.client_ip"
             );

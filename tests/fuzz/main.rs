@@ -17,6 +17,7 @@ mod key_text;
 mod mutation;
 mod pattern;
 mod proxy;
+mod proxy_header;
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hasher as _};
@@ -38,13 +39,14 @@ pub(crate) struct Target {
     pub(crate) run: fn(&[u8]) -> u64,
 }
 
-static TARGETS: [&Target; 9] = [
+static TARGETS: [&Target; 10] = [
     &proxy::RESPONSE_HEAD,
     &proxy::CHUNKED,
     &proxy::FRAMING,
     &header_blocks::HPACK,
     &header_blocks::HEADER_BLOCKS,
     &client_address::CLIENT_ADDRESS,
+    &proxy_header::PROXY_HEADER,
     &key_text::KEY_TEXT,
     &pattern::PATTERN,
     &compiled::COMPILED,

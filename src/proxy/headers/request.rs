@@ -66,7 +66,8 @@ impl<B> Permitted<&mut Request<B>> {
 /// What the headers of a connection's requests have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
-    pub(crate) address: IpAddr,
+    /// `None`: not known.
+    pub(crate) address: Option<IpAddr>,
     /// Whether its word about the way of its requests counts.
     pub(crate) trusted: bool,
     /// What the connection to it speaks.
@@ -78,9 +79,10 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn at(address: IpAddr, trusted: bool, encrypted: bool) -> Self {
-        let text = address.to_string();
-        let node = if address.is_ipv6() { format!("for=\"[{text}]\"") } else { format!("for={text}") };
+    pub(crate) fn at(address: Option<IpAddr>, trusted: bool, encrypted: bool) -> Self {
+        // RFC 7239, section 6.2, and what others write into the older header.
+        let text = address.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+        let node = if address.is_some_and(|address| address.is_ipv6()) { format!("for=\"[{text}]\"") } else { format!("for={text}") };
         let value = |text: &str| HeaderValue::from_str(text).expect("an address is visible ASCII");
         let scheme = if encrypted { "https" } else { "http" };
         Self { address, trusted, scheme, forwarded_for: value(&text), forwarded: value(&node) }

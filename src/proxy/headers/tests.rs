@@ -33,7 +33,7 @@ fn lines(headers: &HeaderMap) -> Vec<(String, String)> {
 
 fn forwarded(trusted: bool, version: Version, headers: &[(&str, &str)]) -> HeaderMap {
     let mut headers = map(headers);
-    let peer = Peer::at("192.0.2.7".parse().unwrap(), trusted, false);
+    let peer = Peer::at(Some("192.0.2.7".parse().unwrap()), trusted, false);
     let context = ForwardContext {
         peer: &peer,
         host: Some(&HeaderValue::from_static("api")),
@@ -184,7 +184,7 @@ fn what_is_removed_is_the_configurations_to_say() {
     let removed = [HeaderPattern::Name("origin".to_owned()), HeaderPattern::Prefix("accept-".to_owned())];
     let rules = HeaderRules::new(&[AUTHORIZATION], &AUTHORIZATION, &[], &removed, false);
     let mut headers = map(&[("origin", "a"), ("accept-language", "b"), ("accept_language", "c"), ("accept", "d"), ("x-user-id", "e")]);
-    let peer = Peer::at("192.0.2.7".parse().unwrap(), false, false);
+    let peer = Peer::at(Some("192.0.2.7".parse().unwrap()), false, false);
     let context = ForwardContext { peer: &peer, host: None, request_id: HeaderValue::from_static("ours"), response_timeout: None };
     rules.rewrite_headers(
         &mut headers,
@@ -226,7 +226,7 @@ fn what_connection_names_ends_here_and_takes_nothing_of_ours_away() {
 fn odd_bytes_in_a_connection_header_hide_nothing_that_it_names() {
     let mut headers = map(&[("host", "api"), ("x-secret", "1"), ("x-other", "2")]);
     headers.append("connection", HeaderValue::from_bytes(b"keep-alive, x-secret, \xff").unwrap());
-    let peer = Peer::at("192.0.2.7".parse().unwrap(), false, false);
+    let peer = Peer::at(Some("192.0.2.7".parse().unwrap()), false, false);
     let context = ForwardContext { peer: &peer, host: None, request_id: HeaderValue::from_static("ours"), response_timeout: None };
     rules().rewrite_headers(
         &mut headers,

@@ -1,7 +1,7 @@
 //! One data-plane thread: its connections, its way to the upstream, its clock.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::config::{LimitSettings, LiveSettings};
 use crate::edge::rate::RateTable;
 use crate::edge::request_id::RequestIds;
 use crate::edge::tls::{ClientStream, ListenerTls, UpstreamTls};
-use crate::edge::{Seat, Seats};
+use crate::edge::{Announced, HeaderReader, Seat, Seats};
 use crate::exchange::Exchange;
 use crate::proxy::connection::{ConnectionState, ConnectionTimeouts};
 use crate::proxy::context::{LiveContext, STREAMS_MAX, ThreadParts, spans};
@@ -82,6 +82,8 @@ pub(super) struct Worker {
     parse_errors: Arc<ParseErrors>,
     seats: Arc<Seats>,
     tls: ListenerTls,
+    /// What trusted proxies begin their connections with.
+    headers: HeaderReader,
     /// For heads that are not whole, in bytes.
     head_budget: u64,
     /// Since which tick.
@@ -116,7 +118,8 @@ impl Worker {
         let parse_errors = ParseErrors::new(clock, metrics, live.clone()).map_err(std::io::Error::from)?;
         let contexts = Rc::new(LiveContext::new(live, thread).ok_or(ProxyError::NoUpstream)?);
         let head_budget = HEADS_MAX / u64::try_from(threads.max(1)).unwrap_or(1);
-        Ok(Rc::new(Self { contexts, parse_errors, seats, tls, head_budget, draining: Cell::new(None) }))
+        let headers = HeaderReader::new(&contexts.thread.clock, &contexts.thread.metrics);
+        Ok(Rc::new(Self { contexts, parse_errors, seats, tls, headers, head_budget, draining: Cell::new(None) }))
     }
 
     /// Takes connections until the acceptor's end is gone, then finishes those that are open. The caller cuts it short by dropping
@@ -199,14 +202,15 @@ impl Worker {
         let state = ConnectionState::new(timer.counter());
         let tracking = connections.track(&state);
         // Who says nothing, or is told to go, ends here.
-        let Some(Some((protocol, stream))) = tracking.unless_told(self.begin(socket, &state)).await else { return };
+        let peer = peer.ip().to_canonical();
+        let Some(Some((protocol, stream, announced))) = tracking.unless_told(self.begin(socket, peer, &state)).await else { return };
         // A connection keeps the limits that it is made by.
         let context = self.contexts.now();
         let limits = context.settings.limits.clone();
         let handlers = RequestHandlers::new(
             &self.contexts,
             context,
-            Client { address: peer.ip().to_canonical(), encrypted: stream.is_encrypted() },
+            Client { peer, announced, encrypted: stream.is_encrypted() },
             Arc::clone(&state),
         );
         match protocol {
@@ -227,8 +231,22 @@ impl Worker {
         }
     }
 
-    /// How the client is to be spoken to; `None`: it said nothing, or it has been told that it came to the wrong port.
-    async fn begin(&self, socket: TcpStream, state: &ConnectionState) -> Option<(Protocol, ClientStream)> {
+    /// How the client is to be spoken to, and what a proxy in front says of it; `None`: it said nothing, or nothing that counts.
+    async fn begin(&self, socket: TcpStream, peer: IpAddr, state: &ConnectionState) -> Option<(Protocol, ClientStream, Option<Announced>)> {
+        let must_announce = self.contexts.now().trusted_proxies.must_announce(peer);
+        let announced = if must_announce {
+            // Apart, as the handshake is below.
+            let announced = Box::pin(self.headers.take(&socket, peer, |bytes| state.reads_head(bytes))).await?;
+            state.begin_anew();
+            Some(announced)
+        } else {
+            None
+        };
+        let (protocol, stream) = self.greet(socket, state).await?;
+        Some((protocol, stream, announced))
+    }
+
+    async fn greet(&self, socket: TcpStream, state: &ConnectionState) -> Option<(Protocol, ClientStream)> {
         if !self.tls.is_on() {
             return match protocol::detect(&socket).await.ok()? {
                 First::Nothing => None,
@@ -241,7 +259,7 @@ impl Worker {
         }
         // Apart, because a handshake is large, and connections that have none are not to be as large.
         let stream = Box::pin(self.tls.accept(socket, || state.begin_handshake())).await?;
-        state.end_handshake();
+        state.begin_anew();
         let protocol = if stream.agreed_on_http2() { Protocol::Http2(Taken::default()) } else { Protocol::Http1(Taken::default()) };
         Some((protocol, stream))
     }

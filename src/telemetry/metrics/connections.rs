@@ -70,6 +70,7 @@ pub(super) struct Connections {
     admin: Gauge,
     upstream_errors: Counters<(UpstreamError,)>,
     handshake_errors: Counters<()>,
+    proxy_header_errors: Counters<()>,
     certificate_ends: Levels<(CertificateOf,)>,
 }
 
@@ -82,6 +83,10 @@ impl Connections {
             admin: gauge(),
             upstream_errors: Counters::new("claviger_upstream_errors_total", "Requests that the upstream did not answer properly."),
             handshake_errors: Counters::new("claviger_tls_handshake_errors_total", "TLS handshakes with clients that came to nothing."),
+            proxy_header_errors: Counters::new(
+                "claviger_proxy_protocol_errors_total",
+                "Connections of trusted proxies that began without a sound header of the PROXY protocol.",
+            ),
             certificate_ends: Levels::new(
                 "claviger_tls_certificate_not_after_timestamp_seconds",
                 "When the first certificate ends that a listener shows, or that the upstream is shown, in seconds since 1970; 0 where there is none.",
@@ -97,8 +102,8 @@ impl Connections {
         }
     }
 
-    pub(super) fn families(&self) -> [&dyn Family; 4] {
-        [self, &self.upstream_errors, &self.handshake_errors, &self.certificate_ends]
+    pub(super) fn families(&self) -> [&dyn Family; 5] {
+        [self, &self.upstream_errors, &self.handshake_errors, &self.proxy_header_errors, &self.certificate_ends]
     }
 
     pub(super) fn upstream_error(&self, kind: UpstreamError) {
@@ -107,6 +112,10 @@ impl Connections {
 
     pub(super) fn handshake_failed(&self) {
         self.handshake_errors.increment(());
+    }
+
+    pub(super) fn proxy_header_refused(&self) {
+        self.proxy_header_errors.increment(());
     }
 
     pub(super) fn certificate_ends(&self, of: CertificateOf, seconds: u64) {

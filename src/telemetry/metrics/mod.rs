@@ -148,6 +148,11 @@ impl Metrics {
         self.connections.handshake_failed();
     }
 
+    /// A trusted proxy has begun without a sound header of the PROXY protocol.
+    pub fn proxy_header_refused(&self) {
+        self.connections.proxy_header_refused();
+    }
+
     /// When the first of the certificates ends that are shown there; the beginning of 1970: there is none.
     pub fn certificate_ends(&self, of: CertificateOf, at: Timestamp) {
         self.connections.certificate_ends(of, u64::try_from(at.as_second()).unwrap_or(0));

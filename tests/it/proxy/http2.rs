@@ -9,13 +9,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use claviger::config::UpstreamProtocol;
+use claviger::config::{ClientIp, UpstreamProtocol};
 use http::{HeaderMap, HeaderValue, Request, Response, Version};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -48,7 +49,10 @@ impl Body for Pieces {
 }
 
 pub(crate) async fn connect(address: SocketAddr) -> (SendRequest<Pieces>, JoinHandle<()>) {
-    let socket = TcpStream::connect(address).await.unwrap();
+    over(TcpStream::connect(address).await.unwrap()).await
+}
+
+async fn over(socket: TcpStream) -> (SendRequest<Pieces>, JoinHandle<()>) {
     let (sender, driver) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(socket)).await.unwrap();
     let driving = tokio::spawn(async move { driver.await.unwrap_or_default() });
     (sender, driving)
@@ -124,6 +128,26 @@ async fn a_request_over_http2_becomes_one_over_http1() {
     assert_eq!(received.header("via"), ["2 claviger"]);
     assert_eq!(received.body.replace("\r\n", "|"), "2|ab|2|cd|0||");
     assert!(!world.upstream.bytes().contains(&world.key));
+}
+
+#[tokio::test]
+async fn what_a_proxy_in_front_says_of_its_client_counts_for_every_stream() {
+    let world = World::with(
+        |_| Reply::with(OK),
+        |settings| {
+            settings.proxy.client_ip = ClientIp::ProxyProtocol;
+            settings.proxy.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        },
+    )
+    .await;
+    let mut socket = TcpStream::connect(world.address).await.unwrap();
+    socket.write_all(b"PROXY TCP4 192.0.2.7 10.0.0.1 51234 443\r\n").await.unwrap();
+    let (mut sender, _driving) = over(socket).await;
+    for _ in 0..3 {
+        let answer = sender.send_request(request(&world, &[("x-forwarded-for", "6.6.6.6")], Pieces::default())).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(world.last().header("x-forwarded-for"), ["192.0.2.7"]);
+    }
 }
 
 #[tokio::test]

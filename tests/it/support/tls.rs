@@ -60,7 +60,13 @@ impl Client {
 
     /// Shakes hands to the end.
     pub(crate) fn connect(&self, address: SocketAddr) -> io::Result<Connection> {
+        self.connect_behind(address, b"")
+    }
+
+    /// The same after these bytes.
+    pub(crate) fn connect_behind(&self, address: SocketAddr, first: &[u8]) -> io::Result<Connection> {
         let mut socket = TcpStream::connect(address)?;
+        socket.write_all(first)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         let name = ServerName::try_from(self.name).unwrap();
         let mut connection = ClientConnection::new(Arc::clone(&self.config), name).map_err(io::Error::other)?;

@@ -20,19 +20,24 @@ const BY_NETWORK: &str = "package spacelift\n\n\
 
 const ROLES: [&str; 5] = ["client", "client-six", "forged", "proxy", "other"];
 
-struct World {
-    server: Server,
-    key: String,
+pub(super) struct World {
+    pub(super) server: Server,
+    pub(super) key: String,
 }
 
 impl World {
     /// A server that believes `trusted` about addresses, by the header that `client_ip` names.
-    fn new(client_ip: &str, trusted: &str) -> Self {
-        let server = Setup::new()
-            .environment("CLAVIGER_PROXY__CLIENT_IP", client_ip)
-            .environment("CLAVIGER_PROXY__TRUSTED_PROXIES", trusted)
-            .policies([("network.rego", BY_NETWORK)])
-            .start();
+    pub(super) fn new(client_ip: &str, trusted: &str) -> Self {
+        Self::of(Setup::new(), client_ip, trusted)
+    }
+
+    pub(super) fn of(setup: Setup, client_ip: &str, trusted: &str) -> Self {
+        let setup = setup.environment("CLAVIGER_PROXY__CLIENT_IP", client_ip);
+        Self::with(setup.environment("CLAVIGER_PROXY__TRUSTED_PROXIES", trusted))
+    }
+
+    pub(super) fn with(setup: Setup) -> Self {
+        let server = setup.policies([("network.rego", BY_NETWORK)]).start();
         for role in ROLES {
             server.make_role(role, "run:read");
         }
@@ -46,8 +51,12 @@ impl World {
     }
 
     /// Which network the policy saw, or the code of the refusal.
-    fn seen(&self, headers: &[(&str, &str)]) -> String {
-        let answer = self.ask(headers);
+    pub(super) fn seen(&self, headers: &[(&str, &str)]) -> String {
+        Self::seen_by(&self.ask(headers))
+    }
+
+    /// The same of an answer.
+    pub(super) fn seen_by(answer: &Answer) -> String {
         if answer.status != 200 {
             return answer.code();
         }
@@ -57,7 +66,7 @@ impl World {
     }
 
     /// The address that the log names for the last request.
-    fn logged(&self) -> Option<String> {
+    pub(super) fn logged(&self) -> Option<String> {
         let log = self.server.log();
         let last = log.lines().rev().find(|line| line.contains("\"claviger::access\"")).unwrap();
         serde_json::from_str::<Value>(last).unwrap()["client"].as_str().map(str::to_owned)
