@@ -92,7 +92,7 @@ impl World {
     }
 
     fn origin(&self) -> Origin {
-        Origin { address: Some(address()), at: self.clock.now() }
+        Origin::at_address(Some(address()), self.clock.now())
     }
 
     fn key(&self) -> KeyRecord {
@@ -184,7 +184,7 @@ fn new_addresses(bencher: Bencher, world: &World) {
     let mut last = u32::from(Ipv4Addr::new(10, 0, 0, 0));
     let next = || {
         last += 1;
-        Origin { address: Some(Ipv4Addr::from(last).into()), at: world.clock.now() }
+        Origin::at_address(Some(Ipv4Addr::from(last).into()), world.clock.now())
     };
     bencher.with_inputs(next).bench_local_refs(|origin| {
         world.runtime.block_on(world.exchange.credential(&world.digest, origin)).expect("the key is let in from 10.0.0.0/8")
@@ -207,7 +207,7 @@ fn new_quanta(bencher: Bencher, world: &World) {
     let mut seconds = 0;
     let next = || {
         seconds += 1;
-        Origin { address: Some(address()), at: world.clock.now().plus(Duration::from_secs(seconds)) }
+        Origin::at_address(Some(address()), world.clock.now().plus(Duration::from_secs(seconds)))
     };
     bencher.with_inputs(next).bench_local_refs(|origin| {
         world.runtime.block_on(world.exchange.credential(&world.digest, origin)).expect("the key is let in at any time")
@@ -252,6 +252,7 @@ fn question(world: &World, login: &str) -> LoginInput {
         key: Arc::new(key),
         root_admin: false,
         remote_ip: address(),
+        client_certificate: None,
         at: "2026-07-01T12:00:00Z".parse().expect("a time of this file is well-formed"),
         instance: "bench".into(),
     }

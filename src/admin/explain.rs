@@ -1,6 +1,7 @@
 //! `/explain`, and what a decision is shown as.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -14,8 +15,9 @@ use super::session::Session;
 use super::state::AdminState;
 use crate::clock::Moment;
 use crate::control::{Control, ControlError, Operation};
+use crate::edge::tls::client_certificate_of_pem;
 use crate::exchange::{AsOf, Explanation, Origin};
-use crate::model::{Grants, Ignored, KeyId, KeyName, KeyRecord, KeyState, Outcome, Revision, Strategy};
+use crate::model::{ClientCertificate, Grants, Ignored, KeyId, KeyName, KeyRecord, KeyState, Outcome, Revision, Strategy};
 use crate::policy::{HeldRule, Unheld};
 use crate::store::StoreError;
 
@@ -34,6 +36,9 @@ pub(super) struct Question {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     remote_ip: Option<IpAddr>,
+    /// The certificate that the client has shown, as PEM; else none.
+    #[serde(default)]
+    client_certificate: Option<Box<str>>,
 }
 
 /// What a request with the key would get.
@@ -139,14 +144,15 @@ impl DecisionBody {
 pub(super) async fn explain(
     State(state): State<AdminState>,
     Session(asked): Session,
-    Body(Question { key, at, remote_ip }): Body<Question>,
+    Body(Question { key, at, remote_ip, client_certificate }): Body<Question>,
 ) -> Result<axum::Json<ExplanationBody>, ApiError> {
     let control = state.control();
     control.may(&asked.caller, Operation::Explain).await?;
     let key = called(control, &key).await?;
     let address = remote_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_canonical();
     let at = at.unwrap_or_else(|| control.now());
-    let origin = Origin { address: Some(address), at: Moment { wall: at, monotonic: Duration::ZERO } };
+    let there = Origin::at_address(Some(address), Moment { wall: at, monotonic: Duration::ZERO });
+    let origin = Origin { certificate: shown(client_certificate.as_deref())?, ..there };
     let AsOf { explainer, key, remarks } = control.as_of(at, key).await?;
     let answer = explainer.explain(&key, &origin).await;
     let snapshot = explainer.snapshot();
@@ -159,6 +165,13 @@ pub(super) async fn explain(
         unheld: trace.unheld,
     });
     Ok(axum::Json(ExplanationBody { decision, remarks, policies: policies.collect() }))
+}
+
+/// The certificate of a client that is thought of, if one is said.
+pub(super) fn shown(pem: Option<&str>) -> Result<Option<Arc<ClientCertificate>>, ApiError> {
+    let Some(pem) = pem else { return Ok(None) };
+    let read = client_certificate_of_pem(pem.as_bytes());
+    read.map(|certificate| Some(Arc::new(certificate))).map_err(|why| ApiError::bad_request(format!("client_certificate: {why}")))
 }
 
 /// The key that is called this: an id, or the name of a key that is not revoked.

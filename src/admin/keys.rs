@@ -513,7 +513,7 @@ pub(super) async fn effective(
     control.may(&asked.caller, Operation::ViewKeys).await?;
     let key = control.store().key(id).await?.ok_or(StoreError::NotFound(Resource::Key(id)))?;
     let address = remote_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let origin = Origin { address: Some(address), at: Moment { wall: control.now(), monotonic: Duration::ZERO } };
+    let origin = Origin::at_address(Some(address), Moment { wall: control.now(), monotonic: Duration::ZERO });
     DecisionBody::explained(control, &key, &origin).await.map(axum::Json)
 }
 

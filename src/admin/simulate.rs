@@ -1,6 +1,7 @@
 //! `/policies/simulate`: what a policy would change, before it is saved.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -16,7 +17,7 @@ use super::state::AdminState;
 use crate::clock::Moment;
 use crate::control::{Control, ControlError, Operation};
 use crate::exchange::{Difference, Explainer, Origin, WhatIf};
-use crate::model::{KeyId, KeyName, KeyRecord, KeyState, LoginPolicy, PolicyName, RegoVersion, SampleId};
+use crate::model::{ClientCertificate, KeyId, KeyName, KeyRecord, KeyState, LoginPolicy, PolicyName, RegoVersion, SampleId};
 use crate::policy::{HeldRule, PolicySource};
 use crate::store::Page;
 
@@ -49,6 +50,9 @@ pub(super) struct SimulatePolicy {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     remote_ip: Option<IpAddr>,
+    /// The certificate that the client has shown that keys are asked about with, as PEM; else none. A sample has its own.
+    #[serde(default)]
+    client_certificate: Option<Box<str>>,
 }
 
 /// Whom to ask about.
@@ -109,6 +113,7 @@ struct Asked {
     key: KeyRecord,
     sample: Option<SampleId>,
     address: IpAddr,
+    certificate: Option<Arc<ClientCertificate>>,
     at: Timestamp,
 }
 
@@ -135,7 +140,8 @@ pub(super) async fn simulate(
     let after = tokio::task::block_in_place(|| before.what_if(&what)).map_err(ControlError::Policy)?;
     let found = Simulation { replaces, looked_at: 0, complete: true, changed: 0, cut_off: 0, let_in: 0, items: Vec::new() };
     let (address, at) = (question.remote_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), question.at.unwrap_or_else(|| control.now()));
-    let of_one = |key: KeyRecord| Asked { key, sample: None, address: address.to_canonical(), at };
+    let shown = explain::shown(question.client_certificate.as_deref())?;
+    let of_one = |key: KeyRecord| Asked { key, sample: None, address: address.to_canonical(), certificate: shown.clone(), at };
     let mut report = Report { before, after, policy: question.name, found };
     match question.about {
         About::Key(called) => report.take_in(of_one(explain::called(control, &called).await?), true).await,
@@ -174,8 +180,10 @@ pub(super) async fn simulate(
 async fn of_sample(control: &Control, kept: &crate::model::KeptSample) -> Result<Option<Asked>, ApiError> {
     let address = kept.sample.input.pointer("/request/remote_ip").and_then(serde_json::Value::as_str);
     let address = address.and_then(|text| text.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let shown = kept.sample.input.pointer("/request/client_certificate");
+    let certificate = shown.and_then(|shown| ClientCertificate::deserialize(shown).ok()).map(Arc::new);
     let key = control.store().key(kept.sample.key.id).await?;
-    Ok(key.map(|key| Asked { key, sample: Some(kept.id), address, at: kept.sample.at }))
+    Ok(key.map(|key| Asked { key, sample: Some(kept.id), address, certificate, at: kept.sample.at }))
 }
 
 struct Report {
@@ -187,8 +195,9 @@ struct Report {
 
 impl Report {
     async fn take_in(&mut self, asked: Asked, is_only: bool) {
-        let Asked { key, sample, address, at } = asked;
-        let origin = Origin { address: Some(address), at: Moment { wall: at, monotonic: Duration::ZERO } };
+        let Asked { key, sample, address, certificate, at } = asked;
+        let there = Origin::at_address(Some(address), Moment { wall: at, monotonic: Duration::ZERO });
+        let origin = Origin { certificate, ..there };
         let (was, would) = tokio::join!(self.before.explain(&key, &origin), self.after.explain(&key, &origin));
         let difference = Difference::between(&was, &would);
         let report = &mut self.found;

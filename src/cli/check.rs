@@ -10,7 +10,7 @@ use super::args::config::{self, ConfigArgs};
 use super::failure::Failure;
 use super::output::{self, Format, Output};
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::{ClientIp, Settings, StoreUrl, Survey, TakesEffect};
+use crate::config::{ClientCertificates, ClientIp, Settings, StoreUrl, Survey, TakesEffect};
 use crate::control::declared::FileStore;
 use crate::diagnostics::{Diagnostic, Place, Severity};
 use crate::edge::tls;
@@ -81,7 +81,7 @@ pub(super) struct Policies {
     /// What is wrong with the files that declare access.
     declared: Vec<Diagnostic>,
     /// What to know of the addresses that they read.
-    about_addresses: Option<Diagnostic>,
+    about_requests: Vec<Diagnostic>,
     /// What the next start will do to the store; until then its policies cannot be read.
     outdated: Option<String>,
 }
@@ -96,7 +96,7 @@ impl Check {
         match out.format() {
             Format::Json => out.line("", &report)?,
             Format::Table => {
-                output::show(survey.warnings.iter().chain(&policies.about_addresses));
+                output::show(survey.warnings.iter().chain(&policies.about_requests));
                 output::show(survey.faults.iter().flatten());
                 output::show(&policies.declared);
                 output::show(&certificates);
@@ -151,7 +151,7 @@ impl Check {
         let of_policies = policies.faults().map(|fault| Kind::Policy.of(fault.diagnostic()));
         let faults: Vec<Found> =
             configuration.chain(of_policies).chain(of_store).chain(of_files).chain(of_keys).chain(of_certificates).collect();
-        let odd = survey.warnings.iter().chain(&policies.about_addresses).cloned().map(|warning| Kind::Configuration.of(warning));
+        let odd = survey.warnings.iter().chain(&policies.about_requests).cloned().map(|warning| Kind::Configuration.of(warning));
         let odd_policies = policies.warnings().map(|warning| Kind::Policy.of(warning.diagnostic()));
         let outdated = policies.outdated.iter().cloned();
         let of_outdated = outdated.map(|reason| Kind::Store.of(told(store, reason).weighing(Severity::Warning)));
@@ -203,23 +203,43 @@ impl Policies {
         }
         let reviewed = policy::review(&found.sources, &settings.policies, &found.vocabulary);
         found.findings.extend(reviewed);
-        found.about_addresses = found.reads_peers(survey);
+        found.about_requests = found.unseen(survey);
         found
     }
 
-    /// A note if policies read the client's address while that is always the peer's.
-    fn reads_peers(&self, survey: &Survey) -> Option<Diagnostic> {
+    /// Notes on what policies read of a request and will not find there.
+    fn unseen(&self, survey: &Survey) -> Vec<Diagnostic> {
         let settings = &survey.settings;
-        if settings.proxy.client_ip != ClientIp::Peer || self.faults().next().is_some() {
-            return None;
+        let (is_peers, is_asked) = (
+            settings.proxy.client_ip == ClientIp::Peer,
+            settings.proxy.client_certificates != ClientCertificates::Off && !settings.proxy.tls.is_empty(),
+        );
+        if (!is_peers && is_asked) || self.faults().next().is_some() {
+            return Vec::new();
         }
-        let policies = PolicySet::load(&self.sources, &settings.policies).ok()?;
-        let place = survey.file.as_ref().map_or_else(|| Place::of_variable_name("CLAVIGER_PROXY__CLIENT_IP"), Place::whole);
-        let reason = "a policy reads the client's address, and here that is the peer's: behind an ingress or a load balancer it is the same \
-                      for all clients";
-        let hint = "behind one, set proxy.client_ip = \"x-forwarded-for\" and name it in proxy.trusted_proxies";
-        let note = Diagnostic { key: Some("proxy.client_ip".to_owned()), ..Diagnostic::error(place, reason) };
-        policies.reads().reads_address().then(|| note.suggest(hint).weighing(Severity::Note))
+        let Ok(policies) = PolicySet::load(&self.sources, &settings.policies) else { return Vec::new() };
+        let note = |key: &str, variable: &str, reason: &str, hint: &str| {
+            let place = survey.file.as_ref().map_or_else(|| Place::of_variable_name(variable), Place::whole);
+            Diagnostic { key: Some(key.to_owned()), ..Diagnostic::error(place, reason) }.suggest(hint).weighing(Severity::Note)
+        };
+        let peers = (is_peers && policies.reads().reads_address()).then(|| {
+            note(
+                "proxy.client_ip",
+                "CLAVIGER_PROXY__CLIENT_IP",
+                "a policy reads the client's address, and here that is the peer's: behind an ingress or a load balancer it is the same for all \
+                 clients",
+                "behind one, set proxy.client_ip = \"x-forwarded-for\" and name it in proxy.trusted_proxies",
+            )
+        });
+        let never_shown = (!is_asked && policies.reads().reads_certificate()).then(|| {
+            note(
+                "proxy.client_certificates",
+                "CLAVIGER_PROXY__CLIENT_CERTIFICATES",
+                "a policy looks at the client's certificate, and nobody is asked for one: it is always null",
+                "set proxy.tls, proxy.client_ca, and proxy.client_certificates = \"optional\" or \"required\"",
+            )
+        });
+        peers.into_iter().chain(never_shown).collect()
     }
 
     fn faults(&self) -> impl Iterator<Item = &PolicyFault> {

@@ -198,7 +198,7 @@ impl Tested {
         }
         let explainer = store.explainer(out).await?;
         let address = ip.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ip| ip.to_canonical());
-        let origin = Origin { address: Some(address), at: Moment { wall: store.now(), monotonic: Duration::ZERO } };
+        let origin = Origin::at_address(Some(address), Moment { wall: store.now(), monotonic: Duration::ZERO });
         let told = explainer.explain(&key, &origin).await;
         let snapshot = Arc::new(explainer.snapshot().clone());
         let grants = told.decision.map(|decision| decision.grants).unwrap_or_default();

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::client_address::{TrustedProxies, X_FORWARDED_FOR};
+pub use super::proxy_protocol::{Announced, HeaderFault, parse as proxy_header};
+use super::tls::read_client_certificate;
 use crate::config::{ClientIp, ProxySettings, Settings};
+use crate::model::ClientCertificate;
 
 /// Where the client's address is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,4 +35,9 @@ pub fn client_address(source: Source, peer: IpAddr, lines: &[&[u8]]) -> Option<I
         }
     }
     trusted.client(peer, trusted.holds(peer), &headers)
+}
+
+/// What a client's certificate says; `None`: it is none.
+pub fn client_certificate(der: &[u8]) -> Option<ClientCertificate> {
+    read_client_certificate(der)
 }

@@ -445,7 +445,7 @@ mod tests {
 
     fn origin(second: u64) -> Origin {
         let monotonic = Duration::from_secs(second);
-        Origin { address: None, at: Moment { wall: crate::clock::later(Timestamp::UNIX_EPOCH, monotonic), monotonic } }
+        Origin::at_address(None, Moment { wall: crate::clock::later(Timestamp::UNIX_EPOCH, monotonic), monotonic })
     }
 
     fn entry(stamp: Stamp, digest: KeyDigest) -> Arc<Entry> {
@@ -466,7 +466,7 @@ mod tests {
     }
 
     fn answer(quantum: i64, until: u64) -> Answer {
-        let facet = every_second().facet(None, Timestamp::from_second(quantum).unwrap(), SECOND);
+        let facet = every_second().facet(None, None, Timestamp::from_second(quantum).unwrap(), SECOND);
         Answer { facet, scope: None, from: Timestamp::UNIX_EPOCH, until: origin(until).at, outcome: Err(Refusal::NoRoles) }
     }
 

@@ -87,6 +87,7 @@ impl Procedure {
             root_admin: question.snapshot.is_root_admin(question.key),
             // If it is not known, no policy can see it; the field must have some value all the same.
             remote_ip: question.origin.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            client_certificate: question.origin.certificate.clone(),
             at: truncated(question.origin.at.wall, question.settings.cache.time_quantum),
             instance: question.settings.token.issuer.as_str().into(),
         }

@@ -598,7 +598,7 @@ mod tests {
         let set = PolicySet::mistranslated("deny if input.session.login == \"ci\"", "sample if false", always);
         exchange.put_in_force(|next| next.with_policies(Ok(Arc::new(set))));
         let epoch = exchange.in_force.borrow().epoch;
-        let origin = Origin { address: Some([10, 1, 2, 3].into()), at: clock.now() };
+        let origin = Origin::at_address(Some([10, 1, 2, 3].into()), clock.now());
 
         assert!(exchange.credential(&digest, &origin).await.is_ok());
 

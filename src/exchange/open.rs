@@ -4,9 +4,10 @@
 //! key wakes it, and it asks what a request would get now. Nothing is registered and nothing is kept for each stream: it waits for the bell
 //! of the group that its key is in, as stamps are counted by groups of keys, and a change rings the bells of those that it can touch.
 
-use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
+
+use jiff::SignedDuration;
 
 use super::credential::Credential;
 use super::origin::Origin;
@@ -22,18 +23,12 @@ const AGAIN: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_millis(50);
 
 impl Exchange {
-    /// Returns when what was opened with this key from this address, for this purpose, is to end: at once when a change is in force after which a request
+    /// Returns when what was opened with this key from there, for this purpose, is to end: at once when a change is in force after which a request
     /// would be refused, or, for [`EndStreams::AnyChange`], would get other roles or groups; and when the key ends by itself. Never if
     /// streams are left alone, and not for what cannot be decided: that does not say that the key passes no more.
     ///
     /// The refusal that a request would get; `None` where it would get other roles or groups.
-    pub async fn no_longer_passes(
-        &self,
-        digest: KeyDigest,
-        address: Option<IpAddr>,
-        purpose: Purpose<'_>,
-        when: EndStreams,
-    ) -> Option<Refusal> {
+    pub async fn no_longer_passes(&self, digest: KeyDigest, opened: Origin, purpose: Purpose<'_>, when: EndStreams) -> Option<Refusal> {
         if when == EndStreams::Never {
             return std::future::pending().await;
         }
@@ -46,7 +41,7 @@ impl Exchange {
             let stamp = self.cache.stamp(&digest);
             let mut wait = Duration::MAX;
             if seen != Some(stamp) {
-                let origin = Origin { address, at: self.clock.now() };
+                let origin = Origin { at: self.clock.now(), ..opened.clone() };
                 match self.passes(&digest, &origin, purpose).await {
                     Ok(credential) => {
                         if when == EndStreams::AnyChange
@@ -55,7 +50,7 @@ impl Exchange {
                             return None;
                         }
                         seen = Some(stamp);
-                        wait = self.ends_in(&digest, &credential, origin.at);
+                        wait = self.ends_in(&digest, &credential, origin.at).min(left_of_certificate(&origin));
                     }
                     Err(Refusal::Unavailable(_) | Refusal::Overloaded) => wait = AGAIN,
                     Err(
@@ -83,4 +78,10 @@ impl Exchange {
             None => credential.until().monotonic.saturating_sub(now.monotonic).max(SOON),
         }
     }
+}
+
+/// How long it is until the client's certificate ends, after which it may pass no more; for ever where there is none, or it has ended.
+fn left_of_certificate(origin: &Origin) -> Duration {
+    let left = origin.certificate.as_ref().map(|certificate| certificate.not_after.duration_since(origin.at.wall));
+    left.filter(SignedDuration::is_positive).and_then(|left| Duration::try_from(left).ok()).map_or(Duration::MAX, |left| left.max(SOON))
 }

@@ -60,7 +60,7 @@ impl Exchange {
             let (leads, waiter) = match self.flights.join(FlightKey { digest: *digest, stamp, facet, scope: scope.cloned() }) {
                 Join::Lead(leader) => {
                     let waiter = leader.waiter();
-                    let (me, digest, origin, scope) = (self.me(), *digest, *origin, scope.cloned());
+                    let (me, digest, origin, scope) = (self.me(), *digest, origin.clone(), scope.cloned());
                     // On its own, so that neither the caller's runtime nor the caller's going away matters to the others.
                     self.control.spawn(async move {
                         let resolution = me.resolve(&digest, &origin, scope.as_ref()).await;

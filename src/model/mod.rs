@@ -8,6 +8,7 @@ mod api_key;
 mod audit;
 mod binding;
 mod chain;
+mod client_certificate;
 mod decision;
 mod entry_hash;
 mod feed;
@@ -32,6 +33,7 @@ pub use action::{Action, ActionPattern};
 pub use api_key::{IMPORTED_KEY_MAX, KEY_LENGTH, KEY_PREFIX, KeyDigest, KeyRecord, KeyState, PlainKey, SecretRecord};
 pub use audit::{AuditEntry, AuditId, AuditNote};
 pub use binding::{Binding, KeyBinding, Subject};
+pub use client_certificate::{AlternativeNames, CertificateFingerprint, ClientCertificate};
 pub use decision::{AdmitWithoutRoles, Decision, Ignored, IgnoredReason, SystemRoleClaim, Verdict};
 pub use entry_hash::EntryHash;
 pub use feed::{

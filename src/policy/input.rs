@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use regorus::Value;
 
-use crate::model::{GroupName, KeyId, KeyName, KeyRecord, Role, Snapshot, Space};
+use crate::model::{AlternativeNames, ClientCertificate, GroupName, KeyId, KeyName, KeyRecord, Role, Snapshot, Space};
 
 /// The part of `input` that all keys share (`spaces`, `roles`), built once per snapshot.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct LoginInput {
     pub root_admin: bool,
     /// `request.remote_ip` and `session.creator_ip`; already unmapped from IPv6.
     pub remote_ip: IpAddr,
+    /// `request.client_certificate`; `None`: null.
+    pub client_certificate: Option<Arc<ClientCertificate>>,
     /// `request.timestamp_ns`; already truncated to the quantum.
     pub at: Timestamp,
     /// `session.account_name`.
@@ -98,7 +100,7 @@ impl LoginInput {
             self.key.name.as_str(),
             teams,
             self.root_admin,
-            self.remote_ip,
+            (self.remote_ip, self.client_certificate.as_deref()),
             self.at,
             &self.instance,
         )
@@ -125,7 +127,7 @@ pub(super) fn samples() -> Vec<(Value, &'static str)> {
         let teams = teams.iter().map(|team| text(team)).collect();
         let ip = ip.parse().unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
         let at = Timestamp::from_second(at).unwrap_or(Timestamp::UNIX_EPOCH);
-        (document(&shared, "01hv0000000000000000000000", name, teams, admin, ip, at, "instance"), described)
+        (document(&shared, "01hv0000000000000000000000", name, teams, admin, (ip, None), at, "instance"), described)
     };
     vec![
         (sample(), "a key without a name"),
@@ -144,7 +146,7 @@ pub(super) fn samples() -> Vec<(Value, &'static str)> {
 
 /// The same with these spaces and roles.
 pub(super) fn sample_with(shared: &SharedInput) -> Value {
-    document(shared, "", "", Vec::new(), false, IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), Timestamp::UNIX_EPOCH, "")
+    document(shared, "", "", Vec::new(), false, (IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), None), Timestamp::UNIX_EPOCH, "")
 }
 
 #[expect(clippy::too_many_arguments, reason = "one for each thing that `input` tells of")]
@@ -154,14 +156,18 @@ fn document(
     name: &str,
     teams: Vec<Value>,
     root_admin: bool,
-    remote_ip: IpAddr,
+    (remote_ip, client_certificate): (IpAddr, Option<&ClientCertificate>),
     at: Timestamp,
     instance: &str,
 ) -> Value {
     // Here once more, in case a caller forgets: a mapped address would fall out of every IPv4 network.
     let address = text(&remote_ip.to_canonical().to_string());
     let name = text(name);
-    let request = object([("remote_ip", address.clone()), ("timestamp_ns", nanoseconds(at))]);
+    let request = object([
+        ("client_certificate", client_certificate.map_or(Value::Null, certificate)),
+        ("remote_ip", address.clone()),
+        ("timestamp_ns", nanoseconds(at)),
+    ]);
     let session = object([
         ("account_name", text(instance)),
         ("actor", text(&format!("api::{id}"))),
@@ -181,6 +187,19 @@ fn document(
         ("roles", shared.roles.clone()),
         ("session", session),
         ("spaces", shared.spaces.clone()),
+    ])
+}
+
+fn certificate(certificate: &ClientCertificate) -> Value {
+    let AlternativeNames { dns, email, ip, uri } = &certificate.san;
+    let texts = |names: &[String]| Value::from(names.iter().map(|name| text(name)).collect::<Vec<_>>());
+    let addresses = Value::from(ip.iter().map(|ip| text(&ip.to_string())).collect::<Vec<_>>());
+    object([
+        ("fingerprint", text(&certificate.fingerprint.to_string())),
+        ("issuer", text(&certificate.issuer)),
+        ("san", object([("dns", texts(dns)), ("email", texts(email)), ("ip", addresses), ("uri", texts(uri))])),
+        ("serial", text(&certificate.serial)),
+        ("subject", text(&certificate.subject)),
     ])
 }
 
@@ -232,6 +251,7 @@ impl LoginInput {
             key: Arc::new(key),
             root_admin: false,
             remote_ip: "10.1.2.3".parse().unwrap(),
+            client_certificate: None,
             at: Timestamp::UNIX_EPOCH,
             instance: "dev".into(),
         }
@@ -255,7 +275,7 @@ mod tests {
         let id = question.key.id.to_string();
         let expected = serde_json::json!({
             "attachment": null,
-            "request": {"remote_ip": "10.1.2.3", "timestamp_ns": 1_782_907_200_123_456_789_i64},
+            "request": {"client_certificate": null, "remote_ip": "10.1.2.3", "timestamp_ns": 1_782_907_200_123_456_789_i64},
             "roles": [
                 {"id": "replica", "name": "Replica", "slug": "replica"},
                 {"id": "space-admin", "name": "Space admin", "slug": "space-admin"},
@@ -271,6 +291,17 @@ mod tests {
         let written: serde_json::Value = serde_json::from_str(&question.value().to_json_str().unwrap()).unwrap();
         assert_eq!(written, expected);
         assert_eq!(question.document(), expected);
+    }
+
+    #[test]
+    fn a_client_certificate_is_written_as_it_is_read() {
+        let written = serde_json::json!({
+            "subject": "CN=ci", "issuer": "CN=of clients", "serial": "4f2a", "fingerprint": "a5".repeat(32),
+            "san": {"dns": ["ci.example.com"], "email": ["a@b"], "ip": ["192.0.2.7", "2001:db8::7"], "uri": ["spiffe://a/b"]},
+        });
+        let shown: ClientCertificate = serde_json::from_value(written.clone()).unwrap();
+        let question = LoginInput { client_certificate: Some(Arc::new(shown)), ..question() };
+        assert_eq!(question.document()["request"]["client_certificate"], written);
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! Socket, requests and thread note here what they see of the connection, so that one coarse timer for each thread can close those that
 //! say nothing, stop amid a head, or do not take their answer; and what of their framing no request may rely on.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
+
+use jiff::Timestamp;
 
 use super::interim::InterimAnswers;
 
@@ -35,6 +37,8 @@ pub(super) enum Phase {
 /// How many ticks a connection may spend in what it does.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConnectionTimeouts {
+    /// What time it is, in seconds since 1970.
+    pub(super) now: i64,
     pub(super) head: u64,
     /// Without the first byte of a head, after the connection was made.
     pub(super) silent: u64,
@@ -88,6 +92,8 @@ pub(super) struct ConnectionState {
     closing: AtomicU64,
     /// It was made by limits that are not in force any more.
     outdated: AtomicBool,
+    /// When what the client has proven itself by ends, in seconds since 1970.
+    ends: AtomicI64,
     /// Since when nothing has left for a client that sends no more; 0: it may send.
     half_closed: AtomicU64,
     /// Who is to hear of that when the answers are out.
@@ -115,6 +121,7 @@ impl ConnectionState {
             linger: AtomicBool::new(false),
             closing: AtomicU64::new(0),
             outdated: AtomicBool::new(false),
+            ends: AtomicI64::new(i64::MAX),
             half_closed: AtomicU64::new(0),
             reader: Mutex::default(),
             quiet: AtomicBool::new(true),
@@ -174,6 +181,11 @@ impl ConnectionState {
     /// It is to end when what it is doing is done.
     pub(super) fn outdate(&self) {
         self.outdated.store(true, Ordering::Relaxed);
+    }
+
+    /// It is to end in the same way at this time.
+    pub(super) fn ends_at(&self, end: Timestamp) {
+        self.ends.store(end.as_second(), Ordering::Relaxed);
     }
 
     /// The protocol is being switched; whoever switches it looks after the connection from here on.
@@ -291,7 +303,7 @@ impl ConnectionState {
             return SweepAction::Close;
         }
         let in_phase = passed(&self.since);
-        let outdated = self.outdated.load(Ordering::Relaxed);
+        let outdated = self.outdated.load(Ordering::Relaxed) || timeouts.now >= self.ends.load(Ordering::Relaxed);
         let idle = if outdated { 0 } else { timeouts.idle };
         let limit = match self.phase() {
             Phase::Busy if self.is_half_closed() && passed(&self.half_closed) > timeouts.half_closed => return SweepAction::Close,
@@ -412,6 +424,7 @@ mod tests {
     use super::*;
 
     const TIMEOUTS: ConnectionTimeouts = ConnectionTimeouts {
+        now: 1000,
         head: 10,
         silent: 10,
         idle: 100,
@@ -467,6 +480,17 @@ mod tests {
         assert_eq!(watch.action(&TIMEOUTS), SweepAction::GracefulShutdown);
         tick.fetch_add(1, Ordering::Relaxed);
         assert_eq!(watch.action(&TIMEOUTS), SweepAction::Close);
+    }
+
+    #[test]
+    fn one_whose_client_can_prove_itself_no_longer_ends_with_what_it_is_doing() {
+        let (_, watch) = watched();
+        watch.ends_at(Timestamp::from_second(1001).unwrap());
+        watch.begin();
+        assert_eq!(watch.action(&TIMEOUTS), SweepAction::Keep);
+        assert_eq!(watch.action(&ConnectionTimeouts { now: 1001, ..TIMEOUTS }), SweepAction::GracefulShutdown);
+        watch.end();
+        assert_eq!(watch.action(&TIMEOUTS), SweepAction::Keep);
     }
 
     #[test]

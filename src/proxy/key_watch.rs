@@ -20,7 +20,7 @@ impl KeyWatch {
         let (exchange, when) = (Arc::clone(&context.exchange), context.end_streams);
         Self(Box::pin(async move {
             let purpose = selection.as_ref().map(Selection::purpose).unwrap_or_default();
-            exchange.no_longer_passes(digest, origin.address, purpose, when).await
+            exchange.no_longer_passes(digest, origin, purpose, when).await
         }))
     }
 }

@@ -21,8 +21,9 @@ use crate::edge::rate::RateFields;
 use crate::edge::raw_target;
 use crate::edge::request_id::RequestId;
 use crate::edge::routes::Selection;
+use crate::edge::tls::ShownCertificate;
 use crate::exchange::Origin;
-use crate::model::{KeyDigest, KeyId, Outcome, PolicyName, Refusal};
+use crate::model::{ClientCertificate, KeyDigest, KeyId, Outcome, PolicyName, Refusal};
 use crate::telemetry::{Access, Route, UpstreamError};
 
 /// Finishes when it is dropped: by then the answer is out, or the client is gone.
@@ -40,6 +41,8 @@ pub(super) struct Record {
     pub(super) id: RequestId,
     /// Where the request comes from, if that is known.
     pub(super) client: Option<IpAddr>,
+    /// What the client has proven itself by, as long as it lasts.
+    certificate: ShownCertificate,
     key: Option<KeyId>,
     digest: Option<KeyDigest>,
     /// Its route; none: there are no routes, or none is for it.
@@ -72,7 +75,7 @@ impl Record {
         target: Option<&PathAndQuery>,
         headers: &HeaderMap,
         id: Option<RequestId>,
-        client: Option<IpAddr>,
+        (client, certificate): (Option<IpAddr>, Option<&Arc<ClientCertificate>>),
     ) -> Self {
         connection.begin();
         context.metrics.http_in_flight.inc();
@@ -86,6 +89,7 @@ impl Record {
             method: method.clone(),
             id: id.unwrap_or_else(|| context.request_ids.next(started.wall)),
             client,
+            certificate: certificate.filter(|certificate| started.wall < certificate.not_after).cloned(),
             key: None,
             digest: None,
             selection: None,
@@ -138,11 +142,15 @@ impl Record {
         (self.key, self.digest) = (Some(key), Some(digest));
     }
 
+    /// Where it comes from, for the exchange.
+    pub(super) fn origin(&self) -> Origin {
+        Origin { address: self.client, certificate: self.certificate.clone(), at: self.started }
+    }
+
     /// Tells when what the request has opened is to end; nothing if it is left alone, or nobody's.
     pub(super) fn key_watch(&self) -> Option<KeyWatch> {
-        let origin = Origin { address: self.client, at: self.started };
         let digest = self.digest.filter(|_| self.context.end_streams != EndStreams::Never)?;
-        Some(KeyWatch::begin(&self.context, digest, origin, self.selection.clone()))
+        Some(KeyWatch::begin(&self.context, digest, self.origin(), self.selection.clone()))
     }
 
     /// The answer ends here, because a request with its key would be refused by now; `None`: because it would get other roles.
@@ -233,6 +241,7 @@ impl Record {
             took,
             upstream: self.upstream,
             client: self.client,
+            certificate: self.certificate.as_deref(),
         };
         match self.outcome {
             Outcome::Forwarded => line.log(),

@@ -30,8 +30,8 @@ use crate::edge::client_address::X_FORWARDED_FOR;
 use crate::edge::problem::{self, Connection, X_REQUEST_ID};
 use crate::edge::request_id::{RequestId, is_request_id};
 use crate::edge::routes::Selection;
-use crate::edge::{self, Admission, Authenticated, credential, grpc, target};
-use crate::exchange::Origin;
+use crate::edge::tls::ShownCertificate;
+use crate::edge::{self, Admission, Announced, Authenticated, credential, grpc, target};
 use crate::model::{Outcome, RateLimit, TooLarge};
 
 /// Who is at the other end of a connection.
@@ -42,6 +42,8 @@ pub(super) struct Client {
     pub(super) announced: Option<Announced>,
     /// Whether what it says is encrypted.
     pub(super) encrypted: bool,
+    /// What it has proven itself by while hands were shaken.
+    pub(super) certificate: ShownCertificate,
 }
 
 /// Answers the requests of one connection, each by the settings that are in force when it begins.
@@ -90,16 +92,21 @@ impl RequestHandlers {
 struct RequestHandler {
     context: Rc<RequestContext>,
     peer: Peer,
+    certificate: ShownCertificate,
     connection: Arc<ConnectionState>,
     /// The connection was made by other settings than those in force. It keeps them, so it ends with this answer.
     outdated: bool,
 }
 
 impl RequestHandler {
-    fn new(context: Rc<RequestContext>, client: Client, connection: &Arc<ConnectionState>, made_by: &LimitSettings) -> Self {
-        let peer = Peer::at(client.address, context.trusted_proxies.holds(client.address), client.encrypted);
-        let outdated = !made_by.make_the_same_connection(&context.settings.limits);
-        Self { context, peer, connection: Arc::clone(connection), outdated }
+    fn new(context: Rc<RequestContext>, client: &Client, connection: &Arc<ConnectionState>, made_by: &LimitSettings) -> Self {
+        let proxies = &context.trusted_proxies;
+        let address = proxies.far_end(client.peer, client.announced);
+        let trusted = address.is_some_and(|address| proxies.may_speak_of_others(address));
+        let peer = Peer::at(address, trusted, client.encrypted);
+        let begins_alike = proxies.must_announce(client.peer) == client.announced.is_some();
+        let outdated = !(begins_alike && made_by.make_the_same_connection(&context.settings.limits));
+        Self { context, peer, certificate: client.certificate.clone(), connection: Arc::clone(connection), outdated }
     }
 
     async fn handle(
@@ -177,7 +184,15 @@ impl RequestHandler {
         let client = address.and_then(|address| self.context.trusted_proxies.client(address, trusted, request.headers()));
         self.warn_of_untrusted(request.headers());
         let target = request.uri().path_and_query();
-        Box::new(Record::open(&self.context, &self.connection, request.method(), target, request.headers(), given, client))
+        Box::new(Record::open(
+            &self.context,
+            &self.connection,
+            request.method(),
+            target,
+            request.headers(),
+            given,
+            (client, self.certificate.as_ref()),
+        ))
     }
 
     /// Says once that policies read the address of a proxy, where that is likely: the peer tells of a client, and nobody has said that its
@@ -282,7 +297,7 @@ impl RequestHandler {
         // Refused or not, whoever reads the log must be able to tell which key it was.
         record.presents(key.id());
         // 2. and 3. The only way to pass; only the key's digest is known from here on.
-        let origin = Origin { address: record.client, at: record.started };
+        let origin = record.origin();
         let purpose = record.selection().map(Selection::purpose).unwrap_or_default();
         let authenticated = edge::authenticate(&context.exchange, key, &origin, purpose).await.map_err(Outcome::Refused)?;
         record.belongs_to(authenticated.key(), authenticated.digest());

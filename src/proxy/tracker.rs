@@ -235,6 +235,7 @@ mod tests {
         let tracking = tracker.track(&state);
         tick.store(1_000, std::sync::atomic::Ordering::Relaxed);
         let timeouts = ConnectionTimeouts {
+            now: 0,
             head: 9,
             silent: 9,
             idle: 0,

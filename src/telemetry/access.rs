@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::metrics::LogLosses;
 use super::refused::RefusedLines;
-use crate::model::{KEY_PREFIX, KeyId};
+use crate::model::{ClientCertificate, KEY_PREFIX, KeyId};
 
 static REFUSED: RefusedLines = RefusedLines::new();
 
@@ -44,6 +44,8 @@ pub struct Access<'a> {
     pub upstream: Option<Duration>,
     /// The client's address, as far as it is known.
     pub client: Option<IpAddr>,
+    /// What the client has proven itself by beside its key.
+    pub certificate: Option<&'a ClientCertificate>,
 }
 
 impl Access<'_> {
@@ -81,6 +83,8 @@ impl Access<'_> {
             duration_ms = milliseconds(self.took),
             upstream_ms = self.upstream.map(milliseconds),
             client = self.client.map(tracing::field::display),
+            certificate_subject = self.certificate.map(|certificate| certificate.subject.as_str()),
+            certificate = self.certificate.map(|certificate| tracing::field::display(certificate.fingerprint)),
             omitted,
             "request answered"
         );

@@ -99,6 +99,7 @@ fn questions() -> impl Iterator<Item = LoginInput> {
         }),
         root_admin: false,
         remote_ip: address.parse().expect("an address"),
+        client_certificate: None,
         at: at.parse().expect("a time"),
         instance: "fuzz".into(),
     })

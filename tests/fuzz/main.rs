@@ -11,6 +11,7 @@
 #![expect(clippy::disallowed_methods, reason = "how long it runs, and with what seed, is real time")]
 
 mod client_address;
+mod client_certificate;
 mod compiled;
 mod header_blocks;
 mod key_text;
@@ -39,13 +40,14 @@ pub(crate) struct Target {
     pub(crate) run: fn(&[u8]) -> u64,
 }
 
-static TARGETS: [&Target; 10] = [
+static TARGETS: [&Target; 11] = [
     &proxy::RESPONSE_HEAD,
     &proxy::CHUNKED,
     &proxy::FRAMING,
     &header_blocks::HPACK,
     &header_blocks::HEADER_BLOCKS,
     &client_address::CLIENT_ADDRESS,
+    &client_certificate::CLIENT_CERTIFICATE,
     &proxy_header::PROXY_HEADER,
     &key_text::KEY_TEXT,
     &pattern::PATTERN,

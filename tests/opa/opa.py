@@ -57,7 +57,7 @@ def question(asker):
     key = WORLD["key_id"]
     return {
         "attachment": None,
-        "request": {"remote_ip": address, "timestamp_ns": nanoseconds(asker["at"])},
+        "request": {"client_certificate": None, "remote_ip": address, "timestamp_ns": nanoseconds(asker["at"])},
         "roles": [{"id": role["id"], "name": role["name"], "slug": role["id"]} for role in WORLD["role"]],
         "session": {
             "account_name": WORLD["instance"],

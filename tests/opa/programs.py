@@ -123,7 +123,7 @@ def sample(login, teams, address, second, is_admin, instance="instance", key="01
     """As `src/policy/input.rs` has it."""
     return {
         "attachment": None,
-        "request": {"remote_ip": address, "timestamp_ns": second * 10**9},
+        "request": {"client_certificate": None, "remote_ip": address, "timestamp_ns": second * 10**9},
         "roles": [{"id": "space-reader", "name": "Reader", "slug": "space-reader"}],
         "session": {
             "account_name": instance, "actor": f"api::{key}", "admin": is_admin, "api_key_id": key, "creator_ip": address, "login": login,

@@ -6,12 +6,15 @@ mod chain;
 mod suggestions;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use self::chain::{Heard, Link};
+use crate::cli::args::certificate::certificate;
 use crate::cli::args::value::{joined, time, time_text};
 use crate::cli::failure::Failure;
 use crate::cli::output::{Format, Output};
@@ -19,7 +22,8 @@ use crate::cli::place::Place;
 use crate::clock::Moment;
 use crate::exchange::{self, AsOf, Origin};
 use crate::model::{
-    Decision, Grants, Ignored, IgnoredReason, KeyId, KeyName, KeyRecord, KeyState, Outcome, Refusal, Revision, Snapshot, Strategy,
+    ClientCertificate, Decision, Grants, Ignored, IgnoredReason, KeyId, KeyName, KeyRecord, KeyState, Outcome, Refusal, Revision, Snapshot,
+    Strategy,
 };
 
 #[derive(Debug, clap::Args)]
@@ -32,6 +36,9 @@ pub(crate) struct Explain {
     /// The client's address that policies see; else 127.0.0.1
     #[arg(long, value_name = "ADDR")]
     ip: Option<IpAddr>,
+    /// The certificate that the client has shown, a PEM file; else none
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
     /// The time to explain, RFC 3339; else now. What has changed since is taken back, as far as the audit tells
     #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<Timestamp>,
@@ -47,6 +54,8 @@ struct Explanation {
     key: KeyShown,
     at: Timestamp,
     ip: IpAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_certificate: Option<Arc<ClientCertificate>>,
     strategy: Strategy,
     revision: Revision,
     groups: Vec<String>,
@@ -89,7 +98,9 @@ impl Explain {
             out.note(format_args!("without --ip: explained for a client at {ip}"));
         }
 
-        let origin = Origin { address: Some(ip), at: Moment { wall: at, monotonic: Duration::ZERO } };
+        let shown = certificate(self.certificate.as_deref())?;
+        let there = Origin::at_address(Some(ip), Moment { wall: at, monotonic: Duration::ZERO });
+        let origin = Origin { certificate: shown.clone(), ..there };
         let told = explainer.explain(&key, &origin).await;
         let asked = !matches!(told.outcome, Err(Refusal::InvalidKey(_)));
         let heard: Vec<Heard> = explainer.trace(&key, &origin).iter().map(|(tracer, trace)| Heard::of(tracer, trace, asked)).collect();
@@ -105,6 +116,7 @@ impl Explain {
         }
         explanation.policies = heard;
         explanation.remarks = remarks;
+        explanation.client_certificate = shown;
         explanation.near = near;
         explanation.show(out)
     }
@@ -129,6 +141,7 @@ impl Explanation {
             key: KeyShown { id: key.id, name: key.name.clone(), state: key.state_at(at) },
             at,
             ip,
+            client_certificate: None,
             strategy: snapshot.strategy,
             revision: snapshot.revision,
             groups: decision.groups,
@@ -160,7 +173,8 @@ impl Explanation {
                 let remarks = self.remarks.iter().map(|remark| ("but", remark.clone()));
                 let said = self.policies.iter().map(|heard| (if heard.asked { "said" } else { "would say" }, heard.line()));
                 let near = self.near.iter().map(|near| ("near", near.clone()));
-                out.record(self, head.into_iter().chain(remarks).chain(said).chain(near))?;
+                let shown = self.client_certificate.iter().map(|shown| ("shown", format!("{} (of {})", shown.subject, shown.issuer)));
+                out.record(self, head.into_iter().chain(shown).chain(remarks).chain(said).chain(near))?;
                 out.list("roles", &["SPACE", "ROLE", "BECAUSE OF"], self.rows(), self)
             }
         }

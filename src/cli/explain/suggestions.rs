@@ -150,7 +150,7 @@ async fn networks(key: &KeyRecord, origin: &Origin, told: &Explanation, explaine
     let networks: BTreeSet<IpNet> = explainer.sources().iter().flat_map(policy::networks).collect();
     for network in networks.into_iter().take(NETWORKS) {
         let address: IpAddr = network.hosts().next().unwrap_or_else(|| network.addr());
-        let there = explainer.explain(key, &Origin { address: Some(address), ..*origin }).await;
+        let there = explainer.explain(key, &Origin { address: Some(address), ..origin.clone() }).await;
         if let Some(gained) = gained(told, &there)
             && near.len() < MOST
         {
@@ -167,7 +167,7 @@ async fn hours(key: &KeyRecord, origin: &Origin, told: &Explanation, explainer: 
     let start = Timestamp::from_second(seconds - seconds.rem_euclid(3600)).ok()?;
     for number in 1..=HOURS {
         let wall = later(start, hour * u32::try_from(number).ok()?);
-        let then = explainer.explain(key, &Origin { at: Moment { wall, ..origin.at }, ..*origin }).await;
+        let then = explainer.explain(key, &Origin { at: Moment { wall, ..origin.at }, ..origin.clone() }).await;
         // A policy that fails, or a key that has expired by then, would do so for every hour that follows.
         then.decision.as_ref()?;
         if let Some(gained) = gained(told, &then) {

@@ -249,7 +249,7 @@ impl Weighing {
     }
 
     fn origin(&self, store: &OpenStore) -> Origin {
-        Origin { address: Some(self.address()), at: Moment { wall: store.now(), monotonic: Duration::ZERO } }
+        Origin::at_address(Some(self.address()), Moment { wall: store.now(), monotonic: Duration::ZERO })
     }
 
     /// How many keys are named.

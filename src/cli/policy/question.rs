@@ -2,11 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Deserialize as _;
 use serde_json::Value;
 
+use crate::cli::args::certificate::certificate;
 use crate::cli::args::input_file;
 use crate::cli::args::value::time;
 use crate::cli::failure::Failure;
@@ -14,7 +17,7 @@ use crate::cli::open_store::OpenStore;
 use crate::cli::output::Output;
 use crate::clock::Moment;
 use crate::exchange::Origin;
-use crate::model::{GroupName, KeptSample, KeyId, KeyName, KeyRecord, SampleId};
+use crate::model::{ClientCertificate, GroupName, KeptSample, KeyId, KeyName, KeyRecord, SampleId};
 
 /// What says itself where a request came from, and when. (That `--ip` requires a key is not looked at where there may be none.)
 const NOT_A_KEY: [&str; 3] = ["input", "sample", "all_samples"];
@@ -27,6 +30,9 @@ pub(super) struct Asked {
     /// With --key: the client's address that policies see; else 127.0.0.1
     #[arg(long, value_name = "ADDR", requires = "key", conflicts_with_all = NOT_A_KEY)]
     ip: Option<IpAddr>,
+    /// With --key: the certificate that the client has shown, a PEM file; else none
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = NOT_A_KEY)]
+    certificate: Option<PathBuf>,
     /// With --key: the time that expiries and policies are held against, RFC 3339; else now
     #[arg(long, value_name = "TIME", value_parser = time, requires = "key", conflicts_with_all = NOT_A_KEY)]
     at: Option<Timestamp>,
@@ -53,6 +59,8 @@ struct Who {
 pub(crate) struct Question {
     pub(crate) key: KeyRecord,
     pub(crate) address: IpAddr,
+    /// What the client has shown besides.
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
     pub(crate) at: Timestamp,
     /// The sample that it is made from.
     pub(crate) sample: Option<KeptSample>,
@@ -63,7 +71,8 @@ pub(crate) const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 impl Question {
     pub(crate) fn origin(&self) -> Origin {
-        Origin { address: Some(self.address), at: Moment { wall: self.at, monotonic: Duration::ZERO } }
+        let at = Moment { wall: self.at, monotonic: Duration::ZERO };
+        Origin { certificate: self.certificate.clone(), ..Origin::at_address(Some(self.address), at) }
     }
 
     /// The request as it was, of the key as it is: its name and groups are those of the sample, its state and bindings those of the store.
@@ -82,7 +91,8 @@ impl Asked {
                 out.note(format_args!("without --ip: simulated for a client at {address}"));
             }
             let key = store.key(called).await?;
-            return Ok(vec![Question { key, address, at: self.at.unwrap_or_else(|| store.now()), sample: None }]);
+            let certificate = certificate(self.certificate.as_deref())?;
+            return Ok(vec![Question { key, address, certificate, at: self.at.unwrap_or_else(|| store.now()), sample: None }]);
         }
         if let Some(file) = &self.who.input {
             return Ok(vec![written(file, store, out).await?]);
@@ -152,7 +162,15 @@ async fn of_document(document: &Value, wrong: &impl Fn(String) -> Failure, store
         None | Some(Value::Null) => key.groups.clone(),
         Some(teams) => groups(teams).map_err(wrong)?,
     };
-    Ok(Question { key: KeyRecord { name, groups, ..key }, address, at, sample: None })
+    let certificate = match document.pointer("/request/client_certificate") {
+        None | Some(Value::Null) => None,
+        Some(shown) => {
+            let shown =
+                ClientCertificate::deserialize(shown).map_err(|error| wrong(format!("input.request.client_certificate: {error}")))?;
+            Some(Arc::new(shown))
+        }
+    };
+    Ok(Question { key: KeyRecord { name, groups, ..key }, address, certificate, at, sample: None })
 }
 
 fn groups(teams: &Value) -> Result<Vec<GroupName>, String> {
@@ -176,7 +194,7 @@ fn unknown(document: &Value) -> Vec<String> {
     };
     [
         fields("", &["attachment", "request", "roles", "session", "spaces"]),
-        fields("/request", &["remote_ip", "timestamp_ns"]),
+        fields("/request", &["client_certificate", "remote_ip", "timestamp_ns"]),
         fields("/session", &SESSION),
     ]
     .concat()

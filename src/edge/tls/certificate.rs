@@ -5,17 +5,16 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-const SEQUENCE: u8 = 0x30;
-const OID: u8 = 0x06;
-const INTEGER: u8 = 0x02;
-const BIT_STRING: u8 = 0x03;
-const OCTET_STRING: u8 = 0x04;
+use super::der::{BIT_STRING, Der, INTEGER, OCTET_STRING, OID, SEQUENCE};
+
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const VERSION: u8 = 0xa0;
 const EXTENSIONS: u8 = 0xa3;
-const DNS_NAME: u8 = 0x82;
-const IP_ADDRESS: u8 = 0x87;
+pub(super) const EMAIL: u8 = 0x81;
+pub(super) const DNS_NAME: u8 = 0x82;
+pub(super) const URI: u8 = 0x86;
+pub(super) const IP_ADDRESS: u8 = 0x87;
 
 /// 2.5.29.17
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
@@ -43,34 +42,56 @@ pub(super) struct Certificate {
     pub(super) weakness: Option<String>,
 }
 
-impl Certificate {
+/// The parts of a certificate that anybody here looks at, as they stand in it.
+pub(super) struct CertificateFields<'a> {
+    pub(super) serial: &'a [u8],
+    pub(super) issuer: &'a [u8],
+    pub(super) not_before: Timestamp,
+    pub(super) not_after: Timestamp,
+    pub(super) subject: &'a [u8],
+    key: &'a [u8],
+    /// What it is signed with.
+    algorithm: &'a [u8],
+    /// The subject's alternative names, each with its tag.
+    pub(super) names: Vec<(u8, &'a [u8])>,
+}
+
+impl<'a> CertificateFields<'a> {
     /// `None`: it is no certificate.
-    pub(super) fn read(der: &[u8]) -> Option<Self> {
+    pub(super) fn of(der: &'a [u8]) -> Option<Self> {
         let mut outer = Der(Der(der).take(SEQUENCE)?);
         let mut signed = Der(outer.take(SEQUENCE)?);
         let algorithm = Der(outer.take(SEQUENCE)?).take(OID)?;
 
         let _ = signed.take_if(VERSION);
-        let _serial_number = signed.take(INTEGER)?;
+        let serial = signed.take(INTEGER)?;
         let _algorithm = signed.take(SEQUENCE)?;
-        let _issuer = signed.take(SEQUENCE)?;
+        let issuer = signed.take(SEQUENCE)?;
         let mut validity = Der(signed.take(SEQUENCE)?);
-        let (not_before, not_after) = (validity.time()?, validity.time()?);
-        let _subject = signed.take(SEQUENCE)?;
+        let (not_before, not_after) = (time(&mut validity)?, time(&mut validity)?);
+        let subject = signed.take(SEQUENCE)?;
         let key = signed.take(SEQUENCE)?;
-        let mut extensions = Vec::new();
+        let mut names = Vec::new();
         while let Some((tag, content)) = signed.next() {
             if tag == EXTENSIONS {
-                extensions = names_of(Der(content).take(SEQUENCE)?)?;
+                names = names_of(Der(content).take(SEQUENCE)?)?;
             }
         }
-        let names = extensions.iter().filter(|(tag, _)| *tag == DNS_NAME).filter_map(|(_, name)| str::from_utf8(name).ok());
+        Some(Self { serial, issuer, not_before, not_after, subject, key, algorithm, names })
+    }
+}
+
+impl Certificate {
+    /// `None`: it is no certificate.
+    pub(super) fn read(der: &[u8]) -> Option<Self> {
+        let fields = CertificateFields::of(der)?;
+        let names = fields.names.iter().filter(|(tag, _)| *tag == DNS_NAME).filter_map(|(_, name)| str::from_utf8(name).ok());
         Some(Self {
-            not_before,
-            not_after,
+            not_before: fields.not_before,
+            not_after: fields.not_after,
             names: names.map(str::to_ascii_lowercase).collect(),
-            has_names: extensions.iter().any(|(tag, _)| [DNS_NAME, IP_ADDRESS].contains(tag)),
-            weakness: weak_signature(algorithm).or_else(|| weak_key(key)),
+            has_names: fields.names.iter().any(|(tag, _)| [DNS_NAME, IP_ADDRESS].contains(tag)),
+            weakness: weak_signature(fields.algorithm).or_else(|| weak_key(fields.key)),
         })
     }
 
@@ -121,49 +142,18 @@ fn weak_key(key: &[u8]) -> Option<String> {
     (bits < RSA_BITS_MIN).then(|| format!("its RSA key has {bits} bits, and no current client takes fewer than {RSA_BITS_MIN}"))
 }
 
-/// Values of DER (X.690) one after another.
-struct Der<'a>(&'a [u8]);
-
-impl<'a> Der<'a> {
-    /// The next value: its tag and its content. `None`: there is none, or it is not whole.
-    fn next(&mut self) -> Option<(u8, &'a [u8])> {
-        let (&tag, rest) = self.0.split_first()?;
-        let (&first, rest) = rest.split_first()?;
-        let (length, rest) = match usize::from(first) {
-            short @ 0..0x80 => (short, rest),
-            long => {
-                let (digits, rest) = rest.split_at_checked(long & 0x7f).filter(|(digits, _)| (1..=4).contains(&digits.len()))?;
-                (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), rest)
-            }
-        };
-        let (content, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some((tag, content))
-    }
-
-    /// The content of the next value, which must be one of these.
-    fn take(&mut self, tag: u8) -> Option<&'a [u8]> {
-        self.next().filter(|(found, _)| *found == tag).map(|(_, content)| content)
-    }
-
-    /// The content of the next value if it is one of these; else it is left.
-    fn take_if(&mut self, tag: u8) -> Option<&'a [u8]> {
-        if self.0.first() == Some(&tag) { self.take(tag) } else { None }
-    }
-
-    /// RFC 5280, section 4.1.2.5. A certificate without an end says the last second of the year 9999.
-    fn time(&mut self) -> Option<Timestamp> {
-        let (tag, text) = self.next()?;
-        let text = str::from_utf8(text).ok()?;
-        let text = match tag {
-            GENERALIZED_TIME => text.to_owned(),
-            UTC_TIME if text.get(..2)? < "50" => format!("20{text}"),
-            UTC_TIME => format!("19{text}"),
-            _ => return None,
-        };
-        let time = DateTime::strptime("%Y%m%d%H%M%SZ", &text).ok()?;
-        Some(Offset::UTC.to_timestamp(time).unwrap_or(Timestamp::MAX))
-    }
+/// RFC 5280, section 4.1.2.5. A certificate without an end says the last second of the year 9999.
+fn time(der: &mut Der<'_>) -> Option<Timestamp> {
+    let (tag, text) = der.next()?;
+    let text = str::from_utf8(text).ok()?;
+    let text = match tag {
+        GENERALIZED_TIME => text.to_owned(),
+        UTC_TIME if text.get(..2)? < "50" => format!("20{text}"),
+        UTC_TIME => format!("19{text}"),
+        _ => return None,
+    };
+    let time = DateTime::strptime("%Y%m%d%H%M%SZ", &text).ok()?;
+    Some(Offset::UTC.to_timestamp(time).unwrap_or(Timestamp::MAX))
 }
 
 #[cfg(test)]

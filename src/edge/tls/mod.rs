@@ -5,6 +5,8 @@
 //! against each other and built before it takes the place of another.
 
 mod certificate;
+mod client_certificate;
+mod der;
 mod flaw;
 mod mistaken;
 mod pair;
@@ -16,6 +18,7 @@ mod server;
 mod stream;
 mod upstream;
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +30,7 @@ use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::ProducesTickets;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use self::flaw::settled;
 use self::mistaken::Told;
@@ -34,8 +38,11 @@ use self::server::{Read, Wanted};
 use crate::clock::Clock;
 use crate::config::{ClientCertificates, Settings, UpstreamTlsSettings};
 use crate::diagnostics::Diagnostic;
+use crate::model::ClientCertificate;
 use crate::telemetry::{Listener, Metrics};
 
+pub use self::client_certificate::client_certificate_of_pem;
+pub(super) use self::client_certificate::read as read_client_certificate;
 pub(crate) use self::mistaken::HANDSHAKE;
 pub(crate) use self::probe::Unverified;
 pub(crate) use self::refusal::{HandshakeFault, said_by_tls};
@@ -43,6 +50,9 @@ pub use self::server::TlsServer;
 pub(crate) use self::stream::{ClientStream, UpstreamStream};
 pub use self::upstream::{TlsClient, UpstreamTls};
 pub(crate) use self::upstream::{TlsUpstream, for_upstream};
+
+/// What a client's certificate says; `None`: it has shown none.
+pub(crate) type ShownCertificate = Option<Arc<ClientCertificate>>;
 
 /// How a listener speaks TLS now, if it does.
 #[derive(Clone)]
@@ -63,13 +73,13 @@ impl ListenerTls {
     ///
     /// # Errors
     /// The system has no randomness to give.
-    pub fn plain(listener: Listener, metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>) -> std::io::Result<Self> {
+    pub fn plain(listener: Listener, metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>) -> io::Result<Self> {
         Ok(Self(Arc::new(Shared {
             listener,
             metrics: Arc::clone(metrics),
             clock: Arc::clone(clock),
             current: ArcSwapOption::empty(),
-            tickets: Ticketer::new().map_err(std::io::Error::other)?,
+            tickets: Ticketer::new().map_err(io::Error::other)?,
             told: Told::default(),
         })))
     }
@@ -102,14 +112,14 @@ impl ListenerTls {
 
     /// Waits for the first byte and takes the connection as it should be spoken on; `None`: it has ended. `begins` is called when a
     /// handshake begins, which takes memory; until then a client that says nothing costs nothing but its connection. How long all that
-    /// may take is for the caller to say.
-    pub(crate) async fn accept(&self, socket: TcpStream, begins: impl FnOnce()) -> Option<ClientStream> {
+    /// may take is for the caller to say. With it comes what the client's certificate says, if it has shown one.
+    pub(crate) async fn accept(&self, socket: TcpStream, begins: impl FnOnce()) -> Option<(ClientStream, ShownCertificate)> {
         let mut first = [0];
         if socket.peek(&mut first).await.ok()? == 0 {
             return None;
         }
         match (self.0.current.load().as_ref().map(|server| Arc::clone(&server.config)), first == [HANDSHAKE]) {
-            (None, false) => Some(ClientStream::Plain(socket)),
+            (None, false) => Some((ClientStream::Plain(socket), None)),
             (None, true) => {
                 self.refuse_encrypted(socket).await;
                 None
@@ -132,13 +142,14 @@ impl ListenerTls {
         mistaken::answer_encrypted(socket).await;
     }
 
-    async fn shake_hands(&self, config: Arc<ServerConfig>, socket: TcpStream) -> Option<ClientStream> {
+    async fn shake_hands(&self, config: Arc<ServerConfig>, socket: TcpStream) -> Option<(ClientStream, ShownCertificate)> {
         let peer: Option<SocketAddr> = socket.peer_addr().ok();
         let mut handshake = Handshake { of: &self.0, ok: false };
-        match TlsAcceptor::from(config).accept(socket).await {
-            Ok(stream) => {
+        let shaken = TlsAcceptor::from(config).accept(socket).await.and_then(|stream| Ok((shown(&stream)?, stream)));
+        match shaken {
+            Ok((shown, stream)) => {
                 handshake.ok = true;
-                Some(ClientStream::Tls(Box::new(stream)))
+                Some((ClientStream::Tls(Box::new(stream)), shown))
             }
             Err(error) => {
                 self.0.told.failed(self.0.listener, peer, &error, self.0.clock.now().monotonic);
@@ -146,6 +157,14 @@ impl ListenerTls {
             }
         }
     }
+}
+
+/// What the client's certificate says, if it has shown one.
+fn shown(stream: &TlsStream<TcpStream>) -> io::Result<ShownCertificate> {
+    let Some(certificate) = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()) else { return Ok(None) };
+    // Who has vouched for it has read it, too.
+    let read = client_certificate::read(certificate).ok_or_else(|| io::Error::other("the client's certificate cannot be understood"))?;
+    Ok(Some(Arc::new(read)))
 }
 
 /// A handshake that runs; it has failed unless it says otherwise, also if nobody waits for it any more.

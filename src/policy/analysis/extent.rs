@@ -11,12 +11,14 @@ use super::calendar::Calendar;
 pub(in crate::policy) struct Depends {
     pub(super) address: ReadExtent<BTreeSet<IpNet>>,
     pub(super) time: ReadExtent<Calendar>,
+    /// Whether the client's certificate is read.
+    pub(super) certificate: bool,
 }
 
 impl Depends {
     /// Whether two requests of one key are the same to the policy, as long as the key and what all keys share are the same.
     pub(in crate::policy) fn on_the_key_alone(&self) -> bool {
-        self.address == ReadExtent::Nothing && self.time == ReadExtent::Nothing
+        self.address == ReadExtent::Nothing && self.time == ReadExtent::Nothing && !self.certificate
     }
 }
 

@@ -12,11 +12,14 @@ use jiff::Timestamp;
 use super::calendar::Calendar;
 use super::extent::{Depends, ReadExtent};
 use super::networks::Networks;
+use crate::model::{CertificateFingerprint, ClientCertificate};
 
 /// What the policies in force can read of a request.
 #[derive(Debug, Default)]
 pub struct Reads {
     address: ReadExtent<Networks>,
+    /// Whether they can tell one client's certificate from another, or from none. If so, each is a class by itself.
+    certificate: bool,
     time: ReadExtent<Calendar>,
     /// What was seen of the time last: the same for all requests of a quantum.
     last: ArcSwapOption<SeenTime>,
@@ -27,6 +30,7 @@ pub struct Reads {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Facet {
     address: Option<AddressFacet>,
+    certificate: Option<CertificateFingerprint>,
     time: Option<TimeFacet>,
 }
 
@@ -57,11 +61,13 @@ impl Reads {
     pub(in crate::policy) fn of<'a>(policies: impl Iterator<Item = &'a Depends>) -> Self {
         let mut address: ReadExtent<BTreeSet<IpNet>> = ReadExtent::Nothing;
         let mut time: ReadExtent<Calendar> = ReadExtent::Nothing;
+        let mut certificate = false;
         for depends in policies {
             address.merge(&depends.address, |networks, more| networks.extend(more));
             time.merge(&depends.time, Calendar::merge);
+            certificate |= depends.certificate;
         }
-        Self { address: address.map(|networks| Networks::of(&networks)), time, last: ArcSwapOption::empty() }
+        Self { address: address.map(|networks| Networks::of(&networks)), certificate, time, last: ArcSwapOption::empty() }
     }
 
     /// Nothing at all.
@@ -75,6 +81,11 @@ impl Reads {
         !matches!(self.address, ReadExtent::Nothing)
     }
 
+    /// Whether they can tell one client's certificate from another.
+    pub fn reads_certificate(&self) -> bool {
+        self.certificate
+    }
+
     /// Whether they can tell one time from another.
     pub fn reads_time(&self) -> bool {
         !matches!(self.time, ReadExtent::Nothing)
@@ -83,13 +94,14 @@ impl Reads {
     /// What they can tell of a request. Two requests with the same facet get the same answers.
     ///
     /// The address must not be mapped into IPv6. Of the time they see the beginning of its quantum.
-    pub fn facet(&self, address: Option<IpAddr>, at: Timestamp, quantum: Duration) -> Facet {
+    pub fn facet(&self, address: Option<IpAddr>, certificate: Option<&ClientCertificate>, at: Timestamp, quantum: Duration) -> Facet {
         let address = match &self.address {
             ReadExtent::Nothing => None,
             ReadExtent::Classes(networks) => address.map(|address| AddressFacet::Class(networks.class(address))),
             ReadExtent::Everything => address.map(AddressFacet::Whole),
         };
-        Facet { address, time: self.reads_time().then(|| self.time(at, quantum)) }
+        let certificate = certificate.filter(|_| self.certificate).map(|certificate| certificate.fingerprint);
+        Facet { address, certificate, time: self.reads_time().then(|| self.time(at, quantum)) }
     }
 
     fn time(&self, at: Timestamp, quantum: Duration) -> TimeFacet {

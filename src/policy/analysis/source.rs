@@ -28,6 +28,8 @@ impl ValueSource {
     pub(super) const SESSION: Self = Self(1 << 7);
     /// `input`.
     pub(super) const INPUT: Self = Self(1 << 8);
+    /// The certificate that the client has shown. Whoever gets so far has read it, and it is in a class by itself.
+    pub(super) const CERTIFICATE: Self = Self(1 << 9);
 
     /// What may be an item of a collection, or be made of it, without being the whole of something that varies.
     pub(super) const PLAIN: Self = Self(Self::LITERAL.0 | Self::NUMBER.0 | Self::OTHER.0);

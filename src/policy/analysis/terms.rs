@@ -181,7 +181,8 @@ impl<'p> Walk<'p> {
                 found |= known(fields, name);
             }
         }
-        found
+        // There may be none, so that it is told something to look for a field of it.
+        if found.may_be(ValueSource::CERTIFICATE) { self.uses.read(found) } else { found }
     }
 }
 
@@ -208,6 +209,9 @@ fn known(fields: &[(&str, ValueSource)], name: &str) -> ValueSource {
 /// and an answer is remembered for these as they were.
 const DOCUMENTS: [(ValueSource, &[(&str, ValueSource)]); 3] = [
     (ValueSource::INPUT, &[("request", ValueSource::REQUEST), ("session", ValueSource::SESSION)]),
-    (ValueSource::REQUEST, &[("remote_ip", ValueSource::ADDRESS), ("timestamp_ns", ValueSource::TIME)]),
+    (
+        ValueSource::REQUEST,
+        &[("client_certificate", ValueSource::CERTIFICATE), ("remote_ip", ValueSource::ADDRESS), ("timestamp_ns", ValueSource::TIME)],
+    ),
     (ValueSource::SESSION, &[("creator_ip", ValueSource::ADDRESS)]),
 ];

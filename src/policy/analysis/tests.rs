@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::extent::{Depends, ReadExtent};
 use crate::policy::syntax::{self, lower};
 
-/// The address and the time, in a few words.
+/// The address, the time and the certificate, in a few words.
 fn told(depends: &Depends) -> String {
     let mut told = match &depends.address {
         ReadExtent::Nothing => String::new(),
@@ -25,6 +25,9 @@ fn told(depends: &Depends) -> String {
                 let _ = write!(told, " @{instant}");
             }
         }
+    }
+    if depends.certificate {
+        told.push_str(" certificate");
     }
     told.trim().to_owned()
 }
@@ -51,6 +54,45 @@ fn what_tells_of_the_key_or_the_snapshot_is_not_read_of_a_request() {
         ("allow if { some space in input.spaces; space.id == \"production\" }", ""),
         ("roles[s][\"r\"] if { some s in {\"a\", \"b\"}; input.session.member }", ""),
         ("allow if { who := input.session; who[\"login\"] == \"x\" }", ""),
+    ]);
+}
+
+#[test]
+fn a_certificate_is_read_by_whatever_looks_at_it() {
+    for text in [
+        "allow if input.request.client_certificate.subject == \"CN=ci\"",
+        "allow if input.request.client_certificate != null",
+        "allow if input.request.client_certificate",
+        "deny if not input.request.client_certificate.san",
+        "allow if \"ci.example.com\" in input.request.client_certificate.san.dns",
+        "allow if { c := input.request.client_certificate; c.serial == \"4f\" }",
+        "allow if { {\"subject\": s} = input.request.client_certificate; s == \"x\" }",
+        "import input.request as r\nallow if r.client_certificate.issuer == \"CN=a\"",
+        "allow if f(input.request.client_certificate)\nf(c) if c.fingerprint == \"x\"",
+        "allow if a\na := true if input.request[\"client_certificate\"].subject",
+        "roles[s][\"r\"] if { some s in input.request.client_certificate.san.dns; input.session.member }",
+        "team contains input.request.client_certificate.subject",
+        "default allow := false\nallow if { some name in input.request.client_certificate.san.uri; startswith(name, \"spiffe://\") }",
+    ] {
+        assert_eq!(found(text), "certificate", "{text}");
+    }
+    for text in [
+        "allow if input.request[input.session.login] == null",
+        "allow if object.get(input, [\"request\", \"client_certificate\"], null) == null",
+        "allow if count([v | some v in input]) == 1",
+        "allow if { some x in [input.request]; x.client_certificate == null }",
+    ] {
+        assert!(found(text).ends_with("certificate"), "{text}: {}", found(text));
+    }
+    expect(&[
+        (
+            "allow if net.cidr_contains(\"10.0.0.0/8\", input.request.remote_ip)\nunused if input.request.client_certificate.subject",
+            "10.0.0.0/8",
+        ),
+        // Compared with something of the certificate, nothing is known of the address beforehand.
+        ("allow if input.request.remote_ip in input.request.client_certificate.san.ip", "address certificate"),
+        ("allow if input.session.member with input.request.client_certificate as null", "address time certificate"),
+        ("allow if input.session.client_certificate", ""),
     ]);
 }
 

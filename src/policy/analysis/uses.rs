@@ -36,6 +36,8 @@ pub(super) struct InputUses<'p> {
     pub(super) zones: bool,
     /// …without a zone.
     pub(super) utc: bool,
+    /// The client's certificate, however little of it.
+    certificate: bool,
     texts: BTreeSet<&'p str>,
     numbers: BTreeSet<i64>,
     /// A number that is no time: too large, or not whole.
@@ -60,6 +62,7 @@ impl<'p> InputUses<'p> {
     pub(super) fn read(&mut self, value: ValueSource) -> ValueSource {
         self.address |= value.may_be(ValueSource::ADDRESS | ValueSource::REQUEST | ValueSource::SESSION | ValueSource::INPUT);
         self.time |= value.may_be(ValueSource::TIME | ValueSource::CLOCK | ValueSource::REQUEST | ValueSource::INPUT);
+        self.certificate |= value.may_be(ValueSource::CERTIFICATE | ValueSource::REQUEST | ValueSource::INPUT);
         let known = value & ValueSource::PLAIN;
         if known == value { value } else { known | ValueSource::OTHER }
     }
@@ -122,9 +125,9 @@ impl<'p> InputUses<'p> {
     /// What an answer depends on, all things considered.
     pub(super) fn depends(&self) -> Depends {
         if self.obscure {
-            return Depends { address: ReadExtent::Everything, time: ReadExtent::Everything };
+            return Depends { address: ReadExtent::Everything, time: ReadExtent::Everything, certificate: true };
         }
-        Depends { address: self.address_depends(), time: self.time_depends() }
+        Depends { address: self.address_depends(), time: self.time_depends(), certificate: self.certificate }
     }
 
     fn address_depends(&self) -> ReadExtent<BTreeSet<IpNet>> {

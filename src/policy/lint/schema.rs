@@ -20,9 +20,21 @@ pub(super) enum SchemaEntry {
 static INPUT: LazyLock<Type> = LazyLock::new(|| {
     use Type::{Bool, Null, Number, Text};
     let object = |fields: &[(&str, Type)]| Type::Object(fields.iter().map(|(name, of)| ((*name).into(), of.clone())).collect(), None);
+    let names = || Type::array(Text);
+    let certificate = object(&[
+        ("fingerprint", Text),
+        ("issuer", Text),
+        ("san", object(&[("dns", names()), ("email", names()), ("ip", names()), ("uri", names())])),
+        ("serial", Text),
+        ("subject", Text),
+    ]);
     object(&[
         ("attachment", Null),
-        ("request", object(&[("remote_ip", Text), ("timestamp_ns", Number)])),
+        (
+            "request",
+            // Where none was shown it is null.
+            object(&[("client_certificate", Type::one_of([certificate, Null])), ("remote_ip", Text), ("timestamp_ns", Number)]),
+        ),
         ("roles", Type::array(object(&[("id", Text), ("name", Text), ("slug", Text)]))),
         (
             "session",
@@ -57,7 +69,12 @@ pub(super) fn input() -> &'static Type {
 pub(super) fn at(path: &[Option<&str>]) -> SchemaEntry {
     let mut of = input();
     for (step, name) in path.iter().enumerate() {
-        of = match (of, name) {
+        let whole = match of {
+            // What can be looked into.
+            Type::Or(types) => types.iter().find(|each| matches!(each, Type::Object(..))).unwrap_or(of),
+            other => other,
+        };
+        of = match (whole, name) {
             (Type::Array(item), None) => item,
             (Type::Object(..), None) => return SchemaEntry::Unsure,
             (Type::Object(fields, _), Some(name)) => match fields.get(*name) {
@@ -77,9 +94,9 @@ mod tests {
     use regorus::Value;
 
     use super::*;
-    use crate::model::{Snapshot, Strategy};
+    use crate::model::{ClientCertificate, Snapshot, Strategy};
     use crate::policy::input;
-    use crate::policy::input::SharedInput;
+    use crate::policy::input::{LoginInput, SharedInput};
 
     fn agrees(value: &Value, of: &Type, path: &str) {
         match (value, of) {
@@ -88,7 +105,10 @@ mod tests {
             | (Value::Bool(_), Type::Bool)
             | (Value::Null, Type::Null) => {}
             (value, Type::Or(types)) => {
-                assert!(types.iter().any(|of| matches!((value, of), (Value::String(_), Type::Text) | (Value::Null, Type::Null))));
+                let fits = |of: &&Type| {
+                    matches!((value, of), (Value::String(_), Type::Text) | (Value::Null, Type::Null) | (Value::Object(_), Type::Object(..)))
+                };
+                agrees(value, types.iter().find(fits).unwrap_or_else(|| panic!("{path} is {value}")), path);
             }
             (Value::Array(items), Type::Array(of)) => items.iter().for_each(|item| agrees(item, of, path)),
             (Value::Object(object), Type::Object(fields, None)) => {
@@ -106,6 +126,11 @@ mod tests {
     fn the_schema_is_that_of_the_input() {
         let shared = Arc::new(SharedInput::of(&Snapshot::empty(Strategy::Combined)));
         agrees(&input::sample_with(&shared), &INPUT, "input");
+        let shown = serde_json::json!({
+            "subject": "CN=ci", "issuer": "CN=ca", "serial": "01", "fingerprint": "a5".repeat(32), "san": {"dns": ["a"], "ip": ["::1"]},
+        });
+        let shown: ClientCertificate = serde_json::from_value(shown).unwrap();
+        agrees(&LoginInput { client_certificate: Some(Arc::new(shown)), ..LoginInput::about("x") }.value(), &INPUT, "input");
     }
 
     #[test]
@@ -114,7 +139,12 @@ mod tests {
         assert!(matches!(at(&[Some("spaces"), None, Some("labels"), None]), SchemaEntry::Type(Type::Text)));
         assert!(matches!(at(&[Some("session"), None]), SchemaEntry::Unsure));
         let SchemaEntry::Nothing { step, instead } = at(&[Some("request"), Some("ip")]) else { panic!("it is not there") };
-        assert_eq!((step, instead), (1, vec!["remote_ip".into(), "timestamp_ns".into()]));
+        assert_eq!((step, instead), (1, vec!["client_certificate".into(), "remote_ip".into(), "timestamp_ns".into()]));
+        assert!(matches!(
+            at(&[Some("request"), Some("client_certificate"), Some("san"), Some("dns"), None]),
+            SchemaEntry::Type(Type::Text)
+        ));
+        assert!(matches!(at(&[Some("request"), Some("client_certificate"), Some("cn")]), SchemaEntry::Nothing { step: 2, .. }));
         assert!(matches!(at(&[Some("session"), Some("login"), Some("x")]), SchemaEntry::Nothing { step: 2, .. }));
     }
 }

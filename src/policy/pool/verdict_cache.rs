@@ -178,6 +178,7 @@ mod tests {
             "allow if input.request.remote_ip == \"192.0.2.1\"",
             "allow if input.session.creator_ip == \"192.0.2.1\"",
             "allow if input[\"request\"].timestamp_ns > 0",
+            "allow if input.request.client_certificate != null",
             "allow if input[x] == 1",
             "allow if input.session[input.session.login] == \"192.0.2.1\"",
             "allow if { s := input.session; s.creator_ip == \"192.0.2.1\" }",

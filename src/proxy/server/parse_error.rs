@@ -66,6 +66,7 @@ impl ParseErrors {
                 took: Duration::ZERO,
                 upstream: None,
                 client: None,
+                certificate: None,
             };
             line.log_refused(now.monotonic);
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
 use tokio::net::TcpStream;
 use tokio::runtime::RuntimeMetrics;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -24,7 +25,7 @@ use crate::clock::Clock;
 use crate::config::{LimitSettings, LiveSettings};
 use crate::edge::rate::RateTable;
 use crate::edge::request_id::RequestIds;
-use crate::edge::tls::{ClientStream, ListenerTls, UpstreamTls};
+use crate::edge::tls::{ClientStream, ListenerTls, ShownCertificate, UpstreamTls};
 use crate::edge::{Announced, HeaderReader, Seat, Seats};
 use crate::exchange::Exchange;
 use crate::proxy::connection::{ConnectionState, ConnectionTimeouts};
@@ -74,6 +75,14 @@ pub(super) struct Accepted {
     pub(super) socket: std::net::TcpStream,
     pub(super) peer: SocketAddr,
     pub(super) seat: ThreadSeat,
+}
+
+/// A connection on which the client can ask.
+struct Begun {
+    stream: ClientStream,
+    /// What a proxy in front has said of who it is.
+    announced: Option<Announced>,
+    certificate: ShownCertificate,
 }
 
 /// A thread's state.
@@ -174,7 +183,7 @@ impl Worker {
         timer.advance();
         let context = self.contexts.now();
         context.upstream.sweep();
-        let mut timeouts = timeouts(&context.settings.limits, timer);
+        let mut timeouts = timeouts(&context.settings.limits, timer, context.clock.now().wall);
         if self.seats.are_full() {
             timeouts.idle = 0;
             timeouts.head = timeouts.head.min(timer.spanning(FULL_HEAD));
@@ -203,14 +212,18 @@ impl Worker {
         let tracking = connections.track(&state);
         // Who says nothing, or is told to go, ends here.
         let peer = peer.ip().to_canonical();
-        let Some(Some((protocol, stream, announced))) = tracking.unless_told(self.begin(socket, peer, &state)).await else { return };
+        let Some(Some((protocol, begun))) = tracking.unless_told(self.begin(socket, peer, &state)).await else { return };
+        let Begun { stream, announced, certificate } = begun;
+        if let Some(certificate) = &certificate {
+            state.ends_at(certificate.not_after);
+        }
         // A connection keeps the limits that it is made by.
         let context = self.contexts.now();
         let limits = context.settings.limits.clone();
         let handlers = RequestHandlers::new(
             &self.contexts,
             context,
-            Client { peer, announced, encrypted: stream.is_encrypted() },
+            Client { peer, announced, encrypted: stream.is_encrypted(), certificate },
             Arc::clone(&state),
         );
         match protocol {
@@ -232,7 +245,7 @@ impl Worker {
     }
 
     /// How the client is to be spoken to, and what a proxy in front says of it; `None`: it said nothing, or nothing that counts.
-    async fn begin(&self, socket: TcpStream, peer: IpAddr, state: &ConnectionState) -> Option<(Protocol, ClientStream, Option<Announced>)> {
+    async fn begin(&self, socket: TcpStream, peer: IpAddr, state: &ConnectionState) -> Option<(Protocol, Begun)> {
         let must_announce = self.contexts.now().trusted_proxies.must_announce(peer);
         let announced = if must_announce {
             // Apart, as the handshake is below.
@@ -242,15 +255,15 @@ impl Worker {
         } else {
             None
         };
-        let (protocol, stream) = self.greet(socket, state).await?;
-        Some((protocol, stream, announced))
+        let (protocol, stream, certificate) = self.greet(socket, state).await?;
+        Some((protocol, Begun { stream, announced, certificate }))
     }
 
-    async fn greet(&self, socket: TcpStream, state: &ConnectionState) -> Option<(Protocol, ClientStream)> {
+    async fn greet(&self, socket: TcpStream, state: &ConnectionState) -> Option<(Protocol, ClientStream, ShownCertificate)> {
         if !self.tls.is_on() {
             return match protocol::detect(&socket).await.ok()? {
                 First::Nothing => None,
-                First::Spoken(protocol) => Some((protocol, ClientStream::Plain(socket))),
+                First::Spoken(protocol) => Some((protocol, ClientStream::Plain(socket), None)),
                 First::Handshake => {
                     self.tls.refuse_encrypted(socket).await;
                     None
@@ -258,10 +271,10 @@ impl Worker {
             };
         }
         // Apart, because a handshake is large, and connections that have none are not to be as large.
-        let stream = Box::pin(self.tls.accept(socket, || state.begin_handshake())).await?;
+        let (stream, certificate) = Box::pin(self.tls.accept(socket, || state.begin_handshake())).await?;
         state.begin_anew();
         let protocol = if stream.agreed_on_http2() { Protocol::Http2(Taken::default()) } else { Protocol::Http1(Taken::default()) };
-        Some((protocol, stream))
+        Some((protocol, stream, certificate))
     }
 }
 
@@ -290,8 +303,9 @@ fn http2_server(limits: &LimitSettings, streams: StreamExecutor) -> http2::Build
     http2
 }
 
-fn timeouts(limits: &LimitSettings, timer: &CoarseTimer) -> ConnectionTimeouts {
+fn timeouts(limits: &LimitSettings, timer: &CoarseTimer, now: Timestamp) -> ConnectionTimeouts {
     ConnectionTimeouts {
+        now: now.as_second(),
         head: timer.spanning(limits.header_timeout),
         silent: timer.spanning(limits.header_timeout),
         idle: timer.spanning(limits.idle_timeout),

@@ -219,6 +219,7 @@ mod tests {
             took: Duration::from_micros(1_234),
             upstream: None,
             client: Some([10, 1, 2, 3].into()),
+            certificate: None,
         };
         let line = logged(Format::Json, LevelFilter::ERROR, || access.log());
         let object: serde_json::Value = serde_json::from_str(&line).unwrap();

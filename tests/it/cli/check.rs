@@ -371,6 +371,16 @@ fn a_policy_that_reads_addresses_is_noted_where_every_client_may_have_the_ingres
 }
 
 #[test]
+fn a_policy_that_looks_at_certificates_is_noted_where_nobody_is_asked_for_one() {
+    let reads = "package spacelift\n\ndeny if input.request.client_certificate == null\n";
+    let dir = place("[policies]\ndir = \"policies\"\n", Some(reads));
+    let done = check(&dir, &[]);
+    let stderr = said(&done.stderr);
+    assert!(stderr.starts_with("note: proxy.client_certificates: a policy looks at the client's certificate"), "{stderr}");
+    assert_eq!(done.status.code(), Some(0));
+}
+
+#[test]
 fn a_directory_without_a_policy_or_open_to_everybody_is_warned_of() {
     let dir = place("[policies]\ndir = \"policies\"\n", None);
     let empty = check(&dir, &[]);

@@ -208,7 +208,7 @@ async fn a_data_plane_lets_in_whom_the_file_names_and_nobody_whom_it_names_no_mo
     let source: Arc<dyn Source> = store.clone();
     let exchange = Exchange::start(&settings, source, files.clock.clone(), Arc::new(Metrics::new())).await.unwrap();
     let asked = async |number| {
-        let origin = Origin { address: Some("192.0.2.7".parse::<IpAddr>().unwrap()), at: files.clock.now() };
+        let origin = Origin::at_address(Some("192.0.2.7".parse::<IpAddr>().unwrap()), files.clock.now());
         match exchange.cached(&digest(number), &origin) {
             Some(answer) => answer.map(drop),
             None => exchange.credential(&digest(number), &origin).await.map(drop),

@@ -11,12 +11,18 @@ const ALL: &[&rustls::SupportedProtocolVersion] = rustls::ALL_VERSIONS;
 struct World {
     server: Server,
     servers: Authority,
+    clients: Authority,
     known: Issued,
     stranger: Issued,
 }
 
 impl World {
     fn new(asked: &str) -> Self {
+        Self::with(asked, &[])
+    }
+
+    /// The same with these policies.
+    fn with(asked: &str, policies: &[(&str, &str)]) -> Self {
         let (servers, clients) = (Authority::new("of servers"), Authority::new("of clients"));
         let setup = Setup::new();
         let [cert, key] = servers.issue(Wish::default()).write(&setup.dir().join("tls"));
@@ -26,9 +32,10 @@ impl World {
             .environment("CLAVIGER_PROXY__TLS__KEY", key.to_str().unwrap())
             .environment("CLAVIGER_PROXY__CLIENT_CA", ca.to_str().unwrap())
             .environment("CLAVIGER_PROXY__CLIENT_CERTIFICATES", asked)
+            .policies(policies.iter().copied())
             .start();
         let wish = Wish { subject: "ci", names: &["ci.example.com"], ..Wish::default() };
-        Self { server, known: clients.issue(wish), stranger: Authority::new("of clients").issue(wish), servers }
+        Self { server, known: clients.issue(wish), stranger: Authority::new("of clients").issue(wish), servers, clients }
     }
 
     /// The status of an answer, or that there is none.
@@ -57,4 +64,102 @@ fn where_a_certificate_is_optional_none_will_do_and_one_that_nobody_vouches_for_
     assert_eq!(world.status(Some(&world.known)), Some(401));
     assert_eq!(world.status(None), Some(401));
     assert_eq!(world.status(Some(&world.stranger)), None);
+}
+
+/// Gives a role for each thing of a certificate that a test looks at.
+const BY_CERTIFICATE: &str = "package spacelift\n\nshown := input.request.client_certificate\n\nallow if input.session.member\n\n\
+    roles[\"root\"] contains \"subject\" if shown.subject == \"CN=ci\\\\, or not\"\n\n\
+    roles[\"root\"] contains \"dns\" if \"ci.example.com\" in shown.san.dns\n\n\
+    roles[\"root\"] contains \"mail\" if \"ci@example.com\" in shown.san.email\n\n\
+    roles[\"root\"] contains \"uri\" if \"spiffe://example.org/ci\" in shown.san.uri\n\n\
+    roles[\"root\"] contains \"address\" if input.request.remote_ip in shown.san.ip\n\n\
+    roles[\"root\"] contains \"issuer\" if shown.issuer == \"CN=of clients\"\n\n\
+    roles[\"root\"] contains \"nobody\" if shown == null\n";
+
+const ROLES: [&str; 7] = ["address", "dns", "issuer", "mail", "nobody", "subject", "uri"];
+
+/// Asks with a key, and says the roles that the API is told of.
+fn roles(world: &World, key: &str, shown: Option<&Issued>) -> Vec<String> {
+    let client = Client::with(&world.servers, ALL, shown);
+    let answer = client.get(world.server.proxy(), "/", &format!("Authorization: Bearer {key}\r\nX-Forwarded-For: 192.0.2.7\r\n")).unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let roles = answer.json()["claims"]["roles"]["root"].clone();
+    roles.as_array().unwrap().iter().map(|role| role.as_str().unwrap().to_owned()).collect()
+}
+
+const EVALUATIONS: &str = "claviger_policy_evaluations_total{result=\"answered\"}";
+
+#[test]
+fn policies_see_the_certificate_that_a_client_has_shown_and_nobody_gets_what_another_one_was_given() {
+    let world = World::with("optional", &[("by-certificate.rego", BY_CERTIFICATE)]);
+    for role in ROLES {
+        world.server.make_role(role, "run:read");
+    }
+    let key = world.server.key("ci", &[]).text;
+    let names = &["CI.example.com", "ci@example.com", "spiffe://example.org/ci", "192.0.2.7", "2001:db8::7"];
+    let named = world.clients.issue(Wish { subject: "robot", names, ..Wish::default() });
+    let twin = world.clients.issue(Wish { subject: "robot", names, ..Wish::default() });
+    let comma = world.clients.issue(Wish { subject: "ci, or not", names: &[], ..Wish::default() });
+    let all = ["address", "dns", "issuer", "mail", "uri"];
+    for _ in 0..3 {
+        assert_eq!(roles(&world, &key, Some(&named)), all);
+        assert_eq!(roles(&world, &key, Some(&comma)), ["issuer", "subject"]);
+        assert_eq!(roles(&world, &key, None), ["nobody"]);
+        assert_eq!(roles(&world, &key, Some(&world.known)), ["dns", "issuer"]);
+        assert_eq!(roles(&world, &key, Some(&twin)), all);
+    }
+    // Each certificate, and none, by itself; and each of them once.
+    assert_eq!(world.server.metric(EVALUATIONS), 5);
+
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &comma.der);
+    let fingerprint: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let line = format!("\"certificate_subject\":\"CN=ci\\\\, or not\",\"certificate\":\"{fingerprint}\"");
+    world.server.until("the log to name it", |server| server.log().contains(&line));
+
+    // What would be: told from the certificate alone.
+    let file = comma.write(&world.server.dir().join("shown"))[0].display().to_string();
+    let told = |certificate: &[&str]| {
+        let told = world.server.run(&[&["explain", "--key", "ci", "--ip", "192.0.2.7"], certificate].concat());
+        let grants = told["grants"].as_array().unwrap().iter().map(|grant| grant["role"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        (grants, told["client_certificate"]["subject"].clone())
+    };
+    assert_eq!(told(&["--certificate", &file]), (vec!["issuer".to_owned(), "subject".to_owned()], "CN=ci\\, or not".into()));
+    assert_eq!(told(&[]), (vec!["nobody".to_owned()], serde_json::Value::Null));
+    let policy = world.server.dir().join("policies/by-certificate.rego").display().to_string();
+    let simulate = ["policy", "simulate", "--file", &policy, "--key", "ci"];
+    let simulated = world.server.run(&[&simulate[..], &["--certificate", &file]].concat());
+    assert!(simulated["simulations"][0]["result"].to_string().contains("subject"), "{simulated}");
+    let refused = world.server.try_run(&[&simulate[..], &["--certificate", &policy]].concat());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("there is no certificate in it"), "{refused:?}");
+}
+
+#[test]
+fn a_policy_that_does_not_look_at_certificates_answers_once_for_all_of_them() {
+    let policy = "package spacelift\n\nallow if input.session.member\n\nroles[\"root\"][\"space-reader\"] if input.session.member\n";
+    let world = World::with("optional", &[("plain.rego", policy)]);
+    let key = world.server.key("ci", &[]).text;
+    for _ in 0..2 {
+        for shown in [Some(&world.known), None, Some(&world.clients.issue(Wish { subject: "other", ..Wish::default() }))] {
+            assert_eq!(roles(&world, &key, shown), ["space-reader"]);
+        }
+    }
+    assert_eq!(world.server.metric(EVALUATIONS), 1);
+}
+
+#[test]
+fn a_request_that_is_kept_is_simulated_with_the_certificate_that_it_came_with() {
+    let kept = format!("{BY_CERTIFICATE}\nsample if shown.subject == \"CN=robot\"\n");
+    let world = World::with("optional", &[("by-certificate.rego", &kept)]);
+    let key = world.server.key("ci", &["--bind", "space-reader@root"]).text;
+    let named = world.clients.issue(Wish { subject: "robot", names: &["spiffe://example.org/ci"], ..Wish::default() });
+    roles(&world, &key, Some(&named));
+    roles(&world, &key, None);
+    world
+        .server
+        .until("the sample to be kept", |server| server.run(&["policy", "sample", "list"]).as_array().is_some_and(|kept| !kept.is_empty()));
+    let policy = world.server.dir().join("policies/by-certificate.rego").display().to_string();
+    let simulated = world.server.run(&["policy", "simulate", "--file", &policy, "--all-samples"]);
+    assert_eq!(simulated["summary"]["samples"], 1, "{simulated}");
+    let result = simulated["simulations"][0]["result"].to_string();
+    assert!(result.contains("uri") && !result.contains("nobody"), "{result}");
 }

@@ -6,17 +6,19 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use claviger::clock::Clock;
 use claviger::exchange::{Credential, ExchangeError, Explainer, Origin, Purpose};
 use claviger::model::{
-    AdmitWithoutRoles, BindingId, Cause, Decision, Expiry, KeyDigest, KeyRecord, LoginPolicy, Mutation, NewKey, Refusal, RolesBySpace,
-    Snapshot, Strategy as RoleStrategy, Subject, WhyInvalid, WhyUnavailable,
+    AdmitWithoutRoles, AlternativeNames, BindingId, Cause, CertificateFingerprint, ClientCertificate, Decision, Expiry, KeyDigest,
+    KeyRecord, LoginPolicy, Mutation, NewKey, Refusal, RolesBySpace, Snapshot, Strategy as RoleStrategy, Subject, WhyInvalid,
+    WhyUnavailable,
 };
 use claviger::store::{Lookup as _, Management as _, StoreError};
 use claviger::token;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, TestRunner};
@@ -37,14 +39,23 @@ const SCOPES: [Option<&str>; 7] = [None, None, None, None, Some("production"), S
 const POLICIES: [&str; 3] = ["first", "second", "third"];
 
 /// Each reads something else of a request; the last one does not load.
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 8] = [
     "allow if { [hour, _, _] := time.clock([input.request.timestamp_ns, \"UTC\"]); hour == 12 }\nroles.staging.reader if true",
     "deny if not net.cidr_contains(\"10.0.0.0/8\", input.request.remote_ip)",
     "allow if true\nroles.production.reader if input.request.timestamp_ns % 2000000000 >= 1000000000",
     "allow if true\nteam contains \"night\" if { [hour, _, _] := time.clock([input.request.timestamp_ns, \"UTC\"]); hour > 12 }",
     "admin if input.session.login == \"key-0\"\ndeny_admin if input.request.remote_ip == \"192.0.2.1\"",
     "allow if \"platform\" in input.session.teams\nroles.eu.deployer if true\nroles.nowhere.deployer if true",
+    "allow if true\nteam contains input.request.client_certificate.subject if true\ndeny if input.request.client_certificate.serial == \"02\"",
     "allow if {",
+];
+
+/// What one in three of the random policies has besides.
+const OF_CERTIFICATES: [&str; 4] = [
+    "roles.staging.deployer if input.request.client_certificate.subject == \"CN=one\"",
+    "team contains \"shown\" if input.request.client_certificate != null",
+    "deny if \"two.example\" in input.request.client_certificate.san.dns",
+    "team contains name if some name in input.request.client_certificate.san.dns",
 ];
 
 /// What happens between requests, and what the requests are drawn from.
@@ -208,13 +219,15 @@ impl History {
             }
             let key = &self.keys[usize::try_from(draw.below(KEYS as u64)).unwrap()];
             let digest = if draw.below(8) == 0 { key.old_digest } else { key.digest };
-            self.compare(digest, draw.pick(&addresses), draw.pick(&SCOPES)).await;
+            let shown = draw.below(4);
+            self.compare(digest, (draw.pick(&addresses), shown), draw.pick(&SCOPES)).await;
         }
     }
 
     /// A request for one digest, with the cache and without; of a route that is about a space, or of none.
-    async fn compare(&mut self, digest: KeyDigest, address: Option<&str>, scope: Option<&str>) {
-        let origin = Origin { address: address.map(|address| address.parse().unwrap()), at: self.world.clock.now() };
+    async fn compare(&mut self, digest: KeyDigest, (address, shown): (Option<&str>, u64), scope: Option<&str>) {
+        let there = Origin::at_address(address.map(|address| address.parse().unwrap()), self.world.clock.now());
+        let origin = Origin { certificate: certificate(shown, there.at.wall), ..there };
         let space = scope.map(|space| space.parse().unwrap());
         let purpose = Purpose { space: space.as_ref(), require: None };
         let cached = match self.world.exchange.cached_for(&digest, &origin, purpose) {
@@ -357,7 +370,10 @@ impl History {
             What::PutPolicy { name, rules } => {
                 let rules = match rules {
                     Rules::Known(number) => KNOWN[*number].to_owned(),
-                    Rules::Drawn(seed) => Draw::new(*seed).policy(),
+                    Rules::Drawn(seed) => {
+                        let of_certificates = OF_CERTIFICATES.get(usize::try_from(*seed % 12).unwrap()).copied().unwrap_or_default();
+                        format!("{}\n{of_certificates}", Draw::new(*seed).policy())
+                    }
                 };
                 let LoginPolicy { name, source, rego } = policy(POLICIES[*name], &rules);
                 let exists = self.world.exchange.snapshot().policies.iter().any(|policy| policy.name == name);
@@ -394,6 +410,25 @@ fn claims_unverified(credential: &Credential) -> serde_json::Value {
 }
 
 /// Where the policies do not load, whoever would have them asked is refused.
+/// None, two that differ, and one that has ended.
+fn certificate(number: u64, now: Timestamp) -> Option<Arc<ClientCertificate>> {
+    let (name, ended) = match number {
+        1 => ("one", false),
+        2 => ("two", false),
+        3 => ("one", true),
+        _ => return None,
+    };
+    let byte = u8::try_from(number).unwrap();
+    Some(Arc::new(ClientCertificate {
+        subject: format!("CN={name}"),
+        issuer: "CN=ca".to_owned(),
+        serial: format!("{byte:02x}"),
+        fingerprint: CertificateFingerprint::from_bytes([byte; 32]),
+        san: AlternativeNames { dns: vec![format!("{name}.example")], ..AlternativeNames::default() },
+        not_after: if ended { now } else { Timestamp::MAX },
+    }))
+}
+
 fn without_policies(snapshot: &Snapshot, key: &KeyRecord, origin: &Origin) -> (Option<Decision>, Result<(), Refusal>) {
     let why = match key.state_at(origin.at.wall) {
         claviger::model::KeyState::Active => None,

@@ -1,9 +1,12 @@
 //! How many answers one key has: as many as there are classes of requests that the login policies can tell apart, and no more.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use claviger::model::{LoginPolicy, Mutation, Refusal};
+use claviger::exchange::Origin;
+use claviger::model::{AlternativeNames, CertificateFingerprint, ClientCertificate, LoginPolicy, Mutation, Refusal};
+use jiff::Timestamp;
 
 use crate::exchange::world::{World, policy, roles_of};
 
@@ -112,6 +115,46 @@ async fn a_window_of_hours_costs_a_question_at_its_edges_and_not_in_each_second(
     assert!(!world.roles(key).await.contains(&"deployer@production".to_owned()), "it is 17:00:00.25");
     world.clock.set_wall("2026-03-02T16:59:59.999999999Z".parse().unwrap());
     assert!(world.roles(key).await.contains(&"deployer@production".to_owned()), "the clock was set back");
+}
+
+/// What a client's certificate says whose name is this.
+fn certificate(name: &str, not_after: Timestamp) -> ClientCertificate {
+    let mut fingerprint = [0; 32];
+    fingerprint[..name.len()].copy_from_slice(name.as_bytes());
+    ClientCertificate {
+        subject: format!("CN={name}"),
+        issuer: "CN=ca".to_owned(),
+        serial: "01".to_owned(),
+        fingerprint: CertificateFingerprint::from_bytes(fingerprint),
+        san: AlternativeNames::default(),
+        not_after,
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_reads_certificates_makes_an_entry_for_each_and_one_for_none() {
+    let world = World::new().await;
+    let rules = "allow if input.session.member\nroles.staging.reader if input.request.client_certificate.subject == \"CN=one\"";
+    world.change(Mutation::CreatePolicy(policy("certificates", rules))).await;
+    let key = world.key("ci", &["deployer@production"], &[]).await;
+    let ends = world.clock_in(Duration::from_secs(10));
+    let ask = async |shown: Option<&str>| {
+        let certificate = shown.map(|name| Arc::new(certificate(name, ends)));
+        let origin = Origin { certificate, ..world.origin("10.0.0.1") };
+        let credential = match world.exchange.cached(&key.digest, &origin) {
+            Some(answer) => answer.unwrap(),
+            None => world.exchange.credential(&key.digest, &origin).await.unwrap(),
+        };
+        roles_of(&world.claims(&credential)).contains(&"reader@staging".to_owned())
+    };
+    for _ in 0..3 {
+        assert_eq!((ask(Some("one")).await, ask(Some("two")).await, ask(None).await), (true, false, false));
+    }
+    assert_eq!(evaluations(&world), 3);
+    // Once it has ended it counts as none, whatever is remembered of it.
+    world.clock.advance(Duration::from_secs(10));
+    assert_eq!((ask(Some("one")).await, ask(None).await), (false, false));
+    assert_eq!(evaluations(&world), 3);
 }
 
 /// In Berlin the clocks go from 01:59:59 to 03:00:00 on that night, and on the other the hour from two to three comes twice.

@@ -3,17 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use claviger::clock::Moment;
 use claviger::config::EndStreams;
-use claviger::exchange::{Exchange, Purpose};
-use claviger::model::{BindingId, MissingAction, Mutation, Refusal, Strategy, Subject, WhyInvalid};
+use claviger::exchange::{Exchange, Origin, Purpose};
+use claviger::model::{
+    AlternativeNames, BindingId, CertificateFingerprint, ClientCertificate, MissingAction, Mutation, Refusal, Strategy, Subject, WhyInvalid,
+};
 use claviger::store::Management as _;
+use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::world::{HOME, Key, Through, World, new_space, policy, role};
 
+/// When it was opened is not asked.
+fn at_home() -> Origin {
+    Origin::at_address(HOME.parse().ok(), Moment { wall: Timestamp::UNIX_EPOCH, monotonic: Duration::ZERO })
+}
+
 fn open(exchange: &Arc<Exchange>, key: Key, when: EndStreams) -> JoinHandle<Option<Refusal>> {
     let exchange = exchange.clone();
-    tokio::spawn(async move { exchange.no_longer_passes(key.digest, HOME.parse().ok(), Purpose::default(), when).await })
+    tokio::spawn(async move { exchange.no_longer_passes(key.digest, at_home(), Purpose::default(), when).await })
 }
 
 async fn ends(stream: JoinHandle<Option<Refusal>>) -> Option<Refusal> {
@@ -87,6 +96,31 @@ async fn what_a_stream_ends_for_is_the_configurations_to_say() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_when_the_certificate_does_without_which_it_would_not_have_begun() {
+    let world = World::new().await;
+    world
+        .change(Mutation::CreatePolicy(policy(
+            "shown",
+            "deny if { input.session.login == \"ci\"; input.request.client_certificate == null }",
+        )))
+        .await;
+    let key = world.key("ci", &["deployer@production"], &[]).await;
+    let certificate = ClientCertificate {
+        subject: "CN=ci".to_owned(),
+        issuer: "CN=ca".to_owned(),
+        serial: "01".to_owned(),
+        fingerprint: CertificateFingerprint::from_bytes([1; 32]),
+        san: AlternativeNames::default(),
+        not_after: world.clock_in(Duration::from_millis(100)),
+    };
+    let (exchange, opened) = (world.exchange.clone(), Origin { certificate: Some(Arc::new(certificate)), ..at_home() });
+    let stream = tokio::spawn(async move { exchange.no_longer_passes(key.digest, opened, Purpose::default(), EndStreams::Revoked).await });
+    goes_on(&world, &stream).await;
+    world.clock.advance(Duration::from_millis(100));
+    assert_eq!(ends(stream).await, Some(Refusal::Denied("shown".parse().unwrap())));
+}
+
+#[tokio::test]
 async fn a_stream_ends_when_its_key_may_no_longer_do_what_its_route_needs() {
     let world = World::new().await;
     let key = world.key("ci", &["deployer@production", "reader@staging"], &[]).await;
@@ -94,7 +128,7 @@ async fn a_stream_ends_when_its_key_may_no_longer_do_what_its_route_needs() {
     let stream = tokio::spawn(async move {
         let (space, action) = ("production".parse().unwrap(), "run:trigger".parse().unwrap());
         let purpose = Purpose { space: Some(&space), require: Some(&action) };
-        exchange.no_longer_passes(key.digest, HOME.parse().ok(), purpose, EndStreams::Revoked).await
+        exchange.no_longer_passes(key.digest, at_home(), purpose, EndStreams::Revoked).await
     });
     goes_on(&world, &stream).await;
     let bindings = world.sluice.key(key.id).await.unwrap().unwrap().bindings;

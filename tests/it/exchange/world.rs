@@ -166,7 +166,7 @@ impl World {
     }
 
     pub(crate) fn origin(&self, address: &str) -> Origin {
-        Origin { address: Some(address.parse::<IpAddr>().unwrap()), at: self.clock.now() }
+        Origin::at_address(Some(address.parse::<IpAddr>().unwrap()), self.clock.now())
     }
 
     /// What the wall clock will show after `span`.

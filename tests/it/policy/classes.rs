@@ -28,7 +28,7 @@ async fn compare(sources: &[PolicySource], logins: &[&str], requests: &[(&str, T
         let mut first: HashMap<Facet, (&str, Timestamp, Answer)> = HashMap::new();
         for (address, at) in requests {
             let ip: IpAddr = address.parse::<IpAddr>().unwrap().to_canonical();
-            let facet = set.reads().facet(Some(ip), *at, SECOND);
+            let facet = set.reads().facet(Some(ip), None, *at, SECOND);
             let seen = truncated(*at, SECOND);
             let question = Question::by(login).from(address).at(&seen.to_string());
             let answer: Answer = question.ask(&set).await.map_err(|error| error.to_string());

@@ -52,6 +52,7 @@ impl Question {
                 key: Arc::new(key),
                 root_admin: false,
                 remote_ip: "203.0.113.9".parse().unwrap(),
+                client_certificate: None,
                 at: Timestamp::UNIX_EPOCH,
                 instance: "test".into(),
             },

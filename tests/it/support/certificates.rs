@@ -27,7 +27,7 @@ pub(crate) struct Issued {
 #[derive(Clone, Copy)]
 pub(crate) struct Wish<'a> {
     pub(crate) subject: &'a str,
-    /// Names or addresses.
+    /// Names of hosts, addresses of hosts and of mail, or URIs.
     pub(crate) names: &'a [&'a str],
     /// From now on, in hours.
     pub(crate) from: i64,
@@ -132,6 +132,8 @@ fn general_name(name: &str) -> Vec<u8> {
     match name.parse() {
         Ok(IpAddr::V4(ip)) => tlv(0x87, &ip.octets()),
         Ok(IpAddr::V6(ip)) => tlv(0x87, &ip.octets()),
+        Err(_) if name.contains("://") => tlv(0x86, name.as_bytes()),
+        Err(_) if name.contains('@') => tlv(0x81, name.as_bytes()),
         Err(_) => tlv(0x82, name.as_bytes()),
     }
 }
