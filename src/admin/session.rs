@@ -145,6 +145,7 @@ fn refused(outcome: &Outcome) -> ApiError {
         | Outcome::Forwarded
         | Outcome::NoRoute
         | Outcome::RateLimited(..)
+        | Outcome::Overloaded
         | Outcome::TooLarge(_)
         | Outcome::UpstreamFailed
         | Outcome::UpstreamTimeout

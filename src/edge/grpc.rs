@@ -33,7 +33,12 @@ fn status(outcome: &Outcome) -> u8 {
         ) => 7,
         Outcome::Refused(Refusal::Overloaded) | Outcome::TooLarge(_) | Outcome::RateLimited(..) => 8,
         Outcome::NoRoute => 12,
-        Outcome::Refused(Refusal::Unavailable(_)) | Outcome::UpstreamFailed | Outcome::UpstreamTimeout | Outcome::Draining => 14,
+        // Another replica may have room.
+        Outcome::Refused(Refusal::Unavailable(_))
+        | Outcome::Overloaded
+        | Outcome::UpstreamFailed
+        | Outcome::UpstreamTimeout
+        | Outcome::Draining => 14,
         Outcome::MissingKey | Outcome::Refused(Refusal::InvalidKey(_)) => 16,
     }
 }

@@ -29,7 +29,9 @@ pub(crate) fn status(outcome: &Outcome) -> StatusCode {
         Outcome::Refused(
             Refusal::Denied(_) | Refusal::NotAllowed | Refusal::NoRoles | Refusal::TokenTooLarge(_) | Refusal::MissingAction(_),
         ) => StatusCode::FORBIDDEN,
-        Outcome::Refused(Refusal::Unavailable(_) | Refusal::Overloaded) | Outcome::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        Outcome::Refused(Refusal::Unavailable(_) | Refusal::Overloaded) | Outcome::Overloaded | Outcome::Draining => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Outcome::NoRoute => StatusCode::NOT_FOUND,
         Outcome::RateLimited(..) => StatusCode::TOO_MANY_REQUESTS,
         Outcome::TooLarge(TooLarge::Body) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -61,6 +63,7 @@ pub(super) fn detail(outcome: &Outcome, places: &Places) -> String {
         Outcome::NoRoute => "there is no such route".into(),
         Outcome::RateLimited(RateLimit::Key, _) => "the API key sends more requests than it may".into(),
         Outcome::RateLimited(RateLimit::Route, _) => "there are more requests for this than may be".into(),
+        Outcome::Overloaded => "as many requests are under way as may be at once".into(),
         Outcome::TooLarge(TooLarge::Body) => "the body is too large".into(),
         Outcome::TooLarge(TooLarge::Target) => "the request target is too long".into(),
         Outcome::TooLarge(TooLarge::Head) => "the request's header section is too large".into(),
@@ -89,6 +92,7 @@ fn challenges(outcome: &Outcome) -> Option<bool> {
         )
         | Outcome::NoRoute
         | Outcome::RateLimited(..)
+        | Outcome::Overloaded
         | Outcome::TooLarge(_)
         | Outcome::UpstreamFailed
         | Outcome::UpstreamTimeout
@@ -200,7 +204,8 @@ mod tests {
             Outcome::Refused(Refusal::MissingAction(_)) => Some(Outcome::NoRoute),
             Outcome::NoRoute => Some(Outcome::RateLimited(RateLimit::Key, 3)),
             Outcome::RateLimited(RateLimit::Key, _) => Some(Outcome::RateLimited(RateLimit::Route, 3)),
-            Outcome::RateLimited(RateLimit::Route, _) => Some(Outcome::TooLarge(TooLarge::Body)),
+            Outcome::RateLimited(RateLimit::Route, _) => Some(Outcome::Overloaded),
+            Outcome::Overloaded => Some(Outcome::TooLarge(TooLarge::Body)),
             Outcome::TooLarge(TooLarge::Body) => Some(Outcome::TooLarge(TooLarge::Target)),
             Outcome::TooLarge(TooLarge::Target) => Some(Outcome::TooLarge(TooLarge::Head)),
             Outcome::TooLarge(TooLarge::Head) => Some(Outcome::UpstreamFailed),

@@ -89,6 +89,8 @@ pub enum Outcome {
     NoRoute,
     /// More requests than may pass, and after how many seconds one may again.
     RateLimited(RateLimit, u64),
+    /// As many requests are under way as may be at once.
+    Overloaded,
     /// A limit on the request's head or body: 413, 414 or 431.
     TooLarge(TooLarge),
     /// The upstream could not be reached, or its answer was broken.
@@ -233,6 +235,7 @@ impl Outcome {
             Self::Refused(refusal) => refusal.code(),
             Self::NoRoute => "no_route",
             Self::RateLimited(..) => "rate_limited",
+            Self::Overloaded => "overloaded",
             Self::TooLarge(_) => "too_large",
             Self::UpstreamFailed => "upstream_failed",
             Self::UpstreamTimeout => "upstream_timeout",
@@ -248,6 +251,7 @@ impl Outcome {
             Self::BadRequest(what) => Some(what),
             Self::Refused(refusal) => Some(refusal.reason()),
             Self::RateLimited(limit, _) => Some(limit.as_str()),
+            Self::Overloaded => Some("max_requests"),
             Self::TooLarge(TooLarge::Body) => Some("body"),
             Self::TooLarge(TooLarge::Target) => Some("target"),
             Self::TooLarge(TooLarge::Head) => Some("head"),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::failure_log::FailureLog;
 use super::headers::HeaderRules;
+use super::in_flight::RequestsInFlight;
 use super::poll_epoch::PollEpochs;
 use super::request_body::BodyTimeouts;
 use super::timer::CoarseTimer;
@@ -45,6 +46,8 @@ pub(super) struct ThreadParts {
     pub(super) cutting: Rc<Cell<bool>>,
     /// What has been used of the rates, in all threads.
     pub(super) rates: Arc<RateTable>,
+    /// In all threads, too.
+    pub(super) in_flight: Arc<RequestsInFlight>,
     /// Where a connection that is no HTTP any more is tracked.
     pub(super) connections: Rc<ConnectionTracker>,
 }
@@ -77,6 +80,7 @@ pub(super) struct RequestContext {
     /// What may pass of each route, and what it is counted under.
     pub(super) route_quotas: Vec<Option<(u64, Quota)>>,
     pub(super) rates: Arc<RateTable>,
+    pub(super) in_flight: Arc<RequestsInFlight>,
     /// What each of them is counted as.
     pub(super) route_labels: Vec<Route>,
     /// What it is made of.
@@ -99,6 +103,7 @@ impl RequestContext {
             connections,
             threads: _,
             rates,
+            in_flight,
         } = thread;
         let (proxy, limits) = (&settings.proxy, &settings.limits);
         let places = Places::of(&proxy.credentials);
@@ -125,6 +130,7 @@ impl RequestContext {
             key_quota: limits.rate.map(Quota::of),
             route_quotas: settings.routes.iter().map(|route| quota_of(route, &rates)).collect(),
             rates,
+            in_flight,
             route_labels,
             settings,
             tls_version,

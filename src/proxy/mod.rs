@@ -29,6 +29,7 @@ pub mod fuzzing {
 }
 mod failure_log;
 mod headers;
+mod in_flight;
 mod interim;
 mod key_watch;
 mod poll_epoch;

@@ -12,6 +12,7 @@ use http::{HeaderMap, Method, StatusCode};
 use super::connection::ConnectionState;
 use super::context::RequestContext;
 use super::headers::{HeaderRules, TraceId};
+use super::in_flight::Room;
 use super::key_watch::KeyWatch;
 use super::upstream::{ForwardError, reason};
 use crate::clock::Moment;
@@ -54,6 +55,8 @@ pub(super) struct Record {
     /// Since when the answer's head is there, if nothing has been waited for after it.
     head: Option<Duration>,
     upstream: Option<Duration>,
+    /// It has a place among those that may be under way at once.
+    counts: bool,
     status: StatusCode,
     outcome: Outcome,
     /// What went wrong with the upstream.
@@ -98,6 +101,7 @@ impl Record {
             sent: None,
             head: None,
             upstream: None,
+            counts: false,
             status: problem::status(&Outcome::ClientGone),
             outcome: Outcome::ClientGone,
             failure: None,
@@ -113,6 +117,22 @@ impl Record {
     pub(super) fn goes_by(&mut self, selection: Selection) {
         self.route = self.context.route_labels.get(selection.route.number).copied().unwrap_or(Route::NONE);
         self.selection = Some(selection);
+    }
+
+    /// Takes a place among the requests that may be under way at once, and gives it back with the last byte of its answer.
+    pub(super) fn take_place(&mut self) -> Result<(), Outcome> {
+        let most = self.context.settings.limits.max_requests;
+        if most == 0 {
+            return Ok(());
+        }
+        match self.context.in_flight.enter(most) {
+            Room::Taken => self.counts = true,
+            Room::Full => {
+                self.context.metrics.request_shed();
+                return Err(Outcome::Overloaded);
+            }
+        }
+        Ok(())
     }
 
     /// For what is to be told of the rates that the request counts for.
@@ -220,6 +240,7 @@ impl Record {
             | Outcome::MissingKey
             | Outcome::NoRoute
             | Outcome::RateLimited(..)
+            | Outcome::Overloaded
             | Outcome::TooLarge(_)
             | Outcome::UpstreamFailed
             | Outcome::UpstreamTimeout
@@ -250,6 +271,7 @@ impl Record {
             | Outcome::Refused(_)
             | Outcome::NoRoute
             | Outcome::RateLimited(..)
+            | Outcome::Overloaded
             | Outcome::TooLarge(_)
             | Outcome::UpstreamFailed
             | Outcome::UpstreamTimeout
@@ -268,6 +290,9 @@ impl Drop for Record {
         let total = ended.saturating_sub(self.started.monotonic);
         self.context.metrics.request_finished(self.route, &self.method, self.status, total, self.upstream);
         self.context.metrics.http_in_flight.dec();
+        if self.counts {
+            self.context.in_flight.leave();
+        }
         self.connection.end();
         if self.is_logged() {
             self.log(total, ended);

@@ -254,6 +254,7 @@ impl RequestHandler {
             }
             None => Admission::Key(self.authenticate(request, record).await?),
         };
+        record.take_place()?;
         self.count(&admission, record)?;
         // Over HTTP/2 a body may come that was not declared. The head alone would be the whole of a sound request: it waits.
         let upload = if request.body().claims_to_be_empty() {

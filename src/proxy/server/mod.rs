@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use self::worker::{Accepted, Load, ThreadSeat, Worker};
 use super::error::ProxyError;
+use super::in_flight::RequestsInFlight;
 use super::poll_epoch::POLLS_MAX;
 use crate::clock::Clock;
 use crate::config::LiveSettings;
@@ -67,19 +68,20 @@ pub(super) fn start(
     let load: Load = std::iter::repeat_with(Default::default).take(count).collect();
     let mut threads = Vec::with_capacity(count);
     let mut inboxes = Vec::with_capacity(count);
-    let rates = Arc::new(RateTable::default());
+    let (rates, in_flight) = (Arc::new(RateTable::default()), Arc::<RequestsInFlight>::default());
     for index in 0..count {
         let (inbox, accepted) = mpsc::unbounded_channel();
         let (cut, cutting) = oneshot::channel();
         let (exchange, clock, metrics, seats) = (Arc::clone(exchange), Arc::clone(clock), Arc::clone(metrics), Arc::clone(&seats));
-        let (live, tls, upstream_tls, rates) = (live.clone(), tls.clone(), upstream_tls.clone(), Arc::clone(&rates));
+        let (live, tls, upstream_tls) = (live.clone(), tls.clone(), upstream_tls.clone());
+        let (rates, in_flight) = (Arc::clone(&rates), Arc::clone(&in_flight));
         // A runtime of this kind cannot change threads, so the thread makes it and tells what became of it.
         let (tell, told) = std::sync::mpsc::channel();
         let handle = std::thread::Builder::new().name(format!("claviger-proxy-{index}")).spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().event_interval(POLLS_MAX).build_local(LocalOptions::default());
             let made = runtime.map_err(ProxyError::Io).and_then(|runtime| {
                 let epochs = runtime.handle().metrics();
-                Ok((runtime, Worker::new(live, exchange, clock, metrics, (seats, tls, upstream_tls, rates), epochs, count)?))
+                Ok((runtime, Worker::new(live, exchange, clock, metrics, (seats, tls, upstream_tls), (rates, in_flight), (epochs, count))?))
             });
             let (runtime, worker) = match made {
                 Ok(made) => made,

@@ -31,6 +31,7 @@ use crate::exchange::Exchange;
 use crate::proxy::connection::{ConnectionState, ConnectionTimeouts};
 use crate::proxy::context::{LiveContext, STREAMS_MAX, ThreadParts, spans};
 use crate::proxy::error::ProxyError;
+use crate::proxy::in_flight::RequestsInFlight;
 use crate::proxy::poll_epoch::PollEpochs;
 use crate::proxy::request::{Client, RequestHandlers};
 use crate::proxy::timer::CoarseTimer;
@@ -105,9 +106,9 @@ impl Worker {
         exchange: Arc<Exchange>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
-        (seats, tls, upstream_tls, rates): (Arc<Seats>, ListenerTls, UpstreamTls, Arc<RateTable>),
-        runtime: RuntimeMetrics,
-        threads: usize,
+        (seats, tls, upstream_tls): (Arc<Seats>, ListenerTls, UpstreamTls),
+        (rates, in_flight): (Arc<RateTable>, Arc<RequestsInFlight>),
+        (runtime, threads): (RuntimeMetrics, usize),
     ) -> Result<Rc<Self>, ProxyError> {
         let epochs = Rc::new(PollEpochs::of(runtime));
         let thread = ThreadParts {
@@ -118,6 +119,7 @@ impl Worker {
             upstream_tls,
             threads,
             rates,
+            in_flight,
             exchange,
             clock,
             metrics,

@@ -127,6 +127,11 @@ impl Metrics {
         self.requests.limited().increment((limit.into(),));
     }
 
+    /// A request was refused because as many were under way as may be at once.
+    pub fn request_shed(&self) {
+        self.requests.shed().increment(());
+    }
+
     /// Which routes are in force from now on.
     pub fn name_routes(&self, routes: &[RouteSettings]) {
         let names: Vec<&str> = routes.iter().map(|route| route.name.as_str()).collect();
@@ -242,7 +247,7 @@ impl Metrics {
         let numbers: [&dyn Family; 5] =
             [&self.http_in_flight, &self.store_revision, &self.applied_revision, &self.policies, &self.log_losses];
         (self.connections.families().into_iter())
-            .chain([self.requests.limited() as &dyn Family])
+            .chain([self.requests.limited() as &dyn Family, self.requests.shed()])
             .chain(self.decisions.families())
             .chain(self.caches.families())
             .chain(self.tokens.families())

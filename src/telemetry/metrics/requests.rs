@@ -157,6 +157,7 @@ pub(super) struct Requests {
     upstream_durations: Histograms<(Undivided,)>,
     routes: RouteCounts,
     limited: Counters<(LimitedBy,)>,
+    shed: Counters<()>,
 }
 
 impl Requests {
@@ -179,6 +180,7 @@ impl Requests {
             ),
             routes: RouteCounts::new(),
             limited: Counters::new("claviger_rate_limited_total", "Requests refused because there were more than may pass."),
+            shed: Counters::new("claviger_http_requests_shed_total", "Requests refused because as many were under way as may be at once."),
         }
     }
 
@@ -188,6 +190,10 @@ impl Requests {
 
     pub(super) fn limited(&self) -> &Counters<(LimitedBy,)> {
         &self.limited
+    }
+
+    pub(super) fn shed(&self) -> &Counters<()> {
+        &self.shed
     }
 
     pub(super) fn routes(&self) -> &RouteCounts {

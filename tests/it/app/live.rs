@@ -505,6 +505,19 @@ fn rows() -> Vec<Row> {
             },
             "true 5",
         ),
+        row(
+            "limits.max_requests",
+            ("", "limits.max_requests = 2"),
+            Over,
+            |seen| {
+                let _hanging: Vec<TcpStream> = (0..2).map(|_| seen.say(&ASK.replace("GET /", "GET /hang"))).collect();
+                seen.server.until("the requests", |server| server.metric("claviger_http_requests_in_flight") >= 2);
+                // One that has just come may not have been let in yet.
+                seen.server.until("a request to be refused", |_| seen.get("/", &[]).status == 503);
+                seen.get("/", &[]).code()
+            },
+            "overloaded",
+        ),
         row("limits.header_timeout", ("", "limits.header_timeout = \"2s\""), Asking, |seen| seen.fate(HALF), "closed"),
         row("limits.idle_timeout", ("", "limits.idle_timeout = \"3s\""), Asking, |seen| seen.fate(ASK), "closed"),
         row("limits.websocket_idle_timeout", ("", "limits.websocket_idle_timeout = \"1s\""), Asking, |seen| seen.fate(WEBSOCKET), "closed"),

@@ -311,7 +311,7 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         "admin.listen" => "off",
         "audit.keep" => "400d",
         "audit.webhook.url" => "http://receiver/hook",
-        "admin.requests_per_second" | "cache.max_entries" | "proxy.threads" | "limits.max_connections" => "7",
+        "admin.requests_per_second" | "cache.max_entries" | "proxy.threads" | "limits.max_connections" | "limits.max_requests" => "7",
         "cache.negative_ttl" | "cache.time_quantum" => "2s",
         "log.access" => "all",
         "log.format" => "json",

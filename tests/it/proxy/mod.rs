@@ -2,6 +2,7 @@
 
 mod forwarding;
 pub(crate) mod http2;
+mod overload;
 mod routes;
 pub(crate) mod upstream;
 mod upstream_tls;

@@ -90,6 +90,8 @@ fn count_everything(metrics: &Metrics) {
     metrics.change_propagation(Duration::from_millis(3));
     metrics.config_reload(false);
     metrics.http_in_flight.inc();
+    metrics.request_shed();
+    metrics.proxy_header_refused();
     metrics.store_revision.set(4711);
     metrics.applied_revision.set(4711);
 }
