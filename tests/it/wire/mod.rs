@@ -12,6 +12,7 @@ mod lines;
 mod many_streams;
 mod open_streams;
 mod refused_uploads;
+mod places;
 mod proxy_protocol;
 mod stalled;
 mod targets;
