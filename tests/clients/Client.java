@@ -52,7 +52,7 @@ class Client {
         // Without TLS it asks to go over to HTTP/2 in its first request; who does not take that up is spoken to as before.
         if (url.startsWith("http:")) wanted = HttpClient.Version.HTTP_1_1;
 
-        var body = new byte[32 << 20];
+        var body = new byte[16 << 20];
         for (int at = 0; at < body.length; at++) body[at] = (byte) at;
         var digest = HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(body));
         for (int time = 0; time < 3; time++) hold(new String(allowed(url + "/who", key, null)).contains("\"name\": \"client\""), "who");

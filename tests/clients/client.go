@@ -51,7 +51,7 @@ func main() {
 		hold(fmt.Sprint(answer.ProtoMajor) == version, answer.Proto)
 		return string(content)
 	}
-	body := make([]byte, 32<<20)
+	body := make([]byte, 16<<20)
 	for at := range body {
 		body[at] = byte(at)
 	}

@@ -1,4 +1,4 @@
-// undici, which Node's fetch is made of, and node:http2: `client.mjs fetch|http2 1|2 URL KEY CA DIRECT`, with the folder of modules in NODE_MODULES.
+// undici, which Node's fetch is made of, and node:http2: `client.mjs fetch|http2 URL KEY CA DIRECT`, with the folder of modules in NODE_MODULES.
 import assert from "node:assert";
 import crypto from "node:crypto";
 import fs from "node:fs";
@@ -6,9 +6,9 @@ import http2 from "node:http2";
 import { createRequire } from "node:module";
 import { Readable } from "node:stream";
 
-const [how, version, url, key, ca, direct] = process.argv.slice(2);
+const [how, url, key, ca, direct] = process.argv.slice(2);
 const pattern = Buffer.from(Uint8Array.from({ length: 256 }, (_, at) => at));
-const body = Buffer.concat(Array(32 * 4096).fill(pattern));
+const body = Buffer.concat(Array(16 * 4096).fill(pattern));
 const told = { length: body.length, sha256: crypto.createHash("sha256").update(body).digest("hex") };
 const wrong = key.slice(0, -1) + (key.endsWith("A") ? "B" : "A");
 
@@ -33,7 +33,7 @@ async function tryAll(ask) {
 
 if (how === "fetch") {
   const { Agent, fetch } = createRequire(process.env.NODE_MODULES + "/")("undici");
-  const dispatcher = new Agent({ allowH2: version === "2", connect: { ca: fs.readFileSync(ca) } });
+  const dispatcher = new Agent({ connections: 1, connect: { ca: fs.readFileSync(ca) } });
   await tryAll(async (method, url, key, body) => {
     const answer = await fetch(url, { method, body, headers: { authorization: `Bearer ${key}` }, dispatcher });
     return { status: answer.status, content: Buffer.from(await answer.arrayBuffer()) };

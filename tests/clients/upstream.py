@@ -104,7 +104,7 @@ class Upstream:
         await writer.drain()
 
     async def socket(self, head, reader, writer):
-        protocol = ServerProtocol()
+        protocol = ServerProtocol(max_size=None)
         protocol.receive_data(head)
         while True:
             for event in protocol.events_received():
