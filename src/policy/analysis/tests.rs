@@ -237,7 +237,7 @@ fn another_address_or_time_for_a_statement_reads_everything() {
         "allow if { t := input.request.timestamp_ns; input.request.timestamp_ns > t with input.request.timestamp_ns as 1800000000000000000 }",
         "allow if { ip := input.request.remote_ip; same(ip) with input.request.remote_ip.x as 1 }",
     ];
-    expect(&tests.map(|test| format!("{test}\n{SAME}")).each_ref().map(|test| (test.as_str(), "address time")));
+    expect(&tests.map(|test| format!("{test}\n{SAME}")).each_ref().map(|test| (test.as_str(), "address time certificate")));
     expect(&[
         ("allow if input.session.member with input.session.login as \"x\"", ""),
         ("allow if input.request.remote_ip == \"10.0.0.1\" with input.spaces as []", "10.0.0.1/32"),
@@ -285,7 +285,13 @@ fn what_is_not_understood_reads_everything() {
         "allow if { some k; input[k].remote_ip }",
         "allow if count(input.request) == 2",
     ];
-    expect(&[(tests[0], ""), (tests[1], ""), (tests[2], "address time"), (tests[3], "address time"), (tests[4], "address time")]);
+    expect(&[
+        (tests[0], ""),
+        (tests[1], ""),
+        (tests[2], "address time certificate"),
+        (tests[3], "address time certificate"),
+        (tests[4], "address time certificate"),
+    ]);
 }
 
 #[test]

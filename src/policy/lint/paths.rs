@@ -18,7 +18,6 @@ pub(super) fn check<'m>(rules: &ModuleRules<'m>, scope: &RuleScope<'_, 'm>, defi
         // `with input as …`: what stands there is the author's affair.
         return;
     }
-    check_certificate(scope, definition, faults);
     let negated = negated(definition);
     definition.visit(&mut |expr| {
         if !matches!(expr, Expr::RefDot { .. } | Expr::RefBrack { .. }) {
@@ -34,24 +33,6 @@ pub(super) fn check<'m>(rules: &ModuleRules<'m>, scope: &RuleScope<'_, 'm>, defi
         faults.warn(span, format!("there is no `{shown}`, {consequence}"), hint(&path, step, &instead));
     });
 }
-
-/// The client's certificate, asked for as if what is not there were false.
-fn check_certificate<'m>(scope: &RuleScope<'_, 'm>, definition: &RuleText<'m>, faults: &mut Faults<'_>) {
-    definition.visit_statements(&mut |statement| {
-        let (expr, consequence, instead) = match &statement.literal {
-            Literal::NotExpr { expr, .. } => (expr, "so `not` before it never holds", "=="),
-            Literal::Expr { expr, .. } => (expr, "so this always holds", "!="),
-            Literal::SomeVars { .. } | Literal::SomeIn { .. } | Literal::Every { .. } => return,
-        };
-        let Meaning::Input(path) = scope.meaning(expr) else { return };
-        if path == [Some("request"), Some("client_certificate")] {
-            let reason = format!("`{CERTIFICATE}` is null where none was shown, and null is not false, {consequence}");
-            faults.warn(expr.span(), reason, format!("write `{CERTIFICATE} {instead} null`"));
-        }
-    });
-}
-
-const CERTIFICATE: &str = "input.request.client_certificate";
 
 /// Where the references begin that stand behind a `not`.
 fn negated(definition: &RuleText<'_>) -> BTreeSet<u32> {

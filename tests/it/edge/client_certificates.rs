@@ -1,5 +1,6 @@
 //! Clients that show certificates, to the proxy.
 
+use claviger::model::CertificateFingerprint;
 use rustls::HandshakeKind;
 
 use crate::support::certificates::{Authority, Issued, Wish};
@@ -97,12 +98,12 @@ fn policies_see_the_certificate_that_a_client_has_shown_and_nobody_gets_what_ano
     }
     let key = world.server.key("ci", &[]).text;
     let names = &["CI.example.com", "ci@example.com", "spiffe://example.org/ci", "192.0.2.7", "2001:db8::7"];
-    let named = world.clients.issue(Wish { subject: "robot", names, ..Wish::default() });
+    let robot = world.clients.issue(Wish { subject: "robot", names, ..Wish::default() });
     let twin = world.clients.issue(Wish { subject: "robot", names, ..Wish::default() });
     let comma = world.clients.issue(Wish { subject: "ci, or not", names: &[], ..Wish::default() });
     let all = ["address", "dns", "issuer", "mail", "uri"];
     for _ in 0..3 {
-        assert_eq!(roles(&world, &key, Some(&named)), all);
+        assert_eq!(roles(&world, &key, Some(&robot)), all);
         assert_eq!(roles(&world, &key, Some(&comma)), ["issuer", "subject"]);
         assert_eq!(roles(&world, &key, None), ["nobody"]);
         assert_eq!(roles(&world, &key, Some(&world.known)), ["dns", "issuer"]);
@@ -111,8 +112,9 @@ fn policies_see_the_certificate_that_a_client_has_shown_and_nobody_gets_what_ano
     // Each certificate, and none, by itself; and each of them once.
     assert_eq!(world.server.metric(EVALUATIONS), 5);
 
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &comma.der);
-    let fingerprint: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut digest = [0; 32];
+    digest.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &comma.der).as_ref());
+    let fingerprint = CertificateFingerprint::from_bytes(digest);
     let line = format!("\"certificate_subject\":\"CN=ci\\\\, or not\",\"certificate\":\"{fingerprint}\"");
     world.server.until("the log to name it", |server| server.log().contains(&line));
 

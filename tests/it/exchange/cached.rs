@@ -332,7 +332,7 @@ async fn many_requests_for_one_cold_key_cause_one_resolution() {
     let origin = world.origin(HOME);
     let asking: Vec<_> = (0..64)
         .map(|_| {
-            let exchange = world.exchange.clone();
+            let (exchange, origin) = (world.exchange.clone(), origin.clone());
             tokio::spawn(async move { exchange.credential(&key.digest, &origin).await })
         })
         .collect();
@@ -394,7 +394,8 @@ async fn a_caller_that_goes_away_takes_nobody_along() {
     let key = world.key("ci", &["deployer@production"], &[]).await;
     let hold = world.sluice.hold_next();
     let (exchange, origin) = (world.exchange.clone(), world.origin(HOME));
-    let impatient = tokio::spawn(async move { exchange.credential(&key.digest, &origin).await });
+    let there = origin.clone();
+    let impatient = tokio::spawn(async move { exchange.credential(&key.digest, &there).await });
     hold.reached().await;
     impatient.abort();
     assert!(impatient.await.unwrap_err().is_cancelled());
@@ -555,7 +556,7 @@ async fn an_acknowledged_change_is_in_force_however_many_ask() {
     let origin = world.origin(HOME);
     let asking: Vec<_> = (0..3)
         .map(|_| {
-            let exchange = world.exchange.clone();
+            let (exchange, origin) = (world.exchange.clone(), origin.clone());
             tokio::spawn(async move {
                 loop {
                     let answer = match exchange.cached(&key.digest, &origin) {

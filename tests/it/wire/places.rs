@@ -1,4 +1,4 @@
-//! A key in every place that one may stand in, over both versions of HTTP, of gRPC's clients and for WebSockets: it is taken off wherever
+//! A key in every place that one may stand in, over both versions of HTTP, of gRPC's clients and for upgrades: it is taken off wherever
 //! it stands, stands in no log, and what the API is told of its owner is ours, in whatever spelling a client says it, too.
 
 use std::io::{Read as _, Write as _};

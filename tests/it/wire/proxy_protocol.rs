@@ -16,7 +16,7 @@ const ERRORS: &str = "claviger_proxy_protocol_errors_total";
 /// A header of version 2.
 fn binary(version_and_command: u8, family: u8, block: &[u8]) -> Vec<u8> {
     let [high, low] = u16::try_from(block.len()).unwrap().to_be_bytes();
-    [b"\r\n\r\n\0\r\nQUIT\n", &[version_and_command, family, high, low], block].concat()
+    [&b"\r\n\r\n\0\r\nQUIT\n"[..], &[version_and_command, family, high, low], block].concat()
 }
 
 fn over_ipv4(source: [u8; 4]) -> Vec<u8> {
