@@ -267,6 +267,9 @@ impl App {
         let also = || {
             telemetry::change_log(settings.log);
             self.metrics.name_routes(&settings.routes);
+            if let Some(certificates) = &certificates {
+                self.tls.prepare(certificates);
+            }
             self.live.replace(Arc::clone(&settings));
             if let Some(certificates) = certificates {
                 self.tls.put(certificates);

@@ -22,7 +22,7 @@ pub(super) struct TlsRead {
     proxy: Option<TlsServer>,
     ops: Option<TlsServer>,
     admin: Option<TlsServer>,
-    upstream: Option<TlsClient>,
+    upstreams: Vec<Arc<TlsClient>>,
 }
 
 impl Encryption {
@@ -40,22 +40,28 @@ impl Encryption {
             proxy: sound(self.proxy.read(settings), "clients may refuse a certificate", &mut faults),
             ops: sound(self.ops.read(settings), "clients may refuse a certificate", &mut faults),
             admin: sound(self.admin.read(settings), "clients may refuse a certificate", &mut faults),
-            upstream: sound(self.upstream.read(settings), "the upstream may refuse a certificate", &mut faults),
+            upstreams: sound(self.upstream.read(settings), "the upstream may refuse a certificate", &mut faults),
         };
         if faults.is_empty() { Ok(read) } else { Err(faults) }
     }
 
+    /// Before the settings that name it are put in force: whoever goes by them must find how TLS is spoken to upstreams, and whoever still goes
+    /// by those before, too.
+    pub(super) fn prepare(&self, read: &TlsRead) {
+        self.upstream.put_beside(&read.upstreams);
+    }
+
     /// Puts it in force for whoever connects from now on, and whomever is connected to.
-    pub(super) fn put(&self, TlsRead { proxy, ops, admin, upstream }: TlsRead) {
+    pub(super) fn put(&self, TlsRead { proxy, ops, admin, upstreams }: TlsRead) {
         self.proxy.put(proxy);
         self.ops.put(ops);
         self.admin.put(admin);
-        self.upstream.put(upstream);
+        self.upstream.put(upstreams);
     }
 }
 
 /// What was read, if it can be used, after its warnings are logged.
-fn sound<T>(read: Result<(Option<T>, Vec<Diagnostic>), Vec<Diagnostic>>, warns: &'static str, faults: &mut Vec<Diagnostic>) -> Option<T> {
+fn sound<T: Default>(read: Result<(T, Vec<Diagnostic>), Vec<Diagnostic>>, warns: &'static str, faults: &mut Vec<Diagnostic>) -> T {
     match read {
         Ok((sound, warnings)) => {
             for warning in &warnings {
@@ -65,7 +71,7 @@ fn sound<T>(read: Result<(Option<T>, Vec<Diagnostic>), Vec<Diagnostic>>, warns: 
         }
         Err(found) => {
             faults.extend(found);
-            None
+            T::default()
         }
     }
 }

@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::output::{Format, Output};
 use super::place::Place;
 use crate::clock::Moment;
-use crate::config::{HostPattern, RateSettings, RouteAuth, RouteSettings, Settings, show_duration, show_size};
+use crate::config::{HostPattern, RateSettings, RouteAuth, RouteSettings, Settings, UpstreamSettings, show_duration, show_size};
 use crate::edge::routes::{Routes, Selection, Unrouted};
 use crate::exchange::Origin;
 use crate::model::{ActionPattern, Grants, KeyName, MissingAction, Outcome, Refusal, Rights, RoleId, RolesBySpace, Snapshot, SpaceId};
@@ -83,6 +83,8 @@ struct RouteView {
     response_timeout: String,
     max_body_bytes: Option<u64>,
     rate: Option<RateView>,
+    /// What the route calls its upstream; none: it has none of its own, or says its url.
+    upstream: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -148,7 +150,7 @@ impl Tested {
     /// Finds the route. `None`: there are no routes, and the request is for nothing in particular.
     fn select(&mut self, settings: &Settings, method: &Method) -> Result<Option<Selection>, Unrouted> {
         let Some(routes) = Routes::of(&settings.routes) else {
-            self.sent = Some(self.sends(settings, RouteAuth::Required));
+            self.sent = Some(self.sends(settings, &settings.upstream, RouteAuth::Required));
             return Ok(None);
         };
         let found = routes.find(method, self.host.as_ref().map(String::as_bytes), &self.path);
@@ -165,7 +167,7 @@ impl Tested {
                 let route = &selection.route.settings;
                 self.route = Some(RouteView::of(route, selection.route.number, settings));
                 self.space.clone_from(&selection.space);
-                self.sent = Some(self.sends(settings, route.auth));
+                self.sent = Some(self.sends(settings, settings.upstream_of(route), route.auth));
                 self.reason = needs(&selection);
                 Ok(Some(selection))
             }
@@ -228,12 +230,12 @@ impl Tested {
         Ok(())
     }
 
-    fn sends(&self, settings: &Settings, auth: RouteAuth) -> Sent {
+    fn sends(&self, settings: &Settings, upstream: &UpstreamSettings, auth: RouteAuth) -> Sent {
         let header = match auth {
             RouteAuth::Required => Some(settings.token.header.to_string()),
             RouteAuth::None => None,
         };
-        Sent { upstream: settings.upstream.url.to_string(), target: format!("{} {}", self.method, self.path), header, claims: None }
+        Sent { upstream: upstream.url.to_string(), target: format!("{} {}", self.method, self.path), header, claims: None }
     }
 
     fn show(&self, out: &Output) -> Result<(), Failure> {
@@ -262,9 +264,10 @@ impl RouteView {
             auth: route.auth.as_str(),
             require: route.require.as_ref().map(ToString::to_string),
             cors_preflight: route.cors_preflight,
-            response_timeout: show_duration(route.response_timeout.unwrap_or(settings.upstream.response_timeout)),
+            response_timeout: show_duration(route.response_timeout.unwrap_or(settings.upstream_of(route).response_timeout)),
             max_body_bytes: route.max_body_bytes,
             rate: route.rate.map(|RateSettings { requests_per_second, burst }| RateView { requests_per_second, burst }),
+            upstream: route.upstream.as_ref().and_then(|upstream| upstream.name.clone()),
         }
     }
 
@@ -280,6 +283,7 @@ impl RouteView {
         rows.extend(self.max_body_bytes.map(|most| ("max_body_bytes", show_size(most))));
         let rate = self.rate.as_ref().map(|rate| format!("{} a second, {} at once", rate.requests_per_second, rate.burst));
         rows.extend(rate.map(|rate| ("rate", rate)));
+        rows.extend(self.upstream.iter().map(|name| ("upstream", name.clone())));
         rows
     }
 }

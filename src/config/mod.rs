@@ -39,6 +39,7 @@ mod tls;
 mod token;
 mod token_headers;
 mod upstream;
+mod upstream_url;
 mod value;
 
 pub use admin::AdminSettings;
@@ -60,7 +61,7 @@ pub use quantity::{QuantityError, parse_duration, parse_size, show_duration, sho
 pub use rate::RateSettings;
 pub use reader::TakesEffect;
 pub use removed_headers::HeaderPattern;
-pub use routes::{HostPattern, RouteAuth, RouteSettings, RouteSpace};
+pub use routes::{HostPattern, RouteAuth, RouteSettings, RouteSpace, RouteUpstream};
 pub use server_url::{ServerUrl, ServerUrlError};
 pub use settings::Settings;
 pub use store::{StoreSettings, StoreUrl};
@@ -68,3 +69,4 @@ pub use tls::{ClientCertificates, TlsPair, UpstreamTlsSettings};
 pub use token::{TokenAlgorithm, TokenSettings, TokenType};
 pub use token_headers::{ClaimName, TokenHeader};
 pub use upstream::{UpstreamProtocol, UpstreamSettings};
+pub use upstream_url::{UpstreamUrl, UpstreamUrlError, UpstreamUrls};

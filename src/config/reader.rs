@@ -317,6 +317,33 @@ impl<'a> Section<'_, 'a> {
         self.entries(name, read)
     }
 
+    /// Tables in this one, each under a name of its own: `[upstreams.reports]`. A variable or a flag may say a key of one, whether it is
+    /// written or not. `read` is given the name, and tells of what is wrong with it.
+    pub(super) fn named<T>(&mut self, name: &str, read: impl Fn(&mut Section<'_, '_>, &str) -> T) -> BTreeMap<String, T> {
+        let key = self.key(name);
+        let of_entries = self.reader.schema(&format!("{key}.*"), |section| read(section, "*"));
+        self.reader.of_entries.extend(of_entries.into_iter().map(|(key, said)| (key, said.takes_effect)));
+        self.reader.tables.insert(key.clone());
+        let mut names = BTreeSet::new();
+        if let Some((Value::Table(table), _)) = self.reader.find(&key) {
+            // A name with a dot in it would be taken for a table in a table.
+            for (name, entry) in table.into_iter().filter(|(name, _)| !name.contains('.')) {
+                // Of anything else it is told that a section is wanted.
+                self.reader.tables.insert(format!("{key}.{name}"));
+                if let Value::Table(_) = entry.value {
+                    names.insert(name);
+                }
+            }
+        }
+        let said = self.reader.overrides.iter().filter_map(|over| over.key.strip_prefix(&*key)?.strip_prefix('.')?.split_once('.'));
+        names.extend(said.map(|(name, _)| name.to_owned()));
+        let entries = names.into_iter().map(|name| {
+            let entry = read(&mut self.reader.section(&format!("{key}.{name}")), &name);
+            (name, entry)
+        });
+        entries.collect()
+    }
+
     /// A table in this one, or a list of such tables: none if no layer says anything of it. Its keys are told of as those of the one table.
     pub(super) fn one_or_more<T>(&mut self, name: &str, read: impl Fn(&mut Section<'_, '_>) -> T) -> Vec<T> {
         let key = self.key(name);
@@ -387,20 +414,38 @@ impl<'a> Section<'_, 'a> {
     /// Where the path of this key, which has been read, leads.
     pub(super) fn resolve(&mut self, name: &str, path: PathBuf) -> PathBuf {
         let key = self.key(name);
-        let path = match self.reader.given(&key) {
-            None | Some(Origin::File(_)) => self.reader.base.join(path),
-            Some(_) => path,
-        };
+        let path = self.base_of(name).join(path);
         if let Some(said) = self.reader.known.get_mut(&key) {
             said.value = path.display().to_string();
         }
         path
     }
 
+    /// What a relative path of this key is relative to.
+    pub(super) fn base_of(&self, name: &str) -> PathBuf {
+        match self.reader.given(&self.key(name)) {
+            None | Some(Origin::File(_)) => self.reader.base.to_owned(),
+            Some(_) => PathBuf::new(),
+        }
+    }
+
     /// A fault of a key in this section that was set and read.
     pub(super) fn fault_of_own(&mut self, name: &str, reason: impl Into<String>, suggestion: Option<String>) {
         let key = self.key(name);
         self.fault_of(&key, reason, suggestion);
+    }
+
+    /// A fault of the section itself, which was written or said something in.
+    pub(super) fn fault_of_section(&mut self, reason: impl Into<String>, suggestion: Option<String>) {
+        let (name, said) = (self.name.clone(), self.reader.said_below(&self.name).map(|over| over.name.clone()));
+        if let Some(at) = self.reader.given(&name).or(said) {
+            self.reader.fault(&at, &name, reason, suggestion);
+        }
+    }
+
+    /// Whether this key of the section was set.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.reader.given(&self.key(name)).is_some()
     }
 
     /// A fault of a key that was set, dotted.

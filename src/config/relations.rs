@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use super::credentials::CredentialPlace;
 use super::proxy::{ClientIp, ProxySettings};
 use super::reader::Reader;
+use super::routes::RouteSettings;
 use super::server_url::ServerUrl;
 use super::settings::Settings;
 use super::store::StoreUrl;
 use super::tls::ClientCertificates;
 use super::token_headers::TokenHeader;
-use super::upstream::UpstreamSettings;
+use super::upstream_url::UpstreamUrl;
 
 /// Looks at the settings as a whole.
 pub(super) fn relate(settings: &Settings, reader: &mut Reader<'_>) {
@@ -20,7 +21,7 @@ pub(super) fn relate(settings: &Settings, reader: &mut Reader<'_>) {
     admin(settings, reader);
     store(settings, reader);
     client_certificates(settings, reader);
-    upstream(settings, reader);
+    upstreams(settings, reader);
     token_headers(settings, reader);
     if settings.token.include_actions && !settings.routes.iter().any(|route| route.space.is_some()) {
         reader.warn("token.include_actions", "only a token about one space lists actions, and no route names a space");
@@ -44,7 +45,10 @@ fn listeners(settings: &Settings, reader: &mut Reader<'_>) {
     for (name, key, listener) in [("the proxy", "proxy.listen", proxy), ("the ops listener", "ops.listen", ops)] {
         let message = format!("this is {name} itself: requests would go round in circles");
         let suggestion = Some("name the API that stands behind the proxy");
-        reader.rule(&["upstream.url", key], !reaches(&settings.upstream, listener), message, suggestion);
+        for (section, upstream) in settings.all_upstreams() {
+            let circles = upstream.url.all().any(|url| reaches(url, listener));
+            reader.rule(&[url_key(&section).as_str(), key], !circles, message.as_str(), suggestion);
+        }
     }
 }
 
@@ -116,27 +120,41 @@ fn client_certificates(settings: &Settings, reader: &mut Reader<'_>) {
     }
 }
 
-fn upstream(settings: &Settings, reader: &mut Reader<'_>) {
-    let (upstream, tls) = (&settings.upstream, &settings.upstream.tls);
-    for (key, other, is_alone) in
-        [("cert", "key", tls.cert.is_some() && tls.key.is_none()), ("key", "cert", tls.key.is_some() && tls.cert.is_none())]
-    {
-        let (said, missing) = (format!("upstream.tls.{key}"), format!("upstream.tls.{other}"));
-        reader.rule(
-            &[said.as_str()],
-            !is_alone || reader.is_faulty(&missing),
-            format!("a certificate takes its key: {missing} is missing"),
-            None,
-        );
-    }
-    // Whoever says how TLS is to be spoken believes that it is.
-    for key in ["ca", "cert", "key", "name"].map(|key| format!("upstream.tls.{key}")) {
-        if reader.given(&key).is_some() {
-            let message = "the upstream is spoken to in the clear: its url is not https://";
-            let suggestion = "write upstream.url with https://, or take upstream.tls out";
-            reader.rule(&[key.as_str(), "upstream.url"], upstream.is_encrypted(), message, Some(suggestion));
+fn upstreams(settings: &Settings, reader: &mut Reader<'_>) {
+    for (section, upstream) in settings.all_upstreams() {
+        let tls = &upstream.tls;
+        for (key, other, is_alone) in
+            [("cert", "key", tls.cert.is_some() && tls.key.is_none()), ("key", "cert", tls.key.is_some() && tls.cert.is_none())]
+        {
+            let (said, missing) = (format!("{section}.tls.{key}"), format!("{section}.tls.{other}"));
+            reader.rule(
+                &[said.as_str()],
+                !is_alone || reader.is_faulty(&missing),
+                format!("a certificate takes its key: {missing} is missing"),
+                None,
+            );
+        }
+        // Whoever says how TLS is to be spoken believes that it is.
+        let url = url_key(&section);
+        for key in ["ca", "cert", "key", "name"].map(|key| format!("{section}.tls.{key}")) {
+            if reader.given(&key).is_some() {
+                let message = "the upstream is spoken to in the clear: its url is not https://";
+                let suggestion = format!("write {url} with https://, or take {section}.tls out");
+                reader.rule(&[key.as_str(), url.as_str()], upstream.is_encrypted(), message, Some(suggestion.as_str()));
+            }
         }
     }
+    for name in settings.upstreams.keys() {
+        let is_named = |route: &RouteSettings| route.upstream.as_ref().is_some_and(|upstream| upstream.name.as_ref() == Some(name));
+        if !settings.routes.iter().any(is_named) {
+            reader.warn(&format!("upstreams.{name}.url"), "no route is for this upstream: write its name as the upstream of one");
+        }
+    }
+}
+
+/// Where the url of the upstream is said that this section says.
+fn url_key(section: &str) -> String {
+    if section.starts_with("routes.") { format!("{section}.upstream") } else { format!("{section}.url") }
 }
 
 fn token_headers(settings: &Settings, reader: &mut Reader<'_>) {
@@ -187,27 +205,26 @@ fn collide(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 /// Whether the upstream is, for all that its name tells, this listener.
-fn reaches(upstream: &UpstreamSettings, listener: SocketAddr) -> bool {
+fn reaches(upstream: &UpstreamUrl, listener: SocketAddr) -> bool {
+    // A socket is no listener of ours.
+    let Some(port) = upstream.port() else { return false };
     let named = upstream.host().eq_ignore_ascii_case("localhost");
     let address = upstream.ip();
     // A connection to the unspecified address arrives at the loopback.
     let local = named || address.is_some_and(|address| address.is_loopback() || address.is_unspecified());
     let vague = named || address.is_some_and(|address| address.is_unspecified());
     let same_host = address == Some(listener.ip()) || (local && listener.ip().is_unspecified()) || (vague && listener.ip().is_loopback());
-    same_host && upstream.port() == listener.port()
+    same_host && port == listener.port()
 }
 
 #[cfg(test)]
 mod tests {
-    use http::Uri;
-
+    use super::super::upstream_url::UpstreamUrls;
     use super::*;
 
     #[test]
     fn the_proxy_knows_itself_by_all_its_names() {
-        let reached = |url: &'static str, listener: &str| {
-            reaches(&UpstreamSettings { url: Uri::from_static(url), ..UpstreamSettings::default() }, listener.parse().unwrap())
-        };
+        let reached = |url: &str, listener: &str| reaches(url.parse::<UpstreamUrls>().unwrap().first(), listener.parse().unwrap());
         for (url, listener) in [
             ("http://127.0.0.1:8080", "0.0.0.0:8080"),
             ("http://localhost:8080", "127.0.0.1:8080"),

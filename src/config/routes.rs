@@ -1,5 +1,6 @@
 //! `[[routes]]`: which requests there are, and what each needs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use super::parse::{ValueError, ValueErrors, duration, list, one_of, size, text, 
 use super::quantity::{hours, millis};
 use super::rate::RateSettings;
 use super::reader::{Section, TakesEffect};
+use super::upstream::{UpstreamSettings, is_name};
+use super::upstream_url::{UpstreamUrls, urls};
 use super::value::{Origin, Value};
 use crate::diagnostics::nearest;
 use crate::model::{Action, PathTemplate, SpaceId, Specificity};
@@ -43,6 +46,24 @@ pub struct RouteSettings {
     pub max_body_bytes: Option<u64>,
     /// How many requests may pass, whoever sends them.
     pub rate: Option<RateSettings>,
+    /// Instead of `[upstream]`.
+    pub upstream: Option<RouteUpstream>,
+}
+
+/// The upstream of a route.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteUpstream {
+    /// Its name in `[upstreams]`; `None`: the route says its url, and nothing else is said of it.
+    pub name: Option<String>,
+    /// What is said of it.
+    pub settings: UpstreamSettings,
+}
+
+/// What a route says of its upstream.
+#[derive(Clone, Debug)]
+enum RouteTarget {
+    Named(String),
+    At(UpstreamUrls, bool),
 }
 
 /// Whether a route needs a key.
@@ -93,9 +114,10 @@ impl RouteAuth {
 }
 
 impl RouteSettings {
-    /// All of them, each with its number, held against each other.
-    pub(super) fn read_all(top: &mut Section<'_, '_>) -> Vec<Self> {
-        let routes = top.list("routes", Self::read);
+    /// All of them, each with its number, held against each other. `upstreams`: those that they may name; `None`: there is one of that name,
+    /// and it has a fault.
+    pub(super) fn read_all(top: &mut Section<'_, '_>, upstreams: &BTreeMap<String, Option<UpstreamSettings>>) -> Vec<Self> {
+        let routes = top.list("routes", |section| Self::read(section, upstreams));
         if routes.len() > ROUTES_MAX {
             top.fault_of(&format!("routes.{ROUTES_MAX}"), format!("there are more than {ROUTES_MAX} routes"), None);
         }
@@ -120,7 +142,7 @@ impl RouteSettings {
     }
 
     /// `None`: the path is missing or wrong, and there is a fault.
-    fn read(section: &mut Section<'_, '_>) -> Option<Self> {
+    fn read(section: &mut Section<'_, '_>, upstreams: &BTreeMap<String, Option<UpstreamSettings>>) -> Option<Self> {
         let path = section.required("path", TakesEffect::Live, text(template));
         let methods = section.live("methods", Vec::new(), methods);
         let hosts = section.live("hosts", Vec::new(), hosts);
@@ -134,6 +156,8 @@ impl RouteSettings {
             size(0..=1 << 40)(value, at).map(|bytes| Some(u64::try_from(bytes).unwrap_or(u64::MAX)))
         });
         let rate = section.optional("rate", RateSettings::read).flatten();
+        let target = section.live("upstream", None, target);
+        let upstream = target.and_then(|target| target.found(section, upstreams));
         let name = section.live("name", None, |value, at| text(name)(value, at).map(Some));
         if require.is_some() && space.is_none() && !section.is_faulty("space") {
             let suggestion = match path.as_ref().and_then(|path| path.parameters().next()) {
@@ -152,7 +176,7 @@ impl RouteSettings {
         }
         let path = path?;
         let name = name.unwrap_or_else(|| default_name(&path, &methods, &hosts));
-        Some(Self { name, path, methods, hosts, auth, space, require, cors_preflight, response_timeout, max_body_bytes, rate })
+        Some(Self { name, path, methods, hosts, auth, space, require, cors_preflight, response_timeout, max_body_bytes, rate, upstream })
     }
 
     /// Whether it says this method itself, or says nothing of methods.
@@ -188,6 +212,32 @@ impl RouteSettings {
                 both.then(|| Clash::Crossing(common().cloned().unwrap_or_else(named)))
             }
         }
+    }
+}
+
+impl RouteTarget {
+    /// The upstream that is meant. `None`: there is none, and there is a fault.
+    fn found(self, section: &mut Section<'_, '_>, upstreams: &BTreeMap<String, Option<UpstreamSettings>>) -> Option<RouteUpstream> {
+        let name = match self {
+            Self::Named(name) => name,
+            Self::At(url, h2c) => {
+                let base = section.base_of("upstream");
+                let url = url.resolved(|path| base.join(path));
+                if let Some(reason) = url.too_long() {
+                    section.fault_of_own("upstream", reason, Some("name a shorter one, or a link to it".to_owned()));
+                }
+                return Some(RouteUpstream { name: None, settings: UpstreamSettings::of(url, h2c) });
+            }
+        };
+        if let Some(known) = upstreams.get(&name) {
+            return known.clone().map(|settings| RouteUpstream { name: Some(name), settings });
+        }
+        let suggestion = match nearest(&name, upstreams.keys().map(String::as_str)) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("write its url here, or a section `[upstreams.{name}]` with its url"),
+        };
+        section.fault_of_own("upstream", format!("there is no upstream {name:?}"), Some(suggestion));
+        None
     }
 }
 
@@ -260,6 +310,18 @@ fn space(text: &str, path: Option<&PathTemplate>) -> Result<Option<RouteSpace>, 
         Some(near) => wrong.suggest(format!("did you mean \"{{{near}}}\"?")),
         None => wrong.suggest("name a segment of the path that is written in braces, or a space"),
     })
+}
+
+/// A name, or what `upstream.url` may hold.
+fn target(value: &Value, at: &Origin) -> Result<Option<RouteTarget>, ValueErrors> {
+    match value {
+        Value::Text(text) | Value::Bare(text) if is_name(text) => Ok(Some(RouteTarget::Named(text.clone()))),
+        Value::Text(_) | Value::Bare(_) | Value::List(_) => urls(value, at).map(|(url, h2c)| Some(RouteTarget::At(url, h2c))),
+        Value::Integer(_) | Value::Boolean(_) | Value::Table(_) | Value::Other(_) => {
+            let wrong = ValueError::new(format!("a url, a list of urls or the name of an upstream is wanted, not {}", value.kind()));
+            Err(wrong.suggest("what else there is to say of an upstream stands in a section of its own, `[upstreams.NAME]`").into())
+        }
+    }
 }
 
 fn methods(value: &Value, at: &Origin) -> Result<Vec<Method>, ValueErrors> {

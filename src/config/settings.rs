@@ -1,5 +1,6 @@
 //! Everything that can be set, as one value.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::admin::AdminSettings;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub proxy: ProxySettings,
     /// `[upstream]`
     pub upstream: UpstreamSettings,
+    /// `[upstreams.NAME]`: those that routes may name.
+    pub upstreams: BTreeMap<String, UpstreamSettings>,
     /// `[[routes]]`, in the order of the file; none: every request is for one that needs a key and nothing else.
     pub routes: Vec<RouteSettings>,
     /// `[login]`
@@ -63,6 +66,7 @@ impl Default for Settings {
             drain_timeout: Duration::from_secs(20),
             proxy: ProxySettings::default(),
             upstream: UpstreamSettings::default(),
+            upstreams: BTreeMap::new(),
             routes: Vec::new(),
             login: LoginSettings::default(),
             token: TokenSettings::default(),
@@ -79,14 +83,31 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Every upstream, and the section that says so: `[upstream]` first, then those that have names, then those of which a route says the url alone.
+    pub fn all_upstreams(&self) -> impl Iterator<Item = (String, &UpstreamSettings)> {
+        let named = self.upstreams.iter().map(|(name, upstream)| (format!("upstreams.{name}"), upstream));
+        let own = self.routes.iter().enumerate().filter_map(|(number, route)| {
+            let upstream = route.upstream.as_ref().filter(|upstream| upstream.name.is_none())?;
+            Some((format!("routes.{number}"), &upstream.settings))
+        });
+        [("upstream".to_owned(), &self.upstream)].into_iter().chain(named).chain(own)
+    }
+
+    /// The upstream of this route.
+    pub fn upstream_of<'a>(&'a self, route: &'a RouteSettings) -> &'a UpstreamSettings {
+        route.upstream.as_ref().map_or(&self.upstream, |upstream| &upstream.settings)
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let mut top = reader.top();
         let drain_delay = top.live("drain_delay", Self::default().drain_delay, duration(Duration::ZERO..=hours(1)));
         let drain_timeout = top.live("drain_timeout", Self::default().drain_timeout, duration(Duration::ZERO..=hours(1)));
-        let routes = RouteSettings::read_all(&mut top);
+        let upstreams = UpstreamSettings::read_named(&mut top);
+        let routes = RouteSettings::read_all(&mut top, &upstreams);
         let mut settings = Self {
             drain_delay,
             drain_timeout,
+            upstreams: upstreams.into_iter().filter_map(|(name, upstream)| Some((name, upstream?))).collect(),
             routes,
             proxy: ProxySettings::read(&mut reader.section("proxy")),
             upstream: UpstreamSettings::read(&mut reader.section("upstream")),

@@ -15,15 +15,15 @@ use super::poll_epoch::PollEpochs;
 use super::request_body::BodyTimeouts;
 use super::timer::CoarseTimer;
 use super::tracker::ConnectionTracker;
-use super::upstream::Upstream;
+use super::upstream::{EndpointLimits, Upstream, UpstreamParts, Upstreams};
 use crate::clock::Clock;
 use crate::config::{AccessLog, EndStreams, LiveSettings, RouteSettings, Settings};
 use crate::edge::client_address::TrustedProxies;
 use crate::edge::credential::Places;
 use crate::edge::rate::{Quota, RateTable};
 use crate::edge::request_id::RequestIds;
-use crate::edge::routes::{self, Routes};
-use crate::edge::tls::{TlsClient, UpstreamTls};
+use crate::edge::routes::{self, Routes, Selection};
+use crate::edge::tls::UpstreamTls;
 use crate::exchange::Exchange;
 use crate::telemetry::{Metrics, Route};
 
@@ -40,6 +40,7 @@ pub(super) struct ThreadParts {
     pub(super) epochs: Rc<PollEpochs>,
     pub(super) request_ids: Rc<RequestIds>,
     pub(super) upstream_tls: UpstreamTls,
+    pub(super) failures: Rc<FailureLog>,
     /// How many there are.
     pub(super) threads: usize,
     /// The thread is being ended: whatever still runs is cut off by us, and not by its client.
@@ -66,7 +67,7 @@ pub(super) struct RequestContext {
     /// Header lines of a request.
     pub(super) max_headers: usize,
     pub(super) trusted_proxies: TrustedProxies,
-    pub(super) upstream: Rc<Upstream>,
+    pub(super) upstreams: Upstreams,
     pub(super) failures: Rc<FailureLog>,
     pub(super) timer: Rc<CoarseTimer>,
     pub(super) request_ids: Rc<RequestIds>,
@@ -90,7 +91,7 @@ pub(super) struct RequestContext {
 }
 
 impl RequestContext {
-    fn new(thread: ThreadParts, (upstream, failures): (Rc<Upstream>, Rc<FailureLog>), settings: Arc<Settings>, tls_version: usize) -> Self {
+    fn new(thread: ThreadParts, upstreams: Upstreams, settings: Arc<Settings>, tls_version: usize) -> Self {
         let ThreadParts {
             exchange,
             clock,
@@ -99,6 +100,7 @@ impl RequestContext {
             epochs: _,
             request_ids,
             upstream_tls: _,
+            failures,
             cutting,
             connections,
             threads: _,
@@ -119,7 +121,7 @@ impl RequestContext {
             places,
             max_headers: limits.max_headers,
             trusted_proxies: TrustedProxies::of(proxy),
-            upstream,
+            upstreams,
             failures,
             timer,
             request_ids,
@@ -137,12 +139,9 @@ impl RequestContext {
         }
     }
 
-    /// The way to the upstream, unless these settings, or what the files of TLS say now, want another one.
-    fn way_for(&self, settings: &Settings, thread: &ThreadParts) -> Option<(Rc<Upstream>, Rc<FailureLog>)> {
-        let (limits, tls) = (&settings.limits, tls_of(settings, thread));
-        let connections = upstream_connections(limits.max_connections, thread.threads);
-        let same = self.upstream.is_made_by(&settings.upstream, tls.as_ref(), limits.max_headers, connections);
-        same.then(|| (Rc::clone(&self.upstream), Rc::clone(&self.failures)))
+    /// Where requests of this route go; `None`: there are none.
+    pub(super) fn upstream(&self, selection: Option<&Selection>) -> &Upstream {
+        self.upstreams.of_route(selection.map(|selection| selection.route.number))
     }
 }
 
@@ -154,11 +153,11 @@ pub(super) struct LiveContext {
 }
 
 impl LiveContext {
-    /// `None` if the upstream's URL has no authority.
+    /// `None` if nobody says how TLS is spoken to an upstream that it must be spoken to.
     pub(super) fn new(live: LiveSettings, thread: ThreadParts) -> Option<Self> {
         let (settings, tls_version) = (Arc::clone(&*live.now()), thread.upstream_tls.version());
-        let way = way(&settings, &thread)?;
-        let current = RefCell::new(Rc::new(RequestContext::new(thread.clone(), way, settings, tls_version)));
+        let upstreams = upstreams(&settings, &thread, None)?;
+        let current = RefCell::new(Rc::new(RequestContext::new(thread.clone(), upstreams, settings, tls_version)));
         Some(Self { live, thread, current })
     }
 
@@ -173,18 +172,12 @@ impl LiveContext {
     }
 
     #[cold]
-    fn adapted(&self, before: &RequestContext, settings: Arc<Settings>, tls_version: usize) -> Rc<RequestContext> {
+    fn adapted(&self, before: &Rc<RequestContext>, settings: Arc<Settings>, tls_version: usize) -> Rc<RequestContext> {
+        // What TLS is spoken by is put in force before the settings that want it. Were it not, those before would count as a whole: nothing is
+        // done half by either.
+        let Some(upstreams) = upstreams(&settings, &self.thread, Some(&before.upstreams)) else { return Rc::clone(before) };
         self.thread.timer.adapt_to(&spans(&settings));
-        let way = before.way_for(&settings, &self.thread).unwrap_or_else(|| match way(&settings, &self.thread) {
-            Some(another) => {
-                before.upstream.retire();
-                another
-            }
-            // Of settings that were read, every URL has an authority. What TLS is spoken by and the settings that it is made by are put in
-            // force one after the other: until both are, nothing is done half by either.
-            None => (Rc::clone(&before.upstream), Rc::clone(&before.failures)),
-        });
-        Rc::new(RequestContext::new(self.thread.clone(), way, settings, tls_version))
+        Rc::new(RequestContext::new(self.thread.clone(), upstreams, settings, tls_version))
     }
 }
 
@@ -198,26 +191,27 @@ fn quota_of(route: &RouteSettings, rates: &RateTable) -> Option<(u64, Quota)> {
 /// What a thread's timer must be fine enough for.
 pub(super) fn spans(settings: &Settings) -> [Duration; 3] {
     let of_routes = settings.routes.iter().filter_map(|route| route.response_timeout);
-    let response_timeout = of_routes.chain([settings.upstream.response_timeout]).min().unwrap_or(settings.upstream.response_timeout);
+    let of_upstreams = settings.all_upstreams().map(|(_, upstream)| upstream.response_timeout);
+    let response_timeout = of_routes.chain(of_upstreams).min().unwrap_or(settings.upstream.response_timeout);
     [settings.limits.header_timeout, settings.limits.idle_timeout, response_timeout]
 }
 
-fn way(settings: &Settings, thread: &ThreadParts) -> Option<(Rc<Upstream>, Rc<FailureLog>)> {
-    let limits = &settings.limits;
-    let connections = upstream_connections(limits.max_connections, thread.threads);
-    let (timer, epochs) = (Rc::clone(&thread.timer), Rc::clone(&thread.epochs));
-    let tls = tls_of(settings, thread);
-    let upstream = Upstream::new(&settings.upstream, tls, limits.max_headers, connections, timer, epochs).map(Rc::new)?;
-    let failures = Rc::new(FailureLog::new(&thread.timer, upstream.authority()));
-    Some((upstream, failures))
+/// The ways to the upstreams that these settings want.
+fn upstreams(settings: &Settings, thread: &ThreadParts, before: Option<&Upstreams>) -> Option<Upstreams> {
+    let limits = EndpointLimits {
+        max_headers: settings.limits.max_headers,
+        connections: upstream_connections(settings.limits.max_connections, thread.threads),
+    };
+    let parts = UpstreamParts {
+        timer: Rc::clone(&thread.timer),
+        epochs: Rc::clone(&thread.epochs),
+        metrics: Arc::clone(&thread.metrics),
+        failures: Rc::clone(&thread.failures),
+    };
+    Upstreams::of(settings, limits, |wanted| thread.upstream_tls.made_by(wanted), before, &parts)
 }
 
-/// What TLS is spoken by to the upstream that these settings name; `None`: it is spoken to in the clear, or what they want is not in force yet.
-fn tls_of(settings: &Settings, thread: &ThreadParts) -> Option<Arc<TlsClient>> {
-    settings.upstream.encryption().and_then(|wanted| thread.upstream_tls.made_by(wanted))
-}
-
-/// How many connections to the upstream a thread may have: one for each of its clients, which the threads share equally, and in any case as
+/// How many connections to an endpoint of an upstream a thread may have: one for each of its clients, which the threads share equally, and in any case as
 /// many as one client may ask for at once.
 fn upstream_connections(clients: usize, threads: usize) -> usize {
     clients.div_ceil(threads.max(1)).saturating_add(1).max(STREAMS_MAX as usize)

@@ -14,7 +14,7 @@ use super::context::RequestContext;
 use super::headers::{HeaderRules, TraceId};
 use super::in_flight::Room;
 use super::key_watch::KeyWatch;
-use super::upstream::{ForwardError, reason};
+use super::upstream::{Endpoint, ForwardError};
 use crate::clock::Moment;
 use crate::config::{AccessLog, EndStreams};
 use crate::edge::problem;
@@ -61,6 +61,8 @@ pub(super) struct Record {
     outcome: Outcome,
     /// What went wrong with the upstream.
     failure: Option<&'static str>,
+    /// Which endpoint of it was asked last.
+    endpoint: Option<Rc<Endpoint>>,
 }
 
 impl std::fmt::Debug for Record {
@@ -105,6 +107,7 @@ impl Record {
             status: problem::status(&Outcome::ClientGone),
             outcome: Outcome::ClientGone,
             failure: None,
+            endpoint: None,
         }
     }
 
@@ -186,8 +189,9 @@ impl Record {
         self.sent = Some(self.context.clock.monotonic());
     }
 
-    /// The upstream has answered, or will not.
-    pub(super) fn upstream_done(&mut self) {
+    /// The upstream has answered, or will not. `endpoint`: which one of its was asked last.
+    pub(super) fn upstream_done(&mut self, endpoint: Option<Rc<Endpoint>>) {
+        self.endpoint = endpoint;
         let now = self.context.clock.monotonic();
         self.upstream = self.sent.map(|sent| now.saturating_sub(sent));
         self.head = Some(now);
@@ -197,6 +201,11 @@ impl Record {
     pub(super) fn forwards(&mut self, status: StatusCode) {
         self.status = status;
         self.outcome = Outcome::Forwarded;
+    }
+
+    /// Who was asked, or would have been.
+    pub(super) fn upstream_name(&self) -> &str {
+        self.endpoint.as_deref().map_or_else(|| self.context.upstream(self.selection()).name(), Endpoint::name)
     }
 
     /// What the upstream did wrong, for the log.
@@ -218,8 +227,8 @@ impl Record {
     /// The upstream broke off amid its answer; the client sees its connection close.
     pub(super) fn cut_off(&mut self, error: &ForwardError) {
         self.context.metrics.upstream_error(UpstreamError::Reset);
-        self.context.failures.warn(UpstreamError::Reset, None, error, self.id.as_str());
-        self.failure = Some(reason(UpstreamError::Reset));
+        self.context.failures.warn(UpstreamError::Reset, self.upstream_name(), None, error, Some(self.id.as_str()));
+        self.failure = Some(UpstreamError::Reset.as_str());
         self.head = None;
         self.outcome = Outcome::UpstreamFailed;
     }
@@ -247,6 +256,7 @@ impl Record {
             | Outcome::Draining
             | Outcome::ClientGone => None,
         };
+        let several = self.context.upstream(self.selection()).has_several();
         let line = Access {
             method: self.method.as_str(),
             path: &self.target.as_ref().map_or(Cow::Borrowed(""), |target| raw_target::as_sent(target.path())),
@@ -261,6 +271,7 @@ impl Record {
             trace_id: self.trace.as_ref().map(TraceId::as_str),
             took,
             upstream: self.upstream,
+            endpoint: self.endpoint.as_deref().filter(|_| several).map(Endpoint::name),
             client: self.client,
             certificate: self.certificate.as_deref(),
         };

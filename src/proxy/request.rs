@@ -24,7 +24,7 @@ use super::response_body::{ResponseBody, ResponseContent};
 use super::stream::StreamState;
 use super::unread_body::UnreadBody;
 use super::upgrade::{self, UpgradeResponse};
-use super::upstream::{self, ForwardError, UpstreamBody};
+use super::upstream::{Attempts, ForwardError, Upstream, UpstreamBody};
 use crate::config::LimitSettings;
 use crate::edge::client_address::X_FORWARDED_FOR;
 use crate::edge::problem::{self, Connection, X_REQUEST_ID};
@@ -273,18 +273,20 @@ impl RequestHandler {
         drop(admission);
         // 5. To the upstream and back.
         record.asks_upstream();
+        let upstream = context.upstream(record.selection());
+        let mut attempts = Attempts::default();
         let answered = match upgrading {
-            Some(client) if upload.is_none() => Box::pin(self.upgrade(client, permitted, record)).await,
+            Some(client) if upload.is_none() => Box::pin(self.upgrade(client, upstream, permitted, &mut attempts, record)).await,
             Some(_) => return Err(Outcome::BadRequest("an upgrade has no body")),
-            None => self.forward(permitted, upload, takes_interim.then_some(&self.connection.interim)).await,
+            None => self.forward(upstream, permitted, upload, takes_interim.then_some(&self.connection.interim), &mut attempts).await,
         };
-        record.upstream_done();
+        record.upstream_done(attempts.into_asked());
         // 6. The record finishes with the answer's last byte.
         answered.map_err(|error| {
             if let Some(kind) = error.kind() {
                 context.metrics.upstream_error(kind);
-                context.failures.warn(kind, error.address(), &error, record.id.as_str());
-                record.fails(upstream::reason(kind));
+                context.failures.warn(kind, record.upstream_name(), error.address(), &error, Some(record.id.as_str()));
+                record.fails(kind.as_str());
             }
             error.outcome()
         })
@@ -324,11 +326,13 @@ impl RequestHandler {
 
     async fn forward(
         &self,
+        upstream: &Upstream,
         request: Permitted<&mut Request<RequestBody>>,
         upload: Option<&UploadState>,
         interim: Option<&InterimAnswers>,
+        attempts: &mut Attempts,
     ) -> Result<Response<ResponseContent>, ForwardError> {
-        let forwarded = self.context.upstream.forward(request, upload, interim).await;
+        let forwarded = upstream.forward(request, upload, interim, attempts).await;
         // Whatever comes next stands behind them.
         if let Some(interim) = interim.filter(|interim| interim.any()) {
             std::future::poll_fn(|cx| interim.poll_said(cx)).await;
@@ -342,10 +346,12 @@ impl RequestHandler {
     async fn upgrade(
         &self,
         client: OnUpgrade,
+        upstream: &Upstream,
         request: Permitted<&mut Request<RequestBody>>,
+        attempts: &mut Attempts,
         record: &Record,
     ) -> Result<Response<ResponseContent>, ForwardError> {
-        match upgrade::ask(&self.context.upstream, request).await? {
+        match upgrade::ask(upstream, request, attempts).await? {
             UpgradeResponse::Switched(mut response, tunnel) => {
                 // The status is known to be asked for; the rest is cleaned like any answer.
                 clean_response(StatusCode::OK, response.headers_mut())?;

@@ -18,7 +18,7 @@ use super::headers::{Permitted, Unfit, connection_has};
 use super::key_watch::KeyWatch;
 use super::request_body::RequestBody;
 use super::tracker::{ConnectionTracker, Goodbye};
-use super::upstream::{ForwardError, H1Body, Upstream};
+use super::upstream::{Attempts, ForwardError, H1Body, OpenConnection, Upstream};
 use crate::edge::tls::UpstreamStream;
 
 /// Takes the client's half if it asks for WebSocket as RFC 6455, section 4.1, has it. Any other `Upgrade` is not passed on, and the
@@ -42,13 +42,18 @@ pub(super) enum UpgradeResponse {
     Declined(Response<H1Body>),
 }
 
-/// A connection that has switched, and what came on it behind the head.
-pub(super) type Tunnel = (UpstreamStream, Bytes);
+/// A connection that has switched, what came on it behind the head, and its place among those that are open: it counts for as long as it is
+/// used.
+pub(super) type Tunnel = (UpstreamStream, Bytes, OpenConnection);
 
 /// Asks the upstream. The request's headers are ready but for the upgrade itself; it has no body.
-pub(super) async fn ask(upstream: &Upstream, mut request: Permitted<&mut Request<RequestBody>>) -> Result<UpgradeResponse, ForwardError> {
+pub(super) async fn ask(
+    upstream: &Upstream,
+    mut request: Permitted<&mut Request<RequestBody>>,
+    attempts: &mut Attempts,
+) -> Result<UpgradeResponse, ForwardError> {
     request.ask_for_websocket();
-    let response = upstream.upgrade(request).await?;
+    let response = upstream.upgrade(request, attempts).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(UpgradeResponse::Declined(response));
     }
@@ -69,7 +74,7 @@ pub(super) fn tunnel(
     tracker: &Rc<ConnectionTracker>,
     connection: &Arc<ConnectionState>,
     client: OnUpgrade,
-    (mut upstream, first): Tunnel,
+    (mut upstream, first, open): Tunnel,
     key_watch: Option<KeyWatch>,
 ) {
     connection.tunnel();
@@ -93,6 +98,7 @@ pub(super) fn tunnel(
             () = copied => {}
             () = key_ends => {}
         }
+        drop(open);
     };
     tokio::task::spawn_local(async move { tracking.run(Goodbye::AtOnce, pin!(carried), |_| {}).await });
 }

@@ -42,6 +42,8 @@ pub struct Access<'a> {
     pub took: Duration,
     /// Of it, waiting for the upstream's head; `None` if it was never asked.
     pub upstream: Option<Duration>,
+    /// Which endpoint of the upstream was asked last, where there are several.
+    pub endpoint: Option<&'a str>,
     /// The client's address, as far as it is known.
     pub client: Option<IpAddr>,
     /// What the client has proven itself by beside its key.
@@ -82,6 +84,7 @@ impl Access<'_> {
             trace_id = self.trace_id,
             duration_ms = milliseconds(self.took),
             upstream_ms = self.upstream.map(milliseconds),
+            upstream = self.endpoint,
             client = self.client.map(tracing::field::display),
             certificate_subject = self.certificate.map(|certificate| certificate.subject.as_str()),
             certificate = self.certificate.map(|certificate| tracing::field::display(certificate.fingerprint)),

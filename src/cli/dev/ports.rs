@@ -23,7 +23,7 @@ pub(super) struct Ports {
 
 impl Ports {
     pub(super) async fn take(settings: &Settings, out: &Output) -> Result<Self, Failure> {
-        let upstream = settings.upstream.url.authority().map_or("", http::uri::Authority::as_str);
+        let upstream = settings.upstream.url.first().authority();
         // All of them at once: port 0 must not find for one what another has just let go.
         let proxy = listen("proxy", &settings.proxy.listen.to_string(), "proxy.listen=127.0.0.1:PORT").await;
         let ops = listen("ops listener", &settings.ops.listen.to_string(), "ops.listen=127.0.0.1:PORT").await;

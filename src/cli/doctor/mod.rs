@@ -79,15 +79,16 @@ impl Doctor {
             None => findings.push(Finding::skipped("audit", "the store cannot be read")),
         }
 
-        let upstream = if is_sound(&survey, "upstream.") {
-            network::upstream(settings, now, self.timeout).await
+        let upstreams = if is_sound(&survey, "upstream.") {
+            network::upstreams(settings, now, self.timeout).await
         } else {
-            network::Upstream::unknown(unsound("upstream"))
+            vec![network::Upstream::unknown(unsound("upstream"))]
         };
-        findings.push(store::clock(looked.as_ref(), upstream.date, now, settings.token.backdate).await);
-        findings.push(upstream.finding);
+        let date = upstreams.iter().find_map(|upstream| upstream.date);
+        findings.push(store::clock(looked.as_ref(), date, now, settings.token.backdate).await);
+        findings.extend(upstreams.into_iter().map(|upstream| upstream.finding));
         if is_sound(&survey, "upstream.") {
-            findings.push(network::walk_around(&settings.upstream, self.timeout).await);
+            findings.extend(network::walk_around(settings, self.timeout).await);
         }
 
         let mut process =

@@ -1,19 +1,23 @@
 //! What answers: the upstream, asked around the proxy, and a running process by its ops listener.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Response};
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::finding::Finding;
 use crate::cli::ask::{Scheme, ask, ask_upstream};
 use crate::cli::healthcheck::reachable;
-use crate::config::{OpsSettings, Settings, UpstreamProtocol, UpstreamSettings, show_duration};
-use crate::edge::tls::{self, TlsUpstream, UpstreamStream};
+use crate::config::{OpsSettings, Settings, UpstreamProtocol, UpstreamSettings, UpstreamTlsSettings, UpstreamUrl, show_duration};
+use crate::diagnostics::Diagnostic;
+use crate::edge::tls::{self, PlainSocket, TlsClient, TlsUpstream, UpstreamStream};
 
 const UPSTREAM: &str = "upstream";
 const WALK_AROUND: &str = "walk-around";
@@ -33,30 +37,55 @@ impl Upstream {
     }
 }
 
-pub(super) async fn upstream(settings: &Settings, now: Timestamp, most: Duration) -> Upstream {
-    let (url, speaks) = (settings.upstream.url.to_string(), settings.upstream.protocol);
-    let url = url.trim_end_matches('/');
-    let advice = "requests get 502 or 504 until it answers: see that it runs, and that upstream.url and the network lead to it";
+/// Every endpoint of every upstream, each once.
+pub(super) async fn upstreams(settings: &Settings, now: Timestamp, most: Duration) -> Vec<Upstream> {
+    let mut found = Vec::new();
+    let mut asked: Vec<(&UpstreamUrl, UpstreamProtocol, &UpstreamTlsSettings)> = Vec::new();
+    for (section, upstream) in settings.all_upstreams() {
+        let tls = upstream.encryption().map(|wanted| tls::client_for(wanted, &section, now)).transpose();
+        for url in upstream.url.all() {
+            let question = (url, upstream.protocol, &upstream.tls);
+            if !asked.contains(&question) {
+                asked.push(question);
+                found.push(endpoint(upstream, &section, url, &tls, most).await);
+            }
+        }
+    }
+    found
+}
+
+async fn endpoint(
+    settings: &UpstreamSettings,
+    section: &str,
+    url: &UpstreamUrl,
+    tls: &Result<Option<Arc<TlsClient>>, Vec<Diagnostic>>,
+    most: Duration,
+) -> Upstream {
+    let advice =
+        format!("requests get 502 or 504 until it answers: see that it runs, and that what `{section}` says and the network lead to it");
     let silent = || format!("{url} does not answer within {}", show_duration(most));
-    let failed = |said: String| Upstream::unknown(Finding::failed(UPSTREAM, said, advice));
-    let tls = match tls::for_upstream(settings, now) {
-        Ok(tls) => tls,
+    let failed = |said: String| Upstream::unknown(Finding::failed(UPSTREAM, said, advice.clone()));
+    let tls = match tls {
+        Ok(None) => None,
+        Ok(Some(client)) => match TlsUpstream::new(url.host(), Arc::clone(client)) {
+            Some(tls) => Some(tls),
+            None => return failed(format!("no certificate can be for {}", url.host())),
+        },
         Err(faults) => {
             let said = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
             return Upstream::unknown(Finding::failed(UPSTREAM, said, "`claviger check` shows where"));
         }
     };
-    let stream = match timeout(settings.upstream.connect_timeout.min(most), connect(&settings.upstream, tls)).await {
+    let stream = match timeout(settings.connect_timeout.min(most), connect(url, settings.protocol, tls)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return failed(format!("{url} cannot be reached: {error:#}")),
         Err(_) => return failed(silent()),
     };
     // Whoever speaks nothing but HTTP/2 does not understand the question.
-    if stream.agreed_on_http2() || (speaks == UpstreamProtocol::Http2 && !settings.upstream.is_encrypted()) {
+    if stream.agreed_on_http2() || (settings.protocol == UpstreamProtocol::Http2 && !url.is_encrypted()) {
         return Upstream::unknown(Finding::ok(UPSTREAM, format!("{url} takes connections; over HTTP/2 it was not asked")));
     }
-    let authority = settings.upstream.url.authority().map_or("", http::uri::Authority::as_str);
-    match timeout(most, ask_upstream(Method::HEAD, stream, authority, "/")).await.map(|answered| answered.map_err(said_by_tls)) {
+    match timeout(most, ask_upstream(Method::HEAD, stream, url.authority(), "/")).await.map(|answered| answered.map_err(said_by_tls)) {
         Ok(Ok(answer)) => {
             let (status, date) = (answer.status(), date(&answer));
             let said = format!("{url} answers {} to HEAD /", status.as_u16());
@@ -77,19 +106,38 @@ fn said_by_tls(error: anyhow::Error) -> anyhow::Error {
     said.map_or(error, Into::into)
 }
 
-/// Connects as the data plane does.
-async fn connect(settings: &UpstreamSettings, tls: Option<TlsUpstream>) -> anyhow::Result<UpstreamStream> {
-    let socket = TcpStream::connect((settings.host(), settings.port())).await?;
+/// Connects as the data plane does. `tls`: of an upstream that is encrypted.
+async fn connect(url: &UpstreamUrl, speaks: UpstreamProtocol, tls: Option<TlsUpstream>) -> anyhow::Result<UpstreamStream> {
+    let Some(port) = url.port() else {
+        let socket = UnixStream::connect(url.path().unwrap_or(Path::new(""))).await?;
+        return Ok(UpstreamStream::Plain(PlainSocket::Unix(socket)));
+    };
+    let socket = TcpStream::connect((url.host(), port)).await?;
     match tls {
-        None => Ok(UpstreamStream::Plain(socket)),
-        Some(tls) => Ok(tls.shake_hands(socket, settings.protocol).await?),
+        None => Ok(UpstreamStream::Plain(PlainSocket::Tcp(socket))),
+        Some(tls) => Ok(tls.shake_hands(socket, speaks).await?),
     }
 }
 
-/// Whether others than this process can reach the API, around the proxy.
-pub(super) async fn walk_around(settings: &UpstreamSettings, most: Duration) -> Finding {
-    let (host, port) = (settings.host(), settings.port());
-    let is_here = host.eq_ignore_ascii_case("localhost") || settings.ip().is_some_and(|ip| ip.is_loopback());
+/// Whether others than this process can reach the API, around the proxy: a finding for each place where it is.
+pub(super) async fn walk_around(settings: &Settings, most: Duration) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut looked: Vec<&UpstreamUrl> = Vec::new();
+    for (_, upstream) in settings.all_upstreams() {
+        for url in upstream.url.all() {
+            if !looked.contains(&url) {
+                looked.push(url);
+                found.push(around(url, upstream.connect_timeout.min(most)).await);
+            }
+        }
+    }
+    found
+}
+
+async fn around(url: &UpstreamUrl, most: Duration) -> Finding {
+    let Some(port) = url.port() else { return around_socket(url.path().unwrap_or(Path::new(""))) };
+    let host = url.host();
+    let is_here = host.eq_ignore_ascii_case("localhost") || url.ip().is_some_and(|ip| ip.is_loopback());
     if !is_here {
         let said = format!("{host} is not this machine: from here nobody sees who else reaches port {port} there");
         let advice = "it must take connections from here alone (a NetworkPolicy, a firewall), or listen on 127.0.0.1 beside a sidecar";
@@ -97,7 +145,7 @@ pub(super) async fn walk_around(settings: &UpstreamSettings, most: Duration) -> 
     }
     for ip in own_addresses() {
         let address = SocketAddr::new(ip, port);
-        if let Ok(Ok(_)) = timeout(settings.connect_timeout.min(most), TcpStream::connect(address)).await {
+        if let Ok(Ok(_)) = timeout(most, TcpStream::connect(address)).await {
             let said = format!("the API takes connections at {address}, too, and not only at {host}");
             let advice = "have it listen on 127.0.0.1 alone; if it cannot, see that a NetworkPolicy or a firewall closes its port: whoever reaches it \
                           is let in without a key";
@@ -105,6 +153,20 @@ pub(super) async fn walk_around(settings: &UpstreamSettings, most: Duration) -> 
         }
     }
     Finding::ok(WALK_AROUND, format!("{host} is this machine alone, and nobody takes connections at port {port} of its other addresses"))
+}
+
+/// Whoever may write to a socket may connect to it (unix(7)).
+fn around_socket(path: &Path) -> Finding {
+    const BY_OTHERS: u32 = 0o002;
+    let path_shown = path.display();
+    match std::fs::metadata(path) {
+        Err(error) => Finding::skipped(WALK_AROUND, format!("{path_shown} cannot be looked at: {error}")),
+        Ok(socket) if socket.mode() & BY_OTHERS != 0 => {
+            let said = format!("every user of this machine who reaches {path_shown} may connect to it");
+            Finding::warning(WALK_AROUND, said, "give it to a group of the proxy and the API alone, and take the others' right to write")
+        }
+        Ok(_) => Finding::ok(WALK_AROUND, format!("{path_shown} is for its owner and its group alone")),
+    }
 }
 
 /// By which others know this machine: what it would send from, if it sent anything to addresses that nobody has (RFC 5737, RFC 3849).

@@ -15,6 +15,7 @@ mod records;
 mod refusal;
 mod resolver;
 mod server;
+mod socket;
 mod stream;
 mod upstream;
 
@@ -47,9 +48,10 @@ pub(crate) use self::mistaken::HANDSHAKE;
 pub(crate) use self::probe::Unverified;
 pub(crate) use self::refusal::{HandshakeFault, said_by_tls};
 pub use self::server::TlsServer;
+pub(crate) use self::socket::PlainSocket;
 pub(crate) use self::stream::{ClientStream, UpstreamStream};
-pub use self::upstream::{TlsClient, UpstreamTls};
-pub(crate) use self::upstream::{TlsUpstream, for_upstream};
+pub use self::upstream::{ClientsRead, TlsClient, UpstreamTls};
+pub(crate) use self::upstream::{TlsUpstream, client_for};
 
 /// What a client's certificate says; `None`: it has shown none.
 pub(crate) type ShownCertificate = Option<Arc<ClientCertificate>>;
@@ -198,15 +200,17 @@ pub fn files(settings: &Settings) -> Vec<PathBuf> {
     let pairs = LISTENERS.into_iter().flat_map(|listener| Wanted::of(listener, settings).pairs);
     let asks = settings.proxy.client_certificates != ClientCertificates::Off && !settings.proxy.tls.is_empty();
     let ca = settings.proxy.client_ca.iter().filter(|_| asks).cloned();
-    let upstream = settings.upstream.encryption().into_iter().flat_map(UpstreamTlsSettings::files).cloned();
-    pairs.flat_map(|pair| [pair.cert.clone(), pair.key.clone()]).chain(ca).chain(upstream).collect()
+    let upstreams =
+        settings.all_upstreams().filter_map(|(_, upstream)| upstream.encryption()).flat_map(UpstreamTlsSettings::files).cloned();
+    pairs.flat_map(|pair| [pair.cert.clone(), pair.key.clone()]).chain(ca).chain(upstreams).collect()
 }
 
 /// Whether both name the same files, for the same purposes.
 pub fn names_the_same(one: &Settings, other: &Settings) -> bool {
     let of = |settings: &Settings| {
         let proxy = (settings.proxy.tls.clone(), settings.proxy.client_ca.clone(), settings.proxy.client_certificates);
-        (proxy, settings.ops.tls.clone(), settings.admin.tls.clone(), settings.upstream.encryption().cloned())
+        let upstreams: Vec<_> = settings.all_upstreams().filter_map(|(_, upstream)| upstream.encryption().cloned()).collect();
+        (proxy, settings.ops.tls.clone(), settings.admin.tls.clone(), upstreams)
     };
     of(one) == of(other)
 }

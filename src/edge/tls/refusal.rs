@@ -11,10 +11,10 @@ use rustls::{AlertDescription, CertificateError, Error};
 pub(crate) struct HandshakeFault(String);
 
 impl HandshakeFault {
-    /// `name`: whose certificate was wanted; `private`: whether `upstream.tls.ca` says who vouches for it.
-    pub(super) fn of(error: &io::Error, name: &ServerName<'_>, private: bool) -> Self {
+    /// `name`: whose certificate was wanted; `private`: whether `tls.ca` says who vouches for it; `section`: of the configuration, where it does.
+    pub(super) fn of(error: &io::Error, name: &ServerName<'_>, private: bool, section: &str) -> Self {
         Self(match alert_or_fault(error) {
-            Some(Error::InvalidCertificate(refused)) => of_certificate(refused, name, private),
+            Some(Error::InvalidCertificate(refused)) => of_certificate(refused, name, private, section),
             Some(Error::InvalidMessage(_)) => "it does not speak TLS on this port".to_owned(),
             Some(Error::AlertReceived(alert)) => of_alert(*alert),
             Some(other) => other.to_string(),
@@ -23,17 +23,19 @@ impl HandshakeFault {
         })
     }
 
-    pub(super) fn no_http2() -> Self {
-        Self("it does not agree on HTTP/2, which upstream.http2 asks for".to_owned())
+    pub(super) fn no_http2(section: &str) -> Self {
+        Self(format!("it does not agree on HTTP/2, which {section}.http2 asks for"))
     }
 }
 
-fn of_certificate(refused: &CertificateError, name: &ServerName<'_>, private: bool) -> String {
+fn of_certificate(refused: &CertificateError, name: &ServerName<'_>, private: bool, section: &str) -> String {
     // The second: it is of another authority by the same name.
     if matches!(refused, CertificateError::UnknownIssuer | CertificateError::BadSignature) {
-        let who = if private { "nobody in upstream.tls.ca vouches" } else { "nobody whom browsers trust vouches" };
-        let how = if private { "" } else { ": upstream.tls.ca names who else does" };
-        return format!("{who} for its certificate{how}");
+        return if private {
+            format!("nobody in {section}.tls.ca vouches for its certificate")
+        } else {
+            format!("nobody whom browsers trust vouches for its certificate: {section}.tls.ca names who else does")
+        };
     }
     if matches!(refused, CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) {
         return format!("its certificate is not for {}: {refused}", name.to_str());

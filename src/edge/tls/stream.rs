@@ -11,16 +11,17 @@ use tokio::net::TcpStream;
 use tokio_rustls::{client, server};
 
 use super::records::RecordSocket;
+use super::socket::PlainSocket;
 
 /// A client's connection.
-pub(crate) type ClientStream = MaybeEncrypted<server::TlsStream<TcpStream>>;
+pub(crate) type ClientStream = MaybeEncrypted<TcpStream, server::TlsStream<TcpStream>>;
 /// A connection to the upstream.
-pub(crate) type UpstreamStream = MaybeEncrypted<client::TlsStream<RecordSocket>>;
+pub(crate) type UpstreamStream = MaybeEncrypted<PlainSocket, client::TlsStream<RecordSocket>>;
 
-/// A connection; `S`: how it is encrypted, if it is.
+/// A connection; `P`: what it is in the clear, `S`: how it is encrypted, if it is.
 #[derive(Debug)]
-pub(crate) enum MaybeEncrypted<S> {
-    Plain(TcpStream),
+pub(crate) enum MaybeEncrypted<P, S> {
+    Plain(P),
     /// Apart, because it is large, and connections that are not encrypted are not to pay for it.
     Tls(Box<S>),
 }
@@ -61,10 +62,10 @@ impl UpstreamStream {
     }
 
     /// What is under the encryption, if there is one.
-    pub(crate) fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> SockRef<'_> {
         match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(stream) => stream.get_ref().0.socket(),
+            Self::Plain(socket) => socket.as_system_has_it(),
+            Self::Tls(stream) => SockRef::from(stream.get_ref().0.socket()),
         }
     }
 
@@ -77,7 +78,7 @@ impl UpstreamStream {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for MaybeEncrypted<S> {
+impl<P: AsyncRead + Unpin, S: AsyncRead + Unpin> AsyncRead for MaybeEncrypted<P, S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
@@ -86,7 +87,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for MaybeEncrypted<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for MaybeEncrypted<S> {
+impl<P: AsyncWrite + Unpin, S: AsyncWrite + Unpin> AsyncWrite for MaybeEncrypted<P, S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),

@@ -1,4 +1,4 @@
-//! TLS to the upstream: who is trusted, and what is shown; made of files as a whole, or not at all.
+//! TLS to upstreams: who is trusted, and what is shown; made of files as a whole, or not at all.
 //!
 //! There is no way from here to a connection that is not encrypted, nor to one whose other end nobody vouches for.
 
@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{self, SHA256};
 use jiff::Timestamp;
 use rustls::crypto::aws_lc_rs as provider;
@@ -23,32 +23,37 @@ use super::records::RecordSocket;
 use super::refusal::HandshakeFault;
 use super::stream::UpstreamStream;
 use crate::clock::Clock;
-use crate::config::{Settings, UpstreamProtocol, UpstreamSettings, UpstreamTlsSettings};
+use crate::config::{Settings, UpstreamProtocol, UpstreamTlsSettings};
 use crate::diagnostics::Diagnostic;
 use crate::telemetry::{CertificateOf, Metrics};
 
-/// How TLS is spoken to the upstream now, if it is.
+/// How TLS is spoken to upstreams now, if it is.
 #[derive(Clone)]
 pub struct UpstreamTls(Arc<InForce>);
 
 struct InForce {
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
-    current: ArcSwapOption<TlsClient>,
-    /// Another number: there is another one.
+    /// One for each way of speaking it that upstreams want.
+    current: ArcSwap<Vec<Arc<TlsClient>>>,
+    /// Another number: there are others.
     version: AtomicUsize,
 }
 
-/// How TLS is spoken to an upstream: by all threads alike, so that what one has learned of it spares the others a long handshake.
+/// How TLS is spoken to upstreams that want it alike: by all threads alike, so that what one has learned of it spares the others a long handshake.
 #[derive(Debug)]
 pub struct TlsClient {
     config: Arc<ClientConfig>,
-    /// What it was made by, and what the files said.
+    /// What it was made by, where the first that wants it so says it, and what the files said.
     wanted: UpstreamTlsSettings,
+    section: String,
     contents: [u8; 32],
     /// When the first certificate ends of those that are shown; `None`: none is.
     not_after: Option<Timestamp>,
 }
+
+/// One for each way of speaking TLS that is wanted, and what upstreams may have against them.
+pub type ClientsRead = (Vec<Arc<TlsClient>>, Vec<Diagnostic>);
 
 /// What can be used, and what the upstream may have against it.
 struct ClientRead {
@@ -60,51 +65,86 @@ impl UpstreamTls {
     /// Speaks none until it is told how.
     pub fn plain(metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>) -> Self {
         let (metrics, clock) = (Arc::clone(metrics), Arc::clone(clock));
-        Self(Arc::new(InForce { metrics, clock, current: ArcSwapOption::empty(), version: AtomicUsize::new(0) }))
+        Self(Arc::new(InForce { metrics, clock, current: ArcSwap::default(), version: AtomicUsize::new(0) }))
     }
 
-    /// Reads what these settings name. `Ok(None)`: nothing, the upstream is spoken to in the clear. Warnings come with what can be used all
-    /// the same.
+    /// Reads what these settings name; none: all upstreams are spoken to in the clear. Warnings come with what can be used all the same.
     ///
     /// # Errors
     /// All that is wrong with the files.
-    pub fn read(&self, settings: &Settings) -> Result<(Option<TlsClient>, Vec<Diagnostic>), Vec<Diagnostic>> {
+    pub fn read(&self, settings: &Settings) -> Result<ClientsRead, Vec<Diagnostic>> {
         let now = self.0.clock.now().wall;
-        let Some(ClientRead { client, flaws }) = read(settings, now)? else { return Ok((None, Vec::new())) };
-        let serves = self.0.current.load().as_ref().is_some_and(|current| current.not_after.is_some_and(|end| now < end));
-        Ok((Some(client), settled(flaws, serves)?))
+        let (mut clients, mut warnings, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+        for ClientRead { client, flaws } in read(settings, now)? {
+            let serves = self.made_by(&client.wanted).is_some_and(|current| current.not_after.is_some_and(|end| now < end));
+            match settled(flaws, serves) {
+                Ok(found) => warnings.extend(found),
+                Err(found) => faults.extend(found),
+            }
+            clients.push(Arc::new(client));
+        }
+        if faults.is_empty() { Ok((clients, warnings)) } else { Err(faults) }
     }
 
-    /// Has connections that are made from now on made like this. One that says the same as the one in force changes nothing.
-    pub fn put(&self, client: Option<TlsClient>) {
-        let same = match (self.0.current.load().as_ref(), &client) {
-            (None, None) => true,
-            (Some(current), Some(client)) => current.wanted == client.wanted && current.contents == client.contents,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        if same {
+    /// Has connections that are made from now on made like this. One that says the same as one that is in force takes nobody's place.
+    pub fn put(&self, clients: Vec<Arc<TlsClient>>) {
+        let not_after = clients.iter().filter_map(|client| client.not_after).min().unwrap_or(Timestamp::UNIX_EPOCH);
+        self.replace(clients);
+        self.0.metrics.certificate_ends(CertificateOf::Upstream, not_after);
+    }
+
+    /// The same, and leaves what others want in force: for settings that are about to take the place of those that want it.
+    pub fn put_beside(&self, clients: &[Arc<TlsClient>]) {
+        let current = self.0.current.load_full();
+        let wanted = |other: &Arc<TlsClient>| clients.iter().any(|client| client.wanted == other.wanted);
+        self.replace(clients.iter().chain(current.iter().filter(|other| !wanted(other))).cloned().collect());
+    }
+
+    fn replace(&self, clients: Vec<Arc<TlsClient>>) {
+        let current = self.0.current.load_full();
+        let known = |client: Arc<TlsClient>| current.iter().find(|known| known.says_the_same(&client)).cloned().unwrap_or(client);
+        let clients: Vec<Arc<TlsClient>> = clients.into_iter().map(known).collect();
+        if clients.len() == current.len() && clients.iter().zip(&*current).all(|(one, other)| Arc::ptr_eq(one, other)) {
             return;
         }
-        let not_after = client.as_ref().and_then(|client| client.not_after).unwrap_or(Timestamp::UNIX_EPOCH);
-        self.0.metrics.certificate_ends(CertificateOf::Upstream, not_after);
-        self.0.current.store(client.map(Arc::new));
+        self.0.current.store(Arc::new(clients));
         self.0.version.fetch_add(1, Ordering::Release);
     }
 
-    /// Another number than before: there is another one in force.
+    /// Another number than before: something else is in force.
     pub(crate) fn version(&self) -> usize {
         self.0.version.load(Ordering::Acquire)
     }
 
-    /// The one in force, if it was made by these settings.
+    /// The one in force that was made by these settings, if there is one.
     pub(crate) fn made_by(&self, wanted: &UpstreamTlsSettings) -> Option<Arc<TlsClient>> {
-        self.0.current.load_full().filter(|client| client.wanted == *wanted)
+        self.0.current.load().iter().find(|client| client.wanted == *wanted).cloned()
     }
 }
 
-/// `Ok(None)`: the upstream is spoken to in the clear.
-fn read(settings: &Settings, now: Timestamp) -> Result<Option<ClientRead>, Vec<Diagnostic>> {
-    let Some(wanted) = settings.upstream.encryption() else { return Ok(None) };
+impl TlsClient {
+    fn says_the_same(&self, other: &Self) -> bool {
+        self.wanted == other.wanted && self.contents == other.contents
+    }
+}
+
+/// For each way of speaking TLS that these settings want.
+fn read(settings: &Settings, now: Timestamp) -> Result<Vec<ClientRead>, Vec<Diagnostic>> {
+    let (mut clients, mut faults): (Vec<ClientRead>, Vec<Diagnostic>) = (Vec::new(), Vec::new());
+    for (section, upstream) in settings.all_upstreams() {
+        let Some(wanted) = upstream.encryption().filter(|wanted| clients.iter().all(|known| known.client.wanted != **wanted)) else {
+            continue;
+        };
+        match read_one(wanted, &section, now) {
+            Ok(client) => clients.push(client),
+            Err(found) => faults.extend(found),
+        }
+    }
+    if faults.is_empty() { Ok(clients) } else { Err(faults) }
+}
+
+/// `section`: where they are said.
+fn read_one(wanted: &UpstreamTlsSettings, section: &str, now: Timestamp) -> Result<ClientRead, Vec<Diagnostic>> {
     let provider = Arc::new(provider::default_provider());
     let mut faults = Vec::new();
     let mut contents = digest::Context::new(&SHA256);
@@ -121,7 +161,7 @@ fn read(settings: &Settings, now: Timestamp) -> Result<Option<ClientRead>, Vec<D
     match &wanted.ca {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(file) => {
-            let fault = |reason| about(file, "upstream.tls.ca", reason);
+            let fault = |reason| about(file, &format!("{section}.tls.ca"), reason);
             match read_certificates(file) {
                 Err(reason) => faults.push(*fault(reason)),
                 Ok(certificates) => {
@@ -135,7 +175,7 @@ fn read(settings: &Settings, now: Timestamp) -> Result<Option<ClientRead>, Vec<D
             }
         }
     }
-    let pair = match wanted.pair().map(|files| Pair::read(&files, "upstream.tls", &provider, now, Shown::ToTheUpstream)) {
+    let pair = match wanted.pair().map(|files| Pair::read(&files, &format!("{section}.tls"), &provider, now, Shown::ToTheUpstream)) {
         None => None,
         Some(Ok(pair)) => Some(pair),
         Some(Err(fault)) => {
@@ -157,11 +197,11 @@ fn read(settings: &Settings, now: Timestamp) -> Result<Option<ClientRead>, Vec<D
         }
     };
     let contents = contents.finish().as_ref().try_into().unwrap_or_default();
-    let client = TlsClient { config: Arc::new(config), wanted: wanted.clone(), contents, not_after };
-    Ok(Some(ClientRead { client, flaws }))
+    let client = TlsClient { config: Arc::new(config), wanted: wanted.clone(), section: section.to_owned(), contents, not_after };
+    Ok(ClientRead { client, flaws })
 }
 
-/// All that is wrong with the files that these settings name for the upstream, and all that it may have against them.
+/// All that is wrong with the files that these settings name for upstreams, and all that it may have against them.
 pub(super) fn examine(settings: &Settings, now: Timestamp) -> Vec<Diagnostic> {
     match read(settings, now) {
         Ok(read) => read.into_iter().flat_map(|read| read.flaws).map(|flaw| flaw.diagnostic).collect(),
@@ -169,12 +209,12 @@ pub(super) fn examine(settings: &Settings, now: Timestamp) -> Vec<Diagnostic> {
     }
 }
 
-/// How TLS is spoken to the upstream that these settings name, for whoever asks it besides the data plane; `None`: it is spoken to in the clear.
+/// How TLS is spoken to upstreams that want it like this, for whoever asks one besides the data plane. `section`: where the settings say so.
 ///
 /// # Errors
 /// What is wrong with the files.
-pub(crate) fn for_upstream(settings: &Settings, now: Timestamp) -> Result<Option<TlsUpstream>, Vec<Diagnostic>> {
-    Ok(read(settings, now)?.and_then(|ClientRead { client, .. }| TlsUpstream::new(&settings.upstream, Arc::new(client))))
+pub(crate) fn client_for(wanted: &UpstreamTlsSettings, section: &str, now: Timestamp) -> Result<Arc<TlsClient>, Vec<Diagnostic>> {
+    read_one(wanted, section, now).map(|ClientRead { client, .. }| Arc::new(client))
 }
 
 /// One upstream, as it is known by TLS.
@@ -185,19 +225,14 @@ pub(crate) struct TlsUpstream {
 }
 
 impl TlsUpstream {
-    /// `None`: its host is no name that a certificate could be for.
-    pub(crate) fn new(settings: &UpstreamSettings, client: Arc<TlsClient>) -> Option<Self> {
-        let host = client.wanted.name.as_deref().unwrap_or(settings.host());
+    /// `host`: whose certificate it must show, unless the settings name another. `None`: that is no name that a certificate could be for.
+    pub(crate) fn new(host: &str, client: Arc<TlsClient>) -> Option<Self> {
+        let host = client.wanted.name.as_deref().unwrap_or(host);
         let name = match host.parse::<IpAddr>() {
             Ok(ip) => ServerName::IpAddress(ip.into()),
             Err(_) => ServerName::try_from(host.to_owned()).ok()?,
         };
         Some(Self { client, name })
-    }
-
-    /// Whether it is spoken to like this.
-    pub(crate) fn is_by(&self, client: &Arc<TlsClient>) -> bool {
-        Arc::ptr_eq(&self.client, client)
     }
 
     /// Shakes hands, and agrees on what is spoken. How long that may take is for the caller to say.
@@ -209,10 +244,10 @@ impl TlsUpstream {
         };
         let connector = TlsConnector::from(Arc::clone(&self.client.config));
         let connecting = connector.with_alpn(offered.iter().map(|protocol| protocol.to_vec()).collect());
-        let fault = |error: io::Error| HandshakeFault::of(&error, &self.name, self.client.wanted.ca.is_some());
+        let fault = |error: io::Error| HandshakeFault::of(&error, &self.name, self.client.wanted.ca.is_some(), &self.client.section);
         let stream = UpstreamStream::Tls(Box::new(connecting.connect(self.name.clone(), RecordSocket::new(socket)).await.map_err(fault)?));
         if speaks == UpstreamProtocol::Http2 && !stream.agreed_on_http2() {
-            return Err(HandshakeFault::no_http2());
+            return Err(HandshakeFault::no_http2(&self.client.section));
         }
         Ok(stream)
     }

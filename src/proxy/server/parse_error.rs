@@ -65,6 +65,7 @@ impl ParseErrors {
                 trace_id: None,
                 took: Duration::ZERO,
                 upstream: None,
+                endpoint: None,
                 client: None,
                 certificate: None,
             };

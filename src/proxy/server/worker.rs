@@ -31,6 +31,7 @@ use crate::exchange::Exchange;
 use crate::proxy::connection::{ConnectionState, ConnectionTimeouts};
 use crate::proxy::context::{LiveContext, STREAMS_MAX, ThreadParts, spans};
 use crate::proxy::error::ProxyError;
+use crate::proxy::failure_log::FailureLog;
 use crate::proxy::in_flight::RequestsInFlight;
 use crate::proxy::poll_epoch::PollEpochs;
 use crate::proxy::request::{Client, RequestHandlers};
@@ -111,8 +112,10 @@ impl Worker {
         (runtime, threads): (RuntimeMetrics, usize),
     ) -> Result<Rc<Self>, ProxyError> {
         let epochs = Rc::new(PollEpochs::of(runtime));
+        let timer = CoarseTimer::for_spans(&spans(&live.now()), &clock);
         let thread = ThreadParts {
-            timer: CoarseTimer::for_spans(&spans(&live.now()), &clock),
+            failures: Rc::new(FailureLog::new(&timer)),
+            timer,
             request_ids: Rc::new(RequestIds::seeded().map_err(std::io::Error::from)?),
             cutting: Rc::default(),
             connections: ConnectionTracker::new(Rc::clone(&epochs)),
@@ -150,7 +153,7 @@ impl Worker {
         }
         let thread_parts = &self.contexts.thread;
         self.draining.set(Some(thread_parts.timer.now()));
-        self.contexts.now().upstream.close_idle();
+        self.contexts.now().upstreams.close_idle();
         let connections = thread_parts.connections.drain();
         let thread = std::thread::current();
         tracing::debug!(thread = thread.name().unwrap_or_default(), connections, "draining");
@@ -184,7 +187,7 @@ impl Worker {
         let ThreadParts { timer, connections, .. } = &self.contexts.thread;
         timer.advance();
         let context = self.contexts.now();
-        context.upstream.sweep();
+        context.upstreams.sweep();
         let mut timeouts = timeouts(&context.settings.limits, timer, context.clock.now().wall);
         if self.seats.are_full() {
             timeouts.idle = 0;

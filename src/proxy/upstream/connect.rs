@@ -6,15 +6,16 @@
 use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
-use crate::config::UpstreamProtocol;
-use crate::edge::tls::{HandshakeFault, TlsUpstream, UpstreamStream};
+use crate::config::{UpstreamProtocol, UpstreamUrl};
+use crate::edge::tls::{HandshakeFault, PlainSocket, TlsUpstream, UpstreamStream};
 
 /// Before the next address is tried as well; less where the time-out would not suffice for all.
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -34,6 +35,9 @@ pub(crate) enum ConnectError {
         #[source]
         error: io::Error,
     },
+    /// Of a socket of this machine.
+    #[error("cannot connect: {0}")]
+    Socket(#[source] io::Error),
     #[error("{fault}")]
     Tls {
         address: SocketAddr,
@@ -51,18 +55,17 @@ impl ConnectError {
     /// Where it was tried.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         match self {
-            Self::Resolve(_) => None,
+            Self::Resolve(_) | Self::Socket(_) => None,
             Self::Refused { address, .. } | Self::Tls { address, .. } => Some(*address),
             Self::TimedOut { address } => *address,
         }
     }
 }
 
-/// Connects to one host.
+/// Connects to one host, or to a socket of this machine.
 #[derive(Debug)]
 pub(crate) struct Connector {
-    host: String,
-    port: u16,
+    place: Place,
     /// `None`: it is spoken to in the clear.
     tls: Option<TlsUpstream>,
     timeout: Duration,
@@ -70,25 +73,48 @@ pub(crate) struct Connector {
     answered: Cell<Option<SocketAddr>>,
 }
 
+/// Where it is.
+#[derive(Debug)]
+enum Place {
+    /// Its name is resolved for every connection.
+    Network {
+        host: String,
+        port: u16,
+    },
+    Socket(PathBuf),
+}
+
+impl Place {
+    fn of(url: &UpstreamUrl) -> Self {
+        match (url.path(), url.port()) {
+            (Some(path), _) => Self::Socket(path.to_owned()),
+            (None, port) => Self::Network { host: url.host().to_owned(), port: port.unwrap_or_default() },
+        }
+    }
+}
+
 type Attempt = Pin<Box<dyn Future<Output = (SocketAddr, io::Result<TcpStream>)>>>;
 
 impl Connector {
-    pub(crate) fn new(host: String, port: u16, tls: Option<TlsUpstream>, timeout: Duration) -> Self {
-        Self { host, port, tls, timeout, answered: Cell::new(None) }
-    }
-
-    pub(crate) fn tls(&self) -> Option<&TlsUpstream> {
-        self.tls.as_ref()
+    pub(crate) fn new(url: &UpstreamUrl, tls: Option<TlsUpstream>, timeout: Duration) -> Self {
+        Self { place: Place::of(url), tls, timeout, answered: Cell::new(None) }
     }
 
     /// Connects to speak one of these; what TLS agrees on is known of the connection afterwards.
     pub(crate) async fn connect(&self, speaks: UpstreamProtocol) -> Result<UpstreamStream, ConnectError> {
         let tried = Cell::new(None);
         let connecting = async {
-            let addresses = tokio::net::lookup_host((self.host.as_str(), self.port)).await.map_err(ConnectError::Resolve)?;
+            let (host, port) = match &self.place {
+                Place::Network { host, port } => (host.as_str(), *port),
+                Place::Socket(path) => {
+                    let socket = UnixStream::connect(path).await.map_err(ConnectError::Socket)?;
+                    return Ok(UpstreamStream::Plain(PlainSocket::Unix(socket)));
+                }
+            };
+            let addresses = tokio::net::lookup_host((host, port)).await.map_err(ConnectError::Resolve)?;
             let (address, socket) = self.first_of(addresses.collect(), &tried).await?;
             match &self.tls {
-                None => Ok(UpstreamStream::Plain(socket)),
+                None => Ok(UpstreamStream::Plain(PlainSocket::Tcp(socket))),
                 Some(tls) => {
                     tried.set(Some(address));
                     tls.shake_hands(socket, speaks).await.map_err(|fault| ConnectError::Tls { address, fault })
@@ -177,9 +203,14 @@ mod tests {
     use socket2::{Domain, Socket, Type};
 
     use super::*;
+    use crate::config::UpstreamUrls;
+
+    fn to(url: &str) -> Connector {
+        Connector::new(url.parse::<UpstreamUrls>().unwrap().first(), None, Duration::from_secs(5))
+    }
 
     fn connector() -> Connector {
-        Connector::new("unused".to_owned(), 0, None, Duration::from_secs(5))
+        to("http://unused")
     }
 
     fn address(text: &str) -> SocketAddr {
@@ -223,8 +254,11 @@ mod tests {
         let error = connector().first_of(vec![closed], &Cell::new(None)).await.unwrap_err();
         assert_eq!(error.address(), Some(closed), "{error}");
         assert!(matches!(connector().first_of(Vec::new(), &Cell::new(None)).await, Err(ConnectError::Resolve(_))));
-        let unknown = Connector::new("no\0host".to_owned(), 80, None, Duration::from_secs(5)).connect(UpstreamProtocol::Http1).await;
+        let place = Place::Network { host: "no\0host".to_owned(), port: 80 };
+        let unknown = Connector { place, ..connector() }.connect(UpstreamProtocol::Http1).await;
         assert!(matches!(unknown, Err(ConnectError::Resolve(_))), "{unknown:?}");
+        let nobody = to("unix:/nowhere/api.sock").connect(UpstreamProtocol::Http1).await;
+        assert!(matches!(nobody, Err(ConnectError::Socket(_))), "{nobody:?}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Why there is no answer, and what that is to the client and to whoever counts.
 
+use std::error::Error as _;
+use std::io;
 use std::net::SocketAddr;
 
 use super::connect::ConnectError;
@@ -40,7 +42,7 @@ impl ForwardError {
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::Connect(ConnectError::TimedOut { .. }) | Self::ResponseTimeout => Outcome::UpstreamTimeout,
-            Self::Connect(ConnectError::Resolve(_) | ConnectError::Refused { .. } | ConnectError::Tls { .. })
+            Self::Connect(ConnectError::Resolve(_) | ConnectError::Refused { .. } | ConnectError::Socket(_) | ConnectError::Tls { .. })
             | Self::Http1(_)
             | Self::Http2(_)
             | Self::Tls(_)
@@ -72,7 +74,7 @@ impl ForwardError {
     pub(crate) fn kind(&self) -> Option<UpstreamError> {
         match self {
             Self::Connect(ConnectError::Resolve(_)) => Some(UpstreamError::Resolve),
-            Self::Connect(ConnectError::Refused { .. }) => Some(UpstreamError::Connect),
+            Self::Connect(ConnectError::Refused { .. } | ConnectError::Socket(_)) => Some(UpstreamError::Connect),
             Self::Connect(ConnectError::Tls { .. }) | Self::Http1(H1Error::Tls(_)) | Self::Tls(_) => Some(UpstreamError::Tls),
             Self::Connect(ConnectError::TimedOut { .. }) => Some(UpstreamError::ConnectTimeout),
             Self::ResponseTimeout => Some(UpstreamError::ResponseTimeout),
@@ -81,19 +83,6 @@ impl ForwardError {
             Self::Http1(H1Error::Closed | H1Error::Io(_) | H1Error::Body(_)) | Self::Http2(_) => Some(UpstreamError::Reset),
             Self::Overloaded | Self::Unsayable | Self::Body(_) => None,
         }
-    }
-}
-
-/// What a kind of failure is called in the log, as in the metrics.
-pub(crate) fn reason(kind: UpstreamError) -> &'static str {
-    match kind {
-        UpstreamError::Resolve => "resolve",
-        UpstreamError::Connect => "connect",
-        UpstreamError::ConnectTimeout => "connect_timeout",
-        UpstreamError::ResponseTimeout => "response_timeout",
-        UpstreamError::Protocol => "protocol",
-        UpstreamError::Reset => "reset",
-        UpstreamError::Tls => "tls",
     }
 }
 
@@ -109,4 +98,29 @@ impl From<H1Error> for ForwardError {
 /// Whose fault it is that a request failed.
 pub(crate) fn failed(error: hyper::Error, upload: Option<&UploadState>) -> ForwardError {
     upload.and_then(UploadState::broken).map_or(ForwardError::Http2(error), ForwardError::Body)
+}
+
+/// Why an upstream has not touched a request that was sent over HTTP/2, whatever it asks for (RFC 9113, section 8.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unprocessed {
+    /// It takes no more on this connection: the request came behind the last one that it looks at (section 6.8).
+    Leaving,
+    /// It refuses this one (`REFUSED_STREAM`).
+    Refused,
+}
+
+impl Unprocessed {
+    /// As the upstream says it; `None`: it may have touched it.
+    pub(super) fn by(error: &hyper::Error) -> Option<Self> {
+        let said = error.source()?.downcast_ref::<::h2::Error>().filter(|said| said.is_remote())?;
+        if said.is_go_away() {
+            return Some(Self::Leaving);
+        }
+        (said.is_reset() && said.reason() == Some(::h2::Reason::REFUSED_STREAM)).then_some(Self::Refused)
+    }
+}
+
+/// Whether the connection under a request broke, of which nothing more is known.
+pub(super) fn broke(error: &hyper::Error) -> bool {
+    error.is_closed() || error.is_incomplete_message() || error.source().is_some_and(<dyn std::error::Error>::is::<io::Error>)
 }

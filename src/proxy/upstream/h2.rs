@@ -11,9 +11,9 @@ use hyper::client::conn::http2;
 use hyper::rt::Executor;
 use hyper_util::rt::TokioIo;
 
+use super::lent_body::LentBody;
 use super::said::{SaidByTls, TellingStream};
 use crate::edge::tls::HandshakeFault;
-use crate::proxy::request_body::RequestBody;
 use crate::proxy::timer::CoarseTimer;
 
 /// How many connections a thread may have; a request for which there is no place is shed.
@@ -31,8 +31,8 @@ impl<F: Future + 'static> Executor<F> for OnThisThread {
     }
 }
 
-pub(crate) type H2Sender = http2::SendRequest<RequestBody>;
-type H2Driver = http2::Connection<TokioIo<TellingStream>, RequestBody, OnThisThread>;
+pub(crate) type H2Sender = http2::SendRequest<LentBody>;
+type H2Driver = http2::Connection<TokioIo<TellingStream>, LentBody, OnThisThread>;
 
 /// A thread's connections; the one that came first is used first.
 #[derive(Debug)]
@@ -55,6 +55,8 @@ struct StreamCount {
     most: Cell<usize>,
     /// Since which tick none is open.
     idle_since: Cell<u64>,
+    /// The upstream has said that it takes no more (RFC 9113, section 6.8).
+    leaving: Cell<bool>,
     said: SaidByTls,
 }
 
@@ -67,10 +69,15 @@ impl H2Pool {
         Self { timer: Rc::clone(timer), connections: RefCell::default() }
     }
 
+    /// How many requests are under way.
+    pub(crate) fn streams(&self) -> usize {
+        self.connections.borrow().iter().map(|connection| connection.streams.open.get()).sum()
+    }
+
     /// A place on a connection that is open.
     pub(crate) fn permit(&self) -> Option<(H2Sender, StreamPermit)> {
         let mut connections = self.connections.borrow_mut();
-        connections.retain(|connection| !connection.sender.is_closed());
+        connections.retain(|connection| !connection.sender.is_closed() && !connection.streams.leaving.get());
         connections.iter().find(|connection| connection.streams.has_room()).map(H2Connection::permit)
     }
 
@@ -86,6 +93,7 @@ impl H2Pool {
             open: Cell::new(0),
             most: Cell::new(driver.current_max_send_streams()),
             idle_since: Cell::new(self.timer.now()),
+            leaving: Cell::new(false),
             said,
         });
         let counted = Rc::clone(&streams);
@@ -137,6 +145,11 @@ impl StreamCount {
 }
 
 impl StreamPermit {
+    /// The upstream takes no more requests on the connection.
+    pub(crate) fn leaves(&self) {
+        self.0.leaving.set(true);
+    }
+
     /// What TLS has said of the connection, if that is why a request failed.
     pub(crate) fn said_by_tls(&self) -> Option<HandshakeFault> {
         self.0.said.take()

@@ -218,6 +218,7 @@ mod tests {
             trace_id: Some("0af7651916cd43dd8448eb211c80319c"),
             took: Duration::from_micros(1_234),
             upstream: None,
+            endpoint: None,
             client: Some([10, 1, 2, 3].into()),
             certificate: None,
         };

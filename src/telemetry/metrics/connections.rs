@@ -62,6 +62,14 @@ label! {
     }
 }
 
+impl UpstreamError {
+    /// What it is called in the log, as here.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.value()
+    }
+}
+
 const CONNECTIONS: (&str, &str) = ("claviger_http_connections", "Open connections from clients.");
 
 pub(super) struct Connections {
@@ -69,6 +77,8 @@ pub(super) struct Connections {
     ops: Gauge,
     admin: Gauge,
     upstream_errors: Counters<(UpstreamError,)>,
+    upstream_retries: Counters<()>,
+    upstream_ejections: Counters<()>,
     handshake_errors: Counters<()>,
     proxy_header_errors: Counters<()>,
     certificate_ends: Levels<(CertificateOf,)>,
@@ -82,6 +92,14 @@ impl Connections {
             ops: gauge(),
             admin: gauge(),
             upstream_errors: Counters::new("claviger_upstream_errors_total", "Requests that the upstream did not answer properly."),
+            upstream_retries: Counters::new(
+                "claviger_upstream_retries_total",
+                "How often a request went to an upstream once more: elsewhere where connecting failed, or a second time.",
+            ),
+            upstream_ejections: Counters::new(
+                "claviger_upstream_ejections_total",
+                "How often a thread has left out an endpoint of an upstream that failed again and again.",
+            ),
             handshake_errors: Counters::new("claviger_tls_handshake_errors_total", "TLS handshakes with clients that came to nothing."),
             proxy_header_errors: Counters::new(
                 "claviger_proxy_protocol_errors_total",
@@ -102,12 +120,28 @@ impl Connections {
         }
     }
 
-    pub(super) fn families(&self) -> [&dyn Family; 5] {
-        [self, &self.upstream_errors, &self.handshake_errors, &self.proxy_header_errors, &self.certificate_ends]
+    pub(super) fn families(&self) -> [&dyn Family; 7] {
+        [
+            self,
+            &self.upstream_errors,
+            &self.upstream_retries,
+            &self.upstream_ejections,
+            &self.handshake_errors,
+            &self.proxy_header_errors,
+            &self.certificate_ends,
+        ]
     }
 
     pub(super) fn upstream_error(&self, kind: UpstreamError) {
         self.upstream_errors.increment((kind,));
+    }
+
+    pub(super) fn upstream_retry(&self) {
+        self.upstream_retries.increment(());
+    }
+
+    pub(super) fn upstream_ejected(&self) {
+        self.upstream_ejections.increment(());
     }
 
     pub(super) fn handshake_failed(&self) {

@@ -168,6 +168,16 @@ impl Metrics {
         self.connections.upstream_error(kind);
     }
 
+    /// A request goes to an upstream once more.
+    pub fn upstream_retry(&self) {
+        self.connections.upstream_retry();
+    }
+
+    /// A thread leaves out an endpoint of an upstream from now on.
+    pub fn upstream_ejected(&self) {
+        self.connections.upstream_ejected();
+    }
+
     /// One decision.
     pub fn auth_decision(&self, reason: AuthReason) {
         self.decisions.made(reason);

@@ -726,7 +726,7 @@ fn change(row: &Row) -> Result<(), String> {
         drop(asks_until_here);
         (asking.join().unwrap(), found)
     });
-    let asked = asked?;
+    let asked = asked.map_err(|fault| format!("{fault}; the log:\n{}", server.log()))?;
     if asked < CONNECTIONS {
         return Err(format!("only {asked} requests were answered meanwhile"));
     }
@@ -777,8 +777,8 @@ fn every_live_key_is_in_force_on_the_next_request_and_no_request_fails() {
     let listed: BTreeSet<&str> = rows.iter().map(|row| row.key).collect();
     let live: Vec<String> =
         Settings::keys().into_iter().filter(|(_, takes_effect)| *takes_effect == TakesEffect::Live).map(|(key, _)| key).collect();
-    // Those of routes are in force together: see the test below.
-    let live: Vec<String> = live.into_iter().filter(|key| !key.starts_with("routes.")).collect();
+    // Those of routes and of their upstreams are in force together: see the tests below.
+    let live: Vec<String> = live.into_iter().filter(|key| !key.starts_with("routes.") && !key.starts_with("upstreams.")).collect();
     let (of_tls, live): (Vec<String>, Vec<String>) = live.into_iter().partition(|key| OF_TLS.contains(&key.as_str()));
     let without_row: Vec<&String> = live.iter().filter(|key| !listed.contains(key.as_str())).collect();
     assert!(without_row.is_empty() && live.len() == rows.len(), "live keys without a row here: {without_row:?}");
@@ -800,6 +800,55 @@ fn every_live_key_is_in_force_on_the_next_request_and_no_request_fails() {
 
     let faults = faults.into_inner().unwrap();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn upstreams_that_come_and_go_are_in_force_on_the_next_request_and_no_request_fails() {
+    let [a, b, c] = [(); 3].map(|()| live_upstream::start());
+    let server = Setup::new().quiet().start();
+    server.make_role("deployer", "run:trigger");
+    let load = server.key("load", &["--bind", "deployer@root"]);
+    let before = std::fs::read_to_string(server.config()).unwrap();
+    let all = "[{ path = \"/{*rest}\" }]";
+    let own = format!("[{{ path = \"/own\", upstream = \"own\" }}, {{ path = \"/{{*rest}}\", upstream = [\"http://{a}\"] }}]");
+    let configurations = [
+        (format!("upstream.url = [\"http://{a}\", \"http://{b}\"]\nroutes = {all}"), "/", vec![a, b]),
+        (format!("upstream.url = [\"http://{b}\", \"http://{c}\"]\nroutes = {all}"), "/", vec![b, c]),
+        (format!("upstream.url = [\"http://{a}\"]\nroutes = {own}\nupstreams.own.url = \"http://{c}\""), "/own", vec![c]),
+        (
+            format!("upstream.url = [\"http://{b}\"]\nroutes = {own}\nupstreams.own.url = [\"http://{b}\", \"http://{c}\"]"),
+            "/own",
+            vec![b, c],
+        ),
+    ];
+    let address = |path: &str| {
+        let answer = http::get(server.proxy(), path, &[("Authorization", &format!("Bearer {}", load.text))]);
+        if answer.status == 200 { answer.json()["address"].as_str().unwrap_or_default().to_owned() } else { answer.status.to_string() }
+    };
+    let put = |(keys, path, expected): &(String, &str, Vec<SocketAddr>)| {
+        std::fs::write(server.config(), with(&before, keys)).unwrap();
+        reload(&server);
+        let expected: BTreeSet<String> = expected.iter().map(ToString::to_string).collect();
+        // The file is watched, too: what was read may have been the one before.
+        server.until("it to be in force", |_| (0..8).map(|_| address(path)).collect::<BTreeSet<_>>() == expected);
+    };
+    server.until("the key", |server| server.get(&load.text).status == 200);
+    put(&configurations[0]);
+
+    let stop = AtomicBool::new(false);
+    let asked = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| keep_asking(server.proxy(), &load, &stop));
+        let asks_until_here = Raised(&stop);
+        server.until("the connections", |server| server.metric("claviger_http_connections{listener=\"proxy\"}") >= CONNECTIONS as u64);
+        for configuration in configurations.iter().cycle().take(8) {
+            put(configuration);
+        }
+        drop(asks_until_here);
+        asking.join().unwrap()
+    });
+
+    let asked = asked.unwrap_or_else(|fault| panic!("{fault}; the log:\n{}", server.log()));
+    assert!(asked >= CONNECTIONS, "only {asked} requests were answered meanwhile");
 }
 
 #[test]

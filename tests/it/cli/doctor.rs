@@ -131,6 +131,33 @@ fn an_api_that_others_reach_around_the_proxy_is_found() {
 }
 
 #[test]
+fn every_endpoint_of_every_upstream_is_looked_at() {
+    let place = Place::new();
+    let socket = place.path("api.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let here = upstream_at("Tue, 15 Nov 1994 08:12:31 GMT");
+    let config = format!(
+        "[upstream]\nurl = [\"http://{here}\", \"http://{}\"]\n[store]\nurl = \"sqlite://claviger.db\"\n\
+         [[routes]]\npath = \"/\"\nupstream = \"unix:api.sock\"\n",
+        nowhere()
+    );
+    place.file("claviger.toml", &config);
+    let mode = |mode| std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(mode)).unwrap();
+    let doctor = || told(place.run_with(&["doctor", "--config", "claviger.toml", "-o", "json", "--timeout", "1s"], &[], "").out.as_bytes());
+
+    mode(0o777);
+    let found = doctor();
+    expect(&found, "upstream", "ok", "answers 404 to HEAD /");
+    expect(&found, "upstream", "failed", "cannot be reached");
+    expect(&found, "upstream", "failed", "api.sock does not answer within 1s");
+    expect(&found, "walk-around", "warning", "every user of this machine who reaches");
+
+    mode(0o660);
+    expect(&doctor(), "walk-around", "ok", "api.sock is for its owner and its group alone");
+    drop(listener);
+}
+
+#[test]
 fn each_fault_is_found_and_comes_with_what_to_do_and_nothing_is_changed() {
     let place = Place::new();
     place.json(&["key", "create", "--name", "ending", "--expires", "7d"]);

@@ -110,3 +110,23 @@ fn a_key_is_told_whether_it_may_and_what_its_token_would_say() {
     let refused = world.run(&["POST", "/v1/spaces/nowhere/runs", "--key", "ci"]);
     assert_eq!((refused.code, refused.err.trim()), (1, "error: the key may not run:trigger in space nowhere"));
 }
+
+#[test]
+fn where_the_request_would_go_is_told() {
+    let world = World::new();
+    let routes = "[upstreams.reports]\nurl = [\"https://a\", \"https://b\"]\nresponse_timeout = \"5m\"\n\
+                  [[routes]]\npath = \"/reports\"\nupstream = \"reports\"\n[[routes]]\npath = \"/files\"\nupstream = \"unix:/run/files.sock\"\n\
+                  [[routes]]\npath = \"/\"\n";
+    world.place.file("claviger.toml", &format!("[store]\nurl = \"sqlite://claviger.db\"\n{routes}"));
+    for (path, upstream, name, timeout) in [
+        ("/reports", "https://a, https://b", json!("reports"), "5m"),
+        ("/files", "unix:/run/files.sock", json!(null), "1m"),
+        ("/", "http://127.0.0.1:3000", json!(null), "1m"),
+    ] {
+        let (code, told) = world.test(&["GET", path]);
+        assert_eq!((code, &told["sent"]["upstream"], &told["route"]["upstream"]), (0, &json!(upstream), &name), "{path}");
+        assert_eq!(told["route"]["response_timeout"], timeout, "{path}");
+    }
+    let people = world.run(&["GET", "/reports"]);
+    assert!(people.out.contains("GET /reports to https://a, https://b, with a token"), "{}", people.out);
+}

@@ -11,7 +11,16 @@ use proptest::prelude::*;
 const REFERENCE: &str = include_str!("../../../config/claviger.toml");
 
 /// Keys that the reference shows as comments.
-const COMMENTED: [&str; 33] = [
+const COMMENTED: [&str; 42] = [
+    "routes.*.upstream",
+    "upstreams.*.url",
+    "upstreams.*.http2",
+    "upstreams.*.tls.ca",
+    "upstreams.*.tls.cert",
+    "upstreams.*.tls.key",
+    "upstreams.*.tls.name",
+    "upstreams.*.connect_timeout",
+    "upstreams.*.response_timeout",
     "limits.rate.requests_per_second",
     "limits.rate.burst",
     "routes.*.rate.requests_per_second",
@@ -106,6 +115,10 @@ fn comments() -> std::collections::BTreeMap<String, String> {
         if let Some(name) = line.strip_prefix("# [[") {
             section = format!("{}.*.", name.trim_end_matches(']'));
             comment.clear();
+        } else if let Some(name) = line.strip_prefix("# [upstreams.") {
+            assert!(name.ends_with(']'), "{name}");
+            section = "upstreams.*.".to_owned();
+            comment.clear();
         } else if let Some(name) = line.strip_prefix('[') {
             section = format!("{}.", name.trim_end_matches(']'));
             comment.clear();
@@ -139,11 +152,14 @@ fn the_commented_keys_of_the_reference_work_when_uncommented() {
     let uncommented = uncommented.replace("# headers = ", "headers = ");
     let uncommented = uncommented.replace("# http2 = ", "http2 = ").replace("url = \"http://127.0.0.1:3000\"", "url = \"https://api\"");
     let uncommented = uncommented.replace("client_certificates = \"off\"", "client_certificates = \"required\"");
-    let (before, routes) = uncommented.split_once("# [[routes]]").unwrap();
-    let (routes, behind) = routes.split_once("\n\n").unwrap();
     let is_key = |line: &str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
-    let routes = routes.lines().map(|line| line.strip_prefix("# ").filter(|line| is_key(line)).unwrap_or(line));
-    let uncommented = format!("{before}[[routes]]{}\n\n{behind}", routes.collect::<Vec<_>>().join("\n"));
+    let section = |text: &str, head: &str| {
+        let (before, keys) = text.split_once(&format!("# {head}")).unwrap();
+        let (keys, behind) = keys.split_once("\n\n").unwrap();
+        let keys = keys.lines().map(|line| line.strip_prefix("# ").filter(|line| is_key(line)).unwrap_or(line));
+        format!("{before}{head}{}\n\n{behind}", keys.collect::<Vec<_>>().join("\n"))
+    };
+    let uncommented = section(&section(&uncommented, "[upstreams.reports]"), "[[routes]]");
     let loaded = Settings::from_toml(&uncommented).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(loaded.settings.policies.dir, Some(PathBuf::from("policies/")));
     let pair = TlsPair { cert: PathBuf::from("tls/tls.crt"), key: PathBuf::from("tls/tls.key") };
@@ -152,6 +168,9 @@ fn the_commented_keys_of_the_reference_work_when_uncommented() {
     let UpstreamSettings { protocol, tls, .. } = &loaded.settings.upstream;
     assert_eq!((*protocol, tls.files().count(), tls.name.as_deref()), (UpstreamProtocol::Http2, 3, Some("api.internal.example")));
     assert_eq!(loaded.settings.token.headers.len(), 2);
+    let reports = &loaded.settings.upstreams["reports"];
+    assert_eq!((reports.protocol, reports.tls.files().count()), (UpstreamProtocol::Http2, 3));
+    assert_eq!(loaded.settings.routes[0].upstream.as_ref().unwrap().name.as_deref(), Some("reports"));
     let [route] = &loaded.settings.routes[..] else { panic!("{:?}", loaded.settings.routes) };
     assert_eq!((route.path.as_str(), route.require.as_ref().unwrap().to_string()), ("/v1/spaces/{space}/runs", "run:trigger".to_owned()));
     let about: Vec<_> = loaded.warnings.iter().filter_map(|warning| warning.key.as_deref()).collect();
@@ -316,7 +335,12 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         "log.access" => "all",
         "log.format" => "json",
         "log.level" => "debug",
-        "admin.insecure" | "store.insecure" | "login.admit_without_roles" | "token.include_actions" | "upstream.http2" => "true",
+        "admin.insecure"
+        | "store.insecure"
+        | "login.admit_without_roles"
+        | "token.include_actions"
+        | "upstream.http2"
+        | "upstreams.0.http2" => "true",
         "proxy.via" => "false",
         "proxy.remove_headers" => "x-user-*",
         "login.strategy" => "user-management",
@@ -341,8 +365,8 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         "token.audience" | "token.issuer" => "somebody",
         "token.header" => "x-token",
         "token.headers" => "{ \"x-auth-subject\" = \"sub\", x-auth-roles = \"roles\" }",
-        "upstream.url" => "https://api",
-        "upstream.tls.name" => "api.example",
+        "upstream.url" | "upstreams.0.url" | "routes.0.upstream" => "https://api, https://other",
+        "upstream.tls.name" | "upstreams.0.tls.name" => "api.example",
         "routes.0.path" => "/v1",
         "routes.0.methods" => "POST, GET",
         "routes.0.hosts" => "api.example.com",
@@ -360,6 +384,10 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         Some(("upstream.tls", "cert")) => ["upstream.url", "upstream.tls.key"].map(str::to_owned).into(),
         Some(("upstream.tls", "key")) => ["upstream.url", "upstream.tls.cert"].map(str::to_owned).into(),
         Some(("upstream.tls", _)) => vec!["upstream.url".to_owned()],
+        Some(("upstreams.0.tls", "cert")) => ["upstreams.0.url", "upstreams.0.tls.key"].map(str::to_owned).into(),
+        Some(("upstreams.0.tls", "key")) => ["upstreams.0.url", "upstreams.0.tls.cert"].map(str::to_owned).into(),
+        Some(("upstreams.0.tls", _)) => vec!["upstreams.0.url".to_owned()],
+        Some(("upstreams.0", name)) if name != "url" => vec!["upstreams.0.url".to_owned()],
         Some((section, "cert")) => vec![format!("{section}.key")],
         Some((section, "key")) => vec![format!("{section}.cert")],
         Some(("routes.0", "require")) => ["routes.0.path", "routes.0.space"].map(str::to_owned).into(),
@@ -593,9 +621,10 @@ fn what_is_meant_is_guessed() {
 
 #[test]
 fn what_this_version_does_not_do_is_refused_and_not_called_unknown() {
-    let toml = "[upstream]\nurl = [\"http://a\", \"http://b\"]";
-    let (message, _) = only_fault(toml);
-    assert!(message.contains("not in this version"), "{toml}: {message}");
+    let (message, _) = only_fault("[audit.webhook]
+url = \"https://hooks.example.com/\"
+secret_file = \"secret\"");
+    assert!(message.contains("not in this version"), "{message}");
 }
 
 #[test]
@@ -837,7 +866,7 @@ fn what_is_odd_but_works_is_a_warning() {
 #[test]
 fn an_h2c_url_is_http_with_http2() {
     let upstream = Settings::from_toml("[upstream]\nurl = \"h2c://api:3000\"").unwrap().settings.upstream;
-    assert_eq!(upstream.url.to_string(), "http://api:3000/");
+    assert_eq!(upstream.url.to_string(), "http://api:3000");
     assert_eq!(upstream.protocol, UpstreamProtocol::Http2);
 }
 
@@ -856,6 +885,115 @@ fn what_is_spoken_to_the_upstream_follows_from_its_url_and_from_http2() {
         let upstream = Settings::from_toml(&format!("[upstream]\n{said}")).unwrap().settings.upstream;
         assert_eq!(upstream.protocol, protocol, "{said}");
     }
+}
+
+#[test]
+fn an_upstream_is_a_url_or_several_or_a_socket() {
+    use UpstreamProtocol::{Either, Http1, Http2};
+    for (said, urls, protocol) in [
+        ("url = [\"http://a\", \"http://b:81\"]", "http://a, http://b:81", Http1),
+        ("url = [\"https://a\"]", "https://a", Either),
+        ("url = [\"h2c://a\", \"unix:/run/b.sock\"]", "http://a, unix:/run/b.sock", Http2),
+        ("url = \"unix:/run/b.sock\"", "unix:/run/b.sock", Http1),
+        ("url = \"unix:///run/b.sock\"\nhttp2 = true", "unix:/run/b.sock", Http2),
+    ] {
+        let upstream = Settings::from_toml(&format!("[upstream]\n{said}")).unwrap().settings.upstream;
+        assert_eq!((upstream.url.to_string().as_str(), upstream.protocol), (urls, protocol), "{said}");
+    }
+    let long = format!("url = \"unix:/{}\"", "a".repeat(107));
+    for (said, message, suggestion) in [
+        ("url = []", "an upstream is somewhere, and nothing is named", "urls look like \"http://127.0.0.1:3000\""),
+        ("url = [\"http://a\", \"http://a\"]", "http://a stands here twice", ""),
+        (
+            "url = [\"http://a\", \"https://b\"]",
+            "TLS is spoken to all of an upstream's urls, or to none of them",
+            "write all of them with https://, or none",
+        ),
+        (
+            "url = [\"https://a\", \"unix:/run/a.sock\"]",
+            "TLS is spoken to all of an upstream's urls, or to none of them",
+            "write all of them with https://, or none",
+        ),
+        (
+            "url = [\"h2c://a\", \"http://b\"]",
+            "HTTP/2 is spoken to all of an upstream's urls, or to none of them",
+            "write all of them with h2c://, or all with http://",
+        ),
+        ("url = \"unix:\"", "the url names no socket", "sockets look like \"unix:/run/app.sock\""),
+        ("url = \"/run/app.sock\"", "the url has no scheme", "write \"unix:/run/app.sock\" if it is a socket"),
+        (long.as_str(), "the path of a socket has at most 107 bytes, this one has 108", "name a shorter one, or a link to it"),
+        (
+            "url = [\"http://a\", \"http://127.0.0.1:8080\"]",
+            "this is the proxy itself: requests would go round in circles",
+            "name the API that stands behind the proxy",
+        ),
+    ] {
+        let (reason, suggested) = only_fault(&format!("[upstream]\n{said}"));
+        assert_eq!((reason.as_str(), suggested.unwrap_or_default().as_str()), (message, suggestion), "{said}");
+    }
+    let dir = with_environment("upstream.url = \"unix:api.sock\"", &[], &[]).unwrap().upstream.url.to_string();
+    assert!(dir.starts_with("unix:/") && dir.ends_with("/api.sock"), "beside the file: {dir}");
+    let here = with_environment("", &[("CLAVIGER_UPSTREAM__URL", "unix:api.sock")], &[]).unwrap().upstream.url.to_string();
+    assert_eq!(here, "unix:api.sock");
+}
+
+#[test]
+fn a_route_names_an_upstream_that_there_is_or_says_its_url() {
+    let toml = "[upstreams.reports]\nurl = \"https://reports\"\ntls = { ca = \"ca.crt\" }\nresponse_timeout = \"5m\"\n\
+                [[routes]]\npath = \"/reports\"\nupstream = \"reports\"\n\
+                [[routes]]\npath = \"/files\"\nupstream = [\"h2c://a\", \"h2c://b\"]\n\
+                [[routes]]\npath = \"/\"\n";
+    let settings = Settings::from_toml(toml).unwrap().settings;
+    let [reports, files, other] = &settings.routes[..] else { panic!("{:?}", settings.routes) };
+    let of = |route| {
+        let upstream = settings.upstream_of(route);
+        (upstream.url.to_string(), upstream.protocol, upstream.response_timeout.as_secs())
+    };
+    assert_eq!(of(reports), ("https://reports".to_owned(), UpstreamProtocol::Either, 300));
+    assert_eq!(of(files), ("http://a, http://b".to_owned(), UpstreamProtocol::Http2, 60));
+    assert_eq!(settings.upstream_of(other), &settings.upstream);
+    let by_variables = with_environment(
+        "routes = [{ path = \"/\", upstream = \"reports\" }]",
+        &[("CLAVIGER_UPSTREAMS__REPORTS__URL", "http://a, http://b")],
+        &[],
+    );
+    assert_eq!(by_variables.unwrap().upstreams["reports"].url.to_string(), "http://a, http://b");
+
+    let route = |upstream: &str| format!("[[routes]]\npath = \"/\"\nupstream = {upstream}\n");
+    for (toml, message, suggestion) in [
+        (
+            format!("[upstreams.reports]\nurl = \"http://a\"\n{}", route("\"report\"")),
+            "there is no upstream \"report\"",
+            "did you mean \"reports\"?",
+        ),
+        (route("\"api\""), "there is no upstream \"api\"", "write its url here, or a section `[upstreams.api]` with its url"),
+        (
+            route("{ url = \"http://a\" }"),
+            "a url, a list of urls or the name of an upstream is wanted, not a table",
+            "what else there is to say of an upstream stands in a section of its own, `[upstreams.NAME]`",
+        ),
+        (
+            route("\"http://127.0.0.1:9464\""),
+            "this is the ops listener itself: requests would go round in circles",
+            "name the API that stands behind the proxy",
+        ),
+        ("[upstreams.a]\nhttp2 = true".to_owned(), "`url` is missing", ""),
+        ("[upstreams.A]\nurl = \"http://a\"".to_owned(), "\"A\" is no name of an upstream", "names look like \"reports\", \"billing-v2\""),
+        ("upstreams.a = \"http://a\"".to_owned(), "this is a section, not a text", "write `[upstreams.a]` above its keys"),
+        ("[upstreams.a]\nurl = \"http://a\"\nulr = 1".to_owned(), "there is no such key", "did you mean `url`?"),
+        (
+            format!("[upstreams.a]\nurl = \"http://a\"\ntls = {{ ca = \"b\" }}\n{}", route("\"a\"")),
+            "the upstream is spoken to in the clear: its url is not https://",
+            "write upstreams.a.url with https://, or take upstreams.a.tls out",
+        ),
+    ] {
+        let (reason, suggested) = only_fault(&toml);
+        assert_eq!((reason.as_str(), suggested.unwrap_or_default().as_str()), (message, suggestion), "{toml}");
+    }
+    assert_eq!(
+        warnings("[upstreams.a]\nurl = \"http://a\""),
+        ["upstreams.a.url: no route is for this upstream: write its name as the upstream of one"]
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The data plane on a real exchange: forwarding, both versions of HTTP.
 
+pub(crate) mod balance;
 mod forwarding;
 pub(crate) mod http2;
 mod overload;

@@ -1,11 +1,12 @@
 //! An upstream that keeps every byte it gets and answers as it is told to, broken answers included.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use rustls::{HandshakeKind, NamedGroup, ProtocolVersion, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -103,21 +104,45 @@ impl Upstream {
 
     /// One that speaks TLS, if it is told how.
     pub(crate) async fn speaking(tls: Option<Arc<ServerConfig>>, script: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
+        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), tls, script)
+    }
+
+    fn at(address: SocketAddr) -> Self {
+        Self { address, seen: Arc::default(), moved: Arc::default(), late: Arc::default(), said_late: Arc::default() }
+    }
+
+    /// One behind a socket of this machine; its address is nobody's.
+    pub(crate) fn at_socket(path: &Path, script: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
+        let (listener, upstream) = (UnixListener::bind(path).unwrap(), Self::at(([0, 0, 0, 0], 0).into()));
+        let (script, serving) = (Arc::new(script), upstream.clone());
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let (script, serving) = (Arc::clone(&script), serving.clone());
+                tokio::spawn(async move {
+                    let connection = serving.connects();
+                    serving.serve(connection, socket, &*script).await;
+                    serving.closes();
+                });
+            }
+        });
+        upstream
+    }
+
+    /// One that listens here.
+    pub(crate) fn on(
+        listener: TcpListener,
+        tls: Option<Arc<ServerConfig>>,
+        script: impl Fn(&Received) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let acceptor = tls.map(TlsAcceptor::from);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let upstream = Self { address, seen: Arc::default(), moved: Arc::default(), late: Arc::default(), said_late: Arc::default() };
+        let upstream = Self::at(listener.local_addr().unwrap());
         let (script, serving) = (Arc::new(script), upstream.clone());
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let (script, serving, acceptor) = (Arc::clone(&script), serving.clone(), acceptor.clone());
                 socket.set_nodelay(true).unwrap();
                 tokio::spawn(async move {
-                    let connection = {
-                        let mut seen = serving.seen.lock().unwrap();
-                        seen.connections += 1;
-                        seen.connections
-                    };
+                    let connection = serving.connects();
                     match acceptor {
                         None => serving.serve(connection, socket, &*script).await,
                         Some(acceptor) => {
@@ -127,12 +152,22 @@ impl Upstream {
                             }
                         }
                     }
-                    serving.seen.lock().unwrap().closed += 1;
-                    serving.moved.notify_waiters();
+                    serving.closes();
                 });
             }
         });
         upstream
+    }
+
+    fn connects(&self) -> usize {
+        let mut seen = self.seen.lock().unwrap();
+        seen.connections += 1;
+        seen.connections
+    }
+
+    fn closes(&self) {
+        self.seen.lock().unwrap().closed += 1;
+        self.moved.notify_waiters();
     }
 
     pub(crate) fn requests(&self) -> Vec<Received> {

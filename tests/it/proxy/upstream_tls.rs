@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use claviger::config::{Settings, UpstreamProtocol};
+use claviger::config::{Settings, UpstreamProtocol, UpstreamUrls};
 use http::{Request, Response, Uri, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -17,6 +17,7 @@ use rustls::{ALL_VERSIONS, HandshakeKind, NamedGroup, ServerConfig, ServerConnec
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use crate::proxy::balance;
 use crate::proxy::upstream::{OK, Received, Reply, Upstream, accepted};
 use crate::proxy::world::{Answer, World};
 use crate::support::certificates::{Authority, Issued, Wish};
@@ -73,7 +74,7 @@ impl Trust {
     }
 }
 
-fn https(host: &str, port: u16) -> Uri {
+fn https(host: &str, port: u16) -> UpstreamUrls {
     format!("https://{host}:{port}").parse().unwrap()
 }
 
@@ -166,7 +167,7 @@ async fn an_upstream_that_speaks_no_tls_is_not_spoken_to_in_the_clear() {
 async fn an_address_is_verified_as_such_and_a_name_may_be_said_apart() {
     let trust = Trust::new();
     let server = || tls::server(&trust.issue(Wish::default()), ALL_VERSIONS, &[], None);
-    let by_address = |settings: &mut Settings| settings.upstream.url = https("127.0.0.1", settings.upstream.port());
+    let by_address = |settings: &mut Settings| settings.upstream.url = https("127.0.0.1", settings.upstream.url.first().port().unwrap());
     let world = trust.world_with(server(), ok, by_address).await;
     assert_eq!(world.ask(GET).await.status, 200);
     assert_eq!(world.upstream.shaken()[0].name, None, "an address is no name to ask for (RFC 6066, section 3)");
@@ -453,4 +454,68 @@ async fn a_websocket_is_asked_for_over_http1_of_an_upstream_that_speaks_http2_ot
     assert_eq!(world.ask(upgrade).await.status, 200);
     let versions: Vec<Version> = asked.lock().unwrap().iter().map(|(version, _)| *version).collect();
     assert_eq!(versions, [Version::HTTP_2, Version::HTTP_11]);
+}
+
+#[tokio::test]
+async fn each_of_several_endpoints_proves_who_it_is_by_its_own_name_or_is_told_nothing() {
+    let trust = Trust::new();
+    let speaking = async |names: &[&str]| {
+        let tls = tls::server(&trust.issue(Wish { names, ..Wish::default() }), ALL_VERSIONS, &["http/1.1"], None);
+        Upstream::speaking(Some(tls), ok).await
+    };
+    let (named, by_address, false_name) =
+        (speaking(&["localhost"]).await, speaking(&["127.0.0.1"]).await, speaking(&["other.example"]).await);
+    let (others, impostor) = ([&by_address, &false_name].map(|upstream| upstream.address.port()), false_name.clone());
+    let port = named.address.port();
+    let all = [format!("https://localhost:{port}"), format!("https://127.0.0.1:{}", others[0]), format!("https://localhost:{}", others[1])];
+    let world = World::before(named, trust.before(port, |settings| settings.upstream.url = balance::urls(&all))).await;
+
+    for _ in 0..6 {
+        assert_eq!(world.ask(GET).await.status, 200);
+    }
+
+    assert_eq!(world.upstream.shaken()[0].name.as_deref(), Some("localhost"));
+    assert_eq!(by_address.shaken()[0].name, None, "an address is not asked for as a name");
+    assert!(!world.upstream.requests().is_empty() && !by_address.requests().is_empty());
+    assert_eq!((impostor.requests().len(), impostor.length()), (0, 0));
+    assert!(world.series("claviger_upstream_retries_total") > 0);
+}
+
+#[tokio::test]
+async fn upstreams_of_routes_are_spoken_to_by_what_is_said_of_each() {
+    let (ours, theirs) = (Trust::new(), Trust::new());
+    let speaking = async |trust: &Trust| {
+        let tls = tls::server(&trust.issue(Wish::default()), ALL_VERSIONS, &["h2", "http/1.1"], None);
+        Upstream::speaking(Some(tls), ok).await
+    };
+    let (plain, first, second) = (Upstream::start(ok).await, speaking(&ours).await, speaking(&theirs).await);
+    let section = |name: &str, upstream: &Upstream, trust: &Trust| {
+        let (port, ca) = (upstream.address.port(), trust.ca());
+        format!(
+            "[upstreams.{name}]\nurl = \"https://localhost:{port}\"\nhttp2 = false\nconnect_timeout = \"20s\"\ntls.ca = {ca:?}\n\
+             [[routes]]\npath = \"/{name}\"\nupstream = \"{name}\"\n"
+        )
+    };
+    let toml = format!(
+        "{}{}{}[[routes]]\npath = \"/public\"\nupstream = \"https://localhost:{}\"\n[[routes]]\npath = \"/\"\n",
+        section("first", &first, &ours),
+        section("second", &second, &theirs),
+        section("wrong", &second, &ours),
+        first.address.port(),
+    );
+    let configured = Settings::from_toml(&toml).unwrap_or_else(|faults| panic!("{faults}")).settings;
+    let world = World::before(plain, |settings| {
+        (settings.upstreams, settings.routes) = (configured.upstreams, configured.routes);
+    })
+    .await;
+
+    let mut statuses = Vec::new();
+    for target in ["/first", "/second", "/wrong", "/public", "/"] {
+        statuses.push(world.ask(&GET.replace("/a%20b?c", target)).await.status);
+    }
+
+    // Neither who another upstream trusts, nor nobody in particular, vouches for it.
+    assert_eq!(statuses, [200, 200, 502, 502, 200]);
+    assert_eq!([first.requests().len(), second.requests().len(), world.upstream.requests().len()], [1, 1, 1]);
+    assert_eq!(world.series(TLS_FAILED), 2);
 }

@@ -66,6 +66,8 @@ fn count_everything(metrics: &Metrics) {
     ] {
         metrics.upstream_error(error);
     }
+    metrics.upstream_retry();
+    metrics.upstream_ejected();
     for result in
         [PolicyResult::Answered, PolicyResult::Failed, PolicyResult::TimeLimit, PolicyResult::MemoryLimit, PolicyResult::Overloaded]
     {
@@ -121,6 +123,8 @@ fn every_family_of_the_contract_is_there() {
         "http_requests_in_flight gauge",
         "http_connections gauge",
         "upstream_errors_total counter",
+        "upstream_retries_total counter",
+        "upstream_ejections_total counter",
         "auth_decisions_total counter",
         "auth_duration_seconds histogram",
         "cache_requests_total counter",

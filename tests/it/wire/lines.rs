@@ -34,8 +34,8 @@ async fn meets_the_close(world: &World, request: &str) -> (u16, usize) {
 }
 
 #[tokio::test]
-async fn a_request_that_asks_for_no_change_is_sent_again_when_its_line_closes_without_a_word() {
-    for method in ["GET", "HEAD"] {
+async fn a_request_that_is_idempotent_is_sent_again_when_its_line_closes_without_a_word() {
+    for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"] {
         let world = World::start(one_each(2, "")).await;
         assert_eq!(meets_the_close(&world, &request(method, "\r\n")).await, (200, 2), "{method}");
         assert_eq!(world.upstream.connections(), 2);
@@ -54,12 +54,13 @@ async fn it_is_sent_again_once_and_not_for_ever() {
 }
 
 #[tokio::test]
-async fn what_may_have_changed_something_is_not_sent_again() {
+async fn what_may_change_more_the_second_time_or_has_a_body_is_not_sent_again() {
     for (method, more) in [
         ("POST", "Content-Length: 0\r\n\r\n"),
         ("POST", "Content-Length: 1\r\n\r\na"),
-        ("PUT", "Content-Length: 0\r\n\r\n"),
-        ("DELETE", "\r\n"),
+        ("PATCH", "Content-Length: 0\r\n\r\n"),
+        ("PUT", "Content-Length: 1\r\n\r\na"),
+        ("DELETE", "Content-Length: 1\r\n\r\na"),
         ("GET", "Content-Length: 1\r\n\r\na"),
         ("GET", "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"),
     ] {
@@ -79,10 +80,12 @@ async fn what_has_begun_to_be_answered_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_line_that_has_not_rested_gets_no_second_try() {
-    let world = World::start(one_each(0, "")).await;
-    let answer = world.ask(&request("GET", "\r\n")).await;
-    assert_eq!((answer.status, world.upstream.requests().len()), (502, 1));
+async fn a_line_that_has_not_rested_gets_a_second_try_if_the_request_is_idempotent() {
+    for (method, more, sent) in [("GET", "\r\n", 2), ("POST", "Content-Length: 0\r\n\r\n", 1)] {
+        let world = World::start(one_each(0, "")).await;
+        let answer = world.ask(&request(method, more)).await;
+        assert_eq!((answer.status, world.upstream.requests().len()), (502, sent), "{method}");
+    }
 }
 
 /// What an upstream says behind an answer without a body, after a while, must not be the next client's answer.

@@ -6,6 +6,7 @@ pub(crate) mod frames;
 mod half_closed;
 mod hostile;
 mod http2_hostile;
+mod http2_leaving;
 mod http2_upstream;
 mod interim;
 mod lines;

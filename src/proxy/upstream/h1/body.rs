@@ -16,6 +16,7 @@ use super::connection::{H1Connection, UpstreamSocket};
 use super::encode::RequestEncoder;
 use super::error::H1Error;
 use super::head::{Framing, ResponseHead};
+use super::open::OpenConnection;
 use super::pool::H1Pool;
 use crate::edge::tls::UpstreamStream;
 use crate::proxy::request_body::RequestBody;
@@ -131,8 +132,8 @@ impl H1Body {
         }
     }
 
-    /// The connection, for whoever goes on with it, and what has come behind the head.
-    pub(crate) fn into_parts(mut self) -> Option<(UpstreamStream, Bytes)> {
+    /// The connection, for whoever goes on with it, what has come behind the head, and its place among those that are open.
+    pub(crate) fn into_parts(mut self) -> Option<(UpstreamStream, Bytes, OpenConnection)> {
         self.connection.take()?.into_parts()
     }
 

@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Request, Response};
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf, ReadHalf};
 
 use super::encode::RequestEncoder;
@@ -40,6 +39,7 @@ impl AsyncRead for UpstreamSocket {
 
 /// A connection to the upstream.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the connection, or about what it serves")]
 pub(crate) struct H1Connection {
     pub(super) socket: UpstreamSocket,
     /// What has come and was not taken.
@@ -53,13 +53,16 @@ pub(crate) struct H1Connection {
     reader: HeadReader,
     /// For the headers of the answer.
     spare: HeaderMap,
-    /// It has rested, and not one byte has come since.
-    may_be_stale: bool,
+    /// It has served another request before.
+    has_rested: bool,
+    /// Not one byte has come since the request began.
+    unheard: bool,
     /// Nothing is there to be read, and the task will be woken when there is.
     listens: bool,
     /// Why no more can be sent.
     pub(super) cut: Option<H1Error>,
-    _open: OpenConnection,
+    /// Among those that are open.
+    open: OpenConnection,
 }
 
 impl H1Connection {
@@ -73,10 +76,11 @@ impl H1Connection {
             kind: RequestKind::Other,
             reader: HeadReader::new(max_headers),
             spare: HeaderMap::new(),
-            may_be_stale: false,
+            has_rested: false,
+            unheard: true,
             listens: false,
             cut: None,
-            _open: open,
+            open,
         })
     }
 
@@ -92,7 +96,7 @@ impl H1Connection {
     /// Whether nothing lies in the kernel either, of what the event loop has not seen. Costs a system call.
     pub(crate) fn holds_nothing(&self) -> bool {
         let UpstreamSocket::Whole(socket) = &self.socket else { return false };
-        let seen = SockRef::from(socket.socket()).peek(&mut [MaybeUninit::uninit()]);
+        let seen = socket.socket().peek(&mut [MaybeUninit::uninit()]);
         seen.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
@@ -109,6 +113,7 @@ impl H1Connection {
         self.kind = if *request.method() == Method::HEAD { RequestKind::Head } else { RequestKind::Other };
         self.encoder.begin(request, authority)?;
         self.reader.begin();
+        self.unheard = true;
         // The room that the request's headers took does for the answer's.
         self.spare = std::mem::take(request.headers_mut());
         self.spare.clear();
@@ -133,7 +138,7 @@ impl H1Connection {
             match self.poll_fill(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.cut.take().unwrap_or(H1Error::Closed))),
-                Poll::Ready(Ok(_)) => self.may_be_stale = false,
+                Poll::Ready(Ok(_)) => self.unheard = false,
                 // What TLS says of the end says more than that nothing more could be sent.
                 Poll::Ready(Err(error)) => {
                     return Poll::Ready(Err(match H1Error::from(error) {
@@ -158,27 +163,33 @@ impl H1Connection {
     /// Whether it is the connection's fault alone that the request failed, and a fresh one may try: the upstream had closed it while it
     /// rested, not one byte of an answer has come, and the request may be sent once more.
     pub(crate) fn was_stale(&self, fault: &H1Error) -> bool {
-        matches!(fault, H1Error::Closed | H1Error::Io(_)) && self.may_be_stale && self.encoder.may_be_repeated()
+        self.has_rested && self.may_be_repeated(fault)
     }
 
-    /// Takes over the request that a stale connection could not bring to its end.
-    pub(crate) fn repeat(&mut self, stale: Self) {
-        self.kind = stale.kind;
-        self.spare = stale.spare;
-        self.encoder.repeat(stale.encoder);
+    /// Whether the request may be sent once more (RFC 9110, section 9.2.2): the connection broke, and not one byte of an answer has come.
+    pub(crate) fn may_be_repeated(&self, fault: &H1Error) -> bool {
+        matches!(fault, H1Error::Closed | H1Error::Io(_)) && self.unheard && self.encoder.may_be_repeated()
     }
 
-    /// The connection, and what has come on it behind the answer's head: the upstream has switched protocols.
-    pub(crate) fn into_parts(self) -> Option<(UpstreamStream, Bytes)> {
+    /// Takes over the request that another connection could not bring to its end.
+    pub(crate) fn repeat(&mut self, lost: Self) {
+        self.kind = lost.kind;
+        self.spare = lost.spare;
+        self.encoder.repeat(lost.encoder);
+    }
+
+    /// The connection, what has come on it behind the answer's head, and its place among those that are open: the upstream has switched
+    /// protocols.
+    pub(crate) fn into_parts(self) -> Option<(UpstreamStream, Bytes, OpenConnection)> {
         match self.socket {
-            UpstreamSocket::Whole(socket) => Some((socket, self.input.freeze())),
+            UpstreamSocket::Whole(socket) => Some((socket, self.input.freeze(), self.open)),
             UpstreamSocket::Half(_) => None,
         }
     }
 
     /// Makes it ready for the next request.
     pub(super) fn rest(&mut self) {
-        self.may_be_stale = true;
+        self.has_rested = true;
         if std::mem::take(&mut self.grown) {
             self.input = BytesMut::new();
         }

@@ -39,8 +39,9 @@ pub(super) struct RequestEncoder {
     written: u64,
     /// Something of it may lie where it is encrypted, and has not left.
     unflushed: bool,
-    /// It asks for no change and has no body: it may be sent twice (RFC 9110, section 9.2.2).
-    harmless: bool,
+    /// Whoever sends it twice asks for no more than who sends it once (RFC 9110, section 9.2.2), and nothing of its body has been taken:
+    /// it may be sent again from its beginning.
+    repeatable: bool,
 }
 
 impl RequestEncoder {
@@ -91,7 +92,7 @@ impl RequestEncoder {
             }
         };
         out.extend_from_slice(b"\r\n");
-        self.harmless = empty && matches!(*request.method(), Method::GET | Method::HEAD);
+        self.repeatable = request.method().is_idempotent();
         (self.sent, self.written, self.unflushed) = (0, 0, false);
         Ok(())
     }
@@ -128,7 +129,7 @@ impl RequestEncoder {
                 Err(error) => return Poll::Ready(Err(error.into())),
             }
             // What may be sent again is kept until it is answered.
-            if !self.harmless && self.sent == self.bytes.len() {
+            if !self.repeatable && self.sent == self.bytes.len() {
                 self.bytes.clear();
                 self.sent = 0;
             }
@@ -137,6 +138,7 @@ impl RequestEncoder {
 
     /// Frames a piece of the body.
     fn take(&mut self, frame: Option<Frame<Bytes>>, body: &RequestBody) -> Result<(), H1Error> {
+        self.repeatable = false;
         let out = &mut self.bytes;
         let frame = match frame.map(Frame::into_data) {
             None => None,
@@ -196,9 +198,10 @@ impl RequestEncoder {
         (self.written, self.sent < self.bytes.len() || self.unflushed)
     }
 
-    /// Whether the request, for which there was no answer, may be sent once more: nothing of it has left, or it asks for no change.
+    /// Whether the request, for which there was no answer, may be sent once more: nothing of it has left, or it is idempotent and nothing of
+    /// its body has been taken.
     pub(super) fn may_be_repeated(&self) -> bool {
-        self.written == 0 || self.harmless
+        self.written == 0 || self.repeatable
     }
 
     /// Takes over, from its beginning, what another connection failed to bring to its end.
@@ -270,12 +273,21 @@ mod tests {
     }
 
     #[test]
-    fn only_what_asks_for_no_change_is_sent_again_once_it_has_left() {
-        for (method, harmless) in [("GET", true), ("HEAD", true), ("POST", false), ("PUT", false), ("DELETE", false), ("OPTIONS", false)] {
+    fn only_what_is_idempotent_is_sent_again_once_it_has_left() {
+        for (method, idempotent) in [
+            ("GET", true),
+            ("HEAD", true),
+            ("PUT", true),
+            ("DELETE", true),
+            ("OPTIONS", true),
+            ("POST", false),
+            ("PATCH", false),
+            ("BREW", false),
+        ] {
             let mut encoder = begun(Request::builder().method(method).uri("/")).unwrap();
             assert!(encoder.may_be_repeated(), "{method} has not left");
             (encoder.written, encoder.sent) = (5, 5);
-            assert_eq!(encoder.may_be_repeated(), harmless, "{method}");
+            assert_eq!(encoder.may_be_repeated(), idempotent, "{method}");
             let mut again = RequestEncoder::default();
             again.repeat(encoder);
             assert!(again.bytes.starts_with(method.as_bytes()) && !again.is_done() && again.sent == 0, "{method}");

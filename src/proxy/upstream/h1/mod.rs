@@ -25,5 +25,6 @@ pub(crate) use body::H1Body;
 pub(super) use connection::H1Connection;
 pub(super) use error::H1Error;
 pub(super) use head::HEAD_MAX;
+pub(crate) use open::OpenConnection;
 pub(super) use open::OpenConnections;
 pub(super) use pool::H1Pool;

@@ -22,6 +22,11 @@ impl OpenConnections {
         Rc::new(Self { open: Cell::new(0), most })
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.open.get()
+    }
+
     /// One more, if there may be.
     pub(crate) fn open(self: &Rc<Self>) -> Option<OpenConnection> {
         let open = self.open.get();

@@ -90,6 +90,16 @@ impl H1Pool {
         self.clear();
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.idle.borrow().len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.get()
+    }
+
     pub(crate) fn put(&self, connection: Box<H1Connection>) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < IDLE_MAX && !self.retired.get() {
@@ -108,7 +118,7 @@ mod tests {
 
     use super::*;
     use crate::clock::{Clock, ManualClock};
-    use crate::edge::tls::UpstreamStream;
+    use crate::edge::tls::{PlainSocket, UpstreamStream};
     use crate::proxy::upstream::h1::open::OpenConnections;
 
     fn pool() -> Rc<H1Pool> {
@@ -122,7 +132,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let open = OpenConnections::new(1).open().unwrap();
         let socket = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let connection = H1Connection::new(UpstreamStream::Plain(socket), 100, open);
+        let connection = H1Connection::new(UpstreamStream::Plain(PlainSocket::Tcp(socket)), 100, open);
         (connection, listener.accept().unwrap().0)
     }
 
