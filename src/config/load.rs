@@ -25,6 +25,8 @@ pub struct Loaded {
     pub values: Values,
     /// Remarks that keep nothing from starting.
     pub warnings: Vec<Diagnostic>,
+    /// There is a file, and nothing stands in it.
+    pub is_empty: bool,
 }
 
 /// What each key says, to be held against what it said before.
@@ -43,6 +45,8 @@ pub struct Survey {
     values: Values,
     /// Remarks that keep nothing from starting.
     pub warnings: Vec<Diagnostic>,
+    /// There is a file, and nothing stands in it.
+    is_empty: bool,
 }
 
 impl Settings {
@@ -76,7 +80,7 @@ impl Settings {
             None => survey(nowhere(), &layers, misspelt),
             Some(file) => match read(file) {
                 Ok(bytes) => match str::from_utf8(&bytes) {
-                    Ok(text) => survey(Source { file, text }, &layers, misspelt),
+                    Ok(text) => Survey { is_empty: text.is_empty(), ..survey(Source { file, text }, &layers, misspelt) },
                     Err(error) => Survey::nothing(not_utf8(file, &bytes, error.valid_up_to())),
                 },
                 Err(error) => Survey::nothing(Diagnostic::error(Place::whole(file), format!("cannot be read: {error}"))),
@@ -99,14 +103,21 @@ impl Settings {
 
 impl Survey {
     fn nothing(fault: Diagnostic) -> Self {
-        Self { file: None, settings: Settings::default(), faults: Some(fault.into()), values: Values::default(), warnings: Vec::new() }
+        Self {
+            file: None,
+            settings: Settings::default(),
+            faults: Some(fault.into()),
+            values: Values::default(),
+            warnings: Vec::new(),
+            is_empty: false,
+        }
     }
 
     /// What may be run on, if nothing is wrong.
     fn sound(self) -> Result<Loaded, Faults> {
         match self.faults {
             Some(faults) => Err(faults),
-            None => Ok(Loaded { settings: self.settings, values: self.values, warnings: self.warnings }),
+            None => Ok(Loaded { settings: self.settings, values: self.values, warnings: self.warnings, is_empty: self.is_empty }),
         }
     }
 }
@@ -149,7 +160,7 @@ fn survey(source: Source<'_>, layers: &[Override], misspelt: Vec<Diagnostic>) ->
     faults.retain(|fault| fault.place.file().is_none() || !broken_lines.contains(&fault.place.order().1));
     faults.extend(syntax);
     faults.sort_by(|a, b| a.place.order().cmp(&b.place.order()));
-    Survey { file: None, settings, faults: Faults::of(faults), values: Values(reader.known), warnings: reader.warnings }
+    Survey { file: None, settings, faults: Faults::of(faults), values: Values(reader.known), warnings: reader.warnings, is_empty: false }
 }
 
 /// Commands that manage work on the store that this variable names.

@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Format, Output, show};
 use crate::config::{Faults, Loaded, Settings, Survey, TakesEffect, Values, environment, without_line_end};
+use crate::diagnostics::{Diagnostic, Place};
 
 /// Which configuration.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -67,6 +68,13 @@ impl Sources {
     /// configuration said when the process started, `in_force` what it said when it was last read. All of it is logged: what a process says while it runs goes where its log goes.
     pub(crate) async fn reload(&self, app: &mut App, started: &Values, in_force: &mut Values) {
         match self.read() {
+            // Whoever writes a file anew empties it first. What is seen then would put every default in force.
+            Ok(loaded) if loaded.is_empty && !in_force.changed(&loaded.values).is_empty() => {
+                let file = self.file.as_deref().unwrap_or(Path::new(""));
+                app.reload_refused(
+                    &Diagnostic::error(Place::whole(file), "there is nothing in it: it is being written, or was emptied").into(),
+                );
+            }
             Ok(loaded) => {
                 for warning in &loaded.warnings {
                     warning.log("the configuration may not do what it seems to");

@@ -852,6 +852,25 @@ fn upstreams_that_come_and_go_are_in_force_on_the_next_request_and_no_request_fa
 }
 
 #[test]
+fn a_configuration_that_is_about_to_be_written_anew_does_not_put_the_defaults_in_force() {
+    let server = Server::start();
+    server.make_role("deployer", "run:trigger");
+    let key = server.key("ci", &["--bind", "deployer@root"]);
+    server.until("the key", |server| server.get(&key.text).status == 200);
+    let before = std::fs::read_to_string(server.config()).unwrap();
+
+    std::fs::write(server.config(), "").unwrap();
+    reload(&server);
+
+    assert_eq!(server.metric("claviger_config_last_reload_success"), 0);
+    assert!(server.log().contains("there is nothing in it"), "{}", server.log());
+    assert_eq!(server.get(&key.text).status, 200);
+    std::fs::write(server.config(), with(&before, "proxy.via = false")).unwrap();
+    server.until("what was written to be in force", |server| told(server, "proxy.via") > 0);
+    assert_eq!(server.metric("claviger_config_last_reload_success"), 1);
+}
+
+#[test]
 fn other_routes_are_in_force_on_the_next_request() {
     let server = Server::with_spaces();
     let key = server.key("ci", &["--bind", "deployer@production"]);
