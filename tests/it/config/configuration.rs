@@ -621,9 +621,11 @@ fn what_is_meant_is_guessed() {
 
 #[test]
 fn what_this_version_does_not_do_is_refused_and_not_called_unknown() {
-    let (message, _) = only_fault("[audit.webhook]
+    let (message, _) = only_fault(
+        "[audit.webhook]
 url = \"https://hooks.example.com/\"
-secret_file = \"secret\"");
+secret_file = \"secret\"",
+    );
     assert!(message.contains("not in this version"), "{message}");
 }
 
