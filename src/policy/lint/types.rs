@@ -99,7 +99,8 @@ fn conditions<'m>(scope: &RuleScope<'_, 'm>, definition: &RuleText<'m>, faults: 
         };
         let meaning = scope.meaning(expr);
         // `input.session.teams[_]` asks whether there is any.
-        if !matches!(&meaning, Meaning::Input(path) if path.iter().all(Option::is_some)) {
+        let Meaning::Input(path) = &meaning else { return };
+        if !path.iter().all(Option::is_some) || may_be_missing(path) {
             return;
         }
         let found = of(&meaning);
@@ -115,6 +116,12 @@ fn conditions<'m>(scope: &RuleScope<'_, 'm>, definition: &RuleText<'m>, faults: 
         let reason = format!("`{text}` is {}, which is there for everybody: as a condition it {outcome}", found.noun());
         faults.warn(expr.span(), reason, hint);
     });
+}
+
+/// Whether this is in something that may be null, where there is nothing.
+fn may_be_missing(path: &[Option<&str>]) -> bool {
+    let within = (1..path.len()).filter_map(|length| path.get(..length));
+    within.map(schema::at).any(|entry| matches!(entry, SchemaEntry::Type(of) if of.overlaps(&Type::Null)))
 }
 
 /// The type of what an expression stands for.

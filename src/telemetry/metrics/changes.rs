@@ -6,7 +6,7 @@ use super::exposition::Family;
 use super::label::label;
 use super::series::{Counters, Histograms, Level, micros};
 
-static BOUNDS: [Duration; 4] = micros([15_000, 100_000, 500_000, 1_000_000]);
+static BOUNDS: [Duration; 3] = micros([15_000, 100_000, 1_000_000]);
 
 label! {
     enum Reload: "result" {

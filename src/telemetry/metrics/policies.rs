@@ -7,7 +7,7 @@ use super::label::{Label, label};
 use super::series::{Counters, Histograms, Level, micros};
 use crate::model::IgnoredReason;
 
-static BOUNDS: [Duration; 5] = micros([10, 100, 1_000, 10_000, 50_000]);
+static BOUNDS: [Duration; 4] = micros([10, 100, 1_000, 10_000]);
 
 label! {
     /// How an evaluation of the login policies went.
