@@ -214,14 +214,15 @@ impl HeaderReader {
     /// caller to say.
     pub(crate) async fn take(&self, socket: &TcpStream, peer: IpAddr, came: impl Fn(usize)) -> Option<Announced> {
         let mut awaited = Awaited { reader: self, peer, bytes: Vec::new(), fault: Some(HeaderFault::CutShort) };
+        // Apart: whoever waits no longer must not find room there that nothing has come into.
+        let mut piece = vec![0; PIECE];
         loop {
             let begin = awaited.bytes.len();
-            awaited.bytes.resize(begin.saturating_add(PIECE), 0);
-            let seen = socket.peek(awaited.bytes.get_mut(begin..).unwrap_or_default()).await;
-            awaited.bytes.truncate(begin.saturating_add(seen.as_ref().map_or(0, |seen| *seen)));
-            if seen.ok()? == 0 {
+            let seen = socket.peek(&mut piece).await.ok()?;
+            if seen == 0 {
                 return None;
             }
+            awaited.bytes.extend_from_slice(piece.get(..seen).unwrap_or_default());
             let header = match parse(&awaited.bytes) {
                 Ok(header) => header,
                 Err(fault) => {

@@ -102,15 +102,20 @@ fn policies_see_the_certificate_that_a_client_has_shown_and_nobody_gets_what_ano
     let twin = world.clients.issue(Wish { subject: "robot", names, ..Wish::default() });
     let comma = world.clients.issue(Wish { subject: "ci, or not", names: &[], ..Wish::default() });
     let all = ["address", "dns", "issuer", "mail", "uri"];
-    for _ in 0..3 {
+    let mut evaluations = 0;
+    for round in 0..3 {
+        // What was decided while a change was on its way is not kept.
+        if round == 2 {
+            evaluations = world.server.metric(EVALUATIONS);
+        }
         assert_eq!(roles(&world, &key, Some(&robot)), all);
         assert_eq!(roles(&world, &key, Some(&comma)), ["issuer", "subject"]);
         assert_eq!(roles(&world, &key, None), ["nobody"]);
         assert_eq!(roles(&world, &key, Some(&world.known)), ["dns", "issuer"]);
         assert_eq!(roles(&world, &key, Some(&twin)), all);
     }
-    // Each certificate, and none, by itself; and each of them once.
-    assert_eq!(world.server.metric(EVALUATIONS), 5);
+    // Each certificate, and none, by itself; and none of them again.
+    assert_eq!((world.server.metric(EVALUATIONS), evaluations >= 5), (evaluations, true));
 
     let mut digest = [0; 32];
     digest.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &comma.der).as_ref());
@@ -140,12 +145,17 @@ fn a_policy_that_does_not_look_at_certificates_answers_once_for_all_of_them() {
     let policy = "package spacelift\n\nallow if input.session.member\n\nroles[\"root\"][\"space-reader\"] if input.session.member\n";
     let world = World::with("optional", &[("plain.rego", policy)]);
     let key = world.server.key("ci", &[]).text;
-    for _ in 0..2 {
+    let mut evaluations = 0;
+    for round in 0..3 {
+        if round == 2 {
+            evaluations = world.server.metric(EVALUATIONS);
+        }
         for shown in [Some(&world.known), None, Some(&world.clients.issue(Wish { subject: "other", ..Wish::default() }))] {
             assert_eq!(roles(&world, &key, shown), ["space-reader"]);
         }
     }
-    assert_eq!(world.server.metric(EVALUATIONS), 1);
+    // Two at most: what was decided while a change was on its way is not kept.
+    assert_eq!((world.server.metric(EVALUATIONS), evaluations <= 2), (evaluations, true));
 }
 
 #[test]
