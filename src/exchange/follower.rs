@@ -184,14 +184,28 @@ impl Exchange {
         if self.applied_revision() >= revision {
             return Ok(());
         }
+        // What was told last may end before it, and whoever is asked for the rest may not have it in force yet.
         let caught_up = async {
-            // Whoever has had the feed meanwhile may have put it in force.
-            let mut feed = self.feed.lock().await;
-            if feed.seen < revision { self.take_changes(&mut feed, Asked::Anyway).await } else { Ok(()) }
+            loop {
+                {
+                    // Whoever has had the feed meanwhile may have put it in force.
+                    let mut feed = self.feed.lock().await;
+                    let mut told = true;
+                    while feed.seen < revision && told {
+                        let before = feed.seen;
+                        self.take_changes(&mut feed, Asked::Anyway).await?;
+                        told = feed.seen > before;
+                    }
+                    if feed.seen >= revision {
+                        return Ok::<(), StoreError>(());
+                    }
+                }
+                pause(BREATH).await;
+            }
         };
         match tokio::time::timeout(CONTACT_TIMEOUT, caught_up).await {
-            Ok(Ok(())) if self.applied_revision() >= revision => Ok(()),
-            Ok(Ok(())) | Err(_) => Err(Refusal::Unavailable(WhyUnavailable::Contention)),
+            Ok(Ok(())) => Ok(()),
+            Err(_) => Err(Refusal::Unavailable(WhyUnavailable::Contention)),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the store has shown a key and does not show its feed");
                 Err(Refusal::Unavailable(WhyUnavailable::Store))

@@ -519,6 +519,25 @@ async fn a_key_that_is_read_ahead_of_the_feed_waits_for_the_state_that_it_belong
     assert!(world.cached(key).is_some_and(|answer| answer.is_ok()), "what belongs together is remembered");
 }
 
+/// Whoever is asked for changes is behind whoever has shown the key, as control planes are behind one another.
+#[tokio::test]
+async fn a_key_that_is_read_ahead_of_what_the_feed_tells_waits_until_it_tells_it() {
+    let world = World::new().await;
+    let elsewhere = world.store_elsewhere().await;
+    let key = world.key("ci", &["reader@staging"], &["platform"]).await;
+    for number in 0..5 {
+        // Of one key each: a change to everybody has all there is read at once.
+        let other = Mutation::CreateKey(world.new_key(&format!("k{number}"), &["reader@staging"], &[]));
+        elsewhere.apply(other, &Cause::SYSTEM, None).await.unwrap();
+    }
+    let off = elsewhere.apply(Mutation::DisableKey { id: key.id }, &Cause::SYSTEM, None).await.unwrap().revision;
+    world.sluice.tell_reluctantly();
+
+    assert_eq!(world.ask(key.digest).await.map(drop), invalid(WhyInvalid::Disabled));
+
+    assert_eq!(world.exchange.applied_revision(), off);
+}
+
 /// The key is always ahead of what is in force, and what is in force always new: no request is refused for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_that_never_stop_refuse_nobody() {

@@ -245,6 +245,8 @@ pub(crate) struct Sluice {
     snapshots: AtomicUsize,
     broken: AtomicBool,
     crashes: AtomicBool,
+    reluctant: AtomicBool,
+    looks: AtomicUsize,
     held_before: Mutex<Option<Arc<Hold>>>,
     held_after: Mutex<Option<Arc<Hold>>>,
     held_samples: Mutex<Option<Arc<Hold>>>,
@@ -273,9 +275,10 @@ impl Sluice {
     fn before(store: Arc<dyn Store>) -> Self {
         let (look_ups, keys_read, snapshots) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
         let (broken, crashes) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (reluctant, looks) = (AtomicBool::new(false), AtomicUsize::new(0));
         let (held_before, held_after) = (Mutex::new(None), Mutex::new(None));
         let (held_samples, held_page) = (Mutex::new(None), Mutex::new(None));
-        Self { store, look_ups, keys_read, snapshots, broken, crashes, held_before, held_after, held_samples, held_page }
+        Self { store, look_ups, keys_read, snapshots, broken, crashes, reluctant, looks, held_before, held_after, held_samples, held_page }
     }
 
     /// How often keys were looked up.
@@ -326,6 +329,11 @@ impl Sluice {
     /// The next look-up of a key panics.
     pub(crate) fn crash_next(&self) {
         self.crashes.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on every other look at the feed shows nothing, and the others one change: as from somebody who is behind.
+    pub(crate) fn tell_reluctantly(&self) {
+        self.reluctant.store(true, Ordering::SeqCst);
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -391,7 +399,13 @@ impl Source for Sluice {
 
     async fn changes_after(&self, seen: Revision) -> Result<Changes, StoreError> {
         self.check()?;
-        self.store.changes_after(seen).await
+        let mut changes = self.store.changes_after(seen).await?;
+        if self.reluctant.load(Ordering::SeqCst)
+            && let Changes::Since(changes) = &mut changes
+        {
+            changes.truncate(self.looks.fetch_add(1, Ordering::SeqCst) % 2);
+        }
+        Ok(changes)
     }
 
     async fn record_use(&self, uses: &[(KeyDigest, Timestamp)]) -> Result<(), StoreError> {
