@@ -3,7 +3,7 @@
 //! The plain text and the digest are two types. The plain one cannot be printed, compared or serialized, and is wiped when dropped;
 //! nothing but its id ever leaves the process.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::digest;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::binding::KeyBinding;
+use super::hexadecimal::{Hexadecimal, read_hexadecimal};
 use super::id::{GroupName, Invalid, KeyId, KeyName};
 
 /// What every key made by Claviger begins with.
@@ -168,11 +169,7 @@ impl KeyDigest {
     /// 64 hexadecimal digits, as `sha256sum` prints them.
     #[must_use]
     pub fn to_hex(&self) -> String {
-        self.0.iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // A text takes whatever is written.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        Hexadecimal(&self.0).to_string()
     }
 }
 
@@ -182,15 +179,7 @@ impl FromStr for KeyDigest {
     /// Reads 64 hexadecimal digits, as `sha256sum` prints them.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let invalid = || Invalid::new("a SHA-256", "(not shown)", "it must be 64 hexadecimal digits");
-        let digits = text.as_bytes();
-        if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
-            return Err(invalid());
-        }
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            *byte = std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()).ok_or_else(invalid)?;
-        }
-        Ok(Self(bytes))
+        read_hexadecimal(text).map(Self).ok_or_else(invalid)
     }
 }
 

@@ -13,6 +13,7 @@ mod decision;
 mod entry_hash;
 mod feed;
 mod grant;
+mod hexadecimal;
 mod id;
 mod mutation;
 mod once;
