@@ -235,16 +235,14 @@ impl RequestHandler {
         }
         let was_absolute = request.uri().authority().is_some();
         let host = target::check(request, upload.is_some())?;
-        let (mut response_timeout, mut limited) = (None, Ok(()));
+        let mut response_timeout = None;
         if let Some(routes) = &context.routes {
             let selection = routes.select(request, host.as_ref(), was_absolute)?;
             let route = &selection.route.settings;
             response_timeout = route.response_timeout;
-            if let Some(most) = route.max_body_bytes {
-                limited = request.body_mut().limit(most);
-            }
+            let within = route.max_body_bytes.map_or(Ok(()), |most| request.body_mut().limit(most));
             record.goes_by(selection);
-            limited.map_err(|error| ForwardError::Body(error).outcome())?;
+            within.map_err(|error| ForwardError::Body(error).outcome())?;
         }
         let admission = match record.selection().and_then(Selection::open) {
             // No key is looked at, and none is passed on, wherever it may stand.
