@@ -24,6 +24,7 @@ pub(crate) mod service;
 mod spaced_lines;
 pub(crate) mod target;
 pub mod tls;
+pub(crate) mod unrepeated;
 
 pub(crate) use acceptor::{Acceptor, Seat, Seats};
 pub(crate) use authenticate::{Admission, Authenticated, authenticate};

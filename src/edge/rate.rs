@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::unrepeated::mark_unrepeated;
 use crate::config::RateSettings;
 use crate::model::{Outcome, RateLimit};
 
@@ -153,7 +154,8 @@ impl RateFields {
     /// Puts it behind what the upstream may have told of its own.
     pub(crate) fn put(&self, headers: &mut HeaderMap) {
         for (name, value) in [(RATELIMIT_POLICY, &self.policy), (RATELIMIT, &self.limit)] {
-            if let Ok(value) = HeaderValue::from_str(value) {
+            if let Ok(mut value) = HeaderValue::from_str(value) {
+                mark_unrepeated(&mut value);
                 headers.append(name, value);
             }
         }

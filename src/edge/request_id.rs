@@ -8,6 +8,8 @@ use http::HeaderValue;
 use jiff::Timestamp;
 use ulid::Ulid;
 
+use super::unrepeated::mark_unrepeated;
+
 /// What a request is called, here, at the upstream and in the answer.
 #[derive(Clone, Debug)]
 pub(crate) enum RequestId {
@@ -24,12 +26,14 @@ impl RequestId {
         }
     }
 
-    /// For a header.
+    /// For a header, marked as what does not come again.
     pub(crate) fn value(&self) -> HeaderValue {
-        match self {
+        let mut value = match self {
             Self::Own(id) => HeaderValue::from_bytes(id).expect("a ULID is letters and digits"),
             Self::Given(value) => value.clone(),
-        }
+        };
+        mark_unrepeated(&mut value);
+        value
     }
 }
 
@@ -78,6 +82,7 @@ mod tests {
         let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
         let made: HashSet<String> = (0..1000).map(|_| ids.next(now).as_str().to_owned()).collect();
         assert_eq!(made.len(), 1000);
+        assert!(ids.next(now).value().is_sensitive(), "it is not kept to be referred to");
         assert!(made.iter().all(|id| id.parse::<Ulid>().unwrap().timestamp_ms() == 1_767_323_045_000));
     }
 }

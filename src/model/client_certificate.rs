@@ -86,7 +86,9 @@ impl FromStr for CertificateFingerprint {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        read_hexadecimal(text).map(Self).ok_or_else(|| Invalid::new("the fingerprint of a certificate", text, "it must be 64 hexadecimal digits"))
+        read_hexadecimal(text)
+            .map(Self)
+            .ok_or_else(|| Invalid::new("the fingerprint of a certificate", text, "it must be 64 hexadecimal digits"))
     }
 }
 

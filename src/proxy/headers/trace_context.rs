@@ -2,6 +2,8 @@
 
 use http::header::{HeaderMap, HeaderName};
 
+use crate::edge::unrepeated::mark_unrepeated;
+
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -15,6 +17,8 @@ pub(super) fn check_trace(headers: &mut HeaderMap) {
     if !sound {
         headers.remove(TRACEPARENT);
         headers.remove(TRACESTATE);
+    } else if let Some(parent) = headers.get_mut(TRACEPARENT) {
+        mark_unrepeated(parent);
     }
 }
 
