@@ -299,7 +299,11 @@ fn head(key: &str, method: &str, more: &[(&str, &str)]) -> Vec<u8> {
     block(&lines.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
 }
 
+/// A case's name, its trailers, and how its stream ends.
+type Trailed<'a> = (&'static str, &'a [(&'a str, &'a str)], Ends);
+
 /// Frames by class, with this key in them.
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 pub(super) fn frames(key: &str) -> Vec<Frames> {
     use Ends::{Cut, Gone, Once, Passes, Refused};
     let get = head(key, "GET", &[]);
@@ -312,7 +316,7 @@ pub(super) fn frames(key: &str) -> Vec<Frames> {
     let trailed = |lines: &[(&str, &str)]| {
         with(&[("trailer", "x-sum")], &[frame(DATA, 0, 1, b"ab"), frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(lines))])
     };
-    let trailers: &[(&'static str, &[(&str, &str)], Ends)] = &[
+    let trailers: &[Trailed<'_>] = &[
         (
             "a sum",
             &[("x-sum", "1")],

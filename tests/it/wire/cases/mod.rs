@@ -284,6 +284,7 @@ async fn frames_over_http2_are_answered_and_forwarded_as_the_tables_say() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "whoever asks is told how many there are of each")]
 fn there_are_at_least_250_cases_and_some_of_every_class() {
     let http1 = http1::CLASSES.iter().map(|class| {
         let count = class.refused.len() + class.denied.len() + class.cut.len() + class.passes.len() + class.dropped.len();
