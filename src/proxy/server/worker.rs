@@ -287,7 +287,12 @@ impl Worker {
             };
         }
         // Apart, because a handshake is large, and connections that have none are not to be as large.
-        let (stream, certificate) = Box::pin(self.tls.accept(socket, || state.begin_handshake(), self.handshakes.next())).await?;
+        let turn = async {
+            state.await_turn();
+            self.handshakes.next().await;
+            state.begin_handshake();
+        };
+        let (stream, certificate) = Box::pin(self.tls.accept(socket, || state.begin_handshake(), turn)).await?;
         state.begin_anew();
         let protocol = if stream.agreed_on_http2() { Protocol::Http2(Taken::default()) } else { Protocol::Http1(Taken::default()) };
         Some((protocol, stream, certificate))
