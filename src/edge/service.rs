@@ -113,7 +113,7 @@ pub(crate) async fn serve<S, B>(
         let (tls, asked) = (tls.clone(), Arc::clone(&requests));
         let task = connections.spawn(async move {
             let _seat = seat;
-            let Ok(Some((stream, _))) = tokio::time::timeout(limits.head, tls.accept(stream, || {})).await else { return };
+            let Ok(Some((stream, _))) = tokio::time::timeout(limits.head, tls.accept(stream, || {}, async {})).await else { return };
             if stream.agreed_on_http2() {
                 speak_http2(stream, limits, service, &asked).await;
             } else {

@@ -43,6 +43,10 @@ pub(crate) fn check<B>(request: &mut Request<B>, has_body: bool) -> Result<Optio
     if raw_target::as_sent(target.as_str()).len() > TARGET_MAX {
         return Err(Outcome::TooLarge(TooLarge::Target));
     }
+    // Of an absolute form the path may be left out; `:path` begins with it (RFC 9113, section 8.3.1).
+    if request.version() == Version::HTTP_2 && !target.as_str().starts_with('/') {
+        return Err(Outcome::BadRequest("the target has no path"));
+    }
     if request.uri().authority().is_some() {
         *request.uri_mut() = origin_form(target)?;
     } else if !target.as_str().starts_with('/') {
@@ -276,6 +280,7 @@ mod tests {
         assert_eq!(http2("http://a/", &[("host", "a:80")]).unwrap().0, Some("a".into()));
         assert_eq!(http2("https://a:443/", &[("host", "a")]).unwrap().0, Some("a:443".into()));
         assert!(http2("https://a/", &[("host", "a:80")]).is_err());
+        assert!(http2("http://a?x", &[]).is_err());
         assert!(http2("http://a/", &[("host", "b")]).is_err());
         assert!(http2("http://a/", &[("host", "a"), ("host", "a")]).is_err());
         assert!(http2("ftp://a/", &[]).is_err());

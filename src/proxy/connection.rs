@@ -225,6 +225,11 @@ impl ConnectionState {
         self.head.store(HANDSHAKE, Ordering::Relaxed);
     }
 
+    /// The handshake is to be answered when it is its turn. Those that were answered, and whose clients do not go on, are to end before it.
+    pub(super) fn await_turn(&self) {
+        self.head.store(1, Ordering::Relaxed);
+    }
+
     /// What has come is over, and what is expected next may take its time.
     pub(super) fn begin_anew(&self) {
         self.head.store(0, Ordering::Relaxed);
@@ -440,6 +445,15 @@ mod tests {
     fn watched() -> (Arc<AtomicU64>, Arc<ConnectionState>) {
         let tick = Arc::new(AtomicU64::new(1));
         (Arc::clone(&tick), ConnectionState::new(tick))
+    }
+
+    #[test]
+    fn a_handshake_that_waits_for_its_turn_counts_as_less_than_one_that_waits_for_its_client() {
+        let (_, watch) = watched();
+        watch.begin_handshake();
+        let running = watch.head_memory();
+        watch.await_turn();
+        assert!((1..running).contains(&watch.head_memory()));
     }
 
     #[test]

@@ -28,9 +28,9 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::Ticketer;
-use rustls::server::ProducesTickets;
+use rustls::server::{Acceptor, ProducesTickets};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use self::flaw::settled;
@@ -113,9 +113,15 @@ impl ListenerTls {
     }
 
     /// Waits for the first byte and takes the connection as it should be spoken on; `None`: it has ended. `begins` is called when a
-    /// handshake begins, which takes memory; until then a client that says nothing costs nothing but its connection. How long all that
-    /// may take is for the caller to say. With it comes what the client's certificate says, if it has shown one.
-    pub(crate) async fn accept(&self, socket: TcpStream, begins: impl FnOnce()) -> Option<(ClientStream, ShownCertificate)> {
+    /// handshake begins, which takes memory; until then a client that says nothing costs nothing but its connection. `turn` is waited for
+    /// before the client's first message is answered, which takes time. How long all that may take is for the caller to say. With it comes
+    /// what the client's certificate says, if it has shown one.
+    pub(crate) async fn accept(
+        &self,
+        socket: TcpStream,
+        begins: impl FnOnce(),
+        turn: impl Future<Output = ()>,
+    ) -> Option<(ClientStream, ShownCertificate)> {
         let mut first = [0];
         if socket.peek(&mut first).await.ok()? == 0 {
             return None;
@@ -128,7 +134,7 @@ impl ListenerTls {
             }
             (Some(config), true) => {
                 begins();
-                self.shake_hands(config, socket).await
+                self.shake_hands(config, socket, turn).await
             }
             (Some(_), false) => {
                 self.0.told.plain(self.0.listener, socket.peer_addr().ok(), self.0.clock.now().monotonic);
@@ -144,11 +150,21 @@ impl ListenerTls {
         mistaken::answer_encrypted(socket).await;
     }
 
-    async fn shake_hands(&self, config: Arc<ServerConfig>, socket: TcpStream) -> Option<(ClientStream, ShownCertificate)> {
+    async fn shake_hands(
+        &self,
+        config: Arc<ServerConfig>,
+        socket: TcpStream,
+        turn: impl Future<Output = ()>,
+    ) -> Option<(ClientStream, ShownCertificate)> {
         let peer: Option<SocketAddr> = socket.peer_addr().ok();
         let mut handshake = Handshake { of: &self.0, ok: false };
-        let shaken = TlsAcceptor::from(config).accept(socket).await.and_then(|stream| Ok((shown(&stream)?, stream)));
-        match shaken {
+        let shaken = async {
+            let greeted = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+            turn.await;
+            let stream = greeted.into_stream(config).await?;
+            Ok::<_, io::Error>((shown(&stream)?, stream))
+        };
+        match shaken.await {
             Ok((shown, stream)) => {
                 handshake.ok = true;
                 Some((ClientStream::Tls(Box::new(stream)), shown))

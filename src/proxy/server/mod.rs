@@ -2,6 +2,7 @@
 
 mod framing;
 pub(super) mod fuzzing;
+mod handshakes;
 mod header_blocks;
 mod hpack;
 mod io;

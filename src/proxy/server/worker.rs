@@ -17,6 +17,7 @@ use tokio::runtime::RuntimeMetrics;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Interval, MissedTickBehavior};
 
+use super::handshakes::HandshakeTurns;
 use super::io::ClientIo;
 use super::parse_error::ParseErrors;
 use super::protocol::{self, First, Protocol, Taken};
@@ -93,6 +94,7 @@ pub(super) struct Worker {
     parse_errors: Arc<ParseErrors>,
     seats: Arc<Seats>,
     tls: ListenerTls,
+    handshakes: HandshakeTurns,
     /// What trusted proxies begin their connections with.
     headers: HeaderReader,
     /// For heads that are not whole, in bytes.
@@ -133,7 +135,16 @@ impl Worker {
         let contexts = Rc::new(LiveContext::new(live, thread).ok_or(ProxyError::NoUpstream)?);
         let head_budget = HEADS_MAX / u64::try_from(threads.max(1)).unwrap_or(1);
         let headers = HeaderReader::new(&contexts.thread.clock, &contexts.thread.metrics);
-        Ok(Rc::new(Self { contexts, parse_errors, seats, tls, headers, head_budget, draining: Cell::new(None) }))
+        Ok(Rc::new(Self {
+            contexts,
+            parse_errors,
+            seats,
+            tls,
+            handshakes: HandshakeTurns::default(),
+            headers,
+            head_budget,
+            draining: Cell::new(None),
+        }))
     }
 
     /// Takes connections until the acceptor's end is gone, then finishes those that are open. The caller cuts it short by dropping
@@ -276,7 +287,12 @@ impl Worker {
             };
         }
         // Apart, because a handshake is large, and connections that have none are not to be as large.
-        let (stream, certificate) = Box::pin(self.tls.accept(socket, || state.begin_handshake())).await?;
+        let turn = async {
+            state.await_turn();
+            self.handshakes.next().await;
+            state.begin_handshake();
+        };
+        let (stream, certificate) = Box::pin(self.tls.accept(socket, || state.begin_handshake(), turn)).await?;
         state.begin_anew();
         let protocol = if stream.agreed_on_http2() { Protocol::Http2(Taken::default()) } else { Protocol::Http1(Taken::default()) };
         Some((protocol, stream, certificate))

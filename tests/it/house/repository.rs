@@ -151,7 +151,7 @@ fn links_in_the_documents_lead_somewhere() {
 
 #[test]
 fn scripts_can_be_run_and_stop_at_the_first_failure() {
-    for script in ["tests/run", "tests/load", "tests/image", ".ci/run", "benches/compare"] {
+    for script in ["tests/run", "tests/load", "tests/image", ".ci/run", "benches/compare", "benches/floods"] {
         let mode = fs::metadata(root().join(script)).unwrap_or_else(|error| panic!("{script}: {error}")).permissions().mode();
         assert_eq!(mode & 0o111, 0o111, "{script} is executable");
 

@@ -196,6 +196,13 @@ impl Upstream {
         String::from_utf8_lossy(&self.seen.lock().unwrap().bytes).into_owned()
     }
 
+    /// Every byte that has come since this was asked last.
+    pub(crate) fn take_bytes(&self) -> String {
+        let mut seen = self.seen.lock().unwrap();
+        seen.requests.clear();
+        String::from_utf8_lossy(&std::mem::take(&mut seen.bytes)).into_owned()
+    }
+
     /// How many bytes ever came.
     pub(crate) fn length(&self) -> usize {
         self.seen.lock().unwrap().bytes.len()

@@ -1,25 +1,52 @@
 //! A proxy with a real exchange on a store of its own, one key, and a client that speaks in bytes.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use claviger::clock::{Clock, SystemClock};
-use claviger::config::{AccessLog, Settings, StoreUrl};
+use claviger::config::{AccessLog, Settings, StoreUrl, TlsPair};
 use claviger::edge::tls::{ListenerTls, UpstreamTls};
 use claviger::exchange::Exchange;
 use claviger::model::{AdmitWithoutRoles, Cause, KeyDigest, KeyId, Mutation, NewKey, PlainKey, Strategy};
 use claviger::proxy::{Proxy, Running};
 use claviger::store::Store;
 use claviger::telemetry::{Listener, Metrics};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::proxy::upstream::{Received, Reply, Upstream, find};
+use crate::support::certificates::{Authority, Wish};
+use crate::support::tls;
 use crate::support::waiting;
 
 /// How long anything may take before a test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How clients come to the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Via {
+    Cleartext,
+    Tls,
+}
+
+impl Via {
+    pub(crate) const BOTH: [Self; 2] = [Self::Cleartext, Self::Tls];
+
+    /// What the API is told of it.
+    pub(crate) fn scheme(self) -> &'static str {
+        match self {
+            Self::Cleartext => "http",
+            Self::Tls => "https",
+        }
+    }
+}
+
+/// A connection, whatever it goes over.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
@@ -28,6 +55,8 @@ pub(crate) struct World {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) running: Running,
     pub(crate) id: KeyId,
+    /// How clients speak TLS, where they do.
+    tls: Option<tls::Client>,
     store: Arc<dyn Store>,
     exchange: Arc<Exchange>,
     _dir: tempfile::TempDir,
@@ -43,6 +72,23 @@ impl World {
     }
 
     pub(crate) async fn before(upstream: Upstream, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::reached(Via::Cleartext, upstream, change).await
+    }
+
+    /// One that clients come to in this way.
+    pub(crate) async fn via(via: Via, script: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
+        Self::via_with(via, script, |_| {}).await
+    }
+
+    pub(crate) async fn via_with(
+        via: Via,
+        script: impl Fn(&Received) -> Reply + Send + Sync + 'static,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        Self::reached(via, Upstream::start(script).await, change).await
+    }
+
+    async fn reached(via: Via, upstream: Upstream, change: impl FnOnce(&mut Settings)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut settings = Settings::default();
         settings.proxy.threads = 1;
@@ -51,6 +97,10 @@ impl World {
         settings.store.url = StoreUrl::Sqlite(dir.path().join("store.db"));
         settings.login.admit_without_roles = AdmitWithoutRoles::Yes;
         settings.log.access = AccessLog::All;
+        let client = match via {
+            Via::Cleartext => None,
+            Via::Tls => Some(encrypted(&mut settings, dir.path())),
+        };
         change(&mut settings);
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
@@ -71,15 +121,26 @@ impl World {
         let exchange = Exchange::start(&settings, store.clone(), Arc::clone(&clock), Arc::clone(&metrics)).await.unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let tls = ListenerTls::plain(Listener::Proxy, &metrics, &clock).unwrap();
+        tls.put(tls.read(&settings).unwrap().0);
         let upstream_tls = UpstreamTls::plain(&metrics, &clock);
         upstream_tls.put(upstream_tls.read(&settings).unwrap().0);
         let running = Proxy::start(&settings, &exchange, &clock, &metrics, listener, (&tls, &upstream_tls)).unwrap();
         let key = key.reveal().to_owned();
-        Self { address: running.local_addr(), upstream, key, metrics, running, id, store, exchange, _dir: dir }
+        Self { address: running.local_addr(), upstream, key, metrics, running, id, tls: client, store, exchange, _dir: dir }
     }
 
     pub(crate) async fn client(&self) -> Client {
-        Client { socket: TcpStream::connect(self.address).await.unwrap(), buffer: Vec::new(), key: self.key.clone() }
+        Client { socket: self.connect("http/1.1").await, buffer: Vec::new(), key: self.key.clone() }
+    }
+
+    /// Connects; where that takes a handshake, this protocol is agreed on in it.
+    pub(crate) async fn connect(&self, protocol: &'static str) -> Box<dyn Duplex> {
+        let socket = TcpStream::connect(self.address).await.unwrap();
+        socket.set_nodelay(true).unwrap();
+        match &self.tls {
+            None => Box::new(socket),
+            Some(client) => Box::new(client.clone().offering(&[protocol]).over(socket).await.unwrap()),
+        }
     }
 
     /// Makes a change in this process, and returns when it is in force.
@@ -123,8 +184,16 @@ impl World {
     }
 }
 
+/// Has the proxy speak TLS; and how clients do, then.
+fn encrypted(settings: &mut Settings, dir: &Path) -> tls::Client {
+    let authority = Authority::new("the authority");
+    let [cert, key] = authority.issue(Wish::default()).write(&dir.join("tls"));
+    settings.proxy.tls = vec![TlsPair { cert, key }];
+    tls::Client::trusting(&authority)
+}
+
 pub(crate) struct Client {
-    socket: TcpStream,
+    socket: Box<dyn Duplex>,
     buffer: Vec<u8>,
     key: String,
 }
@@ -140,7 +209,7 @@ pub(crate) struct Answer {
 impl Client {
     pub(crate) async fn send(&mut self, text: &str) {
         // A peer that has closed already is for `answer` to find out.
-        let _ = self.socket.write_all(text.replace("KEY", &self.key).as_bytes()).await;
+        self.sends_whole(text).await;
     }
 
     /// No byte more from here.
@@ -150,6 +219,12 @@ impl Client {
 
     pub(crate) async fn answer(&mut self) -> Answer {
         self.answer_to("GET").await
+    }
+
+    /// Reads one answer, unless the connection ends first.
+    pub(crate) async fn comes(&mut self) -> Option<Answer> {
+        self.until(|bytes| find(bytes, b"\r\n\r\n")).await?;
+        Some(self.answer().await)
     }
 
     /// Reads one answer; by the method it is known whether it has a body.
@@ -199,12 +274,13 @@ impl Client {
 
     /// Whether the other end takes all of it.
     pub(crate) async fn sends_whole(&mut self, text: &str) -> bool {
-        self.socket.write_all(text.replace("KEY", &self.key).as_bytes()).await.is_ok()
+        let bytes = text.replace("KEY", &self.key);
+        self.socket.write_all(bytes.as_bytes()).await.is_ok() && self.socket.flush().await.is_ok()
     }
 
     /// Sends all of it, and reads until so many bytes have come behind the head that is read first.
     pub(crate) async fn sends_and_reads(&mut self, text: &str, length: usize) -> String {
-        let (mut reading, mut writing) = self.socket.split();
+        let (mut reading, mut writing) = tokio::io::split(&mut self.socket);
         let buffer = &mut self.buffer;
         let read = async {
             while find(buffer, b"\r\n\r\n").is_none_or(|end| buffer.len() < end + 4 + length) {

@@ -76,6 +76,12 @@ impl Client {
         Ok(StreamOwned::new(connection, socket))
     }
 
+    /// The same over a connection that nobody waits for.
+    pub(crate) async fn over(&self, socket: tokio::net::TcpStream) -> io::Result<tokio_rustls::client::TlsStream<tokio::net::TcpStream>> {
+        let name = ServerName::try_from(self.name).unwrap();
+        tokio_rustls::TlsConnector::from(Arc::clone(&self.config)).connect(name, socket).await
+    }
+
     /// One request on a connection of its own.
     pub(crate) fn get(&self, address: SocketAddr, path: &str, headers: &str) -> io::Result<Answer> {
         ask(&mut self.connect(address)?, path, headers)

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::proxy::world::PATIENCE;
+use crate::proxy::world::{Duplex, PATIENCE, World};
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -85,7 +85,7 @@ pub(crate) enum End {
 }
 
 pub(crate) struct Frames {
-    socket: TcpStream,
+    socket: Box<dyn Duplex>,
     buffer: Vec<u8>,
     goaway: Option<u32>,
     /// What is under way on each stream.
@@ -101,9 +101,26 @@ impl Frames {
         frames
     }
 
+    /// Connects as this world's clients do, and says the preface and empty settings.
+    pub(crate) async fn to(world: &World) -> Self {
+        let mut frames = Self::silently_to(world).await;
+        frames.send(PREFACE).await;
+        frames.send(&frame(SETTINGS, 0, 0, &[])).await;
+        frames
+    }
+
+    /// Connects as this world's clients do, and says nothing.
+    pub(crate) async fn silently_to(world: &World) -> Self {
+        Self::over(world.connect("h2").await)
+    }
+
     /// Connects, and says nothing.
     pub(crate) async fn silent(address: SocketAddr) -> Self {
-        Self { socket: TcpStream::connect(address).await.unwrap(), buffer: Vec::new(), goaway: None, sent: HashMap::new() }
+        Self::over(Box::new(TcpStream::connect(address).await.unwrap()))
+    }
+
+    fn over(socket: Box<dyn Duplex>) -> Self {
+        Self { socket, buffer: Vec::new(), goaway: None, sent: HashMap::new() }
     }
 
     /// The other side: waits for a client's preface, and says these settings.
@@ -111,14 +128,14 @@ impl Frames {
         let mut preface = [0; PREFACE.len()];
         socket.read_exact(&mut preface).await.unwrap();
         assert_eq!(preface, PREFACE);
-        let mut frames = Self { socket, buffer: Vec::new(), goaway: None, sent: HashMap::new() };
+        let mut frames = Self::over(Box::new(socket));
         frames.send(&frame(SETTINGS, 0, 0, settings)).await;
         frames
     }
 
     /// Whether the other end took it; one that has closed is for `end_of` to find out.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> bool {
-        self.socket.write_all(bytes).await.is_ok()
+        self.socket.write_all(bytes).await.is_ok() && self.socket.flush().await.is_ok()
     }
 
     /// The next frame; `None`: closed.

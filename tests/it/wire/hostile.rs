@@ -1,10 +1,10 @@
 //! Hostile bytes over HTTP/1.1, and what must happen: nothing of a refused request reaches the upstream, and nothing that comes behind
-//! it is taken for another.
+//! it is taken for another. What fits into a table is in `cases/http1.rs`.
 
 use std::time::Duration;
 
 use crate::proxy::upstream::{OK, Received, Reply};
-use crate::proxy::world::{Client, PATIENCE, World};
+use crate::proxy::world::{Client, PATIENCE, Via, World};
 
 fn ok(_: &Received) -> Reply {
     Reply::with(OK)
@@ -21,170 +21,22 @@ fn chunked(body: &str) -> String {
     format!("POST / HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer KEY\r\nTransfer-Encoding: chunked\r\n\r\n{body}")
 }
 
-/// Every request is refused with 400 and its connection closed, though a good request stands behind it.
-async fn all_refused(requests: impl IntoIterator<Item = String>) {
-    let world = World::start(ok).await;
-    for request in requests {
-        let refused = world.refused(&(request.clone() + BEHIND)).await;
-        assert_eq!(refused, (400, "bad_request".to_owned()), "{request:?}");
-    }
-    assert_eq!(world.upstream.bytes(), "");
-}
-
-#[tokio::test]
-async fn a_first_line_that_is_none_is_refused() {
-    let lines = [
-        "GE\tT / HTTP/1.1",
-        "G@T / HTTP/1.1",
-        "G\u{e9}T / HTTP/1.1",
-        " GET / HTTP/1.1",
-        "GET",
-        "GET /",
-        "GET / HTTP/1.1 x",
-        "GET / HTTP/1.2",
-        "GET / HTTP/0.9",
-        "GET / HTTP/2.0",
-        "GET / http/1.1",
-        "GET / HTTP/1.1\t",
-        "GET\t/ HTTP/1.1",
-        "GET /\tx HTTP/1.1",
-        "GET /\u{1}x HTTP/1.1",
-        "GET /\u{7f}x HTTP/1.1",
-        "GET /\0 HTTP/1.1",
-        "GET \\ HTTP/1.1",
-        "GET ?x HTTP/1.1",
-        "GET * HTTP/1.1",
-        "GET api HTTP/1.1",
-        "GET api:80 HTTP/1.1",
-        "GET http:// HTTP/1.1",
-        "GET http:///x HTTP/1.1",
-        "GET http://api:x/ HTTP/1.1",
-        "GET http://@api/ HTTP/1.1",
-        "GET http://api#x HTTP/1.1",
-        "GET file:///x HTTP/1.1",
-        "CONNECT / HTTP/1.1",
-        "CONNECT api:80 HTTP/1.1",
-        "TRACE / HTTP/1.1",
-        "TRACE http://api/ HTTP/1.1",
-    ];
-    all_refused(lines.map(|line| format!("{line}\r\nHost: api\r\nAuthorization: Bearer KEY\r\n\r\n"))).await;
-}
-
-#[tokio::test]
-async fn a_header_line_that_is_none_is_refused() {
-    let lines = [
-        "X Y: 1",
-        "X : 1",
-        "\tX: 1",
-        " X: 1",
-        ": 1",
-        "X",
-        "X\u{e9}: 1",
-        "X(: 1",
-        "X\0: 1",
-        "X: \0",
-        "X: a\rb",
-        "X: a\r\n\tb",
-        "X: a\r\n b",
-        "X: a\u{1}",
-        "X: a\u{7f}",
-        "X: a\nY: b",
-    ];
-    all_refused(lines.map(|line| get(&format!("{line}\r\n")))).await;
-}
-
-#[tokio::test]
-async fn a_length_that_is_not_one_plain_number_is_refused() {
-    let lines = [
-        "Content-Length: -1",
-        "Content-Length: +5",
-        "Content-Length: 0x5",
-        "Content-Length: 5;",
-        "Content-Length: 5 5",
-        "Content-Length: 5,5",
-        "Content-Length: \u{b}5",
-        "Content-Length: \"5\"",
-        "Content-Length: 5.0",
-        "Content-Length: \u{ff15}",
-        "Content-Length: 18446744073709551616",
-        "Content-Length: 5\r\nCONTENT-LENGTH: 5",
-        "Content-Length: 0\r\nContent-Length: 0",
-        "Content-Length: 0\r\nTransfer-Encoding: chunked",
-        "Content-Length\t: 5",
-    ];
-    all_refused(lines.map(|line| get(&format!("{line}\r\n")) + "abcde")).await;
-}
-
-#[tokio::test]
-async fn an_encoding_other_than_one_chunked_is_refused() {
-    let lines = [
-        "Transfer-Encoding: identity",
-        "Transfer-Encoding:",
-        "Transfer-Encoding: xchunked",
-        "Transfer-Encoding: chunkedx",
-        "Transfer-Encoding: chunked;q=0.5",
-        "Transfer-Encoding: \"chunked\"",
-        "Transfer-Encoding: chunked, identity",
-        "Transfer-Encoding: chunked,",
-        "Transfer-Encoding: ,chunked",
-        "Transfer-Encoding: \u{b}chunked",
-        "Transfer-Encoding: chunked\r\n , chunked",
-        "Transfer-Encoding: chunked\r\nTRANSFER-ENCODING: identity",
-        "Transfer-Encoding:\r\nTransfer-Encoding: chunked",
-        "Transfer-Encoding\t: chunked",
-    ];
-    all_refused(lines.map(|line| get(&format!("{line}\r\n")) + "0\r\n\r\n")).await;
-}
-
-#[tokio::test]
-async fn a_chunk_that_is_none_is_refused_and_what_it_began_at_the_upstream_is_cut_off() {
-    let world = World::start(ok).await;
-    let bodies = [
-        "0x1\r\na\r\n0\r\n\r\n",
-        "+1\r\na\r\n0\r\n\r\n",
-        "-1\r\na\r\n0\r\n\r\n",
-        "\r\na\r\n0\r\n\r\n",
-        ";x\r\na\r\n0\r\n\r\n",
-        "1\na\r\n0\r\n\r\n",
-        "1\ra\r\n0\r\n\r\n",
-        "1\r\na\n0\r\n\r\n",
-        "1\r\nabc\r\n0\r\n\r\n",
-        "1;a=\"\n\"\r\na\r\n0\r\n\r\n",
-        "10000000000000000\r\na\r\n0\r\n\r\n",
-        "fffffffffffffffff\r\na\r\n0\r\n\r\n",
-        "0\r\nX Y: 1\r\n\r\n",
-        "0\r\nX: a\r\n folded\r\n\r\n",
-        "0\r\nX: a\n\r\n",
-        "0\r\nX: \0\r\n\r\n",
-        "0\r\nno colon\r\n\r\n",
-    ];
-    for body in bodies {
-        let connections = world.upstream.connections();
-        let mut client = world.client().await;
-        client.send(&(chunked(body) + BEHIND)).await;
-        let answer = client.answer().await;
-        assert_eq!((answer.status, answer.code()), (400, "bad_request".to_owned()), "{body:?}");
-        assert!(client.is_closed().await, "{body:?}");
-        world.upstream.until_closed(connections + 1).await;
-    }
-    assert!(world.upstream.requests().iter().all(|request| request.body == "(cut off)"), "{:#?}", world.upstream.requests());
-    assert!(!world.upstream.bytes().contains("/behind"));
-}
-
 #[tokio::test]
 async fn chunk_extensions_and_trailers_have_limits() {
-    let world = World::start(ok).await;
-    for body in [
-        format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(100_000)),
-        "1;x=y\r\na\r\n".repeat(10_000) + "0\r\n\r\n",
-        format!("0\r\nX: {}\r\n\r\n", "x".repeat(100_000)),
-        format!("0\r\n{}\r\n", "X: y\r\n".repeat(10_000)),
-    ] {
-        let mut client = world.client().await;
-        client.send(&chunked(&body)).await;
-        let answer = client.answer().await;
-        assert_eq!((answer.status, answer.code()), (400, "bad_request".to_owned()), "{:?}…", &body[..10]);
-        assert!(client.is_closed().await);
+    for via in Via::BOTH {
+        let world = World::via(via, ok).await;
+        for body in [
+            format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(100_000)),
+            "1;x=y\r\na\r\n".repeat(10_000) + "0\r\n\r\n",
+            format!("0\r\nX: {}\r\n\r\n", "x".repeat(100_000)),
+            format!("0\r\n{}\r\n", "X: y\r\n".repeat(10_000)),
+        ] {
+            let mut client = world.client().await;
+            client.send(&chunked(&body)).await;
+            let answer = client.answer().await;
+            assert_eq!((answer.status, answer.code()), (400, "bad_request".to_owned()), "{:?}…", &body[..10]);
+            assert!(client.is_closed().await);
+        }
     }
 }
 
@@ -222,27 +74,32 @@ async fn no_identity_of_the_clients_own_making_reaches_the_upstream_not_even_fro
 
 #[tokio::test]
 async fn what_connection_names_cannot_take_ours_away() {
-    let world = World::start(ok).await;
-    let named = "authorization, host, via, x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-request-id, content-length";
-    let request = format!(
-        "POST / HTTP/1.1\r\nHost: api\r\nX-API-Key: KEY\r\nConnection: {named}\r\nConnection: transfer-encoding\r\nContent-Length: 1\r\n\r\na"
-    );
-    assert_eq!(world.ask(&request).await.status, 200);
-    let received = world.last();
-    for name in named.split(", ") {
-        assert_eq!(received.header(name).len(), 1, "{name} in {}", received.head);
+    for via in Via::BOTH {
+        let world = World::via(via, ok).await;
+        let named = "authorization, host, via, x-forwarded-for, x-forwarded-proto, x-forwarded-host, x-request-id, content-length";
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: api\r\nX-API-Key: KEY\r\nConnection: {named}\r\nConnection: transfer-encoding\r\nContent-Length: 1\r\n\r\na"
+        );
+        assert_eq!(world.ask(&request).await.status, 200);
+        let received = world.last();
+        for name in named.split(", ") {
+            assert_eq!(received.header(name).len(), 1, "{name} in {}", received.head);
+        }
+        assert_eq!(received.body, "a");
     }
-    assert_eq!(received.body, "a");
 }
 
 #[tokio::test]
 async fn no_byte_behind_an_upgrade_leaves_before_the_upstream_has_switched() {
-    let world = World::with(|_| Reply::Silence, |settings| settings.upstream.response_timeout = Duration::from_millis(300)).await;
-    let mut client = world.client().await;
-    let ask = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n";
-    client.send(&(get(ask) + "behind" + BEHIND)).await;
-    assert_eq!(client.answer().await.status, 504);
-    assert!(!world.upstream.bytes().contains("behind"), "{}", world.upstream.bytes());
+    for via in Via::BOTH {
+        let world =
+            World::via_with(via, |_| Reply::Silence, |settings| settings.upstream.response_timeout = Duration::from_millis(300)).await;
+        let mut client = world.client().await;
+        let ask = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n";
+        client.send(&(get(ask) + "behind" + BEHIND)).await;
+        assert_eq!(client.answer().await.status, 504);
+        assert!(!world.upstream.bytes().contains("behind"), "{}", world.upstream.bytes());
+    }
 }
 
 #[tokio::test]
@@ -269,39 +126,43 @@ async fn an_upgrade_that_is_none_is_forwarded_without() {
 
 #[tokio::test]
 async fn the_body_of_a_request_without_a_key_is_never_the_next_request() {
-    let world = World::start(ok).await;
-    let inner = BEHIND.replace("KEY", &world.key);
-    for framed in [
-        format!("Content-Length: {}\r\n\r\n{inner}", inner.len()),
-        format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{inner}\r\n0\r\n\r\n", inner.len()),
-    ] {
-        let mut client = world.client().await;
-        client.send(&format!("POST / HTTP/1.1\r\nHost: a\r\n{framed}{BEHIND}")).await;
-        assert_eq!(client.answer().await.status, 401);
-        assert!(client.is_closed().await);
+    for via in Via::BOTH {
+        let world = World::via(via, ok).await;
+        let inner = BEHIND.replace("KEY", &world.key);
+        for framed in [
+            format!("Content-Length: {}\r\n\r\n{inner}", inner.len()),
+            format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{inner}\r\n0\r\n\r\n", inner.len()),
+        ] {
+            let mut client = world.client().await;
+            client.send(&format!("POST / HTTP/1.1\r\nHost: a\r\n{framed}{BEHIND}")).await;
+            assert_eq!(client.answer().await.status, 401);
+            assert!(client.is_closed().await);
+        }
+        assert_eq!(world.upstream.bytes(), "");
     }
-    assert_eq!(world.upstream.bytes(), "");
 }
 
 #[tokio::test]
 async fn a_client_that_leaves_amid_its_body_takes_the_upstreams_connection_with_it() {
-    let world = World::start(ok).await;
-    for (cut, begun) in
-        ["POST / HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer KEY\r\nContent-Length: 9\r\n\r\nabc", &chunked("3\r\nabc\r\n")]
-            .into_iter()
-            .enumerate()
-    {
-        // An honest request first: the line that is cut off is one that was pooled.
+    for via in Via::BOTH {
+        let world = World::via(via, ok).await;
+        for (cut, begun) in
+            ["POST / HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer KEY\r\nContent-Length: 9\r\n\r\nabc", &chunked("3\r\nabc\r\n")]
+                .into_iter()
+                .enumerate()
+        {
+            // An honest request first: the line that is cut off is one that was pooled.
+            assert_eq!(world.ask(BEHIND).await.body, "ok");
+            let mut client = world.client().await;
+            client.send(begun).await;
+            world.until(|world| world.upstream.bytes().contains("abc")).await;
+            drop(client);
+            world.upstream.until_closed(cut + 1).await;
+            assert_eq!(world.last().body, "(cut off)", "{begun:?}");
+        }
         assert_eq!(world.ask(BEHIND).await.body, "ok");
-        let mut client = world.client().await;
-        client.send(begun).await;
-        world.until(|world| world.upstream.bytes().contains("abc")).await;
-        drop(client);
-        world.upstream.until_closed(cut + 1).await;
-        assert_eq!(world.last().body, "(cut off)", "{begun:?}");
+        assert_eq!(world.upstream.connections(), 3);
     }
-    assert_eq!(world.ask(BEHIND).await.body, "ok");
-    assert_eq!(world.upstream.connections(), 3);
 }
 
 #[tokio::test]
@@ -387,84 +248,95 @@ async fn trickle(client: &mut Client, byte: &str) {
 
 #[tokio::test]
 async fn a_head_that_trickles_is_cut_off() {
-    let world = World::with(ok, |settings| settings.limits.header_timeout = Duration::from_millis(300)).await;
-    let mut client = world.client().await;
-    client.send("GET / HTTP/1.1\r\nHost: api\r\nX: ").await;
-    trickle(&mut client, "a").await;
-    // The second one of a connection too.
-    let mut client = world.client().await;
-    client.send(&(get("") + "GET / HTTP/1.1\r\nX: ")).await;
-    assert_eq!(client.answer().await.status, 200);
-    trickle(&mut client, "a").await;
-    // Empty lines before a request are no request.
-    let mut client = world.client().await;
-    trickle(&mut client, "\r\n").await;
+    for via in Via::BOTH {
+        let world = World::via_with(via, ok, |settings| settings.limits.header_timeout = Duration::from_millis(300)).await;
+        let mut client = world.client().await;
+        client.send("GET / HTTP/1.1\r\nHost: api\r\nX: ").await;
+        trickle(&mut client, "a").await;
+        // The second one of a connection too.
+        let mut client = world.client().await;
+        client.send(&(get("") + "GET / HTTP/1.1\r\nX: ")).await;
+        assert_eq!(client.answer().await.status, 200);
+        trickle(&mut client, "a").await;
+        // Empty lines before a request are no request.
+        let mut client = world.client().await;
+        trickle(&mut client, "\r\n").await;
+    }
 }
 
 #[tokio::test]
 async fn a_body_that_trickles_is_answered_and_cut_off() {
-    let world = World::with(ok, |settings| settings.limits.header_timeout = Duration::from_millis(300)).await;
-    let mut client = world.client().await;
-    client.send("POST / HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer KEY\r\nContent-Length: 100000\r\n\r\n").await;
-    let answered = async {
-        while !client.has_answer_within(Duration::from_millis(20)).await {
-            client.send("a").await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, answered).await.expect("a body that trickles is waited for for ever");
-    let answer = client.answer().await;
-    assert_eq!((answer.status, answer.code()), (400, "bad_request".to_owned()));
-    world.upstream.until_closed(1).await;
+    for via in Via::BOTH {
+        let world = World::via_with(via, ok, |settings| settings.limits.header_timeout = Duration::from_millis(300)).await;
+        let mut client = world.client().await;
+        client.send("POST / HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer KEY\r\nContent-Length: 100000\r\n\r\n").await;
+        let answered = async {
+            while !client.has_answer_within(Duration::from_millis(20)).await {
+                client.send("a").await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, answered).await.expect("a body that trickles is waited for for ever");
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.code()), (400, "bad_request".to_owned()));
+        world.upstream.until_closed(1).await;
+    }
 }
 
 #[tokio::test]
 async fn a_client_that_asks_and_asks_and_takes_no_answer_is_cut() {
-    let long = format!("HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n{}", "a".repeat(60_000));
-    let world = World::with(move |_| Reply::with(&long), |settings| settings.limits.idle_timeout = Duration::from_millis(300)).await;
-    let mut client = world.client().await;
-    let cut = async { while client.sends_whole(&BEHIND.repeat(50)).await {} };
-    tokio::time::timeout(PATIENCE, cut).await.expect("requests are taken for ever");
+    for via in Via::BOTH {
+        let long = format!("HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n{}", "a".repeat(60_000));
+        let world =
+            World::via_with(via, move |_| Reply::with(&long), |settings| settings.limits.idle_timeout = Duration::from_millis(300)).await;
+        let mut client = world.client().await;
+        let cut = async { while client.sends_whole(&BEHIND.repeat(50)).await {} };
+        tokio::time::timeout(PATIENCE, cut).await.expect("requests are taken for ever");
+    }
 }
 
 #[tokio::test]
 async fn pipelined_answers_do_not_wait_for_acknowledgements() {
-    let world = World::start(ok).await;
-    let mut client = world.client().await;
-    let batches = async {
-        for _ in 0..200 {
-            client.send(&BEHIND.repeat(3)).await;
-            for _ in 0..3 {
-                assert_eq!(client.answer().await.status, 200);
+    for via in Via::BOTH {
+        let world = World::via(via, ok).await;
+        let mut client = world.client().await;
+        let batches = async {
+            for _ in 0..200 {
+                client.send(&BEHIND.repeat(3)).await;
+                for _ in 0..3 {
+                    assert_eq!(client.answer().await.status, 200);
+                }
             }
-        }
-    };
-    // A socket that waits for acknowledgements takes 40 ms for each batch.
-    tokio::time::timeout(Duration::from_secs(7), batches).await.expect("answers wait for acknowledgements");
+        };
+        // A socket that waits for acknowledgements takes 40 ms for each batch.
+        tokio::time::timeout(Duration::from_secs(7), batches).await.expect("answers wait for acknowledgements");
+    }
 }
 
 #[tokio::test]
 async fn what_cannot_even_be_read_is_answered_counted_and_named_like_any_refusal() {
-    let world = World::start(ok).await;
-    for (request, status, code) in [
-        ("G@T / HTTP/1.1\r\nHost: api\r\n\r\n".to_owned(), 400, "bad_request"),
-        (get(&format!("X: {}\r\n", "a".repeat(40_000))), 431, "too_large"),
-        (format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(70_000)), 431, "too_large"),
-    ] {
-        let method = if status == 400 { "other" } else { "-" };
-        let series = format!("claviger_http_requests_total{{route=\"-\",method=\"{method}\",code=\"{status}\"}}");
-        let before = world.series(&series);
-        let mut client = world.client().await;
-        client.send(&(get("") + &request)).await;
-        assert_eq!(client.answer().await.body, "ok");
-        let answer = client.answer().await;
-        assert_eq!((answer.status, &*answer.code()), (status, code));
-        assert_eq!(answer.header("content-type"), ["application/problem+json"]);
-        assert_eq!(answer.header("connection"), ["close"]);
-        let problem: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
-        assert_eq!(answer.header("x-request-id"), [problem["request_id"].as_str().unwrap()]);
-        assert_eq!((answer.header("date").len(), answer.header("cache-control")), (1, vec!["no-store"]));
-        assert!(client.is_closed().await);
-        assert_eq!(world.series(&series), before + 1, "{series}");
+    for via in Via::BOTH {
+        let world = World::via(via, ok).await;
+        for (request, status, code) in [
+            ("G@T / HTTP/1.1\r\nHost: api\r\n\r\n".to_owned(), 400, "bad_request"),
+            (get(&format!("X: {}\r\n", "a".repeat(40_000))), 431, "too_large"),
+            (format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(70_000)), 431, "too_large"),
+        ] {
+            let method = if status == 400 { "other" } else { "-" };
+            let series = format!("claviger_http_requests_total{{route=\"-\",method=\"{method}\",code=\"{status}\"}}");
+            let before = world.series(&series);
+            let mut client = world.client().await;
+            client.send(&(get("") + &request)).await;
+            assert_eq!(client.answer().await.body, "ok");
+            let answer = client.answer().await;
+            assert_eq!((answer.status, &*answer.code()), (status, code));
+            assert_eq!(answer.header("content-type"), ["application/problem+json"]);
+            assert_eq!(answer.header("connection"), ["close"]);
+            let problem: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+            assert_eq!(answer.header("x-request-id"), [problem["request_id"].as_str().unwrap()]);
+            assert_eq!((answer.header("date").len(), answer.header("cache-control")), (1, vec!["no-store"]));
+            assert!(client.is_closed().await);
+            assert_eq!(world.series(&series), before + 1, "{series}");
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod address;
 mod answers;
+mod cases;
 pub(crate) mod frames;
 mod half_closed;
 mod hostile;

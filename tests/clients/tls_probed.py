@@ -1,0 +1,83 @@
+"""What testssl.sh has to say of every listener that speaks TLS, through the binary as it is shipped.
+
+    python3 tests/clients/tls_probed.py --claviger target/dist/claviger --testssl testssl
+
+Protocols, ciphers, forward secrecy, what the server says of itself, and the vulnerabilities that it knows to look for. Nothing above LOW may be
+found, but for what follows from who vouches for a test's certificate. It stays on this machine: no name is looked up, and nobody is asked
+whether a certificate was revoked.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "api"), str(HERE.parent / "deploy")]
+
+from authority import authority
+from served import Server
+
+# What may be found, however bad it is said to be, and why.
+EXPECTED = {
+    "cert_revocation": "the test's authority publishes no list of what it has revoked, nor answers for it",
+    "cert_expirationStatus": "the test's certificate is for a day",
+    "cert_notAfter": "the test's certificate is for a day",
+}
+HARMLESS = {"OK", "INFO", "LOW", "DEBUG"}
+# Without these it was no TLS server that was looked at, or nobody looked.
+ASKED = {"SSLv2", "SSLv3", "TLS1", "TLS1_1", "TLS1_2", "TLS1_3", "heartbleed", "ROBOT", "secure_renego", "secure_client_renego", "CRIME_TLS", "BEAST", "SWEET32"}
+
+
+def probed(testssl, name, address, folder):
+    """What it has found at a listener: an id, how bad, and what; what it has said meanwhile, and how long it took."""
+    file, began = folder / f"{name}.json", time.monotonic()
+    # Protocols, what the server says of itself, forward secrecy, kinds of ciphers, and vulnerabilities.
+    argv = [testssl, "--quiet", "--warnings=batch", "--nodns=none", "--color=0", "-p", "-S", "-f", "-s", "-U", f"--add-ca={folder}/ca.crt"]
+    done = subprocess.run([*argv, f"--jsonfile={file}", address], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, cwd=folder)
+    return json.loads(file.read_text()) if file.exists() else [], done.stdout + done.stderr, time.monotonic() - began
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--claviger", required=True)
+    parser.add_argument("--testssl", default="testssl")
+    asked = parser.parse_args()
+    failed = False
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        certificate, key, ca = authority(["127.0.0.1"])
+        for name, content in (("server.crt", certificate), ("server.key", key), ("ca.crt", ca)):
+            (folder / name).write_bytes(content)
+            (folder / name).chmod(0o600)
+        tls = f'{{ cert = "{folder}/server.crt", key = "{folder}/server.key" }}'
+        for listener in ("ADMIN", "OPS"):
+            os.environ |= {f"CLAVIGER_{listener}__TLS__CERT": f"{folder}/server.crt", f"CLAVIGER_{listener}__TLS__KEY": f"{folder}/server.key"}
+        with Server(asked.claviger, f"tls = {tls}") as server, concurrent.futures.ThreadPoolExecutor() as pool:
+            listeners = {name: getattr(server, name).removeprefix("http://") for name in ("proxy", "admin", "ops")}
+            # It waits more than it works.
+            probes = {name: pool.submit(probed, asked.testssl, name, address, folder) for name, address in listeners.items()}
+            for name, probe in probes.items():
+                findings, said, took = probe.result()
+                bad = [finding for finding in findings if finding["severity"] not in HARMLESS and finding["id"].split(" ")[0] not in EXPECTED]
+                missing = ASKED - {finding["id"] for finding in findings}
+                counts = collections.Counter(finding["severity"] for finding in findings)
+                print(f"{name}: {len(findings)} findings in {took:.0f} s: {', '.join(f'{count} {severity}' for severity, count in counts.most_common())}")
+                for finding in findings:
+                    if finding["severity"] not in HARMLESS:
+                        expected = EXPECTED.get(finding["id"].split(" ")[0])
+                        print(f"  {finding['severity']}  {finding['id']}: {finding['finding']}" + (f" (expected: {expected})" if expected else ""))
+                if missing:
+                    print(f"  not looked at: {', '.join(sorted(missing))}; it said:\n{said[-3000:]}")
+                failed |= bool(bad or missing)
+    sys.exit(1 if failed else 0)
+
+
+main()
