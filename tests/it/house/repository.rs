@@ -260,6 +260,15 @@ fn there_is_one_crypto_stack_and_one_sqlite() {
 }
 
 #[test]
+fn what_is_shipped_inherits_no_haste_of_what_is_tried() {
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    let dist = &manifest["profile"]["dist"];
+    let levels = [&dist["opt-level"], &dist["package"]["*"]["opt-level"]];
+
+    assert_eq!(levels.map(toml::Value::as_integer), [Some(3); 2]);
+}
+
+#[test]
 fn the_image_is_built_with_the_compiler_that_the_manifest_asks_for() {
     let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
     let version = manifest["package"]["rust-version"].as_str().unwrap();
