@@ -322,6 +322,7 @@ fn mint(bencher: Bencher, algorithm: TokenAlgorithm) {
         effective: &effective,
         bound: &bound,
         scope: None,
+        confirmation: None,
         revision: snapshot.revision,
         not_after: None,
     };

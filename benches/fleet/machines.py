@@ -128,6 +128,7 @@ class Process:
         self.name, self.place, self.binary, self.preload = name, place, binary, {}
         self.directory = directory / name
         self.directory.mkdir()
+        self.configuration = self.directory / "claviger.toml"
         self.proxy, self.admin, self.ops = free_port(), free_port(), free_port()
         self.process = None
 
@@ -154,10 +155,10 @@ max_staleness = "{MAX_STALENESS}s"
 format = "json"
 access = "none"
 """
-        (self.directory / "claviger.toml").write_text(config)
+        self.configuration.write_text(config)
 
     def start(self, binary=None, patience=60.0, wait=True):
-        argv = [*self.place.enter, *ends_with_us("KILL", [binary or self.binary, "serve", "--config", self.directory / "claviger.toml"])]
+        argv = [*self.place.enter, *ends_with_us("KILL", [binary or self.binary, "serve", "--config", self.configuration])]
         environment = {"PATH": "/usr/bin:/bin", "CLAVIGER_DRAIN_DELAY": "0s", **self.preload}
         if self.name.startswith("plane"):
             environment["CLAVIGER_BOOTSTRAP_KEY"] = os.environ["CLAVIGER_FLEET_ROOT"]
@@ -182,12 +183,16 @@ access = "none"
         finally:
             connection.close()
 
-    def metrics(self):
+    def got(self, path):
+        """What the ops listener says there."""
         connection = http.client.HTTPConnection(self.place.address, self.ops, timeout=5)
-        connection.request("GET", "/metrics")
+        connection.request("GET", path)
         text = connection.getresponse().read().decode()
         connection.close()
-        return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        return text
+
+    def metrics(self):
+        return dict(line.rsplit(" ", 1) for line in self.got("/metrics").splitlines() if not line.startswith("#"))
 
     def said(self):
         return (self.directory / "log").read_text(errors="replace")
@@ -215,7 +220,7 @@ class HostPlace:
 
 
 class Driver:
-    """`cargo run --example drive`: the load, the changes, and the judge of every answer."""
+    """A process that makes the load and judges every answer: `cargo run --example drive`, or `soak`."""
 
     def __init__(self, binary, log):
         self.log = open(log, "ab")
@@ -223,8 +228,7 @@ class Driver:
         self.events, self.kept = queue.Queue(), []
         self.violations = []
         threading.Thread(target=self.listen, daemon=True).start()
-        ready = self.await_event("ready")
-        self.upstream, self.relay = ready["upstream"], ready["relay"]
+        self.ready = self.await_event("ready")
 
     def listen(self):
         for line in self.process.stdout:
@@ -242,7 +246,7 @@ class Driver:
                 event = self.events.get(timeout=max(0.0, deadline - time.monotonic()))
                 if event["event"] == "violation":
                     self.violations.append(event)
-                    print(f"VIOLATION {event['kind']} at {event['target']}: {event['what']}", flush=True)
+                    print(f"VIOLATION {event.get('kind')} at {event.get('target')}: {event['what']}", flush=True)
                 elif event["event"] == "broken":
                     raise Trouble(f"the driver: {event['why']}; see {self.log.name}")
                 elif event["event"] == name:

@@ -364,6 +364,6 @@ pub fn follow(settings: &StoreSettings, planes: &[ServerUrl], clock: Arc<dyn Clo
 /// The settings as far as the machine lets them be kept.
 fn possible(mut settings: Settings, open_files: Option<u64>) -> Settings {
     let affordable = memory::connections(settings.limits.max_connections, LimitSettings::default().max_connections, memory::limit());
-    settings.limits.max_connections = descriptors::connections(affordable, open_files);
+    settings.limits.max_connections = descriptors::connections(affordable, &settings, open_files);
     settings
 }

@@ -239,7 +239,15 @@ impl Policies {
                 "set proxy.tls, proxy.client_ca, and proxy.client_certificates = \"optional\" or \"required\"",
             )
         });
-        peers.into_iter().chain(never_shown).collect()
+        let never_bound = (!is_asked && settings.token.confirm_client_certificate).then(|| {
+            note(
+                "token.confirm_client_certificate",
+                "CLAVIGER_TOKEN__CONFIRM_CLIENT_CERTIFICATE",
+                "tokens are to say which certificate the client has shown, and nobody is asked for one",
+                "set proxy.tls, proxy.client_ca, and proxy.client_certificates = \"optional\" or \"required\"",
+            )
+        });
+        peers.into_iter().chain(never_shown).chain(never_bound).collect()
     }
 
     fn faults(&self) -> impl Iterator<Item = &PolicyFault> {

@@ -4,12 +4,14 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
 use serde::Serialize;
 
+use super::args::certificate::certificate;
 use super::args::value::joined;
 use super::failure::Failure;
 use super::output::{Format, Output};
@@ -18,7 +20,9 @@ use crate::clock::Moment;
 use crate::config::{HostPattern, RateSettings, RouteAuth, RouteSettings, Settings, UpstreamSettings, show_duration, show_size};
 use crate::edge::routes::{Routes, Selection, Unrouted};
 use crate::exchange::Origin;
-use crate::model::{ActionPattern, Grants, KeyName, MissingAction, Outcome, Refusal, Rights, RoleId, RolesBySpace, Snapshot, SpaceId};
+use crate::model::{
+    ActionPattern, ClientCertificate, Grants, KeyName, MissingAction, Outcome, Refusal, Rights, RoleId, RolesBySpace, Snapshot, SpaceId,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RouteCommand {
@@ -47,6 +51,9 @@ enum RouteVerb {
         /// The client's address that policies see; else 127.0.0.1
         #[arg(long, value_name = "ADDR")]
         ip: Option<IpAddr>,
+        /// The certificate that the client has shown, a PEM file; else none
+        #[arg(long, value_name = "FILE")]
+        certificate: Option<PathBuf>,
     },
 }
 
@@ -120,7 +127,7 @@ enum Claims {
 
 impl RouteCommand {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
-        let RouteVerb::Test { method, path, host, key, ip } = self.verb;
+        let RouteVerb::Test { method, path, host, key, ip, certificate: shown } = self.verb;
         let method = Method::try_from(&*method).map_err(|_| Failure::usage(format_args!("{method:?} is no method")))?;
         let path = path.split_once('?').map_or(&*path, |(path, _)| path).to_owned();
         if !path.starts_with('/') || path.parse::<http::uri::PathAndQuery>().is_err() {
@@ -129,8 +136,9 @@ impl RouteCommand {
         let settings = self.place.settings_here(out)?;
         let mut tested = Tested::of(&settings, &method, path, host);
         let selected = tested.select(&settings, &method);
+        let shown = certificate(shown.as_deref())?;
         if let (Some(name), Ok(selection)) = (key, selected) {
-            tested.ask_for(&name, selection.as_ref(), ip, &settings, &self.place, out).await?;
+            tested.ask_for(&name, selection.as_ref(), (ip, shown), &settings, &self.place, out).await?;
         }
         tested.show(out)?;
         if tested.code == Outcome::Forwarded.code() { Ok(()) } else { Err(Failure::refused(&tested.reason)) }
@@ -187,7 +195,7 @@ impl Tested {
         &mut self,
         name: &str,
         selection: Option<&Selection>,
-        ip: Option<IpAddr>,
+        (ip, certificate): (Option<IpAddr>, Option<Arc<ClientCertificate>>),
         settings: &Settings,
         place: &Place,
         out: &Output,
@@ -200,7 +208,8 @@ impl Tested {
         }
         let explainer = store.explainer(out).await?;
         let address = ip.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ip| ip.to_canonical());
-        let origin = Origin::at_address(Some(address), Moment { wall: store.now(), monotonic: Duration::ZERO });
+        let there = Origin::at_address(Some(address), Moment { wall: store.now(), monotonic: Duration::ZERO });
+        let origin = Origin { certificate, ..there };
         let told = explainer.explain(&key, &origin).await;
         let snapshot = Arc::new(explainer.snapshot().clone());
         let grants = told.decision.map(|decision| decision.grants).unwrap_or_default();

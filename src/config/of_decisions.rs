@@ -23,6 +23,7 @@ impl Settings {
             ("policies.time_limit", show_duration(policies.time_limit)),
             ("token.algorithm", token.algorithm.as_str().to_owned()),
             ("token.audience", token.audience.clone()),
+            ("token.confirm_client_certificate", token.confirm_client_certificate.to_string()),
             ("token.backdate", show_duration(token.backdate)),
             ("token.include_actions", token.include_actions.to_string()),
             ("token.issuer", token.issuer.clone()),
@@ -40,7 +41,7 @@ mod tests {
     #[test]
     fn what_decisions_depend_on_is_read_as_it_is_written() {
         let text = "[token]\nissuer = \"https://a.example\"\naudience = \"b\"\nttl = \"1h30m\"\nalgorithm = \"RS256\"\ntyp = \"JWT\"\n\
-                    backdate = \"1s500ms\"\nmax_bytes = 9000\ninclude_actions = true\n[login]\nadmit_without_roles = true\n\
+                    backdate = \"1s500ms\"\nmax_bytes = 9000\ninclude_actions = true\nconfirm_client_certificate = true\n[login]\nadmit_without_roles = true\n\
                     [policies]\ntime_limit = \"70ms\"\nmemory_limit = \"9MiB\"\nevaluator = \"regorus\"\n";
         let settings = Settings::from_toml(text).unwrap().settings;
         let flags: Vec<_> = settings.of_decisions().into_iter().map(|(key, said)| (key.to_owned(), said)).collect();

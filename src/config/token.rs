@@ -40,6 +40,8 @@ pub struct TokenSettings {
     pub headers: Vec<TokenHeader>,
     /// Whether `actions` stand beside `roles`.
     pub include_actions: bool,
+    /// Whether `cnf` says which certificate the client has shown (RFC 8705, section 3.1), if it has shown one.
+    pub confirm_client_certificate: bool,
 }
 
 /// What tokens are signed with.
@@ -104,6 +106,7 @@ impl Default for TokenSettings {
             headers: Vec::new(),
             max_bytes: 6144,
             include_actions: false,
+            confirm_client_certificate: false,
         }
     }
 }
@@ -125,6 +128,7 @@ impl TokenSettings {
             headers: section.live("headers", default.headers, token_headers),
             max_bytes: section.live("max_bytes", default.max_bytes, size(512..=64 << 10)),
             include_actions: section.live("include_actions", default.include_actions, truth),
+            confirm_client_certificate: section.live("confirm_client_certificate", default.confirm_client_certificate, truth),
         }
     }
 }

@@ -7,7 +7,7 @@ use http::HeaderValue;
 use jiff::Timestamp;
 
 use crate::clock::Moment;
-use crate::model::{Action, Decision, KeyId, Rights, Snapshot, SpaceId};
+use crate::model::{Action, CertificateFingerprint, Decision, KeyId, Rights, Snapshot, SpaceId};
 use crate::token::{ClaimHeaders, Minted};
 
 /// What a key is exchanged for. Only this room makes one: holding it is the right to pass. Cheap to clone.
@@ -74,13 +74,20 @@ pub(super) struct TokenContents {
     groups: Box<[String]>,
     /// The space that it speaks of; none: of every one.
     scope: Option<SpaceId>,
+    /// The certificate that it is bound to.
+    confirmation: Option<CertificateFingerprint>,
 }
 
 impl TokenContents {
     /// What `decision`, which was made by `snapshot`, says, of every space or of one; why a role is held does not stand in a token.
-    pub(super) fn of(decision: &Decision, snapshot: &Arc<Snapshot>, scope: Option<&SpaceId>) -> Self {
+    pub(super) fn of(
+        decision: &Decision,
+        snapshot: &Arc<Snapshot>,
+        scope: Option<&SpaceId>,
+        confirmation: Option<CertificateFingerprint>,
+    ) -> Self {
         let groups = decision.groups.clone().into_boxed_slice();
-        Self { rights: Rights::of(&decision.grants, snapshot), groups, scope: scope.cloned() }
+        Self { rights: Rights::of(&decision.grants, snapshot), groups, scope: scope.cloned(), confirmation }
     }
 }
 
@@ -172,7 +179,7 @@ mod tests {
         static SNAPSHOT: LazyLock<Arc<Snapshot>> = LazyLock::new(|| Arc::new(Snapshot::empty(Strategy::Combined)));
         let via = Via::Binding(BindingId::new(0, 1));
         let grants = [Grant { space: SpaceId::root(), role: role.parse().unwrap(), via }].into_iter().collect();
-        TokenContents { rights: Rights::of(&grants, &SNAPSHOT), groups: [].into(), scope: None }
+        TokenContents { rights: Rights::of(&grants, &SNAPSHOT), groups: [].into(), scope: None, confirmation: None }
     }
 
     #[test]

@@ -9,7 +9,10 @@ use super::error::ExchangeError;
 use super::origin::Origin;
 use super::state::{self, Policies};
 use crate::config::{Settings, TokenSettings};
-use crate::model::{AdmitWithoutRoles, Decision, KeyRecord, KeyState, PolicyName, Refusal, Snapshot, Strategy, TokenSize, WhyInvalid};
+use crate::model::{
+    AdmitWithoutRoles, CertificateFingerprint, Decision, KeyRecord, KeyState, PolicyName, Refusal, Snapshot, Strategy, TokenSize,
+    WhyInvalid,
+};
 use crate::policy::{Evaluator, PolicyFault, PolicySet, PolicySource, SharedInput, Trace, Tracer};
 use crate::store::Lookup;
 use crate::token::{Envelope, Minter, Subject, TokenError};
@@ -23,6 +26,8 @@ pub struct Explanation {
     pub decision: Option<Decision>,
     /// What a request would get, the state of its secret left out.
     pub outcome: Result<(), Refusal>,
+    /// The certificate that the token would be bound to.
+    pub confirmation: Option<CertificateFingerprint>,
 }
 
 /// Explains from a store alone, outside a server: it needs no signing keys and remembers nothing.
@@ -185,15 +190,19 @@ pub(super) async fn explain(
         KeyState::Expired => Some(WhyInvalid::Expired),
         KeyState::Revoked => Some(WhyInvalid::Revoked),
     };
-    let explanation = |decision, outcome| Explanation { key: Some(key.clone()), decision, outcome };
+    let origin = origin.canonical();
+    let bound_to = origin.confirmation(&terms.settings.token);
+    let explanation = |decision, outcome: Result<(), Refusal>| {
+        let confirmation = bound_to.filter(|_| outcome.is_ok());
+        Explanation { key: Some(key.clone()), decision, outcome, confirmation }
+    };
     if let Some(why) = why_invalid {
         return explanation(None, Err(Refusal::InvalidKey(why)));
     }
-    let question =
-        Question { snapshot, shared, policies, key: &Arc::new(key.clone()), origin: &origin.canonical(), settings: terms.settings };
+    let question = Question { snapshot, shared, policies, key: &Arc::new(key.clone()), origin: &origin, settings: terms.settings };
     match procedure.decide(&question).await {
         Ok(Decided { mut decision, .. }) => {
-            if let (Ok(()), Some(size)) = (&decision.outcome, too_large(terms.size, snapshot, key, &decision, origin.at.wall)) {
+            if let (Ok(()), Some(size)) = (&decision.outcome, too_large(terms.size, snapshot, key, (&decision, bound_to), origin.at.wall)) {
                 decision.outcome = Err(Refusal::TokenTooLarge(size));
             }
             let outcome = decision.outcome.clone();
@@ -207,11 +216,18 @@ pub(super) async fn explain(
 pub fn oversize(settings: &TokenSettings, snapshot: &Snapshot, key: &KeyRecord, at: Timestamp) -> Option<TokenSize> {
     let decision = Decision::make(snapshot, key, &[], AdmitWithoutRoles::Yes);
     let size = Size { minter: &Minter::new(settings), envelope: Envelope::expected(settings) };
-    too_large(size, snapshot, key, &decision, at)
+    let bound_to = settings.confirm_client_certificate.then(|| CertificateFingerprint::from_bytes([0; 32]));
+    too_large(size, snapshot, key, (&decision, bound_to), at)
 }
 
 /// By how much what was decided does not fit into a token.
-fn too_large(size: Size<'_>, snapshot: &Snapshot, key: &KeyRecord, decision: &Decision, at: Timestamp) -> Option<TokenSize> {
+fn too_large(
+    size: Size<'_>,
+    snapshot: &Snapshot,
+    key: &KeyRecord,
+    (decision, confirmation): (&Decision, Option<CertificateFingerprint>),
+    at: Timestamp,
+) -> Option<TokenSize> {
     let (effective, bound) = (decision.grants.effective(&snapshot.spaces), decision.grants.bound());
     let subject = Subject {
         key: key.id,
@@ -220,6 +236,7 @@ fn too_large(size: Size<'_>, snapshot: &Snapshot, key: &KeyRecord, decision: &De
         effective: &effective,
         bound: &bound,
         scope: None,
+        confirmation,
         revision: snapshot.revision,
         not_after: None,
     };

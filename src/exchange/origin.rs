@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::model::ClientCertificate;
+use crate::config::TokenSettings;
+use crate::model::{CertificateFingerprint, ClientCertificate};
 use crate::policy::{Facet, Reads};
 
 /// Where a request comes from, as far as login policies may care.
@@ -34,6 +35,12 @@ impl Origin {
             certificate: self.certificate.as_ref().filter(lasts).cloned(),
             at: self.at,
         }
+    }
+
+    /// The certificate that a token for this request is bound to.
+    pub(super) fn confirmation(&self, settings: &TokenSettings) -> Option<CertificateFingerprint> {
+        let shown = self.certificate.as_ref().filter(|_| settings.confirm_client_certificate);
+        shown.map(|certificate| certificate.fingerprint)
     }
 
     /// What policies that read so much can tell of it.

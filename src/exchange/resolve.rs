@@ -234,7 +234,7 @@ impl Exchange {
             return Ok(None);
         }
         // Nothing has touched this state up to the key's revision. What comes of it is not kept: the old stamp is not current any more.
-        let reads = Procedure::reads(&now.state.snapshot, &now.state.policies, &entry.key.record());
+        let reads = now.state.with_said(Procedure::reads(&now.state.snapshot, &now.state.policies, &entry.key.record()));
         let entry = Arc::new(entry.read_for(reads));
         Ok(Some((Basis { revision, stamp: basis.stamp, state: now.state }, entry)))
     }
@@ -263,7 +263,7 @@ impl Exchange {
         })?;
         Ok(found.map(|mut found| {
             basis.state.snapshot.lend_names(&mut found.key);
-            let reads = Procedure::reads(&basis.state.snapshot, &basis.state.policies, &found.key);
+            let reads = basis.state.with_said(Procedure::reads(&basis.state.snapshot, &basis.state.policies, &found.key));
             let entry = Arc::new(Entry::new(basis.stamp, digest, found, reads));
             self.cache.fill_entry(digest, &entry);
             entry
@@ -287,7 +287,7 @@ impl Exchange {
         let begins = facet.quantum().unwrap_or(jiff::Timestamp::MIN);
         let about = scope.cloned();
         let refusal = match &decision.outcome {
-            Ok(()) => match self.token(basis, entry, decision, scope, origin.at) {
+            Ok(()) => match self.token(basis, entry, decision, scope, origin) {
                 Ok(token) => {
                     let from = begins.max(token.issued_at());
                     return Ok(Answer { facet, scope: about, from, until: earlier(quantum_ends, token.until()), outcome: Ok(token) });
@@ -309,15 +309,18 @@ impl Exchange {
         entry: &Entry,
         decision: &Decision,
         scope: Option<&SpaceId>,
-        now: Moment,
+        origin: &Origin,
     ) -> Result<Arc<SignedToken>, Refusal> {
-        let Basis { revision, state, .. } = basis;
-        let contents = TokenContents::of(decision, &state.snapshot, scope);
+        let (Basis { revision, state, .. }, now) = (basis, origin.at);
+        let confirmation = origin.confirmation(&state.settings.token);
+        let contents = TokenContents::of(decision, &state.snapshot, scope, confirmation);
         if let Some(young) = entry.young_token(&contents, state.settings.token.ttl, now) {
             return Ok(young);
         }
         let (effective, bound) = (decision.grants.effective(&state.snapshot.spaces), decision.grants.bound());
         let scope = scope.map(|space| Scope::of(space, &effective, &state.snapshot));
+        let bound_to = origin.certificate.as_ref().filter(|_| confirmation.is_some());
+        let certificate_ends = bound_to.map(|certificate| certificate.not_after);
         let subject = Subject {
             key: entry.key.id,
             name: &entry.key.name,
@@ -325,8 +328,9 @@ impl Exchange {
             effective: &effective,
             bound: &bound,
             scope: scope.as_ref(),
+            confirmation,
             revision: *revision,
-            not_after: entry.usable_until(),
+            not_after: entry.usable_until().into_iter().chain(certificate_ends).min(),
         };
         let minted = state.minter.mint(&state.ring, &subject, now.wall).map_err(|error| match error {
             TokenError::TooLarge(size) => {

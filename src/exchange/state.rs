@@ -88,10 +88,15 @@ impl State {
 
     /// What an answer to anybody can depend on. A key may depend on less.
     pub(super) fn reads(&self) -> Arc<Reads> {
-        match &self.policies {
+        self.with_said(match &self.policies {
             Ok(policies) if self.snapshot.strategy.asks_policies() => Arc::clone(policies.reads()),
             Ok(_) | Err(_) => Reads::nothing(),
-        }
+        })
+    }
+
+    /// What policies can read of a request, and what the token itself says of it.
+    pub(super) fn with_said(&self, reads: Arc<Reads>) -> Arc<Reads> {
+        if self.settings.token.confirm_client_certificate { reads.with_certificates() } else { reads }
     }
 }
 

@@ -12,6 +12,6 @@ mod refused;
 pub use access::{Access, without_keys};
 pub use log::{change as change_log, flush, init};
 pub use metrics::{
-    AuthReason, CacheKind, CacheResult, CertificateOf, Gauge, Level, Listener, LogLosses, Metrics, PolicyResult, Route, SampleResult,
-    SigningKeyState, StoreOperation, UpstreamError,
+    AuthReason, CacheKind, CacheResult, CertificateOf, Gauge, LeftOut, Level, Listener, LogLosses, Metrics, PolicyResult, Route,
+    SampleResult, SigningKeyState, StoreOperation, UpstreamError,
 };

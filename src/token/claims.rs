@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use ulid::Ulid;
 
-use crate::model::{ActionPattern, KeyId, KeyName, Revision, RoleId, RolesBySpace, SpaceId};
+use super::encoding::base64url;
+use crate::model::{ActionPattern, CertificateFingerprint, KeyId, KeyName, Revision, RoleId, RolesBySpace, SpaceId};
 
 /// The claims, in the order in which people read them; RFC 9068 where it has a word.
 #[derive(Serialize)]
@@ -30,7 +31,30 @@ pub(super) struct Claims<'a> {
     pub roles_scope: RolesScope,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actions: Option<&'a BTreeSet<ActionPattern>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     pub rev: Revision,
+}
+
+/// Who may present the token: whoever proves to hold the key of this certificate (RFC 8705, section 3.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Confirmation {
+    #[serde(rename = "x5t#S256")]
+    certificate: String,
+}
+
+impl Confirmation {
+    /// Of the client that has shown this certificate.
+    #[must_use]
+    pub fn of(certificate: &CertificateFingerprint) -> Self {
+        Self { certificate: base64url(certificate.as_bytes()) }
+    }
+
+    /// As the token has it: a SHA-256 in base64url.
+    #[must_use]
+    pub fn certificate(&self) -> &str {
+        &self.certificate
+    }
 }
 
 /// The roles: by space, or, where the token is about one, those there.

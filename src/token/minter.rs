@@ -7,13 +7,13 @@ use std::time::Duration;
 use http::HeaderValue;
 use jiff::Timestamp;
 
-use super::claims::{Claims, GroupsScope, Roles, RolesScope, token_id};
+use super::claims::{Claims, Confirmation, GroupsScope, Roles, RolesScope, token_id};
 use super::encoding::base64url;
 use super::error::TokenError;
 use super::headers::ClaimHeaders;
 use super::ring::{Envelope, KeyRing};
 use crate::config::{TokenHeader, TokenSettings};
-use crate::model::{ActionPattern, KeyId, KeyName, Revision, RoleId, RolesBySpace, Snapshot, SpaceId, TokenSize};
+use crate::model::{ActionPattern, CertificateFingerprint, KeyId, KeyName, Revision, RoleId, RolesBySpace, Snapshot, SpaceId, TokenSize};
 
 /// What a token says, besides what the minter knows itself.
 pub struct Subject<'a> {
@@ -29,6 +29,8 @@ pub struct Subject<'a> {
     pub bound: &'a RolesBySpace,
     /// The one space that the token is about; none: it speaks of every one.
     pub scope: Option<&'a Scope>,
+    /// The certificate that it is bound to.
+    pub confirmation: Option<CertificateFingerprint>,
     /// The last change that the roles know of.
     pub revision: Revision,
     /// The token must not outlive this.
@@ -157,6 +159,7 @@ impl Minter {
             roles: subject.scope.map_or(Roles::Everywhere(subject.effective), |scope| Roles::There(&scope.roles)),
             roles_scope: RolesScope::Effective,
             actions: subject.scope.filter(|_| self.include_actions).map(|scope| &scope.actions),
+            cnf: subject.confirmation.as_ref().map(Confirmation::of),
             rev: subject.revision,
         };
         let encoded = |claims: &Claims<'_>| {

@@ -16,6 +16,7 @@ mod ring_file;
 mod signing_key;
 mod verify;
 
+pub use claims::Confirmation;
 pub use directory::{Activate, KeyDirectory, ListedKey, Withdraw};
 pub use error::{RollRefusal, TokenError};
 pub use headers::ClaimHeaders;

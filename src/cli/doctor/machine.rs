@@ -8,7 +8,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::finding::Finding;
 use crate::app::files_needed;
-use crate::config::{LimitSettings, Settings, StoreUrl};
+use crate::config::{Settings, StoreUrl};
 use crate::store;
 
 const PERMISSIONS: &str = "permissions";
@@ -119,8 +119,8 @@ fn mib(bytes: u64) -> String {
 }
 
 /// `of_process`: how many files the process may have open, if it has told.
-pub(super) fn descriptors(limits: &LimitSettings, of_process: Option<u64>) -> Finding {
-    let needed = files_needed(limits.max_connections);
+pub(super) fn descriptors(settings: &Settings, of_process: Option<u64>) -> Finding {
+    let needed = files_needed(settings);
     let (allowed, whose) = match of_process {
         Some(allowed) => (allowed, "the process may have"),
         // A start raises the soft limit to this one.
@@ -129,7 +129,7 @@ pub(super) fn descriptors(limits: &LimitSettings, of_process: Option<u64>) -> Fi
             None => return Finding::ok(DESCRIPTORS, "any number of files may be open"),
         },
     };
-    let said = format!("{whose} {allowed} files open; {} connections take up to {needed}", limits.max_connections);
+    let said = format!("{whose} {allowed} files open; {} connections take up to {needed}", settings.limits.max_connections);
     if allowed < needed {
         let advice = "raise the limit (ulimit -n, LimitNOFILE), or set limits.max_connections lower: fewer are taken until then";
         Finding::warning(DESCRIPTORS, said, advice)

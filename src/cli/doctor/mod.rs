@@ -106,7 +106,7 @@ impl Doctor {
 
         findings.extend(machine::permissions(settings, file.as_deref()));
         findings.push(machine::disk(settings));
-        findings.push(machine::descriptors(&settings.limits, process.open_files()));
+        findings.push(machine::descriptors(settings, process.open_files()));
         if let Some(looked) = looked {
             looked.store.close().await;
         }

@@ -25,6 +25,7 @@ use crate::model::{
     ClientCertificate, Decision, Grants, Ignored, IgnoredReason, KeyId, KeyName, KeyRecord, KeyState, Outcome, Refusal, Revision, Snapshot,
     Strategy,
 };
+use crate::token::Confirmation;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Explain {
@@ -56,6 +57,9 @@ struct Explanation {
     ip: IpAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_certificate: Option<Arc<ClientCertificate>>,
+    /// Who alone may present the token, as it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation>,
     strategy: Strategy,
     revision: Revision,
     groups: Vec<String>,
@@ -105,7 +109,7 @@ impl Explain {
         let asked = !matches!(told.outcome, Err(Refusal::InvalidKey(_)));
         let heard: Vec<Heard> = explainer.trace(&key, &origin).iter().map(|(tracer, trace)| Heard::of(tracer, trace, asked)).collect();
         let near = suggestions::misses(&key, &origin, &told, &heard, &explainer, &store).await?;
-        let exchange::Explanation { decision, outcome, .. } = told;
+        let exchange::Explanation { decision, outcome, confirmation, .. } = told;
         let decision = decision.unwrap_or_else(|| undecided(&key, &outcome));
         let mut explanation = Explanation::of(decision, &key, at, ip, explainer.snapshot());
         explanation.chain = explanation.grants.iter().map(|grant| Link::of(grant, explainer.snapshot(), &heard)).collect();
@@ -117,6 +121,7 @@ impl Explain {
         explanation.policies = heard;
         explanation.remarks = remarks;
         explanation.client_certificate = shown;
+        explanation.cnf = confirmation.as_ref().map(Confirmation::of);
         explanation.near = near;
         explanation.show(out)
     }
@@ -142,6 +147,7 @@ impl Explanation {
             at,
             ip,
             client_certificate: None,
+            cnf: None,
             strategy: snapshot.strategy,
             revision: snapshot.revision,
             groups: decision.groups,
@@ -174,7 +180,8 @@ impl Explanation {
                 let said = self.policies.iter().map(|heard| (if heard.asked { "said" } else { "would say" }, heard.line()));
                 let near = self.near.iter().map(|near| ("near", near.clone()));
                 let shown = self.client_certificate.iter().map(|shown| ("shown", format!("{} (of {})", shown.subject, shown.issuer)));
-                out.record(self, head.into_iter().chain(shown).chain(remarks).chain(said).chain(near))?;
+                let cnf = self.cnf.iter().map(|bound| ("cnf", format!("x5t#S256 {}", bound.certificate())));
+                out.record(self, head.into_iter().chain(shown).chain(cnf).chain(remarks).chain(said).chain(near))?;
                 out.list("roles", &["SPACE", "ROLE", "BECAUSE OF"], self.rows(), self)
             }
         }

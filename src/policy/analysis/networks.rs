@@ -12,14 +12,14 @@ use ipnet::IpNet;
 const OUTSIDE: u32 = 0;
 
 /// Where classes begin, in each family by itself: `::/0` holds no IPv4 address.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Networks {
     v4: Line,
     v6: Line,
 }
 
 /// The first address of each stretch that has one class, ascending, beginning with 0.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Line(Box<[(u128, u32)]>);
 
 impl Networks {

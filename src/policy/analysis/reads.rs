@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -23,6 +23,8 @@ pub struct Reads {
     time: ReadExtent<Calendar>,
     /// What was seen of the time last: the same for all requests of a quantum.
     last: ArcSwapOption<SeenTime>,
+    /// The same with certificates, once somebody has asked for it.
+    with_certificates: OnceLock<Arc<Self>>,
 }
 
 /// The part of a request that an answer was made for: what the policies can tell of it. Means something only together with the [`Reads`]
@@ -67,13 +69,22 @@ impl Reads {
             time.merge(&depends.time, Calendar::merge);
             certificate |= depends.certificate;
         }
-        Self { address: address.map(|networks| Networks::of(&networks)), certificate, time, last: ArcSwapOption::empty() }
+        Self { address: address.map(|networks| Networks::of(&networks)), certificate, time, ..Self::default() }
     }
 
     /// Nothing at all.
     pub fn nothing() -> Arc<Self> {
         static NOTHING: LazyLock<Arc<Reads>> = LazyLock::new(Arc::default);
         Arc::clone(&NOTHING)
+    }
+
+    /// The same for answers that say themselves which certificate was shown, whatever policies look at.
+    pub fn with_certificates(self: &Arc<Self>) -> Arc<Self> {
+        if self.certificate {
+            return Arc::clone(self);
+        }
+        let with = || Arc::new(Self { address: self.address.clone(), certificate: true, time: self.time.clone(), ..Self::default() });
+        Arc::clone(self.with_certificates.get_or_init(with))
     }
 
     /// Whether they can tell one address from another.

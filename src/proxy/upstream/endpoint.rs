@@ -150,6 +150,7 @@ impl Endpoint {
     pub(super) fn retire(&self) {
         self.h1_pool.retire();
         self.h2_pool.retire();
+        self.health.show(None);
     }
 
     #[cfg(test)]

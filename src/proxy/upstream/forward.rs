@@ -209,7 +209,6 @@ impl Upstream {
     /// Of those that have not been tried yet the one with the fewest requests under way, and one that is left out only where there is no other.
     fn another(&self, attempts: &mut Attempts) -> Option<&Rc<Endpoint>> {
         let (now, count, turn) = (self.parts.timer.now(), self.others.len() + 1, self.turn.get());
-        let bit = |place: usize| u32::try_from(place).ok().and_then(|place| 1_u64.checked_shl(place)).unwrap_or(0);
         let untried = self.endpoints().enumerate().filter(|(place, _)| attempts.tried & bit(*place) == 0);
         let rank =
             |(place, endpoint): &(usize, &Rc<Endpoint>)| (!endpoint.health.is_asked(now), endpoint.load(), (place + count - turn) % count);
@@ -221,9 +220,25 @@ impl Upstream {
         Some(endpoint)
     }
 
+    /// Where a request goes whose connection to this endpoint was closed while it rested, or as soon as it was used: nobody can tell, and it
+    /// is sent twice at most. So it goes to another endpoint that is asked, and to this one if none is, or if that one lets nobody in.
+    fn besides<'a>(&'a self, endpoint: &'a Rc<Endpoint>, attempts: &mut Attempts) -> &'a Rc<Endpoint> {
+        let now = self.parts.timer.now();
+        let is_asked = |other: &Rc<Endpoint>| !Rc::ptr_eq(other, endpoint) && other.health.is_asked(now);
+        if !self.endpoints().any(is_asked) {
+            return endpoint;
+        }
+        let another = self.another(attempts).unwrap_or(endpoint);
+        if let Some(place) = self.endpoints().position(|known| Rc::ptr_eq(known, endpoint)) {
+            attempts.tried &= !bit(place);
+        }
+        another
+    }
+
     /// It has answered, whatever it said.
     fn answers(&self, endpoint: &Endpoint) {
-        if self.has_several() && endpoint.health.answers() {
+        // One that is the only one now may have been left out when there were others.
+        if endpoint.health.answers() && self.has_several() {
             tracing::info!(upstream = endpoint.name(), "an endpoint of the upstream answers again");
         }
     }
@@ -234,7 +249,7 @@ impl Upstream {
             return;
         }
         if let Some(left_out) = endpoint.health.fails(&self.parts.timer) {
-            self.parts.metrics.upstream_ejected();
+            endpoint.health.show(Some(self.parts.metrics.upstream_ejected(endpoint.name())));
             tracing::warn!(upstream = endpoint.name(), %error, left_out = ?left_out, "an endpoint of the upstream fails again and again: it is left out");
         }
     }
@@ -307,6 +322,7 @@ impl Upstream {
             // It was closed while it rested: that is nobody's fault, and costs nothing of the budget.
             if connection.was_stale(&fault) {
                 attempts.repeated = true;
+                endpoint = self.besides(endpoint, attempts);
             } else {
                 let again = connection.may_be_repeated(&fault) && !attempts.repeated && self.budget.withdraw();
                 let error = ForwardError::from(fault);
@@ -459,6 +475,11 @@ impl Upstream {
         parts.version = Version::HTTP_2;
         Ok(Request::from_parts(parts, body))
     }
+}
+
+/// Of an endpoint, by its place.
+fn bit(place: usize) -> u64 {
+    u32::try_from(place).ok().and_then(|place| 1_u64.checked_shl(place)).unwrap_or(0)
 }
 
 /// What a request has beside itself.

@@ -2,10 +2,11 @@
 //!
 //! An answer is an answer, whatever its status: a 503 is the API's word, and no reason to send its requests elsewhere.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use crate::proxy::timer::CoarseTimer;
+use crate::telemetry::LeftOut;
 
 /// So many failures, one behind the other, and it is left out.
 const FAILURES: u32 = 3;
@@ -24,6 +25,8 @@ pub(super) struct EndpointHealth {
     until: Cell<u64>,
     /// A request tries whether it answers.
     tried: Cell<bool>,
+    /// That it is left out shows in the metrics for as long as this is there.
+    shown: RefCell<Option<LeftOut>>,
 }
 
 impl EndpointHealth {
@@ -49,7 +52,13 @@ impl EndpointHealth {
         self.failures.set(0);
         self.times.set(0);
         self.tried.set(false);
+        self.show(None);
         self.until.replace(0) != 0
+    }
+
+    /// Whether the metrics tell that it is left out.
+    pub(super) fn show(&self, left_out: Option<LeftOut>) {
+        self.shown.replace(left_out);
     }
 
     /// It has not. For how long it is left out, if it is from now on.

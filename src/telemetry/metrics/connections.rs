@@ -4,6 +4,7 @@ use prometheus::proto::MetricFamily;
 
 use super::exposition::{self, Family};
 use super::label::{Label, Member, label};
+use super::left_out::{LeftOut, LeftOutEndpoints};
 use super::series::{Counters, Gauge, Levels};
 
 label! {
@@ -79,6 +80,7 @@ pub(super) struct Connections {
     upstream_errors: Counters<(UpstreamError,)>,
     upstream_retries: Counters<()>,
     upstream_ejections: Counters<()>,
+    left_out: LeftOutEndpoints,
     handshake_errors: Counters<()>,
     proxy_header_errors: Counters<()>,
     certificate_ends: Levels<(CertificateOf,)>,
@@ -100,6 +102,7 @@ impl Connections {
                 "claviger_upstream_ejections_total",
                 "How often a thread has left out an endpoint of an upstream that failed again and again.",
             ),
+            left_out: LeftOutEndpoints::default(),
             handshake_errors: Counters::new("claviger_tls_handshake_errors_total", "TLS handshakes with clients that came to nothing."),
             proxy_header_errors: Counters::new(
                 "claviger_proxy_protocol_errors_total",
@@ -120,12 +123,13 @@ impl Connections {
         }
     }
 
-    pub(super) fn families(&self) -> [&dyn Family; 7] {
+    pub(super) fn families(&self) -> [&dyn Family; 8] {
         [
             self,
             &self.upstream_errors,
             &self.upstream_retries,
             &self.upstream_ejections,
+            &self.left_out,
             &self.handshake_errors,
             &self.proxy_header_errors,
             &self.certificate_ends,
@@ -140,8 +144,9 @@ impl Connections {
         self.upstream_retries.increment(());
     }
 
-    pub(super) fn upstream_ejected(&self) {
+    pub(super) fn upstream_ejected(&self, endpoint: &str) -> LeftOut {
         self.upstream_ejections.increment(());
+        self.left_out.begin(endpoint)
     }
 
     pub(super) fn handshake_failed(&self) {

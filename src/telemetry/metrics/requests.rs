@@ -13,7 +13,7 @@ use super::series::{Counters, Gauge, Histograms, micros};
 use crate::model::RateLimit;
 
 static REQUEST_BOUNDS: [Duration; 7] = micros([1_000, 5_000, 25_000, 100_000, 500_000, 1_000_000, 5_000_000]);
-static OVERHEAD_BOUNDS: [Duration; 7] = micros([25, 50, 100, 500, 1_000, 5_000, 25_000]);
+static OVERHEAD_BOUNDS: [Duration; 6] = micros([25, 50, 100, 1_000, 5_000, 25_000]);
 
 label! {
     /// Of all requests together.

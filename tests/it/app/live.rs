@@ -343,6 +343,14 @@ fn rows() -> Vec<Row> {
             |seen| seen.claim("actions").is_array().to_string(),
             "true",
         ),
+        // Nobody shows a certificate here: see `edge::client_certificates`.
+        row(
+            "token.confirm_client_certificate",
+            ("", "token.confirm_client_certificate = true"),
+            Asking,
+            |seen| seen.is_told("token.confirm_client_certificate"),
+            "true",
+        ),
         row(
             "limits.rate.requests_per_second",
             ("", "limits.rate.requests_per_second = 900000"),

@@ -45,6 +45,7 @@ fn token_and_keys(keys: &Path) -> (String, String) {
         effective: &roles,
         bound: &roles,
         scope: None,
+        confirmation: None,
         revision: Revision(1),
         not_after: None,
     };

@@ -338,6 +338,7 @@ fn every_key_can_be_set_by_variable_and_by_flag() {
         "admin.insecure"
         | "store.insecure"
         | "login.admit_without_roles"
+        | "token.confirm_client_certificate"
         | "token.include_actions"
         | "upstream.http2"
         | "upstreams.0.http2" => "true",

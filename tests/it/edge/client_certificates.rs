@@ -1,5 +1,8 @@
 //! Clients that show certificates, to the proxy.
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use claviger::model::CertificateFingerprint;
 use rustls::HandshakeKind;
 
@@ -117,9 +120,9 @@ fn policies_see_the_certificate_that_a_client_has_shown_and_nobody_gets_what_ano
     // Each certificate, and none, by itself; and none of them again.
     assert_eq!((world.server.metric(EVALUATIONS), evaluations >= 5), (evaluations, true));
 
-    let mut digest = [0; 32];
-    digest.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &comma.der).as_ref());
-    let fingerprint = CertificateFingerprint::from_bytes(digest);
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest(&SHA256, &comma.der).as_ref());
+    let fingerprint = CertificateFingerprint::from_bytes(bytes);
     let line = format!("\"certificate_subject\":\"CN=ci\\\\, or not\",\"certificate\":\"{fingerprint}\"");
     world.server.until("the log to name it", |server| server.log().contains(&line));
 
@@ -132,6 +135,8 @@ fn policies_see_the_certificate_that_a_client_has_shown_and_nobody_gets_what_ano
     };
     assert_eq!(told(&["--certificate", &file]), (vec!["issuer".to_owned(), "subject".to_owned()], "CN=ci\\, or not".into()));
     assert_eq!(told(&[]), (vec!["nobody".to_owned()], serde_json::Value::Null));
+    let tested = world.server.run(&["route", "test", "GET", "/", "--key", "ci", "--ip", "192.0.2.7", "--certificate", &file]);
+    assert_eq!(tested["sent"]["claims"]["roles"]["root"], serde_json::json!(["issuer", "subject"]));
     let policy = world.server.dir().join("policies/by-certificate.rego").display().to_string();
     let simulate = ["policy", "simulate", "--file", &policy, "--key", "ci"];
     let simulated = world.server.run(&[&simulate[..], &["--certificate", &file]].concat());
@@ -174,4 +179,56 @@ fn a_request_that_is_kept_is_simulated_with_the_certificate_that_it_came_with() 
     assert_eq!(simulated["summary"]["samples"], 1, "{simulated}");
     let result = simulated["simulations"][0]["result"].to_string();
     assert!(result.contains("uri") && !result.contains("nobody"), "{result}");
+}
+
+#[test]
+fn a_token_is_bound_to_the_certificate_that_its_client_has_shown_and_is_given_to_nobody_else() {
+    let world = World::new("optional");
+    world.server.make_role("deployer", "run:trigger");
+    let key = world.server.key("ci", &["--bind", "deployer@root"]).text;
+    let twin = world.clients.issue(Wish { subject: "ci", names: &["ci.example.com"], ..Wish::default() });
+    let short = world.clients.issue(Wish { subject: "ci", names: &[], from: -1, to: 1 });
+    let claims = |shown: Option<&Issued>| {
+        let client = Client::with(&world.servers, ALL, shown);
+        let answer = client.get(world.server.proxy(), "/", &format!("Authorization: Bearer {key}\r\n")).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["claims"].clone()
+    };
+    let of = |shown: &Issued| serde_json::json!({ "x5t#S256": BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, &shown.der)) });
+    let configuration = std::fs::read_to_string(world.server.config()).unwrap();
+    let put = |said: &str| {
+        let with = configuration.replace("[token]\n", &format!("[token]\n{said}\n"));
+        std::fs::write(world.server.config(), with).unwrap();
+        world.server.signal("HUP");
+    };
+    world.server.until("the key", |server| {
+        Client::with(&world.servers, ALL, None)
+            .get(server.proxy(), "/", &format!("X-API-Key: {key}\r\n"))
+            .is_ok_and(|answer| answer.status == 200)
+    });
+    assert_eq!(claims(Some(&world.known))["cnf"], serde_json::Value::Null, "it is off");
+
+    put("confirm_client_certificate = true");
+
+    world.server.until("it to be in force", |_| claims(Some(&world.known))["cnf"] == of(&world.known));
+    for _ in 0..3 {
+        assert_eq!(claims(Some(&world.known))["cnf"], of(&world.known));
+        assert_eq!(claims(None).get("cnf"), None);
+        assert_eq!(claims(Some(&twin))["cnf"], of(&twin));
+        assert_eq!(claims(Some(&short))["cnf"], of(&short));
+    }
+    // Each is remembered by itself.
+    let issued = world.server.metric("claviger_tokens_issued_total{alg=\"ES256\"}");
+    for shown in [Some(&world.known), None, Some(&twin), Some(&short)] {
+        claims(shown);
+    }
+    assert_eq!(world.server.metric("claviger_tokens_issued_total{alg=\"ES256\"}"), issued);
+    let file = twin.write(&world.server.dir().join("shown"))[0].display().to_string();
+    let explain = ["explain", "--key", "ci"];
+    assert_eq!(world.server.run(&[&explain[..], &["--certificate", &file]].concat())["cnf"], of(&twin));
+    assert_eq!(world.server.run(&explain).get("cnf"), None);
+
+    put("");
+
+    world.server.until("it to be off", |_| claims(Some(&world.known)).get("cnf").is_none());
 }

@@ -1,8 +1,9 @@
 //! Several endpoints of an upstream: who is asked, who is left out, and what is asked again.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use claviger::config::{Settings, UpstreamUrls};
@@ -53,6 +54,7 @@ async fn status(world: &World, method: &str) -> u16 {
 
 const SENT_AGAIN: &str = "claviger_upstream_retries_total";
 const LEFT_OUT: &str = "claviger_upstream_ejections_total";
+const LEFT_OUT_NOW: &str = "claviger_upstream_endpoints_ejected";
 
 #[tokio::test]
 async fn requests_take_turns_where_all_have_as_much_to_do() {
@@ -138,12 +140,13 @@ async fn where_all_are_left_out_all_are_asked() {
         assert_eq!(status(&world, "GET").await, 502);
     }
     assert!(world.series(LEFT_OUT) >= 2, "{}", world.metrics.render());
+    assert_eq!(world.series(LEFT_OUT_NOW), 2);
 
     let listener = tokio::net::TcpListener::bind(place).await.unwrap();
     let upstream = Upstream::on(listener, None, ok);
 
     assert_eq!(status(&world, "GET").await, 200);
-    assert_eq!(upstream.requests().len(), 1);
+    assert_eq!((upstream.requests().len(), world.series(LEFT_OUT_NOW)), (1, 1));
 }
 
 #[tokio::test]
@@ -156,6 +159,7 @@ async fn one_that_was_left_out_is_tried_by_one_request_and_asked_again_once_it_a
         assert_eq!(status(&world, "GET").await, 200, "what it breaks is sent again");
     }
     assert!(world.series(LEFT_OUT) >= 1 && world.series(SENT_AGAIN) >= 3, "{}", world.metrics.render());
+    assert_eq!(world.series(LEFT_OUT_NOW), 1);
 
     works.store(true, Ordering::Relaxed);
     let seen = broken.requests().len();
@@ -166,6 +170,45 @@ async fn one_that_was_left_out_is_tried_by_one_request_and_asked_again_once_it_a
         }
     };
     tokio::time::timeout(PATIENCE, asked).await.expect("nobody asks it again");
+    assert_eq!(world.series(LEFT_OUT_NOW), 0);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_begins_to_break_connections_costs_no_idempotent_request_though_connections_to_it_rest() {
+    let breaks = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&breaks);
+    let breaking = Upstream::start(move |_| if flag.load(Ordering::Relaxed) { Reply::Last(Vec::new()) } else { Reply::with(OK) }).await;
+    let world = before(Upstream::start(ok).await, &[breaking.address], |_| {}).await;
+    for _ in 0..4 {
+        assert_eq!(status(&world, "GET").await, 200);
+    }
+    assert_eq!((world.upstream.connections(), breaking.connections()), (1, 1));
+
+    breaks.store(true, Ordering::Relaxed);
+
+    for _ in 0..10 {
+        assert_eq!(status(&world, "GET").await, 200);
+    }
+    assert!(world.series(LEFT_OUT) >= 1, "{}", world.metrics.render());
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_while_it_rested_is_replaced_where_all_other_endpoints_are_away() {
+    // Each connection is for one request, and this shows with the next.
+    let used = Mutex::new(BTreeSet::new());
+    let closes = move |request: &Received| {
+        if used.lock().unwrap().insert(request.connection) { Reply::with(OK) } else { Reply::Last(Vec::new()) }
+    };
+    let place = nowhere();
+    let gone = Upstream::on(tokio::net::TcpListener::bind(place).await.unwrap(), None, ok);
+    let world = before(Upstream::start(closes).await, &[gone.address], |_| {}).await;
+    for _ in 0..2 {
+        assert_eq!(status(&world, "GET").await, 200);
+    }
+    drop(gone);
+    for _ in 0..10 {
+        assert_eq!(status(&world, "GET").await, 200);
+    }
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ fn count_everything(metrics: &Metrics) {
         metrics.upstream_error(error);
     }
     metrics.upstream_retry();
-    metrics.upstream_ejected();
+    drop(metrics.upstream_ejected("127.0.0.1:3000"));
     for result in
         [PolicyResult::Answered, PolicyResult::Failed, PolicyResult::TimeLimit, PolicyResult::MemoryLimit, PolicyResult::Overloaded]
     {
@@ -125,6 +125,7 @@ fn every_family_of_the_contract_is_there() {
         "upstream_errors_total counter",
         "upstream_retries_total counter",
         "upstream_ejections_total counter",
+        "upstream_endpoints_ejected gauge",
         "auth_decisions_total counter",
         "auth_duration_seconds histogram",
         "cache_requests_total counter",

@@ -78,6 +78,7 @@ fn settings(max_bytes: usize) -> TokenSettings {
         headers: Vec::new(),
         max_bytes,
         include_actions: false,
+        confirm_client_certificate: false,
     }
 }
 
@@ -111,6 +112,7 @@ impl Story {
             effective: &self.effective,
             bound: &self.bound,
             scope: None,
+            confirmation: None,
             revision: Revision(4711),
             not_after: self.not_after,
         }
