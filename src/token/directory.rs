@@ -24,6 +24,9 @@ use crate::config::{TokenAlgorithm, TokenSettings};
 
 const RING: &str = "ring.toml";
 const LOCK: &str = ".lock";
+/// How often the directory is read anew because it has changed meanwhile. Whoever rolls keys does it once; this is for a machine that lets a
+/// reader run between two rolls alone.
+const READINGS: usize = 100;
 
 /// A key as it is listed.
 #[derive(Clone, Debug, Serialize)]
@@ -284,17 +287,16 @@ impl KeyDirectory {
     /// Reads again if the ring changed meanwhile: a key that the old one names may have been taken away since.
     fn read(&self) -> Result<Reading, TokenError> {
         let mut text = self.ring_text()?;
-        let mut left = 5;
-        loop {
+        for _ in 0..READINGS {
             let keys = self.keys();
             let afterwards = self.ring_text()?;
-            left -= 1;
-            if text == afterwards || left == 0 {
+            if text == afterwards {
                 let ring = text.map(|text| RingFile::parse(&self.path.join(RING), &text)).transpose()?;
                 return Ok(Reading { path: self.path.clone(), keys: keys?, ring, named: self.named.clone() });
             }
             text = afterwards;
         }
+        Err(TokenError::Keys(format!("{} changes faster than it can be read", self.path.display())))
     }
 
     fn ring_text(&self) -> Result<Option<String>, TokenError> {
