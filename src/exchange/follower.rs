@@ -621,7 +621,8 @@ mod tests {
         let mut in_force = exchange.in_force.subscribe();
         let moved = in_force.wait_for(|in_force| in_force.epoch > epoch);
         tokio::time::timeout(Duration::from_mins(1), moved).await.unwrap().unwrap();
-        assert!(exchange.cached(&digest, &origin).is_none(), "what was let pass is not found any more");
+        // The denial may be, if the first answer was it.
+        assert!(!matches!(exchange.cached(&digest, &origin), Some(Ok(_))), "what was let pass is not found any more");
         assert!(matches!(exchange.credential(&digest, &origin).await, Err(Refusal::Denied(_))));
         assert!(metrics.render().contains("\nclaviger_policy_disagreements_total 1\n"));
     }
