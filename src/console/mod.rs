@@ -9,6 +9,8 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod assets;
+mod audit;
+mod docs;
 mod entries;
 mod fields;
 mod forms;
@@ -18,11 +20,16 @@ mod once;
 mod overview;
 mod parts;
 mod refusal;
+mod replicas;
 mod router;
+mod search;
 mod session;
+mod settings;
 mod shell;
 mod sign_in;
+mod signing_keys;
 mod state;
+mod try_key;
 mod visit;
 
 pub use router::pages;
