@@ -27,6 +27,7 @@ use super::timed::TimedCalls;
 use super::uses::{self, Uses};
 use crate::clock::{Clock, Moment};
 use crate::model::{KeyDigest, KeyRecord, Refusal, Revision, Snapshot, SpaceId};
+use crate::policy::PolicyFault;
 use crate::store::Source;
 use crate::telemetry::{AuthReason, CacheKind, CacheResult, Metrics};
 
@@ -151,6 +152,11 @@ impl Exchange {
     /// Whether a policy in force can tell one client's address from another.
     pub fn reads_addresses(&self) -> bool {
         self.state.load().reads().reads_address()
+    }
+
+    /// What is odd about the policies in force: what the log was told when they were put there. `None`: others are being put there.
+    pub fn policy_remarks(&self) -> Option<Vec<PolicyFault>> {
+        self.feed.try_lock().ok().map(|feed| feed.warned.clone())
     }
 
     /// RFC 7517, as JSON text.
