@@ -1,7 +1,7 @@
 //! What pages are made of.
 
 use jiff::Timestamp;
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::fields::Fields;
 use crate::model::{BindingId, KeyId, KeyState, Revision, RoleId, SpaceId};
@@ -140,9 +140,4 @@ pub(super) fn policy_faults(faults: &[PolicyFault]) -> Markup {
 /// JSON, to be read.
 pub(super) fn json(value: &serde_json::Value) -> Markup {
     html! { pre { (serde_json::to_string_pretty(value).unwrap_or_default()) } }
-}
-
-/// Nothing at all.
-pub(super) fn nothing() -> Markup {
-    PreEscaped(String::new())
 }
