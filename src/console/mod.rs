@@ -10,6 +10,8 @@
 
 mod assets;
 mod difference;
+mod audit;
+mod docs;
 mod entries;
 mod fields;
 mod forms;
@@ -20,13 +22,18 @@ mod overview;
 mod parts;
 mod policies;
 mod refusal;
+mod replicas;
 mod router;
+mod search;
 mod session;
+mod settings;
 mod shell;
 mod sign_in;
+mod signing_keys;
 mod state;
 mod strategy;
 mod version;
+mod try_key;
 mod visit;
 
 pub use router::pages;
