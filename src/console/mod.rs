@@ -10,6 +10,7 @@
 
 mod assets;
 mod audit;
+mod difference;
 mod docs;
 mod entries;
 mod fields;
@@ -19,6 +20,7 @@ mod keys;
 mod once;
 mod overview;
 mod parts;
+mod policies;
 mod refusal;
 mod replicas;
 mod router;
@@ -29,7 +31,9 @@ mod shell;
 mod sign_in;
 mod signing_keys;
 mod state;
+mod strategy;
 mod try_key;
+mod version;
 mod visit;
 
 pub use router::pages;

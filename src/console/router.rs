@@ -11,7 +11,10 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use super::refusal::Untold;
 use super::state::ConsoleState;
 use super::visit::signed_in;
-use super::{assets, audit, docs, in_force, keys, once, overview, replicas, search, settings, shell, sign_in, signing_keys, try_key};
+use super::{
+    assets, audit, docs, in_force, keys, once, overview, policies, replicas, search, settings, shell, sign_in, signing_keys, strategy,
+    try_key,
+};
 
 /// Files of this listener alone; nothing written into a page runs or looks like anything, and no other page shows one of these inside itself.
 const OWN_FILES_ONLY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
@@ -29,6 +32,8 @@ pub fn pages(state: ConsoleState) -> Router {
         .merge(audit::routes())
         .merge(docs::routes())
         .merge(keys::routes())
+        .merge(policies::routes())
+        .merge(strategy::routes())
         .merge(signing_keys::routes())
         .layer(from_fn_with_state(state.clone(), signed_in));
     Router::new()
