@@ -6,14 +6,12 @@ use super::browser::Browser;
 use crate::admin::client::Api;
 use crate::support::server::{Server, Setup};
 
-const POLICY: &str =
-    "package claviger.login\n\ndeny if input.key.name == \"barred\"\n\nroles.production[\"deployer\"] if input.key.name == \"ci\"\n";
+const POLICY: &str = "package spacelift\n\ndeny if input.session.login == \"barred\"\n\nroles[\"production\"][\"deployer\"] if input.session.login == \"ci\"\n";
 
 /// With a policy, a role and a space.
 fn server() -> Server {
     let server = Setup::new().policies([("roles.rego", POLICY)]).start();
     server.make_spaces();
-    server.run(&["strategy", "set", "policies-and-bindings"]);
     server
 }
 
