@@ -9,20 +9,25 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod assets;
+mod bindings;
 mod entries;
 mod fields;
 mod forms;
 mod in_force;
+mod in_path;
 mod keys;
 mod once;
 mod overview;
+mod paged;
 mod parts;
 mod refusal;
 mod router;
 mod session;
 mod shell;
 mod sign_in;
+mod spaces;
 mod state;
+mod version;
 mod visit;
 
 pub use router::pages;

@@ -54,11 +54,34 @@ pub(super) fn state(state: KeyState) -> Markup {
 }
 
 pub(super) fn space(id: &SpaceId) -> Markup {
-    html! { a href={ "/spaces/" (id) } { code { (id) } } }
+    html! { a href=(space_page(id)) { code { (id) } } }
+}
+
+pub(super) fn space_page(id: &SpaceId) -> String {
+    page_of("/spaces", id.as_str())
 }
 
 pub(super) fn role(id: &RoleId) -> Markup {
-    html! { a href={ "/roles/" (id) } { code { (id) } } }
+    html! { a href=(role_page(id)) { code { (id) } } }
+}
+
+pub(super) fn role_page(id: &RoleId) -> String {
+    page_of("/roles", id.as_str())
+}
+
+/// Where a slug's page is: `new` alone is the form for what is not there yet.
+fn page_of(kind: &str, slug: &str) -> String {
+    format!("{kind}/{slug}{}", if slug == "new" { "/" } else { "" })
+}
+
+/// Free texts, each in a frame.
+pub(super) fn labels(labels: &[String]) -> Markup {
+    html! { ul class="chips" { @for label in labels { li { (badge("", label)) } } } }
+}
+
+/// `1 action`, `2 actions`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 pub(super) fn group(name: &str) -> Markup {
