@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use maud::{Markup, PreEscaped, html};
 
 use super::fields::Fields;
-use crate::model::{BindingId, KeyId, KeyState, Revision, RoleId, SpaceId};
+use crate::model::{BindingId, KeyId, KeyRecord, KeyState, Revision, RoleId, SpaceId};
 use crate::policy::PolicyFault;
 
 /// The key in front of the name.
@@ -37,6 +37,11 @@ pub(super) fn sentence(text: &str) -> String {
     let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
     let end = if text.ends_with(['.', '!', '?', ':']) { "" } else { "." };
     format!("{first}{}{end}", chars.as_str())
+}
+
+/// When any of its secrets was last presented, to the minute.
+pub(super) fn last_used(key: &KeyRecord) -> Option<Timestamp> {
+    key.secrets.iter().filter_map(|secret| secret.last_used_at.map(|at| at.max(secret.created_at))).max()
 }
 
 /// A word in a frame.
