@@ -8,7 +8,8 @@ pub(super) const NAME: usize = 256;
 const DESCRIPTION: usize = 4096;
 const ACTIONS: usize = 1000;
 
-pub(super) const ACTIONS_HINT: &str = "One a line: resource:verb, such as run:trigger; resource:* for all of a resource, *:* for everything";
+pub(super) const ACTIONS_HINT: &str =
+    "One a line: resource:verb, such as run:trigger; resource:* for all of a resource, *:* for everything";
 
 /// What stands in the fields of a role, but for its id.
 pub(super) struct RoleFields {

@@ -92,8 +92,7 @@ mod tests {
         for role in [role("deployer", &["run:read", "run:trigger"]), role("runner", &["run:*"])] {
             snapshot.roles.insert(role.id.clone(), role);
         }
-        let (subject, role, space) =
-            (Subject::Group("ops".parse().unwrap()), "deployer".parse().unwrap(), "production".parse().unwrap());
+        let (subject, role, space) = (Subject::Group("ops".parse().unwrap()), "deployer".parse().unwrap(), "production".parse().unwrap());
         snapshot.bind_group(Binding { id: BindingId::new(1, 9), subject, role, space, created_at: Timestamp::UNIX_EPOCH });
         snapshot
     }
@@ -155,7 +154,10 @@ mod tests {
             let (role, after) = (role("r", before), actions(after));
             let turn = Turn::of(&role, &after);
             let texts = |all: &[&ActionPattern]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
-            assert_eq!((texts(&turn.comes), texts(&turn.goes)), (comes.iter().map(ToString::to_string).collect(), goes.iter().map(ToString::to_string).collect()));
+            assert_eq!(
+                (texts(&turn.comes), texts(&turn.goes)),
+                (comes.iter().map(ToString::to_string).collect(), goes.iter().map(ToString::to_string).collect())
+            );
         }
     }
 }

@@ -99,7 +99,8 @@ mod tests {
 
     #[test]
     fn upper_levels_are_shown_before_lower_ones() {
-        let rows = (0..400).map(|n| (format!("a{n:03}"), "root".to_owned())).chain((0..400).map(|n| (format!("b{n:03}"), "a000".to_owned())));
+        let rows =
+            (0..400).map(|n| (format!("a{n:03}"), "root".to_owned())).chain((0..400).map(|n| (format!("b{n:03}"), "a000".to_owned())));
         let tree = tree(rows);
         let root = SpaceId::root();
         let outline = Outline::of(&tree, &root, None);

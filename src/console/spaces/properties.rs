@@ -63,7 +63,8 @@ fn parent_field(visit: &Seen, shown: &ShownSpace, form: Form<'_>) -> Markup {
     let spaces = &shown.snapshot.spaces;
     let fits = |id: &SpaceId| visit.may_in(Operation::MoveSpace, id) && !spaces.is_within(id, &shown.space.id);
     let parents = spaces.iter().filter(|space| fits(&space.id)).map(|space| (space.id.as_str(), format!("{} ({})", space.name, space.id)));
-    let hint = "Another one moves the space with all below it: what holds above the old place ends in it, what holds above the new one begins";
+    let hint =
+        "Another one moves the space with all below it: what holds above the old place ends in it, what holds above the new one begins";
     form.pick(Field::needed("parent", "Stands under", hint), parents)
 }
 
