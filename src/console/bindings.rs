@@ -93,12 +93,7 @@ pub(super) async fn subject_of(visit: &Seen, fields: &Fields, faults: &mut Fault
         let as_spelled = raw.filter(|name| visit.standing.snapshot().groups.contains_key(name));
         return Ok(as_spelled.or_else(|| fields.parsed::<GroupName>("subject", faults)).map(Subject::Group));
     }
-    let (text, store) = (fields.text("subject"), visit.control().store());
-    let key = match (text.parse::<KeyId>(), text.parse::<KeyName>()) {
-        (Ok(id), _) => store.key(id).await?,
-        (Err(_), Ok(name)) => store.key_named(&name).await?,
-        (Err(_), Err(_)) => None,
-    };
+    let key = visit.control().key_called(fields.text("subject")).await?;
     if key.is_none() {
         faults.note("subject", "there is no key of that name or id");
     }

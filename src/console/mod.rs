@@ -10,6 +10,7 @@
 
 mod assets;
 mod bindings;
+mod difference;
 mod entries;
 mod fields;
 mod forms;
@@ -21,6 +22,7 @@ mod once;
 mod overview;
 mod paged;
 mod parts;
+mod policies;
 mod refusal;
 mod roles;
 mod router;
@@ -29,6 +31,7 @@ mod shell;
 mod sign_in;
 mod spaces;
 mod state;
+mod strategy;
 mod version;
 mod visit;
 

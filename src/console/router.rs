@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use super::refusal::Untold;
 use super::state::ConsoleState;
 use super::visit::signed_in;
-use super::{assets, groups, in_force, keys, once, overview, roles, shell, sign_in, spaces};
+use super::{assets, groups, in_force, keys, once, overview, policies, roles, shell, sign_in, spaces, strategy};
 
 /// Files of this listener alone; nothing written into a page runs or looks like anything, and no other page shows one of these inside itself.
 const OWN_FILES_ONLY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
@@ -27,6 +27,8 @@ pub fn pages(state: ConsoleState) -> Router {
         .merge(spaces::routes())
         .merge(roles::routes())
         .merge(groups::routes())
+        .merge(policies::routes())
+        .merge(strategy::routes())
         .layer(from_fn_with_state(state.clone(), signed_in));
     Router::new()
         .route("/sign-in", get(sign_in::show).post(sign_in::begin))

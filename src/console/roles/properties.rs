@@ -10,7 +10,6 @@ use super::preview;
 use crate::console::fields::{Faults, Fields, Submitted};
 use crate::console::forms::{Field, Form};
 use crate::console::in_path::InPath;
-use crate::console::parts;
 use crate::console::refusal::Refusal;
 use crate::console::version::{self, stale_or};
 use crate::console::visit::{Seen, Visit, see_other};
@@ -20,7 +19,7 @@ use crate::store::Conflict;
 
 pub(super) async fn show(visit: Visit, InPath(id): InPath<RoleId>) -> Result<Response, Refusal> {
     let shown = changeable(&visit, &id, Operation::UpdateRole).await?;
-    Ok(page(&visit, &shown, StatusCode::OK, &as_it_is(&shown), &Faults::default(), &parts::nothing()))
+    Ok(page(&visit, &shown, StatusCode::OK, &as_it_is(&shown), &Faults::default(), &Markup::default()))
 }
 
 /// The role, if whoever looks may do this to it, and anybody may.
@@ -64,7 +63,7 @@ pub(super) async fn make(InPath(id): InPath<RoleId>, Submitted { visit, fields }
     let mut faults = Faults::default();
     let entered = RoleFields::read(&fields, &mut faults);
     if !faults.is_empty() {
-        return Ok(page(&visit, &shown, StatusCode::UNPROCESSABLE_ENTITY, &fields, &faults, &parts::nothing()));
+        return Ok(page(&visit, &shown, StatusCode::UNPROCESSABLE_ENTITY, &fields, &faults, &Markup::default()));
     }
     // Only what says that it is to be saved is.
     if fields.text("action") != "save" {
@@ -76,7 +75,7 @@ pub(super) async fn make(InPath(id): InPath<RoleId>, Submitted { visit, fields }
         Err(error) => {
             let (status, told) = stale_or(&visit, &Resource::Role(id), error).await;
             faults.note("", told);
-            Ok(page(&visit, &shown, status, &fields, &faults, &parts::nothing()))
+            Ok(page(&visit, &shown, status, &fields, &faults, &Markup::default()))
         }
     }
 }
