@@ -9,20 +9,25 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod assets;
-mod difference;
 mod audit;
+mod bindings;
+mod difference;
 mod docs;
 mod entries;
 mod fields;
 mod forms;
+mod groups;
 mod in_force;
+mod in_path;
 mod keys;
 mod once;
 mod overview;
+mod paged;
 mod parts;
 mod policies;
 mod refusal;
 mod replicas;
+mod roles;
 mod router;
 mod search;
 mod session;
@@ -30,10 +35,11 @@ mod settings;
 mod shell;
 mod sign_in;
 mod signing_keys;
+mod spaces;
 mod state;
 mod strategy;
-mod version;
 mod try_key;
+mod version;
 mod visit;
 
 pub use router::pages;
