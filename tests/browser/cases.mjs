@@ -43,8 +43,8 @@ export class Cases {
 // A message of the browser's driver has its call log behind it, and where it stands in this folder helps.
 function told(error) {
   const message = error instanceof Error ? error.message : String(error);
-  const place = error instanceof Error ? (error.stack.match(/tests\/browser\/([^)\s]+:\d+):\d+/g) ?? []).map((at) => at.replace(/^.*browser\//, "")) : [];
-  return `${message.slice(0, 3000)}${place.length ? `\n    at ${place.slice(0, 4).join(", ")}` : ""}`;
+  const places = [...String(error?.stack).matchAll(/tests\/browser\/([^)\s]+:\d+):\d+/g)].map(([, place]) => place);
+  return `${message.slice(0, 3000)}${places.length ? `\n    at ${places.slice(0, 4).join(", ")}` : ""}`;
 }
 
 export function assert(holds, message) {

@@ -12,15 +12,23 @@ import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { Cases } from "./cases.mjs";
-import { OPEN, behind } from "./pages.mjs";
+import { accessFlows } from "./flows/access.mjs";
+import { around } from "./flows/around.mjs";
+import { everyPage } from "./flows/every_page.mjs";
+import { forged } from "./flows/forged.mjs";
+import { hostile } from "./flows/hostile.mjs";
+import { keyFlows } from "./flows/key.mjs";
+import { policyFlows } from "./flows/policies.mjs";
+import { rights } from "./flows/rights.mjs";
+import { sessions } from "./flows/sessions.mjs";
+import { signingIn } from "./flows/signing_in.mjs";
 import { screens } from "./screens.mjs";
 import { Server, furnished } from "./server.mjs";
-import { sound } from "./sound.mjs";
 import { Browser } from "./visit.mjs";
-import { weight } from "./weights.mjs";
 
 const text = { type: "string" };
-const { values: asked } = parseArgs({ options: { claviger: text, modules: text, chromium: { ...text, default: "/usr/bin/chromium" }, only: text, screens: text } });
+const chromium = { ...text, default: "/usr/bin/chromium" };
+const { values: asked } = parseArgs({ options: { claviger: text, modules: text, chromium, only: text, screens: text } });
 for (const needed of ["claviger", "modules"]) {
   if (!asked[needed]) {
     console.error(`--${needed} is missing`);
@@ -33,33 +41,23 @@ const server = await Server.start(claviger);
 const world = await furnished(server);
 const browser = await Browser.launch({ chromium: asked.chromium, modules: resolve(asked.modules) });
 const cases = new Cases(asked.only);
-// The API's reference is served by programs without a console, too.
-const hasConsole = (await fetch(`${server.admin}/sign-in`)).ok;
-const exists = ({ needs }) => hasConsole || needs !== "console";
-
 if (asked.screens) {
-  await screens(cases, browser, server, world, resolve(asked.screens), hasConsole ? () => true : ({ name }) => name === "API reference");
+  screens(cases, browser, server, world, resolve(asked.screens));
 } else {
-  for (const { name, path, framed } of OPEN.filter(exists)) {
-    for (const [look, options] of [["light", { colorScheme: "light" }], ["dark", { colorScheme: "dark" }], ["360 px", { narrow: true }]]) {
-      cases.add(`page: ${name}, ${look}`, async () => {
-        const visit = await browser.visit(server, options);
-        await visit.open(path);
-        await sound(visit, { framed });
-        await visit.close();
-      });
-    }
-    cases.add(`weight: ${name}`, async () => {
-      const visit = await browser.visit(server);
-      console.log((await weight(visit, path)).told);
-      await visit.close();
-    });
-  }
+  // What takes longest begins first.
+  forged(cases, browser, claviger);
+  hostile(cases, browser, claviger);
+  rights(cases, browser, claviger);
+  keyFlows(cases, browser, server, world);
+  everyPage(cases, browser, server, world);
+  policyFlows(cases, browser, claviger);
+  accessFlows(cases, browser, server, world);
+  sessions(cases, browser, server);
+  signingIn(cases, browser, server, world, claviger);
+  around(cases, browser, server, world, claviger);
 }
-
 await cases.run(Math.max(2, availableParallelism()));
 await browser.close();
 await server.stop();
-console.log(`${browser.requests} requests of pages`);
-console.log(cases.closing());
+console.log(cases.closing(), `${browser.requests} requests of pages, each to their own origin`);
 process.exitCode = cases.failed.length ? 1 : 0;

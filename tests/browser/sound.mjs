@@ -42,7 +42,9 @@ async function frame(page) {
     headings: document.querySelectorAll("h1").length,
     main: document.querySelectorAll("main#main").length,
     skip: document.querySelector("a.skip[href='#main']") !== null,
-    unlabelled: [...document.querySelectorAll("input:not([type=hidden]), select, textarea")].filter((field) => !field.labels?.length).map((field) => field.outerHTML),
+    unlabelled: [...document.querySelectorAll("input:not([type=hidden]), select, textarea")]
+      .filter((field) => !field.labels?.length && !field.ariaLabel)
+      .map((field) => field.outerHTML),
     styled: document.querySelectorAll("[style], style").length,
     scripted: [...document.querySelectorAll("script:not([src])")].length,
   }));
