@@ -18,14 +18,13 @@ use super::session::{Session, to_its_end};
 use super::state::AdminState;
 use super::version::{OnlyAt, gone, made, shown};
 use crate::clock::Moment;
-use crate::control::{KeyFields, MadeKey, Operation, Standing};
+use crate::control::{KeyFields, KeysFound, KeysWanted, MadeKey, Operation, Standing, StateWanted};
 use crate::exchange::Origin;
 use crate::model::{BindingId, Expiry, GroupName, KeyDigest, KeyId, KeyName, KeyRecord, KeyState, Mutation, Resource, RoleId, SpaceId};
-use crate::store::{KeyFilter, LOOKED_THROUGH_AT_ONCE, ListPart, StoreError};
+use crate::store::StoreError;
 
 /// How many keys are looked through for a page of those that are asked for.
 const LOOKED_THROUGH: u32 = 100_000;
-const READ_AT_ONCE: u32 = 500;
 /// The longest time for which an old secret may go on.
 const LONGEST_GRACE: u64 = 90 * 24 * 3600;
 
@@ -211,18 +210,30 @@ pub(super) struct KeyQuery {
     group: Option<String>,
     /// Only keys in this state; else all but revoked ones.
     #[param(inline)]
-    state: Option<StateWanted>,
+    state: Option<WhichState>,
 }
 
 /// Which state a key is to be in.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum StateWanted {
+enum WhichState {
     Active,
     Disabled,
     Expired,
     Revoked,
     Any,
+}
+
+impl From<WhichState> for StateWanted {
+    fn from(which: WhichState) -> Self {
+        match which {
+            WhichState::Active => Self::In(KeyState::Active),
+            WhichState::Disabled => Self::In(KeyState::Disabled),
+            WhichState::Expired => Self::In(KeyState::Expired),
+            WhichState::Revoked => Self::In(KeyState::Revoked),
+            WhichState::Any => Self::Any,
+        }
+    }
 }
 
 /// At which address effective access is asked about.
@@ -298,7 +309,7 @@ pub(super) async fn list(
     let control = state.control();
     let standing = control.may(&asked.caller, Operation::ViewKeys).await?;
     let limit = page::limit(query.limit)?;
-    let mut after = page::after::<KeyId>(query.cursor.as_deref())?;
+    let after = page::after::<KeyId>(query.cursor.as_deref())?;
     let now = control.now();
     let seen = |keys: Vec<KeyRecord>| {
         let seen = keys.into_iter().map(|key| Key::seen(key, now, &standing)).collect();
@@ -311,37 +322,20 @@ pub(super) async fn list(
         };
         return Ok(axum::Json(seen(found.into_iter().collect())));
     }
-    let is_wanted = |key: &KeyRecord| {
-        let state = key.state_at(now);
-        match query.state {
-            None => state != KeyState::Revoked,
-            Some(StateWanted::Any) => true,
-            Some(StateWanted::Active) => state == KeyState::Active,
-            Some(StateWanted::Disabled) => state == KeyState::Disabled,
-            Some(StateWanted::Expired) => state == KeyState::Expired,
-            Some(StateWanted::Revoked) => state == KeyState::Revoked,
-        }
-    };
     let group = match query.group.as_deref().map(str::parse::<GroupName>) {
         None => None,
         Some(Ok(group)) => Some(group),
         Some(Err(_)) => return Ok(axum::Json(seen(Vec::new()))),
     };
+    let state = query.state.map_or(StateWanted::NotRevoked, StateWanted::from);
     let text = query.q.filter(|text| !text.is_empty());
-    let (mut keys, mut looked_through) = (Vec::new(), 0);
-    loop {
-        let wanted = KeyFilter { after, limit: READ_AT_ONCE, group: group.clone(), query: text.clone() };
-        let ListPart { items, looked_to } = control.store().keys_where(&wanted).await?;
-        looked_through += if text.is_some() { LOOKED_THROUGH_AT_ONCE } else { READ_AT_ONCE };
-        keys.extend(items.into_iter().filter(&is_wanted));
-        let Some(end) = looked_to.filter(|_| keys.len() <= limit as usize) else { break };
-        after = Some(end);
-        if looked_through >= LOOKED_THROUGH {
-            // There may be more: the page ends here, wherever it has come to.
-            return Ok(axum::Json(seen(keys).going_on_after(&end.to_string())));
-        }
-    }
-    Ok(axum::Json(seen(keys)))
+    let wanted = KeysWanted { after, limit, look_through: LOOKED_THROUGH, group, text, state };
+    let KeysFound { keys, looked_to } = control.keys_found(wanted).await?;
+    let page = seen(keys);
+    Ok(axum::Json(match looked_to {
+        Some(end) => page.going_on_after(&end.to_string()),
+        None => page,
+    }))
 }
 
 /// Makes a key. Its text is in the answer, and nowhere else ever.

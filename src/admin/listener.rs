@@ -7,7 +7,7 @@ use std::time::Duration;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 
-use super::router::router;
+use super::router::{Pages, router};
 use super::state::AdminState;
 use crate::edge::service::{self, Limits};
 use crate::edge::tls::ListenerTls;
@@ -24,13 +24,13 @@ const LIMITS: Limits = Limits {
     keep_alive: true,
 };
 
-/// Serves until `shutdown` comes, then finishes what runs.
-pub async fn serve(listener: (TcpListener, ListenerTls), state: AdminState, shutdown: impl Future<Output = ()>) {
+/// Serves until `shutdown` comes, then finishes what runs. `pages` have every path that the API has not.
+pub async fn serve(listener: (TcpListener, ListenerTls), state: AdminState, pages: Pages, shutdown: impl Future<Output = ()>) {
     let (metrics, control) = (Arc::clone(state.metrics()), Arc::clone(state.control()));
     let shutdown = async move {
         shutdown.await;
         // What has been changed is answered, and not waited for any longer.
         control.stop_waiting();
     };
-    service::serve(Listener::Admin, LIMITS, listener, &metrics, TowerToHyperService::new(router(state)), shutdown).await;
+    service::serve(Listener::Admin, LIMITS, listener, &metrics, TowerToHyperService::new(router(state, pages)), shutdown).await;
 }

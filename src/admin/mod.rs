@@ -33,11 +33,11 @@ mod spaces;
 mod state;
 mod strategy;
 mod thing;
-mod throttle;
 mod version;
 mod waiting;
 mod whoami;
 mod written;
 
 pub use listener::serve;
+pub use router::Pages;
 pub use state::AdminState;

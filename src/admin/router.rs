@@ -21,7 +21,10 @@ use super::{
 /// Nothing from elsewhere, and no script at all.
 const NOTHING_FOREIGN: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-pub(super) fn router(state: AdminState) -> Router {
+/// What the listener serves beside the API.
+pub type Pages = Router;
+
+pub(super) fn router(state: AdminState, pages: Pages) -> Router {
     let (api, description) = OpenApiRouter::with_openapi(openapi::Description::openapi())
         .routes(routes!(whoami::show))
         .routes(routes!(keys::list, keys::create))
@@ -78,7 +81,7 @@ pub(super) fn router(state: AdminState) -> Router {
         .route("/openapi.json", get(move || async move { ([(CONTENT_TYPE, "application/json")], json.to_string()) }))
         .route("/api", get(move || async move { html(&page) }))
         .route("/api/reference.css", get(|| async { ([(CONTENT_TYPE, "text/css; charset=utf-8")], reference::STYLE) }))
-        .fallback(session::not_found)
+        .fallback_service(pages)
         .method_not_allowed_fallback(session::method_not_allowed)
         .layer(from_fn(hardened))
         .layer(from_fn_with_state(state.clone(), session::identified))
@@ -89,7 +92,7 @@ fn html(page: &str) -> impl IntoResponse + use<> {
     ([(CONTENT_TYPE, "text/html; charset=utf-8"), (CACHE_CONTROL, "no-cache")], page.to_owned())
 }
 
-/// What browsers are told of every answer.
+/// What browsers are told of every answer that does not say it itself.
 async fn hardened(request: axum::extract::Request, next: axum::middleware::Next) -> axum::response::Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -98,7 +101,7 @@ async fn hardened(request: axum::extract::Request, next: axum::middleware::Next)
         (http::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (http::header::REFERRER_POLICY, "no-referrer"),
     ] {
-        headers.insert(name, http::HeaderValue::from_static(value));
+        headers.entry(name).or_insert(http::HeaderValue::from_static(value));
     }
     response
 }

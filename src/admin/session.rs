@@ -14,7 +14,7 @@ use http_body_util::{BodyExt as _, Limited};
 
 use super::body;
 use super::problem::{ApiError, Untold};
-use super::state::{AdminState, FAILURES, REPLICA};
+use super::state::{AdminState, REPLICA};
 use super::waiting::{self, Waiting};
 use crate::control::{Asked, Code, ControlError};
 use crate::edge::credential;
@@ -28,14 +28,10 @@ use crate::telemetry;
 const LONGEST: Duration = Duration::from_mins(1);
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// What a request is called; stands among its extensions.
-#[derive(Clone)]
-struct Id(RequestId);
-
 /// Gives the request its id, and the answer.
 pub(super) async fn identified(State(state): State<AdminState>, mut request: Request, next: Next) -> Response {
     let id = state.next_request_id();
-    request.extensions_mut().insert(Id(id.clone()));
+    request.extensions_mut().insert(id.clone());
     let line = (request.method().clone(), request.uri().path().to_owned());
     let answered = tokio::time::timeout(LONGEST, next.run(request)).await;
     let late = |_| {
@@ -84,19 +80,19 @@ pub(super) async fn authenticated(State(state): State<AdminState>, request: Requ
 }
 
 async fn authenticate(state: &AdminState, mut request: Request) -> Result<(Request, Option<Waiting>), ApiError> {
-    let peer = request.extensions().get::<Peer>().copied();
-    let address = peer.map(|Peer(peer)| state.address(peer, request.headers()));
+    let turnstile = state.turnstile();
+    let address = request.extensions().get::<Peer>().map(|Peer(peer)| turnstile.address(*peer, request.headers()));
     let now = state.control().monotonic();
     let plain = credential::take_bearer(request.headers_mut()).map_err(|outcome| refused(&outcome))?;
     // Whoever has sent many keys that do not work is not even told whether the next one does.
-    state.failures().look(address, now, FAILURES).map_err(ApiError::rate_limited)?;
+    turnstile.may_try(address, now).map_err(ApiError::rate_limited)?;
     let digest = KeyDigest::of(&plain);
     drop(plain);
-    let request_id = request.extensions().get::<Id>().map(|Id(id)| id.as_str().into());
+    let request_id = request.extensions().get::<RequestId>().map(|id| id.as_str().into());
     let mut asked = match state.control().identify(digest, address, request_id).await {
         Ok(asked) => asked,
         Err(ControlError::NoSuchCaller) => {
-            state.failures().take(address, now, FAILURES).map_err(ApiError::rate_limited)?;
+            turnstile.note_failure(address, now).map_err(ApiError::rate_limited)?;
             return Err(ApiError::invalid_key());
         }
         Err(error) => return Err(error.into()),
@@ -105,7 +101,7 @@ async fn authenticate(state: &AdminState, mut request: Request) -> Result<(Reque
         let name = request.headers().get(REPLICA).map(HeaderValue::as_bytes).unwrap_or_default();
         state.take_for_sidecar(&digest, name, now)
     } else {
-        state.requests().take(digest.as_bytes(), now, state.rate())
+        turnstile.take(&digest, now)
     };
     taken.map_err(ApiError::rate_limited)?;
     // Before it is named: sent again, it may wait or not, and is the same request.

@@ -1,18 +1,17 @@
 //! What the handlers share.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 
 use super::seats::Seats;
-use super::throttle::{Rate, Throttle};
 use super::written::Written;
 use crate::config::LiveSettings;
 use crate::control::Control;
-use crate::edge::client_address::TrustedProxies;
+use crate::edge::Turnstile;
 use crate::edge::request_id::{RequestId, RequestIds};
+use crate::edge::throttle::{Rate, Throttle};
 use crate::model::KeyDigest;
 use crate::telemetry::Metrics;
 
@@ -22,13 +21,9 @@ pub struct AdminState(Arc<Shared>);
 
 struct Shared {
     control: Arc<Control>,
-    live: LiveSettings,
+    turnstile: Arc<Turnstile>,
     metrics: Arc<Metrics>,
     ids: Mutex<RequestIds>,
-    /// Of keys that work.
-    requests: Throttle,
-    /// Of addresses from which a key came that does not work.
-    failures: Throttle,
     /// Of sidecars, by their keys and what they call themselves.
     sidecars: Throttle,
     /// The same of all with one key.
@@ -40,27 +35,21 @@ struct Shared {
 
 /// What a sidecar calls itself, from its start to its end.
 pub(super) const REPLICA: HeaderName = HeaderName::from_static("claviger-replica");
-/// How many keys that do not work may come from one address.
-pub(super) const FAILURES: Rate = Rate { per_second: 1.0, burst: 20.0 };
 /// How many requests all sidecars with one key may send.
 const SIDECARS_OF_KEY: Rate = Rate { per_second: 10_000.0, burst: 50_000.0 };
-/// For how many seconds a key may have asked nothing before, and then ask at once what it might have asked.
-const SAVED_UP: f64 = 10.0;
 
 impl AdminState {
     /// Manages by `control`.
     ///
     /// # Errors
     /// The system has no randomness to give.
-    pub fn new(control: Arc<Control>, live: LiveSettings, metrics: Arc<Metrics>) -> std::io::Result<Self> {
+    pub fn new(control: Arc<Control>, turnstile: Arc<Turnstile>, metrics: Arc<Metrics>) -> std::io::Result<Self> {
         let ids = RequestIds::seeded().map_err(std::io::Error::other)?;
         Ok(Self(Arc::new(Shared {
             control,
-            live,
+            turnstile,
             metrics,
             ids: Mutex::new(ids),
-            requests: Throttle::default(),
-            failures: Throttle::default(),
             sidecars: Throttle::default(),
             sidecars_of_key: Throttle::default(),
             seats: Seats::default(),
@@ -76,8 +65,8 @@ impl AdminState {
         &self.0.metrics
     }
 
-    pub(super) fn requests(&self) -> &Throttle {
-        &self.0.requests
+    pub(super) fn turnstile(&self) -> &Turnstile {
+        &self.0.turnstile
     }
 
     /// Takes one of what a sidecar may ask, which is as much as a key may that manages: one key may be that of a thousand sidecars, so it
@@ -87,25 +76,15 @@ impl AdminState {
     /// How long it is until there is one.
     pub(super) fn take_for_sidecar(&self, digest: &KeyDigest, name: &[u8], now: Duration) -> Result<(), Duration> {
         self.0.sidecars_of_key.take(digest.as_bytes(), now, SIDECARS_OF_KEY)?;
-        self.0.sidecars.take((digest.as_bytes(), name), now, self.rate())
+        self.0.sidecars.take((digest.as_bytes(), name), now, self.0.turnstile.rate())
     }
 
     pub(super) fn written(&self) -> &Written {
         &self.0.written
     }
 
-    /// How often a key that works may ask.
-    pub(super) fn rate(&self) -> Rate {
-        let per_second = f64::from(self.0.live.now().admin.requests_per_second);
-        Rate { per_second, burst: per_second * SAVED_UP }
-    }
-
     pub(super) fn live(&self) -> &LiveSettings {
-        &self.0.live
-    }
-
-    pub(super) fn failures(&self) -> &Throttle {
-        &self.0.failures
+        self.0.turnstile.live()
     }
 
     pub(super) fn seats(&self) -> &Seats {
@@ -115,12 +94,5 @@ impl AdminState {
     pub(super) fn next_request_id(&self) -> RequestId {
         let now = self.0.control.now();
         self.0.ids.lock().unwrap_or_else(PoisonError::into_inner).next(now)
-    }
-
-    /// Where a request comes from, by the same rules as at the proxy; what cannot be known is the peer.
-    pub(super) fn address(&self, peer: SocketAddr, headers: &HeaderMap) -> std::net::IpAddr {
-        let proxies = TrustedProxies::of(&self.0.live.now().proxy);
-        let peer = peer.ip().to_canonical();
-        proxies.client(peer, proxies.holds(peer), headers).unwrap_or(peer)
     }
 }

@@ -11,10 +11,12 @@ use crate::admin::AdminState;
 use crate::audit::AuditTasks;
 use crate::clock::Clock;
 use crate::config::{LiveSettings, Settings};
+use crate::console::{self, ConsoleState};
 use crate::control::{Control, Serving};
+use crate::edge::Turnstile;
 use crate::edge::tls::ListenerTls;
 use crate::exchange::Exchange;
-use crate::model::ReplicaName;
+use crate::model::{KeyDigest, ReplicaName};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -28,6 +30,7 @@ pub(super) struct Bound {
 /// A store that is managed here.
 pub(super) struct ControlPlane {
     admin: Option<Served>,
+    console: ConsoleState,
     /// Gives up what is old in the audit, and tells the webhook.
     audit: AuditTasks,
 }
@@ -50,10 +53,13 @@ impl Bound {
         let Self { store, listener } = self;
         let serving = Serving { exchange: Arc::clone(exchange), settings: live.clone(), name: name.clone() };
         let control = Control::serving(Arc::clone(&store), Arc::clone(clock), serving);
-        let managing = AdminState::new(Arc::new(control), live.clone(), Arc::clone(metrics))?;
-        let admin = listener.map(|listener| Served::admin((listener, tls.clone()), managing)).transpose()?;
+        let (control, turnstile) = (Arc::new(control), Arc::new(Turnstile::new(live.clone())));
+        let managing = AdminState::new(Arc::clone(&control), Arc::clone(&turnstile), Arc::clone(metrics))?;
+        let console = ConsoleState::new(control, turnstile, tls.clone());
+        let pages = console::pages(console.clone());
+        let admin = listener.map(|listener| Served::admin((listener, tls.clone()), managing, pages)).transpose()?;
         let audit = AuditTasks::start(&store, live, clock, metrics)?;
-        Ok(ControlPlane { admin, audit })
+        Ok(ControlPlane { admin, console, audit })
     }
 }
 
@@ -61,6 +67,12 @@ impl ControlPlane {
     /// Where the admin API listens; `None`: it is switched off.
     pub(super) fn admin_address(&self) -> Option<SocketAddr> {
         self.admin.as_ref().map(|admin| admin.address)
+    }
+
+    /// A path of the console's that signs in once, as the key with this digest.
+    pub(super) fn path_that_signs_in(&self, digest: KeyDigest) -> Option<String> {
+        self.admin.as_ref()?;
+        self.console.path_that_signs_in(digest).ok()
     }
 
     /// What is being changed is finished, and nothing is changed any more.

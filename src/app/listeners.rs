@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::error::AppError;
-use crate::admin::{self, AdminState};
+use crate::admin::{self, AdminState, Pages};
 use crate::edge::tls::ListenerTls;
 use crate::ops::{self, OpsState};
 
@@ -33,9 +33,9 @@ impl Served {
         })
     }
 
-    pub(super) fn admin(listener: (TcpListener, ListenerTls), state: AdminState) -> std::io::Result<Self> {
+    pub(super) fn admin(listener: (TcpListener, ListenerTls), state: AdminState, pages: Pages) -> std::io::Result<Self> {
         Self::start(listener, |listener, stopped| async move {
-            admin::serve(listener, state, async {
+            admin::serve(listener, state, pages, async {
                 let _ = stopped.await;
             })
             .await;

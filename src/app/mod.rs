@@ -30,6 +30,7 @@ use crate::config::{Faults, LimitSettings, LiveSettings, ServerUrl, Settings, St
 use crate::control::declared::FileStore;
 use crate::edge::tls::names_the_same;
 use crate::exchange::Exchange;
+use crate::model::KeyDigest;
 use crate::ops::{self, OpsState};
 use crate::proxy::{self, Proxy};
 use crate::remote::{FeedSettings, FeedSource};
@@ -194,6 +195,16 @@ impl App {
     /// Where the admin API listens; `None`: it is switched off, or there is none.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.control_plane.as_ref().and_then(ControlPlane::admin_address)
+    }
+
+    /// A link that opens the console and signs in, once and soon, as the key with this digest; `None`: there is no admin listener.
+    pub fn link_that_signs_in(&self, digest: KeyDigest) -> Option<String> {
+        let (address, plane) = (self.admin_address()?, self.control_plane.as_ref()?);
+        let scheme = if self.tls.admin.is_on() { "https" } else { "http" };
+        let path = plane.path_that_signs_in(digest)?;
+        let address =
+            if address.ip().is_unspecified() { SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), address.port()) } else { address };
+        Some(format!("{scheme}://{address}{path}"))
     }
 
     /// Key → credential.

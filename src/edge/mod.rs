@@ -23,9 +23,12 @@ pub(crate) mod routes;
 pub(crate) mod service;
 mod spaced_lines;
 pub(crate) mod target;
+pub(crate) mod throttle;
 pub mod tls;
+mod turnstile;
 pub(crate) mod unrepeated;
 
 pub(crate) use acceptor::{Acceptor, Seat, Seats};
 pub(crate) use authenticate::{Admission, Authenticated, authenticate};
 pub(crate) use proxy_protocol::{Announced, HeaderReader};
+pub use turnstile::Turnstile;

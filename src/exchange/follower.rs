@@ -20,6 +20,7 @@ use super::monotonic::{NEVER, nanos};
 use super::remarks::{known_keys, log_warnings};
 use super::service::Exchange;
 use super::state::{self, Policies, State};
+use super::timed::STORE_TIMEOUT;
 use crate::clock::Moment;
 use crate::config::{PolicySettings, Settings, TokenSettings};
 use crate::model::{Change, Changes, KeyDigest, PolicyName, Reach, Refusal, Revision, Snapshot, WhyUnavailable};
@@ -203,8 +204,9 @@ impl Exchange {
                 pause(BREATH).await;
             }
         };
-        match tokio::time::timeout(CONTACT_TIMEOUT, caught_up).await {
+        match tokio::time::timeout(STORE_TIMEOUT, caught_up).await {
             Ok(Ok(())) => Ok(()),
+            // Late is better than refused, and as late as a look-up may be.
             Err(_) => Err(Refusal::Unavailable(WhyUnavailable::Contention)),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the store has shown a key and does not show its feed");

@@ -75,6 +75,16 @@ pub enum AuditNote {
         /// The key.
         key: KeyId,
     },
+    /// Somebody has signed in to the console by a key. Told each time, as far as the actor has room.
+    SessionBegan {
+        /// The key.
+        key: KeyId,
+    },
+    /// A session of the console was ended before its time. Told each time, as far as the actor has room.
+    SessionEnded {
+        /// Whose it was, which need not be who has ended it.
+        key: KeyId,
+    },
     /// The signing keys of a process are others now: they lie in files beside the store. Always told.
     SigningKey {
         /// `signing-key.activate`.
@@ -91,6 +101,11 @@ pub enum AuditNote {
 impl AuditNote {
     /// What a sign-in is called in the audit.
     pub const SIGN_IN: &str = "key.sign-in";
+    /// What it is called when a session of the console begins, and, as the action of [`Refused`](Self::Refused), when a key that works
+    /// is not let in there.
+    pub const SESSION_BEGIN: &str = "session.begin";
+    /// What the end of one is called.
+    pub const SESSION_END: &str = "session.end";
     /// What the entry is called that counts those which were not kept one by one.
     pub const HELD_BACK: &str = "audit.held-back";
 }

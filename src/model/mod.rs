@@ -27,6 +27,7 @@ mod resource;
 mod rights;
 mod role;
 mod sample;
+mod session;
 mod snapshot;
 mod space;
 
@@ -54,5 +55,6 @@ pub use resource::{Resource, ResourceKind};
 pub use rights::Rights;
 pub use role::{Role, SystemRole};
 pub use sample::{KeptSample, Sample, SampleId, SampledAnswer, SampledDecision, SampledKey, SampledRole, SampledVerdict};
+pub use session::{ConsoleSession, SessionDigest};
 pub use snapshot::{Group, Snapshot};
 pub use space::{Space, SpaceFault, SpaceTree};

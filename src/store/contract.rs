@@ -12,8 +12,9 @@ use super::error::{BatchError, Precondition, StoreError};
 use super::listing::{BindingFilter, KeyFilter, ListPart, Page};
 use super::webhook::{Held, Webhook};
 use crate::model::{
-    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, GroupName, KeptSample, KeyDigest, KeyId, KeyName,
-    KeyRecord, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, Sample, SampleId, Snapshot,
+    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, ConsoleSession, DoneOnce, GroupName, KeptSample, KeyDigest,
+    KeyId, KeyName, KeyRecord, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, Sample, SampleId, SessionDigest,
+    Snapshot,
 };
 
 /// How many samples a store keeps: the newest.
@@ -25,6 +26,12 @@ pub const SAMPLES_KEPT_FOR: Duration = Duration::from_hours(7 * 24);
 pub const REPLICAS_KEPT_FOR: Duration = Duration::from_hours(24);
 /// How many replicas are remembered, those included that are not seen any more: a process that is started again and again fills no disk.
 pub const REPLICAS_MAX: u32 = 10_000;
+
+/// How many sessions of the console a key has at once; those that end first make room. Whoever signs in again and again, or shares a key,
+/// loses the oldest browsers and takes nobody else's place.
+pub const SESSIONS_OF_KEY_MAX: u32 = 20;
+/// How many there are in all: a few megabytes, however many keys sign in.
+pub const SESSIONS_MAX: u32 = 10_000;
 
 /// A key that was looked up, and the last change that the store showed at that moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,6 +165,18 @@ pub trait Store: Source + Management {
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError>;
     /// What was done when this actor ([`Actor::label`](crate::model::Actor::label)) sent a request of this name within the last day.
     async fn done_once(&self, actor: &str, key: &str) -> Result<Option<DoneOnce>, StoreError>;
+    /// Remembers a session of the console. Whatever has ended by the store's time is forgotten, and of those beyond
+    /// [`SESSIONS_OF_KEY_MAX`] and [`SESSIONS_MAX`] the ones that end first; this one stays. Not a change: no revision, nothing in the feed,
+    /// no audit. Durable when it returns; refused if there is one with this digest, or no such key.
+    async fn open_session(&self, session: &ConsoleSession) -> Result<(), StoreError>;
+    /// The session with this digest, whatever its end says: whoever asks judges by their clock, and whether its key still counts.
+    async fn session(&self, digest: &SessionDigest) -> Result<Option<ConsoleSession>, StoreError>;
+    /// Lets it end at another time. `false`: it is gone, or has ended by the store's time: no session comes back. Not a change either.
+    async fn renew_session(&self, digest: &SessionDigest, ends_at: Timestamp) -> Result<bool, StoreError>;
+    /// Forgets it, for everybody who has the store open, and for good when it returns. `false`: it was gone. Not a change either.
+    async fn end_session(&self, digest: &SessionDigest) -> Result<bool, StoreError>;
+    /// Forgets all sessions of a key; how many there were. Not a change either.
+    async fn end_sessions_of(&self, key: KeyId) -> Result<u64, StoreError>;
     /// Has the audit tell of something that is no change: no revision, nothing in the feed. Durable when it returns.
     ///
     /// `None` if no entry is made of it: the key has come from this address before; the same attempt was refused less than

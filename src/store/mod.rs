@@ -22,7 +22,10 @@ use std::sync::Arc;
 
 pub use self::audit::{AuditOrder, AuditQuery, GivenUp, NOTES_AN_HOUR, SAME_ATTEMPT_WITHIN};
 pub use self::backup::{Backup, Restored, Undo};
-pub use self::contract::{FoundKey, Lookup, Management, REPLICAS_KEPT_FOR, REPLICAS_MAX, SAMPLES_KEPT_FOR, SAMPLES_MAX, Source, Store};
+pub use self::contract::{
+    FoundKey, Lookup, Management, REPLICAS_KEPT_FOR, REPLICAS_MAX, SAMPLES_KEPT_FOR, SAMPLES_MAX, SESSIONS_MAX, SESSIONS_OF_KEY_MAX,
+    Source, Store,
+};
 pub use self::error::{BatchError, Conflict, Likeness, Precondition, StoreError, Unmet};
 pub use self::listing::{BindingFilter, KeyFilter, LOOKED_THROUGH_AT_ONCE, ListPart, Page};
 use self::sql::SqlStore;

@@ -43,8 +43,14 @@ pub(crate) fn change(entry: &AuditEntry) -> String {
     if entry.action == AuditNote::SIGN_IN {
         return format!("from {}, for the first time", entry.remote_ip.as_deref().unwrap_or("this machine"));
     }
+    if entry.action == AuditNote::SESSION_BEGIN {
+        return format!("signed in to the console from {}", entry.remote_ip.as_deref().unwrap_or("this machine"));
+    }
+    if entry.action == AuditNote::SESSION_END {
+        return "a session of the console ended".to_owned();
+    }
     if let Some(attempts) = entry.after.as_ref().and_then(|after| after.get("attempts")) {
-        return format!("{attempts} more refused, not kept one by one");
+        return format!("{attempts} more, not kept one by one");
     }
     let (before, after) = (entry.before.as_ref().unwrap_or(&Value::Null), entry.after.as_ref().unwrap_or(&Value::Null));
     if let (Value::String(was), Value::String(is)) = (before, after) {

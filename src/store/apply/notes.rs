@@ -47,6 +47,12 @@ pub(in crate::store) async fn note(
             }
             (AuditNote::SIGN_IN, key.to_string(), Vec::new(), None)
         }
+        AuditNote::SessionBegan { .. } | AuditNote::SessionEnded { .. } if full => {
+            rows.hold_back(&actor, at).await?;
+            return Ok(None);
+        }
+        AuditNote::SessionBegan { key } => (AuditNote::SESSION_BEGIN, key.to_string(), Vec::new(), None),
+        AuditNote::SessionEnded { key } => (AuditNote::SESSION_END, key.to_string(), Vec::new(), None),
         AuditNote::Refused { action, resource, spaces, code } => {
             let resource = shown(&resource).into_owned();
             let attempt = Attempt { actor: &actor, action, resource: &resource, code };

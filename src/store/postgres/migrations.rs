@@ -9,7 +9,10 @@ use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// Number, description and text of each step.
-const STEPS: [(i64, &str, &str); 1] = [(1, "initial", include_str!("../migrations/postgres/0001_initial.sql"))];
+const STEPS: [(i64, &str, &str); 2] = [
+    (1, "initial", include_str!("../migrations/postgres/0001_initial.sql")),
+    (2, "console sessions", include_str!("../migrations/postgres/0002_console_sessions.sql")),
+];
 
 /// Every step. Whoever makes them holds the lock.
 pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
@@ -20,3 +23,23 @@ pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     all.set_locking(false);
     all
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands in the stores that are there.
+    const CHECKSUMS: [&str; 2] = [
+        "ec04b8db451ac6e97d6c1861f1aedd18c3c8fd2e8534a16a6a768c77610ec1510ea4deaf762e21f93c22475e5fc054e5",
+        "22ed1dcf922eb1a7498474a371fb2bfe334934e575a7026addd150384c06f382ad70f1439adfe907885a04e1b1f00250",
+    ];
+
+    #[test]
+    fn a_step_that_stores_have_made_is_as_it_was() {
+        for (step, checksum) in MIGRATIONS.iter().zip(CHECKSUMS) {
+            let hexadecimal = format!("{:02x?}", step.checksum).replace([',', ' ', '[', ']'], "");
+            assert_eq!(hexadecimal, checksum, "{}", step.version);
+        }
+        assert_eq!(MIGRATIONS.iter().count(), CHECKSUMS.len());
+    }
+}

@@ -1,7 +1,8 @@
 //! A whole store, from one database into another one that holds nothing yet.
 //!
 //! What is read is one state, and what is written one transaction: revisions, digests, the audit with its hashes, the feed, what is
-//! declared, all as they were. Who serves from the store is not copied: that each says of itself.
+//! declared, all as they were. Who serves from the store is not copied: that each says of itself. Nor is who is signed in to the console:
+//! a session that is ended in one of the two stores would go on in the other.
 
 use super::backend::{At, Connection, Row, Transaction};
 use super::sql_store::{SqlStore, only};
@@ -31,7 +32,7 @@ struct Table {
     columns: &'static [(&'static str, Kind)],
 }
 
-/// Every table, what is referred to before what refers to it.
+/// Every table that is copied, what is referred to before what refers to it.
 const TABLES: [Table; 19] = [
     table("state", 1, &[("one", Number), ("revision", Number), ("strategy", Words), ("strategy_revision", Number)]),
     table(

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 
 use super::backend::{Row, column};
 use crate::model::{
-    ActionPattern, AuditEntry, AuditId, Binding, BindingId, Change, DoneOnce, EntryHash, Group, GroupName, KeptSample, KeyBinding,
-    KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Reach, Replica, ReplicaReport, Resource, Revision, Role, RoleId, Sample, SampleId,
-    SampledKey, SecretRecord, Space, SpaceId, Strategy, Subject, SystemRole,
+    ActionPattern, AuditEntry, AuditId, Binding, BindingId, Change, ConsoleSession, DoneOnce, EntryHash, Group, GroupName, KeptSample,
+    KeyBinding, KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Reach, Replica, ReplicaReport, Resource, Revision, Role, RoleId, Sample,
+    SampleId, SampledKey, SecretRecord, SessionDigest, Space, SpaceId, Strategy, Subject, SystemRole,
 };
 use crate::store::apply::HeldBack;
 use crate::store::audit::GivenUp;
@@ -277,6 +277,20 @@ impl FromRow for KeptSample {
         let key = SampledKey { id: parsed("a sample", text(row, "key_id")?)?, name: parsed("a sample", text(row, "key_name")?)? };
         let answer = json("a sample's answer", text(row, "answer")?)?;
         Ok(Self { id, sample: Sample { at: time_in(row, "at")?, key, answer, input: json("a sample's input", text(row, "input")?)? } })
+    }
+}
+
+impl FromRow for ConsoleSession {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
+        let of_cookie = column::<&[u8]>(row, "digest")?.try_into().map_err(|_| nonsense("a session", "its digest must have 32 bytes"))?;
+        Ok(Self {
+            digest: SessionDigest::from_bytes(of_cookie),
+            key: parsed("a session", text(row, "key_id")?)?,
+            secret: digest(column(row, "secret")?)?,
+            key_at: revision(column(row, "key_at")?)?,
+            began_at: time_in(row, "began_at")?,
+            ends_at: time_in(row, "ends_at")?,
+        })
     }
 }
 

@@ -13,6 +13,7 @@ mod replicas;
 mod rows;
 mod samples;
 mod seed;
+mod sessions;
 mod sql_store;
 mod statement;
 mod store_clock;
@@ -47,9 +48,9 @@ use super::listing::{BindingFilter, KeyFilter, ListPart, Page};
 use super::stored;
 use super::webhook::{Held, Webhook};
 use crate::model::{
-    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, Group, GroupName, KeptSample, KeyDigest, KeyId,
-    KeyName, KeyRecord, LoginPolicy, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, Role, Sample, SampleId, Snapshot,
-    Space, SpaceTree,
+    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, ConsoleSession, DoneOnce, Group, GroupName, KeptSample,
+    KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, Role, Sample,
+    SampleId, SessionDigest, Snapshot, Space, SpaceTree,
 };
 
 /// Of how many secrets it is written down at once that they were used: nobody changes anything meanwhile.
@@ -274,6 +275,26 @@ impl Store for SqlStore {
 
     async fn done_once(&self, actor: &str, key: &str) -> Result<Option<DoneOnce>, StoreError> {
         self.one(query(text::DONE_ONCE).bind(actor.to_owned()).bind(key.to_owned())).await
+    }
+
+    async fn open_session(&self, session: &ConsoleSession) -> Result<(), StoreError> {
+        self.remember(session).await
+    }
+
+    async fn session(&self, digest: &SessionDigest) -> Result<Option<ConsoleSession>, StoreError> {
+        self.one(query(text::SESSION).bind(digest.as_bytes().to_vec())).await
+    }
+
+    async fn renew_session(&self, digest: &SessionDigest, ends_at: Timestamp) -> Result<bool, StoreError> {
+        self.prolong(digest, ends_at).await
+    }
+
+    async fn end_session(&self, digest: &SessionDigest) -> Result<bool, StoreError> {
+        self.end(digest).await
+    }
+
+    async fn end_sessions_of(&self, key: KeyId) -> Result<u64, StoreError> {
+        self.end_all_of(key).await
     }
 
     async fn note(&self, note: AuditNote, cause: &Cause) -> Result<Option<AuditId>, StoreError> {

@@ -364,6 +364,30 @@ pub(in crate::store) const REPLICAS: Text = Text::same(
      FROM replicas r WHERE r.last_seen_at > $1 ORDER BY r.name",
 );
 
+// Sessions of the console.
+
+pub(in crate::store) const SESSION: Text =
+    Text::same("SELECT digest, key_id, secret, key_at, began_at, ends_at FROM console_sessions WHERE digest = $1");
+pub(in crate::store) const INSERT_SESSION: Text =
+    Text::same("INSERT INTO console_sessions (digest, key_id, secret, key_at, began_at, ends_at) VALUES ($1, $2, $3, $4, $5, $6)");
+/// Unless it has ended at `$3`.
+pub(in crate::store) const RENEW_SESSION: Text = Text::same("UPDATE console_sessions SET ends_at = $2 WHERE digest = $1 AND ends_at > $3");
+pub(in crate::store) const END_SESSION: Text = Text::same("DELETE FROM console_sessions WHERE digest = $1");
+pub(in crate::store) const END_SESSIONS_OF_KEY: Text = Text::same("DELETE FROM console_sessions WHERE key_id = $1");
+pub(in crate::store) const DROP_ENDED_SESSIONS: Text = Text::same("DELETE FROM console_sessions WHERE ends_at <= $1");
+/// All of the key but the `$2` that end last.
+pub(in crate::store) const DROP_MORE_SESSIONS_OF_KEY: Text = Text::each(
+    "DELETE FROM console_sessions WHERE digest IN \
+     (SELECT digest FROM console_sessions WHERE key_id = $1 ORDER BY ends_at DESC, began_at DESC LIMIT -1 OFFSET $2)",
+    "DELETE FROM console_sessions WHERE digest IN \
+     (SELECT digest FROM console_sessions WHERE key_id = $1 ORDER BY ends_at DESC, began_at DESC OFFSET $2)",
+);
+/// All but the `$1` that end last.
+pub(in crate::store) const DROP_MORE_SESSIONS: Text = Text::each(
+    "DELETE FROM console_sessions WHERE digest IN (SELECT digest FROM console_sessions ORDER BY ends_at DESC LIMIT -1 OFFSET $1)",
+    "DELETE FROM console_sessions WHERE digest IN (SELECT digest FROM console_sessions ORDER BY ends_at DESC OFFSET $1)",
+);
+
 // What every change leaves behind.
 
 /// Nobody else writes by the rules of changes from here on.

@@ -1,7 +1,8 @@
 //! Copies of a store, and the way back from one.
 //!
 //! A copy is made by SQLite while everybody goes on, and is one file that needs nothing beside it. It is written under another name, read
-//! once, and only then called what it should be.
+//! once, and only then called what it should be. Sessions of the console are not in it: one that was ended since would work again where it is
+//! put back.
 //!
 //! The way back is a change like any other: in one transaction the rows become what the copy has, and the next revision is taken. Servers
 //! that run notice it as they notice every change, revisions never go back, and the audit keeps what was undone.
@@ -57,16 +58,19 @@ async fn copy(path: &Path, to: &Path) -> Result<Backup, StoreError> {
     let target = to.to_str().ok_or_else(|| named(to, "the path is not UTF-8"))?;
     query(sql::COPY_INTO).bind(target.to_owned()).execute(&mut connection).await.map_err(unavailable)?;
     conn::end(Some(connection)).await;
-    File::open(to).and_then(|file| file.sync_all()).map_err(|error| named(to, error))?;
 
-    let mut copy = opening::copy_options(to).connect().await.map_err(unavailable)?;
+    let mut copy = opening::unfinished_options(to).connect().await.map_err(unavailable)?;
     let sound: String = query_scalar(sql::QUICK_CHECK).fetch_one(&mut copy).await.map_err(unavailable)?;
     if sound != "ok" {
         return Err(named(path, format!("the store is damaged: {sound}")));
     }
     let state = State::from_row(&query(text::STATE.sqlite).fetch_one(&mut copy).await.map_err(unavailable)?)?;
     let keys: i64 = query_scalar(sql::KEY_COUNT).fetch_one(&mut copy).await.map_err(unavailable)?;
+    if query_scalar(sql::HAS_SESSIONS).fetch_one(&mut copy).await.map_err(unavailable)? {
+        query(sql::FORGET_SESSIONS).execute(&mut copy).await.map_err(unavailable)?;
+    }
     conn::end(Some(copy)).await;
+    File::open(to).and_then(|file| file.sync_all()).map_err(|error| named(to, error))?;
     Ok(Backup { revision: state.revision, keys: keys.unsigned_abs() })
 }
 

@@ -79,6 +79,11 @@ pub(super) fn copy_options(path: &Path) -> SqliteConnectOptions {
     looking(path, Duration::ZERO)
 }
 
+/// How a copy that nobody else knows of yet is finished. It is begun anew whenever something fails, so no file is kept beside it.
+pub(super) fn unfinished_options(path: &Path) -> SqliteConnectOptions {
+    common(path, Duration::ZERO).journal_mode(SqliteJournalMode::Memory).pragma("secure_delete", "ON")
+}
+
 /// In what the file is behind this program, if it is a store.
 async fn behind(connection: &mut SqliteConnection) -> Result<Option<String>, String> {
     let failed = |error: sqlx::Error| sentence(&error);

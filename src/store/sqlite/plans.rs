@@ -70,6 +70,12 @@ async fn no_statement_of_the_daily_work_walks_through_the_keys() {
         REPLICA_KNOWN,
         REPLICA_SEEN,
         DELETE_REPLICA,
+        SESSION,
+        RENEW_SESSION,
+        END_SESSION,
+        END_SESSIONS_OF_KEY,
+        DROP_ENDED_SESSIONS,
+        DROP_MORE_SESSIONS_OF_KEY,
     ];
     for statement in statements {
         let plan = plan(&mut connection, statement.sqlite).await;

@@ -10,6 +10,9 @@ pub(super) const DATA_VERSION: &str = "PRAGMA data_version";
 pub(super) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 pub(super) const COPY_INTO: &str = "VACUUM INTO $1";
 pub(super) const QUICK_CHECK: &str = "PRAGMA quick_check(1)";
+/// One of an earlier schema has none.
+pub(super) const HAS_SESSIONS: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'console_sessions')";
+pub(super) const FORGET_SESSIONS: &str = "DELETE FROM console_sessions";
 pub(super) const KEY_COUNT: &str = "SELECT count(*) FROM keys WHERE revoked_at IS NULL";
 pub(super) const ATTACH_INCOMING: &str = "ATTACH DATABASE $1 AS incoming";
 /// Until the end of the transaction.
@@ -39,7 +42,9 @@ pub(super) const INCOMING_ENTRIES: &str = "SELECT *, (SELECT json_group_array(s.
 pub(super) const INCOMING_REVISION_AT: &str = "SELECT coalesce(max(revision), 0) FROM incoming.audit WHERE id <= $1";
 pub(super) const LAST_INCOMING_ENTRY: &str = "SELECT id, hash FROM incoming.audit ORDER BY id DESC LIMIT 1";
 /// Every row becomes what the other database has. Both are of one schema, made by the same steps, so the columns are in one order.
-pub(super) const TAKE_IN: [&str; 18] = [
+/// Sessions of either are nobody's afterwards: what has ended them may be undone.
+pub(super) const TAKE_IN: [&str; 19] = [
+    "DELETE FROM main.console_sessions",
     "DELETE FROM main.managed",
     "DELETE FROM main.policies",
     "DELETE FROM main.bindings",

@@ -12,9 +12,9 @@ use claviger::clock::{Clock, ManualClock};
 use claviger::config::{Settings, StoreUrl};
 use claviger::exchange::{Credential, Exchange, Origin};
 use claviger::model::{
-    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, DoneOnce, GroupName, KeptSample, KeyDigest, KeyId, KeyName,
-    KeyRecord, LoginPolicy, Mutation, NewKey, PlainKey, Refusal, RegoVersion, ReplicaName, ReplicaReport, Replicas, Resource, Revision,
-    RoleId, Sample, SampleId, Snapshot, Space, SpaceId, Strategy,
+    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, ConsoleSession, DoneOnce, GroupName, KeptSample, KeyDigest,
+    KeyId, KeyName, KeyRecord, LoginPolicy, Mutation, NewKey, PlainKey, Refusal, RegoVersion, ReplicaName, ReplicaReport, Replicas,
+    Resource, Revision, RoleId, Sample, SampleId, SessionDigest, Snapshot, Space, SpaceId, Strategy,
 };
 use claviger::store::{
     self, AuditQuery, BatchError, BindingFilter, FoundKey, GivenUp, Held, KeyFilter, ListPart, Lookup, Management, Page, Precondition,
@@ -513,6 +513,31 @@ impl Store for Sluice {
 
     async fn done_once(&self, actor: &str, key: &str) -> Result<Option<DoneOnce>, StoreError> {
         self.store.done_once(actor, key).await
+    }
+
+    async fn open_session(&self, session: &ConsoleSession) -> Result<(), StoreError> {
+        self.check()?;
+        self.store.open_session(session).await
+    }
+
+    async fn session(&self, digest: &SessionDigest) -> Result<Option<ConsoleSession>, StoreError> {
+        self.check()?;
+        self.store.session(digest).await
+    }
+
+    async fn renew_session(&self, digest: &SessionDigest, ends_at: Timestamp) -> Result<bool, StoreError> {
+        self.check()?;
+        self.store.renew_session(digest, ends_at).await
+    }
+
+    async fn end_session(&self, digest: &SessionDigest) -> Result<bool, StoreError> {
+        self.check()?;
+        self.store.end_session(digest).await
+    }
+
+    async fn end_sessions_of(&self, key: KeyId) -> Result<u64, StoreError> {
+        self.check()?;
+        self.store.end_sessions_of(key).await
     }
 
     async fn note(&self, note: AuditNote, cause: &Cause) -> Result<Option<AuditId>, StoreError> {

@@ -3,7 +3,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
-use claviger::model::{Changes, Revision};
+use claviger::clock::{Clock as _, SystemClock, later};
+use claviger::model::{Changes, ConsoleSession, Resource, Revision, SessionDigest};
+use claviger::store::Store;
 use serde_json::Value;
 
 use crate::support::place::Place;
@@ -149,4 +151,47 @@ fn a_store_of_this_version_needs_no_migration_and_one_of_a_newer_one_is_refused(
     assert_eq!(place.run(&["migrate", "--check", "--store", &url]).code, 1);
     assert_eq!(place.run(&["migrate", "--store", &url]).out.trim(), "migrated");
     assert_eq!(place.run(&["migrate", "--check", "--store", &url]).code, 0);
+}
+
+/// Somebody signs in by this key, as it is now.
+async fn sign_in(store: &dyn Store, name: &str) -> SessionDigest {
+    let key = store.key_named(&name.parse().unwrap()).await.unwrap().unwrap();
+    let now = SystemClock::start().now().wall;
+    let digest = SessionDigest::of(b"a cookie");
+    let key_at = store.revision_of(&Resource::Key(key.id)).await.unwrap().unwrap();
+    let ends_at = later(now, std::time::Duration::from_hours(1));
+    let session = ConsoleSession { digest, key: key.id, secret: key.secrets[0].digest, key_at, began_at: now, ends_at };
+    store.open_session(&session).await.unwrap();
+    digest
+}
+
+/// Asks the store in this file.
+fn in_copy<T>(path: &std::path::Path, work: impl AsyncFnOnce(std::sync::Arc<dyn Store>) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let url = claviger::config::StoreUrl::Sqlite(path.to_owned());
+    let clock = std::sync::Arc::new(SystemClock::start());
+    runtime.block_on(async { work(claviger::store::open(&url, claviger::model::Strategy::Combined, clock).await.unwrap()).await })
+}
+
+#[test]
+fn nobody_is_signed_in_by_a_copy_nor_after_its_restore() {
+    let place = Place::new();
+    place.json(&["key", "create", "--name", "ci"]);
+    let digest = place.in_store(async |store| sign_in(&*store, "ci").await);
+    let copy = place.path("copy.db");
+    place.json(&["backup", &copy.display().to_string()]);
+    let streamed = place.path("streamed.db");
+    assert_eq!(place.run_into(&["backup", "-"], std::fs::File::create(&streamed).unwrap()).code, 0);
+
+    assert!(place.in_store(async |store| store.session(&digest).await.unwrap().is_some()));
+    for path in [&copy, &streamed] {
+        assert!(in_copy(path, async |store| store.session(&digest).await.unwrap().is_none()));
+        let bytes = std::fs::read(path).unwrap();
+        assert!(!bytes.windows(32).any(|window| window == digest.as_bytes()), "{}", path.display());
+    }
+
+    // What has ended the session is undone, and the session is not there again.
+    place.json(&["key", "disable", "ci"]);
+    place.json(&["restore", &copy.display().to_string(), "--undo-changes"]);
+    assert!(place.in_store(async |store| store.session(&digest).await.unwrap().is_none()));
 }

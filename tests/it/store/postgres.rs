@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use claviger::clock::{Clock as _, SystemClock};
 use claviger::config::StoreUrl;
-use claviger::model::{Cause, Changes, Mutation, Revision, Strategy};
+use claviger::model::{Cause, Changes, ConsoleSession, Mutation, Revision, SessionDigest, Strategy};
 use claviger::store::{self, Inspected, Store, StoreError, verify_audit};
 
 use crate::store::conformance::{all, bind_key, digest, key_id, new_key, whole};
@@ -197,6 +197,10 @@ async fn each_role_of_the_documentation_can_do_what_it_must_and_nothing_else() {
     control.record_use(&[(digest(2), SystemClock::start().now().wall)]).await.unwrap();
     control.tend_audit(Some(jiff::Timestamp::MIN)).await.unwrap();
     control.keep_samples(&[]).await.unwrap();
+    let session = session(1);
+    control.open_session(&session).await.unwrap();
+    assert!(control.renew_session(&session.digest, session.ends_at).await.unwrap());
+    assert_eq!(control.session(&session.digest).await.unwrap(), Some(session.clone()));
     assert_eq!(verify_audit(&*control, &[], |_| {}).await.unwrap().faults, []);
 
     let reader = StoreUrl::parse(&url("claviger_reader")).unwrap();
@@ -206,9 +210,19 @@ async fn each_role_of_the_documentation_can_do_what_it_must_and_nothing_else() {
     let Changes::Since(changes) = reader.changes_after(Revision(0)).await.unwrap() else { panic!("the feed was lost") };
     assert_eq!(changes.len(), 2);
     assert!(make_key(&*reader, 3).await.is_err());
+    // Who may only read does not learn who is signed in.
+    let refused = reader.session(&session.digest).await.unwrap_err();
+    assert!(refused.to_string().contains("lacks a right"), "{refused}");
+    assert!(control.end_session(&session.digest).await.unwrap());
 
     let may = |role: &str, statement: &str| cluster.sql_as(role, database.name(), statement).is_ok();
-    for forbidden in ["DELETE FROM keys", "UPDATE state SET revision = 9", "CREATE TABLE t (x text)", "SELECT nextval('samples_id_seq')"] {
+    for forbidden in [
+        "DELETE FROM keys",
+        "UPDATE state SET revision = 9",
+        "CREATE TABLE t (x text)",
+        "SELECT nextval('samples_id_seq')",
+        "SELECT count(*) FROM console_sessions",
+    ] {
         assert!(!may("claviger_reader", forbidden), "{forbidden}");
     }
     for forbidden in [
@@ -221,6 +235,51 @@ async fn each_role_of_the_documentation_can_do_what_it_must_and_nothing_else() {
         assert!(!may("claviger_control", forbidden), "{forbidden}");
     }
     assert!(may("claviger_reader", "SELECT count(*) FROM audit"));
+}
+
+fn session(number: u8) -> ConsoleSession {
+    let now = SystemClock::start().now().wall.round(jiff::Unit::Second).unwrap();
+    ConsoleSession {
+        digest: SessionDigest::of(&[number]),
+        key: key_id(1),
+        secret: digest(1),
+        key_at: Revision(1),
+        began_at: now,
+        ends_at: claviger::clock::later(now, Duration::from_hours(1)),
+    }
+}
+
+/// As a database of the version before has it: what came later is taken away, and the step with it.
+#[tokio::test]
+async fn a_database_of_the_version_before_serves_on_while_it_gets_what_is_new_and_readers_get_nothing_of_sessions() {
+    let cluster = Arc::new(Cluster::start(""));
+    let database = Database::empty(Arc::clone(&cluster));
+    database.sql(&grants());
+    database.sql("CREATE ROLE \"a \"\"second\"\" reader\" LOGIN");
+    let url = |role: &str| cluster.url(database.name(), role);
+    open(&url("claviger_owner")).await.close().await;
+    let before = open(&url("claviger_control")).await;
+    before.apply(Mutation::Bootstrap(new_key(1, "root-admin")), &Cause::SYSTEM, None).await.unwrap();
+    database.sql(
+        "SET search_path = claviger; DROP TABLE console_sessions; DELETE FROM _sqlx_migrations WHERE version > 1; \
+         ALTER DEFAULT PRIVILEGES FOR ROLE claviger_owner IN SCHEMA claviger GRANT SELECT ON TABLES TO PUBLIC, \"a \"\"second\"\" reader\"",
+    );
+    let why = refusal(&url("claviger_control")).await;
+    assert!(why.contains("lacks a right"), "{why}");
+
+    open(&url("claviger_owner")).await.close().await;
+
+    make_key(&*before, 2).await.unwrap();
+    let control = open(&url("claviger_control")).await;
+    assert_eq!(control.snapshot().await.unwrap().revision, Revision(2));
+    control.open_session(&session(1)).await.unwrap();
+    assert_eq!(before.session(&session(1).digest).await.unwrap().map(|session| session.key), Some(key_id(1)));
+    let may = |role: &str| cluster.sql_as(role, database.name(), "SELECT count(*) FROM claviger.console_sessions");
+    assert_eq!(may("claviger_control").as_deref(), Ok("1"));
+    for reader in ["claviger_reader", "a \"second\" reader"] {
+        let why = may(reader).unwrap_err();
+        assert!(why.contains("permission denied"), "{reader}: {why}");
+    }
 }
 
 /// Certificates of `localhost` by an authority of its own, as PEM in this directory.

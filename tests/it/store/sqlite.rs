@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use claviger::clock::SystemClock;
 use claviger::config::StoreUrl;
-use claviger::model::{Cause, KeyDigest, Mutation, NewKey, PlainKey, Revision, Strategy};
+use claviger::model::{Cause, ConsoleSession, KeyDigest, Mutation, NewKey, PlainKey, Revision, SessionDigest, Strategy};
 use claviger::store::{self, Store, StoreError};
 
 use crate::store::conformance::{all, digest, key_id, new_key, whole};
@@ -110,6 +110,31 @@ async fn no_file_of_the_store_holds_the_text_of_a_key() {
         assert!(!holds(&everything, secret.as_bytes()));
         assert!(!holds(&everything, &secret.as_bytes()[..16]));
     }
+}
+
+#[tokio::test]
+async fn a_session_that_was_ended_does_not_come_back_after_a_crash() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("claviger.db");
+    let store = open(&path).await.unwrap();
+    store.apply(Mutation::CreateKey(new_key(1, "ci")), &Cause::SYSTEM, None).await.unwrap();
+    for number in [1, 2] {
+        let (at, ends_at) = (jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::MAX);
+        let digest_of_cookie = SessionDigest::of(&[number]);
+        let session =
+            ConsoleSession { digest: digest_of_cookie, key: key_id(1), secret: digest(1), key_at: Revision(1), began_at: at, ends_at };
+        store.open_session(&session).await.unwrap();
+    }
+    store.end_session(&SessionDigest::of(&[1])).await.unwrap();
+
+    // What is on the disk at this moment is all that is left after a crash.
+    let left = tempfile::tempdir().unwrap();
+    for name in ["claviger.db", "claviger.db-wal"] {
+        std::fs::copy(directory.path().join(name), left.path().join(name)).unwrap();
+    }
+    let after = open(&left.path().join("claviger.db")).await.unwrap();
+    assert_eq!(after.session(&SessionDigest::of(&[1])).await.unwrap(), None);
+    assert!(after.session(&SessionDigest::of(&[2])).await.unwrap().is_some());
 }
 
 /// Names the store in the environment of the process that is to be killed.

@@ -12,6 +12,8 @@ for_every_backend! {
     the_same_attempt_is_told_once_a_minute_and_the_others_are_counted
     an_actor_fills_no_disk_however_often_it_is_refused
     a_key_is_told_of_once_for_each_address
+    a_session_of_the_console_is_told_of_each_time_it_begins_and_ends
+    sessions_beyond_what_an_actor_may_fill_are_counted
     what_is_too_old_is_given_up_and_the_chain_goes_on
     one_process_at_a_time_tells_the_webhook
     however_many_change_things_at_once_each_change_is_told_once_and_the_chain_holds
@@ -263,6 +265,55 @@ async fn a_key_is_told_of_once_for_each_address(backend: Backend) {
     let note = || AuditNote::SignIn { key: key_id(3) };
     let (first, second) = tokio::join!(one.note(note(), &cause), other.note(note(), &cause));
     assert_eq!([first.unwrap(), second.unwrap()].iter().flatten().count(), 1);
+}
+
+async fn a_session_of_the_console_is_told_of_each_time_it_begins_and_ends(backend: Backend) {
+    let store = backend.open().await;
+    done(&store, Mutation::CreateKey(new_key(1, "ci"))).await;
+    let (cause, other) = (by_key(1, "192.0.2.7"), by_key(2, "192.0.2.8"));
+    let key = key_id(1);
+    for (note, cause) in [
+        (AuditNote::SessionBegan { key }, &cause),
+        (AuditNote::SessionBegan { key }, &cause),
+        (AuditNote::SessionEnded { key }, &cause),
+        (AuditNote::SessionEnded { key }, &other),
+    ] {
+        assert!(store.note(note, cause).await.unwrap().is_some());
+    }
+
+    let entries = store.audit(&AuditQuery { action: Some("session.".to_owned()), ..whole() }).await.unwrap();
+    let told: Vec<_> = entries.iter().map(|entry| (entry.action.as_str(), entry.actor.as_str())).collect();
+    let (one, another) = (cause.actor.label(), other.actor.label());
+    let (begin, end) = (AuditNote::SESSION_BEGIN, AuditNote::SESSION_END);
+    assert_eq!(told, [(end, another.as_str()), (end, &one), (begin, &one), (begin, &one)]);
+    for entry in &entries {
+        assert_eq!((entry.resource.as_str(), entry.revision, &entry.refused), (key.to_string().as_str(), None, &None));
+        assert_eq!((&entry.before, &entry.after, entry.request_id.as_deref()), (&None, &None, Some("01hv-request")));
+    }
+    assert_eq!(entries[0].remote_ip.as_deref(), Some("192.0.2.8"));
+    assert_eq!(store.changes_after(Revision(1)).await.unwrap(), Changes::Since(Vec::new()));
+    assert_eq!(store::verify_audit(&*store, &[], |_| {}).await.unwrap().faults, []);
+}
+
+async fn sessions_beyond_what_an_actor_may_fill_are_counted(backend: Backend) {
+    let store = backend.open().await;
+    let (cause, key) = (by_key(1, "192.0.2.7"), key_id(1));
+    let mut told = 0;
+    for _ in 0..40 {
+        for note in [AuditNote::SessionBegan { key }, AuditNote::SessionEnded { key }] {
+            told += usize::from(store.note(note, &cause).await.unwrap().is_some());
+        }
+    }
+    assert_eq!((told, store.audit(&whole()).await.unwrap().len()), (store::NOTES_AN_HOUR as usize, told));
+    let other = by_key(2, "192.0.2.7");
+    assert!(store.note(AuditNote::SessionBegan { key: key_id(2) }, &other).await.unwrap().is_some());
+
+    backend.clock.advance(Duration::from_hours(1));
+    store.tend_audit(None).await.unwrap();
+    let counted = audited(&store).await;
+    assert_eq!((counted.action.as_str(), counted.actor), (AuditNote::HELD_BACK, cause.actor.label()));
+    assert_eq!(counted.after.unwrap()["attempts"], 20);
+    assert!(store.note(AuditNote::SessionBegan { key }, &cause).await.unwrap().is_some());
 }
 
 async fn what_is_too_old_is_given_up_and_the_chain_goes_on(backend: Backend) {

@@ -35,6 +35,7 @@ mod preconditions;
 mod replicas;
 mod root_admin;
 mod samples;
+mod sessions;
 mod shared;
 mod together;
 
@@ -59,12 +60,12 @@ pub(crate) struct Backend {
     url: StoreUrl,
     pub(crate) clock: Arc<ManualClock>,
     /// Where the store is; goes when the test ends.
-    _place: Place,
+    place: Place,
 }
 
 enum Place {
     Directory(#[expect(dead_code, reason = "goes when it is dropped")] TempDir),
-    Database(#[expect(dead_code, reason = "goes when it is dropped")] Database),
+    Database(Database),
 }
 
 impl Backend {
@@ -79,7 +80,7 @@ impl Backend {
     }
 
     fn at(url: StoreUrl, place: Place) -> Self {
-        Self { url, clock: Arc::new(ManualClock::at("2026-03-04T05:06:07.123456Z".parse().unwrap())), _place: place }
+        Self { url, clock: Arc::new(ManualClock::at("2026-03-04T05:06:07.123456Z".parse().unwrap())), place }
     }
 
     pub(crate) async fn open(&self) -> Arc<dyn Store> {

@@ -10,17 +10,17 @@ const MOST: usize = 10_000;
 
 /// Buckets by whom they are for, a hash of which is kept.
 #[derive(Default)]
-pub(super) struct Throttle {
+pub(crate) struct Throttle {
     hasher: RandomState,
     buckets: Mutex<HashMap<u64, Bucket>>,
 }
 
 /// How often.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rate {
-    pub(super) per_second: f64,
+pub(crate) struct Rate {
+    pub(crate) per_second: f64,
     /// At once.
-    pub(super) burst: f64,
+    pub(crate) burst: f64,
 }
 
 #[derive(Clone, Copy)]
@@ -34,7 +34,7 @@ impl Throttle {
     ///
     /// # Errors
     /// How long it is until there is one.
-    pub(super) fn take(&self, who: impl std::hash::Hash, now: Duration, rate: Rate) -> Result<(), Duration> {
+    pub(crate) fn take(&self, who: impl std::hash::Hash, now: Duration, rate: Rate) -> Result<(), Duration> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= MOST {
             buckets.retain(|_, bucket| rate.left(*bucket, now) < rate.burst);
@@ -52,7 +52,7 @@ impl Throttle {
     ///
     /// # Errors
     /// How long it is until there is one.
-    pub(super) fn look(&self, who: impl std::hash::Hash, now: Duration, rate: Rate) -> Result<(), Duration> {
+    pub(crate) fn look(&self, who: impl std::hash::Hash, now: Duration, rate: Rate) -> Result<(), Duration> {
         let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let left = buckets.get(&self.hasher.hash_one(who)).map_or(rate.burst, |bucket| rate.left(*bucket, now));
         if left < 1.0 { Err(Duration::from_secs_f64((1.0 - left) / rate.per_second)) } else { Ok(()) }

@@ -1,0 +1,192 @@
+//! Somebody who has signed in and looks at a page.
+
+use std::net::IpAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{HeaderMap, LOCATION};
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode, Uri};
+
+use super::refusal::{Refusal, Untold};
+use super::session::{self, CookieText, FormToken};
+use super::shell;
+use super::state::ConsoleState;
+use crate::control::{Asked, Control, ControlError, Made, Operation, Standing};
+use crate::edge::request_id::RequestId;
+use crate::edge::service::Peer;
+use crate::model::{Mutation, Resource, Revision, SpaceId};
+use crate::store::AuditQuery;
+
+/// Somebody who has signed in, in one request.
+#[derive(Clone)]
+pub(super) struct Visit(Arc<Seen>);
+
+/// What is known of them.
+pub(super) struct Seen {
+    pub(super) state: ConsoleState,
+    pub(super) asked: Asked,
+    /// What they may manage, read for this request.
+    pub(super) standing: Standing,
+    /// What their forms carry.
+    pub(super) token: FormToken,
+    pub(super) cookie: CookieText,
+    /// Whether the browser keeps the cookie as one of TLS.
+    pub(super) is_secure: bool,
+    /// Without its query.
+    pub(super) path: String,
+}
+
+impl Deref for Visit {
+    type Target = Seen;
+
+    fn deref(&self) -> &Seen {
+        &self.0
+    }
+}
+
+/// Only behind [`signed_in`].
+impl<S: Sync> FromRequestParts<S> for Visit {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        // A page that nobody has put behind the door is shown to nobody.
+        parts.extensions.get::<Self>().cloned().ok_or_else(Refusal::not_signed_in)
+    }
+}
+
+/// Whether browsers keep the cookie as one of TLS: this listener speaks it, or a proxy that is trusted says that it does.
+pub(super) fn is_secure(state: &ConsoleState, peer: Option<Peer>, headers: &HeaderMap) -> bool {
+    let said = || headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes().eq_ignore_ascii_case(b"https"));
+    state.speaks_tls() || (peer.is_some_and(|Peer(peer)| state.turnstile().trusts(peer)) && said())
+}
+
+pub(super) fn address(state: &ConsoleState, peer: Option<Peer>, headers: &HeaderMap) -> Option<IpAddr> {
+    peer.map(|Peer(peer)| state.turnstile().address(peer, headers))
+}
+
+/// Lets only those go on who have signed in and whose key still works as it did; others are asked to sign in. Refusals become pages.
+pub(super) async fn signed_in(State(state): State<ConsoleState>, mut request: Request, next: Next) -> Response {
+    let asking = Asking::of(&request);
+    let visit = match visitor(&state, &asking).await {
+        Ok(Some(visit)) => visit,
+        Ok(None) => return to_sign_in(&state, &asking, request.method()),
+        Err(refusal) => return shell::refused(&refusal),
+    };
+    request.extensions_mut().insert(visit.clone());
+    let mut response = next.run(request).await;
+    match response.extensions_mut().remove::<Untold>() {
+        Some(Untold(refusal)) => visit.refused(&refusal),
+        None => response,
+    }
+}
+
+/// What says who asks for what.
+struct Asking {
+    peer: Option<Peer>,
+    headers: HeaderMap,
+    request_id: Option<Box<str>>,
+    uri: Uri,
+}
+
+impl Asking {
+    fn of(request: &Request) -> Self {
+        Self {
+            peer: request.extensions().get::<Peer>().copied(),
+            headers: request.headers().clone(),
+            request_id: request.extensions().get::<RequestId>().map(|id| id.as_str().into()),
+            uri: request.uri().clone(),
+        }
+    }
+}
+
+async fn visitor(state: &ConsoleState, asking: &Asking) -> Result<Option<Visit>, Refusal> {
+    let (peer, headers) = (asking.peer, &asking.headers);
+    let is_secure = is_secure(state, peer, headers);
+    let Some(cookie) = CookieText::sent(headers, is_secure) else { return Ok(None) };
+    let control = state.control();
+    let Some(session) = state.sessions().find(&cookie).await? else { return Ok(None) };
+    let asked = match control.identify(session.secret, address(state, peer, headers), asking.request_id.clone()).await {
+        Ok(asked) if asked.is_by(session.key) => asked,
+        Ok(_) | Err(ControlError::NoSuchCaller) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    state.turnstile().take(&session.secret, control.monotonic()).map_err(Refusal::rate_limited)?;
+    let standing = control.standing(&asked.caller).await?;
+    let path = asking.uri.path().to_owned();
+    Ok(Some(Visit(Arc::new(Seen { state: state.clone(), asked, standing, token: cookie.form_token(), cookie, is_secure, path }))))
+}
+
+/// What they wanted to look at is where they come to afterwards; what they wanted to do is not done.
+fn to_sign_in(state: &ConsoleState, asking: &Asking, method: &Method) -> Response {
+    let mut response = match (method, asking.uri.path_and_query()) {
+        (&Method::GET, Some(wanted)) if wanted.as_str() != "/" => {
+            let next: String = form_urlencoded::byte_serialize(wanted.as_str().as_bytes()).collect();
+            see_other(&format!("/sign-in?next={next}"))
+        }
+        _ => see_other("/sign-in"),
+    };
+    let headers = &asking.headers;
+    let is_secure = is_secure(state, asking.peer, headers);
+    if CookieText::sent(headers, is_secure).is_some() {
+        response.headers_mut().insert(http::header::SET_COOKIE, session::forgotten(is_secure));
+    }
+    response
+}
+
+/// Go there, and look. Only ever to a path of this listener's.
+pub(super) fn see_other(path: &str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let place = HeaderValue::try_from(path).unwrap_or(HeaderValue::from_static("/"));
+    response.headers_mut().insert(LOCATION, place);
+    response
+}
+
+impl Seen {
+    pub(super) fn control(&self) -> &Arc<Control> {
+        self.state.control()
+    }
+
+    /// Whether they may do this, which is in no space in particular.
+    pub(super) fn may(&self, operation: Operation) -> bool {
+        self.standing.check(operation, &[]).is_ok()
+    }
+
+    /// Whether they may do this there.
+    pub(super) fn may_in(&self, operation: Operation, space: &SpaceId) -> bool {
+        self.standing.check(operation, std::slice::from_ref(space)).is_ok()
+    }
+
+    /// Goes on only if they may.
+    ///
+    /// # Errors
+    /// They may not.
+    pub(super) fn needs(&self, operation: Operation) -> Result<(), Refusal> {
+        self.standing.check(operation, &[]).map_err(|forbidden| ControlError::Forbidden(forbidden).into())
+    }
+
+    /// Makes a change, though whoever asked for it goes away meanwhile.
+    pub(super) async fn change(&self, mutation: Mutation, only_at: Option<Revision>) -> Result<Made, ControlError> {
+        let (control, asked) = (Arc::clone(self.control()), self.asked.clone());
+        self.to_its_end(async move { control.change(&asked, mutation, only_at).await }).await
+    }
+
+    /// Does something to its end, though whoever asked for it goes away meanwhile.
+    pub(super) async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, ControlError>> + Send + 'static,
+    ) -> Result<T, ControlError> {
+        tokio::spawn(work).await.unwrap_or(Err(ControlError::Busy))
+    }
+
+    /// Who was faster, and with what: for somebody whose form is of a version that is not the last one.
+    pub(super) async fn who_was_faster(&self, resource: &Resource) -> Option<String> {
+        self.needs(Operation::ViewAudit).ok()?;
+        let wanted = AuditQuery { limit: 1, resource: Some(resource.id()), ..AuditQuery::default() };
+        let last = self.control().store().audit(&wanted).await.ok()?.pop()?;
+        Some(format!("{} by {} at {}", last.action, last.actor, super::parts::utc(last.at)))
+    }
+}
