@@ -17,8 +17,8 @@ impl SqlStore {
     pub(super) async fn keys_found(&self, wanted: &KeyFilter) -> Result<ListPart<KeyRecord, KeyId>, StoreError> {
         let end = match (&wanted.query, &wanted.group) {
             (None, _) => None,
-            (Some(_), None) => self.end(query(text::END_OF_KEYS), wanted.after).await?,
-            (Some(_), Some(group)) => self.end(query(text::END_OF_MEMBERS).bind(group.as_str()), wanted.after).await?,
+            (Some(_), None) => self.end_of_part(query(text::END_OF_KEYS), wanted.after).await?,
+            (Some(_), Some(group)) => self.end_of_part(query(text::END_OF_MEMBERS).bind(group.as_str()), wanted.after).await?,
         };
         let items: Vec<KeyRecord> = self.all(keys_page(wanted, end)).await?;
         Ok(part(items, wanted.limit, end, |key| key.id))
@@ -28,7 +28,7 @@ impl SqlStore {
         let BindingFilter { key, group, role, space, query: sought, .. } = wanted;
         let is_known = key.is_some() || group.is_some() || space.is_some();
         let end = if !is_known && (role.is_some() || sought.is_some()) {
-            self.end(query(text::END_OF_BINDINGS), wanted.after).await?
+            self.end_of_part(query(text::END_OF_BINDINGS), wanted.after).await?
         } else {
             None
         };
@@ -37,7 +37,7 @@ impl SqlStore {
     }
 
     /// The last of the next rows that are looked through; `None`: they are fewer.
-    async fn end<A: FromRow + Display>(&self, mut question: Statement, after: Option<A>) -> Result<Option<A>, StoreError> {
+    async fn end_of_part<A: FromRow + Display>(&self, mut question: Statement, after: Option<A>) -> Result<Option<A>, StoreError> {
         question.push_bind(named(after));
         question.push(text::END).push_bind(LOOKED_THROUGH_AT_ONCE - 1);
         self.one(question).await
