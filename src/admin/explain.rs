@@ -19,7 +19,6 @@ use crate::edge::tls::client_certificate_of_pem;
 use crate::exchange::{AsOf, Explanation, Origin};
 use crate::model::{ClientCertificate, Grants, Ignored, KeyId, KeyName, KeyRecord, KeyState, Outcome, Revision, Strategy};
 use crate::policy::{HeldRule, Unheld};
-use crate::store::StoreError;
 
 /// Whom to explain.
 #[derive(Deserialize, ToSchema)]
@@ -176,26 +175,12 @@ pub(super) fn shown(pem: Option<&str>) -> Result<Option<Arc<ClientCertificate>>,
 
 /// The key that is called this: an id, or the name of a key that is not revoked.
 pub(super) async fn called(control: &Control, called: &str) -> Result<KeyRecord, ApiError> {
-    if let Ok(id) = called.parse::<KeyId>()
-        && let Some(key) = control.store().key(id).await?
-    {
-        return Ok(key);
-    }
-    let found = match called.parse::<KeyName>() {
-        Ok(name) => control.store().key_named(&name).await?,
-        Err(_) => None,
-    };
     // What was given may be the text of a key: it is not repeated.
-    found.ok_or_else(|| ApiError::not_found("there is no key of this id or name"))
+    control.key_called(called).await?.ok_or_else(|| ApiError::not_found("there is no key of this id or name"))
 }
 
 impl From<crate::exchange::ExchangeError> for ApiError {
     fn from(error: crate::exchange::ExchangeError) -> Self {
-        use crate::exchange::ExchangeError::{Io, NoPolicyLeft, Policies, Store, Token};
-        match error {
-            Store(error) => error.into(),
-            Policies(faults) => ControlError::Policy(faults).into(),
-            Token(_) | NoPolicyLeft(_) | Io(_) => StoreError::Unavailable(error.to_string()).into(),
-        }
+        ControlError::from(error).into()
     }
 }

@@ -1,7 +1,6 @@
 //! `/policies/simulate`: what a policy would change, before it is saved.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -14,18 +13,13 @@ use super::explain;
 use super::problem::{ApiError, Refusals};
 use super::session::Session;
 use super::state::AdminState;
-use crate::clock::Moment;
-use crate::control::{Control, ControlError, Operation};
-use crate::exchange::{Difference, Explainer, Origin, WhatIf};
-use crate::model::{ClientCertificate, KeyId, KeyName, KeyRecord, KeyState, LoginPolicy, PolicyName, RegoVersion, SampleId};
+use crate::control::{Operation, Simulated, SimulatedAnswer, SimulatedAt, SimulatedFor};
+use crate::exchange::{Difference, WhatIf};
+use crate::model::{KeyId, KeyName, LoginPolicy, PolicyName, RegoVersion, SampleId};
 use crate::policy::{HeldRule, PolicySource};
-use crate::store::Page;
 
 /// How long keys are looked at; what was not reached is said.
 const LOOK_FOR: Duration = Duration::from_secs(20);
-/// How many differences are told one by one.
-const TOLD: usize = 1000;
-const PAGE: u32 = 500;
 
 /// A policy, and whom to ask it about.
 #[derive(Deserialize, ToSchema)]
@@ -109,14 +103,6 @@ struct Item {
     trace: Vec<HeldRule>,
 }
 
-struct Asked {
-    key: KeyRecord,
-    sample: Option<SampleId>,
-    address: IpAddr,
-    certificate: Option<Arc<ClientCertificate>>,
-    at: Timestamp,
-}
-
 /// Says what a policy would change for a key, for requests that are kept, or for all keys that work. Nothing is saved.
 #[utoipa::path(
     post, path = "/policies/simulate", tag = "policies", request_body = SimulatePolicy, responses((status = 200, body = Simulation), Refusals)
@@ -128,88 +114,42 @@ pub(super) async fn simulate(
 ) -> Result<axum::Json<Simulation>, ApiError> {
     let control = state.control();
     control.may(&asked.caller, Operation::TryPolicy).await?;
-    let before = control.explainer().await?;
-    let replaces = before.sources().iter().any(|source| source.name == question.name);
-    let what = match &question.source {
-        Some(source) => {
-            let policy = LoginPolicy { name: question.name.clone(), source: source.clone(), rego: question.rego };
-            WhatIf::Put(PolicySource::from(&policy))
-        }
-        None => WhatIf::Delete(question.name.clone()),
+    let what = match question.source {
+        Some(source) => WhatIf::Put(PolicySource::from(&LoginPolicy { name: question.name, source, rego: question.rego })),
+        None => WhatIf::Delete(question.name),
     };
-    let after = tokio::task::block_in_place(|| before.what_if(&what)).map_err(ControlError::Policy)?;
-    let found = Simulation { replaces, looked_at: 0, complete: true, changed: 0, cut_off: 0, let_in: 0, items: Vec::new() };
-    let (address, at) = (question.remote_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), question.at.unwrap_or_else(|| control.now()));
-    let shown = explain::shown(question.client_certificate.as_deref())?;
-    let of_one = |key: KeyRecord| Asked { key, sample: None, address: address.to_canonical(), certificate: shown.clone(), at };
-    let mut report = Report { before, after, policy: question.name, found };
-    match question.about {
-        About::Key(called) => report.take_in(of_one(explain::called(control, &called).await?), true).await,
+    let simulation = control.simulation(what).await?;
+    let there = SimulatedAt {
+        address: question.remote_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_canonical(),
+        certificate: explain::shown(question.client_certificate.as_deref())?,
+        at: question.at.unwrap_or_else(|| control.now()),
+    };
+    let (whom, is_sample) = match question.about {
+        About::Key(called) => (SimulatedFor::Key(Box::new(explain::called(control, &called).await?)), false),
         About::Sample(id) => {
             let kept = control.store().sample(id).await?.ok_or_else(|| ApiError::not_found("there is no such sample"))?;
-            let one = of_sample(control, &kept).await?.ok_or_else(|| ApiError::not_found("the sample's key is gone"))?;
-            report.take_in(one, true).await;
+            (SimulatedFor::Sample(Box::new(kept)), true)
         }
-        About::AllSamples => {
-            for kept in control.store().samples().await? {
-                if let Some(one) = of_sample(control, &kept).await? {
-                    report.take_in(one, false).await;
-                }
-            }
-        }
-        About::AllKeys => {
-            let (began, mut after) = (control.monotonic(), None);
-            loop {
-                let page = control.store().keys(&Page { after, limit: PAGE, query: None }).await?;
-                let Some(end) = page.last().map(|key| key.id) else { break };
-                after = Some(end);
-                for key in page.into_iter().filter(|key| key.state_at(at) == KeyState::Active) {
-                    report.take_in(of_one(key), false).await;
-                }
-                if control.monotonic().saturating_sub(began) > LOOK_FOR {
-                    report.found.complete = false;
-                    break;
-                }
-            }
-        }
+        About::AllSamples => (SimulatedFor::AllSamples, false),
+        About::AllKeys => (SimulatedFor::AllKeys(LOOK_FOR), false),
+    };
+    let found = control.simulate(&simulation, whom, &there).await?;
+    if is_sample && found.looked_at == 0 {
+        return Err(ApiError::not_found("the sample's key is gone"));
     }
-    Ok(axum::Json(report.found))
+    Ok(axum::Json(Simulation::of(simulation.replaces(), found)))
 }
 
-/// The key of a request that is kept, as it is now, at the address and time of then.
-async fn of_sample(control: &Control, kept: &crate::model::KeptSample) -> Result<Option<Asked>, ApiError> {
-    let address = kept.sample.input.pointer("/request/remote_ip").and_then(serde_json::Value::as_str);
-    let address = address.and_then(|text| text.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let shown = kept.sample.input.pointer("/request/client_certificate");
-    let certificate = shown.and_then(|shown| ClientCertificate::deserialize(shown).ok()).map(Arc::new);
-    let key = control.store().key(kept.sample.key.id).await?;
-    Ok(key.map(|key| Asked { key, sample: Some(kept.id), address, certificate, at: kept.sample.at }))
+impl Simulation {
+    fn of(replaces: bool, found: Simulated) -> Self {
+        let Simulated { looked_at, complete, changed, cut_off, let_in, answers } = found;
+        Self { replaces, looked_at, complete, changed, cut_off, let_in, items: answers.into_iter().map(Item::from).collect() }
+    }
 }
 
-struct Report {
-    before: Explainer,
-    after: Explainer,
-    policy: PolicyName,
-    found: Simulation,
-}
-
-impl Report {
-    async fn take_in(&mut self, asked: Asked, is_only: bool) {
-        let Asked { key, sample, address, certificate, at } = asked;
-        let there = Origin::at_address(Some(address), Moment { wall: at, monotonic: Duration::ZERO });
-        let origin = Origin { certificate, ..there };
-        let (was, would) = tokio::join!(self.before.explain(&key, &origin), self.after.explain(&key, &origin));
-        let difference = Difference::between(&was, &would);
-        let report = &mut self.found;
-        report.looked_at += 1;
-        report.changed += usize::from(!difference.is_none());
-        report.cut_off += usize::from(difference.cut_off);
-        report.let_in += usize::from(difference.let_in);
-        if !is_only && (difference.is_none() || report.items.len() >= TOLD) {
-            return;
-        }
-        let trace = if is_only { self.after.trace_of(&self.policy, &key, &origin).map(|trace| trace.steps) } else { None };
-        let trace = trace.unwrap_or_default();
-        report.items.push(Item { key: key.id, name: key.name, sample, remote_ip: address, at, difference, trace });
+impl From<SimulatedAnswer> for Item {
+    fn from(answer: SimulatedAnswer) -> Self {
+        let SimulatedAnswer { key, name, sample, address, at, difference, trace } = answer;
+        Self { key, name, sample, remote_ip: address, at, difference, trace: trace.map(|trace| trace.steps).unwrap_or_default() }
     }
 }

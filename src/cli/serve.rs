@@ -89,6 +89,9 @@ async fn first_key(app: &App, control: &Control, given: Option<&PlainKey>, out: 
         let written = out.line(plain.reveal(), &serde_json::json!({ "name": ROOT_ADMIN, "key": plain.reveal() }));
         let id = plain.id().ok_or_else(|| Failure::usage(MALFORMED))?;
         key::shown_once(written, &root_admin()?, id, out)?;
+        if let Some(link) = app.link_that_signs_in(KeyDigest::of(&plain)) {
+            out.note(format_args!("the console; this link signs in once, within a quarter of an hour: {link}"));
+        }
     }
     // It works when it is told of, not half a second later.
     app.exchange().catch_up().await?;

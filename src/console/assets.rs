@@ -16,9 +16,11 @@ struct Asset {
     text: &'static str,
 }
 
-const ASSETS: [Asset; 3] = [
+const ASSETS: [Asset; 5] = [
     Asset { name: "console.css", kind: "text/css; charset=utf-8", text: include_str!("assets/console.css") },
     Asset { name: "console.js", kind: "text/javascript; charset=utf-8", text: include_str!("assets/console.js") },
+    Asset { name: "policy.css", kind: "text/css; charset=utf-8", text: include_str!("assets/policy.css") },
+    Asset { name: "policy.js", kind: "text/javascript; charset=utf-8", text: include_str!("assets/policy.js") },
     Asset { name: "icon.svg", kind: "image/svg+xml", text: include_str!("assets/icon.svg") },
 ];
 

@@ -7,6 +7,9 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, ORIGIN};
 use http::request::Parts;
 use http_body_util::{BodyExt as _, Limited};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use super::refusal::Refusal;
 use super::visit::Visit;
@@ -74,6 +77,18 @@ impl Fields {
                 None
             }
         }
+    }
+
+    /// The field as a time, if anything was entered: as browsers' fields have it, which is taken as UTC, or by RFC 3339. What is wrong with it
+    /// is noted.
+    pub(super) fn time(&self, name: &'static str, faults: &mut Faults) -> Option<Timestamp> {
+        let text = self.given(name)?;
+        let in_utc = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp());
+        let at = text.parse::<Timestamp>().ok().or_else(in_utc);
+        if at.is_none() {
+            faults.note(name, "a date and a time are needed, such as 2027-01-31T12:00");
+        }
+        at
     }
 
     /// Its lines as such values; what is wrong with them is noted.
@@ -179,6 +194,18 @@ mod tests {
         assert_eq!(fields.all("id").collect::<Vec<_>>(), ["1", "2"]);
         assert_eq!(fields.lines("groups").collect::<Vec<_>>(), ["x", "y"]);
         assert_eq!((fields.at(), fields.given("empty"), fields.given("none")), (Some(Revision(7)), None, None));
+    }
+
+    #[test]
+    fn a_time_is_one_of_utc_unless_it_says_otherwise() {
+        let read = |text: &str| {
+            let (fields, mut faults) = (Fields::of([("at", text.to_owned())]), Faults::default());
+            (fields.time("at", &mut faults).map(|at| at.to_string()), faults.is_empty())
+        };
+        assert_eq!(read("2027-01-31T12:00"), (Some("2027-01-31T12:00:00Z".to_owned()), true));
+        assert_eq!(read("2027-01-31T12:00:30+02:00"), (Some("2027-01-31T10:00:30Z".to_owned()), true));
+        assert_eq!(read(""), (None, true));
+        assert_eq!(read("tomorrow"), (None, false));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod assets;
+mod difference;
 mod entries;
 mod fields;
 mod forms;
@@ -17,12 +18,15 @@ mod keys;
 mod once;
 mod overview;
 mod parts;
+mod policies;
 mod refusal;
 mod router;
 mod session;
 mod shell;
 mod sign_in;
 mod state;
+mod strategy;
+mod version;
 mod visit;
 
 pub use router::pages;

@@ -1,9 +1,10 @@
 //! What pages are made of.
 
 use jiff::Timestamp;
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::fields::Fields;
+use crate::diagnostics::Severity;
 use crate::model::{BindingId, KeyId, KeyState, Revision, RoleId, SpaceId};
 use crate::policy::PolicyFault;
 
@@ -119,6 +120,14 @@ pub(super) fn copy(what: &str, label: &str) -> Markup {
     html! { button type="button" class="quiet-button" data-copy=(what) hidden { (label) } }
 }
 
+fn severity(severity: Severity) -> Markup {
+    match severity {
+        Severity::Error => badge("bad", "error"),
+        Severity::Warning => badge("odd", "warning"),
+        Severity::Note => badge("", "note"),
+    }
+}
+
 /// Faults of a policy, each with its place and what was meant.
 pub(super) fn policy_faults(faults: &[PolicyFault]) -> Markup {
     html! {
@@ -126,6 +135,7 @@ pub(super) fn policy_faults(faults: &[PolicyFault]) -> Markup {
             ul class="findings" {
                 @for fault in faults {
                     li data-line=(fault.line) data-column=(fault.column) data-width=(fault.width) {
+                        (severity(fault.severity)) " "
                         @if fault.line > 0 { strong { "Line " (fault.line) ", column " (fault.column) ": " } }
                         (sentence(&fault.reason))
                         @if !fault.text.is_empty() { pre { (fault.text) } }
@@ -140,9 +150,4 @@ pub(super) fn policy_faults(faults: &[PolicyFault]) -> Markup {
 /// JSON, to be read.
 pub(super) fn json(value: &serde_json::Value) -> Markup {
     html! { pre { (serde_json::to_string_pretty(value).unwrap_or_default()) } }
-}
-
-/// Nothing at all.
-pub(super) fn nothing() -> Markup {
-    PreEscaped(String::new())
 }

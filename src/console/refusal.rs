@@ -117,13 +117,7 @@ impl From<StoreError> for Refusal {
 
 impl From<ExchangeError> for Refusal {
     fn from(error: ExchangeError) -> Self {
-        match error {
-            ExchangeError::Store(error) => error.into(),
-            ExchangeError::Policies(faults) => ControlError::Policy(faults).into(),
-            ExchangeError::Token(_) | ExchangeError::NoPolicyLeft(_) | ExchangeError::Io(_) => {
-                StoreError::Unavailable(error.to_string()).into()
-            }
-        }
+        ControlError::from(error).into()
     }
 }
 

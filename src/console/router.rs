@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use super::refusal::Untold;
 use super::state::ConsoleState;
 use super::visit::signed_in;
-use super::{assets, in_force, keys, once, overview, shell, sign_in};
+use super::{assets, in_force, keys, once, overview, policies, shell, sign_in, strategy};
 
 /// Files of this listener alone; nothing written into a page runs or looks like anything, and no other page shows one of these inside itself.
 const OWN_FILES_ONLY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
@@ -24,6 +24,8 @@ pub fn pages(state: ConsoleState) -> Router {
         .route("/in-force", get(in_force::show))
         .route("/sign-out", post(sign_in::end))
         .merge(keys::routes())
+        .merge(policies::routes())
+        .merge(strategy::routes())
         .layer(from_fn_with_state(state.clone(), signed_in));
     Router::new()
         .route("/sign-in", get(sign_in::show).post(sign_in::begin))

@@ -2,6 +2,7 @@
 
 use super::draw::NoRandomness;
 use super::rights::{Needs, Operation};
+use crate::exchange::ExchangeError;
 use crate::model::{KeyName, SpaceId, TokenSize};
 use crate::policy::PolicyFault;
 use crate::store::StoreError;
@@ -71,4 +72,17 @@ pub enum ControlError {
     /// Two fields say the same twice, or what they say cannot be.
     #[error("{0}")]
     Invalid(String),
+}
+
+/// What is in force cannot be explained by.
+impl From<ExchangeError> for ControlError {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::Store(error) => error.into(),
+            ExchangeError::Policies(faults) => Self::Policy(faults),
+            ExchangeError::Token(_) | ExchangeError::NoPolicyLeft(_) | ExchangeError::Io(_) => {
+                StoreError::Unavailable(error.to_string()).into()
+            }
+        }
+    }
 }

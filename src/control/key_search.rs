@@ -1,7 +1,7 @@
 //! Lists of keys, as people ask for them: a page at a time, however many there are.
 
 use super::manager::Control;
-use crate::model::{GroupName, KeyId, KeyRecord, KeyState};
+use crate::model::{GroupName, KeyId, KeyName, KeyRecord, KeyState};
 use crate::store::{KeyFilter, LOOKED_THROUGH_AT_ONCE, ListPart, StoreError};
 
 const READ_AT_ONCE: u32 = 500;
@@ -54,6 +54,22 @@ impl StateWanted {
 }
 
 impl Control {
+    /// The key that is called this: an id, or the name of a key that is not revoked.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub async fn key_called(&self, called: &str) -> Result<Option<KeyRecord>, StoreError> {
+        if let Ok(id) = called.parse::<KeyId>()
+            && let Some(key) = self.store.key(id).await?
+        {
+            return Ok(Some(key));
+        }
+        match called.parse::<KeyName>() {
+            Ok(name) => self.store.key_named(&name).await,
+            Err(_) => Ok(None),
+        }
+    }
+
     /// The keys that are wanted, as far as they were found by looking through so many.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ use super::timed::TimedCalls;
 use super::uses::{self, Uses};
 use crate::clock::{Clock, Moment};
 use crate::model::{KeyDigest, KeyRecord, Refusal, Revision, Snapshot, SpaceId};
+use crate::policy::{PolicyFault, PolicySet};
 use crate::store::Source;
 use crate::telemetry::{AuthReason, CacheKind, CacheResult, Metrics};
 
@@ -135,6 +136,11 @@ impl Exchange {
     /// What is in force. Its revision is that of the last change that touched more than one key.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.state.load().snapshot)
+    }
+
+    /// The login policies in force, or why there are none.
+    pub fn policies(&self) -> Result<Arc<PolicySet>, Arc<[PolicyFault]>> {
+        self.state.load().policies.clone()
     }
 
     /// The last change that is in force here.

@@ -14,7 +14,7 @@ use super::loaded::{Identity, Policy, load};
 use super::settings::EvaluationSettings;
 use super::source::PolicySource;
 use super::vocabulary::Vocabulary;
-use crate::model::PolicyName;
+use crate::model::{PolicyName, RegoVersion};
 
 /// Checked, compiled policies, ready to be asked. Immutable; swapped as a whole.
 #[derive(Default)]
@@ -83,6 +83,12 @@ impl PolicySet {
     fn told(&self, whole: Whole, vocabulary: &Vocabulary) -> Vec<PolicyFault> {
         let modules = self.policies.iter().map(|policy| (policy.place.as_str(), &policy.module));
         lint::warnings(modules, whole, vocabulary)
+    }
+
+    /// What they were loaded from, by name, and the Rego that each is in.
+    pub fn sources(&self) -> impl ExactSizeIterator<Item = (&PolicySource, RegoVersion)> {
+        let version = |policy: &Policy| if policy.module.rego_v1 { RegoVersion::V1 } else { RegoVersion::V0 };
+        self.policies.iter().map(move |policy| (&policy.source, version(policy)))
     }
 
     /// What they are called, in order.

@@ -5,6 +5,7 @@ mod admin;
 mod app;
 mod cli;
 mod config;
+mod console;
 mod control;
 mod edge;
 mod exchange;

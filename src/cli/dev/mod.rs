@@ -24,6 +24,7 @@ use crate::app::{App, Watched};
 use crate::clock::SystemClock;
 use crate::config::{Loaded, Settings, environment};
 use crate::control::Control;
+use crate::model::{KeyDigest, PlainKey};
 use crate::store;
 use crate::telemetry;
 
@@ -132,6 +133,7 @@ fn quoted(path: &Path) -> String {
 fn show(out: &Output, dir: &Path, app: &App, keys: &example::ExampleKeys) -> Result<(), Failure> {
     let (proxy, ops) = (reachable(app.proxy_address()), reachable(app.ops_address()));
     let admin = app.admin_address().map(reachable);
+    let signs_in = keys.root_admin().and_then(|key| app.link_that_signs_in(KeyDigest::of(&PlainKey::presented(key.as_bytes())?)));
     let tries: Vec<TryView<'_>> = keys
         .iter()
         .flat_map(|(example, key)| example.tries.iter().map(move |one| (example, key, one)))
@@ -144,12 +146,15 @@ fn show(out: &Output, dir: &Path, app: &App, keys: &example::ExampleKeys) -> Res
         })
         .collect();
     match out.format() {
-        Format::Json => out.record(&serde_json::json!({ "proxy": proxy.to_string(), "ops": ops.to_string(), "admin": admin.map(|admin| admin.to_string()), "tries": tries }), []),
+        Format::Json => out.record(&serde_json::json!({ "proxy": proxy.to_string(), "ops": ops.to_string(), "admin": admin.map(|admin| admin.to_string()), "console": signs_in, "tries": tries }), []),
         Format::Table => {
             let mut text = String::new();
             let _ = writeln!(text, "Claviger is running. The proxy is at http://{proxy}, an echo of what it forwards stands behind it.\n");
             for one in &tries {
                 let _ = writeln!(text, "# {}: {}\n{}\n", one.name, one.expect, one.curl);
+            }
+            if let Some(link) = &signs_in {
+                let _ = writeln!(text, "The console; this link signs in once, within a quarter of an hour:\n  {link}\n");
             }
             let _ = writeln!(text, "Metrics, readiness, keys to verify tokens by:");
             let _ = writeln!(text, "  http://{ops}/metrics  http://{ops}/readyz?verbose  http://{ops}/.well-known/jwks.json");

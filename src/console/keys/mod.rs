@@ -7,7 +7,7 @@ mod groups;
 mod header;
 mod history;
 mod list;
-mod policies;
+pub(in crate::console) mod policies;
 mod properties;
 mod roles;
 mod secrets;
