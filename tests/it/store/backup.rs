@@ -122,7 +122,7 @@ async fn a_server_goes_on_with_what_was_restored_under_it() {
     let place = Place::new();
     place.json(&["key", "create", "--name", "ci"]);
     let url = claviger::config::StoreUrl::parse(&place.url()).unwrap();
-    let clock = std::sync::Arc::new(claviger::clock::SystemClock::start());
+    let clock = std::sync::Arc::new(SystemClock::start());
     let store = claviger::store::open(&url, claviger::model::Strategy::Combined, clock).await.unwrap();
     let copy = place.path("copy.db").display().to_string();
     place.json(&["backup", &copy]);
