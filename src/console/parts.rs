@@ -27,6 +27,11 @@ pub(super) fn time(at: Timestamp) -> Markup {
     html! { time datetime=(at.strftime("%Y-%m-%dT%H:%M:%SZ")) title=(utc(at)) { (at.strftime("%Y-%m-%d %H:%M UTC")) } }
 }
 
+/// The same, where seconds count.
+pub(super) fn time_to_the_second(at: Timestamp) -> Markup {
+    html! { time datetime=(at.strftime("%Y-%m-%dT%H:%M:%SZ")) data-seconds title=(utc(at)) { (utc(at)) } }
+}
+
 /// The same, where there may be none.
 pub(super) fn time_or(at: Option<Timestamp>, none: &str) -> Markup {
     html! { @match at { Some(at) => (time(at)), None => span class="quiet" { (none) } } }
@@ -173,6 +178,11 @@ pub(super) fn policy_faults(faults: &[PolicyFault]) -> Markup {
             }
         }
     }
+}
+
+/// Nothing at all.
+pub(super) fn nothing() -> Markup {
+    html! {}
 }
 
 /// JSON, to be read.

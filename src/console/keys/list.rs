@@ -16,7 +16,7 @@ use crate::model::{GroupName, KeyId, KeyName, KeyRecord, KeyState};
 /// On a page.
 const ON_A_PAGE: u32 = 50;
 /// How many keys are looked through for a page of those in whose names something stands.
-const LOOKED_THROUGH: u32 = 20_000;
+pub(in crate::console) const LOOKED_THROUGH: u32 = 20_000;
 /// How many of a key's roles are named in its row.
 const NAMED: usize = 4;
 
@@ -144,7 +144,14 @@ fn more(all: usize) -> Markup {
 /// The key of the very name or id that is looked for, which an index knows however many keys there are.
 async fn of_this_very_name(visit: &Seen, query: &Fields) -> Result<Option<KeyRecord>, Refusal> {
     let is_first_page = query.given("cursor").is_none() && query.given("group").is_none() && query.given("state").is_none();
-    let Some(text) = query.given("q").filter(|_| is_first_page) else { return Ok(None) };
+    match query.given("q").filter(|_| is_first_page) {
+        Some(text) => called(visit, text).await,
+        None => Ok(None),
+    }
+}
+
+/// The key that is called this: by its id, or by the name of one that is not revoked.
+pub(in crate::console) async fn called(visit: &Seen, text: &str) -> Result<Option<KeyRecord>, Refusal> {
     if let Ok(id) = text.parse::<KeyId>() {
         return Ok(visit.control().store().key(id).await?);
     }
