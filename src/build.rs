@@ -23,12 +23,13 @@ fn main() {
 /// Every page of `docs`, and the README: a list of names, as addresses have them, and texts. A page that is added is there without anybody's doing.
 fn documents(root: &Path) -> String {
     println!("cargo::rerun-if-changed=README.md");
+    println!("cargo::rerun-if-changed=docs");
     let mut files = Vec::new();
     below(&root.join("docs"), &mut files);
     files.sort();
     let mut list = "&[\n".to_owned();
     for file in files.into_iter().chain([root.join("README.md")]) {
-        let name = file.strip_prefix(root.join("docs")).map_or_else(|_| Path::new("README.md"), |name| name);
+        let name = file.strip_prefix(root.join("docs")).unwrap_or(Path::new("README.md"));
         let name = name.with_extension("");
         writeln!(list, "    ({:?}, include_str!({:?})),", name.display().to_string(), file.display().to_string())
             .expect("a String takes any text");
@@ -37,13 +38,11 @@ fn documents(root: &Path) -> String {
 }
 
 fn below(folder: &Path, files: &mut Vec<PathBuf>) {
-    println!("cargo::rerun-if-changed={}", folder.display());
     for entry in fs::read_dir(folder).expect("docs stands beside src") {
         let path = entry.expect("docs can be read").path();
         if path.is_dir() {
             below(&path, files);
         } else if path.extension().is_some_and(|extension| extension == "md") {
-            println!("cargo::rerun-if-changed={}", path.display());
             files.push(path);
         }
     }
