@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use super::fields::Query;
 use super::parts;
 use super::refusal::Refusal;
+use super::signing_keys;
 use super::visit::{Seen, Visit};
 use crate::clock::later;
 use crate::control::{Gone, KeysFound, KeysWanted, Operation, ReplicaView, StateWanted};
@@ -35,6 +36,7 @@ pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, 
     let behind: Vec<&ReplicaView> = replicas.iter().filter(|replica| replica.lag_revisions > 0 && replica.lag_seconds > 1.0).collect();
     let of_keys = of_keys(&visit).await?;
     let nobody_in = groups_nobody_is_in(&visit).await?;
+    let of_signing_keys = signing_keys::to_look_at(&visit).await;
     let body = html! {
         h1 { "Overview" }
         (parts::saved(&query))
@@ -48,7 +50,7 @@ pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, 
             (card("Replicas", &replicas.len().to_string(), "that serve now", Some("/replicas")))
         }
         h2 { "To look at" }
-        @if behind.is_empty() && of_keys.ending.is_empty() && of_keys.never_used.is_empty() && nobody_in.is_empty() {
+        @if behind.is_empty() && of_keys.ending.is_empty() && of_keys.never_used.is_empty() && nobody_in.is_empty() && of_signing_keys.0.is_empty() {
             p { "Nothing stands out." }
         }
         @if !behind.is_empty() {
@@ -57,6 +59,7 @@ pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, 
                 ul { @for replica in &behind { li { code { (replica.name) } " is " (replica.lag_revisions) " behind, for " (format!("{:.1}", replica.lag_seconds)) " s" } } }
             }
         }
+        (of_signing_keys)
         (keys_named("Keys that end within two weeks", "/keys?state=active", &of_keys.ending, |key| key.expires_at.map(parts::time)))
         (keys_named("Keys made a week ago or earlier that were never used", "/keys?state=active", &of_keys.never_used, |key| Some(parts::time(key.created_at))))
         @if !nobody_in.is_empty() {
