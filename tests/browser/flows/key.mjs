@@ -33,6 +33,7 @@ export function keyFlows(cases, browser, server, world) {
     await visit.open("/sign-in");
     await hand.fill(visit.page.locator("main").getByLabel("API key"), root);
     await hand.press(visit.page.getByRole("button", { name: "Sign in" }));
+    await visit.page.waitForURL((url) => url.pathname === "/");
     await firstToLast(visit, hand, names());
     await visit.close();
   });

@@ -86,7 +86,7 @@ async function lived(visit, world, { script, check }) {
 
   await visit.open("/strategy");
   await check();
-  await button(page, /See whom user-management/).click();
+  await button(page, /For whom.*user-management/).click();
   await check();
   await button(page, "Set it for every key").click();
   await saved(visit, script);

@@ -18,15 +18,10 @@ export function sessions(cases, browser, server) {
     },
     "its key is revoked": (_, { id }) => server.api("DELETE", `/keys/${id}`),
     "its key is rotated": (_, { id }) => server.api("POST", `/keys/${id}/rotate`, { grace_seconds: 3600 }),
-    "its key has expired": async (_, { key }) => {
-      for (let lasts = true; lasts; ) lasts = await server.passes(key);
-    },
   };
-  const ends = { "its key has expired": 4 };
   for (const [number, [what, end]] of Object.entries(ways).entries()) {
     cases.add(`session: over when ${what}`, async () => {
-      const expires_at = ends[what] ? new Date(Date.now() + ends[what] * 1000).toISOString() : null;
-      const key = await server.key(`session-${number}`, ADMIN, { expires_at });
+      const key = await server.key(`session-${number}`, ADMIN);
       const visit = await browser.visit(server);
       await visit.signIn(key.key);
       const kept = await visit.context.cookies();
