@@ -115,7 +115,7 @@ fn difference(entry: &AuditEntry) -> Markup {
 pub(super) fn comparison(entry: &AuditEntry) -> Markup {
     let fields = differing(entry);
     let cell =
-        |value: &Option<Value>| html! { @match value { Some(value) => pre { (shown(value)) }, None => span class="quiet" { "nothing" } } };
+        |value: &Option<Value>| html! { @match value { Some(value) => pre tabindex="0" { (shown(value)) }, None => span class="quiet" { "nothing" } } };
     html! {
         @if fields.is_empty() {
             p { "Nothing differs." }
