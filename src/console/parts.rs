@@ -149,5 +149,5 @@ pub(super) fn policy_faults(faults: &[PolicyFault]) -> Markup {
 
 /// JSON, to be read.
 pub(super) fn json(value: &serde_json::Value) -> Markup {
-    html! { pre { (serde_json::to_string_pretty(value).unwrap_or_default()) } }
+    html! { pre tabindex="0" { (serde_json::to_string_pretty(value).unwrap_or_default()) } }
 }

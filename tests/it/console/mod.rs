@@ -3,4 +3,6 @@
 pub(crate) mod browser;
 mod hostile;
 mod keys;
+mod policies;
 mod sessions;
+mod strategy;
