@@ -26,7 +26,7 @@ use self::tls::Encryption;
 use self::watch::Watch;
 pub use self::watch::Watched;
 use crate::clock::Clock;
-use crate::config::{Faults, LimitSettings, LiveSettings, ServerUrl, Settings, StoreSettings, StoreUrl};
+use crate::config::{Faults, LimitSettings, LiveSettings, ServerUrl, Settings, StoreSettings, StoreUrl, Values};
 use crate::control::declared::FileStore;
 use crate::edge::tls::names_the_same;
 use crate::exchange::Exchange;
@@ -301,6 +301,11 @@ impl App {
             self.metrics.config_reload(false);
         }
         is_in_force
+    }
+
+    /// Says how the settings in force were written, for whoever looks at them.
+    pub fn configured_by(&self, values: Values) {
+        self.live.tell(values);
     }
 
     /// Notes that a new configuration was not taken, and why.

@@ -154,6 +154,7 @@ pub(super) fn announce(app: &App, settings: &Settings) {
 
 /// Serves until it is told to stop. The configuration is read anew when somebody asks for it, and when something of what it names changes.
 async fn serve(mut app: App, sources: &Sources, started: &Values, mut signals: Signals) {
+    app.configured_by(started.clone());
     let mut in_force = started.clone();
     let mut asked = pin!(app.asked_to_drain());
     loop {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 
 use super::admin::AdminSettings;
+use super::load::Values;
 use super::login::LoginSettings;
 use super::ops::OpsSettings;
 use super::proxy::ProxySettings;
@@ -15,25 +16,40 @@ use super::store::StoreSettings;
 /// The settings in force. All who hold a copy see the same; whoever goes by several of them reads them once, so that nothing is done half
 /// by the old ones and half by the new.
 #[derive(Clone, Debug)]
-pub struct LiveSettings(Arc<ArcSwap<Settings>>);
+pub struct LiveSettings {
+    settings: Arc<ArcSwap<Settings>>,
+    /// How they were written, as far as that was told.
+    values: Arc<ArcSwap<Values>>,
+}
 
 impl LiveSettings {
     /// Begins with these.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(settings)))
+        Self { settings: Arc::new(ArcSwap::from_pointee(settings)), values: Arc::default() }
     }
 
     /// Those in force now.
     #[must_use]
     pub fn now(&self) -> impl Deref<Target = Arc<Settings>> + use<> {
-        let guard: Guard<Arc<Settings>> = self.0.load();
+        let guard: Guard<Arc<Settings>> = self.settings.load();
         guard
+    }
+
+    /// How they were written, key by key; nothing if nobody has told.
+    #[must_use]
+    pub fn values(&self) -> Arc<Values> {
+        self.values.load_full()
+    }
+
+    /// Tells how they were written.
+    pub fn tell(&self, values: Values) {
+        self.values.store(Arc::new(values));
     }
 
     /// Puts others in force.
     pub fn replace(&self, settings: Arc<Settings>) {
-        self.0.store(settings);
+        self.settings.store(settings);
     }
 }
 

@@ -9,12 +9,12 @@ use toml::de::DeTable;
 
 use super::environment::{Raw, nowhere, variable};
 use super::faults::Faults;
-use super::reader::{Override, Reader, Said, TakesEffect, about};
+use super::reader::{Override, Reader, Said, TakesEffect, WrittenIn, about};
 use super::relations::relate;
 use super::settings::Settings;
 use super::store::StoreUrl;
 use super::syntax::broken;
-use super::value::{Origin, Table, table_of};
+use super::value::{Origin, Table, Value, table_of};
 use crate::diagnostics::{Diagnostic, Place, Severity, Source};
 
 /// Settings that are fit to be used, and what to know about them.
@@ -31,7 +31,11 @@ pub struct Loaded {
 
 /// What each key says, to be held against what it said before.
 #[derive(Clone, Debug, Default)]
-pub struct Values(BTreeMap<String, Said>);
+pub struct Values {
+    said: BTreeMap<String, Said>,
+    /// Those of which another value waits for the next start.
+    waiting: BTreeSet<String>,
+}
 
 /// A look at a configuration that may be wrong: what `claviger check` works with. Nothing may run on it.
 #[derive(Clone, Debug)]
@@ -126,11 +130,70 @@ impl Values {
     /// The keys, dotted, that the other values say something else of, and when that counts.
     pub fn changed<'a>(&'a self, other: &'a Self) -> BTreeMap<&'a str, TakesEffect> {
         let differs = |(key, said): (&'a String, &'a Said), other: &Self| {
-            (other.0.get(key).map(|other| &other.value) != Some(&said.value)).then_some((key.as_str(), said.takes_effect))
+            (other.said.get(key).map(|other| &other.value) != Some(&said.value)).then_some((key.as_str(), said.takes_effect))
         };
-        let here = self.0.iter().filter_map(|pair| differs(pair, other));
-        here.chain(other.0.iter().filter_map(|pair| differs(pair, self))).collect()
+        let here = self.said.iter().filter_map(|pair| differs(pair, other));
+        here.chain(other.said.iter().filter_map(|pair| differs(pair, self))).collect()
     }
+}
+
+impl Values {
+    /// What is in force once these have been read anew: what counts with the next start alone is as it was at the last one.
+    #[must_use]
+    pub fn with_start_of(mut self, started: &Self) -> Self {
+        let at_start = |takes_effect: TakesEffect| takes_effect == TakesEffect::AtStart;
+        let waits = self.changed(started).into_iter().filter(|(_, takes_effect)| at_start(*takes_effect)).map(|(key, _)| key.to_owned());
+        self.waiting = waits.collect();
+        self.said.retain(|_, said| !at_start(said.takes_effect));
+        let kept = started.said.iter().filter(|(_, said)| at_start(said.takes_effect));
+        self.said.extend(kept.map(|(key, said)| (key.clone(), said.clone())));
+        self
+    }
+
+    /// Every key, dotted, in alphabetical order, with its value in these settings, for people to read. No secret stands in it.
+    pub fn shown(&self, settings: &Settings) -> Vec<ShownKey> {
+        let (reference, _) = DeTable::parse_recoverable(REFERENCE);
+        let reference = Value::Table(table_of(reference.get_ref()));
+        let shown = |(key, said): (&String, &Said)| {
+            let default = reference.within(key).map(|(value, _)| value.written_out());
+            let written = said.written.as_ref().map(|written| written.text.clone());
+            let value = match key.as_str() {
+                "store.url" => Some(settings.store.url.to_string()),
+                // Receivers are told apart by what stands in their urls.
+                "audit.webhook.url" => settings.audit.webhook.url.as_ref().map(|url| format!("{}/…", origin_of(url))),
+                _ => written.or_else(|| default.clone()),
+            };
+            let place = said.written.as_ref().map(|written| written.place.clone());
+            ShownKey { key: key.clone(), value, default, place, takes_effect: said.takes_effect, waits: self.waiting.contains(key) }
+        };
+        self.said.iter().map(shown).collect()
+    }
+}
+
+/// The reference, which says every default.
+const REFERENCE: &str = include_str!("../../config/claviger.toml");
+
+/// A key of the configuration, for people to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownKey {
+    /// Dotted; entries of lists are numbered.
+    pub key: String,
+    /// Its value in force; `None`: it has none, which is its default.
+    pub value: Option<String>,
+    /// What holds where nothing is said; `None`: nothing does.
+    pub default: Option<String>,
+    /// Where the value was written; `None`: nowhere.
+    pub place: Option<WrittenIn>,
+    /// When another value counts.
+    pub takes_effect: TakesEffect,
+    /// Another value was read since, and waits for the next start.
+    pub waits: bool,
+}
+
+/// `http://host:port`.
+fn origin_of(url: &http::Uri) -> String {
+    let host = url.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+    format!("{}://{host}", url.scheme_str().unwrap_or_default())
 }
 
 fn not_utf8(file: &Path, bytes: &[u8], at: usize) -> Diagnostic {
@@ -160,7 +223,14 @@ fn survey(source: Source<'_>, layers: &[Override], misspelt: Vec<Diagnostic>) ->
     faults.retain(|fault| fault.place.file().is_none() || !broken_lines.contains(&fault.place.order().1));
     faults.extend(syntax);
     faults.sort_by(|a, b| a.place.order().cmp(&b.place.order()));
-    Survey { file: None, settings, faults: Faults::of(faults), values: Values(reader.known), warnings: reader.warnings, is_empty: false }
+    Survey {
+        file: None,
+        settings,
+        faults: Faults::of(faults),
+        values: Values { said: reader.known, waiting: BTreeSet::new() },
+        warnings: reader.warnings,
+        is_empty: false,
+    }
 }
 
 /// Commands that manage work on the store that this variable names.

@@ -42,6 +42,27 @@ pub enum TakesEffect {
 pub(super) struct Said {
     pub(super) value: String,
     pub(super) takes_effect: TakesEffect,
+    /// As somebody has written it; `None`: nobody has.
+    pub(super) written: Option<Written>,
+}
+
+/// A value as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    /// For people to read, without what may be a secret.
+    pub(super) text: String,
+    pub(super) place: WrittenIn,
+}
+
+/// Where a value was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WrittenIn {
+    /// In the file.
+    File,
+    /// In the variable of this name.
+    Variable(String),
+    /// Behind a flag.
+    Flag,
 }
 
 /// The values of all layers, and what has been asked and found so far.
@@ -261,14 +282,16 @@ impl<'a> Section<'_, 'a> {
         parse: impl FnOnce(&Value, &Origin) -> Result<T, ValueErrors>,
     ) -> T {
         let key = self.key(name);
-        let value = match self.reader.find(&key) {
+        let found = self.reader.find(&key);
+        let written = found.as_ref().map(|(value, at)| Written { text: value.written_out(), place: at.written_in() });
+        let value = match found {
             None => default,
             Some((value, at)) => parse(&value, &at).unwrap_or_else(|errors| {
                 self.refuse_value(&key, &at, errors);
                 default
             }),
         };
-        self.reader.known.insert(key, Said { value: format!("{value:?}"), takes_effect });
+        self.reader.known.insert(key, Said { value: format!("{value:?}"), takes_effect, written });
         value
     }
 

@@ -6,6 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::reader::WrittenIn;
 use crate::diagnostics::{Place, Source};
 
 /// Where a value comes from.
@@ -24,6 +25,14 @@ pub(super) enum Origin {
 }
 
 impl Origin {
+    pub(super) fn written_in(&self) -> WrittenIn {
+        match self {
+            Self::File(_) => WrittenIn::File,
+            Self::Variable(name, _) | Self::VariableName(name) => WrittenIn::Variable(name.clone()),
+            Self::Flag(..) | Self::FlagKey(_) => WrittenIn::Flag,
+        }
+    }
+
     /// The place, as `source` has it if it is in the file.
     pub(super) fn place(&self, source: Source<'_>) -> Place {
         match self {
@@ -71,6 +80,22 @@ impl Value {
             Self::List(_) => "a list",
             Self::Table(_) => "a table",
             Self::Other(kind) => kind,
+        }
+    }
+
+    /// As it stands in a file, for people to read: whatever may be a password in a url is left out.
+    pub(super) fn written_out(&self) -> String {
+        match self {
+            Self::Text(text) => toml::Value::String(without_secrets(text)).to_string(),
+            Self::Bare(text) => without_secrets(text),
+            Self::Integer(integer) => integer.to_string(),
+            Self::Boolean(truth) => truth.to_string(),
+            Self::List(items) => format!("[{}]", items.iter().map(|(item, _)| item.written_out()).collect::<Vec<_>>().join(", ")),
+            Self::Table(table) => {
+                let entries: Vec<String> = table.iter().map(|(name, entry)| format!("{name} = {}", entry.value.written_out())).collect();
+                format!("{{ {} }}", entries.join(", "))
+            }
+            Self::Other(kind) => (*kind).to_owned(),
         }
     }
 
@@ -141,6 +166,17 @@ impl Value {
     }
 }
 
+/// Each url in it without its user, password and query.
+fn without_secrets(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("://") else { return text.to_owned() };
+    let end = rest.find(|sign: char| sign.is_whitespace() || ",\"'".contains(sign)).unwrap_or(rest.len());
+    let (url, behind) = rest.split_at(end);
+    let (url, query) = url.split_once('?').map_or((url, ""), |(url, _)| (url, "?…"));
+    // A password may hold anything: what stands before the last of these signs is none of the host's.
+    let url = url.rsplit_once('@').map_or_else(|| url.to_owned(), |(_, host)| format!("…@{host}"));
+    format!("{before}://{url}{query}{}", without_secrets(behind))
+}
+
 /// The entries of a table that was read from a file.
 pub(super) fn table_of(table: &DeTable<'_>) -> Table {
     let entry = |key: &Spanned<_>, value: &Spanned<DeValue<'_>>| Entry {
@@ -149,4 +185,22 @@ pub(super) fn table_of(table: &DeTable<'_>) -> Table {
         at: Origin::File(value.span()),
     };
     table.iter().map(|(key, value)| (key.get_ref().to_string(), entry(key, value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_out_holds_no_password() {
+        for (text, shown) in [
+            ("postgres://me:s3cret@db/x?password=s3cret", "postgres://…@db/x?…"),
+            ("http://u:s3@cret/x@host/y", "http://…@host/y"),
+            ("http://a/x, https://u:s3cret@b/y", "http://a/x, https://…@b/y"),
+            ("http://a/x?token=s3cret", "http://a/x?…"),
+            ("plain, with: nothing/ of @ it", "plain, with: nothing/ of @ it"),
+        ] {
+            assert_eq!(without_secrets(text), shown);
+        }
+    }
 }

@@ -16,11 +16,12 @@ struct Asset {
     text: &'static str,
 }
 
-const ASSETS: [Asset; 5] = [
+const ASSETS: [Asset; 6] = [
     Asset { name: "console.css", kind: "text/css; charset=utf-8", text: include_str!("assets/console.css") },
     Asset { name: "console.js", kind: "text/javascript; charset=utf-8", text: include_str!("assets/console.js") },
     Asset { name: "policy.css", kind: "text/css; charset=utf-8", text: include_str!("assets/policy.css") },
     Asset { name: "policy.js", kind: "text/javascript; charset=utf-8", text: include_str!("assets/policy.js") },
+    Asset { name: "refresh.js", kind: "text/javascript; charset=utf-8", text: include_str!("assets/refresh.js") },
     Asset { name: "icon.svg", kind: "image/svg+xml", text: include_str!("assets/icon.svg") },
 ];
 

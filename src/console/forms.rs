@@ -120,13 +120,34 @@ impl Form<'_> {
             let options = std::iter::once(&none).chain(&all).map(|(value, text)| (*value, text.as_str()));
             return self.choice(field, options);
         }
+        self.suggested(field, None, all.iter().take(CHOSEN_FROM).map(|(value, text)| (*value, text.as_str())))
+    }
+
+    /// A line of text, with suggestions: each with what it is called, if that is something else.
+    pub(super) fn suggested<'b>(
+        &self,
+        field: Field<'_>,
+        longest: Option<usize>,
+        all: impl IntoIterator<Item = (&'b str, &'b str)>,
+    ) -> Markup {
         let name = field.name;
         let input = html! {
-            input id=(name) name=(name) list={ (name) "-list" } value=(self.fields.raw(name)) required[field.required] autocomplete="off" spellcheck="false"
+            input id=(name) name=(name) list={ (name) "-list" } value=(self.fields.raw(name)) maxlength=[longest] required[field.required] autocomplete="off" spellcheck="false"
                 aria-describedby=[self.described(field)] aria-invalid=[self.is_wrong(field).then_some("true")];
-            datalist id={ (name) "-list" } { @for (value, text) in all.iter().take(CHOSEN_FROM) { option value=(value) { (text) } } }
+            datalist id={ (name) "-list" } { @for (value, text) in all { option value=(value) { (text) } } }
         };
         self.around(field, &input)
+    }
+
+    /// A box to be ticked.
+    pub(super) fn tick(&self, field: Field<'_>) -> Markup {
+        let Field { name, label, hint, required } = field;
+        html! {
+            div class="field box" {
+                input type="checkbox" id=(name) name=(name) value="yes" required[required] checked[self.fields.given(name).is_some()] aria-describedby=[self.described(field)];
+                label for=(name) { (label) @if !hint.is_empty() { " " span class="hint" id={ (name) "-hint" } { (hint) } } }
+            }
+        }
     }
 }
 

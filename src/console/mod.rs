@@ -9,23 +9,36 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod assets;
+mod audit;
+mod bindings;
 mod difference;
+mod docs;
 mod entries;
 mod fields;
 mod forms;
+mod groups;
 mod in_force;
+mod in_path;
 mod keys;
 mod once;
 mod overview;
+mod paged;
 mod parts;
 mod policies;
 mod refusal;
+mod replicas;
+mod roles;
 mod router;
+mod search;
 mod session;
+mod settings;
 mod shell;
 mod sign_in;
+mod signing_keys;
+mod spaces;
 mod state;
 mod strategy;
+mod try_key;
 mod version;
 mod visit;
 

@@ -8,10 +8,13 @@ use maud::{Markup, html};
 use super::fields::Query;
 use super::parts;
 use super::refusal::Refusal;
+use super::signing_keys;
 use super::visit::{Seen, Visit};
 use crate::clock::later;
 use crate::control::{Gone, KeysFound, KeysWanted, Operation, ReplicaView, StateWanted};
+use crate::diagnostics::Severity;
 use crate::model::{KeyRecord, KeyState};
+use crate::policy::PolicyFault;
 
 /// How many keys are looked at for what is said of keys here: a page must not take longer because there are more.
 const LOOKED_AT: u32 = 2_000;
@@ -35,6 +38,8 @@ pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, 
     let behind: Vec<&ReplicaView> = replicas.iter().filter(|replica| replica.lag_revisions > 0 && replica.lag_seconds > 1.0).collect();
     let of_keys = of_keys(&visit).await?;
     let nobody_in = groups_nobody_is_in(&visit).await?;
+    let of_policies = of_policies(&visit);
+    let of_signing_keys = signing_keys::to_look_at(&visit).await;
     let body = html! {
         h1 { "Overview" }
         (parts::saved(&query))
@@ -48,7 +53,7 @@ pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, 
             (card("Replicas", &replicas.len().to_string(), "that serve now", Some("/replicas")))
         }
         h2 { "To look at" }
-        @if behind.is_empty() && of_keys.ending.is_empty() && of_keys.never_used.is_empty() && nobody_in.is_empty() {
+        @if behind.is_empty() && of_keys.ending.is_empty() && of_keys.never_used.is_empty() && nobody_in.is_empty() && of_signing_keys.0.is_empty() && of_policies.is_empty() {
             p { "Nothing stands out." }
         }
         @if !behind.is_empty() {
@@ -57,6 +62,8 @@ pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, 
                 ul { @for replica in &behind { li { code { (replica.name) } " is " (replica.lag_revisions) " behind, for " (format!("{:.1}", replica.lag_seconds)) " s" } } }
             }
         }
+        (of_signing_keys)
+        (policies_named(&visit, &of_policies))
         (keys_named("Keys that end within two weeks", "/keys?state=active", &of_keys.ending, |key| key.expires_at.map(parts::time)))
         (keys_named("Keys made a week ago or earlier that were never used", "/keys?state=active", &of_keys.never_used, |key| Some(parts::time(key.created_at))))
         @if !nobody_in.is_empty() {
@@ -88,6 +95,30 @@ fn keys_named(title: &str, all: &str, keys: &[KeyRecord], when: impl Fn(&KeyReco
                 h3 { (title) }
                 ul { @for key in keys.iter().take(NAMED) { li { (parts::key_link(key.id, key.name.as_str())) @if let Some(when) = when(key) { " — " (when) } } } }
                 @if keys.len() > NAMED { p { a href=(all) { "and " (keys.len() - NAMED) " more" } } }
+            }
+        }
+    }
+}
+
+/// Policies that give roles or name things that are not there, or do not do what they seem to for another reason.
+fn of_policies(visit: &Seen) -> Vec<PolicyFault> {
+    if !visit.may(Operation::ViewPolicies) {
+        return Vec::new();
+    }
+    visit.control().policy_remarks().unwrap_or_default().into_iter().filter(|remark| remark.severity != Severity::Note).collect()
+}
+
+fn policies_named(visit: &Seen, remarks: &[PolicyFault]) -> Markup {
+    // Those of the directory are called by their files.
+    let is_of_store = |name: &str| visit.standing.snapshot().policies.iter().any(|policy| policy.name.as_str() == name);
+    let name = |name: &str| html! { @if is_of_store(name) { (parts::policy(name)) } @else { code { (name) } } };
+    html! {
+        @if !remarks.is_empty() {
+            section {
+                h3 { "Login policies that do not do what they seem to" }
+                ul { @for remark in remarks.iter().take(NAMED) { li { (name(&remark.policy)) ", line " (remark.line) ": " (parts::sentence(&remark.reason)) } } }
+                @if remarks.len() > NAMED { p { a href="/policies" { "and " (remarks.len() - NAMED) " more" } } }
+                p class="quiet" { a href="/docs/runbooks/claviger-policy-grants-ignored" { "What to do about roles that are left out" } }
             }
         }
     }

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::fields::Fields;
 use crate::diagnostics::Severity;
-use crate::model::{BindingId, KeyId, KeyState, Revision, RoleId, SpaceId};
+use crate::model::{BindingId, KeyId, KeyRecord, KeyState, Revision, RoleId, SpaceId};
 use crate::policy::PolicyFault;
 
 /// The key in front of the name.
@@ -27,6 +27,11 @@ pub(super) fn time(at: Timestamp) -> Markup {
     html! { time datetime=(at.strftime("%Y-%m-%dT%H:%M:%SZ")) title=(utc(at)) { (at.strftime("%Y-%m-%d %H:%M UTC")) } }
 }
 
+/// The same, where seconds count.
+pub(super) fn time_to_the_second(at: Timestamp) -> Markup {
+    html! { time datetime=(at.strftime("%Y-%m-%dT%H:%M:%SZ")) data-seconds title=(utc(at)) { (utc(at)) } }
+}
+
 /// The same, where there may be none.
 pub(super) fn time_or(at: Option<Timestamp>, none: &str) -> Markup {
     html! { @match at { Some(at) => (time(at)), None => span class="quiet" { (none) } } }
@@ -38,6 +43,11 @@ pub(super) fn sentence(text: &str) -> String {
     let first = chars.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
     let end = if text.ends_with(['.', '!', '?', ':']) { "" } else { "." };
     format!("{first}{}{end}", chars.as_str())
+}
+
+/// When any of its secrets was last presented, to the minute.
+pub(super) fn last_used(key: &KeyRecord) -> Option<Timestamp> {
+    key.secrets.iter().filter_map(|secret| secret.last_used_at.map(|at| at.max(secret.created_at))).max()
 }
 
 /// A word in a frame.
@@ -55,11 +65,34 @@ pub(super) fn state(state: KeyState) -> Markup {
 }
 
 pub(super) fn space(id: &SpaceId) -> Markup {
-    html! { a href={ "/spaces/" (id) } { code { (id) } } }
+    html! { a href=(space_page(id)) { code { (id) } } }
+}
+
+pub(super) fn space_page(id: &SpaceId) -> String {
+    page_of("/spaces", id.as_str())
 }
 
 pub(super) fn role(id: &RoleId) -> Markup {
-    html! { a href={ "/roles/" (id) } { code { (id) } } }
+    html! { a href=(role_page(id)) { code { (id) } } }
+}
+
+pub(super) fn role_page(id: &RoleId) -> String {
+    page_of("/roles", id.as_str())
+}
+
+/// Where a slug's page is: `new` alone is the form for what is not there yet.
+fn page_of(kind: &str, slug: &str) -> String {
+    format!("{kind}/{slug}{}", if slug == "new" { "/" } else { "" })
+}
+
+/// Free texts, each in a frame.
+pub(super) fn labels(labels: &[String]) -> Markup {
+    html! { ul class="chips" { @for label in labels { li { (badge("", label)) } } } }
+}
+
+/// `1 action`, `2 actions`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 pub(super) fn group(name: &str) -> Markup {
@@ -145,6 +178,11 @@ pub(super) fn policy_faults(faults: &[PolicyFault]) -> Markup {
             }
         }
     }
+}
+
+/// Nothing at all.
+pub(super) fn nothing() -> Markup {
+    html! {}
 }
 
 /// JSON, to be read.

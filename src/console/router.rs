@@ -11,7 +11,10 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use super::refusal::Untold;
 use super::state::ConsoleState;
 use super::visit::signed_in;
-use super::{assets, in_force, keys, once, overview, policies, shell, sign_in, strategy};
+use super::{
+    assets, audit, docs, groups, in_force, keys, once, overview, policies, replicas, roles, search, settings, shell, sign_in, signing_keys,
+    spaces, strategy, try_key,
+};
 
 /// Files of this listener alone; nothing written into a page runs or looks like anything, and no other page shows one of these inside itself.
 const OWN_FILES_ONLY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
@@ -23,13 +26,23 @@ pub fn pages(state: ConsoleState) -> Router {
         .route("/", get(overview::show))
         .route("/in-force", get(in_force::show))
         .route("/sign-out", post(sign_in::end))
+        .route("/replicas", get(replicas::show))
+        .route("/search", get(search::show))
+        .route("/settings", get(settings::show))
+        .merge(audit::routes())
+        .merge(docs::routes())
         .merge(keys::routes())
+        .merge(spaces::routes())
+        .merge(roles::routes())
+        .merge(groups::routes())
         .merge(policies::routes())
         .merge(strategy::routes())
+        .merge(signing_keys::routes())
         .layer(from_fn_with_state(state.clone(), signed_in));
     Router::new()
         .route("/sign-in", get(sign_in::show).post(sign_in::begin))
         .route(once::PATH, get(sign_in::show_once).post(sign_in::begin_once))
+        .route("/try", get(try_key::show).post(try_key::make))
         .route("/assets/{version}/{name}", get(assets::serve))
         .merge(inside)
         .fallback(nothing_there)

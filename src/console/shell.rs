@@ -27,6 +27,22 @@ const PLACES: [(&str, &str, Operation); 12] = [
     ("/docs", "Help", Operation::ViewSelf),
 ];
 
+/// Where a page is explained: the page of the documentation.
+pub(super) const HELP: [(&str, &str); 12] = [
+    ("/keys", "admin-api"),
+    ("/spaces", "rights"),
+    ("/roles", "rights"),
+    ("/groups", "rights"),
+    ("/policies", "policies"),
+    ("/strategy", "policies"),
+    ("/samples", "policy-workbench"),
+    ("/audit", "audit"),
+    ("/signing-keys", "signing-keys"),
+    ("/replicas", "operations"),
+    ("/in-force", "operations"),
+    ("/settings", "operations"),
+];
+
 /// A whole document.
 fn document(title: &str, body: &Markup) -> Markup {
     html! {
@@ -94,7 +110,7 @@ impl Seen {
             (self.top())
             div class="frame" {
                 (self.places())
-                main id="main" tabindex="-1" { (body) }
+                main id="main" tabindex="-1" { (self.help()) (body) }
             }
         };
         response(status, document(title, &body))
@@ -140,6 +156,13 @@ impl Seen {
                 }
             }
         }
+    }
+
+    /// The way to what explains this page.
+    fn help(&self) -> Markup {
+        let is_here = |place: &str| self.path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let explained = HELP.into_iter().find(|(place, _)| is_here(place));
+        html! { @if let Some((_, name)) = explained { p class="help" { a class="button second" href={ "/docs/" (name) } aria-label="Help on this page" title="Help on this page" { "?" } } } }
     }
 
     /// What makes a form one of this session.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::once::Tickets;
 use super::session::Sessions;
-use crate::config::Settings;
+use crate::config::{Settings, Values};
 use crate::control::{Control, NoRandomness};
 use crate::edge::Turnstile;
 use crate::edge::tls::ListenerTls;
@@ -56,6 +56,11 @@ impl ConsoleState {
     /// Whether browsers speak TLS with this listener itself.
     pub(super) fn speaks_tls(&self) -> bool {
         self.0.tls.is_on()
+    }
+
+    /// How they were written.
+    pub(super) fn values(&self) -> Arc<Values> {
+        self.0.turnstile.live().values()
     }
 
     /// The settings in force.

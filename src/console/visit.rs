@@ -84,8 +84,13 @@ pub(super) async fn signed_in(State(state): State<ConsoleState>, mut request: Re
     }
 }
 
+/// Somebody who may have signed in: for a page that everybody is shown.
+pub(super) async fn perhaps(state: &ConsoleState, asking: &Asking) -> Result<Option<Visit>, Refusal> {
+    visitor(state, asking).await
+}
+
 /// What says who asks for what.
-struct Asking {
+pub(super) struct Asking {
     peer: Option<Peer>,
     headers: HeaderMap,
     request_id: Option<Box<str>>,
@@ -93,7 +98,12 @@ struct Asking {
 }
 
 impl Asking {
-    fn of(request: &Request) -> Self {
+    /// From where, as far as it is known.
+    pub(super) fn address(&self, state: &ConsoleState) -> Option<IpAddr> {
+        address(state, self.peer, &self.headers)
+    }
+
+    pub(super) fn of(request: &Request) -> Self {
         Self {
             peer: request.extensions().get::<Peer>().copied(),
             headers: request.headers().clone(),
@@ -166,6 +176,15 @@ impl Seen {
     /// They may not.
     pub(super) fn needs(&self, operation: Operation) -> Result<(), Refusal> {
         self.standing.check(operation, &[]).map_err(|forbidden| ControlError::Forbidden(forbidden).into())
+    }
+
+    /// Goes on only if they may do this there.
+    ///
+    /// # Errors
+    /// They may not.
+    pub(super) fn needs_in(&self, operation: Operation, space: &SpaceId) -> Result<(), Refusal> {
+        let checked = self.standing.check(operation, std::slice::from_ref(space));
+        checked.map_err(|forbidden| ControlError::Forbidden(forbidden).into())
     }
 
     /// Makes a change, though whoever asked for it goes away meanwhile.

@@ -235,6 +235,11 @@ impl Control {
         Some(serving.exchange.explain(key, origin).await)
     }
 
+    /// What is odd about the login policies in force here; `None`: nobody serves here, or others are being put in force.
+    pub fn policy_remarks(&self) -> Option<Vec<PolicyFault>> {
+        self.serving.as_ref()?.exchange.policy_remarks()
+    }
+
     /// What explains decisions from the store and the policies of the directory, and what would be decided if something was otherwise. It is
     /// made beside the threads that others wait for.
     ///

@@ -10,7 +10,7 @@ use super::origin::Origin;
 use super::state::{self, Policies};
 use crate::config::{Settings, TokenSettings};
 use crate::model::{
-    AdmitWithoutRoles, CertificateFingerprint, Decision, KeyRecord, KeyState, PolicyName, Refusal, Snapshot, Strategy, TokenSize,
+    AdmitWithoutRoles, CertificateFingerprint, Decision, KeyRecord, KeyState, PolicyName, Refusal, Snapshot, Strategy, TokenSize, Verdict,
     WhyInvalid,
 };
 use crate::policy::{Evaluator, PolicyFault, PolicySet, PolicySource, SharedInput, Trace, Tracer};
@@ -24,6 +24,8 @@ pub struct Explanation {
     pub key: Option<KeyRecord>,
     /// What was decided; `None` if it did not come to that: the key does not work, or no decision could be made.
     pub decision: Option<Decision>,
+    /// What each login policy said that was asked, by name.
+    pub verdicts: Vec<(PolicyName, Verdict)>,
     /// What a request would get, the state of its secret left out.
     pub outcome: Result<(), Refusal>,
     /// The certificate that the token would be bound to.
@@ -192,23 +194,23 @@ pub(super) async fn explain(
     };
     let origin = origin.canonical();
     let bound_to = origin.confirmation(&terms.settings.token);
-    let explanation = |decision, outcome: Result<(), Refusal>| {
+    let explanation = |decision, verdicts, outcome: Result<(), Refusal>| {
         let confirmation = bound_to.filter(|_| outcome.is_ok());
-        Explanation { key: Some(key.clone()), decision, outcome, confirmation }
+        Explanation { key: Some(key.clone()), decision, verdicts, outcome, confirmation }
     };
     if let Some(why) = why_invalid {
-        return explanation(None, Err(Refusal::InvalidKey(why)));
+        return explanation(None, Vec::new(), Err(Refusal::InvalidKey(why)));
     }
     let question = Question { snapshot, shared, policies, key: &Arc::new(key.clone()), origin: &origin, settings: terms.settings };
     match procedure.decide(&question).await {
-        Ok(Decided { mut decision, .. }) => {
+        Ok(Decided { mut decision, verdicts }) => {
             if let (Ok(()), Some(size)) = (&decision.outcome, too_large(terms.size, snapshot, key, (&decision, bound_to), origin.at.wall)) {
                 decision.outcome = Err(Refusal::TokenTooLarge(size));
             }
             let outcome = decision.outcome.clone();
-            explanation(Some(decision), outcome)
+            explanation(Some(decision), verdicts, outcome)
         }
-        Err(undecided) => explanation(None, Err(undecided.refusal)),
+        Err(undecided) => explanation(None, Vec::new(), Err(undecided.refusal)),
     }
 }
 

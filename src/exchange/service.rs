@@ -159,6 +159,11 @@ impl Exchange {
         self.state.load().reads().reads_address()
     }
 
+    /// What is odd about the policies in force: what the log was told when they were put there. `None`: others are being put there.
+    pub fn policy_remarks(&self) -> Option<Vec<PolicyFault>> {
+        self.feed.try_lock().ok().map(|feed| feed.warned.clone())
+    }
+
     /// RFC 7517, as JSON text.
     pub fn jwks(&self) -> Arc<str> {
         Arc::clone(&self.state.load().jwks)

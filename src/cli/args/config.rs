@@ -86,6 +86,7 @@ impl Sources {
                 let live = changed.iter().filter(|(_, takes_effect)| **takes_effect == TakesEffect::Live);
                 let live: Vec<&str> = live.map(|(key, _)| *key).collect();
                 if app.reload(loaded.settings, &live, &restart).await {
+                    app.configured_by(loaded.values.clone().with_start_of(started));
                     *in_force = loaded.values;
                 }
             }

@@ -70,6 +70,7 @@ impl Dev {
             return Err(failure);
         }
 
+        app.configured_by(values.clone());
         let mut in_force = values.clone();
         let mut asked = pin!(app.asked_to_drain());
         loop {

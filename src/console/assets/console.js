@@ -1,11 +1,12 @@
 // What makes the pages livelier. Each of them works without it.
 
 /** Times in the reader's zone; what was there, in UTC, is what is shown when the pointer rests on it. */
-function localTimes(root) {
-  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+export function localTimes(root) {
+  const toTheMinute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const toTheSecond = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
   for (const time of root.querySelectorAll("time[datetime]")) {
     const at = new Date(time.getAttribute("datetime"));
-    if (!Number.isNaN(at.getTime())) time.textContent = format.format(at);
+    if (!Number.isNaN(at.getTime())) time.textContent = ("seconds" in time.dataset ? toTheSecond : toTheMinute).format(at);
   }
 }
 

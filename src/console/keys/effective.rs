@@ -29,13 +29,7 @@ impl WhatIf {
     pub(super) fn read(query: &Fields, faults: &mut Faults) -> Self {
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let address = query.given("remote_ip").map_or(Some(here), |_| query.parsed::<IpAddr>("remote_ip", faults));
-        let at = query.given("at").and_then(|text| {
-            let at = text.parse::<Timestamp>().ok().or_else(|| in_utc(text));
-            if at.is_none() {
-                faults.note("at", "a date and a time are needed, such as 2027-01-31T12:00");
-            }
-            at
-        });
+        let at = query.time("at", faults);
         Self { address: address.unwrap_or(here).to_canonical(), at }
     }
 
@@ -58,11 +52,6 @@ impl WhatIf {
     }
 }
 
-fn in_utc(text: &str) -> Option<Timestamp> {
-    let at: jiff::civil::DateTime = text.parse().ok()?;
-    at.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|at| at.timestamp())
-}
-
 pub(super) async fn show(visit: Visit, Called(id): Called, Query(query): Query) -> Result<Response, Refusal> {
     let shown = Shown::read(&visit, id).await?;
     let mut faults = Faults::default();
@@ -75,7 +64,7 @@ pub(super) async fn show(visit: Visit, Called(id): Called, Query(query): Query) 
         (WhatIf::fields(&shown.path(), &query, &faults, explains))
         @for remark in &remarks { p class="warning" { (parts::sentence(remark)) } }
         h2 { "From " code { (what_if.address) } " at " (parts::time(origin.at.wall)) }
-        (told(&visit, &answer))
+        (told(&visit.standing.snapshot().spaces, &answer))
     };
     Ok(visit.page(shown.key.name.as_str(), &body))
 }
@@ -93,8 +82,7 @@ pub(super) async fn answer(visit: &Seen, shown: &Shown, what_if: &WhatIf, explai
 }
 
 /// The decision, and every grant with what it rests on.
-pub(super) fn told(visit: &Seen, answer: &Explanation) -> Markup {
-    let spaces = &visit.standing.snapshot().spaces;
+pub(in crate::console) fn told(spaces: &SpaceTree, answer: &Explanation) -> Markup {
     html! {
         @match &answer.outcome {
             Ok(()) => p class="notice" { strong { "Let in." } " Its token would carry the roles below." }

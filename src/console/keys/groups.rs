@@ -5,14 +5,14 @@ use http::StatusCode;
 use maud::html;
 
 use super::header::{Called, Shown};
-use super::stop::stale_or;
 use crate::console::fields::{Faults, Fields, Query, Submitted};
 use crate::console::forms::{Field, Form};
 use crate::console::parts;
 use crate::console::refusal::Refusal;
+use crate::console::version::stale_or;
 use crate::console::visit::{Seen, Visit, see_other};
 use crate::control::Operation;
-use crate::model::{GroupName, Mutation};
+use crate::model::{GroupName, Mutation, Resource};
 
 pub(super) async fn show(visit: Visit, Called(id): Called, Query(query): Query) -> Result<Response, Refusal> {
     let shown = Shown::read(&visit, id).await?;
@@ -73,7 +73,7 @@ pub(super) async fn make(Called(id): Called, Submitted { visit, fields }: Submit
     match visit.change(update, fields.at()).await {
         Ok(made) => Ok(see_other(&format!("{}/groups?saved={}", shown.path(), made.revision))),
         Err(error) => {
-            let (status, told) = stale_or(&visit, id, error).await;
+            let (status, told) = stale_or(&visit, &Resource::Key(id), error).await;
             faults.note("", told);
             Ok(page(&visit, &shown, status, &fields, &faults))
         }

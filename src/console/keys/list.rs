@@ -5,7 +5,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use maud::{Markup, html};
 
-use super::header::last_used;
 use crate::console::fields::{Faults, Fields, Query};
 use crate::console::forms::{Field, Form};
 use crate::console::parts;
@@ -17,7 +16,7 @@ use crate::model::{GroupName, KeyId, KeyName, KeyRecord, KeyState};
 /// On a page.
 const ON_A_PAGE: u32 = 50;
 /// How many keys are looked through for a page of those in whose names something stands.
-const LOOKED_THROUGH: u32 = 20_000;
+pub(in crate::console) const LOOKED_THROUGH: u32 = 20_000;
 /// How many of a key's roles are named in its row.
 const NAMED: usize = 4;
 
@@ -128,7 +127,7 @@ fn roles(key: &KeyRecord) -> Markup {
 /// Of each secret that lives, if there are two: one sees when the old one has gone quiet.
 fn uses(key: &KeyRecord) -> Markup {
     html! {
-        (parts::time_or(last_used(key), "never"))
+        (parts::time_or(parts::last_used(key), "never"))
         @if let [new, old] = key.secrets.as_slice() {
             @if old.ends_at.is_some() {
                 br; span class="quiet" { "new secret: " (parts::time_or(new.last_used_at, "never")) }
@@ -145,7 +144,14 @@ fn more(all: usize) -> Markup {
 /// The key of the very name or id that is looked for, which an index knows however many keys there are.
 async fn of_this_very_name(visit: &Seen, query: &Fields) -> Result<Option<KeyRecord>, Refusal> {
     let is_first_page = query.given("cursor").is_none() && query.given("group").is_none() && query.given("state").is_none();
-    let Some(text) = query.given("q").filter(|_| is_first_page) else { return Ok(None) };
+    match query.given("q").filter(|_| is_first_page) {
+        Some(text) => called(visit, text).await,
+        None => Ok(None),
+    }
+}
+
+/// The key that is called this: by its id, or by the name of one that is not revoked.
+pub(in crate::console) async fn called(visit: &Seen, text: &str) -> Result<Option<KeyRecord>, Refusal> {
     if let Ok(id) = text.parse::<KeyId>() {
         return Ok(visit.control().store().key(id).await?);
     }

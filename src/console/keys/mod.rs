@@ -14,6 +14,10 @@ mod secrets;
 mod shown_once;
 mod stop;
 
+pub(super) use self::effective::told;
+pub(super) use self::list::{LOOKED_THROUGH, called};
+pub(super) use self::policies::{policy, said};
+
 use axum::Router;
 use axum::routing::{get, post};
 

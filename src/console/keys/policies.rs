@@ -11,6 +11,7 @@ use crate::console::refusal::Refusal;
 use crate::console::visit::Visit;
 use crate::control::Operation;
 use crate::exchange::AsOf;
+use crate::model::Verdict;
 use crate::policy::{Trace, Tracer};
 
 pub(super) async fn show(visit: Visit, Called(id): Called, Query(query): Query) -> Result<Response, Refusal> {
@@ -32,7 +33,7 @@ pub(super) async fn show(visit: Visit, Called(id): Called, Query(query): Query) 
         @if heard.is_empty() { p { "No login policy is asked about this key." } }
         @for (tracer, trace) in &heard { (policy(tracer, trace)) }
         h2 { "What comes of it" }
-        (told(&visit, &answer))
+        (told(&visit.standing.snapshot().spaces, &answer))
     };
     Ok(visit.page(shown.key.name.as_str(), &body))
 }
@@ -42,16 +43,33 @@ pub(in crate::console) fn policy(tracer: &Tracer, trace: &Trace) -> Markup {
         section class="card" {
             h3 { (parts::policy(tracer.name.as_str())) }
             @match &trace.verdict {
-                Ok(verdict) => p {
-                    @for (word, holds) in [("allow", verdict.allow), ("deny", verdict.deny), ("admin", verdict.admin), ("deny_admin", verdict.deny_admin), ("sample", verdict.sample)] {
-                        @if holds { (parts::badge(if word.starts_with("deny") { "bad" } else { "good" }, word)) " " }
-                    }
-                    @for (space, role) in &verdict.roles { (parts::badge("", &format!("{role} in {space}"))) " " }
-                    @for team in &verdict.teams { (parts::badge("", &format!("team {team}"))) " " }
-                }
+                Ok(verdict) => (said(verdict)),
                 Err(error) => p class="fault" { (parts::sentence(&error.to_string())) }
             }
             (rules(trace))
+        }
+    }
+}
+
+/// What a policy says, in badges.
+pub(in crate::console) fn said(verdict: &Verdict) -> Markup {
+    let words = [
+        ("allow", verdict.allow),
+        ("deny", verdict.deny),
+        ("admin", verdict.admin),
+        ("deny_admin", verdict.deny_admin),
+        ("sample", verdict.sample),
+    ];
+    let says_nothing = verdict == &Verdict::default();
+    html! {
+        p {
+            @for (word, _) in words.into_iter().filter(|(_, holds)| *holds) {
+                (parts::badge(if word.starts_with("deny") { "bad" } else { "good" }, word)) " "
+            }
+            @for (space, role) in &verdict.roles { (parts::badge("", &format!("{role} in {space}"))) " " }
+            @for (space, role) in &verdict.space_roles { (parts::badge("", &format!("{} in {space}", role.role().id()))) " " }
+            @for team in &verdict.teams { (parts::badge("", &format!("team {team}"))) " " }
+            @if says_nothing { span class="quiet" { "It says nothing." } }
         }
     }
 }
