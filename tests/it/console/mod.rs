@@ -4,6 +4,8 @@ pub(crate) mod browser;
 mod groups;
 mod hostile;
 mod keys;
+mod policies;
 mod roles;
 mod sessions;
 mod spaces;
+mod strategy;
