@@ -17,9 +17,8 @@ use super::state::AdminState;
 use super::version::{OnlyAt, gone, made, shown};
 use crate::control::{self, ControlError, Operation};
 use crate::model::{Binding as Kept, BindingId, GroupName, KeyId, Mutation, Resource, RoleId, SpaceId, Subject};
-use crate::store::{BindingFilter, LOOKED_THROUGH_AT_ONCE, ListPart, StoreError};
+use crate::store::{BindingFilter, StoreError};
 
-const READ_AT_ONCE: u32 = 500;
 /// How many bindings are looked through for a page of those that are asked for.
 const LOOKED_THROUGH: u32 = 100_000;
 
@@ -111,26 +110,19 @@ pub(super) async fn list(
 ) -> Result<axum::Json<Page<Binding>>, ApiError> {
     let control = state.control();
     control.may(&asked.caller, Operation::ViewBindings).await?;
-    let (limit, mut after) = (page::limit(query.limit)?, page::after::<BindingId>(query.cursor.as_deref())?);
+    let (limit, after) = (page::limit(query.limit)?, page::after::<BindingId>(query.cursor.as_deref())?);
     let page = |found| Page::of(found, limit, |binding: &Kept| binding.id.to_string()).map(Binding::from);
     let Some(wanted) = query.filter() else { return Ok(axum::Json(page(Vec::new()))) };
-    let (mut found, mut looked_through): (Vec<Kept>, _) = (Vec::new(), 0);
-    loop {
-        let ListPart { items, looked_to } = control.store().bindings_where(&BindingFilter { after, ..wanted.clone() }).await?;
-        looked_through += LOOKED_THROUGH_AT_ONCE;
-        found.extend(items);
-        let Some(end) = looked_to.filter(|_| found.len() <= limit as usize) else { break };
-        after = Some(end);
-        if looked_through >= LOOKED_THROUGH {
-            // There may be more: the page ends here, wherever it has come to.
-            return Ok(axum::Json(page(found).going_on_after(&end.to_string())));
-        }
-    }
-    Ok(axum::Json(page(found)))
+    let found = control.bindings_found(&BindingFilter { after, limit, ..wanted }, LOOKED_THROUGH).await?;
+    let page = page(found.bindings);
+    Ok(axum::Json(match found.looked_to {
+        Some(end) => page.going_on_after(&end.to_string()),
+        None => page,
+    }))
 }
 
 impl BindingQuery {
-    /// What is asked for; `None`: what nothing can be.
+    /// What is asked for, from which on and how many left out; `None`: what nothing can be.
     fn filter(self) -> Option<BindingFilter> {
         fn read<T: FromStr>(text: Option<String>) -> Result<Option<T>, T::Err> {
             text.map(|text| text.parse()).transpose()
@@ -138,7 +130,7 @@ impl BindingQuery {
         let Self { limit: _, cursor: _, q, key, group, role, space } = self;
         Some(BindingFilter {
             after: None,
-            limit: READ_AT_ONCE,
+            limit: 0,
             key: read(key).ok()?,
             group: read(group).ok()?,
             role: read(role).ok()?,

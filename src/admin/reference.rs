@@ -10,7 +10,7 @@ pub(super) const STYLE: &str = include_str!("reference.css");
 pub(super) fn page(api: &Value) -> String {
     let mut page = String::from("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">");
     page.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
-    page.push_str("<title>Claviger admin API</title><link rel=\"stylesheet\" href=\"/api/reference.css\"></head><body>");
+    page.push_str("<title>Claviger admin API</title><link rel=\"stylesheet\" href=\"/api/reference.css\"></head><body><main>");
     let _ = write!(page, "<h1>{}</h1><p>{}</p>", text(part(part(api, "info"), "title")), text(part(part(api, "info"), "description")));
     page.push_str("<p>For programs: <a href=\"/openapi.json\">/openapi.json</a> (OpenAPI 3.1).</p>");
     let mut last = String::new();
@@ -24,7 +24,7 @@ pub(super) fn page(api: &Value) -> String {
             operation_of(&mut page, path, method, operation, api);
         }
     }
-    page.push_str("</body></html>\n");
+    page.push_str("</main></body></html>\n");
     page
 }
 
@@ -34,7 +34,7 @@ fn operation_of(page: &mut String, path: &str, method: &str, operation: &Value, 
     let _ = write!(page, "<details><summary><b>{method}</b> <code>/api/v1{}</code> {}</summary>", escaped(path), escaped(summary));
     let parameters: Vec<&Value> = part(operation, "parameters").as_array().into_iter().flatten().collect();
     if !parameters.is_empty() {
-        page.push_str("<table><tr><th>Parameter</th><th>In</th><th></th></tr>");
+        page.push_str("<table><tr><th>Parameter</th><th>In</th><th>Meaning</th></tr>");
         for parameter in parameters {
             let (name, place, what) = (text(part(parameter, "name")), text(part(parameter, "in")), text(part(parameter, "description")));
             let _ = write!(page, "<tr><td><code>{name}</code></td><td>{place}</td><td>{what}</td></tr>");

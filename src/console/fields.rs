@@ -63,6 +63,15 @@ impl Fields {
         self.all(name).flat_map(str::lines).map(str::trim).filter(|line| !line.is_empty())
     }
 
+    /// The field's value with line ends as they are kept, noted if it is longer than so many characters.
+    pub(super) fn short(&self, name: &'static str, longest: usize, faults: &mut Faults) -> String {
+        let text = self.text(name).replace("\r\n", "\n");
+        if text.chars().count() > longest {
+            faults.note(name, format!("it is longer than {longest} characters"));
+        }
+        text
+    }
+
     /// The revision of the thing that the form was made for.
     pub(super) fn at(&self) -> Option<Revision> {
         self.text("at").parse::<u64>().ok().map(Revision)

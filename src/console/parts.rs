@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::fields::Fields;
 use crate::diagnostics::Severity;
-use crate::model::{BindingId, KeyId, KeyState, Revision, RoleId, SpaceId};
+use crate::model::{BindingId, KeyId, KeyRecord, KeyState, Revision, RoleId, SpaceId};
 use crate::policy::PolicyFault;
 
 /// The key in front of the name.
@@ -45,6 +45,11 @@ pub(super) fn sentence(text: &str) -> String {
     format!("{first}{}{end}", chars.as_str())
 }
 
+/// When any of its secrets was last presented, to the minute.
+pub(super) fn last_used(key: &KeyRecord) -> Option<Timestamp> {
+    key.secrets.iter().filter_map(|secret| secret.last_used_at.map(|at| at.max(secret.created_at))).max()
+}
+
 /// A word in a frame.
 pub(super) fn badge(kind: &str, text: &str) -> Markup {
     html! { span class={ "badge " (kind) } { (text) } }
@@ -60,11 +65,34 @@ pub(super) fn state(state: KeyState) -> Markup {
 }
 
 pub(super) fn space(id: &SpaceId) -> Markup {
-    html! { a href={ "/spaces/" (id) } { code { (id) } } }
+    html! { a href=(space_page(id)) { code { (id) } } }
+}
+
+pub(super) fn space_page(id: &SpaceId) -> String {
+    page_of("/spaces", id.as_str())
 }
 
 pub(super) fn role(id: &RoleId) -> Markup {
-    html! { a href={ "/roles/" (id) } { code { (id) } } }
+    html! { a href=(role_page(id)) { code { (id) } } }
+}
+
+pub(super) fn role_page(id: &RoleId) -> String {
+    page_of("/roles", id.as_str())
+}
+
+/// Where a slug's page is: `new` alone is the form for what is not there yet.
+fn page_of(kind: &str, slug: &str) -> String {
+    format!("{kind}/{slug}{}", if slug == "new" { "/" } else { "" })
+}
+
+/// Free texts, each in a frame.
+pub(super) fn labels(labels: &[String]) -> Markup {
+    html! { ul class="chips" { @for label in labels { li { (badge("", label)) } } } }
+}
+
+/// `1 action`, `2 actions`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 pub(super) fn group(name: &str) -> Markup {
@@ -143,7 +171,7 @@ pub(super) fn policy_faults(faults: &[PolicyFault]) -> Markup {
                         (severity(fault.severity)) " "
                         @if fault.line > 0 { strong { "Line " (fault.line) ", column " (fault.column) ": " } }
                         (sentence(&fault.reason))
-                        @if !fault.text.is_empty() { pre { (fault.text) } }
+                        @if !fault.text.is_empty() { pre tabindex="0" { (fault.text) } }
                         @if let Some(hint) = &fault.hint { p class="quiet" { (sentence(hint)) } }
                     }
                 }
@@ -159,5 +187,5 @@ pub(super) fn nothing() -> Markup {
 
 /// JSON, to be read.
 pub(super) fn json(value: &serde_json::Value) -> Markup {
-    html! { pre { (serde_json::to_string_pretty(value).unwrap_or_default()) } }
+    html! { pre tabindex="0" { (serde_json::to_string_pretty(value).unwrap_or_default()) } }
 }

@@ -12,8 +12,8 @@ use super::refusal::Untold;
 use super::state::ConsoleState;
 use super::visit::signed_in;
 use super::{
-    assets, audit, docs, in_force, keys, once, overview, policies, replicas, search, settings, shell, sign_in, signing_keys, strategy,
-    try_key,
+    assets, audit, docs, groups, in_force, keys, once, overview, policies, replicas, roles, search, settings, shell, sign_in, signing_keys,
+    spaces, strategy, try_key,
 };
 
 /// Files of this listener alone; nothing written into a page runs or looks like anything, and no other page shows one of these inside itself.
@@ -32,6 +32,9 @@ pub fn pages(state: ConsoleState) -> Router {
         .merge(audit::routes())
         .merge(docs::routes())
         .merge(keys::routes())
+        .merge(spaces::routes())
+        .merge(roles::routes())
+        .merge(groups::routes())
         .merge(policies::routes())
         .merge(strategy::routes())
         .merge(signing_keys::routes())

@@ -178,6 +178,15 @@ impl Seen {
         self.standing.check(operation, &[]).map_err(|forbidden| ControlError::Forbidden(forbidden).into())
     }
 
+    /// Goes on only if they may do this there.
+    ///
+    /// # Errors
+    /// They may not.
+    pub(super) fn needs_in(&self, operation: Operation, space: &SpaceId) -> Result<(), Refusal> {
+        let checked = self.standing.check(operation, std::slice::from_ref(space));
+        checked.map_err(|forbidden| ControlError::Forbidden(forbidden).into())
+    }
+
     /// Makes a change, though whoever asked for it goes away meanwhile.
     pub(super) async fn change(&self, mutation: Mutation, only_at: Option<Revision>) -> Result<Made, ControlError> {
         let (control, asked) = (Arc::clone(self.control()), self.asked.clone());

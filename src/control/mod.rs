@@ -7,6 +7,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod batch;
+mod binding_search;
 mod caller;
 mod change;
 mod code;
@@ -34,6 +35,7 @@ mod standing;
 mod together;
 
 pub use self::batch::{Batch, Rehearsal};
+pub use self::binding_search::BindingsFound;
 pub use self::caller::{Asked, Caller};
 pub use self::change::Made;
 pub use self::code::Code;

@@ -37,6 +37,17 @@ impl ActionPattern {
             Self::Everything => true,
         }
     }
+
+    /// Whether every action that `other` names is one of those that this names.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Everything, _) => true,
+            (Self::AnyVerb(resource), Self::AnyVerb(other)) => resource == other,
+            (Self::One(_) | Self::AnyVerb(_), Self::Everything) | (Self::One(_), Self::AnyVerb(_)) => false,
+            (Self::One(_) | Self::AnyVerb(_), Self::One(action)) => self.covers(action),
+        }
+    }
 }
 
 impl FromStr for Action {
@@ -137,6 +148,20 @@ mod tests {
             let covered = ["run:trigger", "run:read", "stack:read"].map(|text| pattern.covers(&action(text)));
 
             assert_eq!(covered, [covers_trigger, covers_read, covers_other], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_includes_another_one_if_it_names_all_that_the_other_names() {
+        let all = ["run:trigger", "run:read", "run:*", "runs:*", "*:*"];
+        for (text, included) in [
+            ("run:trigger", vec!["run:trigger"]),
+            ("run:*", vec!["run:trigger", "run:read", "run:*"]),
+            ("runs:*", vec!["runs:*"]),
+            ("*:*", all.to_vec()),
+        ] {
+            let found: Vec<&str> = all.into_iter().filter(|other| pattern(text).includes(&pattern(other))).collect();
+            assert_eq!(found, included, "{text}");
         }
     }
 

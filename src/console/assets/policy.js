@@ -191,7 +191,7 @@ class Editor {
     for (const found of root.querySelectorAll("li[data-line]")) {
       const [line, column, width] = ["line", "column", "width"].map((name) => Number(found.dataset[name]));
       const spot = found.querySelector("strong");
-      if (!line || !spot) continue;
+      if (!line || !spot || found.closest("[data-of-others]")) continue;
       const button = Object.assign(document.createElement("button"), { type: "button", className: "place", textContent: spot.textContent });
       button.addEventListener("click", () => this.goTo(line, column, width));
       spot.replaceWith(button);

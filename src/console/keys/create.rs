@@ -112,7 +112,7 @@ fn wanted(fields: &Fields, now: Timestamp, faults: &mut Faults) -> Option<KeyFie
             role.zip(fields.parsed::<SpaceId>("space", faults)).into_iter().collect()
         }
     };
-    let description = fields.text("description").to_owned();
+    let description = fields.short("description", 4096, faults);
     let made = KeyFields { name: name?, description, groups, expires_at, bindings };
     faults.is_empty().then_some(made)
 }

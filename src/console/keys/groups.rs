@@ -5,14 +5,14 @@ use http::StatusCode;
 use maud::html;
 
 use super::header::{Called, Shown};
-use super::stop::stale_or;
 use crate::console::fields::{Faults, Fields, Query, Submitted};
 use crate::console::forms::{Field, Form};
 use crate::console::parts;
 use crate::console::refusal::Refusal;
+use crate::console::version::stale_or;
 use crate::console::visit::{Seen, Visit, see_other};
 use crate::control::Operation;
-use crate::model::{GroupName, Mutation};
+use crate::model::{GroupName, Mutation, Resource};
 
 pub(super) async fn show(visit: Visit, Called(id): Called, Query(query): Query) -> Result<Response, Refusal> {
     let shown = Shown::read(&visit, id).await?;
@@ -62,10 +62,26 @@ fn page(visit: &Seen, shown: &Shown, status: StatusCode, fields: &Fields, faults
     visit.page_with(status, shown.key.name.as_str(), &body)
 }
 
+/// Blanks count in a group's name: one that the key is in stays as it is spelled, whatever is taken off the ends of other lines.
+fn as_spelled(fields: &Fields, was: &[GroupName], faults: &mut Faults) -> Vec<GroupName> {
+    let mut groups = Vec::new();
+    for line in fields.raw("groups").lines() {
+        match (was.iter().find(|group| group.as_str() == line), line.trim()) {
+            (Some(group), _) => groups.push(group.clone()),
+            (None, "") => {}
+            (None, line) => match line.parse() {
+                Ok(group) => groups.push(group),
+                Err(error) => faults.note("groups", format!("{error}")),
+            },
+        }
+    }
+    groups
+}
+
 pub(super) async fn make(Called(id): Called, Submitted { visit, fields }: Submitted) -> Result<Response, Refusal> {
     let shown = Shown::read(&visit, id).await?;
     let mut faults = Faults::default();
-    let groups = fields.parsed_lines::<GroupName>("groups", &mut faults);
+    let groups = as_spelled(&fields, &shown.key.groups, &mut faults);
     if !faults.is_empty() {
         return Ok(page(&visit, &shown, StatusCode::UNPROCESSABLE_ENTITY, &fields, &faults));
     }
@@ -73,7 +89,7 @@ pub(super) async fn make(Called(id): Called, Submitted { visit, fields }: Submit
     match visit.change(update, fields.at()).await {
         Ok(made) => Ok(see_other(&format!("{}/groups?saved={}", shown.path(), made.revision))),
         Err(error) => {
-            let (status, told) = stale_or(&visit, id, error).await;
+            let (status, told) = stale_or(&visit, &Resource::Key(id), error).await;
             faults.note("", told);
             Ok(page(&visit, &shown, status, &fields, &faults))
         }

@@ -71,7 +71,7 @@ impl Shown {
             dl class="facts" {
                 dt { "Id" } dd { code id="key-id" { (key.id) } " " (parts::copy("#key-id", "Copy id")) }
                 dt { "Created" } dd { (parts::time(key.created_at)) }
-                dt { "Last used" } dd { (parts::time_or(last_used(key), "never")) }
+                dt { "Last used" } dd { (parts::time_or(parts::last_used(key), "never")) }
                 dt { "Expires" } dd { (parts::time_or(key.expires_at, "never")) }
                 @if let Some(at) = key.disabled_at { dt { "Disabled" } dd { (parts::time(at)) } }
                 @if let Some(at) = key.revoked_at { dt { "Revoked" } dd { (parts::time(at)) } }
@@ -107,9 +107,4 @@ impl Shown {
     pub(super) fn at(&self) -> Markup {
         html! { input type="hidden" name="at" value=(self.at); }
     }
-}
-
-/// When any of its secrets was last presented, to the minute.
-pub(super) fn last_used(key: &KeyRecord) -> Option<jiff::Timestamp> {
-    key.secrets.iter().filter_map(|secret| secret.last_used_at.map(|at| at.max(secret.created_at))).max()
 }

@@ -5,7 +5,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use maud::{Markup, html};
 
-use super::header::last_used;
 use crate::console::fields::{Faults, Fields, Query};
 use crate::console::forms::{Field, Form};
 use crate::console::parts;
@@ -128,7 +127,7 @@ fn roles(key: &KeyRecord) -> Markup {
 /// Of each secret that lives, if there are two: one sees when the old one has gone quiet.
 fn uses(key: &KeyRecord) -> Markup {
     html! {
-        (parts::time_or(last_used(key), "never"))
+        (parts::time_or(parts::last_used(key), "never"))
         @if let [new, old] = key.secrets.as_slice() {
             @if old.ends_at.is_some() {
                 br; span class="quiet" { "new secret: " (parts::time_or(new.last_used_at, "never")) }

@@ -7,13 +7,13 @@ use maud::html;
 
 use super::create::{expiry, expiry_of};
 use super::header::{Called, Shown};
-use super::stop::stale_or;
 use crate::console::fields::{Faults, Fields, Submitted};
 use crate::console::forms::{Field, Form};
 use crate::console::refusal::Refusal;
+use crate::console::version::stale_or;
 use crate::console::visit::{Seen, Visit, see_other};
 use crate::control::Operation;
-use crate::model::{Expiry, KeyName, Mutation};
+use crate::model::{Expiry, KeyName, Mutation, Resource};
 
 pub(super) async fn show(visit: Visit, Called(id): Called) -> Result<Response, Refusal> {
     visit.needs(Operation::UpdateKey)?;
@@ -53,6 +53,7 @@ pub(super) async fn make(Called(id): Called, Submitted { visit, fields }: Submit
     let shown = Shown::read(&visit, id).await?;
     let mut faults = Faults::default();
     let name = fields.parsed::<KeyName>("name", &mut faults);
+    let description = Some(fields.short("description", 4096, &mut faults));
     let expiry = match expiry_of(&fields, visit.control().now(), &mut faults) {
         Some(at) => Expiry::At(kept(at, shown.key.expires_at)),
         None => Expiry::Never,
@@ -60,11 +61,10 @@ pub(super) async fn make(Called(id): Called, Submitted { visit, fields }: Submit
     if !faults.is_empty() {
         return Ok(page(&visit, &shown, StatusCode::UNPROCESSABLE_ENTITY, &fields, &faults));
     }
-    let description = Some(fields.text("description").to_owned());
     match visit.change(Mutation::UpdateKey { id, name, description, groups: None, expiry: Some(expiry) }, fields.at()).await {
         Ok(made) => Ok(see_other(&format!("{}?saved={}", shown.path(), made.revision))),
         Err(error) => {
-            let (status, told) = stale_or(&visit, id, error).await;
+            let (status, told) = stale_or(&visit, &Resource::Key(id), error).await;
             faults.note("", told);
             Ok(page(&visit, &shown, status, &fields, &faults))
         }

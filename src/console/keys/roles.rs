@@ -5,13 +5,13 @@ use http::StatusCode;
 use maud::{Markup, html};
 
 use super::header::{Called, Shown};
+use crate::console::bindings;
 use crate::console::fields::{Faults, Fields, Query, Submitted};
-use crate::console::forms::{Field, Form};
+use crate::console::forms::Form;
 use crate::console::parts;
 use crate::console::refusal::Refusal;
 use crate::console::visit::{Seen, Visit, see_other};
-use crate::control::{ControlError, Operation, binding_id};
-use crate::model::{BindingId, KeyBinding, Mutation, Resource, RoleId, SpaceId, Subject};
+use crate::model::{KeyBinding, RoleId, SpaceId, Subject};
 
 pub(super) async fn show(visit: Visit, Called(id): Called, Query(query): Query) -> Result<Response, Refusal> {
     let shown = Shown::read(&visit, id).await?;
@@ -32,7 +32,7 @@ fn page(visit: &Seen, shown: &Shown, status: StatusCode, fields: &Fields, faults
                 }
             }
         }
-        @if !shown.is_revoked() { (assign_form(visit, shown, fields, faults)) }
+        @if !shown.is_revoked() && bindings::assigns_somewhere(visit) { (assign_form(visit, shown, fields, faults)) }
     };
     visit.page_with(status, shown.key.name.as_str(), &body)
 }
@@ -44,13 +44,7 @@ fn row(visit: &Seen, shown: &Shown, binding: &KeyBinding) -> Markup {
             td { (parts::space(&binding.space)) }
             td { (parts::binding(binding.id)) }
             td {
-                @if visit.may_in(Operation::Unbind, &binding.space) {
-                    form method="post" action={ (shown.path()) "/unassign" } {
-                        (visit.csrf())
-                        input type="hidden" name="binding" value=(binding.id);
-                        button class="second" aria-label={ "Unassign " (binding.role) " in " (binding.space) } { "Unassign" }
-                    }
-                }
+                (bindings::unassign(visit, &format!("{}/unassign", shown.path()), binding.id, &binding.space, &format!("{} in {}", binding.role, binding.space)))
             }
         }
     }
@@ -58,18 +52,13 @@ fn row(visit: &Seen, shown: &Shown, binding: &KeyBinding) -> Markup {
 
 fn assign_form(visit: &Seen, shown: &Shown, fields: &Fields, faults: &Faults) -> Markup {
     let form = Form { fields, faults };
-    let snapshot = visit.standing.snapshot();
-    let roles = snapshot.roles.values().map(|role| (role.id.as_str(), format!("{} ({})", role.name, role.id)));
-    // Only where it would be let happen.
-    let spaces = snapshot.spaces.iter().filter(|space| visit.may_in(Operation::Bind, &space.id));
-    let spaces = spaces.map(|space| (space.id.as_str(), format!("{} ({})", space.name, space.id)));
     html! {
         h2 { "Assign a role" }
         (form.faults())
         form method="post" action={ (shown.path()) "/roles" } {
             (visit.csrf())
-            (form.pick(Field::needed("role", "Role", ""), roles))
-            (form.pick(Field::needed("space", "Space", "The role holds there and in all spaces below"), spaces))
+            (bindings::role_field(visit, form, None))
+            (bindings::space_field(visit, form))
             button { "Assign" }
         }
     }
@@ -82,9 +71,7 @@ pub(super) async fn assign(Called(id): Called, Submitted { visit, fields }: Subm
     let Some((role, space)) = role.zip(space) else {
         return Ok(page(&visit, &shown, StatusCode::UNPROCESSABLE_ENTITY, &fields, &faults));
     };
-    let binding = binding_id(visit.control().now()).map_err(ControlError::from)?;
-    let bind = Mutation::CreateBinding { id: binding, subject: Subject::Key(id), role, space };
-    match visit.change(bind, None).await {
+    match bindings::assign(&visit, Subject::Key(id), role, space).await {
         Ok(made) => Ok(see_other(&format!("{}/roles?saved={}", shown.path(), made.revision))),
         Err(error) => {
             let refusal = Refusal::from(error);
@@ -95,14 +82,6 @@ pub(super) async fn assign(Called(id): Called, Submitted { visit, fields }: Subm
 }
 
 pub(super) async fn unassign(Called(id): Called, Submitted { visit, fields }: Submitted) -> Result<Response, Refusal> {
-    let not_found = || Refusal::not_found("there is no such binding of this key");
-    let binding: BindingId = fields.text("binding").parse().map_err(|_| not_found())?;
-    let found = visit.control().store().binding(binding).await?;
-    // What stands in a form is what is done: another key's binding is not taken away from this key's page.
-    if !found.is_some_and(|found| found.subject == Subject::Key(id)) {
-        return Err(not_found());
-    }
-    let at = visit.control().store().revision_of(&Resource::Binding(binding)).await?;
-    let made = visit.change(Mutation::DeleteBinding { id: binding }, at).await?;
+    let made = bindings::take_away(&visit, &fields, |binding| binding.subject == Subject::Key(id)).await?;
     Ok(see_other(&format!("/keys/{id}/roles?saved={}", made.revision)))
 }

@@ -9,13 +9,14 @@ use maud::html;
 
 use super::header::{Called, Shown};
 use super::shown_once;
-use super::stop::stale_or;
 use crate::console::fields::{Faults, Fields, Query, Submitted};
 use crate::console::forms::{Field, Form};
 use crate::console::parts;
 use crate::console::refusal::Refusal;
+use crate::console::version::stale_or;
 use crate::console::visit::{Seen, Visit};
 use crate::control::Operation;
+use crate::model::Resource;
 
 /// For how long the old secret goes on.
 const GRACES: [(&str, &str); 6] = [
@@ -41,7 +42,7 @@ fn page(visit: &Seen, shown: &Shown, status: StatusCode, fields: &Fields, faults
     let (form, now) = (Form { fields, faults }, visit.control().now());
     let body = html! {
         (shown.header(visit, fields))
-        div class="table" {
+        div class="table" tabindex="0" {
             table {
                 caption { "Secrets, the newest first. No text of any is kept: only its SHA-256." }
                 thead { tr { th scope="col" { "Created" } th scope="col" { "Last used" } th scope="col" { "Ends" } th scope="col" { "State" } } }
@@ -85,7 +86,7 @@ pub(super) async fn rotate(Called(id): Called, Submitted { visit, fields }: Subm
     match visit.to_its_end(async move { control.rotate_key(&asked, id, grace, at).await }).await {
         Ok(made) => shown_once::page(&visit, made, "New secret").await,
         Err(error) => {
-            let (status, told) = stale_or(&visit, id, error).await;
+            let (status, told) = stale_or(&visit, &Resource::Key(id), error).await;
             faults.note("", told);
             Ok(page(&visit, &shown, status, &fields, &faults))
         }

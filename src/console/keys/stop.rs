@@ -8,8 +8,9 @@ use super::header::{Called, Shown};
 use crate::console::fields::{Faults, Fields, Submitted};
 use crate::console::forms::{Field, Form, danger};
 use crate::console::refusal::Refusal;
+use crate::console::version::{stale, stale_or};
 use crate::console::visit::{Seen, Visit, see_other};
-use crate::control::{Code, ControlError, Operation};
+use crate::control::{Code, Operation};
 use crate::model::{KeyId, Mutation, Resource};
 
 pub(super) async fn disable(Called(id): Called, submitted: Submitted) -> Result<Response, Refusal> {
@@ -26,29 +27,15 @@ async fn switch(id: KeyId, Submitted { visit, fields }: Submitted, mutation: Mut
         Err(error) => {
             let mut refusal = Refusal::from(error);
             if refusal.code == Some(Code::PreconditionFailed) {
-                refusal.detail = stale(&visit, id).await;
+                refusal.detail = stale(&visit, &Resource::Key(id)).await;
             }
             Err(refusal)
         }
     }
 }
 
-/// What is said of a change that is not made: whoever was faster is named.
-pub(super) async fn stale_or(visit: &Seen, id: KeyId, error: ControlError) -> (StatusCode, String) {
-    let refusal = Refusal::from(error);
-    if refusal.code == Some(Code::PreconditionFailed) {
-        return (refusal.status, stale(visit, id).await);
-    }
-    (refusal.status, refusal.detail)
-}
-
-async fn stale(visit: &Seen, id: KeyId) -> String {
-    let last = visit.who_was_faster(&Resource::Key(id)).await;
-    let last = last.map(|last| format!(": {last}")).unwrap_or_default();
-    format!("the key has been changed since this form was opened{last}; load the page again, look at what is there now, and decide anew")
-}
-
 pub(super) async fn ask_to_revoke(visit: Visit, Called(id): Called) -> Result<Response, Refusal> {
+    visit.needs(if visit.asked.is_by(id) { Operation::RevokeSelf } else { Operation::RevokeKey })?;
     let shown = Shown::read(&visit, id).await?;
     Ok(page(&visit, &shown, StatusCode::OK, &Fields::default(), &Faults::default()))
 }
@@ -82,7 +69,7 @@ pub(super) async fn revoke(Called(id): Called, Submitted { visit, fields }: Subm
         Ok(_) if visit.asked.is_by(id) => Ok(see_other("/sign-in")),
         Ok(made) => Ok(see_other(&format!("{}?saved={}", shown.path(), made.revision))),
         Err(error) => {
-            let (status, told) = stale_or(&visit, id, error).await;
+            let (status, told) = stale_or(&visit, &Resource::Key(id), error).await;
             faults.note("", told);
             Ok(page(&visit, &shown, status, &fields, &faults))
         }
