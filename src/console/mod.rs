@@ -13,6 +13,7 @@ mod audit;
 mod bindings;
 mod difference;
 mod docs;
+mod door;
 mod entries;
 mod fields;
 mod forms;

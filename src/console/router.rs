@@ -8,9 +8,9 @@ use axum::routing::{get, post};
 use http::header::{ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use super::door::signed_in;
 use super::refusal::Untold;
 use super::state::ConsoleState;
-use super::visit::signed_in;
 use super::{
     assets, audit, docs, groups, in_force, keys, once, overview, policies, replicas, roles, search, settings, shell, sign_in, signing_keys,
     spaces, strategy, try_key,

@@ -4,16 +4,14 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request, State};
-use axum::middleware::Next;
+use axum::extract::{FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use http::header::{HeaderMap, LOCATION};
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderValue, StatusCode, Uri};
 
-use super::refusal::{Refusal, Untold};
-use super::session::{self, CookieText, FormToken};
-use super::shell;
+use super::refusal::Refusal;
+use super::session::{CookieText, FormToken};
 use super::state::ConsoleState;
 use crate::control::{Asked, Control, ControlError, Made, Operation, Standing};
 use crate::edge::request_id::RequestId;
@@ -68,39 +66,23 @@ pub(super) fn address(state: &ConsoleState, peer: Option<Peer>, headers: &Header
     peer.map(|Peer(peer)| state.turnstile().address(peer, headers))
 }
 
-/// Lets only those go on who have signed in and whose key still works as it did; others are asked to sign in. Refusals become pages.
-pub(super) async fn signed_in(State(state): State<ConsoleState>, mut request: Request, next: Next) -> Response {
-    let asking = Asking::of(&request);
-    let visit = match visitor(&state, &asking).await {
-        Ok(Some(visit)) => visit,
-        Ok(None) => return to_sign_in(&state, &asking, request.method()),
-        Err(refusal) => return shell::refused(&refusal),
-    };
-    request.extensions_mut().insert(visit.clone());
-    let mut response = next.run(request).await;
-    match response.extensions_mut().remove::<Untold>() {
-        Some(Untold(refusal)) => visit.refused(&refusal),
-        None => response,
-    }
-}
-
-/// Somebody who may have signed in: for a page that everybody is shown.
-pub(super) async fn perhaps(state: &ConsoleState, asking: &Asking) -> Result<Option<Visit>, Refusal> {
-    visitor(state, asking).await
-}
-
 /// What says who asks for what.
 pub(super) struct Asking {
     peer: Option<Peer>,
-    headers: HeaderMap,
+    pub(super) headers: HeaderMap,
     request_id: Option<Box<str>>,
-    uri: Uri,
+    pub(super) uri: Uri,
 }
 
 impl Asking {
     /// From where, as far as it is known.
     pub(super) fn address(&self, state: &ConsoleState) -> Option<IpAddr> {
         address(state, self.peer, &self.headers)
+    }
+
+    /// Whether the browser keeps cookies as those of TLS.
+    pub(super) fn is_secure(&self, state: &ConsoleState) -> bool {
+        is_secure(state, self.peer, &self.headers)
     }
 
     pub(super) fn of(request: &Request) -> Self {
@@ -113,13 +95,13 @@ impl Asking {
     }
 }
 
-async fn visitor(state: &ConsoleState, asking: &Asking) -> Result<Option<Visit>, Refusal> {
-    let (peer, headers) = (asking.peer, &asking.headers);
-    let is_secure = is_secure(state, peer, headers);
+/// Whoever asks, if they have signed in and their key still works as it did.
+pub(super) async fn visitor(state: &ConsoleState, asking: &Asking) -> Result<Option<Visit>, Refusal> {
+    let (headers, is_secure) = (&asking.headers, asking.is_secure(state));
     let Some(cookie) = CookieText::sent(headers, is_secure) else { return Ok(None) };
     let control = state.control();
     let Some(session) = state.sessions().find(&cookie).await? else { return Ok(None) };
-    let asked = match control.identify(session.secret, address(state, peer, headers), asking.request_id.clone()).await {
+    let asked = match control.identify(session.secret, asking.address(state), asking.request_id.clone()).await {
         Ok(asked) if asked.is_by(session.key) => asked,
         Ok(_) | Err(ControlError::NoSuchCaller) => return Ok(None),
         Err(error) => return Err(error.into()),
@@ -128,23 +110,6 @@ async fn visitor(state: &ConsoleState, asking: &Asking) -> Result<Option<Visit>,
     let standing = control.standing(&asked.caller).await?;
     let path = asking.uri.path().to_owned();
     Ok(Some(Visit(Arc::new(Seen { state: state.clone(), asked, standing, token: cookie.form_token(), cookie, is_secure, path }))))
-}
-
-/// What they wanted to look at is where they come to afterwards; what they wanted to do is not done.
-fn to_sign_in(state: &ConsoleState, asking: &Asking, method: &Method) -> Response {
-    let mut response = match (method, asking.uri.path_and_query()) {
-        (&Method::GET, Some(wanted)) if wanted.as_str() != "/" => {
-            let next: String = form_urlencoded::byte_serialize(wanted.as_str().as_bytes()).collect();
-            see_other(&format!("/sign-in?next={next}"))
-        }
-        _ => see_other("/sign-in"),
-    };
-    let headers = &asking.headers;
-    let is_secure = is_secure(state, asking.peer, headers);
-    if CookieText::sent(headers, is_secure).is_some() {
-        response.headers_mut().insert(http::header::SET_COOKIE, session::forgotten(is_secure));
-    }
-    response
 }
 
 /// Go there, and look. Only ever to a path of this listener's.
@@ -206,6 +171,6 @@ impl Seen {
         self.needs(Operation::ViewAudit).ok()?;
         let wanted = AuditQuery { limit: 1, resource: Some(resource.id()), ..AuditQuery::default() };
         let last = self.control().store().audit(&wanted).await.ok()?.pop()?;
-        Some(format!("{} by {} at {}", last.action, last.actor, super::parts::utc(last.at)))
+        Some(format!("{} by {} at {}", last.action, last.actor, last.at.strftime("%Y-%m-%d %H:%M:%S UTC")))
     }
 }
