@@ -66,7 +66,7 @@ fn an_entry_shows_what_was_there_before_and_after_and_one_that_is_not_there_is_n
     let list = browser.page(&format!("/audit?action=key.update&resource={id}"));
     let [number] = entries(&list)[..] else { panic!("{list}") };
     let page = browser.page(&format!("/audit/{number}"));
-    assert!(page.contains("<pre>&lt;b&gt;old&lt;/b&gt;</pre>") && page.contains("<pre>new</pre>"), "{page}");
+    assert!(page.contains(">&lt;b&gt;old&lt;/b&gt;</pre>") && page.contains(">new</pre>"), "{page}");
     assert!(page.contains(&format!("href=\"/keys/{id}\"")), "{page}");
     for path in ["/audit/999999", "/audit/x", "/audit/18446744073709551615"] {
         assert_eq!(browser.get(path).status, 404, "{path}");
