@@ -8,6 +8,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::door::{Asking, perhaps};
 use super::fields::form;
 use super::keys::{policy, said, told};
 use super::parts;
@@ -15,7 +16,7 @@ use super::refusal::Refusal;
 use super::shell;
 use super::sign_in::{digest_of, key_field};
 use super::state::ConsoleState;
-use super::visit::{Asking, Visit, perhaps};
+use super::visit::Visit;
 use crate::clock::Moment;
 use crate::control::{ControlError, Operation};
 use crate::exchange::{AsOf, Explanation, Origin};

@@ -5,9 +5,10 @@ use http::StatusCode;
 use maud::html;
 
 use super::header::{Called, Shown};
-use crate::console::fields::{Faults, Fields, Submitted};
+use crate::console::fields::{Faults, Fields};
 use crate::console::forms::{Field, Form, danger};
 use crate::console::refusal::Refusal;
+use crate::console::submitted::Submitted;
 use crate::console::version::{stale, stale_or};
 use crate::console::visit::{Seen, Visit, see_other};
 use crate::control::{Code, Operation};
