@@ -9,12 +9,12 @@ use toml::de::DeTable;
 
 use super::environment::{Raw, nowhere, variable};
 use super::faults::Faults;
-use super::reader::{Override, Reader, Said, TakesEffect, WrittenIn, about};
+use super::reader::{Override, Reader, Said, TakesEffect, about};
 use super::relations::relate;
 use super::settings::Settings;
 use super::store::StoreUrl;
 use super::syntax::broken;
-use super::value::{Origin, Table, Value, table_of};
+use super::value::{Origin, Table, Value, WrittenIn, table_of};
 use crate::diagnostics::{Diagnostic, Place, Severity, Source};
 
 /// Settings that are fit to be used, and what to know about them.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::parse::{ValueError, ValueErrors, path};
-use super::value::{Origin, Table, Value};
+use super::value::{AsWritten, Origin, Table, Value};
 use crate::diagnostics::{Diagnostic, Severity, Source};
 
 /// One layer above the file: a variable or a flag.
@@ -43,26 +43,7 @@ pub(super) struct Said {
     pub(super) value: String,
     pub(super) takes_effect: TakesEffect,
     /// As somebody has written it; `None`: nobody has.
-    pub(super) written: Option<Written>,
-}
-
-/// A value as it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Written {
-    /// For people to read, without what may be a secret.
-    pub(super) text: String,
-    pub(super) place: WrittenIn,
-}
-
-/// Where a value was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WrittenIn {
-    /// In the file.
-    File,
-    /// In the variable of this name.
-    Variable(String),
-    /// Behind a flag.
-    Flag,
+    pub(super) written: Option<AsWritten>,
 }
 
 /// The values of all layers, and what has been asked and found so far.
@@ -283,7 +264,7 @@ impl<'a> Section<'_, 'a> {
     ) -> T {
         let key = self.key(name);
         let found = self.reader.find(&key);
-        let written = found.as_ref().map(|(value, at)| Written { text: value.written_out(), place: at.written_in() });
+        let written = found.as_ref().map(|(value, at)| AsWritten { text: value.written_out(), place: at.written_in() });
         let value = match found {
             None => default,
             Some((value, at)) => parse(&value, &at).unwrap_or_else(|errors| {

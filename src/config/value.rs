@@ -6,7 +6,6 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::reader::WrittenIn;
 use crate::diagnostics::{Place, Source};
 
 /// Where a value comes from.
@@ -43,6 +42,25 @@ impl Origin {
             Self::FlagKey(key) => Place::of_flag_key(key),
         }
     }
+}
+
+/// A value as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct AsWritten {
+    /// For people to read, without what may be a secret.
+    pub(super) text: String,
+    pub(super) place: WrittenIn,
+}
+
+/// Where a value was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WrittenIn {
+    /// In the file.
+    File,
+    /// In the variable of this name.
+    Variable(String),
+    /// Behind a flag.
+    Flag,
 }
 
 /// A value that nobody has interpreted yet.

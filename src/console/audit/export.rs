@@ -146,7 +146,8 @@ async fn write(mut reading: Reading, format: Format, first: Vec<AuditEntry>, tel
         if is_full {
             text += &format.more();
         }
-        if tell.send(Ok(std::mem::take(&mut text).into())).await.is_err() || is_last || is_full {
+        let is_heard = text.is_empty() || tell.send(Ok(std::mem::take(&mut text).into())).await.is_ok();
+        if !is_heard || is_last || is_full {
             return;
         }
         page = match reading.next().await {
@@ -174,7 +175,11 @@ impl Reading {
         let control = Arc::clone(visit.control());
         let newest = control.store().audit(&AuditQuery { limit: 1, ..AuditQuery::default() }).await?;
         let newest = newest.first().map(|entry| entry.id).unwrap_or_default();
-        Ok(Self { control, asked: visit.asked.clone(), wanted: AuditQuery { limit: PAGE, ..wanted }, newest })
+        let before = match wanted.order {
+            AuditOrder::NewestFirst => Some(newest.next()),
+            AuditOrder::OldestFirst => None,
+        };
+        Ok(Self { control, asked: visit.asked.clone(), wanted: AuditQuery { before, limit: PAGE, ..wanted }, newest })
     }
 
     /// None: that was all.

@@ -15,11 +15,12 @@ use crate::store::AuditQuery;
 pub(super) async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Refusal> {
     visit.needs(Operation::ViewAudit)?;
     let not_found = || Refusal::not_found("there is no such entry, or it is so old that it is not kept any more");
-    let id = AuditId(id.parse().map_err(|_| not_found())?);
+    let id: u64 = id.parse().map_err(|_| not_found())?;
     // The newest of those before the next one.
-    let wanted = AuditQuery { before: Some(id.next()), limit: 1, ..AuditQuery::default() };
+    let next = id.checked_add(1).map(AuditId);
+    let wanted = AuditQuery { before: Some(next.ok_or_else(not_found)?), limit: 1, ..AuditQuery::default() };
     let found = visit.control().store().audit(&wanted).await?.pop();
-    let entry = found.filter(|entry| entry.id == id).ok_or_else(not_found)?;
+    let entry = found.filter(|entry| entry.id == AuditId(id)).ok_or_else(not_found)?;
     let body = html! {
         p { a href="/audit" { "Audit" } }
         h1 { "Entry " (entry.id) ": " (entry.action) }

@@ -1,6 +1,6 @@
 //! The settings in force, as they are shown.
 
-use super::browser::Browser;
+use super::browser::{Browser, unescaped};
 use crate::support::server::{Server, Setup};
 
 /// What stands in the row of a key, without markup.
@@ -12,7 +12,7 @@ fn row(page: &str, key: &str) -> String {
         text += part.split_once('>').map_or("", |(_, text)| text);
         text.push(' ');
     }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    unescaped(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 #[test]
