@@ -74,7 +74,7 @@ fn card(visit: &Seen, strategy: Strategy, would: Option<&Result<Simulated, Contr
             @if would.is_some() && visit.may(Operation::SetStrategy) {
                 form method="get" action="/strategy/set" {
                     input type="hidden" name="strategy" value=(strategy);
-                    button class="second" aria-label={ "See whom " (strategy) " would change something for, and set it" } { "For whom? Set it …" }
+                    button class="second" { "See whom " (strategy) " concerns …" }
                 }
             }
         }
