@@ -114,8 +114,7 @@ fn difference(entry: &AuditEntry) -> Markup {
 /// The same as a table, for a page of its own; and what has stayed as it was.
 pub(super) fn comparison(entry: &AuditEntry) -> Markup {
     let fields = differing(entry);
-    let cell =
-        |value: &Option<Value>| html! { @match value { Some(value) => pre { (shown(value)) }, None => span class="quiet" { "nothing" } } };
+    let cell = |value: &Option<Value>| html! { @match value { Some(value) => pre tabindex="0" { (shown(value)) }, None => span class="quiet" { "nothing" } } };
     html! {
         @if fields.is_empty() {
             p { "Nothing differs." }

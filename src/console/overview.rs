@@ -81,7 +81,7 @@ pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, 
 fn card(name: &str, number: &str, what: &str, at: Option<&str>) -> Markup {
     html! {
         li class="card" {
-            h3 { @match at { Some(at) => a href=(at) { (name) }, None => (name) } }
+            h2 { @match at { Some(at) => a href=(at) { (name) }, None => (name) } }
             p class="number" { (number) }
             @if !what.is_empty() { p class="quiet" { (what) } }
         }

@@ -171,7 +171,7 @@ pub(super) fn policy_faults(faults: &[PolicyFault]) -> Markup {
                         (severity(fault.severity)) " "
                         @if fault.line > 0 { strong { "Line " (fault.line) ", column " (fault.column) ": " } }
                         (sentence(&fault.reason))
-                        @if !fault.text.is_empty() { pre { (fault.text) } }
+                        @if !fault.text.is_empty() { pre tabindex="0" { (fault.text) } }
                         @if let Some(hint) = &fault.hint { p class="quiet" { (sentence(hint)) } }
                     }
                 }

@@ -74,7 +74,7 @@ fn card(visit: &Seen, strategy: Strategy, would: Option<&Result<Simulated, Contr
             @if would.is_some() && visit.may(Operation::SetStrategy) {
                 form method="get" action="/strategy/set" {
                     input type="hidden" name="strategy" value=(strategy);
-                    button class="second" { "See whom " (strategy) " concerns …" }
+                    button class="second" aria-label={ "For whom? Set it … to " (strategy) } { "For whom? Set it …" }
                 }
             }
         }

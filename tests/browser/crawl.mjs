@@ -20,7 +20,7 @@ export async function crawl(visit, { from = "/", skip = () => false, most = 400,
     await look(path);
     const { links, found } = await page.evaluate(read);
     for (const form of found) {
-      const name = `${form.action} ${form.fields.map(([name]) => name).join(",")}`;
+      const name = `${form.action} ${form.button} ${form.fields.map(([name]) => name).join(",")}`;
       if (!forms.has(name)) forms.set(name, { ...form, on: path });
     }
     for (const link of links) {
@@ -38,8 +38,9 @@ export async function crawl(visit, { from = "/", skip = () => false, most = 400,
 
 /// Within the page: its links, and the forms that change something, as they would be sent.
 function read() {
+  const path = (address) => new URL(address, location.href).pathname + new URL(address, location.href).search;
   const sent = (form, button) => ({
-    action: new URL(form.action, location.href).pathname + new URL(form.action, location.href).search,
+    action: path(button?.getAttribute("formaction") ? button.formAction : form.action),
     button: button?.textContent.trim() ?? "",
     fields: [...new FormData(form, button)].map(([name, value]) => [name, String(value)]),
   });

@@ -62,10 +62,26 @@ fn page(visit: &Seen, shown: &Shown, status: StatusCode, fields: &Fields, faults
     visit.page_with(status, shown.key.name.as_str(), &body)
 }
 
+/// Blanks count in a group's name: one that the key is in stays as it is spelled, whatever is taken off the ends of other lines.
+fn as_spelled(fields: &Fields, was: &[GroupName], faults: &mut Faults) -> Vec<GroupName> {
+    let mut groups = Vec::new();
+    for line in fields.raw("groups").lines() {
+        match (was.iter().find(|group| group.as_str() == line), line.trim()) {
+            (Some(group), _) => groups.push(group.clone()),
+            (None, "") => {}
+            (None, line) => match line.parse() {
+                Ok(group) => groups.push(group),
+                Err(error) => faults.note("groups", format!("{error}")),
+            },
+        }
+    }
+    groups
+}
+
 pub(super) async fn make(Called(id): Called, Submitted { visit, fields }: Submitted) -> Result<Response, Refusal> {
     let shown = Shown::read(&visit, id).await?;
     let mut faults = Faults::default();
-    let groups = fields.parsed_lines::<GroupName>("groups", &mut faults);
+    let groups = as_spelled(&fields, &shown.key.groups, &mut faults);
     if !faults.is_empty() {
         return Ok(page(&visit, &shown, StatusCode::UNPROCESSABLE_ENTITY, &fields, &faults));
     }

@@ -42,7 +42,7 @@ fn page(visit: &Seen, shown: &Shown, status: StatusCode, fields: &Fields, faults
     let (form, now) = (Form { fields, faults }, visit.control().now());
     let body = html! {
         (shown.header(visit, fields))
-        div class="table" {
+        div class="table" tabindex="0" {
             table {
                 caption { "Secrets, the newest first. No text of any is kept: only its SHA-256." }
                 thead { tr { th scope="col" { "Created" } th scope="col" { "Last used" } th scope="col" { "Ends" } th scope="col" { "State" } } }

@@ -22,13 +22,13 @@ pub(super) async fn page(visit: &Seen, made: MadeKey, title: &str) -> Result<Res
             Some(plain) => {
                 p { strong { "Copy it now: it is shown this once." } " Only its SHA-256 is kept." }
                 h2 { "The key" }
-                pre { code id="secret" class="secret" { (plain.reveal()) } }
+                pre class="wraps" { code id="secret" class="secret" { (plain.reveal()) } }
                 p { (parts::copy("#secret", "Copy key")) }
                 h2 { "A request with it" }
-                pre { code id="curl" { "curl -H 'Authorization: Bearer " (plain.reveal()) "' " (proxy) } }
+                pre class="wraps" { code id="curl" { "curl -H 'Authorization: Bearer " (plain.reveal()) "' " (proxy) } }
                 p { (parts::copy("#curl", "Copy curl")) }
                 h2 { "For an .env file" }
-                pre { code id="env" { "CLAVIGER_KEY=" (plain.reveal()) } }
+                pre class="wraps" { code id="env" { "CLAVIGER_KEY=" (plain.reveal()) } }
                 p { (parts::copy("#env", "Copy line")) }
             }
             None => p { "It was made by the same form before, and shown then." }

@@ -35,6 +35,7 @@ async fn switch(id: KeyId, Submitted { visit, fields }: Submitted, mutation: Mut
 }
 
 pub(super) async fn ask_to_revoke(visit: Visit, Called(id): Called) -> Result<Response, Refusal> {
+    visit.needs(if visit.asked.is_by(id) { Operation::RevokeSelf } else { Operation::RevokeKey })?;
     let shown = Shown::read(&visit, id).await?;
     Ok(page(&visit, &shown, StatusCode::OK, &Fields::default(), &Faults::default()))
 }

@@ -73,7 +73,7 @@ fn version(name: &PolicyName, entry: &AuditEntry, is_there: bool) -> Markup {
                 form method="get" action=(editor) {
                     input type="hidden" name="name" value=(name);
                     input type="hidden" name="version" value=(entry.id);
-                    button class="second" aria-label={ "Restore this version of " (parts::utc(entry.at)) } { "Restore this version" }
+                    button class="second" aria-label={ "Restore this version … of " (parts::utc(entry.at)) } { "Restore this version …" }
                 }
             }
         }

@@ -278,7 +278,7 @@ impl Store for SqlStore {
     }
 
     async fn open_session(&self, session: &ConsoleSession) -> Result<(), StoreError> {
-        self.remember(session).await
+        self.remember_session(session).await
     }
 
     async fn session(&self, digest: &SessionDigest) -> Result<Option<ConsoleSession>, StoreError> {
@@ -286,15 +286,15 @@ impl Store for SqlStore {
     }
 
     async fn renew_session(&self, digest: &SessionDigest, ends_at: Timestamp) -> Result<bool, StoreError> {
-        self.prolong(digest, ends_at).await
+        self.prolong_session(digest, ends_at).await
     }
 
     async fn end_session(&self, digest: &SessionDigest) -> Result<bool, StoreError> {
-        self.end(digest).await
+        self.forget_session(digest).await
     }
 
     async fn end_sessions_of(&self, key: KeyId) -> Result<u64, StoreError> {
-        self.end_all_of(key).await
+        self.forget_sessions_of(key).await
     }
 
     async fn note(&self, note: AuditNote, cause: &Cause) -> Result<Option<AuditId>, StoreError> {

@@ -13,7 +13,7 @@ use crate::store::error::StoreError;
 use crate::store::stored;
 
 impl SqlStore {
-    pub(super) async fn remember(&self, session: &ConsoleSession) -> Result<(), StoreError> {
+    pub(super) async fn remember_session(&self, session: &ConsoleSession) -> Result<(), StoreError> {
         let ConsoleSession { digest, key, secret, key_at, began_at, ends_at } = session;
         let key = key.to_string();
         self.backend().settle().await?;
@@ -34,7 +34,7 @@ impl SqlStore {
         self.backend().is_kept().await
     }
 
-    pub(super) async fn prolong(&self, digest: &SessionDigest, ends_at: Timestamp) -> Result<bool, StoreError> {
+    pub(super) async fn prolong_session(&self, digest: &SessionDigest, ends_at: Timestamp) -> Result<bool, StoreError> {
         self.backend().settle().await?;
         let mut transaction = Transaction::writing(self.backend()).await?;
         let now = self.time(transaction.connection()).await?.now().wall;
@@ -45,15 +45,15 @@ impl SqlStore {
         Ok(renewed > 0)
     }
 
-    pub(super) async fn end(&self, digest: &SessionDigest) -> Result<bool, StoreError> {
-        Ok(self.forget_sessions(query(text::END_SESSION).bind(digest.as_bytes().to_vec())).await? > 0)
+    pub(super) async fn forget_session(&self, digest: &SessionDigest) -> Result<bool, StoreError> {
+        Ok(self.forget_by(query(text::END_SESSION).bind(digest.as_bytes().to_vec())).await? > 0)
     }
 
-    pub(super) async fn end_all_of(&self, key: KeyId) -> Result<u64, StoreError> {
-        self.forget_sessions(query(text::END_SESSIONS_OF_KEY).bind(key.to_string())).await
+    pub(super) async fn forget_sessions_of(&self, key: KeyId) -> Result<u64, StoreError> {
+        self.forget_by(query(text::END_SESSIONS_OF_KEY).bind(key.to_string())).await
     }
 
-    async fn forget_sessions(&self, which: Statement) -> Result<u64, StoreError> {
+    async fn forget_by(&self, which: Statement) -> Result<u64, StoreError> {
         self.backend().settle().await?;
         let mut transaction = Transaction::writing(self.backend()).await?;
         // As above; and one that is being opened is there by then.

@@ -3,8 +3,7 @@
 import { assert, equal } from "../cases.mjs";
 import { crawl } from "../crawl.mjs";
 import { Server, furnished } from "../server.mjs";
-import { button } from "./access.mjs";
-import { saved } from "./key.mjs";
+import { sound } from "../sound.mjs";
 import { LOOKS } from "../visit.mjs";
 
 export function around(cases, browser, server, world, claviger) {
@@ -19,13 +18,20 @@ export function around(cases, browser, server, world, claviger) {
     const { page } = visit;
     await visit.open("/replicas");
     await page.keyboard.press("/");
-    for (const text of ["switched-off", "Web, production", "Deployer", "platform", "office-hours", world.keys.ci.id]) {
-      await page.locator("#search").fill(text);
+    for (const [text, found] of [
+      ["switched-off", "switched-off"],
+      [world.keys.ci.id, "ci"],
+      ["web, prod", "web-production"],
+      ["Deployer", "deployer"],
+      ["plat", "platform"],
+      ["office", "office-hours"],
+    ]) {
+      equal(await page.evaluate(() => document.activeElement.id), "search", "where the focus is after a slash");
+      await page.keyboard.type(text);
       await page.keyboard.press("Enter");
       await page.waitForURL((url) => url.searchParams.get("q") === text);
-      const found = page.locator("main a").filter({ hasText: text === world.keys.ci.id ? /ci/ : text });
-      await found.first().waitFor();
-      await page.locator("body").press("/");
+      await page.locator("main").getByRole("link", { name: found, exact: true }).first().waitFor();
+      await page.keyboard.press("/");
     }
     await page.locator("#search").fill("nothing is called like this");
     await page.keyboard.press("Enter");
@@ -78,9 +84,26 @@ export function around(cases, browser, server, world, claviger) {
       await furnished(own);
       const visit = await browser.visit(own, { as: own.root });
       const { page } = visit;
+      const states = async () => {
+        const { items } = await own.api("GET", "/signing-keys");
+        return items.map(({ kid, state }) => [kid, state]).sort();
+      };
+      const kid = async (wanted) => (await states()).find(([, state]) => state === wanted)[0];
+      const next = await kid("next");
       await visit.open("/signing-keys");
-      await button(page, /Activate/).click();
-      await page.getByRole("alert").or(page.locator("p.notice")).or(page.locator("main form")).first().waitFor();
+      await page.getByRole("link", { name: `Activate the key ${next}` }).click();
+      await sound(visit);
+      await page.locator("main").getByLabel("At once").check();
+      await page.locator("main form[method=post] button").last().click();
+      await page.waitForURL(/done=activated/);
+      equal(await kid("active"), next, "the key that signs");
+      const [before] = (await states()).find(([, state]) => state !== "active");
+      await page.getByRole("link", { name: `Retire the key ${before}` }).click();
+      await page.locator("main").getByLabel("At once").check();
+      await page.locator("main form[method=post] button").last().click();
+      await page.waitForURL(/done=retired/);
+      await sound(visit);
+      equal((await states()).length, 1, "keys that are left");
       await visit.close();
     } finally {
       await own.stop();

@@ -42,12 +42,12 @@ export function hostile(cases, browser, claviger) {
         const hostile = encodeURIComponent(text);
         for (const address of ADDRESSES) await visit.open(address.replace("HOSTILE", hostile));
         await visit.open("/keys/new");
-        await visit.page.getByLabel("Name").fill(text.padEnd(128, "x").slice(0, 128));
-        await visit.page.getByLabel("Description").fill(text);
-        await visit.page.getByLabel("Groups").fill(`${text}\n${"x".repeat(300)}`);
+        await visit.page.locator("main").getByLabel("Name").fill(text.padEnd(128, "x").slice(0, 128));
+        await visit.page.locator("main").getByLabel("Description").fill(text);
+        await visit.page.locator("main").getByLabel("Groups").fill(`${text}\n${"x".repeat(300)}`);
         await visit.page.getByRole("button", { name: "Create key" }).click();
         await visit.page.getByRole("alert").waitFor();
-        equal(await visit.page.getByLabel("Description").inputValue(), text, "what was entered");
+        equal(await visit.page.locator("main").getByLabel("Description").inputValue(), text, "what was entered");
       }
       await visit.close();
       const outside = await browser.visit(server);

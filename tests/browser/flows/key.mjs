@@ -31,8 +31,9 @@ export function keyFlows(cases, browser, server, world) {
     const visit = await browser.visit(server);
     const hand = new Keyboard(visit.page);
     await visit.open("/sign-in");
-    await hand.fill(visit.page.getByLabel("API key"), root);
+    await hand.fill(visit.page.locator("main").getByLabel("API key"), root);
     await hand.press(visit.page.getByRole("button", { name: "Sign in" }));
+    await visit.page.waitForURL((url) => url.pathname === "/");
     await firstToLast(visit, hand, names());
     await visit.close();
   });
@@ -52,10 +53,10 @@ export function keyFlows(cases, browser, server, world) {
     const { page } = visit;
     await visit.open(`/keys/${world.keys.soon.id}`);
     await page.getByText("Let in.").waitFor();
-    await page.getByLabel("The time (UTC)").fill("2040-01-01T12:00");
+    await page.locator("main").getByLabel("The time (UTC)").fill("2040-01-01T12:00");
     await page.getByRole("button", { name: "Ask" }).click();
     await page.locator("main .fault").filter({ hasText: "Refused" }).waitFor();
-    await page.getByLabel("The client's address").fill("not an address");
+    await page.locator("main").getByLabel("The client's address").fill("not an address");
     await page.getByRole("button", { name: "Ask" }).click();
     await page.getByRole("alert").filter({ hasText: "address" }).waitFor();
     await visit.close();
@@ -64,7 +65,7 @@ export function keyFlows(cases, browser, server, world) {
     const visit = await browser.visit(server, { as: root });
     const made = await server.key(names());
     await visit.open(`/keys/${made.id}/edit`);
-    await visit.page.getByLabel("Description").fill("from the form");
+    await visit.page.locator("main").getByLabel("Description").fill("from the form");
     await server.api("PATCH", `/keys/${made.id}`, { description: "from elsewhere" });
     await visit.page.getByRole("button", { name: "Save" }).click();
     await visit.page.getByRole("alert").filter({ hasText: "key.update" }).waitFor();
@@ -88,10 +89,10 @@ async function firstToLast(visit, hand, name, { script = true, check = async () 
   await visit.open("/");
   await hand.press(places.getByRole("link", { name: "API keys" }));
   await hand.press(link("New key"));
-  await hand.fill(page.getByLabel("Name"), name);
-  await hand.fill(page.getByLabel("Description"), "Made in a browser.");
-  await hand.fill(page.getByLabel("Groups"), "platform");
-  await hand.choose(page.getByLabel("Expires", { exact: false }).locator("visible=true").first(), "30d");
+  await hand.fill(page.locator("main").getByLabel("Name"), name);
+  await hand.fill(page.locator("main").getByLabel("Description"), "Made in a browser.");
+  await hand.fill(page.locator("main").getByLabel("Groups"), "platform");
+  await hand.choose(page.locator("main").getByLabel("Expires", { exact: false }).locator("visible=true").first(), "30d");
   await hand.press(button("Create key"));
 
   await page.locator("#secret").waitFor();
@@ -111,8 +112,8 @@ async function firstToLast(visit, hand, name, { script = true, check = async () 
 
   await hand.press(link("Manage its roles"));
   await check();
-  await hand.choose(page.getByLabel("Role"), "deployer");
-  await hand.choose(page.getByLabel("Space"), "web");
+  await hand.choose(page.locator("main").getByLabel("Role"), "deployer");
+  await hand.choose(page.locator("main").getByLabel("Space"), "web");
   await hand.press(button("Assign"));
   await saved(visit, script);
   await check();
@@ -130,7 +131,7 @@ async function firstToLast(visit, hand, name, { script = true, check = async () 
 
   await hand.press(link("Revoke …"));
   await check();
-  await hand.fill(page.getByLabel("Type the key's name"), name);
+  await hand.fill(page.locator("main").getByLabel("Type the key's name"), name);
   await hand.press(button("Revoke for good"));
   await saved(visit, script);
   await check();
@@ -155,8 +156,8 @@ async function changed(visit, name, check) {
   const button = (text) => page.locator("main").getByRole("button", { name: text });
   await visit.open(`/keys/${made.id}`);
   await page.getByRole("link", { name: "Edit" }).click();
-  await page.getByLabel("Name").fill(`${name}-renamed`);
-  await page.getByLabel("Description").fill("Renamed.");
+  await page.locator("main").getByLabel("Name").fill(`${name}-renamed`);
+  await page.locator("main").getByLabel("Description").fill("Renamed.");
   await page.locator("#expires").selectOption("1y");
   await button("Save").click();
   await saved(visit);
@@ -164,14 +165,14 @@ async function changed(visit, name, check) {
   equal([now, description], [`${name}-renamed`, "Renamed."], "the key");
 
   await page.getByRole("link", { name: "Groups", exact: true }).last().click();
-  await page.getByLabel("Groups").fill("platform\nbuilders\n");
+  await page.locator("main").getByLabel("Groups").fill("platform\nbuilders\n");
   await button("Save groups").click();
   await saved(visit);
   await check();
   equal((await server.api("GET", `/keys/${made.id}`)).groups.sort(), ["builders", "platform"], "its groups");
 
   await page.getByRole("link", { name: "Secrets" }).click();
-  await page.getByLabel("The old secret works for another").selectOption("3600");
+  await page.locator("main").getByLabel("The old secret works for another").selectOption("3600");
   await button("Rotate").click();
   await page.locator("#secret").waitFor();
   const secret = (await page.locator("#secret").innerText()).trim();
@@ -192,7 +193,7 @@ async function several(visit, name, check) {
   const keys = [];
   for (const end of ["a", "b", "c"]) keys.push(await server.key(`${name}-${end}`));
   await visit.open(`/keys?q=${name}-`);
-  for (const end of ["a", "b"]) await page.getByLabel(`Choose ${name}-${end}`).check();
+  for (const end of ["a", "b"]) await page.locator("main").getByLabel(`Choose ${name}-${end}`).check();
   await page.getByRole("button", { name: "Let the chosen expire" }).click();
   await check();
   await page.locator("#expires").selectOption("30d");
@@ -202,7 +203,7 @@ async function several(visit, name, check) {
   equal([await ends(keys[0]), await ends(keys[1]), await ends(keys[2])], [true, true, false], "which keys expire");
 
   await visit.open(`/keys?q=${name}-`);
-  await page.getByLabel("Choose all keys of this page").check();
+  await page.locator("main").getByLabel("Choose all keys of this page").check();
   await page.getByRole("button", { name: "Revoke the chosen" }).click();
   await check();
   await page.getByRole("button", { name: "Revoke 3 keys for good" }).click();
@@ -213,15 +214,15 @@ async function several(visit, name, check) {
 async function wrongly(visit) {
   const { page, server } = visit;
   await visit.open("/keys/new");
-  await page.getByLabel("Name").fill("ci");
-  await page.getByLabel("Description").fill("kept");
+  await page.locator("main").getByLabel("Name").fill("ci");
+  await page.locator("main").getByLabel("Description").fill("kept");
   await page.getByRole("button", { name: "Create key" }).click();
   await page.getByRole("alert").waitFor();
   await sound(visit);
-  equal(await page.getByLabel("Description").inputValue(), "kept", "what was entered");
-  await page.getByLabel("Name").fill("another");
+  equal(await page.locator("main").getByLabel("Description").inputValue(), "kept", "what was entered");
+  await page.locator("main").getByLabel("Name").fill("another");
   await page.locator("#expires").selectOption("at");
-  await page.getByLabel("Groups").fill(`one\n${"x".repeat(300)}`);
+  await page.locator("main").getByLabel("Groups").fill(`one\n${"x".repeat(300)}`);
   await page.getByRole("button", { name: "Create key" }).click();
   await page.getByRole("alert").getByRole("link").first().waitFor();
   await sound(visit);

@@ -53,8 +53,9 @@ async function lived(visit, world, { script, check }) {
   equal((await server.api("GET", "/policies")).items.length, 1, "policies, after one that is broken");
 
   await field(page, "source").fill(FIRST);
+  await field(page, "about").selectOption("keys");
   await button(page, /Simulate/).click();
-  await main.getByText("reader").first().waitFor();
+  await main.locator("#outcome").getByText("reader").first().waitFor();
   await check();
   equal((await server.api("GET", "/policies")).items.length, 1, "policies, after a simulation");
   await button(page, /Save|Create/).click();
@@ -79,18 +80,15 @@ async function lived(visit, world, { script, check }) {
   await link(page, name).click();
   await visit.open(`/policies/delete?name=${query}`);
   await check();
-  const typed = main.locator("form[method=post] input:not([type=hidden])");
-  if (await typed.count()) await typed.first().fill(name);
   await button(page, /Delete/).click();
   await saved(visit, script);
   equal((await server.api("GET", "/policies")).items.map((policy) => policy.name), ["office-hours"], "policies that are left");
 
   await visit.open("/strategy");
   await check();
-  const input = field(page, "strategy");
-  if ((await input.getAttribute("type")) === "radio") await main.locator('[name=strategy][value="user-management"]').check();
-  else await input.selectOption("user-management");
-  await main.locator("form[method=post] button").last().click();
+  await button(page, /For whom.*user-management/).click();
+  await check();
+  await button(page, "Set it for every key").click();
   await saved(visit, script);
   equal((await server.api("GET", "/strategy")).strategy, "user-management", "the strategy");
   await check();

@@ -45,7 +45,10 @@ export function seen({ keys }) {
     "/policies/of?name=office-hours": ROOT,
     "/policies/versions?name=office-hours": ROOT,
     "/policies/delete?name=office-hours": ROOT,
+    "/policies/samples": ROOT,
+    "/policies/samples/clear": ROOT,
     "/strategy": ROOT,
+    "/strategy/set?strategy=user-management": ROOT,
     "/audit": ROOT,
     "/audit/export?format=csv": ROOT,
     "/audit/export?format=jsonl": ROOT,
@@ -196,6 +199,6 @@ const FILLED = {
 };
 
 async function changes(server) {
-  const { items } = await server.api("GET", "/audit?limit=1000");
+  const { items } = await server.api("GET", "/audit?limit=500");
   return items.filter(({ revision }) => revision !== null).length;
 }

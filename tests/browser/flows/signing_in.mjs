@@ -12,11 +12,11 @@ export function signingIn(cases, browser, server, world, claviger) {
       const { page } = visit;
       const answer = await visit.open("/audit?action=key.create");
       equal([answer.status(), new URL(page.url()).pathname], [200, "/sign-in"], "where somebody unknown comes to");
-      await page.getByLabel("API key").fill(`${world.keys.root.slice(0, -1)}${world.keys.root.endsWith("A") ? "B" : "A"}`);
+      await page.locator("main").getByLabel("API key").fill(`${world.keys.root.slice(0, -1)}${world.keys.root.endsWith("A") ? "B" : "A"}`);
       await page.getByRole("button", { name: "Sign in" }).click();
       await page.getByRole("alert").waitFor();
       await sound(visit);
-      await page.getByLabel("API key").fill(world.keys.root);
+      await page.locator("main").getByLabel("API key").fill(world.keys.root);
       await page.getByRole("button", { name: "Sign in" }).click();
       await page.waitForURL("**/audit?action=key.create");
       await page.locator("header summary").click();
@@ -34,12 +34,12 @@ export function signingIn(cases, browser, server, world, claviger) {
     const { page } = visit;
     const { key } = await server.key("manages-nothing", [{ role: "deployer", space: "web" }]);
     await visit.open("/sign-in");
-    await page.getByLabel("API key").fill(key);
+    await page.locator("main").getByLabel("API key").fill(key);
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.getByRole("alert").filter({ hasText: "nothing to manage" }).waitFor();
     equal((await visit.context.cookies()).length, 0, "cookies");
     await page.getByRole("link", { name: "Try a key" }).click();
-    await page.getByLabel("API key").fill(key);
+    await page.locator("main").getByLabel("API key").fill(key);
     await page.locator("main form button").first().click();
     await page.getByText("deployer").first().waitFor();
     await sound(visit);

@@ -69,6 +69,8 @@ fn a_group_of_any_name_is_found_changed_and_bound_and_its_name_stays_as_it_is() 
     assert!(page.contains("group.") || page.contains("The group was last changed"), "{page}");
     let unassign = forms(&page).into_iter().find(|form| form.action.starts_with("/groups/unassign?")).unwrap();
     assert_eq!(browser.submit(&unassign, &[]).status, 303);
+    let page = format!("/keys/{id}/groups");
+    browser.done(&page, &page, &[]);
     let groups = api.get("/groups").json();
     let names: Vec<&str> = groups["items"].as_array().unwrap().iter().map(|group| group["name"].as_str().unwrap()).collect();
     assert_eq!(names, [ODD], "no other group has come into being");
@@ -85,9 +87,8 @@ fn members_and_bindings_of_a_group_and_groups_themselves_come_a_page_at_a_time()
         api.made("/keys", &json!({"name": format!("k{number:02}"), "groups": [ODD]}));
     }
     let spaces: Vec<_> = (0..110).map(|n| json!({"space.create": {"id": format!("s{n:03}")}})).collect();
-    let bindings: Vec<_> = (0..110)
-        .map(|n| json!({"binding.create": {"subject": {"group": ODD}, "role": "space-reader", "space": format!("s{n:03}")}}))
-        .collect();
+    let bind = |n| json!({"id": format!("01j00000000000000000000{n:03}"), "subject": {"group": ODD}, "role": "space-reader", "space": format!("s{n:03}")});
+    let bindings: Vec<_> = (0..110).map(|n| json!({"binding.create": bind(n)})).collect();
     let groups: Vec<_> = (0..110).map(|n| json!({"group.create": {"name": format!("g{n:03}")}})).collect();
     for changes in [spaces, bindings, groups] {
         let answer = api.post("/changes", &json!({"changes": changes}));

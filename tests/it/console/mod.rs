@@ -1,11 +1,18 @@
 //! The console, as a browser without script meets it: pages, forms, sessions.
 
+mod audit;
 pub(crate) mod browser;
+mod documentation;
 mod groups;
 mod hostile;
 mod keys;
 mod policies;
+mod replicas;
 mod roles;
+mod search;
 mod sessions;
+mod settings;
+mod signing_keys;
 mod spaces;
 mod strategy;
+mod trying;
