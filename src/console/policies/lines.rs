@@ -50,7 +50,7 @@ fn of_middles<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<DiffLine<'a>> {
                 lines.push(DiffLine::New(line));
                 to += 1;
             }
-            (Some(_), None) | (None, None) => return lines,
+            (Some(_) | None, None) => return lines,
         }
     }
 }
