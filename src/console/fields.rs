@@ -165,7 +165,7 @@ fn is_foreign(headers: &HeaderMap, authority: Option<&str>) -> bool {
         return site != "same-origin" && site != "none";
     }
     let Some(origin) = headers.get(ORIGIN) else { return false };
-    let host = authority.map(str::as_bytes).or_else(|| headers.get(HOST).map(|host| host.as_bytes()));
+    let host = authority.map(str::as_bytes).or_else(|| headers.get(HOST).map(http::HeaderValue::as_bytes));
     let of = origin.as_bytes();
     let of = of.strip_prefix(b"http://").or_else(|| of.strip_prefix(b"https://"));
     of.is_none() || of != host

@@ -92,9 +92,9 @@ impl<'a> Workbench<'a> {
                         @if visit.may(saves) { button name="action" value="save" { "Save" } }
                         button class="second" name="action" value="difference" formaction={ (self.path()) (OUTCOME) } { "Difference for all live keys" }
                     }
-                    (question::fields(&form, &self.samples, &format!("{}{OUTCOME}", self.path())))
                 }
                 (findings::beside(self.fields.text("name"), &self.findings))
+                (question::fields(&form, &self.samples, &format!("{}{OUTCOME}", self.path())))
             }
         }
     }
