@@ -122,7 +122,7 @@ async function groups(visit, id, { script, check }) {
   await saved(visit, script);
   equal((await found()).map(({ description }) => description), ["First."], "the group");
 
-  await server.key(`${id}-member`, [], { groups: [name] });
+  const member = await server.key(`${id}-member`, [], { groups: [name] });
   await visit.open(`/groups/of?name=${query}`);
   await page.getByText(`${id}-member`).first().waitFor();
   await choose(field(page, "role"), "deployer");
@@ -142,6 +142,9 @@ async function groups(visit, id, { script, check }) {
   await button(page, /Save/).click();
   await saved(visit, script);
   equal((await found()).map(({ description }) => description), ["Second."], "the group");
+  await visit.open(`/groups/delete?name=${query}`);
+  equal(await button(page, /Delete/).count(), 0, "ways to delete a group that somebody is in");
+  await server.api("PATCH", `/keys/${member.id}`, { groups: [] });
   await visit.open(`/groups/delete?name=${query}`);
   await check();
   await confirm(page, name);

@@ -46,7 +46,8 @@ export function forged(cases, browser, claviger) {
           await lured.page.evaluate(submit, { ...form, action: server.admin + form.action });
           const status = (await sent).status();
           assert([303, 403].includes(status), `a form to ${form.action} from ${origin} answers ${status}`);
-          await lured.page.waitForLoadState();
+          // To a refusal, or to where one signs in.
+          await lured.page.waitForURL((url) => url.origin === server.admin);
         }
         await lured.close();
         equal(await state(server), since, `what is there after forms from ${origin}`);

@@ -117,7 +117,7 @@ async function store(server, name, text, number) {
   await server.api("POST", "/spaces", { id, name, description: text, labels: [name, ...TEXTS] });
   await server.api("POST", "/roles", { id, name, description: text, actions: ["run:read"] });
   await server.api("POST", "/groups", { name, description: text });
-  const key = await server.key(name, [{ role: id, space: id }], { description: text, groups: [name, ...TEXTS] });
+  const key = await server.key(name, [{ role: id, space: id }], { description: text, groups: [name, ...TEXTS.filter((text) => !NAMES.includes(text))] });
   await server.api("POST", "/bindings", { subject: { group: name }, role: id, space: id });
   const comments = text.replaceAll(/^/gm, "# ");
   const source = `package spacelift\n\n${comments}\nallow if input.session.member\n\nteam contains ${JSON.stringify(name)}\n\nsample if true\n`;
