@@ -41,7 +41,7 @@ export function hostile(cases, browser, claviger) {
       const visit = await browser.visit(server, { as: server.root });
       // A field for a date says that this is none.
       visit.expected.push(/does not conform to the required format/);
-      for (const text of TEXTS) {
+      for (const text of [...NAMES, TEXTS.join(" ")]) {
         const hostile = encodeURIComponent(text);
         for (const address of ADDRESSES) await visit.open(address.replaceAll("HOSTILE", hostile));
         await visit.open("/keys/new");
@@ -54,7 +54,7 @@ export function hostile(cases, browser, claviger) {
       }
       await visit.close();
       const outside = await browser.visit(server);
-      for (const text of TEXTS) {
+      for (const text of [...NAMES, TEXTS.join(" ")]) {
         for (const address of ["/sign-in?next=HOSTILE", "/sign-in/once?ticket=HOSTILE", "/try?key=HOSTILE", "/HOSTILE"]) {
           await outside.open(address.replaceAll("HOSTILE", encodeURIComponent(text)));
         }
