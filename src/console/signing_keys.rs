@@ -95,7 +95,7 @@ pub(super) fn warnings(keys: &[ListedKey], now: Timestamp) -> Markup {
 fn table(visit: &Seen, keys: &[ListedKey], now: Timestamp) -> Markup {
     let may = visit.may(Operation::ChangeSigningKeys);
     html! {
-        div class="table" {
+        div class="table" tabindex="0" {
             table {
                 thead {
                     tr {
