@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequestParts, Request};
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, ORIGIN};
 use http::request::Parts;
 use http_body_util::{BodyExt as _, Limited};
@@ -12,7 +12,6 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::refusal::Refusal;
-use super::visit::Visit;
 use crate::model::Revision;
 
 /// The longest form, in bytes: a policy is the longest thing that stands in one.
@@ -143,26 +142,6 @@ impl<S: Sync> FromRequestParts<S> for Query {
     }
 }
 
-/// A form of this very session, sent by somebody who has signed in.
-pub(super) struct Submitted {
-    pub(super) visit: Visit,
-    pub(super) fields: Fields,
-}
-
-impl<S: Send + Sync> FromRequest<S> for Submitted {
-    type Rejection = Refusal;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        let (mut parts, body) = request.into_parts();
-        let visit = Visit::from_request_parts(&mut parts, state).await?;
-        let fields = form(Request::from_parts(parts, body)).await?;
-        if !visit.token.is(fields.raw("csrf")) {
-            return Err(Refusal::forged());
-        }
-        Ok(Self { visit, fields })
-    }
-}
-
 /// Reads a form that a page of this listener's has sent.
 pub(super) async fn form(request: Request) -> Result<Fields, Refusal> {
     let (parts, body) = request.into_parts();
@@ -186,7 +165,7 @@ fn is_foreign(headers: &HeaderMap, authority: Option<&str>) -> bool {
         return site != "same-origin" && site != "none";
     }
     let Some(origin) = headers.get(ORIGIN) else { return false };
-    let host = authority.map(str::as_bytes).or_else(|| headers.get(HOST).map(|host| host.as_bytes()));
+    let host = authority.map(str::as_bytes).or_else(|| headers.get(HOST).map(http::HeaderValue::as_bytes));
     let of = origin.as_bytes();
     let of = of.strip_prefix(b"http://").or_else(|| of.strip_prefix(b"https://"));
     of.is_none() || of != host

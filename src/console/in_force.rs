@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use maud::{Markup, html};
+use maud::html;
 
 use super::fields::Query;
 use super::refusal::Refusal;
@@ -15,17 +15,6 @@ use crate::model::Revision;
 
 /// How long an answer may take: shorter than whoever looks at it would want to wait for the next one.
 const AT_ONCE: Duration = Duration::from_secs(2);
-
-/// What stands on the page that comes after a change. Its script asks until the change is in force everywhere, and says so in its place; without one,
-/// a link does.
-pub(super) fn notice(revision: Revision) -> Markup {
-    html! {
-        p class="notice" role="status" data-in-force=(revision) {
-            "Saved as revision " (revision) ". "
-            a href={ "/in-force?revision=" (revision) } { "Where is it in force?" }
-        }
-    }
-}
 
 /// A page that says where a change is in force; for a script, a line.
 pub(super) async fn show(visit: Visit, Query(query): Query, headers: http::HeaderMap) -> Result<Response, Refusal> {

@@ -39,6 +39,7 @@ mod signing_keys;
 mod spaces;
 mod state;
 mod strategy;
+mod submitted;
 mod try_key;
 mod version;
 mod visit;

@@ -129,7 +129,18 @@ pub(super) fn address<'a>(path: &str, parameters: impl IntoIterator<Item = (&'a 
 /// What has just been done, and where it is in force by now: pages that are come to after a change have its revision in their address.
 pub(super) fn saved(query: &Fields) -> Markup {
     let revision = query.text("saved").parse().ok().map(Revision);
-    html! { @if let Some(revision) = revision { (super::in_force::notice(revision)) } }
+    html! { @if let Some(revision) = revision { (notice(revision)) } }
+}
+
+/// What stands on the page that comes after a change. Its script asks until the change is in force everywhere, and says so in its place; without one,
+/// a link does.
+pub(super) fn notice(revision: Revision) -> Markup {
+    html! {
+        p class="notice" role="status" data-in-force=(revision) {
+            "Saved as revision " (revision) ". "
+            a href={ "/in-force?revision=" (revision) } { "Where is it in force?" }
+        }
+    }
 }
 
 /// The way to the page after this one.

@@ -121,7 +121,7 @@ impl From<ExchangeError> for Refusal {
     }
 }
 
-/// Becomes a page where it is known who looks at it: see [`signed_in`](super::door::signed_in).
+/// Becomes a page where it is known who looks at it: see `door::signed_in`.
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();

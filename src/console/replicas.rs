@@ -36,7 +36,7 @@ fn table(replicas: &Replicas, views: &[ReplicaView]) -> Markup {
     let live = views.iter().filter(|replica| replica.live).count();
     html! {
         p { "Revision " strong { (replicas.revision) } " is the last one. " (live) @if live == 1 { " replica serves." } @else { " replicas serve." } }
-        div class="table" {
+        div class="table" tabindex="0" {
             table {
                 thead {
                     tr {

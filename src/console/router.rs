@@ -15,6 +15,7 @@ use super::{
     assets, audit, docs, groups, in_force, keys, once, overview, policies, replicas, roles, search, settings, shell, sign_in, signing_keys,
     spaces, strategy, try_key,
 };
+use crate::edge::request_id::RequestId;
 
 /// Files of this listener alone; nothing written into a page runs or looks like anything, and no other page shows one of these inside itself.
 const OWN_FILES_ONLY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
@@ -86,17 +87,18 @@ async fn nothing_there(request: Request) -> Response {
     if reads_pages {
         return super::refusal::Refusal::not_found("there is no such page").into_response();
     }
-    problem(StatusCode::NOT_FOUND, "not_found", "there is no such path: /openapi.json describes those that there are")
+    problem(&request, StatusCode::NOT_FOUND, "not_found", "there is no such path: /openapi.json describes those that there are")
 }
 
-async fn not_that_way() -> Response {
-    problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not know that method")
+async fn not_that_way(request: Request) -> Response {
+    problem(&request, StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not know that method")
 }
 
-fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
+fn problem(request: &Request, status: StatusCode, code: &str, detail: &str) -> Response {
     let title = status.canonical_reason().unwrap_or("Error");
     let problem = serde_json::json!({
-        "type": format!("urn:claviger:error:{code}"), "title": title, "status": status.as_u16(), "code": code, "detail": detail
+        "type": format!("urn:claviger:error:{code}"), "title": title, "status": status.as_u16(), "code": code, "detail": detail,
+        "request_id": request.extensions().get::<RequestId>().map(RequestId::as_str)
     });
     let mut response = (status, format!("{problem}\n")).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -42,7 +42,7 @@ pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, 
 fn table(keys: &[ShownKey]) -> Markup {
     let value = |value: &Option<String>| html! { @match value { Some(value) => code { (value) }, None => span class="quiet" { "none" } } };
     html! {
-        div class="table" {
+        div class="table" tabindex="0" {
             table {
                 thead { tr { th scope="col" { "Key" } th scope="col" { "Value" } th scope="col" { "Default" } th scope="col" { "Written" } th scope="col" { "Another value counts" } } }
                 tbody {

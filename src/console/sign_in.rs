@@ -6,12 +6,13 @@ use http::StatusCode;
 use http::header::SET_COOKIE;
 use maud::{Markup, html};
 
-use super::fields::{Fields, Query, Submitted, form};
+use super::fields::{Fields, Query, form};
 use super::once;
 use super::refusal::Refusal;
 use super::session;
 use super::shell;
 use super::state::ConsoleState;
+use super::submitted::Submitted;
 use super::visit::{address, is_secure, see_other};
 use crate::control::{Asked, ControlError, Operation};
 use crate::edge::request_id::RequestId;

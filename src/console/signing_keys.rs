@@ -10,11 +10,12 @@ use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
-use super::fields::{Faults, Fields, Query, Submitted};
+use super::fields::{Faults, Fields, Query};
 use super::forms::{Field, Form, danger};
 use super::parts;
 use super::refusal::Refusal;
 use super::state::ConsoleState;
+use super::submitted::Submitted;
 use super::visit::{Seen, Visit, see_other};
 use crate::clock::in_largest_unit;
 use crate::config::TokenAlgorithm;
@@ -94,7 +95,7 @@ pub(super) fn warnings(keys: &[ListedKey], now: Timestamp) -> Markup {
 fn table(visit: &Seen, keys: &[ListedKey], now: Timestamp) -> Markup {
     let may = visit.may(Operation::ChangeSigningKeys);
     html! {
-        div class="table" {
+        div class="table" tabindex="0" {
             table {
                 thead {
                     tr {

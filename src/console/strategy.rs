@@ -9,11 +9,12 @@ use http::StatusCode;
 use maud::{Markup, html};
 
 use super::difference::{self, LookedAt};
-use super::fields::{Faults, Fields, Query, Submitted};
+use super::fields::{Faults, Fields, Query};
 use super::forms::Form;
 use super::parts;
 use super::refusal::Refusal;
 use super::state::ConsoleState;
+use super::submitted::Submitted;
 use super::version::{at, stale_or};
 use super::visit::{Seen, Visit, see_other};
 use crate::control::{ControlError, Operation, Simulated, SimulatedAt, SimulatedFor};

@@ -8,6 +8,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use super::door::{Asking, perhaps};
 use super::fields::form;
 use super::keys::{policy, said, told};
 use super::parts;
@@ -15,7 +16,7 @@ use super::refusal::Refusal;
 use super::shell;
 use super::sign_in::{digest_of, key_field};
 use super::state::ConsoleState;
-use super::visit::{Asking, Visit, visitor};
+use super::visit::Visit;
 use crate::clock::Moment;
 use crate::control::{ControlError, Operation};
 use crate::exchange::{AsOf, Explanation, Origin};
@@ -25,7 +26,7 @@ use crate::store::FoundKey;
 pub(super) async fn show(State(state): State<ConsoleState>, request: Request) -> Result<Response, Refusal> {
     let asking = Asking::of(&request);
     drop(request);
-    let visit = visitor(&state, &asking).await?;
+    let visit = perhaps(&state, &asking).await?;
     Ok(page(visit.as_ref(), StatusCode::OK, None, &parts::nothing()))
 }
 
@@ -50,7 +51,7 @@ fn page(visit: Option<&Visit>, status: StatusCode, fault: Option<&str>, found: &
 pub(super) async fn make(State(state): State<ConsoleState>, request: Request) -> Result<Response, Refusal> {
     let asking = Asking::of(&request);
     let fields = form(request).await?;
-    let visit = visitor(&state, &asking).await?;
+    let visit = perhaps(&state, &asking).await?;
     let (address, control) = (asking.address(&state), state.control());
     let now = Moment { wall: control.now(), monotonic: control.monotonic() };
     // As where somebody signs in: whoever guesses here must not guess twice as often.

@@ -4,24 +4,23 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use http::header::{HeaderMap, LOCATION};
 use http::request::Parts;
-use http::{HeaderValue, StatusCode, Uri};
+use http::{HeaderValue, StatusCode};
 
 use super::refusal::Refusal;
 use super::session::{CookieText, FormToken};
 use super::state::ConsoleState;
 use crate::control::{Asked, Control, ControlError, Made, Operation, Standing};
-use crate::edge::request_id::RequestId;
 use crate::edge::service::Peer;
 use crate::model::{Mutation, Resource, Revision, SpaceId};
 use crate::store::AuditQuery;
 
 /// Somebody who has signed in, in one request.
 #[derive(Clone)]
-pub(super) struct Visit(Arc<Seen>);
+pub(super) struct Visit(pub(super) Arc<Seen>);
 
 /// What is known of them.
 pub(super) struct Seen {
@@ -46,7 +45,7 @@ impl Deref for Visit {
     }
 }
 
-/// Only behind [`signed_in`].
+/// Only behind `door::signed_in`.
 impl<S: Sync> FromRequestParts<S> for Visit {
     type Rejection = Refusal;
 
@@ -64,52 +63,6 @@ pub(super) fn is_secure(state: &ConsoleState, peer: Option<Peer>, headers: &Head
 
 pub(super) fn address(state: &ConsoleState, peer: Option<Peer>, headers: &HeaderMap) -> Option<IpAddr> {
     peer.map(|Peer(peer)| state.turnstile().address(peer, headers))
-}
-
-/// What says who asks for what.
-pub(super) struct Asking {
-    peer: Option<Peer>,
-    pub(super) headers: HeaderMap,
-    request_id: Option<Box<str>>,
-    pub(super) uri: Uri,
-}
-
-impl Asking {
-    /// From where, as far as it is known.
-    pub(super) fn address(&self, state: &ConsoleState) -> Option<IpAddr> {
-        address(state, self.peer, &self.headers)
-    }
-
-    /// Whether the browser keeps cookies as those of TLS.
-    pub(super) fn is_secure(&self, state: &ConsoleState) -> bool {
-        is_secure(state, self.peer, &self.headers)
-    }
-
-    pub(super) fn of(request: &Request) -> Self {
-        Self {
-            peer: request.extensions().get::<Peer>().copied(),
-            headers: request.headers().clone(),
-            request_id: request.extensions().get::<RequestId>().map(|id| id.as_str().into()),
-            uri: request.uri().clone(),
-        }
-    }
-}
-
-/// Whoever asks, if they have signed in and their key still works as it did.
-pub(super) async fn visitor(state: &ConsoleState, asking: &Asking) -> Result<Option<Visit>, Refusal> {
-    let (headers, is_secure) = (&asking.headers, asking.is_secure(state));
-    let Some(cookie) = CookieText::sent(headers, is_secure) else { return Ok(None) };
-    let control = state.control();
-    let Some(session) = state.sessions().find(&cookie).await? else { return Ok(None) };
-    let asked = match control.identify(session.secret, asking.address(state), asking.request_id.clone()).await {
-        Ok(asked) if asked.is_by(session.key) => asked,
-        Ok(_) | Err(ControlError::NoSuchCaller) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    state.turnstile().take(&session.secret, control.monotonic()).map_err(Refusal::rate_limited)?;
-    let standing = control.standing(&asked.caller).await?;
-    let path = asking.uri.path().to_owned();
-    Ok(Some(Visit(Arc::new(Seen { state: state.clone(), asked, standing, token: cookie.form_token(), cookie, is_secure, path }))))
 }
 
 /// Go there, and look. Only ever to a path of this listener's.
@@ -171,6 +124,6 @@ impl Seen {
         self.needs(Operation::ViewAudit).ok()?;
         let wanted = AuditQuery { limit: 1, resource: Some(resource.id()), ..AuditQuery::default() };
         let last = self.control().store().audit(&wanted).await.ok()?.pop()?;
-        Some(format!("{} by {} at {}", last.action, last.actor, last.at.strftime("%Y-%m-%d %H:%M:%S UTC")))
+        Some(format!("{} by {} at {}", last.action, last.actor, super::parts::utc(last.at)))
     }
 }

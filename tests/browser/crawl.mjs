@@ -2,8 +2,12 @@
 
 import { assert } from "./cases.mjs";
 
-/// `skip`: paths that are no pages, or that lead to hundreds. A page that is refused is a fault, unless there is somewhere to note it.
-export async function crawl(visit, { from = "/", skip = () => false, most = 400, look = async () => {}, refused } = {}) {
+/// Files, help, and lists that are looked at through filters: no pages, or hundreds of the same kind.
+const LEFT_OUT = ({ pathname, searchParams }) =>
+  /^\/(audit\/export|docs)/.test(pathname) || (searchParams.size > 0 && /^\/(audit|keys|spaces)$/.test(pathname)) || searchParams.has("cursor");
+
+/// `skip`: what is not looked at. A page that is refused is a fault, unless there is somewhere to note it.
+export async function crawl(visit, { from = "/", skip = LEFT_OUT, most = 250, refused } = {}) {
   const { page, server } = visit;
   const [seen, waiting, forms] = [new Set([from]), [{ path: from, by: "" }], new Map()];
   let pages = 0;
@@ -17,7 +21,6 @@ export async function crawl(visit, { from = "/", skip = () => false, most = 400,
     assert(answer.status() === 200, `${path}, to which ${by} leads, answers ${answer.status()}`);
     pages += 1;
     assert(pages <= most, `there are more than ${most} pages: ${[...seen].slice(-5).join(" ")}`);
-    await look(path);
     const { links, found } = await page.evaluate(read);
     for (const form of found) {
       const name = `${form.action} ${form.button} ${form.fields.map(([name]) => name).join(",")}`;
@@ -25,6 +28,8 @@ export async function crawl(visit, { from = "/", skip = () => false, most = 400,
     }
     for (const link of links) {
       const url = new URL(link);
+      // Help names specifications.
+      if (url.origin !== server.admin && path.startsWith("/docs/")) continue;
       assert(url.origin === server.admin, `${path} leads to ${link}`);
       const next = url.pathname + url.search;
       if (!seen.has(next) && !skip(url)) {
@@ -39,12 +44,14 @@ export async function crawl(visit, { from = "/", skip = () => false, most = 400,
 /// Within the page: its links, and the forms that change something, as they would be sent.
 function read() {
   const path = (address) => new URL(address, location.href).pathname + new URL(address, location.href).search;
+  // A field that is called as one of the form's own names stands in its place.
+  const own = (form, name) => form.getAttribute(name) ?? "";
   const sent = (form, button) => ({
-    action: path(button?.getAttribute("formaction") ? button.formAction : form.action),
+    action: path(button?.getAttribute("formaction") || own(form, "action")),
     button: button?.textContent.trim() ?? "",
     fields: [...new FormData(form, button)].map(([name, value]) => [name, String(value)]),
   });
-  const forms = [...document.forms].filter((form) => form.method === "post");
+  const forms = [...document.forms].filter((form) => own(form, "method") === "post");
   const found = forms.flatMap((form) => {
     const buttons = [...form.querySelectorAll("button:not([type=button])")];
     return buttons.length ? buttons.map((button) => sent(form, button)) : [sent(form)];

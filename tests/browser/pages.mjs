@@ -46,14 +46,18 @@ export function behind({ keys, space, role, group, policy }) {
     { name: "policy: delete", path: `/policies/delete?name=${policy}` },
     { name: "policy: versions", path: `/policies/versions?name=${policy}` },
     { name: "samples", path: "/policies/samples" },
+    { name: "sample", path: "/policies/samples/show?id=1" },
     { name: "samples: clear", path: "/policies/samples/clear" },
     { name: "strategy", path: "/strategy" },
     { name: "strategy: set", path: "/strategy/set?strategy=user-management" },
     { name: "audit", path: "/audit" },
+    { name: "audit: entry", path: "/audit/3" },
+    { name: "in force", path: "/in-force?revision=1" },
     { name: "signing keys", path: "/signing-keys" },
     { name: "replicas", path: "/replicas" },
     { name: "settings", path: "/settings" },
     { name: "search", path: "/search?q=ci" },
     { name: "docs", path: "/docs" },
+    { name: "docs: policies", path: "/docs/policies" },
   ];
 }

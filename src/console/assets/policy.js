@@ -192,9 +192,9 @@ class Editor {
       const [line, column, width] = ["line", "column", "width"].map((name) => Number(found.dataset[name]));
       const spot = found.querySelector("strong");
       if (!line || !spot || found.closest("[data-of-others]")) continue;
-      const button = Object.assign(document.createElement("button"), { type: "button", className: "place", textContent: spot.textContent });
+      const button = Object.assign(document.createElement("button"), { type: "button", className: "place", textContent: spot.textContent.trim() });
       button.addEventListener("click", () => this.goTo(line, column, width));
-      spot.replaceWith(button);
+      spot.replaceWith(button, " ");
       const from = offset(text, line, column);
       const isError = found.querySelector(".badge.bad") !== null;
       this.marks.push({ from, to: Math.max(from + 1, offset(text, line, column + width)), isError });

@@ -34,7 +34,7 @@ pub(super) fn rendered(page: Document) -> Markup {
                     shown.push(Event::InlineHtml("</a>".into()));
                 }
             }
-            Event::Start(Tag::Table(_)) => shown.extend([Event::Html("<div class=\"table\">".into()), event.clone()]),
+            Event::Start(Tag::Table(_)) => shown.extend([Event::Html("<div class=\"table\" tabindex=\"0\">".into()), event.clone()]),
             Event::End(TagEnd::Table) => shown.extend([event.clone(), Event::Html("</div>".into())]),
             Event::Start(_)
             | Event::End(_)
@@ -51,7 +51,8 @@ pub(super) fn rendered(page: Document) -> Markup {
     }
     let mut text = String::new();
     pulldown_cmark::html::push_html(&mut text, shown.into_iter());
-    PreEscaped(text)
+    // What is too wide scrolls, for those without a mouse, too. Of a page's own text, no such tag comes here: it is escaped.
+    PreEscaped(text.replace("<pre>", "<pre tabindex=\"0\">"))
 }
 
 /// What stands in a heading, from behind its beginning.

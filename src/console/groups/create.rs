@@ -5,9 +5,10 @@ use http::StatusCode;
 use maud::html;
 
 use super::header::address;
-use crate::console::fields::{Faults, Fields, Query, Submitted};
+use crate::console::fields::{Faults, Fields, Query};
 use crate::console::forms::{Field, Form};
 use crate::console::refusal::Refusal;
+use crate::console::submitted::Submitted;
 use crate::console::visit::{Seen, Visit, see_other};
 use crate::control::Operation;
 use crate::model::{GroupName, Mutation};

@@ -6,10 +6,11 @@ use maud::{Markup, html};
 
 use super::header::{ShownGroup, called};
 use super::members;
-use crate::console::fields::{Faults, Fields, Query, Submitted};
+use crate::console::fields::{Faults, Fields, Query};
 use crate::console::forms::{Form, danger};
 use crate::console::parts;
 use crate::console::refusal::Refusal;
+use crate::console::submitted::Submitted;
 use crate::console::version::{self, stale_or};
 use crate::console::visit::{Seen, Visit, see_other};
 use crate::control::Operation;

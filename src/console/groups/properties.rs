@@ -6,9 +6,10 @@ use maud::html;
 
 use super::create::DESCRIPTION;
 use super::header::{ShownGroup, called};
-use crate::console::fields::{Faults, Fields, Query, Submitted};
+use crate::console::fields::{Faults, Fields, Query};
 use crate::console::forms::{Field, Form};
 use crate::console::refusal::Refusal;
+use crate::console::submitted::Submitted;
 use crate::console::version::{self, stale_or};
 use crate::console::visit::{Seen, Visit, see_other};
 use crate::control::Operation;

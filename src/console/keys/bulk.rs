@@ -8,10 +8,11 @@ use maud::{Markup, html};
 
 use super::create::{expiry, expiry_of};
 use super::stop::may_stop;
-use crate::console::fields::{Faults, Fields, Submitted};
+use crate::console::fields::{Faults, Fields};
 use crate::console::forms::{Form, danger};
 use crate::console::parts;
 use crate::console::refusal::Refusal;
+use crate::console::submitted::Submitted;
 use crate::console::visit::{Seen, see_other};
 use crate::control::{Batch, Rehearsal};
 use crate::model::{Expiry, KeyId, KeyRecord, KeyState, Mutation};

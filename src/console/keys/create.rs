@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::shown_once;
-use crate::console::fields::{Faults, Fields, Submitted};
+use crate::console::fields::{Faults, Fields};
 use crate::console::forms::{Field, Form};
 use crate::console::refusal::Refusal;
+use crate::console::submitted::Submitted;
 use crate::console::visit::{Seen, Visit};
 use crate::control::{KeyFields, Operation};
 use crate::model::{GroupName, KeyName, RoleId, SpaceId};

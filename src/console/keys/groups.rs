@@ -5,10 +5,11 @@ use http::StatusCode;
 use maud::html;
 
 use super::header::{Called, Shown};
-use crate::console::fields::{Faults, Fields, Query, Submitted};
+use crate::console::fields::{Faults, Fields, Query};
 use crate::console::forms::{Field, Form};
 use crate::console::parts;
 use crate::console::refusal::Refusal;
+use crate::console::submitted::Submitted;
 use crate::console::version::stale_or;
 use crate::console::visit::{Seen, Visit, see_other};
 use crate::control::Operation;

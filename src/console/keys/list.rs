@@ -55,17 +55,17 @@ pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, 
             } @else {
                 p { "There is no key." }
             }
-        } @else {
+        } @else if changes_keys {
             form method="post" action="/keys" {
                 (visit.csrf())
                 (table(&visit, &keys, changes_keys))
-                @if changes_keys {
-                    div class="actions" {
-                        button class="second" name="action" value="expire" { "Let the chosen expire …" }
-                        button class="second" name="action" value="revoke" { "Revoke the chosen …" }
-                    }
+                div class="actions" {
+                    button class="second" name="action" value="expire" { "Let the chosen expire …" }
+                    button class="second" name="action" value="revoke" { "Revoke the chosen …" }
                 }
             }
+        } @else {
+            (table(&visit, &keys, changes_keys))
         }
         (parts::next_page("/keys", &query, &FILTERS, next.as_deref()))
     };

@@ -7,9 +7,10 @@ use maud::html;
 
 use super::create::{expiry, expiry_of};
 use super::header::{Called, Shown};
-use crate::console::fields::{Faults, Fields, Submitted};
+use crate::console::fields::{Faults, Fields};
 use crate::console::forms::{Field, Form};
 use crate::console::refusal::Refusal;
+use crate::console::submitted::Submitted;
 use crate::console::version::stale_or;
 use crate::console::visit::{Seen, Visit, see_other};
 use crate::control::Operation;

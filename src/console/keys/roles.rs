@@ -6,10 +6,11 @@ use maud::{Markup, html};
 
 use super::header::{Called, Shown};
 use crate::console::bindings;
-use crate::console::fields::{Faults, Fields, Query, Submitted};
+use crate::console::fields::{Faults, Fields, Query};
 use crate::console::forms::Form;
 use crate::console::parts;
 use crate::console::refusal::Refusal;
+use crate::console::submitted::Submitted;
 use crate::console::visit::{Seen, Visit, see_other};
 use crate::model::{KeyBinding, RoleId, SpaceId, Subject};
 

@@ -4,7 +4,6 @@ use axum::response::Response;
 use maud::html;
 
 use super::header::Shown;
-use crate::console::in_force;
 use crate::console::parts;
 use crate::console::refusal::Refusal;
 use crate::console::visit::Seen;
@@ -17,7 +16,7 @@ pub(super) async fn page(visit: &Seen, made: MadeKey, title: &str) -> Result<Res
     let proxy = proxy_address(visit);
     let body = html! {
         h1 { (title) ": " (shown.key.name) }
-        (in_force::notice(revision))
+        (parts::notice(revision))
         @match &plain {
             Some(plain) => {
                 p { strong { "Copy it now: it is shown this once." } " Only its SHA-256 is kept." }

@@ -5,9 +5,10 @@ use http::StatusCode;
 use maud::html;
 
 use super::header::{Called, Shown};
-use crate::console::fields::{Faults, Fields, Submitted};
+use crate::console::fields::{Faults, Fields};
 use crate::console::forms::{Field, Form, danger};
 use crate::console::refusal::Refusal;
+use crate::console::submitted::Submitted;
 use crate::console::version::{stale, stale_or};
 use crate::console::visit::{Seen, Visit, see_other};
 use crate::control::{Code, Operation};
@@ -60,7 +61,9 @@ fn page(visit: &Seen, shown: &Shown, status: StatusCode, fields: &Fields, faults
 pub(super) async fn revoke(Called(id): Called, Submitted { visit, fields }: Submitted) -> Result<Response, Refusal> {
     let shown = Shown::read(&visit, id).await?;
     let mut faults = Faults::default();
-    if fields.text("name") != shown.key.name.as_str() {
+    // Whoever may not revoke it is told so, whatever they have typed, and the audit tells of it.
+    let may = visit.may(if visit.asked.is_by(id) { Operation::RevokeSelf } else { Operation::RevokeKey });
+    if may && fields.text("name") != shown.key.name.as_str() {
         faults.note("name", "that is not the key's name");
         return Ok(page(&visit, &shown, StatusCode::UNPROCESSABLE_ENTITY, &fields, &faults));
     }

@@ -5,10 +5,11 @@ use http::StatusCode;
 use maud::{Markup, html};
 
 use super::question::TriedOn;
-use crate::console::fields::{Faults, Query, Submitted};
+use crate::console::fields::{Faults, Query};
 use crate::console::forms::{Form, danger};
 use crate::console::parts;
 use crate::console::refusal::Refusal;
+use crate::console::submitted::Submitted;
 use crate::console::version::{at, stale_or, versioned};
 use crate::console::visit::{Seen, Visit, see_other};
 use crate::control::Operation;

@@ -8,10 +8,11 @@ use super::draft::{Draft, fields_of};
 use super::page_files::with_files;
 use super::question::{self, TriedOn};
 use super::{findings, versions};
-use crate::console::fields::{Faults, Fields, Query, Submitted};
+use crate::console::fields::{Faults, Fields, Query};
 use crate::console::forms::{Field, Form};
 use crate::console::parts;
 use crate::console::refusal::Refusal;
+use crate::console::submitted::Submitted;
 use crate::console::version::{at, stale_or, versioned};
 use crate::console::visit::{Seen, Visit, see_other};
 use crate::control::{ControlError, Operation};
@@ -91,9 +92,9 @@ impl<'a> Workbench<'a> {
                         @if visit.may(saves) { button name="action" value="save" { "Save" } }
                         button class="second" name="action" value="difference" formaction={ (self.path()) (OUTCOME) } { "Difference for all live keys" }
                     }
-                    (question::fields(&form, &self.samples, &format!("{}{OUTCOME}", self.path())))
                 }
                 (findings::beside(self.fields.text("name"), &self.findings))
+                (question::fields(&form, &self.samples, &format!("{}{OUTCOME}", self.path())))
             }
         }
     }

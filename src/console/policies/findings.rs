@@ -7,9 +7,10 @@ use maud::{Markup, html};
 use serde::Serialize;
 
 use super::draft::Draft;
-use crate::console::fields::{Faults, Submitted};
+use crate::console::fields::Faults;
 use crate::console::parts;
 use crate::console::refusal::Refusal;
+use crate::console::submitted::Submitted;
 use crate::console::visit::Seen;
 use crate::control::{ControlError, Operation};
 use crate::diagnostics::Severity;

@@ -50,7 +50,7 @@ fn of_middles<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<DiffLine<'a>> {
                 lines.push(DiffLine::New(line));
                 to += 1;
             }
-            (Some(_), None) | (None, None) => return lines,
+            (Some(_) | None, None) => return lines,
         }
     }
 }
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn texts_that_are_too_long_to_be_compared_are_shown_whole() {
-        let text = |name: &str| (0..1100).map(|number| format!("{name}{number}\nboth\n")).collect::<String>();
+        let text = |name: &str| (0..1100).fold(String::new(), |text, number| text + name + &number.to_string() + "\nboth\n");
         let (before, after) = (format!("begin\n{}end\n", text("a")), format!("begin\n{}end\n", text("b")));
         let lines = between(&before, &after);
         let count = |wanted: fn(&DiffLine<'_>) -> bool| lines.iter().filter(|line| wanted(line)).count();

@@ -6,10 +6,11 @@ use axum::response::Response;
 use maud::html;
 
 use super::question::cells;
-use crate::console::fields::{Query, Submitted};
+use crate::console::fields::Query;
 use crate::console::forms::danger;
 use crate::console::parts;
 use crate::console::refusal::Refusal;
+use crate::console::submitted::Submitted;
 use crate::console::visit::{Visit, see_other};
 use crate::control::{ControlError, Operation};
 use crate::model::{SampleId, SampledVerdict};

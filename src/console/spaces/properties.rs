@@ -6,10 +6,11 @@ use maud::{Markup, html};
 
 use super::entered::{NAME, SpaceFields};
 use super::header::ShownSpace;
-use crate::console::fields::{Faults, Fields, Submitted};
+use crate::console::fields::{Faults, Fields};
 use crate::console::forms::{Field, Form};
 use crate::console::in_path::InPath;
 use crate::console::refusal::Refusal;
+use crate::console::submitted::Submitted;
 use crate::console::version::{self, stale_or};
 use crate::console::visit::{Seen, Visit, see_other};
 use crate::control::Operation;

@@ -15,20 +15,21 @@ const TEXTS = [
   `<a href="javascript:window.${CANARY}='anchor'">x</a><form action=//evil.example><button>x</button></form>`,
   `--><!--<iframe srcdoc="<script>top.${CANARY}='frame'</script>">`,
 ];
+// Of those that a name may be, some that break out of an element, of an attribute, and of an address.
+const NAMES = [`"'></textarea></title></pre><script>window.${CANARY}="name"</script>`, TEXTS[4], TEXTS[3]];
 const FORMULAS = ["=HYPERLINK(\"http://evil.example\")", "+1+1", "-1+1", "@SUM(1)", "\t=1", "\r=1", " =1+1"];
 
 export function hostile(cases, browser, claviger) {
   cases.add("hostile: stored texts stay texts, on every page that links lead to", async () => {
     const server = await Server.start(claviger);
     try {
-      for (const [number, text] of TEXTS.entries()) await store(server, text, number);
+      for (const [number, name] of NAMES.entries()) await store(server, name, TEXTS.join("\n"), number);
       const visit = await browser.visit(server, { as: server.root });
-      const exported = (url) => url.pathname.startsWith("/docs") || url.pathname === "/audit/export" || url.searchParams.has("cursor");
-      const { pages } = await crawl(visit, { skip: exported });
+      const { pages } = await crawl(visit);
       assert(pages > 60, `only ${pages} pages were found`);
       // Shown as it was entered, and whole.
       await visit.open("/keys");
-      for (const text of TEXTS) await visit.page.getByText(text, { exact: true }).first().waitFor();
+      for (const name of NAMES) await visit.page.getByRole("link", { name, exact: true }).first().waitFor();
       await visit.close();
     } finally {
       await server.stop();
@@ -38,9 +39,11 @@ export function hostile(cases, browser, claviger) {
     const server = await Server.start(claviger);
     try {
       const visit = await browser.visit(server, { as: server.root });
-      for (const text of TEXTS) {
+      // A field for a date says that this is none.
+      visit.expected.push(/does not conform to the required format/);
+      for (const text of [...NAMES, TEXTS.join(" ")]) {
         const hostile = encodeURIComponent(text);
-        for (const address of ADDRESSES) await visit.open(address.replace("HOSTILE", hostile));
+        for (const address of ADDRESSES) await visit.open(address.replaceAll("HOSTILE", hostile));
         await visit.open("/keys/new");
         await visit.page.locator("main").getByLabel("Name").fill(text.padEnd(128, "x").slice(0, 128));
         await visit.page.locator("main").getByLabel("Description").fill(text);
@@ -51,9 +54,9 @@ export function hostile(cases, browser, claviger) {
       }
       await visit.close();
       const outside = await browser.visit(server);
-      for (const text of TEXTS) {
+      for (const text of [...NAMES, TEXTS.join(" ")]) {
         for (const address of ["/sign-in?next=HOSTILE", "/sign-in/once?ticket=HOSTILE", "/try?key=HOSTILE", "/HOSTILE"]) {
-          await outside.open(address.replace("HOSTILE", encodeURIComponent(text)));
+          await outside.open(address.replaceAll("HOSTILE", encodeURIComponent(text)));
         }
       }
       await outside.close();
@@ -109,15 +112,16 @@ const ADDRESSES = [
   "/?saved=HOSTILE",
 ];
 
-async function store(server, text, number) {
+async function store(server, name, text, number) {
   const id = `hostile-${number}`;
-  await server.api("POST", "/spaces", { id, name: text, description: text, labels: [text] });
-  await server.api("POST", "/roles", { id, name: text, description: text, actions: ["run:read"] });
-  await server.api("POST", "/groups", { name: text, description: text });
-  const key = await server.key(text, [{ role: id, space: id }], { description: text, groups: [text] });
-  await server.api("POST", "/bindings", { subject: { group: text }, role: id, space: id });
-  const source = `package spacelift\n\n# ${text}\nallow if input.session.member\n\nteam contains ${JSON.stringify(text)}\n\nsample if true\n`;
-  await server.api("POST", "/policies", { name: text, source });
+  await server.api("POST", "/spaces", { id, name, description: text, labels: [name, ...TEXTS] });
+  await server.api("POST", "/roles", { id, name, description: text, actions: ["run:read"] });
+  await server.api("POST", "/groups", { name, description: text });
+  const key = await server.key(name, [{ role: id, space: id }], { description: text, groups: [name, ...TEXTS.filter((text) => !NAMES.includes(text))] });
+  await server.api("POST", "/bindings", { subject: { group: name }, role: id, space: id });
+  const comments = text.replaceAll(/^/gm, "# ");
+  const source = `package spacelift\n\n${comments}\nallow if input.session.member\n\nteam contains ${JSON.stringify(name)}\n\nsample if true\n`;
+  await server.api("POST", "/policies", { name, source });
   await server.passes(key.key);
 }
 

@@ -71,7 +71,7 @@ fn what_a_change_of_a_role_means_to_those_who_hold_it_is_told_before_it_is_saved
         assert!(page.contains(part), "{part}: {page}");
     }
     assert!(!page.contains("unconcerned") && !page.contains(">gone<"), "{page}");
-    let row = page.split("<tr>").find(|row| row.contains(">both<")).unwrap();
+    let row = page.split("</tr>").find(|row| row.contains(">both<")).unwrap();
     assert!(row.contains("stack:read") && !row.contains("run:trigger"), "what another role allows is not lost: {row}");
     assert_eq!(api.get("/roles/deployer").json()["actions"], json!(["run:read", "run:trigger"]), "nothing is saved by looking");
 
