@@ -7,6 +7,9 @@ use crate::admin::client::Api;
 use crate::support::postgres::{Database, shared};
 use crate::support::server::{Server, Setup};
 
+/// Something done to the key of this id.
+type Change = fn(&Api, &str);
+
 /// Where somebody is sent who has not signed in.
 fn is_sent_away(browser: &Browser) -> bool {
     let answer = browser.get("/keys");
@@ -71,7 +74,7 @@ fn a_session_ends_when_it_is_signed_out_and_its_cookie_opens_nothing_afterwards(
 fn a_session_ends_with_any_change_of_its_key() {
     let server = Server::start();
     let api = Api::of_root(&server);
-    let changes: [(&str, fn(&Api, &str)); 5] = [
+    let changes: [(&str, Change); 5] = [
         ("rotate", |api, id| assert_eq!(api.post(&format!("/keys/{id}/rotate"), &json!({"grace_seconds": 3600})).status, 200)),
         ("disable", |api, id| assert_eq!(api.post(&format!("/keys/{id}/disable"), &json!({})).status, 200)),
         ("rename", |api, id| assert_eq!(api.patch(&format!("/keys/{id}"), &json!({"name": "another"})).status, 200)),

@@ -30,7 +30,7 @@ fn the_next_key_is_published_activated_and_the_old_one_retired() {
     let retire = format!("/signing-keys/{old}/retire");
     assert_eq!(browser.fill_in(&retire, &retire, &[]).status, 409, "its tokens live");
     browser.done(&retire, &retire, &[("force", "yes")]);
-    assert_eq!(published(&server), [next.clone()]);
+    assert_eq!(published(&server), std::slice::from_ref(&next));
     let stay = format!("/signing-keys/{next}/retire");
     assert_eq!(browser.fill_in(&stay, &stay, &[("force", "yes")]).status, 409, "it signs");
     assert_eq!(browser.get("/signing-keys/none/activate").status, 404);
