@@ -26,10 +26,16 @@ pub(super) async fn signed_in(State(state): State<ConsoleState>, mut request: Re
         Ok(None) => return to_sign_in(&state, &asking, request.method()),
         Err(refusal) => return shell::refused(&refusal),
     };
+    let changes = request.method() != Method::GET;
     request.extensions_mut().insert(visit.clone());
     let mut response = next.run(request).await;
     match response.extensions_mut().remove::<Untold>() {
-        Some(Untold(refusal)) => visit.refused(&refusal),
+        Some(Untold(refusal)) => {
+            if let Some(operation) = refusal.wanted.filter(|_| changes) {
+                visit.control().note_forbidden(operation, &visit.path, &visit.asked).await;
+            }
+            visit.refused(&refusal)
+        }
         None => response,
     }
 }

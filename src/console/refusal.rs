@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use crate::control::{Code, ControlError};
+use crate::control::{Code, ControlError, Forbidden, Operation};
 use crate::exchange::ExchangeError;
 use crate::policy::PolicyFault;
 use crate::store::StoreError;
@@ -24,11 +24,13 @@ pub(super) struct Refusal {
     /// The page of `docs/errors` that says more.
     pub(super) code: Option<Code>,
     pub(super) faults: Vec<PolicyFault>,
+    /// What somebody wanted to do and may not, if nobody but who looks at the page has heard of it yet.
+    pub(super) wanted: Option<Operation>,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>, advice: &'static str) -> Self {
-        Self { status, title, detail: detail.into(), advice, code: None, faults: Vec::new() }
+        Self { status, title, detail: detail.into(), advice, code: None, faults: Vec::new(), wanted: None }
     }
 
     pub(super) fn not_signed_in() -> Self {
@@ -53,6 +55,13 @@ impl Refusal {
 
     pub(super) fn bad_form(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "Form refused", detail, "Nothing was changed. Go back and send the form anew.")
+    }
+}
+
+impl From<Forbidden> for Refusal {
+    fn from(forbidden: Forbidden) -> Self {
+        let wanted = Some(forbidden.operation);
+        Self { wanted, ..ControlError::Forbidden(forbidden).into() }
     }
 }
 
@@ -105,7 +114,7 @@ impl From<ControlError> for Refusal {
             | ControlError::Invalid(_) => error.to_string(),
         };
         let faults = if let ControlError::Policy(faults) = error { faults } else { Vec::new() };
-        Self { status, title, detail, advice, code: Some(code), faults }
+        Self { status, title, detail, advice, code: Some(code), faults, wanted: None }
     }
 }
 

@@ -93,7 +93,7 @@ impl Seen {
     /// # Errors
     /// They may not.
     pub(super) fn needs(&self, operation: Operation) -> Result<(), Refusal> {
-        self.standing.check(operation, &[]).map_err(|forbidden| ControlError::Forbidden(forbidden).into())
+        Ok(self.standing.check(operation, &[])?)
     }
 
     /// Goes on only if they may do this there.
@@ -101,8 +101,7 @@ impl Seen {
     /// # Errors
     /// They may not.
     pub(super) fn needs_in(&self, operation: Operation, space: &SpaceId) -> Result<(), Refusal> {
-        let checked = self.standing.check(operation, std::slice::from_ref(space));
-        checked.map_err(|forbidden| ControlError::Forbidden(forbidden).into())
+        Ok(self.standing.check(operation, std::slice::from_ref(space))?)
     }
 
     /// Makes a change, though whoever asked for it goes away meanwhile.

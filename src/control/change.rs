@@ -211,6 +211,14 @@ impl Control {
         }
     }
 
+    /// Has the audit tell that somebody has tried to change something and may not, where they were refused before it was known what they
+    /// would have made of it: `place` is where they tried.
+    pub async fn note_forbidden(&self, operation: Operation, place: &str, asked: &Asked) {
+        if let Some(action) = operation.action() {
+            self.note_refused((action, place.to_owned(), Vec::new()), Code::Forbidden, asked).await;
+        }
+    }
+
     /// The first time that a key comes from an address.
     async fn note_sign_in(&self, key: KeyId, asked: &Asked) {
         let who = (key, asked.remote_ip);

@@ -137,6 +137,57 @@ impl Operation {
     }
 }
 
+impl Operation {
+    /// What the audit calls a change of this kind; `None`: it changes nothing, or is told of otherwise.
+    #[must_use]
+    pub fn action(self) -> Option<&'static str> {
+        Some(match self {
+            Self::CreateKey => "key.create",
+            Self::ImportKey => "key.import",
+            Self::UpdateKey => "key.update",
+            Self::RotateKey | Self::RotateSelf => "key.rotate",
+            Self::DisableKey => "key.disable",
+            Self::EnableKey => "key.enable",
+            Self::RevokeKey | Self::RevokeSelf => "key.revoke",
+            Self::CreateSpace => "space.create",
+            Self::UpdateSpace | Self::MoveSpace => "space.update",
+            Self::DeleteSpace => "space.delete",
+            Self::CreateRole => "role.create",
+            Self::UpdateRole => "role.update",
+            Self::DeleteRole => "role.delete",
+            Self::CreateGroup => "group.create",
+            Self::UpdateGroup => "group.update",
+            Self::DeleteGroup => "group.delete",
+            Self::Bind => "binding.create",
+            Self::Unbind => "binding.delete",
+            Self::CreatePolicy => "policy.create",
+            Self::UpdatePolicy => "policy.update",
+            Self::DeletePolicy => "policy.delete",
+            Self::SetStrategy => "strategy.set",
+            Self::ViewSelf
+            | Self::ViewKeys
+            | Self::ViewSpaces
+            | Self::ViewRoles
+            | Self::ViewGroups
+            | Self::ViewBindings
+            | Self::ViewPolicies
+            | Self::TryPolicy
+            | Self::ViewStrategy
+            | Self::ViewSamples
+            | Self::ClearSamples
+            | Self::Declare
+            | Self::Explain
+            | Self::ViewAudit
+            | Self::ViewReplicas
+            | Self::ViewSigningKeys
+            | Self::ChangeSigningKeys
+            | Self::ReadFeed
+            | Self::LookUpKey
+            | Self::ReportUse => return None,
+        })
+    }
+}
+
 /// What is done, for a sentence: `create keys`.
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

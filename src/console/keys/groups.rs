@@ -54,7 +54,7 @@ fn page(visit: &Seen, shown: &Shown, status: StatusCode, fields: &Fields, faults
             h2 { "Change the groups" }
             (form.faults())
             form method="post" action={ (shown.path()) "/groups" } {
-                (visit.csrf()) (shown.at())
+                (visit.csrf()) (shown.at_of(fields))
                 (form.area(Field::optional("groups", "Groups", "One a line, as the identity provider spells them: case and blanks count"), 6))
                 button { "Save groups" }
             }

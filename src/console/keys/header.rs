@@ -104,6 +104,13 @@ impl Shown {
     }
 
     /// What makes a form one for this version of the key.
+    ///
+    /// One that was refused stays one for the version that it was opened with: what has come since must be looked at first.
+    pub(super) fn at_of(&self, fields: &Fields) -> Markup {
+        html! { input type="hidden" name="at" value=(fields.at().unwrap_or(self.at)); }
+    }
+
+    /// The same of a form that is shown for the first time.
     pub(super) fn at(&self) -> Markup {
         html! { input type="hidden" name="at" value=(self.at); }
     }

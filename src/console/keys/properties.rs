@@ -39,7 +39,7 @@ fn page(visit: &Seen, shown: &Shown, status: StatusCode, fields: &Fields, faults
         h1 { "Edit " (shown.key.name) }
         (form.faults())
         form method="post" action={ (shown.path()) "/edit" } {
-            (visit.csrf()) (shown.at())
+            (visit.csrf()) (shown.at_of(fields))
             (form.text(Field::needed("name", "Name", "Login policies see it: another name may mean other roles"), 128))
             (form.text(Field::optional("description", "Description", ""), 4096))
             (expiry(&form))

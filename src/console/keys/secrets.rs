@@ -65,7 +65,7 @@ fn page(visit: &Seen, shown: &Shown, status: StatusCode, fields: &Fields, faults
             p { "A new secret is made and shown once. The one before it goes on for a while, so that clients can change over: when it has gone quiet, its last use says so." }
             (form.faults())
             form method="post" action={ (shown.path()) "/secrets" } {
-                (visit.csrf()) (shown.at())
+                (visit.csrf()) (shown.at_of(fields))
                 (form.choice(Field::needed("grace", "The old secret works for another", ""), GRACES))
                 button { "Rotate" }
             }

@@ -50,7 +50,7 @@ fn page(visit: &Seen, shown: &Shown, status: StatusCode, fields: &Fields, faults
         (form.faults())
         p { "A revoked key is refused everywhere within a second and never works again. It stays in the list of revoked keys, for the audit." }
         form method="post" action={ (shown.path()) "/revoke" } {
-            (visit.csrf()) (shown.at())
+            (visit.csrf()) (shown.at_of(fields))
             (form.text(Field::needed("name", "Type the key's name to revoke it", name.as_str()), 128))
             (danger("Revoke for good")) " " a class="button second" href=(shown.path()) { "Cancel" }
         }

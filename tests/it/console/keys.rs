@@ -56,6 +56,8 @@ fn a_form_that_is_stale_changes_nothing_and_says_who_was_faster() {
         assert_eq!(answer.status, 412, "{}", answer.text());
         let page = answer.text();
         assert!(page.contains("key.update by api::") && page.contains(entered.1), "what was entered is kept: {page}");
+        let again = browser.submit(&form(&page, &stale.action), &[entered]);
+        assert_eq!(again.status, 412, "what has come since was not looked at yet: {}", again.text());
     }
     let now = api.get(&format!("/keys/{id}")).json();
     assert_eq!((&now["name"], &now["description"], &now["groups"]), (&json!("ci"), &json!("by somebody else"), &json!([])));
@@ -163,6 +165,24 @@ fn a_space_admin_is_offered_what_they_may_and_refused_the_rest() {
         );
         assert_eq!(answer.status, 403, "{action}: {}", answer.text());
     }
+    let refused = api.get("/audit?action=key.&q=key").json();
+    let told: Vec<&str> = refused["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["refused"] == "forbidden")
+        .map(|entry| entry["action"].as_str().unwrap())
+        .collect();
+    for action in ["key.update", "key.rotate", "key.revoke", "key.disable", "key.enable"] {
+        assert!(told.contains(&action), "{action} is told of in the audit: {told:?}");
+    }
+    assert_eq!(admin.post("/keys/new", &[("csrf", token), ("name", "x")]).status, 403);
+    let refused = api.get("/audit?action=key.create").json();
+    assert_eq!(
+        (&refused["items"][0]["refused"], &refused["items"][0]["resource"]),
+        (&json!("forbidden"), &json!("/keys/new")),
+        "{refused}"
+    );
     let others = api.get(&format!("/keys/{id}")).json()["bindings"][0]["id"].as_str().unwrap().to_owned();
     assert_eq!(admin.post(&format!("/keys/{id}/unassign"), &[("csrf", token), ("binding", &others)]).status, 403);
 }
