@@ -2,9 +2,9 @@
 //! agreed on while hands are shaken.
 
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -49,6 +50,11 @@ const STREAMS: u32 = 32;
 const PING: Duration = Duration::from_secs(20);
 const PONG: Duration = Duration::from_secs(10);
 
+/// How long a client may send on after the last answer of its connection.
+pub(crate) const LINGER: Duration = Duration::from_secs(30);
+/// How long nothing may come meanwhile.
+pub(crate) const LINGER_QUIET: Duration = Duration::from_secs(2);
+
 /// Who is at the other end of a request's connection.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
@@ -73,7 +79,7 @@ pub(crate) async fn serve<S, B>(
     service: S,
     shutdown: impl Future<Output = ()>,
 ) where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + Unpin + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     B: Body + Send + 'static,
@@ -132,24 +138,38 @@ pub(crate) async fn serve<S, B>(
 
 async fn speak_http1<S, B>(stream: ClientStream, limits: Limits, service: S)
 where
-    S: Service<Request<Incoming>, Response = Response<B>>,
+    S: Service<Request<Incoming>, Response = Response<B>> + Unpin,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     B: Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.head)
-            .max_buf_size(limits.longest_head)
-            .keep_alive(limits.keep_alive)
-            .serve_connection(TokioIo::new(stream), service)
-    );
+    // What answers stands on the heap, so that the connection can be moved, and its socket be had back.
+    let service = service_fn(move |request| Box::pin(service.call(request)));
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(limits.longest_head)
+        .keep_alive(limits.keep_alive)
+        .serve_connection(TokioIo::new(stream), service);
     // A client that hurries nobody and says nothing is cut off; that it went away concerns nobody.
-    if tokio::time::timeout(limits.life, connection.as_mut()).await.is_err() {
-        connection.as_mut().graceful_shutdown();
-        _ = tokio::time::timeout(limits.farewell, connection).await;
+    if tokio::time::timeout(limits.life, poll_fn(|cx| connection.poll_without_shutdown(cx))).await.is_err() {
+        Pin::new(&mut connection).graceful_shutdown();
+        if tokio::time::timeout(limits.farewell, poll_fn(|cx| connection.poll_without_shutdown(cx))).await.is_err() {
+            return;
+        }
     }
+    _ = tokio::time::timeout(LINGER, end(connection.into_parts().io.into_inner())).await;
+}
+
+/// Says that nothing more comes, and throws away what still does: bytes that arrive at a closed socket make the kernel reset the connection,
+/// and the reset can take an answer away that the client has not read yet. hyper would read nothing more, and where the client has offered to
+/// switch protocols it would not even say so.
+async fn end(mut stream: ClientStream) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut waste = vec![0; 16 << 10];
+    while matches!(tokio::time::timeout(LINGER_QUIET, stream.read(&mut waste)).await, Ok(Ok(1..))) {}
 }
 
 async fn speak_http2<S, B>(stream: ClientStream, limits: Limits, service: S, requests: &Requests)

@@ -7,17 +7,12 @@
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http_body::Body as _;
 
 use super::request_body::RequestBody;
 use super::timer::{CoarseTimer, Deadline};
-
-/// How long a client may send on after its refusal.
-pub(super) const LINGER: Duration = Duration::from_secs(30);
-/// How long nothing may come meanwhile.
-pub(super) const LINGER_QUIET: Duration = Duration::from_secs(2);
+use crate::edge::{LINGER, LINGER_QUIET};
 
 /// The rest of a refused request's body.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ mod handshakes;
 mod header_blocks;
 mod hpack;
 mod io;
+mod offered_upgrade;
 mod parse_error;
 mod protocol;
 mod stream_timeout;

@@ -19,6 +19,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::handshakes::HandshakeTurns;
 use super::io::ClientIo;
+use super::offered_upgrade::OfferedUpgrade;
 use super::parse_error::ParseErrors;
 use super::protocol::{self, First, Protocol, Taken};
 use super::stream_timeout::StreamExecutor;
@@ -27,7 +28,7 @@ use crate::config::{LimitSettings, LiveSettings};
 use crate::edge::rate::RateTable;
 use crate::edge::request_id::RequestIds;
 use crate::edge::tls::{ClientStream, ListenerTls, ShownCertificate, UpstreamTls};
-use crate::edge::{Announced, HeaderReader, Seat, Seats};
+use crate::edge::{Announced, HeaderReader, LINGER, LINGER_QUIET, Seat, Seats};
 use crate::exchange::Exchange;
 use crate::proxy::connection::{ConnectionState, ConnectionTimeouts};
 use crate::proxy::context::{LiveContext, STREAMS_MAX, ThreadParts, spans};
@@ -38,7 +39,6 @@ use crate::proxy::poll_epoch::PollEpochs;
 use crate::proxy::request::{Client, RequestHandlers};
 use crate::proxy::timer::CoarseTimer;
 use crate::proxy::tracker::{ConnectionTracker, Goodbye};
-use crate::proxy::unread_body::{LINGER, LINGER_QUIET};
 use crate::telemetry::Metrics;
 
 /// For how long nothing passes through a WebSocket, or is asked on a connection, before it is closed while the process drains: the two are
@@ -244,10 +244,15 @@ impl Worker {
         );
         match protocol {
             Protocol::Http1(taken) => {
-                let service = service_fn(move |request| handlers.handle(request, None));
-                let io = TokioIo::new(ClientIo::http1(stream, taken, state, Arc::clone(&self.parse_errors), seat));
+                let offered = OfferedUpgrade::default();
+                let service = service_fn(|request| {
+                    offered.note(&request);
+                    handlers.handle(request, None)
+                });
+                let io = TokioIo::new(ClientIo::http1(stream, taken, Arc::clone(&state), Arc::clone(&self.parse_errors), seat));
                 let mut connection = pin!(http1_server(&limits).serve_connection(io, service).with_upgrades());
                 tracking.run(Goodbye::WithAnswer, connection.as_mut(), http1::UpgradeableConnection::graceful_shutdown).await;
+                offered.shut_down(&state, &tracking).await;
             }
             Protocol::Http2(taken) => {
                 let streams = StreamExecutor::new(timer, limits.idle_timeout);

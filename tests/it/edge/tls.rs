@@ -197,6 +197,38 @@ fn who_says_nothing_or_half_a_hello_is_cut_and_keeps_nobody_waiting() {
 }
 
 #[test]
+fn who_is_refused_amid_a_large_body_finds_the_refusal_and_is_told_that_it_is_all_whatever_was_offered() {
+    /// More than all buffers on the way hold.
+    const LENGTH: usize = 16 << 20;
+    let (encrypted, authority) = server(&["PROXY", "ADMIN"]);
+    let plain = Server::start();
+    let client = Client::trusting(&authority).offering(&["http/1.1"]);
+    // As Java's client asks on each new connection without TLS.
+    let offer = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n";
+    for (offered, path) in
+        [offer, "", "Connection: Upgrade\r\nUpgrade: websocket\r\n"].into_iter().flat_map(|one| [(one, "/"), (one, "/api/v1/keys")])
+    {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong\r\nContent-Length: {LENGTH}\r\n{offered}\r\n");
+        let refused = |connection: &mut dyn ReadWrite| {
+            connection.write_all(head.as_bytes()).unwrap();
+            connection.write_all(&vec![0; LENGTH]).unwrap_or_else(|error| panic!("{path} {offered:?}: {error}"));
+            let mut answer = Vec::new();
+            // Over TLS this fails where the end is not said.
+            connection.read_to_end(&mut answer).unwrap_or_else(|error| panic!("{path} {offered:?}: {error}"));
+            assert_eq!(http::parse(&answer).status, 401, "{path} {offered:?}");
+        };
+        let to = |server: &Server| if path == "/" { server.proxy() } else { server.admin() };
+        refused(&mut TcpStream::connect(to(&plain)).unwrap());
+        refused(&mut client.connect(to(&encrypted)).unwrap());
+    }
+}
+
+/// A connection, encrypted or not.
+trait ReadWrite: std::io::Read + std::io::Write {}
+
+impl<C: std::io::Read + std::io::Write> ReadWrite for C {}
+
+#[test]
 fn who_asks_for_answers_over_tls_and_takes_none_is_cut() {
     let authority = Authority::new("the authority");
     let setup = Setup::new();
