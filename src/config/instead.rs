@@ -59,6 +59,17 @@ impl Reader<'_> {
             Origin::Flag(..) | Origin::FlagKey(_) | Origin::File(_) => Some(format!("did you mean `{near}`?")),
         }
     }
+
+    /// For whoever says a section otherwise than as a table: how one of its keys is said.
+    pub(super) fn keys_of_override(&self, over: &Override) -> Option<String> {
+        let key = self.known.keys().find(|key| below(&over.key, key).is_some())?;
+        Some(match over.name {
+            Origin::VariableName(_) | Origin::Variable(..) => {
+                format!("or each of its keys by a variable of its own, like `{}`", variable(key))
+            }
+            Origin::Flag(..) | Origin::FlagKey(_) | Origin::File(_) => format!("or each of its keys for itself, like `{key}`"),
+        })
+    }
 }
 
 /// What is left of a dotted key below a section.

@@ -54,8 +54,8 @@ pub(super) struct Reader<'a> {
     overrides: &'a [Override],
     /// What relative paths are relative to.
     base: &'a Path,
-    /// Lists that a variable or a flag says as a whole.
-    lists_said: BTreeMap<String, Value>,
+    /// Lists and sections that a variable or a flag says as a whole.
+    said_whole: BTreeMap<String, Value>,
     /// Every key that was asked for, dotted; entries of lists are numbered.
     pub(super) known: BTreeMap<String, Said>,
     /// The keys of the entries of lists, with `*` for the number.
@@ -82,7 +82,7 @@ impl<'a> Reader<'a> {
             table,
             overrides,
             base: source.file.parent().unwrap_or(Path::new("")),
-            lists_said: BTreeMap::new(),
+            said_whole: BTreeMap::new(),
             known: BTreeMap::new(),
             of_entries: BTreeMap::new(),
             tables: BTreeSet::new(),
@@ -93,8 +93,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A variable or a flag may say it as a whole, in TOML's `{ … }`.
     pub(super) fn section(&mut self, name: &str) -> Section<'_, 'a> {
         self.tables.insert(name.to_owned());
+        let said = self.overrides.iter().rev().find(|over| over.key == name);
+        if let Some((table, at)) = said.and_then(|over| Some((Value::table_in(&over.text)?, &over.at))) {
+            self.said_whole.insert(name.to_owned(), table.said_at(at));
+        }
         Section { reader: self, name: name.to_owned() }
     }
 
@@ -118,8 +123,9 @@ impl<'a> Reader<'a> {
         if let Some(over) = self.overrides.iter().rev().find(|over| over.key == key) {
             return Some((Value::Bare(over.text.clone()), over.at.clone()));
         }
-        for (list, value) in &self.lists_said {
-            if let Some(rest) = key.strip_prefix(list.as_str()).and_then(|rest| rest.strip_prefix('.')) {
+        // The most particular one counts.
+        for (whole, value) in self.said_whole.iter().rev() {
+            if let Some(rest) = key.strip_prefix(whole.as_str()).and_then(|rest| rest.strip_prefix('.')) {
                 return value.within(rest).map(|(value, at)| (value.clone(), at.clone()));
             }
         }
@@ -172,12 +178,16 @@ impl<'a> Reader<'a> {
     /// Complains about everything that was set and that nobody has asked for.
     pub(super) fn leftovers(&mut self) {
         self.leftovers_of(self.table, "");
-        for (list, value) in &self.lists_said.clone() {
-            self.leftovers_in(list, value);
+        for (whole, value) in &self.said_whole.clone() {
+            self.leftovers_in(whole, value);
         }
         for over in self.overrides {
             if let Some(reason) = self.refusal(&over.key) {
                 self.fault(&over.name, &over.key, reason, None);
+            } else if self.said_whole.contains_key(&over.key) {
+                // Its keys have been looked at.
+            } else if self.tables.contains(&over.key) {
+                self.fault(&over.at, &over.key, "this is a section: a table is wanted, `{ key = value, … }`", self.keys_of_override(over));
             } else if !self.known.contains_key(&over.key) && !self.lists.contains(&over.key) {
                 let suggestion = self.instead_of_override(over);
                 self.fault(&over.name, &over.key, "there is no such key", suggestion);
@@ -304,7 +314,13 @@ impl<'a> Section<'_, 'a> {
     /// A table in this one that may be left out as a whole: `None` if no layer says anything in it.
     pub(super) fn optional<T>(&mut self, name: &str, read: impl Fn(&mut Section<'_, '_>) -> T) -> Option<T> {
         let name = self.key(name);
-        if self.reader.given(&name).is_some() || self.reader.said_below(&name).is_some() {
+        // What a variable says that is no table is told of later.
+        let is_given = match self.reader.find(&name) {
+            Some((Value::Bare(text), _)) => Value::table_in(&text).is_some(),
+            Some(_) => true,
+            None => false,
+        };
+        if is_given || self.reader.said_below(&name).is_some() {
             return Some(read(&mut self.reader.section(&name)));
         }
         let schema = self.reader.schema(&name, &read);
@@ -374,7 +390,7 @@ impl<'a> Section<'_, 'a> {
             };
             let count = items.len();
             if let Value::Bare(_) = value {
-                self.reader.lists_said.insert(name.clone(), Value::List(items).said_at(&at));
+                self.reader.said_whole.insert(name.clone(), Value::List(items).said_at(&at));
             }
             count
         });

@@ -102,6 +102,12 @@ fn variables_reach_keys_in_tables_and_in_entries_of_lists() {
 
     let whole = [("CLAVIGER_ROUTES", "[{ path = \"/c\" }, { path = \"/d\", methods = 4 }]"), ("CLAVIGER_ROUTES__1__METHODS", "5")];
     assert_eq!(sound(toml, &whole).routes, [route("/c", 1), route("/d", 5)]);
+
+    // A section, too: nothing that the file says in it counts any more.
+    let whole =
+        [("CLAVIGER_LIMITS__RATE", "{}"), ("CLAVIGER_PROXY__TLS", " { cert = \"c\", strict = true }"), ("CLAVIGER_PROXY__TLS__CERT", "d")];
+    let read = sound(toml, &whole);
+    assert_eq!((read.burst, read.tls), (sound("", &[]).burst, Some(("d".to_owned(), true))));
 }
 
 #[test]
@@ -140,6 +146,17 @@ fn what_is_wrong_in_the_depth_is_told_with_its_place_and_what_was_meant() {
             "",
             &[("CLAVIGER_ROUTES", "[{ path = \"/\", method = 2 }]")],
             "environment variable CLAVIGER_ROUTES: routes.0.method: there is no such key; did you mean `methods`?",
+        ),
+        (
+            "",
+            &[("CLAVIGER_PROXY__TLS", "{ certs = \"c\", cert = \"c\" }")],
+            "environment variable CLAVIGER_PROXY__TLS: proxy.tls.certs: there is no such key; did you mean `cert`?",
+        ),
+        (
+            "",
+            &[("CLAVIGER_PROXY__TLS", "server.crt")],
+            "environment variable CLAVIGER_PROXY__TLS: proxy.tls: this is a section: a table is wanted, `{ key = value, … }`; \
+             or each of its keys by a variable of its own, like `CLAVIGER_PROXY__TLS__CERT`",
         ),
     ] {
         assert_eq!(read(toml, variables).1, [told], "{toml} {variables:?}");

@@ -143,6 +143,14 @@ impl Value {
         }
     }
 
+    /// The table that such a text writes out, as a variable or a flag may say one.
+    pub(super) fn table_in(text: &str) -> Option<Self> {
+        match Self::of(DeValue::parse(text.trim()).ok()?.get_ref()) {
+            table @ Self::Table(_) => Some(table),
+            Self::Text(_) | Self::Integer(_) | Self::Boolean(_) | Self::List(_) | Self::Bare(_) | Self::Other(_) => None,
+        }
+    }
+
     /// The tables of a list that holds nothing else; a variable or a flag says one in TOML.
     pub(super) fn as_list_of_tables(&self) -> Option<Vec<(Self, Origin)>> {
         let items = match self {

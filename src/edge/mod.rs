@@ -31,5 +31,4 @@ pub(crate) mod unrepeated;
 pub(crate) use acceptor::{Acceptor, Seat, Seats};
 pub(crate) use authenticate::{Admission, Authenticated, authenticate};
 pub(crate) use proxy_protocol::{Announced, HeaderReader};
-pub(crate) use service::{LINGER, LINGER_QUIET};
 pub use turnstile::Turnstile;
