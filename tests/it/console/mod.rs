@@ -2,6 +2,7 @@
 
 mod audit;
 pub(crate) mod browser;
+mod clocked;
 mod documentation;
 mod groups;
 mod hostile;
