@@ -9,6 +9,7 @@ mod hostile;
 mod keys;
 mod policies;
 mod replicas;
+mod rights;
 mod roles;
 mod search;
 mod sessions;
