@@ -19,7 +19,7 @@ pub(super) fn table(entries: &[AuditEntry]) -> Markup {
                     thead {
                         tr {
                             th scope="col" { "When" } th scope="col" { "What" } th scope="col" { "To what" } th scope="col" { "By whom, from where" }
-                            th scope="col" { "Revision" } th scope="col" { "Before and after" }
+                            th scope="col" { "Revision" } th scope="col" { "Before, after" }
                         }
                     }
                     tbody { @for entry in entries { (row(entry)) } }
