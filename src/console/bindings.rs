@@ -8,6 +8,7 @@ use super::fields::{Faults, Fields};
 use super::forms::{Field, Form};
 use super::parts;
 use super::refusal::Refusal;
+use super::version::gone;
 use super::visit::Seen;
 use crate::control::{ControlError, Made, Operation, binding_id};
 use crate::model::{Binding, BindingId, GroupName, KeyId, KeyName, Mutation, Resource, RoleId, SpaceId, Subject, SystemRole};
@@ -108,12 +109,14 @@ pub(super) async fn assign(visit: &Seen, subject: Subject, role: RoleId, space: 
 
 /// Takes away what the form names, if it is one of those that the page is about: what stands in a form is what is done.
 pub(super) async fn take_away(visit: &Seen, fields: &Fields, is_of_page: impl Fn(&Binding) -> bool + Send) -> Result<Made, Refusal> {
-    visit.needs(Operation::ViewBindings)?;
+    visit.wants(Operation::Unbind)?;
     let not_found = || Refusal::not_found("there is no such binding here, or not any more");
     let id: BindingId = fields.text("binding").parse().map_err(|_| not_found())?;
-    let found = visit.control().store().binding(id).await?;
-    if !found.is_some_and(|found| is_of_page(&found)) {
-        return Err(not_found());
+    match visit.control().store().binding(id).await? {
+        Some(found) if is_of_page(&found) => {}
+        Some(_) => return Err(not_found()),
+        // Nothing of a binding changes but that it is there: a page that still has it is told who has taken it away.
+        None => return Err(Refusal::not_found(gone(visit, &Resource::Binding(id)).await)),
     }
     let at = visit.control().store().revision_of(&Resource::Binding(id)).await?;
     Ok(visit.change(Mutation::DeleteBinding { id }, at).await?)

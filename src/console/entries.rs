@@ -18,8 +18,8 @@ pub(super) fn table(entries: &[AuditEntry]) -> Markup {
                 table {
                     thead {
                         tr {
-                            th scope="col" { "When" } th scope="col" { "What" } th scope="col" { "To what" } th scope="col" { "By whom" }
-                            th scope="col" { "From" } th scope="col" { "Revision" } th scope="col" { "Before and after" }
+                            th scope="col" { "When" } th scope="col" { "What" } th scope="col" { "To what" } th scope="col" { "By whom, from where" }
+                            th scope="col" { "Revision" } th scope="col" { "Before, after" }
                         }
                     }
                     tbody { @for entry in entries { (row(entry)) } }
@@ -35,8 +35,7 @@ fn row(entry: &AuditEntry) -> Markup {
             td { a href={ "/audit/" (entry.id) } { (parts::time(entry.at)) } }
             td { code { (entry.action) } @if let Some(code) = &entry.refused { br; (parts::badge("bad", "refused")) " " code { (code) } } }
             td { (resource(entry)) }
-            td { (actor(&entry.actor)) }
-            td { @match &entry.remote_ip { Some(address) => code { (address) }, None => span class="quiet" { "this machine" } } }
+            td { (actor(&entry.actor)) br; span class="quiet" { @match &entry.remote_ip { Some(address) => code { (address) }, None => "this machine" } } }
             td { @if let Some(revision) = entry.revision { (revision) } @else { span class="quiet" { "no change" } } }
             td { (difference(entry)) }
         }

@@ -10,7 +10,7 @@ use maud::html;
 use super::fields::Query;
 use super::refusal::Refusal;
 use super::visit::Visit;
-use crate::control::Applied;
+use crate::control::{Applied, Operation};
 use crate::model::Revision;
 
 /// How long an answer may take: shorter than whoever looks at it would want to wait for the next one.
@@ -18,6 +18,7 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// A page that says where a change is in force; for a script, a line.
 pub(super) async fn show(visit: Visit, Query(query): Query, headers: http::HeaderMap) -> Result<Response, Refusal> {
+    visit.needs(Operation::ViewReplicas)?;
     let revision = query.text("revision").parse().map(Revision).map_err(|_| Refusal::not_found("there is no such revision"))?;
     let applied = visit.control().applied_everywhere(revision, AT_ONCE).await;
     let told = told(&applied);

@@ -33,6 +33,7 @@ struct OfKeys {
 
 /// The first page.
 pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, Refusal> {
+    visit.needs(Operation::ViewSpaces)?;
     let snapshot = visit.standing.snapshot();
     let replicas = ReplicaView::of(&visit.control().replicas().await?, Gone::LeftOut);
     let behind: Vec<&ReplicaView> = replicas.iter().filter(|replica| replica.lag_revisions > 0 && replica.lag_seconds > 1.0).collect();

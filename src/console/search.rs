@@ -9,7 +9,7 @@ use super::parts;
 use super::refusal::Refusal;
 use super::visit::{Seen, Visit};
 use crate::control::{KeysFound, KeysWanted, Operation, StateWanted};
-use crate::model::{KeyRecord, Snapshot};
+use crate::model::{KeyRecord, PolicyName, Snapshot};
 
 /// How many of each kind are shown; their own lists have all.
 const SHOWN: usize = 10;
@@ -82,8 +82,11 @@ fn of_snapshot(visit: &Seen, snapshot: &Snapshot, text: &str) -> Vec<FoundKind> 
         kinds.push(kind("Groups", "/groups", text, all, |name| parts::group(name.as_str())));
     }
     if visit.may(Operation::ViewPolicies) {
-        let all = snapshot.policies.iter().map(|policy| ((policy.name.as_str(), ""), policy));
-        kinds.push(kind("Login policies", "/policies", text, all, |policy| parts::policy(policy.name.as_str())));
+        let mut names: Vec<PolicyName> =
+            snapshot.policies.iter().map(|policy| policy.name.clone()).chain(visit.control().policy_files()).collect();
+        names.sort();
+        let all = names.iter().map(|name| ((name.as_str(), ""), name));
+        kinds.push(kind("Login policies", "/policies", text, all, |name| parts::policy(name.as_str())));
     }
     kinds
 }

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::later;
 use crate::control::{Asked, Caller, Control, ControlError, NoRandomness};
-use crate::model::{ConsoleSession, Resource, SessionDigest};
+use crate::model::{ConsoleSession, Resource, Revision, SessionDigest};
 use crate::store::StoreError;
 
 /// For how long a session goes on that nobody uses.
@@ -117,11 +117,19 @@ impl Sessions {
         Self(control)
     }
 
-    /// Begins one for a key that has just been presented.
-    pub(super) async fn begin(&self, asked: &Asked) -> Result<CookieText, ControlError> {
+    /// Of which version the key is that a session is to be for.
+    ///
+    /// It is asked before the key is looked at for the last time: a change that comes after this ends the session, and one that came before it is one
+    /// that the key has been looked at after.
+    pub(super) async fn key_at(&self, asked: &Asked) -> Result<Revision, ControlError> {
+        let Caller::Key { id, .. } = &asked.caller else { return Err(ControlError::NoSuchCaller) };
+        self.0.store().revision_of(&Resource::Key(*id)).await?.ok_or(ControlError::NoSuchCaller)
+    }
+
+    /// Begins one for a key that works and was of this version, or a later one, when it was seen to.
+    pub(super) async fn begin(&self, asked: &Asked, key_at: Revision) -> Result<CookieText, ControlError> {
         let Caller::Key { id, digest } = &asked.caller else { return Err(ControlError::NoSuchCaller) };
         let text = CookieText::draw()?;
-        let key_at = self.key_at(asked).await?.ok_or(ControlError::NoSuchCaller)?;
         let began_at = self.0.now();
         let ends_at = later(began_at, UNUSED_FOR);
         let session = ConsoleSession { digest: text.digest(), key: *id, secret: *digest, key_at, began_at, ends_at };
@@ -154,12 +162,5 @@ impl Sessions {
 
     pub(super) async fn end(&self, text: &CookieText, asked: &Asked) -> Result<(), ControlError> {
         self.0.end_session(&text.digest(), asked).await
-    }
-
-    async fn key_at(&self, asked: &Asked) -> Result<Option<crate::model::Revision>, StoreError> {
-        match &asked.caller {
-            Caller::Key { id, .. } => self.0.store().revision_of(&Resource::Key(*id)).await,
-            Caller::System | Caller::Operator(_) => Ok(None),
-        }
     }
 }

@@ -124,7 +124,9 @@ impl Seen {
         let name = self.standing.key().map(|key| key.name.to_string()).unwrap_or_default();
         html! {
             header class="top" {
-                a class="brand" href="/" { (parts::mark()) "Claviger" }
+                button class="second narrow" popovertarget="places" { "Menu" }
+                // Who manages nothing any more is led to what everybody may read.
+                a class="brand" href=(if self.may(Operation::ViewSpaces) { "/" } else { "/docs" }) { (parts::mark()) "Claviger" }
                 form role="search" action="/search" method="get" {
                     label class="unseen" for="search" { "Search keys, spaces, roles, groups and policies" }
                     input id="search" name="q" type="search" placeholder="Search  ( / )" autocomplete="off" maxlength="200";
@@ -146,7 +148,7 @@ impl Seen {
         let here = self.path.as_str();
         let is_here = |place: &str| here == place || (place != "/" && here.starts_with(place));
         html! {
-            nav class="places" aria-label="Console" {
+            nav class="places" id="places" popover aria-label="Console" {
                 ul {
                     @for (place, name, needed) in PLACES {
                         @if self.may(needed) {

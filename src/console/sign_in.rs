@@ -83,12 +83,14 @@ pub(super) async fn begin(State(state): State<ConsoleState>, request: Request) -
 }
 
 async fn enter(state: &ConsoleState, asked: &Asked, is_secure: bool, next: &str) -> Result<Response, Refusal> {
+    // Before the key is looked at once more: no session outlives a change that this look has not seen.
+    let key_at = state.sessions().key_at(asked).await?;
     let standing = state.control().standing(&asked.caller).await?;
     if standing.check(Operation::ViewSpaces, &[]).is_err() {
         let why = "This key works, but has nothing to manage: a role space-admin in a space is needed. What it holds, \"Try a key\" shows.";
         return Ok(page(StatusCode::FORBIDDEN, Some(why), next));
     }
-    let cookie = state.sessions().begin(asked).await?;
+    let cookie = state.sessions().begin(asked, key_at).await?;
     let mut response = see_other(own_path(next).unwrap_or("/"));
     response.headers_mut().insert(SET_COOKIE, cookie.kept(is_secure));
     Ok(response)

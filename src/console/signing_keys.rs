@@ -19,7 +19,7 @@ use super::submitted::Submitted;
 use super::visit::{Seen, Visit, see_other};
 use crate::clock::in_largest_unit;
 use crate::config::TokenAlgorithm;
-use crate::control::{ControlError, Operation, Roll};
+use crate::control::{Code, ControlError, Operation, Roll};
 use crate::token::{Activate, KeyStanding, ListedKey, Withdraw};
 
 /// A signing key that has signed for longer has been on many disks and in many backups.
@@ -161,15 +161,16 @@ fn algorithms(visit: &Seen, fields: &Fields, faults: &Faults) -> Markup {
 }
 
 async fn publish(Submitted { visit, fields }: Submitted) -> Result<Response, Refusal> {
-    visit.needs(Operation::ChangeSigningKeys)?;
     let mut faults = Faults::default();
     let named = TokenAlgorithm::ALL.into_iter().find(|algorithm| algorithm.as_str() == fields.text("algorithm"));
-    if fields.given("algorithm").is_some() && named.is_none() {
+    // Whoever may not is told so, whatever they have entered.
+    if visit.may(Operation::ChangeSigningKeys) && fields.given("algorithm").is_some() && named.is_none() {
         faults.note("algorithm", "it is none of ES256, EdDSA, RS256");
         return page(&visit, StatusCode::UNPROCESSABLE_ENTITY, &fields, &faults).await;
     }
     match roll(&visit, Roll::Publish(named)).await {
         Ok(()) => Ok(see_other("/signing-keys?done=published")),
+        Err(refusal) if refusal.code == Some(Code::Forbidden) => Err(refusal),
         Err(refusal) => {
             faults.note("", refusal.detail);
             page(&visit, refusal.status, &fields, &faults).await
@@ -177,6 +178,7 @@ async fn publish(Submitted { visit, fields }: Submitted) -> Result<Response, Ref
     }
 }
 
+/// Where it is decided who may, the audit is told of whoever tries and may not.
 async fn roll(visit: &Seen, roll: Roll) -> Result<(), Refusal> {
     let (control, asked) = (Arc::clone(visit.control()), visit.asked.clone());
     Ok(visit.to_its_end(async move { control.roll(&asked, roll).await }).await.map(drop)?)
@@ -244,14 +246,12 @@ async fn ask(
 }
 
 async fn activate(Path(kid): Path<String>, Submitted { visit, fields }: Submitted) -> Result<Response, Refusal> {
-    visit.needs(Operation::ChangeSigningKeys)?;
     let how = if fields.given("force").is_some() { Activate::AtOnce } else { Activate::WhenKnown };
     let done = roll(&visit, Roll::Activate { kid: kid.clone(), how }).await;
     made(&visit, RollStep::Activate, &kid, &fields, done).await
 }
 
 async fn retire(Path(kid): Path<String>, Submitted { visit, fields }: Submitted) -> Result<Response, Refusal> {
-    visit.needs(Operation::ChangeSigningKeys)?;
     let how = if fields.given("force").is_some() { Withdraw::AtOnce } else { Withdraw::WhenQuiet };
     let done = roll(&visit, Roll::Retire { kid: kid.clone(), how }).await;
     made(&visit, RollStep::Retire, &kid, &fields, done).await
@@ -261,6 +261,7 @@ async fn made(visit: &Seen, step: RollStep, kid: &str, fields: &Fields, done: Re
     match (done, step) {
         (Ok(()), RollStep::Activate) => Ok(see_other("/signing-keys?done=activated")),
         (Ok(()), RollStep::Retire) => Ok(see_other("/signing-keys?done=retired")),
+        (Err(refusal), _) if refusal.code == Some(Code::Forbidden) => Err(refusal),
         (Err(refusal), _) => {
             let mut faults = Faults::default();
             faults.note("", refusal.detail);

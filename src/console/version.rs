@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use maud::{Markup, html};
 
+use super::fields::Fields;
 use super::refusal::Refusal;
 use super::visit::Seen;
 use crate::control::{Code, ControlError};
@@ -28,6 +29,12 @@ pub(super) fn at(revision: Revision) -> Markup {
     html! { input type="hidden" name="at" value=(revision); }
 }
 
+/// The same of a form that may have been refused already: it stays one for the version that it was opened with, so that what has come since is
+/// looked at before anything is done about it.
+pub(super) fn at_of(fields: &Fields, shown: Revision) -> Markup {
+    at(fields.at().unwrap_or(shown))
+}
+
 /// What is said of a change that is not made: whoever was faster is named.
 pub(super) async fn stale_or(visit: &Seen, resource: &Resource, error: ControlError) -> (StatusCode, String) {
     let refusal = Refusal::from(error);
@@ -42,4 +49,10 @@ pub(super) async fn stale(visit: &Seen, resource: &Resource) -> String {
     let last = visit.who_was_faster(resource).await.map(|last| format!(": {last}")).unwrap_or_default();
     let kind = resource.kind();
     format!("the {kind} has been changed since this form was opened{last}; load the page again, look at what is there now, and decide anew")
+}
+
+/// That what a form is about is not there any more.
+pub(super) async fn gone(visit: &Seen, resource: &Resource) -> String {
+    let last = visit.who_was_faster(resource).await.map(|last| format!(": {last}")).unwrap_or_default();
+    format!("there is no such {}, or not any more{last}", resource.kind())
 }

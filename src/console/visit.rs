@@ -16,7 +16,7 @@ use super::state::ConsoleState;
 use crate::control::{Asked, Control, ControlError, Made, Operation, Standing};
 use crate::edge::service::Peer;
 use crate::model::{Mutation, Resource, Revision, SpaceId};
-use crate::store::AuditQuery;
+use crate::store::{AuditOrder, AuditQuery};
 
 /// Somebody who has signed in, in one request.
 #[derive(Clone)]
@@ -104,6 +104,15 @@ impl Seen {
         Ok(self.standing.check(operation, std::slice::from_ref(space))?)
     }
 
+    /// For a form, before anything is read: whoever manages nothing is refused what they want to do, which the audit is told of, and learns nothing of
+    /// what is there. Where it is to be done is looked at by whoever does it.
+    ///
+    /// # Errors
+    /// They manage nothing, and may not.
+    pub(super) fn wants(&self, operation: Operation) -> Result<(), Refusal> {
+        if self.standing.administers().next().is_some() { Ok(()) } else { self.needs(operation) }
+    }
+
     /// Makes a change, though whoever asked for it goes away meanwhile.
     pub(super) async fn change(&self, mutation: Mutation, only_at: Option<Revision>) -> Result<Made, ControlError> {
         let (control, asked) = (Arc::clone(self.control()), self.asked.clone());
@@ -121,8 +130,23 @@ impl Seen {
     /// Who was faster, and with what: for somebody whose form is of a version that is not the last one.
     pub(super) async fn who_was_faster(&self, resource: &Resource) -> Option<String> {
         self.needs(Operation::ViewAudit).ok()?;
-        let wanted = AuditQuery { limit: 1, resource: Some(resource.id()), ..AuditQuery::default() };
-        let last = self.control().store().audit(&wanted).await.ok()?.pop()?;
+        let store = self.control().store();
+        let made = store.revision_of(resource).await.ok()?;
+        // What was only tried, by this very form perhaps, was not faster; and what changes a key may be a change of something else.
+        let wanted = match made {
+            Some(Revision(last)) => {
+                let changed_after = Some(Revision(last.saturating_sub(1)));
+                AuditQuery { order: AuditOrder::OldestFirst, changed_after, limit: 1, ..AuditQuery::default() }
+            }
+            None => AuditQuery {
+                action: Some(format!("{}.delete", resource.kind())),
+                changed_after: Some(Revision(0)),
+                resource: Some(resource.id()),
+                limit: 1,
+                ..AuditQuery::default()
+            },
+        };
+        let last = store.audit(&wanted).await.ok()?.pop().filter(|last| made.is_none() || last.revision == made)?;
         Some(format!("{} by {} at {}", last.action, last.actor, super::parts::utc(last.at)))
     }
 }

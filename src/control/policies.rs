@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use super::caller::Asked;
+use super::error::ControlError;
 use super::manager::{Control, Serving};
-use crate::model::RegoVersion;
+use super::rights::Operation;
+use crate::model::{PolicyName, RegoVersion};
 use crate::policy::{PolicyFault, PolicySource, Vocabulary};
 use crate::store::{NAMED_KEYS_MAX, StoreError};
 
@@ -25,6 +28,28 @@ impl PoliciesInForce {
 }
 
 impl Control {
+    /// Gives up every sample, and says how many there were. Whoever tries and may not is told of in the audit.
+    ///
+    /// # Errors
+    /// As [`may`](Self::may).
+    pub async fn clear_samples(&self, asked: &Asked) -> Result<u64, ControlError> {
+        match self.may(&asked.caller, Operation::ClearSamples).await {
+            Ok(_) => Ok(self.store.clear_samples().await?),
+            Err(error) => {
+                if let ControlError::Forbidden(_) = error {
+                    self.note_forbidden(Operation::ClearSamples, "samples", asked).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// What the login policies of the directory are called that are in force here; none where nobody serves, or none can be loaded.
+    pub fn policy_files(&self) -> Vec<PolicyName> {
+        let Some(set) = self.serving.as_ref().and_then(|serving| serving.exchange.policies().ok()) else { return Vec::new() };
+        set.sources().filter(|(source, _)| source.file.is_some()).map(|(source, _)| source.name.clone()).collect()
+    }
+
     /// The login policies that are in force here; none where nobody serves.
     ///
     /// # Errors

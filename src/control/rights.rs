@@ -164,6 +164,7 @@ impl Operation {
             Self::UpdatePolicy => "policy.update",
             Self::DeletePolicy => "policy.delete",
             Self::SetStrategy => "strategy.set",
+            Self::ClearSamples => "sample.clear",
             Self::ViewSelf
             | Self::ViewKeys
             | Self::ViewSpaces
@@ -174,7 +175,6 @@ impl Operation {
             | Self::TryPolicy
             | Self::ViewStrategy
             | Self::ViewSamples
-            | Self::ClearSamples
             | Self::Declare
             | Self::Explain
             | Self::ViewAudit

@@ -1,8 +1,11 @@
 // One line for each case, as the other steps print them; and whether any has failed.
 
+import { LOOKS } from "./looks.mjs";
+
 export class Cases {
   constructor(only) {
     this.only = only;
+    this.flows = [];
     this.waiting = [];
     this.done = 0;
     this.failed = [];
@@ -11,6 +14,19 @@ export class Cases {
   /// `work` runs later, beside others.
   add(name, work) {
     if (!this.only || name.includes(this.only)) this.waiting.push({ name, work });
+  }
+
+  /// Once in every look, which `work` is given.
+  flow(name, work) {
+    this.flows.push(name);
+    for (const [look, options] of Object.entries(LOOKS)) this.add(`${name}; ${look}`, () => work(options));
+  }
+
+  /// Whether these flows are there, and no others.
+  complete(wanted) {
+    const missing = wanted.filter((name) => !this.flows.includes(name));
+    const unknown = this.flows.filter((name, number) => !wanted.includes(name) || this.flows.indexOf(name) !== number);
+    equal([missing, unknown], [[], []], "flows that are missing, and flows that nobody has asked for or that are there twice");
   }
 
   async one({ name, work }) {

@@ -59,5 +59,6 @@ export function behind({ keys, space, role, group, policy }) {
     { name: "search", path: "/search?q=ci" },
     { name: "docs", path: "/docs" },
     { name: "docs: policies", path: "/docs/policies" },
+    { name: "docs: audit", path: "/docs/audit" },
   ];
 }

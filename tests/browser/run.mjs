@@ -19,12 +19,15 @@ import { forged } from "./flows/forged.mjs";
 import { hostile } from "./flows/hostile.mjs";
 import { keyFlows } from "./flows/key.mjs";
 import { policyFlows } from "./flows/policies.mjs";
+import { replicas } from "./flows/replicas.mjs";
 import { rights } from "./flows/rights.mjs";
 import { sessions } from "./flows/sessions.mjs";
 import { signingIn } from "./flows/signing_in.mjs";
+import { stale } from "./flows/stale.mjs";
 import { screens } from "./screens.mjs";
 import { Server, furnished } from "./server.mjs";
 import { Browser } from "./visit.mjs";
+import { WANTED } from "./wanted.mjs";
 
 const text = { type: "string" };
 const chromium = { ...text, default: "/usr/bin/chromium" };
@@ -51,10 +54,13 @@ if (asked.screens) {
   keyFlows(cases, browser, server, world);
   everyPage(cases, browser, server, world);
   policyFlows(cases, browser, claviger);
+  replicas(cases, browser, claviger);
   accessFlows(cases, browser, server, world);
+  stale(cases, browser, server, world);
   sessions(cases, browser, server);
   signingIn(cases, browser, server, world, claviger);
   around(cases, browser, server, world, claviger);
+  cases.complete(WANTED);
 }
 await cases.run(Math.max(2, availableParallelism()));
 await browser.close();

@@ -36,11 +36,23 @@ export class Server {
   /// With a root admin whose key is known; `printed` leaves it to the program to make one and to say how to get in.
   static async start(claviger, { printed = false } = {}) {
     const server = new Server();
+    server.claviger = claviger;
     server.folder = await mkdtemp(join(tmpdir(), "claviger-browser-"));
-    server.upstream = await listening((request, answer) => answer.end("upstream"));
-    const configuration = join(server.folder, "claviger.toml");
-    await writeFile(configuration, CONFIGURATION.replace("UPSTREAM", server.upstream.origin));
     server.root = printed ? undefined : (await run(claviger, ["key", "generate"])).stdout.trim();
+    return server.serving({ printed });
+  }
+
+  /// Another process on the same store.
+  beside() {
+    const { claviger, folder, root } = this;
+    return Object.assign(new Server(), { claviger, folder, root, isBeside: true }).serving({});
+  }
+
+  async serving({ printed = false }) {
+    const [server, claviger] = [this, this.claviger];
+    server.upstream = await listening((request, answer) => answer.end("upstream"));
+    const configuration = join(server.folder, server.isBeside ? "beside.toml" : "claviger.toml");
+    await writeFile(configuration, CONFIGURATION.replace("UPSTREAM", server.upstream.origin));
     const env = { ...process.env, ...(printed ? {} : { CLAVIGER_BOOTSTRAP_KEY: server.root }) };
     server.process = spawn(claviger, ["serve", "--config", configuration], { env, stdio: ["ignore", "pipe", "pipe"] });
     server.ended = new Promise((resolve) => server.process.once("exit", resolve));
@@ -65,7 +77,16 @@ export class Server {
     this.process.kill("SIGTERM");
     await this.ended;
     this.upstream.close();
-    await rm(this.folder, { recursive: true });
+    if (!this.isBeside) await rm(this.folder, { recursive: true });
+  }
+
+  /// Does nothing for a while, as a machine does that hangs.
+  pause() {
+    this.process.kill("SIGSTOP");
+  }
+
+  goOn() {
+    this.process.kill("SIGCONT");
   }
 
   /// What the admin API makes of it; anything but success is an error.

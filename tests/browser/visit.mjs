@@ -9,13 +9,6 @@ const NARROW = { width: 360, height: 740 };
 // What a stored script would set; `hostile.mjs` has those scripts.
 export const CANARY = "scriptRan";
 
-/// How every flow is looked at.
-export const LOOKS = {
-  light: { colorScheme: "light" },
-  dark: { colorScheme: "dark" },
-  "360 px": { colorScheme: "light", narrow: true },
-};
-
 export class Browser {
   static async launch({ chromium, modules }) {
     const driver = createRequire(`${modules}/`)("playwright-core").chromium;

@@ -13,18 +13,20 @@ export function localTimes(root) {
 function copyButtons(root) {
   if (!navigator.clipboard) return;
   for (const button of root.querySelectorAll("button[data-copy]")) {
-    const label = button.textContent;
+    const [label, name] = [button.textContent, button.ariaLabel];
+    // What is read out is what is seen.
+    const say = (text) => { [button.textContent, button.ariaLabel] = [text, null]; };
     button.hidden = false;
     button.addEventListener("click", async () => {
       const element = document.querySelector(button.dataset.copy);
       if (!element) return;
       try {
         await navigator.clipboard.writeText(element.textContent.trim());
-        button.textContent = "Copied";
+        say("Copied");
       } catch {
-        button.textContent = "Cannot copy: select it by hand";
+        say("Cannot copy: select it by hand");
       }
-      setTimeout(() => { button.textContent = label; }, 2000);
+      setTimeout(() => { [button.textContent, button.ariaLabel] = [label, name]; }, 2000);
     });
   }
 }

@@ -19,7 +19,7 @@ pub(super) const FILTERS: [&str; 8] = ["q", "actor", "action", "resource", "spac
 const ORDERS: [(&str, &str); 2] = [("", "Newest first"), ("oldest", "Oldest first")];
 
 /// What can be done; with a full stop at the end, whatever begins so. Suggested, and nothing more: others are found as well.
-const ACTIONS: [&str; 40] = [
+const ACTIONS: [&str; 41] = [
     "key.",
     "key.bootstrap",
     "key.create",
@@ -50,6 +50,7 @@ const ACTIONS: [&str; 40] = [
     "policy.update",
     "policy.delete",
     "strategy.set",
+    "sample.clear",
     "session.",
     AuditNote::SESSION_BEGIN,
     AuditNote::SESSION_END,

@@ -52,7 +52,8 @@ pub(super) fn rendered(page: Document) -> Markup {
     let mut text = String::new();
     pulldown_cmark::html::push_html(&mut text, shown.into_iter());
     // What is too wide scrolls, for those without a mouse, too. Of a page's own text, no such tag comes here: it is escaped.
-    PreEscaped(text.replace("<pre>", "<pre tabindex=\"0\">"))
+    // A heading that says nothing heads nothing.
+    PreEscaped(text.replace("<pre>", "<pre tabindex=\"0\">").replace("<th></th>", "<td></td>"))
 }
 
 /// What stands in a heading, from behind its beginning.
@@ -149,6 +150,12 @@ mod tests {
         for page in Document::all() {
             assert_eq!(rendered(page).into_string().matches("<h1").count(), 1, "{}", page.name);
         }
+    }
+
+    #[test]
+    fn a_column_without_a_name_has_no_heading() {
+        let page = shown("# A\n\n| field | |\n|---|---|\n| a | b |\n");
+        assert!(page.contains("<th>field</th><td></td>") && !page.contains("<th></th>"), "{page}");
     }
 
     #[test]

@@ -22,22 +22,22 @@ const NAMED: usize = 20;
 pub(super) async fn ask(visit: Visit, Query(query): Query) -> Result<Response, Refusal> {
     visit.needs(Operation::DeleteGroup)?;
     let shown = ShownGroup::read(&visit, &called(&query)?).await?;
-    page(&visit, &shown, StatusCode::OK, &Faults::default()).await
+    page(&visit, &shown, StatusCode::OK, &Fields::default(), &Faults::default()).await
 }
 
-async fn page(visit: &Seen, shown: &ShownGroup, status: StatusCode, faults: &Faults) -> Result<Response, Refusal> {
+async fn page(visit: &Seen, shown: &ShownGroup, status: StatusCode, fields: &Fields, faults: &Faults) -> Result<Response, Refusal> {
     let in_the_way = in_the_way(visit, shown).await?;
     let body = html! {
         (shown.way())
         h1 { "Delete " (shown.group.name) }
-        (Form { fields: &Fields::default(), faults }.faults())
+        (Form { fields, faults }.faults())
         @if let Some(in_the_way) = &in_the_way {
             (in_the_way)
             p { a class="button second" href=(shown.page()) { "Back" } }
         } @else {
             p { "It holds nothing, and nobody is in it." }
             form method="post" action="/groups/delete" {
-                (visit.csrf()) (shown.named()) (version::at(shown.at))
+                (visit.csrf()) (shown.named()) (version::at_of(fields, shown.at))
                 (danger("Delete group")) " " a class="button second" href=(shown.page()) { "Cancel" }
             }
         }
@@ -75,7 +75,7 @@ pub(super) async fn make(Submitted { visit, fields }: Submitted) -> Result<Respo
             let mut faults = Faults::default();
             let (status, told) = stale_or(&visit, &Resource::Group(name), error).await;
             faults.note("", told);
-            page(&visit, &shown, status, &faults).await
+            page(&visit, &shown, status, &fields, &faults).await
         }
     }
 }

@@ -108,6 +108,7 @@ fn assign_form(visit: &Seen, shown: &ShownGroup, form: Form<'_>) -> Markup {
 }
 
 pub(super) async fn assign(Submitted { visit, fields }: Submitted) -> Result<Response, Refusal> {
+    visit.wants(Operation::Bind)?;
     let name = called(&fields)?;
     let shown = ShownGroup::read(&visit, &name).await?;
     let mut faults = Faults::default();

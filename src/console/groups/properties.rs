@@ -29,7 +29,7 @@ fn page(visit: &Seen, shown: &ShownGroup, status: StatusCode, fields: &Fields, f
         h1 { "Edit " (shown.group.name) }
         (form.faults())
         form method="post" action="/groups/edit" {
-            (visit.csrf()) (shown.named()) (version::at(fields.at().unwrap_or(shown.at)))
+            (visit.csrf()) (shown.named()) (version::at_of(fields, shown.at))
             (form.area(Field::optional("description", "Description", ""), 4))
             button { "Save" } " " a class="button second" href=(shown.page()) { "Cancel" }
         }

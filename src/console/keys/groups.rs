@@ -80,6 +80,7 @@ fn as_spelled(fields: &Fields, was: &[GroupName], faults: &mut Faults) -> Vec<Gr
 }
 
 pub(super) async fn make(Called(id): Called, Submitted { visit, fields }: Submitted) -> Result<Response, Refusal> {
+    visit.wants(Operation::UpdateKey)?;
     let shown = Shown::read(&visit, id).await?;
     let mut faults = Faults::default();
     let groups = as_spelled(&fields, &shown.key.groups, &mut faults);

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use crate::console::fields::Fields;
 use crate::console::parts;
 use crate::console::refusal::Refusal;
+use crate::console::version;
 use crate::console::visit::Seen;
 use crate::control::Operation;
 use crate::model::{KeyId, KeyRecord, KeyState, Resource, Revision};
@@ -64,7 +65,7 @@ impl Shown {
             tabs.push((format!("{path}/audit"), "Audit"));
         }
         html! {
-            p { a href="/keys" { "API keys" } }
+            @if visit.may(Operation::ViewKeys) { p { a href="/keys" { "API keys" } } }
             div class="heading" { h1 { (key.name) } (parts::state(self.state)) }
             (parts::saved(query))
             @if !key.description.is_empty() { p { (key.description) } }
@@ -84,7 +85,7 @@ impl Shown {
     fn actions(&self, visit: &Seen) -> Markup {
         let path = self.path();
         let switch = |what: &str, label: &str| {
-            html! { form method="post" action={ (path) "/" (what) } { (visit.csrf()) (self.at()) button class="second" { (label) } } }
+            html! { form method="post" action={ (path) "/" (what) } { (visit.csrf()) (version::at(self.at)) button class="second" { (label) } } }
         };
         html! {
             @if !self.is_revoked() {
@@ -103,15 +104,8 @@ impl Shown {
         }
     }
 
-    /// What makes a form one for this version of the key.
-    ///
-    /// One that was refused stays one for the version that it was opened with: what has come since must be looked at first.
+    /// What makes a form one for this version of the key, or for the one that it was opened with.
     pub(super) fn at_of(&self, fields: &Fields) -> Markup {
-        html! { input type="hidden" name="at" value=(fields.at().unwrap_or(self.at)); }
-    }
-
-    /// The same of a form that is shown for the first time.
-    pub(super) fn at(&self) -> Markup {
-        html! { input type="hidden" name="at" value=(self.at); }
+        version::at_of(fields, self.at)
     }
 }

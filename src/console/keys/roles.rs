@@ -12,6 +12,7 @@ use crate::console::parts;
 use crate::console::refusal::Refusal;
 use crate::console::submitted::Submitted;
 use crate::console::visit::{Seen, Visit, see_other};
+use crate::control::Operation;
 use crate::model::{KeyBinding, RoleId, SpaceId, Subject};
 
 pub(super) async fn show(visit: Visit, Called(id): Called, Query(query): Query) -> Result<Response, Refusal> {
@@ -66,6 +67,7 @@ fn assign_form(visit: &Seen, shown: &Shown, fields: &Fields, faults: &Faults) ->
 }
 
 pub(super) async fn assign(Called(id): Called, Submitted { visit, fields }: Submitted) -> Result<Response, Refusal> {
+    visit.wants(Operation::Bind)?;
     let shown = Shown::read(&visit, id).await?;
     let mut faults = Faults::default();
     let (role, space) = (fields.parsed::<RoleId>("role", &mut faults), fields.parsed::<SpaceId>("space", &mut faults));

@@ -75,6 +75,7 @@ fn page(visit: &Seen, shown: &Shown, status: StatusCode, fields: &Fields, faults
 }
 
 pub(super) async fn rotate(Called(id): Called, Submitted { visit, fields }: Submitted) -> Result<Response, Refusal> {
+    visit.wants(if visit.asked.is_by(id) { Operation::RotateSelf } else { Operation::RotateKey })?;
     let shown = Shown::read(&visit, id).await?;
     let mut faults = Faults::default();
     let known = GRACES.iter().any(|(seconds, _)| *seconds == fields.text("grace"));

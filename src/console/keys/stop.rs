@@ -59,11 +59,12 @@ fn page(visit: &Seen, shown: &Shown, status: StatusCode, fields: &Fields, faults
 }
 
 pub(super) async fn revoke(Called(id): Called, Submitted { visit, fields }: Submitted) -> Result<Response, Refusal> {
+    let wanted = if visit.asked.is_by(id) { Operation::RevokeSelf } else { Operation::RevokeKey };
+    visit.wants(wanted)?;
     let shown = Shown::read(&visit, id).await?;
     let mut faults = Faults::default();
     // Whoever may not revoke it is told so, whatever they have typed, and the audit tells of it.
-    let may = visit.may(if visit.asked.is_by(id) { Operation::RevokeSelf } else { Operation::RevokeKey });
-    if may && fields.text("name") != shown.key.name.as_str() {
+    if visit.may(wanted) && fields.text("name") != shown.key.name.as_str() {
         faults.note("name", "that is not the key's name");
         return Ok(page(&visit, &shown, StatusCode::UNPROCESSABLE_ENTITY, &fields, &faults));
     }

@@ -182,10 +182,15 @@ async fn of_file(visit: &Seen, name: &PolicyName) -> Result<Option<Response>, Re
 
 /// What a button of the form asks for.
 pub(super) async fn make(Submitted { visit, fields }: Submitted) -> Result<Response, Refusal> {
-    visit.needs(Operation::TryPolicy)?;
+    let is_new = visit.path == "/policies/new";
+    // The audit is told of what somebody wanted who may not.
+    visit.needs(match (fields.text("action"), is_new) {
+        ("save", true) => Operation::CreatePolicy,
+        ("save", false) => Operation::UpdatePolicy,
+        _ => Operation::TryPolicy,
+    })?;
     let mut faults = Faults::default();
     let draft = Draft::read(&fields, &mut faults);
-    let is_new = visit.path == "/policies/new";
     let name = draft.name.clone().filter(|_| !is_new);
     if !is_new && name.is_none() {
         return Err(Refusal::not_found("there is no such policy"));

@@ -73,7 +73,7 @@ fn row(source: &PolicySource, in_force: &PoliciesInForce) -> Markup {
             td { @match &source.file { Some(file) => { "file " code { (file.display()) } }, None => "store" } }
             td { @match loaded { Some((_, version)) => (version.as_str()), None => span class="quiet" { "not in force here" } } }
             td { @if found.is_empty() { span class="quiet" { "none" } } @else { (findings::summary(&found)) } }
-            td {
+            td class="nowrap" {
                 @if source.file.is_none() {
                     a href={ "/policies/versions?name=" (query) } aria-label={ "Versions of " (name) } { "Versions" } " "
                     a href={ "/policies/delete?name=" (query) } aria-label={ "Delete " (name) } { "Delete" }

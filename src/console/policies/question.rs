@@ -1,6 +1,7 @@
 //! Whom a text is to be tried on.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use maud::{Markup, html};
@@ -13,8 +14,9 @@ use crate::console::parts;
 use crate::console::refusal::Refusal;
 use crate::console::visit::Seen;
 use crate::control::{ControlError, Simulated, SimulatedAt, SimulatedFor};
+use crate::edge::tls::client_certificate_of_pem;
 use crate::exchange::WhatIf;
-use crate::model::{KeptSample, SampleId, SampledDecision};
+use crate::model::{ClientCertificate, KeptSample, SampleId, SampledDecision};
 
 /// How long keys are looked at; what was not reached is said.
 pub(in crate::console) const LOOK_FOR: Duration = Duration::from_secs(20);
@@ -64,7 +66,19 @@ impl TriedOn {
 fn there(visit: &Seen, fields: &Fields, faults: &mut Faults) -> SimulatedAt {
     let here = SimulatedAt::here(fields.time("when", faults).unwrap_or_else(|| visit.control().now()));
     let address = fields.given("remote_ip").and_then(|_| fields.parsed::<IpAddr>("remote_ip", faults));
-    SimulatedAt { address: address.unwrap_or(here.address).to_canonical(), ..here }
+    let certificate = fields.given("client_certificate").and_then(|pem| certificate(pem, faults));
+    SimulatedAt { address: address.unwrap_or(here.address).to_canonical(), certificate, ..here }
+}
+
+/// What the client shows; what is wrong with it is noted.
+fn certificate(pem: &str, faults: &mut Faults) -> Option<Arc<ClientCertificate>> {
+    match client_certificate_of_pem(pem.as_bytes()) {
+        Ok(certificate) => Some(Arc::new(certificate)),
+        Err(why) => {
+            faults.note("client_certificate", why);
+            None
+        }
+    }
 }
 
 async fn one_key(visit: &Seen, fields: &Fields, faults: &mut Faults) -> Result<Option<SimulatedFor>, Refusal> {
@@ -119,6 +133,10 @@ pub(super) fn fields(form: &Form<'_>, samples: &[KeptSample], asked_at: &str) ->
             div data-with="about=key" { (form.text(Field::optional("key", "Key", "Its name or id"), 128)) }
             (form.text(Field::optional("remote_ip", "The client's address", "Else 127.0.0.1. A sample has its own."), 45))
             (form.line(Field::optional("when", "The time (UTC)", "Else now. A sample has its own."), "datetime-local", None))
+            details open[!form.fields.text("client_certificate").is_empty()] {
+                summary { "With a certificate that the client shows" }
+                (form.area(Field::optional("client_certificate", "The client's certificate", "As PEM; else none is shown. A sample has its own."), 6))
+            }
             @for what in form.faults.of("sample") { p class="wrong" id="sample" { (parts::sentence(what)) } }
             (chosen_from(samples, form.fields.text("sample")))
             button class="second" name="action" value="simulate" formaction=(asked_at) { "Simulate" }

@@ -12,7 +12,7 @@ use crate::console::parts;
 use crate::console::refusal::Refusal;
 use crate::console::submitted::Submitted;
 use crate::console::visit::{Visit, see_other};
-use crate::control::{ControlError, Operation};
+use crate::control::Operation;
 use crate::model::{SampleId, SampledVerdict};
 
 pub(super) async fn list(visit: Visit, Query(query): Query) -> Result<Response, Refusal> {
@@ -97,8 +97,7 @@ pub(super) async fn ask_to_clear(visit: Visit) -> Result<Response, Refusal> {
 }
 
 pub(super) async fn clear(Submitted { visit, .. }: Submitted) -> Result<Response, Refusal> {
-    visit.needs(Operation::ClearSamples)?;
-    let store = Arc::clone(visit.control().store());
-    let cleared = visit.to_its_end(async move { store.clear_samples().await.map_err(ControlError::from) }).await?;
+    let (control, asked) = (Arc::clone(visit.control()), visit.asked.clone());
+    let cleared = visit.to_its_end(async move { control.clear_samples(&asked).await }).await?;
     Ok(see_other(&format!("/policies/samples?cleared={cleared}")))
 }

@@ -23,22 +23,22 @@ const NAMED: u32 = 20;
 
 pub(super) async fn ask(visit: Visit, InPath(id): InPath<RoleId>) -> Result<Response, Refusal> {
     let shown = changeable(&visit, &id, Operation::DeleteRole).await?;
-    page(&visit, &shown, StatusCode::OK, &Faults::default()).await
+    page(&visit, &shown, StatusCode::OK, &Fields::default(), &Faults::default()).await
 }
 
-async fn page(visit: &Seen, shown: &ShownRole, status: StatusCode, faults: &Faults) -> Result<Response, Refusal> {
+async fn page(visit: &Seen, shown: &ShownRole, status: StatusCode, fields: &Fields, faults: &Faults) -> Result<Response, Refusal> {
     let in_the_way = in_the_way(visit, shown).await?;
     let body = html! {
         (shown.way())
         h1 { "Delete " (shown.role.name) }
-        (Form { fields: &Fields::default(), faults }.faults())
+        (Form { fields, faults }.faults())
         @if let Some(in_the_way) = &in_the_way {
             (in_the_way)
             p { a class="button second" href=(shown.page()) { "Back" } }
         } @else {
             p { "No binding of it was found. Login policies that name it will be told that there is no such role." }
             form method="post" action={ (shown.path()) "/delete" } {
-                (visit.csrf()) (version::at(shown.at))
+                (visit.csrf()) (version::at_of(fields, shown.at))
                 (danger("Delete role")) " " a class="button second" href=(shown.page()) { "Cancel" }
             }
         }
@@ -72,7 +72,7 @@ pub(super) async fn make(InPath(id): InPath<RoleId>, Submitted { visit, fields }
             let mut faults = Faults::default();
             let (status, told) = stale_or(&visit, &Resource::Role(id), error).await;
             faults.note("", told);
-            page(&visit, &shown, status, &faults).await
+            page(&visit, &shown, status, &fields, &faults).await
         }
     }
 }

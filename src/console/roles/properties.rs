@@ -47,7 +47,7 @@ fn page(visit: &Seen, shown: &ShownRole, status: StatusCode, fields: &Fields, fa
         (form.faults())
         (preview)
         form method="post" action={ (shown.path()) "/edit" } {
-            (visit.csrf()) (version::at(fields.at().unwrap_or(shown.at)))
+            (visit.csrf()) (version::at_of(fields, shown.at))
             (form.text(Field::optional("name", "Name", "What people call it; else its slug"), NAME))
             (form.area(Field::optional("description", "Description", ""), 2))
             (form.area(Field::optional("actions", "Actions", ACTIONS_HINT), 12))

@@ -15,17 +15,9 @@ use crate::control::Operation;
 use crate::model::{Mutation, Space, SpaceId};
 
 pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, Refusal> {
-    may_somewhere(&visit)?;
+    // Where it is to be stands in the form.
+    visit.wants(Operation::CreateSpace)?;
     Ok(again(&visit, StatusCode::OK, &query, &Faults::default()))
-}
-
-/// Where it is to be stands in the form that is not filled in yet.
-fn may_somewhere(visit: &Seen) -> Result<(), Refusal> {
-    visit.needs(Operation::ViewSpaces)?;
-    if visit.standing.administers().any(|space| visit.may_in(Operation::CreateSpace, space)) {
-        return Ok(());
-    }
-    visit.needs(Operation::CreateSpace)
 }
 
 fn again(visit: &Seen, status: StatusCode, fields: &Fields, faults: &Faults) -> Response {
@@ -50,7 +42,8 @@ fn again(visit: &Seen, status: StatusCode, fields: &Fields, faults: &Faults) -> 
 }
 
 pub(super) async fn make(Submitted { visit, fields }: Submitted) -> Result<Response, Refusal> {
-    may_somewhere(&visit)?;
+    // Where it is to be stands in the form.
+    visit.wants(Operation::CreateSpace)?;
     let mut faults = Faults::default();
     let (id, parent) = (fields.parsed::<SpaceId>("id", &mut faults), fields.parsed::<SpaceId>("parent", &mut faults));
     let SpaceFields { name, description, labels } = SpaceFields::read(&fields, &mut faults);

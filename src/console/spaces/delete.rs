@@ -24,11 +24,11 @@ const NAMED: usize = 20;
 pub(super) async fn ask(visit: Visit, InPath(id): InPath<SpaceId>) -> Result<Response, Refusal> {
     let shown = ShownSpace::read(&visit, &id).await?;
     visit.needs_in(Operation::DeleteSpace, &id)?;
-    page(&visit, &shown, StatusCode::OK, &Faults::default()).await
+    page(&visit, &shown, StatusCode::OK, &Fields::default(), &Faults::default()).await
 }
 
-async fn page(visit: &Seen, shown: &ShownSpace, status: StatusCode, faults: &Faults) -> Result<Response, Refusal> {
-    let form = Form { fields: &Fields::default(), faults };
+async fn page(visit: &Seen, shown: &ShownSpace, status: StatusCode, fields: &Fields, faults: &Faults) -> Result<Response, Refusal> {
+    let form = Form { fields, faults };
     let name = &shown.space.name;
     let in_the_way = in_the_way(visit, shown).await?;
     let body = html! {
@@ -41,7 +41,7 @@ async fn page(visit: &Seen, shown: &ShownSpace, status: StatusCode, faults: &Fau
         } @else {
             p { "Nothing stands under it, and no role is assigned in it. Login policies that name it will be told that there is no such space." }
             form method="post" action={ (shown.path()) "/delete" } {
-                (visit.csrf()) (version::at(shown.at))
+                (visit.csrf()) (version::at_of(fields, shown.at))
                 (danger("Delete space")) " " a class="button second" href=(shown.page()) { "Cancel" }
             }
         }
@@ -75,6 +75,7 @@ async fn in_the_way(visit: &Seen, shown: &ShownSpace) -> Result<Option<Markup>, 
 }
 
 pub(super) async fn make(InPath(id): InPath<SpaceId>, Submitted { visit, fields }: Submitted) -> Result<Response, Refusal> {
+    visit.wants(Operation::DeleteSpace)?;
     let shown = ShownSpace::read(&visit, &id).await?;
     visit.needs_in(Operation::DeleteSpace, &id)?;
     let parent = shown.space.parent.clone().unwrap_or_else(SpaceId::root);
@@ -84,7 +85,7 @@ pub(super) async fn make(InPath(id): InPath<SpaceId>, Submitted { visit, fields 
             let mut faults = Faults::default();
             let (status, told) = stale_or(&visit, &Resource::Space(id), error).await;
             faults.note("", told);
-            page(&visit, &shown, status, &faults).await
+            page(&visit, &shown, status, &fields, &faults).await
         }
     }
 }

@@ -77,6 +77,7 @@ fn children(shown: &ShownSpace) -> Markup {
 }
 
 pub(super) async fn assign(InPath(id): InPath<SpaceId>, Submitted { visit, fields }: Submitted) -> Result<Response, Refusal> {
+    visit.wants(Operation::Bind)?;
     let shown = ShownSpace::read(&visit, &id).await?;
     visit.needs_in(Operation::Bind, &id)?;
     let mut faults = Faults::default();

@@ -45,7 +45,7 @@ fn page(visit: &Seen, shown: &ShownSpace, status: StatusCode, fields: &Fields, f
         h1 { "Edit " (shown.space.name) }
         (form.faults())
         form method="post" action={ (shown.path()) "/edit" } {
-            (visit.csrf()) (version::at(fields.at().unwrap_or(shown.at)))
+            (visit.csrf()) (version::at_of(fields, shown.at))
             @if id.is_root() {
                 p class="quiet" { "The root space can be neither renamed nor moved." }
             } @else {
@@ -70,6 +70,7 @@ fn parent_field(visit: &Seen, shown: &ShownSpace, form: Form<'_>) -> Markup {
 }
 
 pub(super) async fn make(InPath(id): InPath<SpaceId>, Submitted { visit, fields }: Submitted) -> Result<Response, Refusal> {
+    visit.wants(Operation::UpdateSpace)?;
     let shown = ShownSpace::read(&visit, &id).await?;
     visit.needs_in(Operation::UpdateSpace, &id)?;
     let mut faults = Faults::default();

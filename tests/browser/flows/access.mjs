@@ -3,20 +3,41 @@
 import { assert, equal } from "../cases.mjs";
 import { numbered, saved } from "./key.mjs";
 import { sound } from "../sound.mjs";
-import { LOOKS } from "../visit.mjs";
 
 export function accessFlows(cases, browser, server, world) {
   const names = numbered("flow");
-  for (const [look, options] of [...Object.entries(LOOKS), ["without scripts", { script: false }]]) {
-    for (const [what, flow] of Object.entries({ spaces, roles, groups })) {
-      cases.add(`${what}: make, change, give, delete; ${look}`, async () => {
-        const visit = await browser.visit(server, { ...options, as: world.keys.root });
-        const script = options.script ?? true;
-        await flow(visit, names(), { script, check: script ? () => sound(visit) : async () => {} });
-        await visit.close();
-      });
-    }
+  for (const [name, flow] of Object.entries({
+    "spaces: make, rename, move, label, give, delete": spaces,
+    "roles: make, change, give, delete": roles,
+    "groups: make, change, give, delete": groups,
+  })) {
+    const gone = async (options, script) => {
+      const visit = await browser.visit(server, { ...options, script, as: world.keys.root });
+      await flow(visit, names(), { script, check: script ? () => sound(visit) : async () => {} });
+      await visit.close();
+    };
+    cases.flow(name, (look) => gone(look, true));
+    cases.add(`${name}; without scripts`, () => gone({}, false));
   }
+  cases.flow("roles: a slug is found and copied", async (look) => {
+    const visit = await browser.visit(server, { ...look, as: world.keys.root });
+    const { page } = visit;
+    const copied = () => page.evaluate(() => navigator.clipboard.readText());
+    await visit.open("/");
+    await page.keyboard.press("/");
+    await page.keyboard.type("deplo");
+    await page.keyboard.press("Enter");
+    await link(page, "deployer").click();
+    await page.getByRole("heading", { name: "Deployer" }).waitFor();
+    await button(page, "Copy slug").click();
+    await page.getByRole("button", { name: "Copied" }).waitFor();
+    equal(await copied(), "deployer", "what is copied of the role's page");
+    await visit.open("/roles");
+    await button(page, "Copy slug space-reader").click();
+    await sound(visit);
+    await page.waitForFunction(async () => (await navigator.clipboard.readText()) === "space-reader");
+    await visit.close();
+  });
 }
 
 export const field = (page, name) => page.locator(`main form[method=post] [name="${name}"]`).first();
@@ -38,18 +59,33 @@ async function spaces(visit, id, { script, check }) {
 
   await visit.open(`/spaces/${id}`);
   await check();
+  await choose(field(page, "subject_kind"), "group");
+  await field(page, "subject").fill("platform");
+  await choose(field(page, "role"), "deployer");
+  await button(page, /Assign/).click();
+  await saved(visit, script);
+  const held = async () => (await server.api("GET", `/bindings?space=${id}`)).items.map(({ subject, role }) => `${subject.group}: ${role}`);
+  equal(await held(), ["platform: deployer"], "what is held in it");
+  await button(page, /Unassign/).click();
+  await saved(visit, script);
+  equal(await held(), [], "what is still held in it");
+
   await visit.open(`/spaces/${id}/edit`);
+  await check();
+  await field(page, "name").fill("A renamed space");
   await field(page, "description").fill("Described.");
+  await field(page, "labels").fill("tier:3\n");
   await choose(field(page, "parent"), "other");
   await button(page, /Save/).click();
   await saved(visit, script);
-  equal([(await read()).parent, (await read()).description], ["other", "Described."], "the space, moved");
+  const { parent, name, description, labels } = await read();
+  equal([parent, name, description, labels], ["other", "A renamed space", "Described.", ["tier:3"]], "the space, changed");
 
   await visit.open("/spaces");
-  await page.locator("main").getByText("A new space").first().waitFor();
+  await page.locator("main").getByText("A renamed space").first().waitFor();
   await visit.open(`/spaces/${id}/delete`);
   await check();
-  await confirm(page, id, "A new space");
+  await confirm(page, id, "A renamed space");
   await saved(visit, script);
   await gone(read);
 }

@@ -1,9 +1,9 @@
 // Every page, in light and dark and on a narrow screen: no rule of axe is broken, nothing is cut off, and it is light enough.
 
 import { assert } from "../cases.mjs";
+import { LOOKS } from "../looks.mjs";
 import { OPEN, behind } from "../pages.mjs";
 import { sound } from "../sound.mjs";
-import { LOOKS } from "../visit.mjs";
 import { weight } from "../weights.mjs";
 
 export function everyPage(cases, browser, server, world) {

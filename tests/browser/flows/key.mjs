@@ -3,32 +3,26 @@
 import { assert, equal } from "../cases.mjs";
 import { Keyboard, Mouse } from "../hands.mjs";
 import { sound } from "../sound.mjs";
-import { LOOKS } from "../visit.mjs";
 
 const NEVER_TWICE = /clv_[A-Za-z0-9_-]{20,}/;
 
 export function keyFlows(cases, browser, server, world) {
   const root = world.keys.root;
   const names = numbered("made");
-  for (const [look, options] of Object.entries(LOOKS)) {
-    cases.add(`key: create, assign, copy curl, revoke; ${look}`, async () => {
-      const visit = await browser.visit(server, { ...options, as: root });
-      await firstToLast(visit, new Mouse(visit.page), names(), { check: () => sound(visit) });
+  const visited = (name, flow) =>
+    cases.flow(name, async (look) => {
+      const visit = await browser.visit(server, { ...look, as: root });
+      await flow(visit, () => sound(visit));
       await visit.close();
     });
-    cases.add(`key: rename, groups, rotate, off and on; ${look}`, async () => {
-      const visit = await browser.visit(server, { ...options, as: root });
-      await changed(visit, names(), () => sound(visit));
-      await visit.close();
-    });
-    cases.add(`key: several at once; ${look}`, async () => {
-      const visit = await browser.visit(server, { ...options, as: root });
-      await several(visit, names(), () => sound(visit));
-      await visit.close();
-    });
-  }
-  cases.add("key: create, assign, copy curl, revoke; by keyboard alone", async () => {
-    const visit = await browser.visit(server);
+  visited("key: create, assign, copy curl, revoke", (visit, check) => firstToLast(visit, new Mouse(visit.page), names(), { check }));
+  visited("key: rename, groups, rotate with grace, off and on", (visit, check) => changed(visit, names(), check));
+  visited("key: several expire or are revoked at once", (visit, check) => several(visit, names(), check));
+  visited("key: what is entered wrongly is kept and told; nothing is made", wrongly);
+  visited("key: what-if asks about another time and address", (visit, check) => whatIf(visit, world.keys.soon.id, check));
+  visited("key: a role is taken away where it stands", (visit, check) => unassigned(visit, names(), check));
+  cases.flow("key: create, assign, copy curl, revoke; by keyboard alone", async (look) => {
+    const visit = await browser.visit(server, look);
     const hand = new Keyboard(visit.page);
     await visit.open("/sign-in");
     await hand.fill(visit.page.locator("main").getByLabel("API key"), root);
@@ -41,35 +35,6 @@ export function keyFlows(cases, browser, server, world) {
     const visit = await browser.visit(server, { script: false });
     await visit.signIn(root);
     await firstToLast(visit, new Mouse(visit.page), names(), { script: false });
-    await visit.close();
-  });
-  cases.add("key: what is entered wrongly is kept and told; nothing is made", async () => {
-    const visit = await browser.visit(server, { as: root });
-    await wrongly(visit);
-    await visit.close();
-  });
-  cases.add("key: what-if asks about another time and address", async () => {
-    const visit = await browser.visit(server, { as: root });
-    const { page } = visit;
-    await visit.open(`/keys/${world.keys.soon.id}`);
-    await page.getByText("Let in.").waitFor();
-    await page.locator("main").getByLabel("The time (UTC)").fill("2040-01-01T12:00");
-    await page.getByRole("button", { name: "Ask" }).click();
-    await page.locator("main .fault").filter({ hasText: "Refused" }).waitFor();
-    await page.locator("main").getByLabel("The client's address").fill("not an address");
-    await page.getByRole("button", { name: "Ask" }).click();
-    await page.getByRole("alert").filter({ hasText: "address" }).waitFor();
-    await visit.close();
-  });
-  cases.add("key: a form that was overtaken says by whom, and changes nothing", async () => {
-    const visit = await browser.visit(server, { as: root });
-    const made = await server.key(names());
-    await visit.open(`/keys/${made.id}/edit`);
-    await visit.page.locator("main").getByLabel("Description").fill("from the form");
-    await server.api("PATCH", `/keys/${made.id}`, { description: "from elsewhere" });
-    await visit.page.getByRole("button", { name: "Save" }).click();
-    await visit.page.getByRole("alert").filter({ hasText: "key.update" }).waitFor();
-    equal((await server.api("GET", `/keys/${made.id}`)).description, "from elsewhere", "the description");
     await visit.close();
   });
 }
@@ -87,6 +52,9 @@ async function firstToLast(visit, hand, name, { script = true, check = async () 
   const places = page.getByRole("navigation", { name: "Console" });
 
   await visit.open("/");
+  // On a narrow screen the places are behind a button.
+  const menu = page.getByRole("button", { name: "Menu", exact: true });
+  if (await menu.isVisible()) await hand.press(menu);
   await hand.press(places.getByRole("link", { name: "API keys" }));
   await hand.press(link("New key"));
   await hand.fill(page.locator("main").getByLabel("Name"), name);
@@ -209,6 +177,38 @@ async function several(visit, name, check) {
   await page.getByRole("button", { name: "Revoke 3 keys for good" }).click();
   await saved(visit);
   for (const key of keys) assert(!(await server.passes(key.key)), "a revoked key works");
+}
+
+async function whatIf(visit, id, check) {
+  const { page } = visit;
+  await visit.open(`/keys/${id}`);
+  await page.getByText("Let in.").waitFor();
+  await page.locator("main").getByLabel("The time (UTC)").fill("2040-01-01T12:00");
+  await page.getByRole("button", { name: "Ask" }).click();
+  await page.locator("main .fault").filter({ hasText: "Refused" }).waitFor();
+  await check();
+  await page.locator("main").getByLabel("The client's address").fill("not an address");
+  await page.getByRole("button", { name: "Ask" }).click();
+  await page.getByRole("alert").filter({ hasText: "address" }).waitFor();
+  await check();
+}
+
+/// From the list by the key's own page to the button beside the role.
+async function unassigned(visit, name, check) {
+  const { page, server } = visit;
+  const made = await server.key(name, [
+    { role: "deployer", space: "web" },
+    { role: "space-reader", space: "other" },
+  ]);
+  await visit.open(`/keys?q=${name}`);
+  await page.locator("main").getByRole("link", { name, exact: true }).click();
+  await page.getByRole("navigation", { name: "Key" }).getByRole("link", { name: "Manage roles" }).click();
+  await check();
+  await page.getByRole("button", { name: "Unassign deployer in web" }).click();
+  await saved(visit);
+  const held = (await server.api("GET", `/keys/${made.id}`)).bindings.map(({ role, space }) => `${role}@${space}`);
+  equal(held, ["space-reader@other"], "what the key still holds");
+  equal(await page.getByRole("button", { name: /Unassign deployer/ }).count(), 0, "buttons for what is gone");
 }
 
 async function wrongly(visit) {

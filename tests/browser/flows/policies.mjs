@@ -5,7 +5,6 @@ import { button, field, link } from "./access.mjs";
 import { saved } from "./key.mjs";
 import { Server, furnished } from "../server.mjs";
 import { sound } from "../sound.mjs";
-import { LOOKS } from "../visit.mjs";
 
 const FIRST = `package spacelift
 
@@ -16,20 +15,64 @@ roles["web"] contains "deployer" if input.session.login == "reader"
 const BROKEN = "package spacelift\n\nallow if inptu.session.member\n";
 
 export function policyFlows(cases, browser, claviger) {
-  for (const [look, options] of [...Object.entries(LOOKS), ["without scripts", { script: false }]]) {
-    cases.add(`policies: check, simulate, save, versions, delete; ${look}`, async () => {
+  for (const [name, flow] of Object.entries({
+    "policies: check, simulate, save, versions, delete": lived,
+    "policies: findings as one types": typed,
+    "strategy: what another one would change, and setting it": strategy,
+  })) {
+    const gone = async (look, script) => {
       const server = await Server.start(claviger);
       try {
         const world = await furnished(server);
-        const visit = await browser.visit(server, { ...options, as: server.root });
-        const script = options.script ?? true;
-        await lived(visit, world, { script, check: script ? () => sound(visit) : async () => {} });
+        const visit = await browser.visit(server, { ...look, script, as: server.root });
+        await flow(visit, world, { script, check: script ? () => sound(visit) : async () => {} });
         await visit.close();
       } finally {
         await server.stop();
       }
-    });
+    };
+    cases.flow(name, (look) => gone(look, true));
+    if (flow !== typed) cases.add(`${name}; without scripts`, () => gone({}, false));
   }
+}
+
+/// No button is pressed: what is wrong is said as soon as it stands there, and not any more when it is mended.
+async function typed(visit, world, { check }) {
+  const { page } = visit;
+  const [summary, findings] = [page.locator("#findings-summary"), page.locator("#findings")];
+  await visit.open("/policies/new");
+  await field(page, "name").fill("typed");
+  await field(page, "source").fill("");
+  await field(page, "source").pressSequentially(BROKEN);
+  await summary.filter({ hasText: "It would not be saved" }).waitFor();
+  await findings.getByText("inptu").first().waitFor();
+  await check();
+  // The place leads into the text.
+  await findings.getByRole("button", { name: /^Line 3, column/ }).first().click();
+  const chosen = await field(page, "source").evaluate((area) => area.value.slice(area.selectionStart).split("\n")[0]);
+  assert(chosen.startsWith("inptu"), `the place leads to: ${chosen}`);
+  await field(page, "source").fill(BROKEN.replace("inptu", "input"));
+  await summary.filter({ hasText: "It can be saved" }).waitFor();
+  equal(await findings.locator(".badge.bad").count(), 0, "errors that are left");
+  await check();
+}
+
+async function strategy(visit, world, { script, check }) {
+  const { page, server } = visit;
+  const main = page.locator("main");
+  const key = await server.key("by-binding", [{ role: "deployer", space: "web" }]);
+  await visit.open("/strategy");
+  await check();
+  await main.getByText(/1 would|would be answered otherwise|cut off/).first().waitFor();
+  await button(page, /For whom.*login-policies/).click();
+  await main.getByText("by-binding").first().waitFor();
+  await check();
+  assert(await server.passes(key.key), "something is set by looking at it");
+  await button(page, "Set it for every key").click();
+  await saved(visit, script);
+  equal((await server.api("GET", "/strategy")).strategy, "login-policies", "the strategy");
+  await check();
+  await main.getByRole("listitem").filter({ hasText: "login-policies" }).getByText("in force", { exact: true }).waitFor();
 }
 
 async function lived(visit, world, { script, check }) {
@@ -73,7 +116,20 @@ async function lived(visit, world, { script, check }) {
   assert((await read()).source.includes("team"), "the change is not saved");
   await visit.open(`/policies/versions?name=${query}`);
   await check();
-  await main.getByText("policy.create").or(main.getByText(/revision/i)).first().waitFor();
+  await main.getByText("policy.create").first().waitFor();
+  await main.locator(".diff del").filter({ hasText: "web" }).first().waitFor();
+  await button(page, /^Restore this version/).last().waitFor();
+  await main.getByRole("button", { name: /^Restore this version/ }).last().click();
+  await main.getByText("It is in force when it is saved").waitFor();
+  await check();
+  await button(page, /Save/).click();
+  await saved(visit, script);
+  equal((await read()).source, FIRST, "the text that is brought back");
+
+  await visit.open(`/policies/of?name=${query}`);
+  await button(page, /Difference/).click();
+  await main.locator("#outcome").getByText(/live keys? looked at/).waitFor();
+  await check();
 
   await visit.open("/policies");
   await check();
@@ -83,13 +139,4 @@ async function lived(visit, world, { script, check }) {
   await button(page, /Delete/).click();
   await saved(visit, script);
   equal((await server.api("GET", "/policies")).items.map((policy) => policy.name), ["office-hours"], "policies that are left");
-
-  await visit.open("/strategy");
-  await check();
-  await button(page, /For whom.*user-management/).click();
-  await check();
-  await button(page, "Set it for every key").click();
-  await saved(visit, script);
-  equal((await server.api("GET", "/strategy")).strategy, "user-management", "the strategy");
-  await check();
 }

@@ -44,7 +44,10 @@ fn a_key_is_made_given_a_role_used_and_revoked_without_any_script() {
 fn a_form_that_is_stale_changes_nothing_and_says_who_was_faster() {
     let server = Server::start();
     let api = Api::of_root(&server);
-    let browser = Browser::signed_in(&server, api.key.as_deref().unwrap());
+    // Somebody else than who was faster: who is named is not whoever was refused just now.
+    let other = api.made("/keys", &json!({"name": "other", "bindings": [{"role": "space-admin", "space": "root"}]}));
+    let browser = Browser::signed_in(&server, other["key"].as_str().unwrap());
+    let faster = format!("by api::{}", api.get("/whoami").json()["key"]["id"].as_str().unwrap());
     let id = api.made("/keys", &json!({"name": "ci"}))["id"].as_str().unwrap().to_owned();
     let (edit, groups) = (
         form(&browser.page(&format!("/keys/{id}/edit")), &format!("/keys/{id}/edit")),
@@ -55,12 +58,50 @@ fn a_form_that_is_stale_changes_nothing_and_says_who_was_faster() {
         let answer = browser.submit(&stale, &[entered]);
         assert_eq!(answer.status, 412, "{}", answer.text());
         let page = answer.text();
-        assert!(page.contains("key.update by api::") && page.contains(entered.1), "what was entered is kept: {page}");
+        assert!(page.contains(&format!("key.update {faster}")) && page.contains(entered.1), "what was entered is kept: {page}");
         let again = browser.submit(&form(&page, &stale.action), &[entered]);
         assert_eq!(again.status, 412, "what has come since was not looked at yet: {}", again.text());
     }
     let now = api.get(&format!("/keys/{id}")).json();
     assert_eq!((&now["name"], &now["description"], &now["groups"]), (&json!("ci"), &json!("by somebody else"), &json!([])));
+
+    // What a key holds is a part of it.
+    let stale = form(&browser.page(&format!("/keys/{id}/edit")), &format!("/keys/{id}/edit"));
+    let binding = json!({"subject": {"key": id}, "role": "space-reader", "space": "root"});
+    let binding = api.made("/bindings", &binding)["id"].as_str().unwrap().to_owned();
+    let answer = browser.submit(&stale, &[("name", "mine")]);
+    assert!(answer.status == 412 && answer.text().contains(&format!("binding.create {faster}")), "{}", answer.text());
+
+    let (roles, unassign) = (format!("/keys/{id}/roles"), format!("/keys/{id}/unassign"));
+    let stale = form(&browser.page(&roles), &unassign);
+    assert_eq!(api.delete(&format!("/bindings/{binding}")).status, 204);
+    let answer = browser.submit(&stale, &[]);
+    assert!(answer.status == 404 && answer.text().contains(&format!("binding.delete {faster}")), "{}", answer.text());
+}
+
+#[test]
+fn a_form_that_deletes_and_was_overtaken_stays_refused() {
+    let server = Server::start();
+    let api = Api::of_root(&server);
+    let browser = Browser::signed_in(&server, api.key.as_deref().unwrap());
+    api.made("/spaces", &json!({"id": "s", "parent": "root"}));
+    api.made("/roles", &json!({"id": "r", "actions": ["run:read"]}));
+    api.made("/groups", &json!({"name": "g"}));
+    for (page, action, path, kind) in [
+        ("/spaces/s/delete", "/spaces/s/delete", "/spaces/s", "space"),
+        ("/roles/r/delete", "/roles/r/delete", "/roles/r", "role"),
+        ("/groups/delete?name=g", "/groups/delete", "/groups/g", "group"),
+    ] {
+        let mut stale = form(&browser.page(page), action);
+        assert_eq!(api.patch(path, &json!({"description": "by somebody else"})).status, 200);
+        for _ in 0..2 {
+            let answer = browser.submit(&stale, &[]);
+            assert!(answer.status == 412 && answer.text().contains(&format!("{kind}.update by api::")), "{page}: {}", answer.text());
+            stale = form(&answer.text(), action);
+        }
+        assert_eq!(api.get(path).status, 200, "{page}");
+        assert_eq!(browser.fill_in(page, action, &[]).status, 303, "{page}, looked at anew");
+    }
 }
 
 #[test]

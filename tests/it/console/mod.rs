@@ -2,12 +2,14 @@
 
 mod audit;
 pub(crate) mod browser;
+mod clocked;
 mod documentation;
 mod groups;
 mod hostile;
 mod keys;
 mod policies;
 mod replicas;
+mod rights;
 mod roles;
 mod search;
 mod sessions;

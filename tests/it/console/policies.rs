@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::browser::{Browser, encoded, form, forms};
 use crate::admin::client::Api;
+use crate::support::certificates::{Authority, Wish};
 use crate::support::server::{Server, Setup};
 
 /// Whoever is called `ci-…` deploys, and nobody else comes in by it.
@@ -131,11 +132,39 @@ fn a_text_that_somebody_has_changed_meanwhile_is_not_overwritten_nor_deleted() {
     let theirs = format!("{DEPLOYERS}\n# by somebody else\n");
     assert_eq!(api.send("PUT", "/policies/p", Some(&json!({ "source": theirs })), &[]).status, 200);
 
-    let answer = browser.submit(&edit, &[("source", DENIES), ("action", "save")]);
-    assert_eq!(answer.status, 412, "{}", answer.text());
-    assert!(answer.text().contains("policy.update by api::") && answer.text().contains("Nobody deploys today"), "{}", answer.text());
-    assert_eq!(browser.submit(&delete, &[]).status, 412);
+    let mut edit = edit;
+    for action in ["save", "save", "check", "difference", "save"] {
+        let answer = browser.submit(&edit, &[("source", DENIES), ("action", action)]);
+        let page = answer.text();
+        assert_eq!(answer.status, if action == "save" { 412 } else { 200 }, "what has come since was not looked at yet: {page}");
+        assert!(page.contains("Nobody deploys today"), "what was entered is kept: {page}");
+        assert_eq!(page.contains("policy.update by api::"), action == "save", "{action}: {page}");
+        edit = form(&page, "/policies/of");
+    }
+    let answer = browser.submit(&delete, &[]);
+    assert!(answer.status == 412 && answer.text().contains("policy.update by api::"), "{}", answer.text());
+    assert_eq!(browser.submit(&form(&answer.text(), "/policies/delete"), &[]).status, 412);
     assert_eq!(api.get("/policies/p").json()["source"], theirs);
+
+    assert_eq!(api.delete("/policies/p").status, 204);
+    let answer = browser.submit(&edit, &[("source", DENIES), ("action", "save")]);
+    assert!(answer.status == 412 && answer.text().contains("policy.delete by api::"), "{} {}", answer.status, answer.text());
+}
+
+#[test]
+fn a_text_is_tried_with_the_certificate_that_a_client_would_show() {
+    let Place { browser, server: _server, .. } = place();
+    let certificate = Authority::new("an authority").issue(Wish { subject: "machine", ..Wish::default() });
+    let source = "package spacelift\n\ndeny if contains(input.request.client_certificate.subject, \"machine\")\n";
+    let tried = |pem: &str| {
+        let entered = [("name", "p"), ("source", source), ("about", "key"), ("key", "ci-1"), ("client_certificate", pem)];
+        browser.fill_in("/policies/new", "/policies/new", &[&entered[..], &[("action", "simulate")]].concat())
+    };
+    assert!(tried("").text().contains("1 live key looked at: nothing would change."), "{}", tried("").text());
+    let shown = tried(&certificate.pem()).text();
+    assert!(shown.contains("<strong>1 cut off</strong>") && shown.contains("line 3: "), "{shown}");
+    let none = tried("-----BEGIN NOTHING-----");
+    assert!(none.status == 422 && none.text().contains("id=\"client_certificate-wrong\""), "{}", none.text());
 }
 
 #[test]

@@ -4,7 +4,21 @@ use serde_json::json;
 
 use super::browser::{Browser, encoded};
 use crate::admin::client::Api;
-use crate::support::server::Server;
+use crate::support::server::{Server, Setup};
+
+#[test]
+fn a_policy_is_found_wherever_it_lies_by_whoever_may_see_policies() {
+    let server = Setup::new().policies([("lies-in-a-file.rego", "package spacelift\n\nallow if false\n")]).start();
+    let api = Api::of_root(&server);
+    api.made("/policies", &json!({"name": "lies-in-the-store", "source": "package spacelift\n\nallow if false\n"}));
+    let found = Browser::signed_in(&server, api.key.as_deref().unwrap()).page("/search?q=lies-in");
+    for name in ["lies-in-a-file", "lies-in-the-store"] {
+        assert!(found.contains(&format!("href=\"/policies/of?name={name}\"")), "{name}: {found}");
+    }
+    api.made("/spaces", &json!({"id": "mine", "parent": "root"}));
+    let admin = Browser::signed_in(&server, &server.key("admin", &["--bind", "space-admin@mine"]).text);
+    assert!(admin.page("/search?q=lies-in").contains("Nothing is called that."));
+}
 
 #[test]
 fn everything_of_a_name_is_found_and_the_very_name_goes_first() {

@@ -43,5 +43,7 @@ fn a_choice_that_somebody_else_has_made_meanwhile_stands() {
 
     assert_eq!(answer.status, 412, "{}", answer.text());
     assert!(answer.text().contains("strategy.set by api::"), "{}", answer.text());
+    let again = browser.submit(&form(&answer.text(), "/strategy"), &[]);
+    assert_eq!(again.status, 412, "what has come since was not looked at yet: {}", again.text());
     assert_eq!(api.get("/strategy").json()["strategy"], "user-management");
 }

@@ -251,6 +251,7 @@ pub(crate) struct Sluice {
     held_after: Mutex<Option<Arc<Hold>>>,
     held_samples: Mutex<Option<Arc<Hold>>>,
     held_page: Mutex<Option<Arc<Hold>>>,
+    held_key: Mutex<Option<Arc<Hold>>>,
 }
 
 /// A look-up that is kept from reading the store, or from answering when it has read it.
@@ -277,8 +278,22 @@ impl Sluice {
         let (broken, crashes) = (AtomicBool::new(false), AtomicBool::new(false));
         let (reluctant, looks) = (AtomicBool::new(false), AtomicUsize::new(0));
         let (held_before, held_after) = (Mutex::new(None), Mutex::new(None));
-        let (held_samples, held_page) = (Mutex::new(None), Mutex::new(None));
-        Self { store, look_ups, keys_read, snapshots, broken, crashes, reluctant, looks, held_before, held_after, held_samples, held_page }
+        let (held_samples, held_page, held_key) = (Mutex::new(None), Mutex::new(None), Mutex::new(None));
+        Self {
+            store,
+            look_ups,
+            keys_read,
+            snapshots,
+            broken,
+            crashes,
+            reluctant,
+            looks,
+            held_before,
+            held_after,
+            held_samples,
+            held_page,
+            held_key,
+        }
     }
 
     /// How often keys were looked up.
@@ -314,6 +329,11 @@ impl Sluice {
     /// The next page of keys, all or those of a group, is read when it is let.
     pub(crate) fn hold_next_page(&self) -> Arc<Hold> {
         hold(&self.held_page)
+    }
+
+    /// The next key that is read by its id is told of when it is let.
+    pub(crate) fn hold_next_key(&self) -> Arc<Hold> {
+        hold(&self.held_key)
     }
 
     /// From now on nothing can be read.
@@ -458,7 +478,9 @@ impl Management for Sluice {
 
     async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>, StoreError> {
         self.keys_read.fetch_add(1, Ordering::SeqCst);
-        self.store.key(id).await
+        let found = self.store.key(id).await;
+        pass(&self.held_key).await;
+        found
     }
 
     async fn key_named(&self, name: &KeyName) -> Result<Option<KeyRecord>, StoreError> {

@@ -67,11 +67,15 @@ impl Authority {
 }
 
 impl Issued {
+    pub(crate) fn pem(&self) -> String {
+        pem("CERTIFICATE", &self.der)
+    }
+
     /// As `tls.crt` and `tls.key`, as Kubernetes calls them.
     pub(crate) fn write(&self, dir: &Path) -> [PathBuf; 2] {
         std::fs::create_dir_all(dir).unwrap();
         let (cert, key) = (dir.join("tls.crt"), dir.join("tls.key"));
-        std::fs::write(&cert, pem("CERTIFICATE", &self.der)).unwrap();
+        std::fs::write(&cert, self.pem()).unwrap();
         std::fs::write(&key, pem("PRIVATE KEY", &self.key)).unwrap();
         [cert, key]
     }

@@ -1,0 +1,33 @@
+// What the console is there for: every flow by the name of its cases. Each of them is gone through in every look; one that is missing, or is not in
+// this list, fails the run.
+
+export const WANTED = [
+  "sign in: refused, in, out",
+  "sign in: the link that the first start prints works once",
+  "sign in: a key that manages nothing is told so",
+  "try a key: what it holds, whoever asks",
+  "key: create, assign, copy curl, revoke",
+  "key: create, assign, copy curl, revoke; by keyboard alone",
+  "key: rename, groups, rotate with grace, off and on",
+  "key: several expire or are revoked at once",
+  "key: what is entered wrongly is kept and told; nothing is made",
+  "key: what-if asks about another time and address",
+  "stale: a form that was overtaken says by whom and with what, and stays refused",
+  "saved: where it is not in force yet is said, and that it is everywhere when it is",
+  "spaces: make, rename, move, label, give, delete",
+  "roles: make, change, give, delete",
+  "roles: a slug is found and copied",
+  "groups: make, change, give, delete",
+  "policies: check, simulate, save, versions, delete",
+  "policies: findings as one types",
+  "strategy: what another one would change, and setting it",
+  "audit: filtered, and taken as a file",
+  "signing keys: published, signing, retired",
+  "replicas: one that comes, and what is in force in it, are shown without loading the page",
+  "settings: what is in force, and where it was written",
+  "search: a slash goes to it, and it finds all there is",
+  "help: from a page to what explains it",
+  "around: the way past the navigation leads to the content",
+  "around: a page that is not there, a key that is not there",
+  "key: a role is taken away where it stands",
+];
