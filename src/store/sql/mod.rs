@@ -97,6 +97,12 @@ impl Lookup for SqlStore {
     }
 
     async fn key_names(&self, most: u32) -> Result<Option<Vec<String>>, StoreError> {
+        // Whether there are more is known without their names.
+        let mut last = query(text::END_OF_KEYS);
+        last.push_bind("").push(text::END).push_bind(most);
+        if self.one::<KeyId>(last).await?.is_some() {
+            return Ok(None);
+        }
         let keys: Vec<NamedKey> = self.all(query(text::KEY_NAMES).bind(i64::from(most) + 1)).await?;
         let few = keys.len() <= usize::try_from(most).unwrap_or(usize::MAX);
         Ok(few.then(|| keys.into_iter().filter(|key| !key.revoked).map(|key| key.name.to_string()).collect()))
@@ -272,6 +278,10 @@ impl Store for SqlStore {
     async fn members(&self, group: &GroupName, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {
         let after = after.map_or_else(String::new, |id| id.to_string());
         self.all(query(text::MEMBERS).bind(group.to_string()).bind(after).bind(limit)).await
+    }
+
+    async fn audit_in_part(&self, wanted: &AuditQuery) -> Result<ListPart<AuditEntry, AuditId>, StoreError> {
+        self.audited_in_part(wanted).await
     }
 
     async fn keys_ending(&self, after: Timestamp, before: Timestamp, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {

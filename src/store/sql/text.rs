@@ -208,6 +208,27 @@ pub(in crate::store) const AUDIT_OF_SPACE: Text = Text::each(
     audit_entries!("SELECT s.entry FROM audit_spaces s CROSS JOIN audit a ON a.id = s.entry WHERE true"),
     audit_entries!("SELECT s.entry FROM audit_spaces s JOIN audit a ON a.id = s.entry WHERE true"),
 );
+/// Begins the reading of entries that are looked through in their order: SQLite would rather sort all that an index has, so it is given none.
+pub(in crate::store) const AUDIT_IN_PART: Text =
+    Text::each(audit_entries!("SELECT a.id FROM audit a NOT INDEXED WHERE true"), audit_entries!("SELECT a.id FROM audit a WHERE true"));
+/// Begins the reading of a page of few entries, which follow.
+pub(in crate::store) const AUDIT_AMONG: Text = Text::same(audit_entries!("SELECT a.id FROM ("));
+/// Ends what comes before by itself, as [`OF_FEW`] does.
+pub(in crate::store) const END_OF_FEW: Text = Text::each(") a WHERE true", " OFFSET 0) a WHERE true");
+
+/// The entries that one condition holds for, by its index; the condition follows.
+macro_rules! entries {
+    ($from:literal) => {
+        concat!("SELECT a.id, a.revision, a.at, a.actor, a.action, a.resource FROM ", $from, " WHERE true")
+    };
+}
+
+pub(in crate::store) const ENTRIES_OF_RESOURCE: Text = Text::each(entries!("audit a INDEXED BY audit_by_resource"), entries!("audit a"));
+pub(in crate::store) const ENTRIES_OF_ACTOR: Text = Text::each(entries!("audit a INDEXED BY audit_by_actor"), entries!("audit a"));
+pub(in crate::store) const ENTRIES_OF_ACTION: Text = Text::each(entries!("audit a INDEXED BY audit_by_action"), entries!("audit a"));
+pub(in crate::store) const ENTRIES_OF_TIME: Text = Text::each(entries!("audit a INDEXED BY audit_by_time"), entries!("audit a"));
+pub(in crate::store) const ENTRIES_OF_SPACE: Text =
+    Text::each(entries!("audit_spaces s CROSS JOIN audit a ON a.id = s.entry"), entries!("audit_spaces s JOIN audit a ON a.id = s.entry"));
 /// Where a text stands in another one, letter by letter, before the two.
 pub(in crate::store) const POSITION: Text = Text::each("instr(", "strpos(");
 /// The number of the last entry of a change that is not after a revision, which stands between the two.
@@ -369,7 +390,7 @@ pub(in crate::store) const BINDING_COUNTS: Text = Text::each(
     "SELECT s.value AS space, \
      (SELECT count(*) FROM (SELECT 1 FROM bindings b INDEXED BY bindings_by_space WHERE b.space = s.value LIMIT $2)) AS bindings \
      FROM json_each($1) s",
-    "SELECT s.space, (SELECT count(*) FROM (SELECT 1 FROM bindings b WHERE b.space = s.space LIMIT $2) AS some) AS bindings \
+    "SELECT s.space, (SELECT count(*) FROM (SELECT 1 FROM bindings b WHERE b.space = s.space LIMIT $2) AS few) AS bindings \
      FROM jsonb_array_elements_text($1::jsonb) AS s (space)",
 );
 /// Which of the groups in `$1`, JSON, have a member that is not revoked.

@@ -507,6 +507,10 @@ impl Store for Sluice {
         self.store.members(group, after, limit).await
     }
 
+    async fn audit_in_part(&self, wanted: &AuditQuery) -> Result<ListPart<AuditEntry, AuditId>, StoreError> {
+        self.store.audit_in_part(wanted).await
+    }
+
     async fn keys_ending(&self, after: Timestamp, before: Timestamp, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {
         self.store.keys_ending(after, before, limit).await
     }
