@@ -90,5 +90,8 @@ pub struct ListPart<T, A> {
 /// How many rows are looked through at a time for those that a condition holds for which no index knows: nobody else waits for longer.
 pub const LOOKED_THROUGH_AT_ONCE: u32 = 10_000;
 
+/// How many are looked at before it is asked whether there are few in all.
+pub(super) const LOOKED_AT_FIRST: u32 = 1_000;
+
 /// So many rows that an index knows are put in order; of more, some are come upon soon by looking through all in their order.
 pub(super) const FEW: u32 = 10_000;

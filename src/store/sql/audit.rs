@@ -15,7 +15,7 @@ use super::text;
 use crate::model::{AuditEntry, AuditId, AuditNote, Cause};
 use crate::store::audit::{AuditOrder, AuditQuery};
 use crate::store::error::StoreError;
-use crate::store::listing::{FEW, LOOKED_THROUGH_AT_ONCE, ListPart};
+use crate::store::listing::{FEW, LOOKED_AT_FIRST, LOOKED_THROUGH_AT_ONCE, ListPart};
 use crate::store::{apply, stored};
 
 impl SqlStore {
@@ -42,38 +42,18 @@ impl SqlStore {
         let (Some(oldest), Some(newest)) = (self.one::<Link>(oldest).await?, self.one::<Link>(newest).await?) else {
             return Ok(to_the_end(Vec::new()));
         };
-        // Numbers are given one after the other.
-        let step = u64::from(LOOKED_THROUGH_AT_ONCE);
-        let (some, end, is_last) = match wanted.order {
-            AuditOrder::NewestFirst => {
-                let before = wanted.before.map_or(newest.id.0 + 1, |before| before.0.min(newest.id.0 + 1));
-                let end = before.saturating_sub(step);
-                let newer_than = wanted.newer_than.map_or(0, |seen| seen.0).max(end.saturating_sub(1));
-                (
-                    AuditQuery { before: Some(AuditId(before)), newer_than: Some(AuditId(newer_than)), ..wanted.clone() },
-                    end,
-                    end <= oldest.id.0,
-                )
-            }
-            AuditOrder::OldestFirst => {
-                let newer_than = wanted.newer_than.map_or(0, |seen| seen.0).max(oldest.id.0.saturating_sub(1));
-                let end = newer_than.saturating_add(step);
-                let before = wanted.before.map_or(u64::MAX, |before| before.0).min(end + 1);
-                (
-                    AuditQuery { before: Some(AuditId(before)), newer_than: Some(AuditId(newer_than)), ..wanted.clone() },
-                    end,
-                    end >= newest.id.0,
-                )
-            }
-        };
-        let found = to_the_end(self.all(part(&some)).await?);
-        if is_last || found.looked_to.is_some() {
+        let first = Span::of(wanted, (oldest.id, newest.id), LOOKED_AT_FIRST);
+        let found = to_the_end(self.all(part(&first.within)).await?);
+        if first.is_last || found.looked_to.is_some() {
             return Ok(found);
         }
-        match self.few(wanted).await? {
-            Some(few) => Ok(to_the_end(self.all(page_of_few(wanted, few)).await?)),
-            None => Ok(ListPart { looked_to: Some(AuditId(end)), items: found.items }),
+        if let Some(few) = self.few(wanted).await? {
+            return Ok(to_the_end(self.all(page_of_few(wanted, few)).await?));
         }
+        let span = Span::of(wanted, (oldest.id, newest.id), LOOKED_THROUGH_AT_ONCE);
+        let found = to_the_end(self.all(part(&span.within)).await?);
+        let goes_on = !span.is_last && found.looked_to.is_none();
+        Ok(ListPart { looked_to: if goes_on { Some(span.end) } else { found.looked_to }, items: found.items })
     }
 
     /// A condition that holds for few entries, if one has to be looked for.
@@ -137,6 +117,38 @@ async fn give_up(connection: &mut dyn Connection, since: Timestamp) -> Result<u6
     connection.execute(query(text::SET_GIVEN_UP).bind(last)).await?;
     connection.execute(query(text::DELETE_SPACES_OF_ENTRIES).bind(last)).await?;
     connection.execute(query(text::DELETE_ENTRIES).bind(last)).await
+}
+
+/// The next so many entries, in the order that is asked for.
+struct Span {
+    /// Those of them that are wanted.
+    within: AuditQuery,
+    /// The last of them.
+    end: AuditId,
+    /// There are none after them.
+    is_last: bool,
+}
+
+impl Span {
+    /// Numbers are given one after the other, so it is known which they are.
+    fn of(wanted: &AuditQuery, (oldest, newest): (AuditId, AuditId), entries: u32) -> Self {
+        let (entries, mut within) = (u64::from(entries), wanted.clone());
+        let lower = wanted.newer_than.map_or(0, |seen| seen.0).max(oldest.0.saturating_sub(1));
+        let upper = wanted.before.map_or(u64::MAX, |before| before.0).min(newest.0.saturating_add(1));
+        let (end, is_last) = match wanted.order {
+            AuditOrder::NewestFirst => {
+                let end = upper.saturating_sub(entries);
+                within.newer_than = Some(AuditId(lower.max(end.saturating_sub(1))));
+                (end, end <= lower.saturating_add(1))
+            }
+            AuditOrder::OldestFirst => {
+                let end = lower.saturating_add(entries);
+                within.before = Some(AuditId(upper.min(end.saturating_add(1))));
+                (end, end.saturating_add(1) >= upper)
+            }
+        };
+        Self { within, end: AuditId(end), is_last }
+    }
 }
 
 /// Whether an index has the wanted entries in their order: all of them, or those of one condition.

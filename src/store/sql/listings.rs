@@ -13,26 +13,36 @@ use super::statement::{Statement, Text, query};
 use super::text;
 use crate::model::{Binding, BindingId, KeyId, KeyRecord, KeyState};
 use crate::store::error::StoreError;
-use crate::store::listing::{BindingFilter, FEW, KeyFilter, LOOKED_THROUGH_AT_ONCE, ListPart, NeverUsed, StateWanted};
+use crate::store::listing::{BindingFilter, FEW, KeyFilter, LOOKED_AT_FIRST, LOOKED_THROUGH_AT_ONCE, ListPart, NeverUsed, StateWanted};
 use crate::store::stored;
 
 impl SqlStore {
     pub(super) async fn keys_found(&self, wanted: &KeyFilter) -> Result<ListPart<KeyRecord, KeyId>, StoreError> {
-        let end = match end_of_keys(wanted) {
-            Some(question) => self.end_of_part(question, wanted.after, LOOKED_THROUGH_AT_ONCE).await?,
-            None => None,
+        let Some(question) = end_of_keys(wanted) else {
+            let items: Vec<KeyRecord> = self.all(keys_page(wanted, None)).await?;
+            return Ok(part(items, wanted.limit, None, |key| key.id));
         };
-        let items: Vec<KeyRecord> = self.all(keys_page(wanted, end)).await?;
-        let found = part(items, wanted.limit, end, |key| key.id);
-        let is_short = end.is_some() && found.looked_to == end;
-        if is_short
-            && let Some(sieve) = Sieve::of(wanted)
+        // What many have is come upon at once; what few have, an index may know; and what neither is so is looked for further on.
+        let first = self.keys_among(wanted, question.clone(), LOOKED_AT_FIRST).await?;
+        if let Walked::Enough(found) = first {
+            return Ok(found);
+        }
+        if let Some(sieve) = Sieve::of(wanted)
             && self.one::<RowCount>(sieve.count()).await?.is_some_and(|RowCount(count)| count <= u64::from(FEW))
         {
             let items: Vec<KeyRecord> = self.all(keys_sieved(wanted, &sieve)).await?;
             return Ok(part(items, wanted.limit, None, |key| key.id));
         }
+        let (Walked::Enough(found) | Walked::GoesOn(found)) = self.keys_among(wanted, question, LOOKED_THROUGH_AT_ONCE).await?;
         Ok(found)
+    }
+
+    /// Those that are among so many of the next ones.
+    async fn keys_among(&self, wanted: &KeyFilter, question: Statement, rows: u32) -> Result<Walked, StoreError> {
+        let end = self.end_of_part(question, wanted.after, rows).await?;
+        let items: Vec<KeyRecord> = self.all(keys_page(wanted, end)).await?;
+        let found = part(items, wanted.limit, end, |key| key.id);
+        Ok(if end.is_some() && found.looked_to == end { Walked::GoesOn(found) } else { Walked::Enough(found) })
     }
 
     pub(super) async fn bindings_found(&self, wanted: &BindingFilter) -> Result<ListPart<Binding, BindingId>, StoreError> {
@@ -64,6 +74,14 @@ impl SqlStore {
         question.push(text::END).push_bind(rows.saturating_sub(1));
         self.one(question).await
     }
+}
+
+/// How a part of a walk has ended.
+enum Walked {
+    /// With a full page, or with the last of all.
+    Enough(ListPart<KeyRecord, KeyId>),
+    /// With less than was wanted.
+    GoesOn(ListPart<KeyRecord, KeyId>),
 }
 
 /// What an id is called, or what is before all of them.

@@ -27,7 +27,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 #[cfg(test)]
-pub(super) use self::audit::page;
+pub(super) use self::audit::{Few, page, page_of_few, part};
 use self::backend::Transaction;
 pub(super) use self::backend::{At, Backend, Connection, Lease, Row};
 pub(super) use self::copy::copy;

@@ -6,6 +6,7 @@ mod documentation;
 mod groups;
 mod hostile;
 mod keys;
+mod overview;
 mod policies;
 mod replicas;
 mod roles;

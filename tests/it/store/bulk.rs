@@ -6,7 +6,7 @@ use std::sync::Arc;
 use claviger::clock::ManualClock;
 use claviger::config::StoreUrl;
 use claviger::model::{Cause, Changes, Expiry, KeyDigest, KeyId, KeyState, Mutation, Revision, Strategy};
-use claviger::store::{KeyFilter, ListPart, StateWanted, Store, verify_audit};
+use claviger::store::{AuditOrder, AuditQuery, KeyFilter, ListPart, StateWanted, Store, verify_audit};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, query_scalar};
 
@@ -184,4 +184,45 @@ async fn search(store: &dyn Store, clock: &ManualClock) {
         }
     }
     assert_eq!(seen, (0..MANY).map(|number| format!("service-{number:07}")).collect::<Vec<_>>());
+
+    // The audit is read likewise: what an index knows, or holds for few, to the end, and all else a part at a time.
+    let none = AuditQuery { limit: 5, ..AuditQuery::default() };
+    let told = async |wanted: &AuditQuery| {
+        let ListPart { items, looked_to } = store.audit_in_part(wanted).await.unwrap();
+        (items.into_iter().map(|entry| entry.action).collect::<Vec<_>>(), looked_to)
+    };
+    let to_the_end = |actions: &[&str]| (actions.iter().map(|action| (*action).to_owned()).collect::<Vec<_>>(), None);
+    let by_system = Some("system".to_owned());
+    let action = |action: &str| Some(action.to_owned());
+    assert_eq!(
+        told(&AuditQuery { action: action("key.revoke"), actor: by_system.clone(), ..none.clone() }).await,
+        to_the_end(&["key.revoke"])
+    );
+    let oldest = AuditQuery { order: AuditOrder::OldestFirst, ..none.clone() };
+    assert_eq!(told(&AuditQuery { action: action("key.d"), ..oldest.clone() }).await, to_the_end(&[]));
+    assert_eq!(
+        told(&AuditQuery { action: action("key.disable"), until: Some(later), ..oldest.clone() }).await,
+        to_the_end(&["key.disable"])
+    );
+    assert_eq!(told(&AuditQuery { until: Some(now), ..none.clone() }).await, to_the_end(&[]));
+    let (found, end) = told(&AuditQuery { action: action("key."), since: Some(now), ..none.clone() }).await;
+    assert_eq!((found.first().map(String::as_str), found.len(), end.is_some()), (Some("key.revoke"), 5, true));
+    for (order, expected) in
+        [(AuditOrder::NewestFirst, ["key.revoke", "key.create"]), (AuditOrder::OldestFirst, ["key.create", "key.revoke"])]
+    {
+        let (mut wanted, mut seen, mut parts) = (AuditQuery { order, query: Some(revoked.to_string()), ..none.clone() }, Vec::new(), 0);
+        loop {
+            let (found, end) = told(&wanted).await;
+            seen.extend(found);
+            parts += 1;
+            match order {
+                AuditOrder::NewestFirst => wanted.before = end,
+                AuditOrder::OldestFirst => wanted.newer_than = end,
+            }
+            if end.is_none() {
+                break;
+            }
+        }
+        assert_eq!((seen.as_slice(), parts), (expected.map(str::to_owned).as_slice(), 2), "{order:?}");
+    }
 }
