@@ -149,8 +149,7 @@ pub(super) async fn explain(
     control.may(&asked.caller, Operation::Explain).await?;
     let key = called(control, &key).await?;
     let address = remote_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_canonical();
-    let at = at.unwrap_or_else(|| control.now());
-    let there = Origin::at_address(Some(address), Moment { wall: at, monotonic: Duration::ZERO });
+    let there = Origin::at_address(Some(address), Moment { wall: at.unwrap_or_else(|| control.now()), monotonic: Duration::ZERO });
     let origin = Origin { certificate: shown(client_certificate.as_deref())?, ..there };
     let AsOf { explainer, key, remarks } = control.as_of(at, key).await?;
     let answer = explainer.explain(&key, &origin).await;

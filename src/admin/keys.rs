@@ -18,10 +18,10 @@ use super::session::{Session, to_its_end};
 use super::state::AdminState;
 use super::version::{OnlyAt, gone, made, shown};
 use crate::clock::Moment;
-use crate::control::{KeyFields, KeysFound, KeysWanted, MadeKey, Operation, Standing, StateWanted};
+use crate::control::{KeyFields, KeysFound, KeysWanted, MadeKey, Operation, Standing};
 use crate::exchange::Origin;
 use crate::model::{BindingId, Expiry, GroupName, KeyDigest, KeyId, KeyName, KeyRecord, KeyState, Mutation, Resource, RoleId, SpaceId};
-use crate::store::StoreError;
+use crate::store::{StateWanted, StoreError};
 
 /// How many keys are looked through for a page of those that are asked for.
 const LOOKED_THROUGH: u32 = 100_000;

@@ -15,15 +15,11 @@ use crate::model::{Binding, BindingId, GroupName, KeyId, KeyName, Mutation, Reso
 
 /// What the keys are called that these bindings are about.
 pub(super) async fn names(visit: &Seen, bindings: &[Binding]) -> Result<BTreeMap<KeyId, KeyName>, Refusal> {
-    let mut names = BTreeMap::new();
-    for binding in bindings {
-        let Subject::Key(id) = binding.subject else { continue };
-        if !names.contains_key(&id) {
-            let key = visit.control().store().key(id).await?;
-            names.extend(key.map(|key| (id, key.name)));
-        }
-    }
-    Ok(names)
+    let keys = bindings.iter().filter_map(|binding| match binding.subject {
+        Subject::Key(id) => Some(id),
+        Subject::Group(_) => None,
+    });
+    Ok(visit.control().store().names_of(&keys.collect()).await?)
 }
 
 /// Who it is, and the way there.

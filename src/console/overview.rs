@@ -10,14 +10,19 @@ use super::parts;
 use super::refusal::Refusal;
 use super::signing_keys;
 use super::visit::{Seen, Visit};
-use crate::clock::later;
-use crate::control::{Gone, KeysFound, KeysWanted, Operation, ReplicaView, StateWanted};
+use crate::clock::{earlier, later};
+use crate::control::{Gone, Operation, ReplicaView};
 use crate::diagnostics::Severity;
-use crate::model::{KeyRecord, KeyState};
+use crate::model::{GroupName, KeyRecord};
 use crate::policy::PolicyFault;
+use crate::store::{ListPart, NeverUsed};
 
-/// How many keys are looked at for what is said of keys here: a page must not take longer because there are more.
+/// How many keys are looked at for whether they were ever used: a page must not take longer because there are more.
 const LOOKED_AT: u32 = 2_000;
+/// How many groups are.
+const GROUPS_LOOKED_AT: usize = 100;
+/// How many of a kind are counted.
+const COUNTED: u32 = 100;
 const SOON: std::time::Duration = std::time::Duration::from_hours(14 * 24);
 /// A key that was made so long ago and never used was probably lost, or never handed out.
 const UNUSED_FOR: std::time::Duration = std::time::Duration::from_hours(7 * 24);
@@ -27,7 +32,6 @@ const NAMED: usize = 5;
 struct OfKeys {
     ending: Vec<KeyRecord>,
     never_used: Vec<KeyRecord>,
-    looked_at: usize,
     is_all: bool,
 }
 
@@ -70,11 +74,11 @@ pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, 
         @if !nobody_in.is_empty() {
             section {
                 h3 { "Groups that hold roles and that no key was found in" }
-                ul { @for group in nobody_in.iter().take(NAMED) { li { (parts::group(group)) } } }
+                ul { @for group in nobody_in.iter().take(NAMED) { li { (parts::group(group.as_str())) } } }
                 @if nobody_in.len() > NAMED { p class="quiet" { "and " (nobody_in.len() - NAMED) " more" } }
             }
         }
-        @if !of_keys.is_all { p class="quiet" { "Of keys, the oldest " (of_keys.looked_at) " were looked at." } }
+        @if !of_keys.is_all { p class="quiet" { "For keys that were never used, the oldest " (LOOKED_AT) " were looked at." } }
     };
     Ok(visit.page("Overview", &body))
 }
@@ -95,7 +99,8 @@ fn keys_named(title: &str, all: &str, keys: &[KeyRecord], when: impl Fn(&KeyReco
             section {
                 h3 { (title) }
                 ul { @for key in keys.iter().take(NAMED) { li { (parts::key_link(key.id, key.name.as_str())) @if let Some(when) = when(key) { " — " (when) } } } }
-                @if keys.len() > NAMED { p { a href=(all) { "and " (keys.len() - NAMED) " more" } } }
+                @if keys.len() > COUNTED as usize { p { a href=(all) { "and more than " (COUNTED as usize - NAMED) " others" } } }
+                @else if keys.len() > NAMED { p { a href=(all) { "and " (keys.len() - NAMED) " more" } } }
             }
         }
     }
@@ -126,26 +131,21 @@ fn policies_named(visit: &Seen, remarks: &[PolicyFault]) -> Markup {
 }
 
 async fn of_keys(visit: &Seen) -> Result<OfKeys, Refusal> {
-    let (now, state) = (visit.control().now(), StateWanted::In(KeyState::Active));
-    let wanted = KeysWanted { after: None, limit: LOOKED_AT, look_through: LOOKED_AT, group: None, text: None, state };
-    let KeysFound { keys, looked_to } = visit.control().keys_found(wanted).await?;
-    let (looked_at, is_all) = (keys.len(), looked_to.is_none());
-    let is_ending = |key: &KeyRecord| key.expires_at.is_some_and(|end| end < later(now, SOON));
-    let was_never_used =
-        |key: &KeyRecord| key.secrets.iter().all(|secret| secret.last_used_at.is_none()) && later(key.created_at, UNUSED_FOR) < now;
-    let (ending, others): (Vec<KeyRecord>, Vec<KeyRecord>) = keys.into_iter().partition(is_ending);
-    Ok(OfKeys { ending, never_used: others.into_iter().filter(was_never_used).collect(), looked_at, is_all })
+    let (store, now) = (visit.control().store(), visit.control().now());
+    let soon = later(now, SOON);
+    let ending = store.keys_ending(now, soon, COUNTED + 1).await?;
+    let wanted = NeverUsed { now, made_before: earlier(now, UNUSED_FOR), ends_not_before: soon, among: LOOKED_AT, limit: COUNTED + 1 };
+    let ListPart { items: never_used, looked_to } = store.keys_never_used(&wanted).await?;
+    let is_all = looked_to.is_none() || never_used.len() > COUNTED as usize;
+    Ok(OfKeys { ending, never_used, is_all })
 }
 
 /// Of those that hold roles: that nobody is in others says nothing.
-async fn groups_nobody_is_in(visit: &Seen) -> Result<BTreeSet<String>, Refusal> {
-    let mut found = BTreeSet::new();
+async fn groups_nobody_is_in(visit: &Seen) -> Result<BTreeSet<GroupName>, Refusal> {
     let bound = visit.standing.snapshot().group_bindings.iter().filter(|(_, bindings)| !bindings.is_empty());
-    // Each is one look into an index.
-    for (group, _) in bound.take(100) {
-        if visit.control().store().members(group, None, 1).await?.is_empty() {
-            found.insert(group.to_string());
-        }
+    let mut groups: BTreeSet<GroupName> = bound.take(GROUPS_LOOKED_AT).map(|(group, _)| group.clone()).collect();
+    for group in visit.control().store().groups_with_members(&groups).await? {
+        groups.remove(&group);
     }
-    Ok(found)
+    Ok(groups)
 }

@@ -8,8 +8,9 @@ use super::keys::{self, LOOKED_THROUGH};
 use super::parts;
 use super::refusal::Refusal;
 use super::visit::{Seen, Visit};
-use crate::control::{KeysFound, KeysWanted, Operation, StateWanted};
+use crate::control::{KeysFound, KeysWanted, Operation};
 use crate::model::{KeyRecord, PolicyName, Snapshot};
+use crate::store::StateWanted;
 
 /// How many of each kind are shown; their own lists have all.
 const SHOWN: usize = 10;

@@ -23,8 +23,8 @@ use crate::model::{Mutation, Resource, Revision, Strategy};
 
 /// How long keys are looked at before one is asked whether to set it.
 const LOOK_FOR: Duration = Duration::from_secs(20);
-/// How long for the cards, which say how many it would be and not whom.
-const GLANCE: Duration = Duration::from_secs(1);
+/// How long for the cards, which say how many it would be of some, and not whom: nobody has asked for more yet.
+const GLANCE: Duration = Duration::from_millis(20);
 
 pub(super) fn routes() -> Router<ConsoleState> {
     Router::new().route("/strategy", get(show).post(set)).route("/strategy/set", get(ask))

@@ -126,7 +126,7 @@ impl StateOfText {
 /// What each policy says, with the lines of its rules: for whoever may see those.
 async fn traces(visit: Option<&Visit>, key: &KeyRecord, origin: &Origin) -> Result<Option<Vec<Markup>>, Refusal> {
     let Some(visit) = visit.filter(|visit| visit.may(Operation::Explain)) else { return Ok(None) };
-    let AsOf { explainer, key, .. } = visit.control().as_of(origin.at.wall, key.clone()).await?;
+    let AsOf { explainer, key, .. } = visit.control().as_of(None, key.clone()).await?;
     let heard = tokio::task::block_in_place(|| explainer.trace(&key, origin));
     Ok(Some(heard.iter().map(|(tracer, trace)| policy(tracer, trace)).collect()))
 }

@@ -253,20 +253,24 @@ impl Control {
     ///
     /// # Errors
     /// What is in force does not load, or nobody serves here.
-    pub async fn explainer(&self) -> Result<Explainer, ExchangeError> {
+    pub async fn explainer(&self) -> Result<Arc<Explainer>, ExchangeError> {
         let away = || ExchangeError::Store(StoreError::Unavailable("nobody serves here".to_owned()));
         let settings = self.serving.as_ref().map(|serving| Arc::clone(&*serving.settings.now())).ok_or_else(away)?;
-        let (store, runtime) = (Arc::clone(&self.store), tokio::runtime::Handle::current());
-        let loaded = tokio::task::spawn_blocking(move || runtime.block_on(Explainer::load(&settings, &*store)));
-        loaded.await.unwrap_or_else(|_| Err(away()))
+        // With ten thousand spaces it takes as long as anybody wants to wait for a page, and seldom is it not what was made before.
+        let (snapshot, kept) = (self.latest().await?, self.explained.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let loaded = tokio::task::spawn_blocking(move || Explainer::renewed(kept, &settings, &snapshot));
+        let explainer = loaded.await.unwrap_or_else(|_| Err(away()))?;
+        *self.explained.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&explainer));
+        Ok(explainer)
     }
 
-    /// What explains decisions about this key as they were at that time, as far as the audit tells; `as_of` says how far that is.
+    /// What explains decisions about this key as they were at that time, as far as the audit tells; `as_of` says how far that is. `None`: as they are.
     ///
     /// # Errors
     /// As [`explainer`](Self::explainer).
-    pub async fn as_of(&self, at: Timestamp, key: KeyRecord) -> Result<AsOf, ExchangeError> {
+    pub async fn as_of(&self, at: Option<Timestamp>, key: KeyRecord) -> Result<AsOf, ExchangeError> {
         let (explainer, now) = (self.explainer().await?, self.now());
+        let Some(at) = at else { return Ok(AsOf { explainer, key, remarks: Vec::new() }) };
         let (store, runtime) = (Arc::clone(&self.store), tokio::runtime::Handle::current());
         // Policies of that time are compiled.
         let found = tokio::task::spawn_blocking(move || runtime.block_on(exchange::as_of(at, now, explainer, key, &*store)));

@@ -1,10 +1,8 @@
 //! Lists of keys, as people ask for them: a page at a time, however many there are.
 
 use super::manager::Control;
-use crate::model::{GroupName, KeyId, KeyName, KeyRecord, KeyState};
-use crate::store::{KeyFilter, LOOKED_THROUGH_AT_ONCE, ListPart, StoreError};
-
-const READ_AT_ONCE: u32 = 500;
+use crate::model::{GroupName, KeyId, KeyName, KeyRecord};
+use crate::store::{KeyFilter, LOOKED_THROUGH_AT_ONCE, ListPart, StateWanted, StoreError};
 
 /// Which keys are wanted, by age.
 #[derive(Clone, Debug)]
@@ -23,17 +21,6 @@ pub struct KeysWanted {
     pub state: StateWanted,
 }
 
-/// In which state keys are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StateWanted {
-    /// All but revoked ones.
-    NotRevoked,
-    /// Every key.
-    Any,
-    /// In this very state.
-    In(KeyState),
-}
-
 /// Keys that were found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeysFound {
@@ -41,16 +28,6 @@ pub struct KeysFound {
     pub keys: Vec<KeyRecord>,
     /// There may be more after this one.
     pub looked_to: Option<KeyId>,
-}
-
-impl StateWanted {
-    fn holds(self, state: KeyState) -> bool {
-        match self {
-            Self::NotRevoked => state != KeyState::Revoked,
-            Self::Any => true,
-            Self::In(wanted) => state == wanted,
-        }
-    }
 }
 
 impl Control {
@@ -76,15 +53,17 @@ impl Control {
     /// The store is away.
     pub async fn keys_found(&self, wanted: KeysWanted) -> Result<KeysFound, StoreError> {
         let KeysWanted { mut after, limit, look_through, group, text, state } = wanted;
-        let (now, limit) = (self.now(), limit as usize);
+        let now = self.now();
         let (mut keys, mut looked_through): (Vec<KeyRecord>, u32) = (Vec::new(), 0);
         loop {
-            let wanted = KeyFilter { after, limit: READ_AT_ONCE, group: group.clone(), query: text.clone() };
+            // One more tells whether there is another page.
+            let more = limit.saturating_add(1).saturating_sub(u32::try_from(keys.len()).unwrap_or(u32::MAX));
+            let wanted = KeyFilter { after, limit: more, group: group.clone(), query: text.clone(), state, now };
             let ListPart { items, looked_to } = self.store.keys_where(&wanted).await?;
-            looked_through = looked_through.saturating_add(if text.is_some() { LOOKED_THROUGH_AT_ONCE } else { READ_AT_ONCE });
-            keys.extend(items.into_iter().filter(|key| state.holds(key.state_at(now))));
-            if keys.len() > limit {
-                keys.truncate(limit);
+            looked_through = looked_through.saturating_add(LOOKED_THROUGH_AT_ONCE);
+            keys.extend(items);
+            if keys.len() > limit as usize {
+                keys.truncate(limit as usize);
                 let looked_to = keys.last().map(|key| key.id);
                 return Ok(KeysFound { keys, looked_to });
             }

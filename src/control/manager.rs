@@ -14,7 +14,7 @@ use super::recent::Recent;
 use super::replica_watch::ReplicaWatch;
 use crate::clock::Clock;
 use crate::config::LiveSettings;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Explainer};
 use crate::model::{KeyId, ReplicaName};
 use crate::store::{Source, Store};
 
@@ -31,6 +31,8 @@ pub struct Control {
     /// What is looked at by those who wait for other processes.
     pub(super) replicas: ReplicaWatch,
     pub(super) latest: Latest,
+    /// What explained last, with the policies as they were compiled.
+    pub(super) explained: Mutex<Option<Arc<Explainer>>>,
     /// By which it is known whether that still is the latest.
     pub(super) followed: Arc<dyn Source>,
     /// The sidecars that ask here.
@@ -72,6 +74,7 @@ impl Control {
             known: Mutex::default(),
             replicas,
             latest: Latest::default(),
+            explained: Mutex::default(),
             followed,
             followers: Followers::default(),
             follower_keys: FollowerKeys::default(),

@@ -41,7 +41,7 @@ pub use self::change::Made;
 pub use self::code::Code;
 pub use self::draw::{GeneratedKey, NoRandomness, binding_id, key_id, plain_key, sha256_hex};
 pub use self::error::{ControlError, Forbidden};
-pub use self::key_search::{KeysFound, KeysWanted, StateWanted};
+pub use self::key_search::{KeysFound, KeysWanted};
 pub use self::keys::{KeyFields, MadeKey};
 pub use self::manager::{Control, Serving};
 pub use self::policies::PoliciesInForce;

@@ -21,7 +21,7 @@ const PAGE: u32 = 500;
 
 /// What is in force, and what would be.
 pub struct Simulation {
-    before: Explainer,
+    before: Arc<Explainer>,
     after: Explainer,
     /// The policy that would be another, if it is about one.
     policy: Option<PolicyName>,

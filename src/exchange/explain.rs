@@ -34,9 +34,9 @@ pub struct Explanation {
 
 /// Explains from a store alone, outside a server: it needs no signing keys and remembers nothing.
 pub struct Explainer {
-    settings: Settings,
+    settings: Arc<Settings>,
     evaluator: Evaluator,
-    snapshot: Snapshot,
+    snapshot: Arc<Snapshot>,
     shared: Arc<SharedInput>,
     /// Of the store and of the directory.
     sources: Vec<PolicySource>,
@@ -70,15 +70,42 @@ impl Explainer {
 
     /// Explains by these: everything but the keys, and the policies of the directory.
     pub fn of(settings: &Settings, snapshot: Snapshot, files: Vec<PolicySource>) -> Result<Self, ExchangeError> {
+        Self::made_of(Arc::new(settings.clone()), Arc::new(snapshot), files)
+    }
+
+    fn made_of(settings: Arc<Settings>, snapshot: Arc<Snapshot>, files: Vec<PolicySource>) -> Result<Self, ExchangeError> {
         let policies =
             state::compile(&files, &snapshot.policies, &settings.policies, &PolicySet::none()).map_err(ExchangeError::Policies)?;
         let sources = files.into_iter().chain(snapshot.policies.iter().map(PolicySource::from)).collect();
-        Ok(Self::new(settings.clone(), Evaluator::start(Evaluator::AT_ONCE)?, snapshot, sources, policies))
+        let (evaluator, shared) = (Evaluator::start(Evaluator::AT_ONCE)?, Arc::new(SharedInput::of(&snapshot)));
+        Ok(Self::new(settings, evaluator, (snapshot, shared), sources, policies))
     }
 
-    fn new(settings: Settings, evaluator: Evaluator, snapshot: Snapshot, sources: Vec<PolicySource>, policies: PolicySet) -> Self {
+    /// What explains by these and by what stands in the directory now: this one, if it is made of the same.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn renewed(kept: Option<Arc<Self>>, settings: &Arc<Settings>, snapshot: &Arc<Snapshot>) -> Result<Arc<Self>, ExchangeError> {
+        let files = state::policy_files(settings.policies.dir.as_deref()).map_err(ExchangeError::Policies)?;
+        let is_same = |kept: &Self| {
+            let known = kept.sources.iter().filter(|source| source.file.is_some());
+            Arc::ptr_eq(&kept.settings, settings) && Arc::ptr_eq(&kept.snapshot, snapshot) && known.eq(&files)
+        };
+        match kept.filter(|kept| is_same(kept)) {
+            Some(kept) => Ok(kept),
+            None => Ok(Arc::new(Self::made_of(Arc::clone(settings), Arc::clone(snapshot), files)?)),
+        }
+    }
+
+    fn new(
+        settings: Arc<Settings>,
+        evaluator: Evaluator,
+        (snapshot, shared): (Arc<Snapshot>, Arc<SharedInput>),
+        sources: Vec<PolicySource>,
+        policies: PolicySet,
+    ) -> Self {
         Self {
-            shared: Arc::new(SharedInput::of(&snapshot)),
+            shared,
             procedure: Procedure::new(evaluator.clone(), None),
             policies: Ok(Arc::new(policies)),
             minter: Minter::new(&settings.token),
@@ -94,19 +121,24 @@ impl Explainer {
     /// # Errors
     /// The faults of the policies that would be in force.
     pub fn what_if(&self, change: &WhatIf) -> Result<Self, Vec<PolicyFault>> {
-        let (mut snapshot, mut sources) = (self.snapshot.clone(), self.sources.clone());
+        let (mut snapshot, mut sources) = (Arc::clone(&self.snapshot), self.sources.clone());
         match change {
             WhatIf::Put(source) => {
                 sources.retain(|other| other.name != source.name);
                 sources.push(source.clone());
             }
             WhatIf::Delete(name) => sources.retain(|other| other.name != *name),
-            WhatIf::Strategy(strategy) => snapshot.strategy = *strategy,
-            WhatIf::State(state) => snapshot = Snapshot::clone(state),
+            WhatIf::Strategy(strategy) => Arc::make_mut(&mut snapshot).strategy = *strategy,
+            WhatIf::State(state) => snapshot = Arc::new(Snapshot::clone(state)),
             WhatIf::Whole(state) => return self.as_of(Snapshot::clone(state)),
         }
         let policies = PolicySet::load(&sources, &self.settings.policies)?;
-        Ok(Self::new(self.settings.clone(), self.evaluator.clone(), snapshot, sources, policies))
+        let shared = match change {
+            // Of spaces and roles it is the same.
+            WhatIf::Put(_) | WhatIf::Delete(_) | WhatIf::Strategy(_) => Arc::clone(&self.shared),
+            WhatIf::State(_) | WhatIf::Whole(_) => Arc::new(SharedInput::of(&snapshot)),
+        };
+        Ok(Self::new(Arc::clone(&self.settings), self.evaluator.clone(), (snapshot, shared), sources, policies))
     }
 
     /// As it was with this snapshot and the policies that stand in it. Those of the directory are as they are now: nobody has kept others.
@@ -117,7 +149,8 @@ impl Explainer {
         let files = self.sources.iter().filter(|source| source.file.is_some()).cloned();
         let sources: Vec<PolicySource> = files.chain(snapshot.policies.iter().map(PolicySource::from)).collect();
         let policies = PolicySet::load(&sources, &self.settings.policies)?;
-        Ok(Self::new(self.settings.clone(), self.evaluator.clone(), snapshot, sources, policies))
+        let shared = Arc::new(SharedInput::of(&snapshot));
+        Ok(Self::new(Arc::clone(&self.settings), self.evaluator.clone(), (Arc::new(snapshot), shared), sources, policies))
     }
 
     /// What would be decided for this key and origin.

@@ -1,5 +1,7 @@
 //! The past is not the present: what was in force at an earlier time, and what has changed since.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::explain::Explainer;
@@ -17,7 +19,7 @@ const NAMED: usize = 3;
 /// What a key is explained by.
 pub struct AsOf {
     /// What was in force.
-    pub explainer: Explainer,
+    pub explainer: Arc<Explainer>,
     /// The key, as it was.
     pub key: KeyRecord,
     /// What of it is not as it was then, in sentences without capital or full stop.
@@ -34,7 +36,7 @@ pub struct AsOf {
 pub async fn as_of(
     at: Timestamp,
     now: Timestamp,
-    explainer: Explainer,
+    explainer: Arc<Explainer>,
     key: KeyRecord,
     store: &dyn Management,
 ) -> Result<AsOf, StoreError> {
@@ -56,7 +58,7 @@ pub async fn as_of(
             if explainer.sources().iter().any(|source| source.file.is_some()) {
                 remarks.push("policies of the directory are as they are now".to_owned());
             }
-            Ok(AsOf { explainer, key, remarks })
+            Ok(AsOf { explainer: Arc::new(explainer), key, remarks })
         }
         Err(why) => {
             remarks.push(format!("explained by what is in force now: {why}"));

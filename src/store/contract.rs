@@ -1,6 +1,6 @@
 //! What is asked of a store: by whoever serves, by whoever manages, and by a control plane.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use jiff::Timestamp;
 
 use super::audit::{AuditQuery, GivenUp};
 use super::error::{BatchError, Precondition, StoreError};
-use super::listing::{BindingFilter, KeyFilter, ListPart, Page};
+use super::listing::{BindingFilter, KeyFilter, ListPart, NeverUsed, Page};
 use super::webhook::{Held, Webhook};
 use crate::model::{
     AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, ConsoleSession, DoneOnce, GroupName, KeptSample, KeyDigest,
     KeyId, KeyName, KeyRecord, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, Sample, SampleId, SessionDigest,
-    Snapshot,
+    Snapshot, SpaceId,
 };
 
 /// How many samples a store keeps: the newest.
@@ -154,12 +154,25 @@ pub trait Store: Source + Management {
         }
         Ok(())
     }
-    /// Keys, found by an index; of those that a text is looked for in, [`LOOKED_THROUGH_AT_ONCE`](super::LOOKED_THROUGH_AT_ONCE) at most.
+    /// Keys, found by an index. Where none has those of a text or of a state in their order, [`LOOKED_THROUGH_AT_ONCE`](super::LOOKED_THROUGH_AT_ONCE) are
+    /// looked through at most, unless there are so few in all that they are put in order: then it is looked to the end.
     async fn keys_where(&self, wanted: &KeyFilter) -> Result<ListPart<KeyRecord, KeyId>, StoreError>;
-    /// Bindings, found by an index; if a text is looked for, or a role alone, among [`LOOKED_THROUGH_AT_ONCE`](super::LOOKED_THROUGH_AT_ONCE) at most.
+    /// Bindings, found by an index; if a text is looked for, among [`LOOKED_THROUGH_AT_ONCE`](super::LOOKED_THROUGH_AT_ONCE) at most.
     async fn bindings_where(&self, wanted: &BindingFilter) -> Result<ListPart<Binding, BindingId>, StoreError>;
     /// The keys in this group after this one that are not revoked, by id: at most so many, found by an index.
     async fn members(&self, group: &GroupName, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyRecord>, StoreError>;
+    /// Audit entries, as far as they are found by looking through [`LOOKED_THROUGH_AT_ONCE`](super::LOOKED_THROUGH_AT_ONCE), where no index knows them.
+    async fn audit_in_part(&self, wanted: &AuditQuery) -> Result<ListPart<AuditEntry, AuditId>, StoreError>;
+    /// Active keys that end after a time and before another one, by their end, found by an index.
+    async fn keys_ending(&self, after: Timestamp, before: Timestamp, limit: u32) -> Result<Vec<KeyRecord>, StoreError>;
+    /// Active keys of which no secret was ever presented, by id; where there are more keys than were to be looked at, it says so.
+    async fn keys_never_used(&self, wanted: &NeverUsed) -> Result<ListPart<KeyRecord, KeyId>, StoreError>;
+    /// What these keys are called, as far as they are there.
+    async fn names_of(&self, keys: &BTreeSet<KeyId>) -> Result<BTreeMap<KeyId, KeyName>, StoreError>;
+    /// How many bindings there are in each of these very spaces, counted up to so many.
+    async fn binding_counts(&self, spaces: &BTreeSet<SpaceId>, most: u32) -> Result<BTreeMap<SpaceId, u32>, StoreError>;
+    /// Which of these groups have a member that is not revoked.
+    async fn groups_with_members(&self, groups: &BTreeSet<GroupName>) -> Result<BTreeSet<GroupName>, StoreError>;
     /// The revision that last changed this, of a key also its secrets, groups and bindings; `None`: it is not there. Whoever shows the
     /// thing with its revision asks for the revision first: one that is too old makes [`Precondition::ResourceAt`] refuse, never pass.
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError>;

@@ -1,6 +1,8 @@
 //! What a listing is asked, and what it answers.
 
-use crate::model::{BindingId, GroupName, KeyId, RoleId, SpaceId};
+use jiff::Timestamp;
+
+use crate::model::{BindingId, GroupName, KeyId, KeyState, RoleId, SpaceId};
 
 /// One page of a listing: at most `limit` items after the item named by `after`, optionally only those that `query` stands in.
 #[derive(Clone, Debug)]
@@ -24,6 +26,37 @@ pub struct KeyFilter {
     pub group: Option<GroupName>,
     /// This stands in the name, letter by letter.
     pub query: Option<String>,
+    /// In this state at `now`.
+    pub state: StateWanted,
+    /// When it is.
+    pub now: Timestamp,
+}
+
+/// In which state keys are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StateWanted {
+    /// Every key.
+    #[default]
+    Any,
+    /// All but revoked ones.
+    NotRevoked,
+    /// In this very state.
+    In(KeyState),
+}
+
+/// Active keys that were made before a time, do not end before another one, and whose secrets nobody has ever presented.
+#[derive(Clone, Copy, Debug)]
+pub struct NeverUsed {
+    /// When it is.
+    pub now: Timestamp,
+    /// Made before.
+    pub made_before: Timestamp,
+    /// With no end, or one that is not before this.
+    pub ends_not_before: Timestamp,
+    /// So many of the oldest keys that are not revoked are looked at.
+    pub among: u32,
+    /// How many at most.
+    pub limit: u32,
 }
 
 /// Which bindings, by id: those for which all of this holds. A condition that is not set holds for every binding.
@@ -56,3 +89,9 @@ pub struct ListPart<T, A> {
 
 /// How many rows are looked through at a time for those that a condition holds for which no index knows: nobody else waits for longer.
 pub const LOOKED_THROUGH_AT_ONCE: u32 = 10_000;
+
+/// How many are looked at before it is asked whether there are few in all.
+pub(super) const LOOKED_AT_FIRST: u32 = 1_000;
+
+/// So many rows that an index knows are put in order; of more, some are come upon soon by looking through all in their order.
+pub(super) const FEW: u32 = 10_000;

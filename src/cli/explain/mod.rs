@@ -96,7 +96,7 @@ impl Explain {
         let key = store.key(&self.key).await?;
         let explainer = store.explainer(out).await?;
         let at = self.at.unwrap_or_else(|| store.now());
-        let AsOf { explainer, key, remarks } = exchange::as_of(at, store.now(), explainer, key, store.as_management()).await?;
+        let AsOf { explainer, key, remarks } = exchange::as_of(at, store.now(), Arc::new(explainer), key, store.as_management()).await?;
         let ip = self.ip.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ip| ip.to_canonical());
         if self.ip.is_none() && Decision::asks_policies(explainer.snapshot(), &key) {
             out.note(format_args!("without --ip: explained for a client at {ip}"));

@@ -14,7 +14,7 @@ use crate::console::refusal::Refusal;
 use crate::console::visit::Visit;
 use crate::control::Operation;
 use crate::model::{AuditEntry, AuditId};
-use crate::store::{AuditOrder, AuditQuery};
+use crate::store::{AuditOrder, AuditQuery, LOOKED_THROUGH_AT_ONCE};
 
 const ON_A_PAGE: u32 = 50;
 
@@ -24,10 +24,12 @@ pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, 
     let wanted = filters::wanted(&visit, &query, &mut faults).await?;
     let (mut entries, mut cursor) = (Vec::new(), None);
     if faults.is_empty() {
-        entries = visit.control().store().audit(&at_page(wanted, &query)).await?;
+        let found = visit.control().store().audit_in_part(&at_page(wanted, &query)).await?;
+        entries = found.items;
         let has_more = entries.len() > ON_A_PAGE as usize;
         entries.truncate(ON_A_PAGE as usize);
-        cursor = entries.last().filter(|_| has_more).map(|entry: &AuditEntry| entry.id.to_string());
+        let last = if has_more { entries.last().map(|entry: &AuditEntry| entry.id) } else { found.looked_to };
+        cursor = last.map(|id| id.to_string());
     }
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let body = html! {
@@ -36,7 +38,12 @@ pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, 
         div class="sides" {
             (filters::form(&query, &faults, visit.control().now()))
             div {
-                @if faults.is_empty() { (entries::table(&entries)) (exports(&query)) }
+                @if entries.is_empty() && cursor.is_some() {
+                    p { "None among the " (LOOKED_THROUGH_AT_ONCE) " entries that were looked through: there are more." }
+                } @else if faults.is_empty() {
+                    (entries::table(&entries))
+                }
+                @if faults.is_empty() { (exports(&query)) }
                 (parts::next_page("/audit", &query, &FILTERS, cursor.as_deref()))
             }
         }

@@ -15,12 +15,9 @@ pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, 
     visit.needs(Operation::ViewGroups)?;
     let holds = |group: &Group| paged::stands_in(query.text("q"), &[group.name.as_str(), &group.description]);
     let (groups, next) = paged::part(&query, visit.standing.snapshot().groups.values(), |group| group.name.as_str(), holds);
-    let mut rows = Vec::with_capacity(groups.len());
-    for group in groups {
-        // One look into an index.
-        let has_members = !visit.control().store().members(&group.name, None, 1).await?.is_empty();
-        rows.push((group, has_members));
-    }
+    let names = groups.iter().map(|group| group.name.clone()).collect();
+    let with_members = visit.control().store().groups_with_members(&names).await?;
+    let rows: Vec<(&Group, bool)> = groups.into_iter().map(|group| (group, with_members.contains(&group.name))).collect();
     let body = html! {
         div class="heading" {
             h1 { "Groups" }

@@ -74,7 +74,7 @@ pub(super) async fn answer(visit: &Seen, shown: &Shown, what_if: &WhatIf, explai
     let control = visit.control();
     let origin = what_if.origin(control.now());
     if let Some(at) = what_if.at.filter(|_| explains) {
-        let AsOf { explainer, key, remarks } = control.as_of(at, shown.key.clone()).await?;
+        let AsOf { explainer, key, remarks } = control.as_of(Some(at), shown.key.clone()).await?;
         return Ok((explainer.explain(&key, &origin).await, remarks));
     }
     let origin = WhatIf { at: None, ..*what_if }.origin(control.now());

@@ -10,8 +10,9 @@ use crate::console::forms::{Field, Form};
 use crate::console::parts;
 use crate::console::refusal::Refusal;
 use crate::console::visit::{Seen, Visit};
-use crate::control::{KeysFound, KeysWanted, Operation, StateWanted};
+use crate::control::{KeysFound, KeysWanted, Operation};
 use crate::model::{GroupName, KeyId, KeyName, KeyRecord, KeyState};
+use crate::store::StateWanted;
 
 /// On a page.
 const ON_A_PAGE: u32 = 50;

@@ -21,7 +21,7 @@ pub(super) async fn show(visit: Visit, Called(id): Called, Query(query): Query) 
     let what_if = WhatIf::read(&query, &mut faults);
     let now = visit.control().now();
     let origin = what_if.origin(now);
-    let AsOf { explainer, key, remarks } = visit.control().as_of(what_if.at.unwrap_or(now), shown.key.clone()).await?;
+    let AsOf { explainer, key, remarks } = visit.control().as_of(what_if.at, shown.key.clone()).await?;
     let answer = explainer.explain(&key, &origin).await;
     let heard = tokio::task::block_in_place(|| explainer.trace(&key, &origin));
     let path = format!("{}/policies", shown.path());

@@ -12,9 +12,6 @@ use crate::control::{BindingsFound, Operation};
 use crate::model::{BindingId, Resource, Revision, Role, RoleId, Snapshot};
 use crate::store::BindingFilter;
 
-/// How many bindings are looked through for those of a role, of which no index may know.
-const LOOKED_THROUGH: u32 = 100_000;
-
 /// A role, the last change of it, and what was there then.
 pub(super) struct ShownRole {
     pub(super) role: Role,
@@ -49,6 +46,6 @@ impl ShownRole {
     /// Who holds it: bindings of keys and of groups.
     pub(super) async fn bindings(&self, visit: &Seen, after: Option<BindingId>, limit: u32) -> Result<BindingsFound, Refusal> {
         let wanted = BindingFilter { after, limit, role: Some(self.role.id.clone()), ..BindingFilter::default() };
-        Ok(visit.control().bindings_found(&wanted, LOOKED_THROUGH).await?)
+        Ok(visit.control().bindings_found(&wanted, u32::MAX).await?)
     }
 }

@@ -69,8 +69,6 @@ async fn holders(visit: &Seen, shown: &ShownRole, query: &Fields) -> Result<Mark
                     }
                 }
             }
-        } @else if next.is_some() {
-            p { "None among the bindings that were looked through: there are more." }
         } @else {
             p { @if after.is_some() { "There are no more." } @else { "Nobody: no binding is of this role." } }
         }

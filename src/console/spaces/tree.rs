@@ -13,7 +13,6 @@ use crate::console::visit::{Seen, Visit};
 use crate::console::{paged, parts};
 use crate::control::Operation;
 use crate::model::{Space, SpaceId, SpaceTree};
-use crate::store::BindingFilter;
 
 /// So many bindings of a space are counted: nobody waits for the others.
 const COUNTED: u32 = 20;
@@ -60,10 +59,8 @@ async fn tree(visit: &Seen, query: &Fields, top: &SpaceId) -> Result<Markup, Ref
     let space = spaces.find(top).ok_or_else(no_such_space)?;
     let after: Option<SpaceId> = query.given("after").and_then(|after| after.parse().ok());
     let outline = Outline::of(spaces, top, after.as_ref());
-    let mut counts = BTreeMap::new();
-    for shown in outline.spaces().chain([top]) {
-        counts.insert(shown, count(visit, shown).await?);
-    }
+    let shown = outline.spaces().chain([top]).cloned().collect();
+    let counts = visit.control().store().binding_counts(&shown, COUNTED + 1).await?;
     let told = Branches { spaces, outline, counts };
     Ok(html! {
         @if !top.is_root() || after.is_some() {
@@ -85,15 +82,10 @@ fn address(under: &SpaceId, after: Option<&SpaceId>) -> String {
     parts::address("/spaces", [("under", under.as_str()), ("after", after.map(SpaceId::as_str).unwrap_or_default())])
 }
 
-async fn count(visit: &Seen, space: &SpaceId) -> Result<usize, Refusal> {
-    let wanted = BindingFilter { space: Some(space.clone()), limit: COUNTED + 1, ..BindingFilter::default() };
-    Ok(visit.control().store().bindings_where(&wanted).await?.items.len())
-}
-
 struct Branches<'a> {
     spaces: &'a SpaceTree,
     outline: Outline<'a>,
-    counts: BTreeMap<&'a SpaceId, usize>,
+    counts: BTreeMap<SpaceId, u32>,
 }
 
 impl Branches<'_> {
@@ -117,12 +109,11 @@ impl Branches<'_> {
     }
 
     fn bindings(&self, space: &SpaceId) -> Markup {
-        let most = COUNTED as usize;
         html! {
             @match self.counts.get(space).copied().unwrap_or_default() {
                 0 => {},
                 1 => span class="quiet" { " — 1 binding" },
-                count if count > most => span class="quiet" { " — more than " (most) " bindings" },
+                count if count > COUNTED => span class="quiet" { " — more than " (COUNTED) " bindings" },
                 count => span class="quiet" { " — " (count) " bindings" },
             }
         }

@@ -9,9 +9,10 @@ use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
 /// Number, description and text of each step.
-const STEPS: [(i64, &str, &str); 2] = [
+const STEPS: [(i64, &str, &str); 3] = [
     (1, "initial", include_str!("../migrations/postgres/0001_initial.sql")),
     (2, "console sessions", include_str!("../migrations/postgres/0002_console_sessions.sql")),
+    (3, "lists of many", include_str!("../migrations/postgres/0003_lists_of_many.sql")),
 ];
 
 /// Every step. Whoever makes them holds the lock.
@@ -29,9 +30,10 @@ mod tests {
     use super::*;
 
     /// What stands in the stores that are there.
-    const CHECKSUMS: [&str; 2] = [
+    const CHECKSUMS: [&str; 3] = [
         "ec04b8db451ac6e97d6c1861f1aedd18c3c8fd2e8534a16a6a768c77610ec1510ea4deaf762e21f93c22475e5fc054e5",
         "22ed1dcf922eb1a7498474a371fb2bfe334934e575a7026addd150384c06f382ad70f1439adfe907885a04e1b1f00250",
+        "18ccae37e26b33dfa9f7e17ba94623a0afd5c4ba1d7412f6bf0aa28e10cb28da991f85d44af7e7ffb27abf780049b29b",
     ];
 
     #[test]

@@ -335,6 +335,46 @@ impl FromRow for Revision {
     }
 }
 
+/// How many there are.
+pub(in crate::store) struct RowCount(pub(in crate::store) u64);
+
+impl FromRow for RowCount {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
+        Ok(Self(column::<i64>(row, "count")?.unsigned_abs()))
+    }
+}
+
+/// How many bindings there are in a space.
+pub(in crate::store) struct BindingCount {
+    pub(in crate::store) space: SpaceId,
+    pub(in crate::store) bindings: u32,
+}
+
+impl FromRow for BindingCount {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
+        let bindings = u32::try_from(column::<i64>(row, "bindings")?).map_err(|error| nonsense("a count", error))?;
+        Ok(Self { space: parsed("a space", text(row, "space")?)?, bindings })
+    }
+}
+
+impl FromRow for GroupName {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
+        parsed("a group", text(row, "name")?)
+    }
+}
+
+/// What the key of an id is called.
+pub(in crate::store) struct CalledKey {
+    pub(in crate::store) id: KeyId,
+    pub(in crate::store) name: KeyName,
+}
+
+impl FromRow for CalledKey {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
+        Ok(Self { id: KeyId::from_row(row)?, name: parsed("a key", text(row, "name")?)? })
+    }
+}
+
 impl FromRow for KeyId {
     fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         parsed("a key", text(row, "id")?)

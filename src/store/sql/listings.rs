@@ -1,34 +1,55 @@
 //! Lists of keys and bindings, by what they are found by.
 //!
-//! Only the conditions that are set stand in a statement, so that each is found by its index. What no index knows is looked for in so many rows
-//! at a time, in the order of ids: a search among millions is many short statements, and who has to be let in need not wait for its end.
+//! Only the conditions that are set stand in a statement, so that each is found by its index. What no index knows in the order of the list is looked
+//! for in so many rows at a time, in the order of ids: a search among millions is many short statements, and who has to be let in need not wait for
+//! its end. Where that finds too little, and an index knows that there are few in all, they are read down the index and put in order.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use super::decode::FromRow;
+use super::decode::{FromRow, RowCount};
 use super::sql_store::SqlStore;
 use super::statement::{Statement, Text, query};
 use super::text;
-use crate::model::{Binding, BindingId, KeyId, KeyRecord};
+use crate::model::{Binding, BindingId, KeyId, KeyRecord, KeyState};
 use crate::store::error::StoreError;
-use crate::store::listing::{BindingFilter, KeyFilter, LOOKED_THROUGH_AT_ONCE, ListPart};
+use crate::store::listing::{BindingFilter, FEW, KeyFilter, LOOKED_AT_FIRST, LOOKED_THROUGH_AT_ONCE, ListPart, NeverUsed, StateWanted};
+use crate::store::stored;
 
 impl SqlStore {
     pub(super) async fn keys_found(&self, wanted: &KeyFilter) -> Result<ListPart<KeyRecord, KeyId>, StoreError> {
-        let end = match (&wanted.query, &wanted.group) {
-            (None, _) => None,
-            (Some(_), None) => self.end_of_part(query(text::END_OF_KEYS), wanted.after).await?,
-            (Some(_), Some(group)) => self.end_of_part(query(text::END_OF_MEMBERS).bind(group.as_str()), wanted.after).await?,
+        let Some(question) = end_of_keys(wanted) else {
+            let items: Vec<KeyRecord> = self.all(keys_page(wanted, None)).await?;
+            return Ok(part(items, wanted.limit, None, |key| key.id));
         };
+        // What many have is come upon at once; what few have, an index may know; and what neither is so is looked for further on.
+        let first = self.keys_among(wanted, question.clone(), LOOKED_AT_FIRST).await?;
+        if let Walked::Enough(found) = first {
+            return Ok(found);
+        }
+        if let Some(sieve) = Sieve::of(wanted)
+            && self.one::<RowCount>(sieve.count()).await?.is_some_and(|RowCount(count)| count <= u64::from(FEW))
+        {
+            let items: Vec<KeyRecord> = self.all(keys_sieved(wanted, &sieve)).await?;
+            return Ok(part(items, wanted.limit, None, |key| key.id));
+        }
+        let (Walked::Enough(found) | Walked::GoesOn(found)) = self.keys_among(wanted, question, LOOKED_THROUGH_AT_ONCE).await?;
+        Ok(found)
+    }
+
+    /// Those that are among so many of the next ones.
+    async fn keys_among(&self, wanted: &KeyFilter, question: Statement, rows: u32) -> Result<Walked, StoreError> {
+        let end = self.end_of_part(question, wanted.after, rows).await?;
         let items: Vec<KeyRecord> = self.all(keys_page(wanted, end)).await?;
-        Ok(part(items, wanted.limit, end, |key| key.id))
+        let found = part(items, wanted.limit, end, |key| key.id);
+        Ok(if end.is_some() && found.looked_to == end { Walked::GoesOn(found) } else { Walked::Enough(found) })
     }
 
     pub(super) async fn bindings_found(&self, wanted: &BindingFilter) -> Result<ListPart<Binding, BindingId>, StoreError> {
-        let BindingFilter { key, group, role, space, query: sought, .. } = wanted;
+        let BindingFilter { key, group, role: _, space, query: sought, .. } = wanted;
         let is_known = key.is_some() || group.is_some() || space.is_some();
-        let end = if !is_known && (role.is_some() || sought.is_some()) {
-            self.end_of_part(query(text::END_OF_BINDINGS), wanted.after).await?
+        let end = if !is_known && sought.is_some() {
+            self.end_of_part(query(text::END_OF_BINDINGS), wanted.after, LOOKED_THROUGH_AT_ONCE).await?
         } else {
             None
         };
@@ -36,12 +57,31 @@ impl SqlStore {
         Ok(part(items, wanted.limit, end, |binding| binding.id))
     }
 
+    pub(super) async fn never_used(&self, wanted: &NeverUsed) -> Result<ListPart<KeyRecord, KeyId>, StoreError> {
+        let end = self.end_of_part(query(text::END_OF_KEYS_NOT_REVOKED), None, wanted.among).await?;
+        let items: Vec<KeyRecord> = self.all(never_used_page(wanted, end)).await?;
+        Ok(part(items, wanted.limit, end, |key| key.id))
+    }
+
     /// The last of the next rows that are looked through; `None`: they are fewer.
-    async fn end_of_part<A: FromRow + Display>(&self, mut question: Statement, after: Option<A>) -> Result<Option<A>, StoreError> {
+    async fn end_of_part<A: FromRow + Display>(
+        &self,
+        mut question: Statement,
+        after: Option<A>,
+        rows: u32,
+    ) -> Result<Option<A>, StoreError> {
         question.push_bind(named(after));
-        question.push(text::END).push_bind(LOOKED_THROUGH_AT_ONCE - 1);
+        question.push(text::END).push_bind(rows.saturating_sub(1));
         self.one(question).await
     }
+}
+
+/// How a part of a walk has ended.
+enum Walked {
+    /// With a full page, or with the last of all.
+    Enough(ListPart<KeyRecord, KeyId>),
+    /// With less than was wanted.
+    GoesOn(ListPart<KeyRecord, KeyId>),
 }
 
 /// What an id is called, or what is before all of them.
@@ -55,12 +95,70 @@ fn part<T, A: Copy>(items: Vec<T>, limit: u32, end: Option<A>, id: impl Fn(&T) -
     ListPart { items, looked_to }
 }
 
+/// The rows that are walked through for keys in this state, and their ids after one that follows: those that an index has in the order of ids.
+fn rows_of(state: StateWanted) -> (Text, Text) {
+    match state {
+        StateWanted::Any => (text::ALL_KEYS, text::END_OF_KEYS),
+        StateWanted::NotRevoked | StateWanted::In(KeyState::Active | KeyState::Expired) => {
+            (text::KEYS_NOT_REVOKED, text::END_OF_KEYS_NOT_REVOKED)
+        }
+        StateWanted::In(KeyState::Disabled) => (text::KEYS_DISABLED, text::END_OF_KEYS_DISABLED),
+        StateWanted::In(KeyState::Revoked) => (text::KEYS_REVOKED, text::END_OF_KEYS_REVOKED),
+    }
+}
+
+/// Where a part of the walk ends, if not every row of it is one that is wanted.
+fn end_of_keys(wanted: &KeyFilter) -> Option<Statement> {
+    let is_every_row = match wanted.state {
+        StateWanted::Any => true,
+        StateWanted::NotRevoked | StateWanted::In(KeyState::Revoked) => wanted.group.is_none(),
+        StateWanted::In(KeyState::Active | KeyState::Disabled | KeyState::Expired) => false,
+    };
+    if is_every_row && wanted.query.is_none() {
+        return None;
+    }
+    Some(match &wanted.group {
+        Some(group) => query(text::END_OF_MEMBERS).bind(group.as_str()),
+        None => query(rows_of(wanted.state).1),
+    })
+}
+
+/// Rows called so are in the state.
+fn push_state(statement: &mut Statement, row: &str, wanted: &KeyFilter) {
+    let now = stored::micros(wanted.now);
+    let state = match wanted.state {
+        StateWanted::Any => return,
+        StateWanted::NotRevoked => None,
+        StateWanted::In(state) => Some(state),
+    };
+    let revoked = if state == Some(KeyState::Revoked) { "NOT NULL" } else { "NULL" };
+    statement.push_text(&format!(" AND {row}.revoked_at IS {revoked}"));
+    match state {
+        None | Some(KeyState::Revoked) => {}
+        Some(KeyState::Expired) => {
+            statement.push_text(&format!(" AND {row}.expires_at <= ")).push_bind(now);
+        }
+        Some(state @ (KeyState::Active | KeyState::Disabled)) => {
+            let disabled = if state == KeyState::Disabled { "NOT NULL" } else { "NULL" };
+            statement.push_text(&format!(" AND {row}.disabled_at IS {disabled} AND ({row}.expires_at IS NULL OR {row}.expires_at > "));
+            statement.push_bind(now).push_same(")");
+        }
+    }
+}
+
+/// The text stands in the name in rows called so.
+fn push_sought(statement: &mut Statement, row: &str, wanted: &KeyFilter) {
+    if let Some(sought) = &wanted.query {
+        statement.push_same(" AND ").push(text::POSITION).push_text(&format!("{row}.name, ")).push_bind(sought.as_str()).push_same(") > 0");
+    }
+}
+
 /// The statement that reads a page of keys; `end`: the last that is looked at.
 pub(in crate::store) fn keys_page(wanted: &KeyFilter, end: Option<KeyId>) -> Statement {
-    let KeyFilter { after, limit, group, query: sought } = wanted;
+    let KeyFilter { after, limit, group, state, .. } = wanted;
     let (mut page, id) = match group {
         Some(_) => (query(text::KEYS_OF_GROUP), "m.key_id"),
-        None => (query(text::ALL_KEYS), "k.id"),
+        None => (query(rows_of(*state).0), "k.id"),
     };
     if let Some(group) = group {
         page.push_same(" AND m.group_name = ").push_bind(group.as_str());
@@ -69,10 +167,81 @@ pub(in crate::store) fn keys_page(wanted: &KeyFilter, end: Option<KeyId>) -> Sta
     if let Some(end) = end {
         page.push_same(" AND ").push_same(id).push_same(" <= ").push_bind(end.to_string());
     }
-    if let Some(sought) = sought {
-        page.push_same(" AND ").push(text::POSITION).push_same("k.name, ").push_bind(sought.as_str()).push_same(") > 0");
-    }
+    push_state(&mut page, "k", wanted);
+    push_sought(&mut page, "k", wanted);
     page.push_same(" ORDER BY ").push_same(id).push_same(" LIMIT ").push_bind(*limit);
+    page
+}
+
+/// An index that knows all keys that may be wanted, though not in the order of ids.
+pub(in crate::store) enum Sieve {
+    /// In whose names, of now or of before, these parts of three characters stand: a list, as JSON.
+    NameParts(String),
+    /// That have ended at this time.
+    Ended(i64),
+}
+
+impl Sieve {
+    pub(in crate::store) fn of(wanted: &KeyFilter) -> Option<Self> {
+        let parts = wanted.query.as_deref().and_then(parts_of).map(Self::NameParts);
+        parts.or_else(|| (wanted.state == StateWanted::In(KeyState::Expired)).then(|| Self::Ended(stored::micros(wanted.now))))
+    }
+
+    /// How many it knows, but not more than one too many.
+    pub(in crate::store) fn count(&self) -> Statement {
+        let mut count = query(text::COUNT_OF_FEW);
+        self.push(&mut count);
+        count.push_same(" LIMIT ").push_bind(FEW + 1).push_same(") AS few");
+        count
+    }
+
+    fn push(&self, statement: &mut Statement) {
+        match self {
+            Self::NameParts(parts) => statement.push(text::KEYS_BY_NAME_PARTS).push_bind(parts.as_str()).push(text::KEYS_BY_NAME_PARTS_END),
+            Self::Ended(now) => statement.push(text::KEYS_BY_END).push_bind(*now),
+        };
+    }
+}
+
+/// Parts that stand in whatever the text stands in: one after the other, and the last. `None`: it is too short, or stands in no name.
+fn parts_of(sought: &str) -> Option<String> {
+    let characters: Vec<char> = sought.chars().collect();
+    if characters.len() < 3 || characters.iter().any(|character| character.is_control()) {
+        return None;
+    }
+    let parts = characters.chunks_exact(3).chain(characters.rchunks_exact(3).take(1));
+    let parts: BTreeSet<String> = parts.map(|part| part.iter().collect()).collect();
+    Some(serde_json::Value::from_iter(parts).to_string())
+}
+
+/// The statement that reads a page of the few keys that this lets through.
+pub(in crate::store) fn keys_sieved(wanted: &KeyFilter, sieve: &Sieve) -> Statement {
+    let KeyFilter { after, limit, group, .. } = wanted;
+    let mut page = query(text::KEYS_AMONG);
+    sieve.push(&mut page);
+    page.push(text::OF_FEW).push_bind(named(*after));
+    push_state(&mut page, "c", wanted);
+    push_sought(&mut page, "c", wanted);
+    if let Some(group) = group {
+        page.push_same(" AND EXISTS (SELECT 1 FROM memberships m WHERE m.key_id = c.id AND m.group_name = ");
+        page.push_bind(group.as_str()).push_same(")");
+    }
+    page.push_same(" ORDER BY c.id LIMIT ").push_bind(*limit).push_same(") ORDER BY k.id");
+    page
+}
+
+/// The statement that reads keys that were never used; `end`: the last that is looked at.
+pub(in crate::store) fn never_used_page(wanted: &NeverUsed, end: Option<KeyId>) -> Statement {
+    let NeverUsed { now, made_before, ends_not_before, limit, .. } = *wanted;
+    let active = KeyFilter { state: StateWanted::In(KeyState::Active), now, ..KeyFilter::default() };
+    let mut page = query(text::KEYS_NOT_REVOKED);
+    if let Some(end) = end {
+        page.push_same(" AND k.id <= ").push_bind(end.to_string());
+    }
+    push_state(&mut page, "k", &active);
+    page.push_same(" AND (k.expires_at IS NULL OR k.expires_at >= ").push_bind(stored::micros(ends_not_before)).push_same(")");
+    page.push_same(" AND k.created_at < ").push_bind(stored::micros(made_before));
+    page.push(text::NEVER_USED).push_same(" ORDER BY k.id LIMIT ").push_bind(limit);
     page
 }
 
@@ -82,8 +251,9 @@ pub(in crate::store) fn bindings_page(wanted: &BindingFilter, end: Option<Bindin
     let mut page = query(match (key, group, role, space) {
         (Some(_), _, _, _) => text::BINDINGS_OF_KEY,
         (None, Some(_), _, _) => text::BINDINGS_OF_GROUP,
-        (None, None, Some(_), Some(_)) => text::BINDINGS_OF_ROLE,
+        (None, None, Some(_), Some(_)) => text::BINDINGS_OF_ROLE_IN_SPACE,
         (None, None, None, Some(_)) => text::BINDINGS_IN_SPACE,
+        (None, None, Some(_), None) if end.is_none() => text::BINDINGS_OF_ROLE,
         (None, None, _, None) => text::ALL_BINDINGS,
     });
     if sought.is_some() {

@@ -27,14 +27,14 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 #[cfg(test)]
-pub(super) use self::audit::page;
+pub(super) use self::audit::{Few, page, page_of_few, part};
 use self::backend::Transaction;
 pub(super) use self::backend::{At, Backend, Connection, Lease, Row};
 pub(super) use self::copy::copy;
+use self::decode::{BindingCount, CalledKey, FeedRow, NamedKey};
 pub(super) use self::decode::{EntryOfSpaces, FromRow, Link, Origin, State};
-use self::decode::{FeedRow, NamedKey};
 #[cfg(test)]
-pub(super) use self::listings::{bindings_page, keys_page};
+pub(super) use self::listings::{Sieve, bindings_page, keys_page, keys_sieved, never_used_page};
 pub(super) use self::rows::SqlRows;
 pub(super) use self::seed::{add_system_roles, seed};
 pub(super) use self::sql_store::SqlStore;
@@ -44,17 +44,22 @@ use super::apply::apply_all;
 use super::audit::{AuditQuery, GivenUp};
 use super::contract::{FoundKey, Lookup, Management, Source, Store};
 use super::error::{BatchError, Precondition, StoreError};
-use super::listing::{BindingFilter, KeyFilter, ListPart, Page};
+use super::listing::{BindingFilter, KeyFilter, ListPart, NeverUsed, Page};
 use super::stored;
 use super::webhook::{Held, Webhook};
 use crate::model::{
     AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, ConsoleSession, DoneOnce, Group, GroupName, KeptSample,
     KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, Role, Sample,
-    SampleId, SessionDigest, Snapshot, Space, SpaceTree,
+    SampleId, SessionDigest, Snapshot, Space, SpaceId, SpaceTree,
 };
 
 /// Of how many secrets it is written down at once that they were used: nobody changes anything meanwhile.
 const USES_AT_ONCE: usize = 1_000;
+
+/// As JSON.
+fn listed<T: ToString>(all: &BTreeSet<T>) -> String {
+    serde_json::Value::from_iter(all.iter().map(T::to_string)).to_string()
+}
 
 #[async_trait]
 impl Lookup for SqlStore {
@@ -92,6 +97,12 @@ impl Lookup for SqlStore {
     }
 
     async fn key_names(&self, most: u32) -> Result<Option<Vec<String>>, StoreError> {
+        // Whether there are more is known without their names.
+        let mut last = query(text::END_OF_KEYS);
+        last.push_bind("").push(text::END).push_bind(most);
+        if self.one::<KeyId>(last).await?.is_some() {
+            return Ok(None);
+        }
         let keys: Vec<NamedKey> = self.all(query(text::KEY_NAMES).bind(i64::from(most) + 1)).await?;
         let few = keys.len() <= usize::try_from(most).unwrap_or(usize::MAX);
         Ok(few.then(|| keys.into_iter().filter(|key| !key.revoked).map(|key| key.name.to_string()).collect()))
@@ -267,6 +278,35 @@ impl Store for SqlStore {
     async fn members(&self, group: &GroupName, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {
         let after = after.map_or_else(String::new, |id| id.to_string());
         self.all(query(text::MEMBERS).bind(group.to_string()).bind(after).bind(limit)).await
+    }
+
+    async fn audit_in_part(&self, wanted: &AuditQuery) -> Result<ListPart<AuditEntry, AuditId>, StoreError> {
+        self.audited_in_part(wanted).await
+    }
+
+    async fn keys_ending(&self, after: Timestamp, before: Timestamp, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {
+        self.all(query(text::KEYS_ENDING).bind(stored::micros(after)).bind(stored::micros(before)).bind(limit)).await
+    }
+
+    async fn keys_never_used(&self, wanted: &NeverUsed) -> Result<ListPart<KeyRecord, KeyId>, StoreError> {
+        self.never_used(wanted).await
+    }
+
+    async fn names_of(&self, keys: &BTreeSet<KeyId>) -> Result<BTreeMap<KeyId, KeyName>, StoreError> {
+        if keys.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let called: Vec<CalledKey> = self.all(query(text::NAMES_OF_KEYS).bind(listed(keys))).await?;
+        Ok(called.into_iter().map(|key| (key.id, key.name)).collect())
+    }
+
+    async fn binding_counts(&self, spaces: &BTreeSet<SpaceId>, most: u32) -> Result<BTreeMap<SpaceId, u32>, StoreError> {
+        let counts: Vec<BindingCount> = self.all(query(text::BINDING_COUNTS).bind(listed(spaces)).bind(most)).await?;
+        Ok(counts.into_iter().map(|count| (count.space, count.bindings)).collect())
+    }
+
+    async fn groups_with_members(&self, groups: &BTreeSet<GroupName>) -> Result<BTreeSet<GroupName>, StoreError> {
+        Ok(self.all(query(text::GROUPS_WITH_MEMBERS).bind(listed(groups))).await?.into_iter().collect())
     }
 
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {

@@ -68,14 +68,70 @@ pub(in crate::store) const KEYS: Text = Text::each(
     sqlite_keys!("FROM keys k WHERE k.id > $1 AND ($2 IS NULL OR instr(k.name, $2) > 0) ORDER BY k.id LIMIT $3"),
     postgres_keys!("FROM keys k WHERE k.id > $1 AND ($2 IS NULL OR strpos(k.name, $2) > 0) ORDER BY k.id LIMIT $3"),
 );
-/// Begin the reading of a page of keys.
+/// Begin the reading of a page of keys. Without a name, SQLite would walk through all of them in the order that the page is to have.
 pub(in crate::store) const ALL_KEYS: Text = keys!("FROM keys k WHERE true");
+pub(in crate::store) const KEYS_NOT_REVOKED: Text = Text::each(
+    sqlite_keys!("FROM keys k INDEXED BY keys_not_revoked WHERE k.revoked_at IS NULL"),
+    postgres_keys!("FROM keys k WHERE k.revoked_at IS NULL"),
+);
+pub(in crate::store) const KEYS_REVOKED: Text = Text::each(
+    sqlite_keys!("FROM keys k INDEXED BY keys_revoked WHERE k.revoked_at IS NOT NULL"),
+    postgres_keys!("FROM keys k WHERE k.revoked_at IS NOT NULL"),
+);
+pub(in crate::store) const KEYS_DISABLED: Text = Text::each(
+    sqlite_keys!("FROM keys k INDEXED BY keys_disabled WHERE k.disabled_at IS NOT NULL AND k.revoked_at IS NULL"),
+    postgres_keys!("FROM keys k WHERE k.disabled_at IS NOT NULL AND k.revoked_at IS NULL"),
+);
+/// Begins the reading of keys by a list of ids that follows.
+pub(in crate::store) const KEYS_AMONG: Text = keys!("FROM keys k WHERE k.id IN (SELECT DISTINCT c.id FROM (");
+/// How many rows there are in what follows.
+pub(in crate::store) const COUNT_OF_FEW: Text = Text::same("SELECT count(*) AS count FROM (");
+/// Keys that an index knows, though not in the order of ids: by parts of their names, a list that follows as JSON.
+pub(in crate::store) const KEYS_BY_NAME_PARTS: Text = Text::each(
+    "SELECT f.* FROM name_parts CROSS JOIN named_keys n ON n.number = name_parts.rowid CROSS JOIN keys f ON f.id = n.key_id \
+     WHERE name_parts MATCH (SELECT group_concat('\"' || replace(value, '\"', '\"\"') || '\"', ' AND ') FROM json_each(",
+    "SELECT * FROM keys WHERE name_parts(name) @> ARRAY(SELECT jsonb_array_elements_text(",
+);
+pub(in crate::store) const KEYS_BY_NAME_PARTS_END: Text = Text::each("))", "::jsonb))");
+/// By when they end; a time follows.
+pub(in crate::store) const KEYS_BY_END: Text = Text::each(
+    "SELECT * FROM keys INDEXED BY keys_by_end WHERE revoked_at IS NULL AND expires_at <= ",
+    "SELECT * FROM keys WHERE revoked_at IS NULL AND expires_at <= ",
+);
+/// Ends what comes before by itself, so that PostgreSQL reads it by its index, and does not look for it among all in their order.
+pub(in crate::store) const OF_FEW: Text = Text::each(") c WHERE c.id > ", " OFFSET 0) c WHERE c.id > ");
+/// Active keys that end after `$1` and before `$2`, at most `$3`.
+pub(in crate::store) const KEYS_ENDING: Text = Text::each(
+    sqlite_keys!(
+        "FROM keys k INDEXED BY keys_by_end WHERE k.revoked_at IS NULL AND k.expires_at > $1 AND k.expires_at < $2 AND k.disabled_at IS NULL \
+         ORDER BY k.expires_at, k.id LIMIT $3"
+    ),
+    postgres_keys!(
+        "FROM keys k WHERE k.revoked_at IS NULL AND k.expires_at > $1 AND k.expires_at < $2 AND k.disabled_at IS NULL \
+         ORDER BY k.expires_at, k.id LIMIT $3"
+    ),
+);
+/// Of a row `k`.
+pub(in crate::store) const NEVER_USED: Text =
+    Text::same(" AND NOT EXISTS (SELECT 1 FROM secrets s WHERE s.key_id = k.id AND s.last_used_at IS NOT NULL)");
 pub(in crate::store) const KEYS_OF_GROUP: Text = Text::each(
     sqlite_keys!("FROM memberships m CROSS JOIN keys k ON k.id = m.key_id WHERE true"),
     postgres_keys!("FROM memberships m JOIN keys k ON k.id = m.key_id WHERE true"),
 );
 /// The ids of rows after one that follows; so many after that, one more follows.
 pub(in crate::store) const END_OF_KEYS: Text = Text::same("SELECT id FROM keys WHERE id > ");
+pub(in crate::store) const END_OF_KEYS_NOT_REVOKED: Text = Text::each(
+    "SELECT id FROM keys INDEXED BY keys_not_revoked WHERE revoked_at IS NULL AND id > ",
+    "SELECT id FROM keys WHERE revoked_at IS NULL AND id > ",
+);
+pub(in crate::store) const END_OF_KEYS_REVOKED: Text = Text::each(
+    "SELECT id FROM keys INDEXED BY keys_revoked WHERE revoked_at IS NOT NULL AND id > ",
+    "SELECT id FROM keys WHERE revoked_at IS NOT NULL AND id > ",
+);
+pub(in crate::store) const END_OF_KEYS_DISABLED: Text = Text::each(
+    "SELECT id FROM keys INDEXED BY keys_disabled WHERE disabled_at IS NOT NULL AND revoked_at IS NULL AND id > ",
+    "SELECT id FROM keys WHERE disabled_at IS NOT NULL AND revoked_at IS NULL AND id > ",
+);
 pub(in crate::store) const END_OF_MEMBERS: Text = Text::same("SELECT key_id AS id FROM memberships WHERE group_name = $1 AND key_id > ");
 pub(in crate::store) const END_OF_BINDINGS: Text = Text::same("SELECT id FROM bindings WHERE id > ");
 pub(in crate::store) const END: Text = Text::same(" ORDER BY 1 LIMIT 1 OFFSET ");
@@ -115,7 +171,8 @@ macro_rules! bindings {
 pub(in crate::store) const ALL_BINDINGS: Text = Text::same(bindings!(""));
 pub(in crate::store) const BINDINGS_OF_KEY: Text = Text::each(bindings!(" INDEXED BY bindings_of_keys"), bindings!(""));
 pub(in crate::store) const BINDINGS_OF_GROUP: Text = Text::each(bindings!(" INDEXED BY bindings_of_groups"), bindings!(""));
-pub(in crate::store) const BINDINGS_OF_ROLE: Text = Text::each(bindings!(" INDEXED BY bindings_by_role"), bindings!(""));
+pub(in crate::store) const BINDINGS_OF_ROLE: Text = Text::each(bindings!(" INDEXED BY bindings_of_roles"), bindings!(""));
+pub(in crate::store) const BINDINGS_OF_ROLE_IN_SPACE: Text = Text::each(bindings!(" INDEXED BY bindings_by_role"), bindings!(""));
 pub(in crate::store) const BINDINGS_IN_SPACE: Text = Text::each(bindings!(" INDEXED BY bindings_by_space"), bindings!(""));
 
 /// A binding's role where some bindings are looked through: SQLite would rather sort all that the role has.
@@ -151,6 +208,27 @@ pub(in crate::store) const AUDIT_OF_SPACE: Text = Text::each(
     audit_entries!("SELECT s.entry FROM audit_spaces s CROSS JOIN audit a ON a.id = s.entry WHERE true"),
     audit_entries!("SELECT s.entry FROM audit_spaces s JOIN audit a ON a.id = s.entry WHERE true"),
 );
+/// Begins the reading of entries that are looked through in their order: SQLite would rather sort all that an index has, so it is given none.
+pub(in crate::store) const AUDIT_IN_PART: Text =
+    Text::each(audit_entries!("SELECT a.id FROM audit a NOT INDEXED WHERE true"), audit_entries!("SELECT a.id FROM audit a WHERE true"));
+/// Begins the reading of a page of few entries, which follow.
+pub(in crate::store) const AUDIT_AMONG: Text = Text::same(audit_entries!("SELECT a.id FROM ("));
+/// Ends what comes before by itself, as [`OF_FEW`] does.
+pub(in crate::store) const END_OF_FEW: Text = Text::each(") a WHERE true", " OFFSET 0) a WHERE true");
+
+/// The entries that one condition holds for, by its index; the condition follows.
+macro_rules! entries {
+    ($from:literal) => {
+        concat!("SELECT a.id, a.revision, a.at, a.actor, a.action, a.resource FROM ", $from, " WHERE true")
+    };
+}
+
+pub(in crate::store) const ENTRIES_OF_RESOURCE: Text = Text::each(entries!("audit a INDEXED BY audit_by_resource"), entries!("audit a"));
+pub(in crate::store) const ENTRIES_OF_ACTOR: Text = Text::each(entries!("audit a INDEXED BY audit_by_actor"), entries!("audit a"));
+pub(in crate::store) const ENTRIES_OF_ACTION: Text = Text::each(entries!("audit a INDEXED BY audit_by_action"), entries!("audit a"));
+pub(in crate::store) const ENTRIES_OF_TIME: Text = Text::each(entries!("audit a INDEXED BY audit_by_time"), entries!("audit a"));
+pub(in crate::store) const ENTRIES_OF_SPACE: Text =
+    Text::each(entries!("audit_spaces s CROSS JOIN audit a ON a.id = s.entry"), entries!("audit_spaces s JOIN audit a ON a.id = s.entry"));
 /// Where a text stands in another one, letter by letter, before the two.
 pub(in crate::store) const POSITION: Text = Text::each("instr(", "strpos(");
 /// The number of the last entry of a change that is not after a revision, which stands between the two.
@@ -307,6 +385,26 @@ pub(in crate::store) const INSERT_BINDING: Text =
     Text::same("INSERT INTO bindings (id, key_id, group_name, role, space, created_at, revision) VALUES ($1, $2, $3, $4, $5, $6, $7)");
 pub(in crate::store) const DELETE_BINDING: Text = Text::same("DELETE FROM bindings WHERE id = $1");
 pub(in crate::store) const DELETE_BINDINGS_OF_KEY: Text = Text::same("DELETE FROM bindings WHERE key_id = $1");
+/// So many of each of the spaces in `$1`, JSON, as there are, at most `$2`.
+pub(in crate::store) const BINDING_COUNTS: Text = Text::each(
+    "SELECT s.value AS space, \
+     (SELECT count(*) FROM (SELECT 1 FROM bindings b INDEXED BY bindings_by_space WHERE b.space = s.value LIMIT $2)) AS bindings \
+     FROM json_each($1) s",
+    "SELECT s.space, (SELECT count(*) FROM (SELECT 1 FROM bindings b WHERE b.space = s.space LIMIT $2) AS few) AS bindings \
+     FROM jsonb_array_elements_text($1::jsonb) AS s (space)",
+);
+/// Which of the groups in `$1`, JSON, have a member that is not revoked.
+pub(in crate::store) const GROUPS_WITH_MEMBERS: Text = Text::each(
+    "SELECT g.value AS name FROM json_each($1) g WHERE EXISTS ( \
+     SELECT 1 FROM memberships m CROSS JOIN keys k ON k.id = m.key_id WHERE m.group_name = g.value AND k.revoked_at IS NULL)",
+    "SELECT g.name FROM jsonb_array_elements_text($1::jsonb) AS g (name) WHERE (SELECT true \
+     FROM memberships m JOIN keys k ON k.id = m.key_id WHERE m.group_name = g.name AND k.revoked_at IS NULL LIMIT 1)",
+);
+/// What the keys in `$1`, JSON, are called.
+pub(in crate::store) const NAMES_OF_KEYS: Text = Text::each(
+    "SELECT k.id, k.name FROM json_each($1) c CROSS JOIN keys k ON k.id = c.value",
+    "SELECT k.id, k.name FROM jsonb_array_elements_text($1::jsonb) AS c (id) JOIN keys k ON k.id = c.id",
+);
 pub(in crate::store) const BINDING_COUNT_OF_ROLE: Text = Text::same("SELECT count(*) FROM bindings WHERE role = $1");
 pub(in crate::store) const BINDING_COUNT_IN_SPACE: Text = Text::same("SELECT count(*) FROM bindings WHERE space = $1");
 pub(in crate::store) const BINDING_COUNT_OF_GROUP: Text = Text::same("SELECT count(*) FROM bindings WHERE group_name = $1");

@@ -16,7 +16,7 @@ use crate::store::sql::{FromRow as _, Link};
 use crate::store::stored;
 
 /// Number, description and text of each step.
-const STEPS: [(i64, &str, &str); 10] = [
+const STEPS: [(i64, &str, &str); 11] = [
     (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
     (2, "samples", include_str!("../migrations/sqlite/0002_samples.sql")),
     (3, "revisions and causes", include_str!("../migrations/sqlite/0003_revisions_and_causes.sql")),
@@ -27,6 +27,7 @@ const STEPS: [(i64, &str, &str); 10] = [
     (8, "managed", include_str!("../migrations/sqlite/0008_managed.sql")),
     (9, "replicas", include_str!("../migrations/sqlite/0009_replicas.sql")),
     (10, "console sessions", include_str!("../migrations/sqlite/0010_console_sessions.sql")),
+    (11, "lists of many", include_str!("../migrations/sqlite/0011_lists_of_many.sql")),
 ];
 
 /// Gives entries from before the chain the hashes that they would have. Belongs to the step that makes room for them: later, an entry
@@ -60,7 +61,7 @@ mod tests {
     use super::*;
 
     /// What stands in the stores that are there.
-    const CHECKSUMS: [&str; 10] = [
+    const CHECKSUMS: [&str; 11] = [
         "94f16f75147c1a557109785009171171580faf2cbf6e782522eda06b406635c0f27188021c42d31cea677d22910fcd79",
         "35ff7b8a12c9a99594dc22a2436918ff9b2f4ec6ea0958a37524b575d9ad497f3f0d167595155152a2c9b0d403d8bfa9",
         "a5272aaa355f70b6499c653c9a5fdef6f861fa8106cbcebd87c0129c7ee55e5e70f17d3b3325e7f31ef9937c3572425e",
@@ -71,6 +72,7 @@ mod tests {
         "54301ac9d81ad636524e3871bd7f5ffaf0cd52c735d1d9a5311e422ace303e4b227d85f4075249da88f10fd86992d3ed",
         "226cb7b23ac0142f7940aac707403379af1427d3c85a14ea6148d0f4636a809ebc51080642304f8ad0d3c3dc2975ea8b",
         "09c1de7589d92c0ac3695aeac754f97a293207f5bf1ed864b42d93228f68d38bdd0dbf881b57067b2635fea4994df36c",
+        "633e1a17e5d91c5a692ca16a9b95f03dafe258bfab4b332c3bc32ad43dd5e6a656e6079ae3d60af967ae68b0aa2eb622",
     ];
 
     #[test]

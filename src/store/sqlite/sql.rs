@@ -42,8 +42,9 @@ pub(super) const INCOMING_ENTRIES: &str = "SELECT *, (SELECT json_group_array(s.
 pub(super) const INCOMING_REVISION_AT: &str = "SELECT coalesce(max(revision), 0) FROM incoming.audit WHERE id <= $1";
 pub(super) const LAST_INCOMING_ENTRY: &str = "SELECT id, hash FROM incoming.audit ORDER BY id DESC LIMIT 1";
 /// Every row becomes what the other database has. Both are of one schema, made by the same steps, so the columns are in one order.
+/// What keys are found by is made anew as they come in.
 /// Sessions of either are nobody's afterwards: what has ended them may be undone.
-pub(super) const TAKE_IN: [&str; 19] = [
+pub(super) const TAKE_IN: [&str; 21] = [
     "DELETE FROM main.console_sessions",
     "DELETE FROM main.managed",
     "DELETE FROM main.policies",
@@ -51,6 +52,8 @@ pub(super) const TAKE_IN: [&str; 19] = [
     "DELETE FROM main.memberships",
     "DELETE FROM main.secrets",
     "DELETE FROM main.keys",
+    "DELETE FROM main.named_keys",
+    "INSERT INTO main.name_parts (name_parts) VALUES ('delete-all')",
     "DELETE FROM main.groups",
     "DELETE FROM main.roles",
     "DELETE FROM main.spaces",

@@ -7,6 +7,7 @@ mod documentation;
 mod groups;
 mod hostile;
 mod keys;
+mod overview;
 mod policies;
 mod replicas;
 mod rights;

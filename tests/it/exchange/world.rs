@@ -1,7 +1,7 @@
 //! An exchange on real parts: a SQLite store, Rego policies, a ring of signing keys, and a clock that the test moves. Between exchange
 //! and store stands a [`Sluice`], which counts, holds up, fails or crashes what goes through.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,8 +17,8 @@ use claviger::model::{
     Resource, Revision, RoleId, Sample, SampleId, SessionDigest, Snapshot, Space, SpaceId, Strategy,
 };
 use claviger::store::{
-    self, AuditQuery, BatchError, BindingFilter, FoundKey, GivenUp, Held, KeyFilter, ListPart, Lookup, Management, Page, Precondition,
-    Source, Store, StoreError, Webhook,
+    self, AuditQuery, BatchError, BindingFilter, FoundKey, GivenUp, Held, KeyFilter, ListPart, Lookup, Management, NeverUsed, Page,
+    Precondition, Source, Store, StoreError, Webhook,
 };
 use claviger::telemetry::Metrics;
 use claviger::token;
@@ -527,6 +527,30 @@ impl Store for Sluice {
     async fn members(&self, group: &GroupName, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {
         pass(&self.held_page).await;
         self.store.members(group, after, limit).await
+    }
+
+    async fn audit_in_part(&self, wanted: &AuditQuery) -> Result<ListPart<AuditEntry, AuditId>, StoreError> {
+        self.store.audit_in_part(wanted).await
+    }
+
+    async fn keys_ending(&self, after: Timestamp, before: Timestamp, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {
+        self.store.keys_ending(after, before, limit).await
+    }
+
+    async fn keys_never_used(&self, wanted: &NeverUsed) -> Result<ListPart<KeyRecord, KeyId>, StoreError> {
+        self.store.keys_never_used(wanted).await
+    }
+
+    async fn names_of(&self, keys: &BTreeSet<KeyId>) -> Result<BTreeMap<KeyId, KeyName>, StoreError> {
+        self.store.names_of(keys).await
+    }
+
+    async fn binding_counts(&self, spaces: &BTreeSet<SpaceId>, most: u32) -> Result<BTreeMap<SpaceId, u32>, StoreError> {
+        self.store.binding_counts(spaces, most).await
+    }
+
+    async fn groups_with_members(&self, groups: &BTreeSet<GroupName>) -> Result<BTreeSet<GroupName>, StoreError> {
+        self.store.groups_with_members(groups).await
     }
 
     async fn revision_of(&self, resource: &Resource) -> Result<Option<Revision>, StoreError> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use claviger::clock::ManualClock;
 use claviger::config::StoreUrl;
-use claviger::model::{Changes, KeyDigest, KeyId, Revision, Strategy};
-use claviger::store::{KeyFilter, Store, verify_audit};
+use claviger::model::{Cause, Changes, Expiry, KeyDigest, KeyId, KeyState, Mutation, Revision, Strategy};
+use claviger::store::{AuditOrder, AuditQuery, KeyFilter, ListPart, StateWanted, Store, verify_audit};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, query_scalar};
 
@@ -20,11 +20,11 @@ use self::filling::{Way, fill, root_text, text_of};
 /// More than one batch.
 const KEYS: u64 = 600;
 
-/// Every row of every table, as text, in order.
+/// Every row of every table, as text, in order; but for the index of names, in which the same stands otherwise after other batches.
 async fn whole(path: &Path) -> Vec<String> {
     let mut connection = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
     let tables: Vec<String> =
-        query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite%' ORDER BY name")
+        query_scalar("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'name#_parts%' ESCAPE '#' ORDER BY name")
             .fetch_all(&mut connection)
             .await
             .unwrap();
@@ -87,15 +87,142 @@ async fn of_a_large_one_the_last_changes_are_kept_the_audit_is_whole_and_every_t
     assert_eq!((verified.entries, verified.faults), (last.0, Vec::new()));
     let root = store.find_key(&KeyDigest::of(&root_text())).await.unwrap().unwrap().key;
     assert!(root.bindings.iter().any(|binding| binding.role.as_str() == "space-admin" && binding.space.is_root()));
-    // A search goes on where the one before has ended, though that has found nothing.
-    let mut wanted = KeyFilter { limit: 5, query: Some("0010199".to_owned()), ..KeyFilter::default() };
-    let nothing = store.keys_where(&wanted).await.unwrap();
-    assert_eq!((nothing.items, nothing.looked_to), (Vec::new(), Some(key_named(&*store, "service-0009998").await)));
-    wanted.after = nothing.looked_to;
-    let found = store.keys_where(&wanted).await.unwrap();
-    assert_eq!((found.items.len(), found.looked_to), (1, None));
     for number in [0, 4_711, 10_199] {
         let key = store.find_key(&KeyDigest::of(&text_of(number))).await.unwrap().unwrap().key;
         assert_eq!((key.name.as_str(), key.bindings.len()), (&*format!("service-{number:07}"), 3));
+    }
+}
+
+/// So many that they are not looked through at once.
+const MANY: u64 = 10_200;
+
+async fn filled(url: &StoreUrl, clock: &Arc<ManualClock>) -> Arc<dyn Store> {
+    fill(url, MANY, Way::Rows, clock.clone()).await.unwrap();
+    claviger::store::open(url, Strategy::Combined, clock.clone()).await.unwrap()
+}
+
+#[tokio::test]
+async fn among_many_keys_of_a_file_few_are_found_at_once_and_many_a_part_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::at("2026-03-04T05:06:07Z".parse().unwrap()));
+    search(&*filled(&StoreUrl::Sqlite(folder.path().join("rows.db")), &clock).await, &clock).await;
+}
+
+#[tokio::test]
+async fn among_many_keys_of_a_database_few_are_found_at_once_and_many_a_part_at_a_time() {
+    let database = Database::empty(shared());
+    let clock = Arc::new(ManualClock::at("2026-03-04T05:06:07Z".parse().unwrap()));
+    search(&*filled(&StoreUrl::parse(&database.url()).unwrap(), &clock).await, &clock).await;
+}
+
+async fn search(store: &dyn Store, clock: &ManualClock) {
+    let now = claviger::clock::Clock::now(clock).wall;
+    let any = KeyFilter { limit: 500, now, ..KeyFilter::default() };
+    let of = |text: &str| KeyFilter { query: Some(text.to_owned()), ..any.clone() };
+    let names = async |wanted: &KeyFilter| {
+        let ListPart { items, looked_to } = store.keys_where(wanted).await.unwrap();
+        (items.iter().map(|key| key.name.to_string()).collect::<Vec<_>>(), looked_to)
+    };
+    let all_of = |texts: &[&str]| (texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(), None);
+    let update = async |name: &str, to: Option<&str>, expiry: Option<Expiry>| {
+        let id = key_named(store, name).await;
+        let name = to.map(|name| name.parse().unwrap());
+        let update = Mutation::UpdateKey { id, name, description: None, groups: None, expiry };
+        store.apply(update, &Cause::SYSTEM, None).await.unwrap();
+    };
+
+    // What few names have is found at once, wherever it is and whatever it looks like.
+    assert_eq!(names(&of("0010199")).await, all_of(&["service-0010199"]));
+    assert_eq!(names(&of("e-00101")).await.0.len(), 100);
+    assert_eq!(names(&KeyFilter { limit: 2, ..of("e-00101") }).await.0, ["service-0010100", "service-0010101"]);
+    let after = Some(key_named(store, "service-0010101").await);
+    assert_eq!(names(&KeyFilter { limit: 1, after, ..of("e-00101") }).await.0, ["service-0010102"]);
+    let group = Some("group-1".parse().unwrap());
+    assert_eq!(names(&KeyFilter { group, ..of("001015") }).await, all_of(&["service-0010150"]));
+    assert_eq!(names(&of("SERVICE-0010199")).await, all_of(&[]));
+    update("service-0010150", Some(r#"it's "the\ one" AND only Ünïcode"#), None).await;
+    for text in [r#""the"#, r#"e\ o"#, "it's", "AND only", "Ünï", "only Ünïcode"] {
+        assert_eq!(names(&of(text)).await, all_of(&[r#"it's "the\ one" AND only Ünïcode"#]), "{text}");
+    }
+    for text in ["nobody", "ünï", "\" OR \"", "a\tb", "%%%", "service-0010150"] {
+        assert_eq!(names(&of(text)).await.0, [""; 0], "{text}");
+    }
+
+    // A name counts as it is now, once.
+    update(r#"it's "the\ one" AND only Ünïcode"#, Some("service-0010150"), None).await;
+    assert_eq!(names(&of("0010150")).await, all_of(&["service-0010150"]));
+
+    // So do states, which are as they are at this time.
+    update("service-0010160", None, Some(Expiry::At("2026-03-05T00:00:00Z".parse().unwrap()))).await;
+    let (disabled, revoked) = (key_named(store, "service-0010170").await, key_named(store, "service-0010180").await);
+    store.apply(Mutation::DisableKey { id: disabled }, &Cause::SYSTEM, None).await.unwrap();
+    store.apply(Mutation::RevokeKey { id: revoked }, &Cause::SYSTEM, None).await.unwrap();
+    let in_state = |state, now| KeyFilter { state, now, ..any.clone() };
+    let later = "2026-03-06T00:00:00Z".parse().unwrap();
+    assert_eq!(names(&in_state(StateWanted::In(KeyState::Expired), now)).await, all_of(&[]));
+    assert_eq!(names(&in_state(StateWanted::In(KeyState::Expired), later)).await, all_of(&["service-0010160"]));
+    assert_eq!(names(&in_state(StateWanted::In(KeyState::Disabled), now)).await, all_of(&["service-0010170"]));
+    assert_eq!(names(&in_state(StateWanted::In(KeyState::Revoked), now)).await, all_of(&["service-0010180"]));
+    let of_state = |state, text: &str| KeyFilter { state, now: later, ..of(text) };
+    let found = names(&of_state(StateWanted::In(KeyState::Active), "00101")).await.0;
+    assert!(["60", "70", "80"].iter().all(|end| !found.contains(&format!("service-00101{end}"))) && found.len() == 97, "{found:?}");
+    assert_eq!(names(&of_state(StateWanted::NotRevoked, "00101")).await.0.len(), 99);
+    assert_eq!(names(&of_state(StateWanted::In(KeyState::Expired), "00101")).await, all_of(&["service-0010160"]));
+
+    // Of what no index knows, a search goes on where the one before has ended, though that has found nothing.
+    let (nothing, end) = names(&of("zz")).await;
+    assert_eq!((nothing, end), (Vec::new(), Some(key_named(store, "service-0009998").await)));
+    assert_eq!(names(&KeyFilter { after: end, ..of("zz") }).await, all_of(&[]));
+    // What more of them have than are put in order is come upon on the way: the pages have all, in their order, and once.
+    let (mut wanted, mut seen) = (of("vice"), Vec::new());
+    loop {
+        let (found, end) = names(&wanted).await;
+        seen.extend(found);
+        wanted.after = end;
+        if end.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, (0..MANY).map(|number| format!("service-{number:07}")).collect::<Vec<_>>());
+
+    // The audit is read likewise: what an index knows, or holds for few, to the end, and all else a part at a time.
+    let none = AuditQuery { limit: 5, ..AuditQuery::default() };
+    let told = async |wanted: &AuditQuery| {
+        let ListPart { items, looked_to } = store.audit_in_part(wanted).await.unwrap();
+        (items.into_iter().map(|entry| entry.action).collect::<Vec<_>>(), looked_to)
+    };
+    let to_the_end = |actions: &[&str]| (actions.iter().map(|action| (*action).to_owned()).collect::<Vec<_>>(), None);
+    let by_system = Some("system".to_owned());
+    let action = |action: &str| Some(action.to_owned());
+    assert_eq!(
+        told(&AuditQuery { action: action("key.revoke"), actor: by_system.clone(), ..none.clone() }).await,
+        to_the_end(&["key.revoke"])
+    );
+    let oldest = AuditQuery { order: AuditOrder::OldestFirst, ..none.clone() };
+    assert_eq!(told(&AuditQuery { action: action("key.d"), ..oldest.clone() }).await, to_the_end(&[]));
+    assert_eq!(
+        told(&AuditQuery { action: action("key.disable"), until: Some(later), ..oldest.clone() }).await,
+        to_the_end(&["key.disable"])
+    );
+    assert_eq!(told(&AuditQuery { until: Some(now), ..none.clone() }).await, to_the_end(&[]));
+    let (found, end) = told(&AuditQuery { action: action("key."), since: Some(now), ..none.clone() }).await;
+    assert_eq!((found.first().map(String::as_str), found.len(), end.is_some()), (Some("key.revoke"), 5, true));
+    for (order, expected) in
+        [(AuditOrder::NewestFirst, ["key.revoke", "key.create"]), (AuditOrder::OldestFirst, ["key.create", "key.revoke"])]
+    {
+        let (mut wanted, mut seen, mut parts) = (AuditQuery { order, query: Some(revoked.to_string()), ..none.clone() }, Vec::new(), 0);
+        loop {
+            let (found, end) = told(&wanted).await;
+            seen.extend(found);
+            parts += 1;
+            match order {
+                AuditOrder::NewestFirst => wanted.before = end,
+                AuditOrder::OldestFirst => wanted.newer_than = end,
+            }
+            if end.is_none() {
+                break;
+            }
+        }
+        assert_eq!((seen.as_slice(), parts), (expected.map(str::to_owned).as_slice(), 2), "{order:?}");
     }
 }

@@ -261,7 +261,9 @@ async fn a_database_of_the_version_before_serves_on_while_it_gets_what_is_new_an
     let before = open(&url("claviger_control")).await;
     before.apply(Mutation::Bootstrap(new_key(1, "root-admin")), &Cause::SYSTEM, None).await.unwrap();
     database.sql(
-        "SET search_path = claviger; DROP TABLE console_sessions; DELETE FROM _sqlx_migrations WHERE version > 1; \
+        "SET search_path = claviger; DROP TABLE console_sessions; \
+         DROP INDEX keys_not_revoked, keys_revoked, keys_disabled, keys_by_end, bindings_of_roles, keys_by_name_parts; \
+         DROP FUNCTION name_parts; DELETE FROM _sqlx_migrations WHERE version > 1; \
          ALTER DEFAULT PRIVILEGES FOR ROLE claviger_owner IN SCHEMA claviger GRANT SELECT ON TABLES TO PUBLIC, \"a \"\"second\"\" reader\"",
     );
     let why = refusal(&url("claviger_control")).await;

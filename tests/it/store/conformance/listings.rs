@@ -1,6 +1,9 @@
 //! Pages of keys and bindings.
 
-use claviger::store::{BindingFilter, KeyFilter};
+use std::collections::BTreeSet;
+
+use claviger::model::KeyState;
+use claviger::store::{BindingFilter, KeyFilter, NeverUsed, StateWanted};
 
 use super::*;
 
@@ -11,6 +14,9 @@ for_every_backend! {
     names_of_keys_are_told_if_they_are_few
     what_looks_like_a_pattern_is_searched_for_as_it_is
     keys_and_bindings_are_found_by_what_they_belong_to
+    keys_are_found_by_their_state_at_a_time
+    keys_that_end_soon_and_keys_that_were_never_used_are_found
+    many_things_are_told_of_at_once
 }
 
 async fn keys_come_in_pages_by_id_and_can_be_searched(backend: Backend) {
@@ -134,4 +140,102 @@ async fn keys_and_bindings_are_found_by_what_they_belong_to(backend: Backend) {
     assert_eq!(bindings(BindingFilter { query: Some("ci-1".to_owned()), ..none() }).await, [binding_id(1)]);
     let both = BindingFilter { key: Some(key_id(1)), group: Some("platform".parse().unwrap()), ..none() };
     assert_eq!(bindings(both).await, []);
+}
+
+/// A key that ends so many hours from now.
+fn ending(backend: &Backend, number: u64, hours: u64) -> NewKey {
+    let end = later(backend.now(), Duration::from_hours(hours));
+    NewKey { expires_at: Some(end), ..new_key(number, &format!("ci-{number}")) }
+}
+
+async fn keys_are_found_by_their_state_at_a_time(backend: Backend) {
+    let store = backend.open().await;
+    for key in [new_key(1, "ci-1"), ending(&backend, 2, 1), new_key(3, "ci-3"), ending(&backend, 4, 1), ending(&backend, 5, 1)] {
+        done(&store, Mutation::CreateKey(NewKey { groups: vec![group("ops")], ..key })).await;
+    }
+    for number in [3, 4] {
+        done(&store, Mutation::DisableKey { id: key_id(number) }).await;
+    }
+    done(&store, Mutation::RevokeKey { id: key_id(5) }).await;
+    let (now, end) = (backend.now(), later(backend.now(), Duration::from_hours(1)));
+    let in_state = StateWanted::In;
+    for (state, now, expected) in [
+        (StateWanted::Any, now, vec![1, 2, 3, 4, 5]),
+        (StateWanted::NotRevoked, now, vec![1, 2, 3, 4]),
+        (in_state(KeyState::Active), now, vec![1, 2]),
+        (in_state(KeyState::Disabled), now, vec![3, 4]),
+        (in_state(KeyState::Expired), now, vec![]),
+        (in_state(KeyState::Revoked), now, vec![5]),
+        // It ends with its end, and not after it.
+        (in_state(KeyState::Active), end, vec![1]),
+        (in_state(KeyState::Disabled), end, vec![3]),
+        (in_state(KeyState::Expired), end, vec![2, 4]),
+        (in_state(KeyState::Revoked), end, vec![5]),
+    ] {
+        for group in [None, Some(group("ops"))] {
+            for query in [None, Some("ci-".to_owned())] {
+                let wanted = KeyFilter { limit: 9, group: group.clone(), query, state, now, ..KeyFilter::default() };
+                let part = store.keys_where(&wanted).await.unwrap();
+                let found: Vec<KeyId> = part.items.iter().map(|key| key.id).collect();
+                let expected: Vec<KeyId> = expected.iter().copied().map(key_id).collect();
+                assert_eq!((found, part.looked_to), (expected, None), "{wanted:?}");
+            }
+        }
+    }
+}
+
+async fn keys_that_end_soon_and_keys_that_were_never_used_are_found(backend: Backend) {
+    let store = backend.open().await;
+    let at = |hours| later(backend.now(), Duration::from_hours(hours));
+    for key in [
+        ending(&backend, 1, 3),
+        ending(&backend, 2, 2),
+        ending(&backend, 3, 9),
+        new_key(4, "ci-4"),
+        ending(&backend, 5, 2),
+        ending(&backend, 6, 2),
+    ] {
+        done(&store, Mutation::CreateKey(key)).await;
+    }
+    done(&store, Mutation::DisableKey { id: key_id(5) }).await;
+    done(&store, Mutation::RevokeKey { id: key_id(6) }).await;
+    let ids = |keys: Vec<KeyRecord>| keys.into_iter().map(|key| key.id).collect::<Vec<_>>();
+    assert_eq!(ids(store.keys_ending(backend.now(), at(4), 9).await.unwrap()), [key_id(2), key_id(1)]);
+    assert_eq!(ids(store.keys_ending(backend.now(), at(4), 1).await.unwrap()), [key_id(2)]);
+    assert_eq!(ids(store.keys_ending(at(2), at(3), 9).await.unwrap()), []);
+
+    let later = at(1);
+    let wanted = NeverUsed { now: later, made_before: later, ends_not_before: at(4), among: 9, limit: 9 };
+    let unused = async |wanted: NeverUsed| {
+        let part = store.keys_never_used(&wanted).await.unwrap();
+        (ids(part.items), part.looked_to)
+    };
+    assert_eq!(unused(wanted).await, (vec![key_id(3), key_id(4)], None));
+    assert_eq!(unused(NeverUsed { made_before: backend.now(), ..wanted }).await, (vec![], None));
+    assert_eq!(unused(NeverUsed { among: 3, ..wanted }).await, (vec![key_id(3)], Some(key_id(3))));
+    store.record_use(&[(new_key(4, "ci-4").digest, later)]).await.unwrap();
+    assert_eq!(unused(wanted).await, (vec![key_id(3)], None));
+}
+
+async fn many_things_are_told_of_at_once(backend: Backend) {
+    let store = backend.open().await;
+    with_a_bound_key(&store).await;
+    for (number, groups) in [(2, vec!["ops"]), (3, vec!["gone"])] {
+        let groups = groups.into_iter().map(group).collect();
+        done(&store, Mutation::CreateKey(NewKey { groups, ..new_key(number, &format!("it's \"{number}\"")) })).await;
+    }
+    done(&store, Mutation::RevokeKey { id: key_id(3) }).await;
+    for number in 2..6 {
+        done(&store, bind_group(number, &format!("team {number}"), "space-reader", "root")).await;
+    }
+    let spaces: BTreeSet<SpaceId> = ["root", "production", "nowhere"].map(|id| id.parse().unwrap()).into();
+    let counts = store.binding_counts(&spaces, 3).await.unwrap();
+    let counts: Vec<(&str, u32)> = counts.iter().map(|(space, count)| (space.as_str(), *count)).collect();
+    assert_eq!(counts, [("nowhere", 0), ("production", 1), ("root", 3)]);
+    let groups: BTreeSet<GroupName> = ["ops", "gone", "team 2", "nobody"].map(group).into();
+    assert_eq!(store.groups_with_members(&groups).await.unwrap(), BTreeSet::from([group("ops")]));
+    let names = store.names_of(&BTreeSet::from([key_id(1), key_id(2), key_id(9)])).await.unwrap();
+    let names: Vec<(KeyId, &str)> = names.iter().map(|(id, name)| (*id, name.as_str())).collect();
+    assert_eq!(names, [(key_id(1), "ci"), (key_id(2), "it's \"2\"")]);
+    assert_eq!(store.names_of(&BTreeSet::new()).await.unwrap().len(), 0);
 }
