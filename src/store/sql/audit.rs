@@ -162,15 +162,15 @@ fn is_in_order(wanted: &AuditQuery) -> bool {
 /// A condition that may hold for few entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Few {
-    OfResource,
-    OfActor,
-    OfSpace,
-    OfAction,
-    OfTime,
+    Resource,
+    Actor,
+    Space,
+    Action,
+    Time,
 }
 
 impl Few {
-    pub(in crate::store) const ALL: [Self; 5] = [Self::OfResource, Self::OfActor, Self::OfSpace, Self::OfAction, Self::OfTime];
+    pub(in crate::store) const ALL: [Self; 5] = [Self::Resource, Self::Actor, Self::Space, Self::Action, Self::Time];
 
     /// For how many it holds, but not more than one too many; `None`: it is not asked for.
     pub(in crate::store) fn count(self, wanted: &AuditQuery) -> Option<Statement> {
@@ -184,11 +184,11 @@ impl Few {
     fn push(self, statement: &mut Statement, wanted: &AuditQuery) -> Option<()> {
         let AuditQuery { actor, action, resource, space, since, until, .. } = wanted;
         match self {
-            Self::OfResource => push_same(statement.push(text::ENTRIES_OF_RESOURCE), "a.resource", resource.as_deref()?),
-            Self::OfActor => push_same(statement.push(text::ENTRIES_OF_ACTOR), "a.actor", actor.as_deref()?),
-            Self::OfSpace => push_same(statement.push(text::ENTRIES_OF_SPACE), "s.space", space.as_ref()?.as_str()),
-            Self::OfAction => push_action(statement.push(text::ENTRIES_OF_ACTION), action.as_deref()?),
-            Self::OfTime => {
+            Self::Resource => push_same(statement.push(text::ENTRIES_OF_RESOURCE), "a.resource", resource.as_deref()?),
+            Self::Actor => push_same(statement.push(text::ENTRIES_OF_ACTOR), "a.actor", actor.as_deref()?),
+            Self::Space => push_same(statement.push(text::ENTRIES_OF_SPACE), "s.space", space.as_ref()?.as_str()),
+            Self::Action => push_action(statement.push(text::ENTRIES_OF_ACTION), action.as_deref()?),
+            Self::Time => {
                 since.or(*until)?;
                 push_time(statement.push(text::ENTRIES_OF_TIME), *since, *until);
             }

@@ -211,7 +211,7 @@ fn parts_of(sought: &str) -> Option<String> {
     }
     let parts = characters.chunks_exact(3).chain(characters.rchunks_exact(3).take(1));
     let parts: BTreeSet<String> = parts.map(|part| part.iter().collect()).collect();
-    Some(serde_json::Value::from_iter(parts).to_string())
+    Some(parts.into_iter().collect::<serde_json::Value>().to_string())
 }
 
 /// The statement that reads a page of the few keys that this lets through.

@@ -58,7 +58,7 @@ const USES_AT_ONCE: usize = 1_000;
 
 /// As JSON.
 fn listed<T: ToString>(all: &BTreeSet<T>) -> String {
-    serde_json::Value::from_iter(all.iter().map(T::to_string)).to_string()
+    all.iter().map(T::to_string).collect::<serde_json::Value>().to_string()
 }
 
 #[async_trait]

@@ -228,11 +228,11 @@ async fn every_filter_goes_down_an_index() {
         ..AuditQuery::default()
     };
     for (few, index) in [
-        (Few::OfResource, "audit_by_resource (resource=?"),
-        (Few::OfActor, "audit_by_actor (actor=?"),
-        (Few::OfSpace, "SEARCH s USING PRIMARY KEY (space=?"),
-        (Few::OfAction, "audit_by_action (action>? AND action<?"),
-        (Few::OfTime, "audit_by_time (at>? AND at<?"),
+        (Few::Resource, "audit_by_resource (resource=?"),
+        (Few::Actor, "audit_by_actor (actor=?"),
+        (Few::Space, "SEARCH s USING PRIMARY KEY (space=?"),
+        (Few::Action, "audit_by_action (action>? AND action<?"),
+        (Few::Time, "audit_by_time (at>? AND at<?"),
     ] {
         for statement in [few.count(&all).unwrap(), page_of_few(&all, few)] {
             let steps = plan(&mut connection, &statement.sqlite).await;

@@ -164,10 +164,10 @@ async fn search(store: &dyn Store, clock: &ManualClock) {
     assert_eq!(names(&in_state(StateWanted::In(KeyState::Disabled), now)).await, all_of(&["service-0010170"]));
     assert_eq!(names(&in_state(StateWanted::In(KeyState::Revoked), now)).await, all_of(&["service-0010180"]));
     let of_state = |state, text: &str| KeyFilter { state, now: later, ..of(text) };
-    let found = names(&of_state(StateWanted::In(KeyState::Active), "00101")).await.0;
+    let found = names(&of_state(StateWanted::In(KeyState::Active), "e-00101")).await.0;
     assert!(["60", "70", "80"].iter().all(|end| !found.contains(&format!("service-00101{end}"))) && found.len() == 97, "{found:?}");
-    assert_eq!(names(&of_state(StateWanted::NotRevoked, "00101")).await.0.len(), 99);
-    assert_eq!(names(&of_state(StateWanted::In(KeyState::Expired), "00101")).await, all_of(&["service-0010160"]));
+    assert_eq!(names(&of_state(StateWanted::NotRevoked, "e-00101")).await.0.len(), 99);
+    assert_eq!(names(&of_state(StateWanted::In(KeyState::Expired), "e-00101")).await, all_of(&["service-0010160"]));
 
     // Of what no index knows, a search goes on where the one before has ended, though that has found nothing.
     let (nothing, end) = names(&of("zz")).await;
