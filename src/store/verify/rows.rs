@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::fault::{AuditFault, RowFault};
 use super::line::{Line, PAGE};
-use crate::model::{AuditEntry, BindingId, KeyId, KeyRecord, Resource, Revision, Snapshot, SystemRole};
+use crate::model::{AuditEntry, AuditId, BindingId, KeyId, KeyRecord, Resource, Revision, Snapshot, SystemRole};
 use crate::store::apply::audited_key;
 use crate::store::audit::{AuditOrder, AuditQuery};
 use crate::store::contract::Store;
@@ -122,6 +122,12 @@ impl<'s> RowCheck<'s> {
             (Some(_), None) => Some(RowFault::NotGone(entry.id)),
             (Some(row), Some(left)) => (!fits(resource, row, left)).then_some(RowFault::Differs(entry.id)),
         };
+        // A binding whose id had been given up may be there anew: it came with a key that was made after that.
+        if let (Some(_), Resource::Binding(id), Some(row)) = (&fault, resource, &row)
+            && self.came_with_its_key(*id, row).await?.is_some_and(|made| made > entry.id)
+        {
+            return Ok(None);
+        }
         Ok(fault)
     }
 
@@ -144,7 +150,7 @@ impl<'s> RowCheck<'s> {
             Resource::Group(_) | Resource::Strategy => return Ok(None),
             Resource::Space(id) if id.as_str() == "root" => return Ok(None),
             Resource::Role(id) if SystemRole::ALL.into_iter().any(|role| role.slug() == id.as_str()) => return Ok(None),
-            Resource::Binding(id) if self.came_with_its_key(*id, &row).await? => return Ok(None),
+            Resource::Binding(id) if self.came_with_its_key(*id, &row).await?.is_some() => return Ok(None),
             Resource::Key(_) | Resource::Space(_) | Resource::Role(_) | Resource::Binding(_) | Resource::Policy(_) => {}
         }
         let Some(changed) = self.store.revision_of(resource).await? else { return Ok(None) };
@@ -208,14 +214,15 @@ impl<'s> RowCheck<'s> {
         }
     }
 
-    /// Whether the key of this binding was made with it.
-    async fn came_with_its_key(&self, id: BindingId, row: &Value) -> Result<bool, StoreError> {
-        let Some(key) = row.get("subject").and_then(key_of) else { return Ok(false) };
+    /// The entry of the making of its key, if the binding was made with it.
+    async fn came_with_its_key(&self, id: BindingId, row: &Value) -> Result<Option<AuditId>, StoreError> {
+        let Some(key) = row.get("subject").and_then(key_of) else { return Ok(None) };
         let made = self.change_of(&Resource::Key(key), AuditOrder::OldestFirst).await?;
         let bindings = made.as_ref().and_then(|entry| entry.after.as_ref()?.get("bindings")?.as_array());
         let same = |binding: &&Value| binding.get("id") == Some(&Value::from(id.to_string()));
         let found = bindings.into_iter().flatten().find(same);
-        Ok(found.is_some_and(|binding| ["role", "space"].into_iter().all(|field| binding.get(field) == row.get(field))))
+        let is_it = found.is_some_and(|binding| ["role", "space"].into_iter().all(|field| binding.get(field) == row.get(field)));
+        Ok(made.map(|entry| entry.id).filter(|_| is_it))
     }
 }
 

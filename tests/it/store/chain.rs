@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use claviger::model::{Actor, AuditNote, Cause, KeyId};
+use claviger::model::{Actor, AuditNote, BindingId, Cause, KeyDigest, KeyId, Mutation, NewKey, Subject};
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, raw_sql};
@@ -177,6 +177,33 @@ fn whatever_is_changed_in_the_audit_or_beside_it_is_found() {
     }
     assert_eq!(place.run(&["audit", "verify", "--expect", &head]).code, 0);
     assert!(place.misunderstood(&["audit", "verify", "--expect", "7"]).contains("a colon"));
+}
+
+#[test]
+fn a_binding_that_comes_with_a_key_under_the_id_of_one_that_is_gone_is_no_fault_and_the_one_that_is_gone_is_no_other() {
+    let place = Place::new();
+    let (binding, root) = (BindingId::new(1, 1), "root".parse().unwrap());
+    let [first, second] = [1, 2].map(|number| KeyId::new(number, 1));
+    let key = |id: KeyId, name: &str, bindings| {
+        let digest = KeyDigest::from_bytes([u8::try_from(name.len()).unwrap(); 32]);
+        let (description, name) = (String::new(), name.parse().unwrap());
+        Mutation::CreateKey(NewKey { id, name, description, groups: Vec::new(), expires_at: None, digest, bindings })
+    };
+    let role = || "space-reader".parse().unwrap();
+    place.in_store(async |store| {
+        let space = |root: &claviger::model::SpaceId| root.clone();
+        for change in [
+            key(first, "first", Vec::new()),
+            Mutation::CreateBinding { id: binding, subject: Subject::Key(first), role: role(), space: space(&root) },
+            Mutation::DeleteBinding { id: binding },
+            key(second, "second", vec![(binding, role(), space(&root))]),
+        ] {
+            store.apply(change, &Cause::SYSTEM, None).await.unwrap();
+        }
+    });
+    assert_eq!(place.run(&["audit", "verify"]).code, 0);
+    tamper(&place, &format!("UPDATE bindings SET key_id = '{first}' WHERE id = '{binding}'"));
+    assert!(place.refused(&["audit", "verify"]).contains("is in the store, though entry"));
 }
 
 #[test]
