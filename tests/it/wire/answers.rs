@@ -65,7 +65,7 @@ async fn an_answer_comes_through_however_it_is_framed_and_cut() {
         ("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok", "ok", true),
         ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", "ok", false),
         ("HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 2\r\n\r\nok", "ok", false),
-        (trailers, "2|o\n|1|k|0||", true),
+        (trailers, "o\nk", true),
     ] {
         for cut in [1, 2, 7, answer.len()] {
             let pieces: Vec<_> = answer.as_bytes().chunks(cut).map(<[u8]>::to_vec).collect();
@@ -77,7 +77,9 @@ async fn an_answer_comes_through_however_it_is_framed_and_cut() {
                 while answered.status < 200 {
                     answered = client.answer().await;
                 }
-                assert_eq!((answered.status, answered.body.replace("\r\n", "|")), (200, body.to_owned()), "{answer:?} cut every {cut}");
+                // What comes in two reads may leave as two chunks.
+                let got = if answer == trailers { of_chunks(&answered.body) } else { answered.body };
+                assert_eq!((answered.status, got.as_str()), (200, body), "{answer:?} cut every {cut}");
             }
             assert_eq!(world.upstream.connections(), if kept { 1 } else { 2 }, "{answer:?}");
         }
@@ -86,6 +88,17 @@ async fn an_answer_comes_through_however_it_is_framed_and_cut() {
     let world = World::start(|_| Reply::Last(b"HTTP/1.1 200 OK\r\n\r\nuntil the end".to_vec())).await;
     let answer = world.ask(&get("/")).await;
     assert_eq!(answer.body.replace("\r\n", "|"), "D|until the end|0||");
+}
+
+/// What the chunks of a body hold, which must end as RFC 9112, section 7.1, has it, without trailers; no chunk holds the end of a line.
+fn of_chunks(body: &str) -> String {
+    let lines = body.strip_suffix("0\r\n\r\n").unwrap_or_else(|| panic!("{body:?}"));
+    let lines: Vec<&str> = lines.split_terminator("\r\n").collect();
+    let chunks = lines.chunks(2).map(|chunk| {
+        assert_eq!(usize::from_str_radix(chunk[0], 16), Ok(chunk[1].len()), "{body:?}");
+        chunk[1]
+    });
+    chunks.collect()
 }
 
 #[tokio::test]
