@@ -6,7 +6,7 @@ use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError, Error};
 
 /// Why a handshake with the upstream came to nothing.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("TLS: {0}")]
 pub(crate) struct HandshakeFault(String);
 

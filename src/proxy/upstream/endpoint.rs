@@ -1,5 +1,6 @@
 //! One place where an upstream is, and a thread's connections to it.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +9,13 @@ use http::header::HeaderValue;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use super::connect::Connector;
+use super::connect::{ConnectError, Connector};
+use super::connect_queue::ConnectQueue;
 use super::error::ForwardError;
 use super::h1::{H1Connection, H1Pool, HEAD_MAX, OpenConnections};
-use super::h2::{H2Pool, H2Sender, OnThisThread, StreamPermit};
+use super::h2::{H2Fresh, H2Pool, H2Sender, OnThisThread, STREAMS_UNTIL_SAID, StreamPermit};
 use super::health::EndpointHealth;
-use super::said::{SaidByTls, TellingStream};
+use super::said::{Said, TellingStream};
 use crate::config::{UpstreamProtocol, UpstreamSettings, UpstreamUrl};
 use crate::edge::tls::{TlsClient, TlsUpstream, UpstreamStream};
 use crate::proxy::poll_epoch::PollEpochs;
@@ -57,7 +59,11 @@ pub(crate) struct Endpoint {
     authority: HeaderValue,
     pub(super) h1_pool: Rc<H1Pool>,
     h1_open: Rc<OpenConnections>,
-    pub(super) h2_pool: H2Pool,
+    pub(super) h2_pool: Rc<H2Pool>,
+    /// Requests that wait for a connection over HTTP/2, or for one of which it is not known yet.
+    queue: Rc<ConnectQueue>,
+    /// What it chose last of two, where it may choose, was HTTP/1.1.
+    chose_http1: Cell<bool>,
     pub(super) health: EndpointHealth,
 }
 
@@ -65,6 +71,12 @@ pub(crate) struct Endpoint {
 pub(super) enum Agreed {
     Http1(Box<H1Connection>),
     Http2((H2Sender, StreamPermit)),
+}
+
+/// A fresh connection.
+enum Opened {
+    Http1(Box<H1Connection>),
+    Http2(Box<H2Fresh>),
 }
 
 impl EndpointPlan {
@@ -106,7 +118,9 @@ impl Endpoint {
             name,
             h1_pool: H1Pool::new(timer, Rc::clone(epochs)),
             h1_open: OpenConnections::new(plan.limits.connections),
-            h2_pool: H2Pool::new(timer),
+            h2_pool: Rc::new(H2Pool::new(timer)),
+            queue: Rc::default(),
+            chose_http1: Cell::new(false),
             health: EndpointHealth::default(),
             plan,
         })
@@ -167,39 +181,108 @@ impl Endpoint {
         Ok(H1Connection::new(self.connector.connect(UpstreamProtocol::Http1).await?, self.plan.limits.max_headers, open))
     }
 
-    /// What it speaks is known when the connection is there.
-    pub(super) async fn connect_either(&self) -> Result<Agreed, ForwardError> {
+    /// A place on a connection over HTTP/2.
+    pub(super) async fn connect_http2(self: &Rc<Self>) -> Result<(H2Sender, StreamPermit), ForwardError> {
+        // No other connection is opened there.
+        self.shared(async || Ok(self.h2_pool.permit()), |_| None).await
+    }
+
+    /// What it speaks is known when a connection is there.
+    pub(super) async fn connect_either(self: &Rc<Self>) -> Result<Agreed, ForwardError> {
+        let find = async || {
+            if let Some(open) = self.h2_pool.permit() {
+                return Ok(Some(Agreed::Http2(open)));
+            }
+            if let Some(idle) = self.idle_http1().await {
+                return Ok(Some(Agreed::Http1(idle)));
+            }
+            if !self.chose_http1.get() {
+                return Ok(None);
+            }
+            // Each request needs one of its own there.
+            match self.open().await? {
+                Opened::Http1(connection) => Ok(Some(Agreed::Http1(connection))),
+                Opened::Http2(fresh) => {
+                    self.h2_pool.add(*fresh, self.queue.begin(), self.plan.connect_timeout);
+                    Ok(self.h2_pool.permit().map(Agreed::Http2))
+                }
+            }
+        };
+        self.shared(find, |connection| Some(Agreed::Http1(connection))).await
+    }
+
+    /// What is found, or else waited for: one of those that ask connects for as many as a connection carries.
+    async fn shared<T>(
+        self: &Rc<Self>,
+        find: impl AsyncFn() -> Result<Option<T>, ForwardError>,
+        own: impl Fn(Box<H1Connection>) -> Option<T>,
+    ) -> Result<T, ForwardError> {
+        let finding = async {
+            loop {
+                if let Some(found) = find().await? {
+                    return Ok(found);
+                }
+                let connecting = self.queue.connecting();
+                if self.queue.is_short(self.h2_pool.each()) && self.h2_pool.may_grow(connecting) {
+                    self.connect_aside();
+                } else if connecting == 0 {
+                    return Err(ForwardError::Overloaded);
+                }
+                match self.queue.wait().await {
+                    Ok(None) => {}
+                    Ok(Some(connection)) => {
+                        if let Some(own) = own(connection) {
+                            return Ok(own);
+                        }
+                    }
+                    Err(error) => return find().await?.ok_or(ForwardError::Shared(error)),
+                }
+            }
+        };
+        // Once to connect, and once more until it is known how many requests that carries.
+        let late = |_| Err(ConnectError::TimedOut { address: None }.into());
+        tokio::time::timeout(self.plan.connect_timeout.saturating_mul(2), finding).await.unwrap_or_else(late)
+    }
+
+    /// For all that wait, whatever becomes of who asks.
+    fn connect_aside(self: &Rc<Self>) {
+        let (endpoint, connecting) = (Rc::clone(self), self.queue.begin());
+        tokio::task::spawn_local(async move {
+            match endpoint.open().await {
+                Ok(Opened::Http1(connection)) => drop(connecting.gives(connection)),
+                Ok(Opened::Http2(fresh)) => endpoint.h2_pool.add(*fresh, connecting, endpoint.plan.connect_timeout),
+                Err(error) => connecting.fails(error),
+            }
+        });
+    }
+
+    /// A connection that speaks whatever the configuration says, or TLS agrees on.
+    async fn open(&self) -> Result<Opened, ForwardError> {
+        if self.plan.protocol == UpstreamProtocol::Http2 {
+            return Self::begin_http2(self.connector.connect(UpstreamProtocol::Http2).await?).await;
+        }
         let open = self.h1_open.open().ok_or(ForwardError::Overloaded)?;
         let stream = self.connector.connect(UpstreamProtocol::Either).await?;
+        self.chose_http1.set(!stream.agreed_on_http2());
         if stream.agreed_on_http2() {
-            return Ok(Agreed::Http2(self.begin_http2(stream).await?));
+            return Self::begin_http2(stream).await;
         }
-        Ok(Agreed::Http1(H1Connection::new(stream, self.plan.limits.max_headers, open)))
+        Ok(Opened::Http1(H1Connection::new(stream, self.plan.limits.max_headers, open)))
     }
 
-    pub(super) async fn connect_http2(&self) -> Result<(H2Sender, StreamPermit), ForwardError> {
-        if self.h2_pool.is_full() {
-            return Err(ForwardError::Overloaded);
-        }
-        let stream = self.connector.connect(UpstreamProtocol::Http2).await?;
-        self.begin_http2(stream).await
-    }
-
-    async fn begin_http2(&self, stream: UpstreamStream) -> Result<(H2Sender, StreamPermit), ForwardError> {
-        if self.h2_pool.is_full() {
-            return Err(ForwardError::Overloaded);
-        }
-        let said = SaidByTls::default();
+    async fn begin_http2(stream: UpstreamStream) -> Result<Opened, ForwardError> {
+        let said = Said::default();
         let (sender, driver) = http2::Builder::new(OnThisThread)
             .timer(TokioTimer::new())
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(10))
+            .initial_max_send_streams(STREAMS_UNTIL_SAID)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(u32::try_from(HEAD_MAX).unwrap_or(u32::MAX))
             .handshake(TokioIo::new(TellingStream::new(stream, &said)))
             .await
             .map_err(ForwardError::Http2)?;
-        Ok(self.h2_pool.add(sender, driver, said))
+        Ok(Opened::Http2(Box::new(H2Fresh { sender, driver, said })))
     }
 }

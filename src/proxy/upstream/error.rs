@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::connect::ConnectError;
 use super::h1::H1Error;
@@ -26,6 +27,12 @@ pub(crate) enum ForwardError {
     /// It was said after the handshake, on a connection that carries several requests.
     #[error(transparent)]
     Tls(HandshakeFault),
+    /// A fresh connection, before anything was said on it.
+    #[error("the upstream closed the connection at once")]
+    ClosedAtOnce,
+    /// Of a connection that several requests waited for.
+    #[error(transparent)]
+    Shared(Arc<Self>),
     #[error("the upstream accepts no further requests")]
     Overloaded,
     #[error("the request cannot be written for the upstream")]
@@ -46,7 +53,9 @@ impl ForwardError {
             | Self::Http1(_)
             | Self::Http2(_)
             | Self::Tls(_)
+            | Self::ClosedAtOnce
             | Self::Unfit(_) => Outcome::UpstreamFailed,
+            Self::Shared(error) => error.outcome(),
             Self::Overloaded => Outcome::Refused(Refusal::Overloaded),
             Self::Unsayable => Outcome::BadRequest("the authority is malformed"),
             Self::Body(BodyError::Stalled) => Outcome::BadRequest("the body did not arrive in time"),
@@ -55,14 +64,34 @@ impl ForwardError {
         }
     }
 
+    /// Whether no connection came about in time.
+    pub(super) fn is_connect_timeout(&self) -> bool {
+        match self {
+            Self::Connect(ConnectError::TimedOut { .. }) => true,
+            Self::Shared(error) => error.is_connect_timeout(),
+            Self::Connect(ConnectError::Resolve(_) | ConnectError::Refused { .. } | ConnectError::Socket(_) | ConnectError::Tls { .. })
+            | Self::ResponseTimeout
+            | Self::Http1(_)
+            | Self::Http2(_)
+            | Self::Tls(_)
+            | Self::ClosedAtOnce
+            | Self::Overloaded
+            | Self::Unsayable
+            | Self::Unfit(_)
+            | Self::Body(_) => false,
+        }
+    }
+
     /// Where it was tried, if no connection came about.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         match self {
             Self::Connect(error) => error.address(),
+            Self::Shared(error) => error.address(),
             Self::ResponseTimeout
             | Self::Http1(_)
             | Self::Http2(_)
             | Self::Tls(_)
+            | Self::ClosedAtOnce
             | Self::Overloaded
             | Self::Unsayable
             | Self::Unfit(_)
@@ -80,7 +109,10 @@ impl ForwardError {
             Self::ResponseTimeout => Some(UpstreamError::ResponseTimeout),
             Self::Http1(H1Error::Malformed(_)) | Self::Unfit(_) => Some(UpstreamError::Protocol),
             Self::Http2(error) if error.is_parse() => Some(UpstreamError::Protocol),
-            Self::Http1(H1Error::Closed | H1Error::Io(_) | H1Error::Body(_)) | Self::Http2(_) => Some(UpstreamError::Reset),
+            Self::Http1(H1Error::Closed | H1Error::Io(_) | H1Error::Body(_)) | Self::Http2(_) | Self::ClosedAtOnce => {
+                Some(UpstreamError::Reset)
+            }
+            Self::Shared(error) => error.kind(),
             Self::Overloaded | Self::Unsayable | Self::Body(_) => None,
         }
     }

@@ -19,7 +19,6 @@ use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
 
 use super::budget::RetryBudget;
-use super::connect::ConnectError;
 use super::endpoint::{Agreed, Endpoint};
 use super::error::{ForwardError, Unprocessed, broke, failed};
 use super::h1::{H1Body, H1Connection};
@@ -267,7 +266,7 @@ impl Upstream {
         &'a self,
         mut endpoint: &'a Rc<Endpoint>,
         attempts: &mut Attempts,
-        connect: impl AsyncFn(&Endpoint) -> Result<C, ForwardError>,
+        connect: impl AsyncFn(&Rc<Endpoint>) -> Result<C, ForwardError>,
     ) -> Result<(&'a Rc<Endpoint>, C), ForwardError> {
         loop {
             let error = match connect(endpoint).await {
@@ -275,7 +274,7 @@ impl Upstream {
                 Err(error) => error,
             };
             self.fails(endpoint, &error);
-            attempts.connect_timeouts += u32::from(matches!(error, ForwardError::Connect(ConnectError::TimedOut { .. })));
+            attempts.connect_timeouts += u32::from(error.is_connect_timeout());
             let has_time = attempts.connect_timeouts < CONNECT_TIMEOUTS_MAX;
             let another = if has_time && self.has_several() { self.another(attempts) } else { None };
             let Some(another) = another else { return Err(error) };

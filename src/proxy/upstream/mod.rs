@@ -2,6 +2,7 @@
 
 mod budget;
 mod connect;
+mod connect_queue;
 mod endpoint;
 mod error;
 mod forward;

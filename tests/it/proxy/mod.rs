@@ -6,5 +6,6 @@ pub(crate) mod http2;
 mod overload;
 mod routes;
 pub(crate) mod upstream;
-mod upstream_tls;
+mod upstream_http2;
+pub(crate) mod upstream_tls;
 pub(crate) mod world;

@@ -27,17 +27,17 @@ const GET: &str = "GET /a%20b?c HTTP/1.1\r\nHost: api.example\r\nX-API-Key: KEY\
 const TLS_FAILED: &str = "claviger_upstream_errors_total{kind=\"tls\"}";
 
 /// Who vouches for upstreams, and the files that say so.
-struct Trust {
+pub(crate) struct Trust {
     authority: Authority,
     dir: tempfile::TempDir,
 }
 
 impl Trust {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { authority: Authority::new("the authority"), dir: tempfile::tempdir().unwrap() }
     }
 
-    fn issue(&self, wish: Wish<'_>) -> Issued {
+    pub(crate) fn issue(&self, wish: Wish<'_>) -> Issued {
         self.authority.issue(wish)
     }
 
@@ -46,7 +46,7 @@ impl Trust {
     }
 
     /// A configuration that speaks TLS to this port, to nobody but who this authority vouches for.
-    fn before(&self, port: u16, change: impl FnOnce(&mut Settings)) -> impl FnOnce(&mut Settings) {
+    pub(crate) fn before(&self, port: u16, change: impl FnOnce(&mut Settings)) -> impl FnOnce(&mut Settings) {
         let ca = self.ca();
         move |settings: &mut Settings| {
             settings.upstream.url = https("localhost", port);
