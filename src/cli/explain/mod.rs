@@ -3,6 +3,7 @@
 //! It decides by the data plane's own procedure, without its cache and without a token.
 
 mod chain;
+mod logged;
 mod suggestions;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use self::chain::{Heard, Link};
+use self::logged::LoggedRequest;
 use crate::cli::args::certificate::certificate;
 use crate::cli::args::value::{joined, time, time_text};
 use crate::cli::failure::Failure;
@@ -32,8 +34,14 @@ pub(crate) struct Explain {
     #[command(flatten)]
     place: Place,
     /// The key
-    #[arg(long, value_name = "NAME_OR_ID")]
-    key: String,
+    #[arg(long, value_name = "NAME_OR_ID", required_unless_present = "request")]
+    key: Option<String>,
+    /// A request that was answered, by the id in its answer: its key, address and time are taken from the log
+    #[arg(long, value_name = "ID", requires = "log", conflicts_with_all = ["key", "ip", "at"])]
+    request: Option<String>,
+    /// Where `serve` has logged that request as JSON, `-` for standard input
+    #[arg(long, value_name = "FILE", requires = "request")]
+    log: Option<PathBuf>,
     /// The client's address that policies see; else 127.0.0.1
     #[arg(long, value_name = "ADDR")]
     ip: Option<IpAddr>,
@@ -92,13 +100,32 @@ struct KeyShown {
 impl Explain {
     pub(crate) async fn run(self, out: &Output) -> Result<(), Failure> {
         // Nothing is logged: no request was made, and what goes wrong inside a policy stands in the answer.
+        let logged = match (&self.request, &self.log) {
+            (Some(id), Some(log)) => Some(LoggedRequest::find(log, id)?),
+            (None, _) | (_, None) => None,
+        };
+        let asked = match &logged {
+            None => self.key.clone().unwrap_or_default(),
+            Some(request) => {
+                let code = request.answer();
+                let key = request.key.ok_or_else(|| Failure::refused(format_args!("it came with no key that can be known ({code})")))?;
+                key.to_string()
+            }
+        };
         let store = self.place.look(out).await?;
-        let key = store.key(&self.key).await?;
+        let key = store.key(&asked).await?;
         let explainer = store.explainer(out).await?;
-        let at = self.at.unwrap_or_else(|| store.now());
+        let at = self.at.or(logged.as_ref().map(LoggedRequest::came_at)).unwrap_or_else(|| store.now());
         let AsOf { explainer, key, remarks } = exchange::as_of(at, store.now(), Arc::new(explainer), key, store.as_management()).await?;
-        let ip = self.ip.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ip| ip.to_canonical());
-        if self.ip.is_none() && Decision::asks_policies(explainer.snapshot(), &key) {
+        if let Some(request) = &logged {
+            out.note(format_args!("the request was {}", request.answer()));
+            if request.certificate.is_some() && self.certificate.is_none() {
+                out.note("its client had shown a certificate: give it by --certificate");
+            }
+        }
+        let known = self.ip.or(logged.as_ref().and_then(|request| request.client));
+        let ip = known.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ip| ip.to_canonical());
+        if known.is_none() && Decision::asks_policies(explainer.snapshot(), &key) {
             out.note(format_args!("without --ip: explained for a client at {ip}"));
         }
 

@@ -431,3 +431,37 @@ fn a_start_with_a_broken_policy_is_refused_and_says_where_and_why() {
     assert!(said.contains("= help: did you mean `startswith`?\n") && said.ends_with("error: the policies have a fault\n"), "{said}");
     assert_eq!(ended.status.code(), Some(1));
 }
+
+#[test]
+fn a_refused_request_is_explained_by_its_id_and_the_log_as_of_when_it_came() {
+    let deny = "package spacelift\n\nallow if true\n\ndeny if input.request.remote_ip == \"198.51.100.7\"\n";
+    let server = Setup::new().policies([("night.rego", deny)]).start();
+    server.make_spaces();
+    let key = server.key("ci", &["--bind", "deployer@production"]).text;
+    server.until("the refusal", |server| server.get(&key).status == 403);
+    let refused = server.get(&key);
+    let id = refused.json()["request_id"].as_str().unwrap().to_owned();
+    server.until("the line", |server| server.log().contains(&id));
+    server.run(&["key", "disable", "ci"]);
+    let log = server.dir().join("collected.log");
+    std::fs::write(&log, server.log()).unwrap();
+    let log = log.to_str().unwrap();
+
+    let explained = server.run(&["explain", "--request", &id, "--log", log]);
+
+    assert_eq!((&explained["code"], &explained["key"]["name"], &explained["ip"]), (&"denied".into(), &"ci".into(), &"198.51.100.7".into()));
+    assert!(explained["reason"].as_str().unwrap().contains("night"), "{explained}");
+    let remarks = explained["remarks"].to_string();
+    assert!(remarks.contains("1 change"), "disabled since: {remarks}");
+    let told = server.try_run(&["explain", "--request", &id, "--log", log]);
+    let told = String::from_utf8(told.stderr).unwrap();
+    assert!(told.contains("the request was answered 403 denied by policy night, as of revision "), "{told}");
+
+    let nobodys = http::get(server.proxy(), "/v1/runs", &[]);
+    let id = nobodys.json()["request_id"].as_str().unwrap().to_owned();
+    server.until("the line", |server| server.log().contains(&id));
+    std::fs::write(server.dir().join("collected.log"), server.log()).unwrap();
+    let unknown = server.try_run(&["explain", "--request", &id, "--log", log]);
+    let unknown = String::from_utf8(unknown.stderr).unwrap();
+    assert!(unknown.contains("it came with no key that can be known (answered 401 missing_key)"), "{unknown}");
+}
