@@ -87,7 +87,7 @@ pub(super) async fn ask_to_clear(visit: Visit) -> Result<Response, Refusal> {
     let body = html! {
         p { a href="/policies/samples" { "Samples" } }
         h1 { "Clear samples" }
-        p { "All " (count) " samples are given up, for everybody. Nothing brings them back." }
+        p { "What is given up for everybody, and nothing brings back: " (parts::counted(count, "sample")) "." }
         form method="post" action="/policies/samples/clear" {
             (visit.csrf())
             (danger("Give them up")) " " a class="button second" href="/policies/samples" { "Cancel" }
