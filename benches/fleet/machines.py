@@ -157,8 +157,8 @@ access = "none"
 """
         self.configuration.write_text(config)
 
-    def start(self, binary=None, patience=60.0, wait=True):
-        argv = [*self.place.enter, *ends_with_us("KILL", [binary or self.binary, "serve", "--config", self.configuration])]
+    def start(self, patience=60.0, wait=True):
+        argv = [*self.place.enter, *ends_with_us("KILL", [self.binary, "serve", "--config", self.configuration])]
         environment = {"PATH": "/usr/bin:/bin", "CLAVIGER_DRAIN_DELAY": "0s", **self.preload}
         if self.name.startswith("plane"):
             environment["CLAVIGER_BOOTSTRAP_KEY"] = os.environ["CLAVIGER_FLEET_ROOT"]

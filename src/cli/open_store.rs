@@ -545,7 +545,13 @@ impl OpenStore {
 
     /// Gives up every sample; how many there were.
     pub(crate) async fn clear_samples(&self) -> Result<u64, Failure> {
-        Ok(self.store().clear_samples().await?)
+        match &self.opened {
+            Opened::Here(store) => {
+                let control = Control::of_store(Arc::clone(store), Arc::clone(&self.clock));
+                Ok(control.clear_samples(&Asked::by_operator(operator::name()?)).await?)
+            }
+            Opened::There(server) => Ok(server.clear_samples(&Cause::SYSTEM).await?),
+        }
     }
 
     /// Returns when something may have changed; see [`Store::woken`].

@@ -28,13 +28,13 @@ impl PoliciesInForce {
 }
 
 impl Control {
-    /// Gives up every sample, and says how many there were. Whoever tries and may not is told of in the audit.
+    /// Gives up every sample, and says how many there were. The audit tells of it, and of whoever tries and may not.
     ///
     /// # Errors
     /// As [`may`](Self::may).
     pub async fn clear_samples(&self, asked: &Asked) -> Result<u64, ControlError> {
         match self.may(&asked.caller, Operation::ClearSamples).await {
-            Ok(_) => Ok(self.store.clear_samples().await?),
+            Ok(_) => Ok(self.store.clear_samples(&asked.cause()).await?),
             Err(error) => {
                 if let ControlError::Forbidden(_) = error {
                     self.note_forbidden(Operation::ClearSamples, "samples", asked).await;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::model::AuditNote;
+
 /// Something that a caller may be let do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Operation {
@@ -164,7 +166,7 @@ impl Operation {
             Self::UpdatePolicy => "policy.update",
             Self::DeletePolicy => "policy.delete",
             Self::SetStrategy => "strategy.set",
-            Self::ClearSamples => "sample.clear",
+            Self::ClearSamples => AuditNote::SAMPLES_CLEARED,
             Self::ViewSelf
             | Self::ViewKeys
             | Self::ViewSpaces

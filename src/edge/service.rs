@@ -22,6 +22,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::Acceptor;
 use super::tls::{ClientStream, ListenerTls};
+use super::unread::{HeldBody, LentBody, Rest};
 use crate::telemetry::{Listener, Metrics};
 
 /// How much a listener lends to whoever connects.
@@ -79,10 +80,10 @@ pub(crate) async fn serve<S, B>(
     service: S,
     shutdown: impl Future<Output = ()>,
 ) where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + Unpin + 'static,
+    S: Service<Request<LentBody>, Response = Response<B>> + Clone + Send + Sync + Unpin + 'static,
     S::Future: Send,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: Body + Send + 'static,
+    B: Body + Send + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
@@ -105,7 +106,7 @@ pub(crate) async fn serve<S, B>(
         let (requests, follows) = (Arc::new(Requests::default()), Arc::new(AtomicBool::new(false)));
         let marked = Follows(Arc::clone(&follows));
         let (service, asking) = (service.clone(), Arc::clone(&requests));
-        let service = service_fn(move |mut request: Request<Incoming>| {
+        let service = service_fn(move |mut request: Request<LentBody>| {
             let asking = asking.begin(limits.keep_alive);
             request.extensions_mut().insert(Peer(peer));
             request.extensions_mut().insert(marked.clone());
@@ -138,13 +139,13 @@ pub(crate) async fn serve<S, B>(
 
 async fn speak_http1<S, B>(stream: ClientStream, limits: Limits, service: S)
 where
-    S: Service<Request<Incoming>, Response = Response<B>> + Unpin,
+    S: Service<Request<LentBody>, Response = Response<B>> + Unpin,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     B: Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     // What answers stands on the heap, so that the connection can be moved, and its socket be had back.
-    let service = service_fn(move |request| Box::pin(service.call(request)));
+    let service = service_fn(move |request: Request<Incoming>| Box::pin(service.call(request.map(LentBody::for_good))));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
@@ -174,13 +175,18 @@ async fn end(mut stream: ClientStream) {
 
 async fn speak_http2<S, B>(stream: ClientStream, limits: Limits, service: S, requests: &Requests)
 where
-    S: Service<Request<Incoming>, Response = Response<B>>,
+    S: Service<Request<LentBody>, Response = Response<B>>,
     S::Future: Send + 'static,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: Body + Send + 'static,
+    B: Body + Send + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let rest = Rest::default();
+        let answer = service.call(request.map(|body| LentBody::new(body, &rest)));
+        async move { answer.await.map(|answer| answer.map(|body| HeldBody::new(body, rest))) }
+    });
     let longest_head = u32::try_from(limits.longest_head).unwrap_or(u32::MAX);
     let streams = Streams::default();
     let _end = EndOf(&streams);

@@ -85,6 +85,11 @@ pub enum AuditNote {
         /// Whose it was, which need not be who has ended it.
         key: KeyId,
     },
+    /// The requests that login policies wanted kept were given up. Always told.
+    SamplesCleared {
+        /// How many there were.
+        cleared: u64,
+    },
     /// The signing keys of a process are others now: they lie in files beside the store. Always told.
     SigningKey {
         /// `signing-key.activate`.
@@ -106,6 +111,8 @@ impl AuditNote {
     pub const SESSION_BEGIN: &str = "session.begin";
     /// What the end of one is called.
     pub const SESSION_END: &str = "session.end";
+    /// What the giving up of samples is called, done or refused.
+    pub const SAMPLES_CLEARED: &str = "sample.clear";
     /// What the entry is called that counts those which were not kept one by one.
     pub const HELD_BACK: &str = "audit.held-back";
 }

@@ -303,7 +303,7 @@ impl Management for RemoteStore {
         Ok(self.api.find(&format!("/samples/{id}")).await?)
     }
 
-    async fn clear_samples(&self) -> Result<u64, StoreError> {
+    async fn clear_samples(&self, _: &Cause) -> Result<u64, StoreError> {
         Ok(self.api.delete::<Cleared>("/samples").await?.cleared)
     }
 

@@ -123,8 +123,8 @@ pub trait Management: Lookup {
     async fn samples(&self) -> Result<Vec<KeptSample>, StoreError>;
     /// The sample with this number, if it is not too old.
     async fn sample(&self, id: SampleId) -> Result<Option<KeptSample>, StoreError>;
-    /// Gives up every sample; how many there were. Not a change either.
-    async fn clear_samples(&self) -> Result<u64, StoreError>;
+    /// Gives up every sample; how many there were. Not a change either, but if there were any, the audit tells of it: both, or neither.
+    async fn clear_samples(&self, cause: &Cause) -> Result<u64, StoreError>;
     /// The key with this id.
     async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>, StoreError>;
     /// The key with this name that is not revoked.

@@ -3,7 +3,8 @@
     python3 tests/clients/tls_probed.py --claviger target/dist/claviger --testssl testssl
 
 Protocols, ciphers, forward secrecy, what the server says of itself, and the vulnerabilities that it knows to look for. Nothing above LOW may be
-found, but for what follows from who vouches for a test's certificate. It stays on this machine: no name is looked up, and nobody is asked
+found, but for what follows from who vouches for a test's certificate. Where testssl.sh says that it could not connect for one of its looks, all of that
+listener is looked at again, twice at most: on a machine that is busy it gives up early. It stays on this machine: no name is looked up, and nobody is asked
 whether a certificate was revoked.
 """
 
@@ -35,11 +36,26 @@ EXPECTED = {
 HARMLESS = {"OK", "INFO", "LOW", "DEBUG"}
 # Without these it was no TLS server that was looked at, or nobody looked.
 ASKED = {"SSLv2", "SSLv3", "TLS1", "TLS1_1", "TLS1_2", "TLS1_3", "heartbleed", "ROBOT", "secure_renego", "secure_client_renego", "CRIME_TLS", "BEAST", "SWEET32"}
+# How often a listener is looked at, at most.
+LOOKS = 3
 
 
 def probed(testssl, name, address, folder):
-    """What it has found at a listener: an id, how bad, and what; what it has said meanwhile, and how long it took."""
-    file, began = folder / f"{name}.json", time.monotonic()
+    """What it has found at a listener: an id, how bad, and what; what it has said meanwhile, how long it took, and which look it was."""
+    for look in range(1, LOOKS + 1):
+        findings, said, took = looked_at(testssl, folder / f"{name}-{look}.json", address, folder)
+        if not could_not_connect(findings):
+            break
+    return findings, said, took, look
+
+
+def could_not_connect(findings):
+    """Whether that is what it says of one of its looks, whosever fault it is."""
+    return any(finding["severity"] in {"WARN", "FATAL"} and "connect" in finding["finding"] for finding in findings)
+
+
+def looked_at(testssl, file, address, folder):
+    began = time.monotonic()
     # Protocols, what the server says of itself, forward secrecy, kinds of ciphers, and vulnerabilities.
     argv = [testssl, "--quiet", "--warnings=batch", "--nodns=none", "--color=0", "-p", "-S", "-f", "-s", "-U", f"--add-ca={folder}/ca.crt"]
     done = subprocess.run([*argv, f"--jsonfile={file}", address], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, cwd=folder)
@@ -66,11 +82,11 @@ def main():
             # It waits more than it works.
             probes = {name: pool.submit(probed, asked.testssl, name, address, folder) for name, address in listeners.items()}
             for name, probe in probes.items():
-                findings, said, took = probe.result()
+                findings, said, took, look = probe.result()
                 bad = [finding for finding in findings if finding["severity"] not in HARMLESS and finding["id"].split(" ")[0] not in EXPECTED]
                 missing = ASKED - {finding["id"] for finding in findings}
                 counts = collections.Counter(finding["severity"] for finding in findings)
-                print(f"{name}: {len(findings)} findings in {took:.0f} s: {', '.join(f'{count} {severity}' for severity, count in counts.most_common())}")
+                print(f"{name}: {len(findings)} findings in {took:.0f} s{f', at look {look} of {LOOKS}' if look > 1 else ''}: {', '.join(f'{count} {severity}' for severity, count in counts.most_common())}")
                 for finding in findings:
                     if finding["severity"] not in HARMLESS:
                         expected = EXPECTED.get(finding["id"].split(" ")[0])

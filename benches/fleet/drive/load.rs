@@ -90,11 +90,15 @@ async fn ask(shared: &Shared, client: &mut Client, target: usize, key: usize) ->
         && verdict.age > shared.bound(target)
     {
         let id = &world.keys[key].id;
-        tally.violated(
-            target,
-            fault,
-            &format!("{id}: {what}, {:.3} s after it was acknowledged; sent at {sent:.3?}", verdict.age.as_secs_f64()),
-        );
+        if verdict.age > shared.late(target) {
+            tally.violated(
+                target,
+                fault,
+                &format!("{id}: {what}, {:.3} s after it was acknowledged; sent at {sent:.3?}", verdict.age.as_secs_f64()),
+            );
+        } else {
+            tally.late(target, fault, verdict.age);
+        }
     }
     if verdict.breaks_promise && shared.bound(target) <= BOUND {
         let id = &world.keys[key].id;

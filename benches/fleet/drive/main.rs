@@ -70,6 +70,8 @@ enum Command {
     Mark(String),
     /// How old a state may be that a target answers from, in seconds.
     Bounds(HashMap<String, f64>),
+    /// How old a state may be at most that is told as late instead of wrong, in seconds; until the next bounds.
+    Late(HashMap<String, f64>),
     /// For how many seconds an answer is waited for.
     Patience(f64),
     /// From now on everything should work again: it is told when it does.
@@ -89,6 +91,8 @@ struct Shared {
     /// For whoever looks for what has just been changed, by target.
     changed: Vec<Notify>,
     bounds: RefCell<Vec<Duration>>,
+    /// What is older than the bound, and not older than this, is late.
+    late: RefCell<Vec<Duration>>,
     patience: Cell<Duration>,
     pace: Cell<f64>,
     /// How many changes there are to be.
@@ -115,6 +119,19 @@ impl Shared {
 
     fn bound(&self, target: usize) -> Duration {
         self.bounds.borrow()[target]
+    }
+
+    fn late(&self, target: usize) -> Duration {
+        self.late.borrow()[target]
+    }
+
+    /// By the names of targets.
+    fn set(&self, of: &RefCell<Vec<Duration>>, named: &HashMap<String, f64>) {
+        for (target, plan) in self.plan.targets.iter().enumerate() {
+            if let Some(seconds) = named.get(&plan.name) {
+                of.borrow_mut()[target] = Duration::from_secs_f64(*seconds);
+            }
+        }
     }
 
     /// A control plane has acknowledged a change that was asked for at this time.
@@ -180,11 +197,12 @@ async fn run() -> anyhow::Result<()> {
             Command::Mark(label) => known()?.tally.borrow_mut().mark(&label),
             Command::Bounds(bounds) => {
                 let shared = known()?;
-                for (target, plan) in shared.plan.targets.iter().enumerate() {
-                    if let Some(seconds) = bounds.get(&plan.name) {
-                        shared.bounds.borrow_mut()[target] = Duration::from_secs_f64(*seconds);
-                    }
-                }
+                shared.set(&shared.bounds, &bounds);
+                shared.set(&shared.late, &bounds);
+            }
+            Command::Late(late) => {
+                let shared = known()?;
+                shared.set(&shared.late, &late);
             }
             Command::Patience(seconds) => known()?.patience.set(Duration::from_secs_f64(seconds)),
             Command::Heal => {
@@ -213,6 +231,7 @@ fn start(plan: Plan) -> Rc<Shared> {
         tally: RefCell::new(Tally::new(plan.targets.iter().map(|target| target.name.clone()).collect())),
         changed: (0..targets).map(|_| Notify::new()).collect(),
         bounds: RefCell::new(vec![BOUND; targets]),
+        late: RefCell::new(vec![BOUND; targets]),
         patience: Cell::new(Duration::from_secs(5)),
         pace: Cell::new(plan.pace),
         wanted: Cell::new(u64::MAX),

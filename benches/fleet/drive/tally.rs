@@ -31,6 +31,8 @@ struct Phase {
     /// When something last went wrong after all should have been well again.
     last_error: Option<Duration>,
     violations: BTreeMap<(usize, &'static str), u64>,
+    /// What is no violation although it was late: how many, and the latest.
+    late: BTreeMap<(usize, &'static str), (u64, Duration)>,
     oldest: BTreeMap<usize, Duration>,
     slowest: BTreeMap<usize, Duration>,
     /// From acknowledged to first seen, at the maker itself and elsewhere, in microseconds.
@@ -76,17 +78,18 @@ impl Tally {
     }
 
     pub(crate) fn violated(&mut self, target: usize, fault: Fault, what: &str) {
-        let name = match fault {
-            Fault::LetIn => "let in",
-            Fault::KeptOut => "kept out",
-            Fault::Stale => "stale",
-            Fault::Invented => "invented",
-        };
+        let name = name(fault);
         *self.phase.violations.entry((target, name)).or_default() += 1;
         if self.told < TOLD {
             self.told += 1;
             crate::say(&json!({ "event": "violation", "target": self.targets[target], "kind": name, "what": what, "phase": self.label }));
         }
+    }
+
+    pub(crate) fn late(&mut self, target: usize, fault: Fault, age: Duration) {
+        let (count, latest) = self.phase.late.entry((target, name(fault))).or_default();
+        *count += 1;
+        *latest = age.max(*latest);
     }
 
     pub(crate) fn acknowledge(&mut self, entry: Value, took: Duration) {
@@ -138,6 +141,7 @@ impl Tally {
             refused_changes,
             last_error,
             violations,
+            late,
             oldest,
             slowest,
             at_maker,
@@ -148,14 +152,18 @@ impl Tally {
         } = std::mem::take(&mut self.phase);
         let label = std::mem::replace(&mut self.label, label.to_owned());
         let name = |target: usize| &self.targets[target];
-        let by_target = |counts: BTreeMap<(usize, String), u64>| {
-            let mut all: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();
-            for ((target, what), count) in counts {
-                all.entry(name(target)).or_default().insert(what, count);
+        let by_target = |found: Vec<(usize, String, Value)>| {
+            let mut all: BTreeMap<&str, BTreeMap<String, Value>> = BTreeMap::new();
+            for (target, what, value) in found {
+                all.entry(name(target)).or_default().insert(what, value);
             }
             json!(all)
         };
-        let violations = violations.into_iter().map(|((target, what), count)| ((target, what.to_owned()), count)).collect();
+        let errors = errors.into_iter().map(|((target, what), count)| (target, what, json!(count))).collect();
+        let violations = violations.into_iter().map(|((target, what), count)| (target, what.to_owned(), json!(count))).collect();
+        let late = late
+            .into_iter()
+            .map(|((target, what), (count, most))| (target, what.to_owned(), json!({ "count": count, "most": most.as_secs_f64() })));
         let seconds = |times: BTreeMap<usize, Duration>| {
             times.into_iter().map(|(target, time)| (name(target).clone(), time.as_secs_f64())).collect::<BTreeMap<_, _>>()
         };
@@ -164,11 +172,20 @@ impl Tally {
         crate::say(&json!({
             "event": "phase", "label": label, "answers": answers, "changes": changes,
             "errors": by_target(errors), "refused_changes": refused_changes, "last_error": last_error.map(|at| at.as_secs_f64()),
-            "violations": by_target(violations), "oldest": seconds(oldest), "slowest": seconds(slowest),
+            "violations": by_target(violations), "late": by_target(late.collect()), "oldest": seconds(oldest), "slowest": seconds(slowest),
             "at_maker": quantiles(at_maker), "elsewhere": elsewhere, "changed_in": quantiles(changed_in),
             "everywhere": everywhere, "not_everywhere": not_everywhere,
         }));
         self.healed = Duration::MAX;
+    }
+}
+
+fn name(fault: Fault) -> &'static str {
+    match fault {
+        Fault::LetIn => "let in",
+        Fault::KeptOut => "kept out",
+        Fault::Stale => "stale",
+        Fault::Invented => "invented",
     }
 }
 

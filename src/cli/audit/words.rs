@@ -49,6 +49,11 @@ pub(crate) fn change(entry: &AuditEntry) -> String {
     if entry.action == AuditNote::SESSION_END {
         return "a session of the console ended".to_owned();
     }
+    if entry.action == AuditNote::SAMPLES_CLEARED
+        && let Some(cleared) = entry.after.as_ref().and_then(|after| after.get("cleared"))
+    {
+        return format!("{cleared} given up");
+    }
     if let Some(attempts) = entry.after.as_ref().and_then(|after| after.get("attempts")) {
         return format!("{attempts} more, not kept one by one");
     }

@@ -50,7 +50,7 @@ const ACTIONS: [&str; 41] = [
     "policy.update",
     "policy.delete",
     "strategy.set",
-    "sample.clear",
+    AuditNote::SAMPLES_CLEARED,
     "session.",
     AuditNote::SESSION_BEGIN,
     AuditNote::SESSION_END,

@@ -40,6 +40,12 @@ pub(in crate::store) async fn note(
             let told = Audited { revision: None, action, resource: kid, before, after, refused: None, spaces: Vec::new() };
             return tell(rows, told, cause, at).await.map(Some);
         }
+        AuditNote::SamplesCleared { cleared } => {
+            let (action, resource) = (AuditNote::SAMPLES_CLEARED, "samples".to_owned());
+            let after = Some(serde_json::json!({ "cleared": cleared }));
+            let told = Audited { revision: None, action, resource, before: None, after, refused: None, spaces: Vec::new() };
+            return tell(rows, told, cause, at).await.map(Some);
+        }
         AuditNote::SignIn { key } => {
             // One that finds no room is told when it comes again.
             if full || rows.has_signed_in(&actor, remote_ip.as_deref()).await? {

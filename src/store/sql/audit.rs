@@ -225,23 +225,12 @@ pub(in crate::store) fn page_of_few(wanted: &AuditQuery, few: Few) -> Statement 
     let mut page = query(text::AUDIT_AMONG);
     few.push(&mut page, wanted).unwrap_or_default();
     page.push(text::END_OF_FEW);
-    if let Some(space) = &wanted.space {
-        page.push_same(" AND EXISTS (SELECT 1 FROM audit_spaces o WHERE o.entry = a.id AND o.space = ")
-            .push_bind(space.as_str())
-            .push_same(")");
-    }
-    conditions(page, "a.id", wanted)
+    all_conditions(page, wanted)
 }
 
 /// The statement that looks through the entries between two, in their order.
 pub(in crate::store) fn part(wanted: &AuditQuery) -> Statement {
-    let mut page = query(text::AUDIT_IN_PART);
-    if let Some(space) = &wanted.space {
-        page.push_same(" AND EXISTS (SELECT 1 FROM audit_spaces o WHERE o.entry = a.id AND o.space = ")
-            .push_bind(space.as_str())
-            .push_same(")");
-    }
-    conditions(page, "a.id", wanted)
+    all_conditions(query(text::AUDIT_IN_PART), wanted)
 }
 
 /// The statement that reads a page.
@@ -254,6 +243,16 @@ pub(in crate::store) fn page(wanted: &AuditQuery) -> Statement {
         page.push_same(" AND s.space = ").push_bind(space.as_str());
     }
     conditions(page, id, wanted)
+}
+
+/// Where entries are not come upon by their space: that as well.
+fn all_conditions(mut page: Statement, wanted: &AuditQuery) -> Statement {
+    if let Some(space) = &wanted.space {
+        page.push_same(" AND EXISTS (SELECT 1 FROM audit_spaces o WHERE o.entry = a.id AND o.space = ")
+            .push_bind(space.as_str())
+            .push_same(")");
+    }
+    conditions(page, "a.id", wanted)
 }
 
 fn conditions(mut page: Statement, id: &'static str, wanted: &AuditQuery) -> Statement {

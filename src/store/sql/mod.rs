@@ -222,8 +222,8 @@ impl Management for SqlStore {
         self.kept_one(id).await
     }
 
-    async fn clear_samples(&self) -> Result<u64, StoreError> {
-        self.clear().await
+    async fn clear_samples(&self, cause: &Cause) -> Result<u64, StoreError> {
+        self.clear(cause).await
     }
 
     async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>, StoreError> {

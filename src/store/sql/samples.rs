@@ -3,10 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::backend::Transaction;
+use super::rows::SqlRows;
 use super::sql_store::SqlStore;
 use super::statement::query;
 use super::text;
-use crate::model::{KeptSample, Sample, SampleId};
+use crate::model::{AuditNote, Cause, KeptSample, Sample, SampleId};
+use crate::store::apply::{self, Rows as _};
 use crate::store::contract::{SAMPLES_KEPT_FOR, SAMPLES_MAX};
 use crate::store::error::StoreError;
 use crate::store::stored;
@@ -35,11 +37,21 @@ impl SqlStore {
         self.one(query(text::SAMPLE).bind(self.too_old()).bind(number)).await
     }
 
-    pub(super) async fn clear(&self) -> Result<u64, StoreError> {
-        let mut lease = self.backend().writer().await?;
-        let gone = lease.connection().execute(query(text::CLEAR_SAMPLES)).await?;
-        lease.give_back();
-        Ok(gone)
+    pub(super) async fn clear(&self, cause: &Cause) -> Result<u64, StoreError> {
+        self.backend().settle().await?;
+        let mut transaction = Transaction::writing(self.backend()).await?;
+        // Before anything else is locked, as everybody does it who writes into the audit.
+        SqlRows::new(transaction.connection()).lock().await?;
+        let cleared = transaction.connection().execute(query(text::CLEAR_SAMPLES)).await?;
+        if cleared > 0 {
+            let clock = self.time(transaction.connection()).await?;
+            apply::note(&mut SqlRows::new(transaction.connection()), AuditNote::SamplesCleared { cleared }, cause, &clock).await?;
+            self.backend().announce(transaction.connection()).await?;
+        }
+        transaction.commit().await?;
+        self.backend().is_kept().await?;
+        self.backend().committed();
+        Ok(cleared)
     }
 
     /// What is as old as this, as it is stored, is shown to nobody any more, though it goes only when another one comes.

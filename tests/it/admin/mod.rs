@@ -5,6 +5,7 @@ mod changes;
 pub(crate) mod client;
 mod escalation;
 mod interleaved;
+pub(crate) mod maker;
 mod newcomer;
 mod replicas;
 pub(crate) mod rights;

@@ -1,6 +1,5 @@
 //! Every operation of the API by every kind of caller.
 
-use std::cell::Cell;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -8,6 +7,7 @@ use claviger::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use super::client::Api;
+use super::maker::Maker;
 use crate::support::server::Server;
 use crate::support::waiting;
 
@@ -93,85 +93,38 @@ impl May {
     }
 }
 
-struct World {
-    root: Api,
-    count: Cell<usize>,
-}
-
 /// A request that is ready to be sent.
 type Request = (&'static str, String, Option<Value>);
 
-impl World {
-    /// With everybody who asks.
-    fn of(server: &Server) -> (Self, Vec<(Who, &'static str, Api)>) {
-        let world = Self { root: Api::of_root(server), count: Cell::new(0) };
-        let root = &world.root;
-        for (id, parent) in [("division", "root"), ("team", "division"), ("other", "division"), ("a", "team"), ("b", "team")] {
-            root.made("/spaces", &json!({ "id": id, "parent": parent }));
-        }
-        for (group, space) in [("roots", "root"), ("leads", "team")] {
-            root.made("/bindings", &json!({ "subject": { "group": group }, "role": "space-admin", "space": space }));
-        }
-        let callers = EVERYBODY.iter().map(|(who, called)| (*who, *called, caller(*who, root))).collect();
-        (world, callers)
+/// Spaces, and everybody who asks.
+fn world_of(server: &Server) -> (Maker, Vec<(Who, &'static str, Api)>) {
+    let world = Maker::new(Api::of_root(server));
+    let root = &world.root;
+    for (id, parent) in [("division", "root"), ("team", "division"), ("other", "division"), ("a", "team"), ("b", "team")] {
+        root.made("/spaces", &json!({ "id": id, "parent": parent }));
     }
-
-    fn fresh(&self, what: &str) -> String {
-        self.count.set(self.count.get() + 1);
-        format!("{what}-{}", self.count.get())
+    for (group, space) in [("roots", "root"), ("leads", "team")] {
+        root.made("/bindings", &json!({ "subject": { "group": group }, "role": "space-admin", "space": space }));
     }
+    let callers = EVERYBODY.iter().map(|(who, called)| (*who, *called, caller(*who, root))).collect();
+    (world, callers)
+}
 
+impl Maker {
     fn key(&self) -> String {
         let made = self.root.made("/keys", &json!({ "name": self.fresh("key") }));
         made["id"].as_str().unwrap().to_owned()
     }
 
-    fn space(&self, parent: &str) -> String {
-        let id = self.fresh("space");
-        self.root.made("/spaces", &json!({ "id": id, "parent": parent }));
-        id
-    }
-
-    fn role(&self) -> String {
-        let id = self.fresh("role");
-        self.root.made("/roles", &json!({ "id": id, "actions": ["run:read"] }));
-        id
-    }
-
-    fn group(&self) -> String {
-        let name = self.fresh("group");
-        self.root.made("/groups", &json!({ "name": name }));
-        name
-    }
-
+    /// Of a key that is made for it.
     fn binding(&self, space: &str) -> String {
-        let subject = json!({ "key": self.key() });
-        let made = self.root.made("/bindings", &json!({ "subject": subject, "role": "space-reader", "space": space }));
-        made["id"].as_str().unwrap().to_owned()
-    }
-
-    /// One that waits to sign, if there is one.
-    fn next_signing_key(&self) -> Option<String> {
-        let keys = self.root.get("/signing-keys").json();
-        let next = keys["items"].as_array().unwrap().iter().find(|key| key["state"] == "next")?;
-        Some(next["kid"].as_str().unwrap().to_owned())
-    }
-
-    /// One that waits to sign.
-    fn signing_key(&self) -> String {
-        self.next_signing_key().unwrap_or_else(|| self.root.made("/signing-keys", &json!({}))["kid"].as_str().unwrap().to_owned())
-    }
-
-    fn policy(&self) -> String {
-        let name = self.fresh("policy");
-        self.root.made("/policies", &json!({ "name": name, "source": POLICY }));
-        name
+        self.bound(&json!({ "key": self.key() }), space)
     }
 }
 
 const POLICY: &str = "package spacelift\n\nallow if input.session.member\n";
 
-type Prepare = fn(&World) -> Request;
+type Prepare = fn(&Maker) -> Request;
 
 /// Every operation on something in `team`, unless it says otherwise.
 const OPERATIONS: [(&str, May, Prepare); 63] = [
@@ -236,8 +189,10 @@ const OPERATIONS: [(&str, May, Prepare); 63] = [
     ("create a login policy", May::RootAdmin, |world| {
         ("POST", "/policies".into(), Some(json!({ "name": world.fresh("policy"), "source": POLICY })))
     }),
-    ("change a login policy", May::RootAdmin, |world| ("PUT", format!("/policies/{}", world.policy()), Some(json!({ "source": POLICY })))),
-    ("delete a login policy", May::RootAdmin, |world| ("DELETE", format!("/policies/{}", world.policy()), None)),
+    ("change a login policy", May::RootAdmin, |world| {
+        ("PUT", format!("/policies/{}", world.policy(POLICY)), Some(json!({ "source": POLICY })))
+    }),
+    ("delete a login policy", May::RootAdmin, |world| ("DELETE", format!("/policies/{}", world.policy(POLICY)), None)),
     ("validate a login policy", May::RootAdmin, |world| {
         ("POST", "/policies/validate".into(), Some(json!({ "name": world.fresh("policy"), "source": POLICY })))
     }),
@@ -252,15 +207,17 @@ const OPERATIONS: [(&str, May, Prepare); 63] = [
     ("see replicas", May::AnyAdmin, |_| ("GET", "/replicas".into(), None)),
     ("list signing keys", May::RootAdmin, |_| ("GET", "/signing-keys".into(), None)),
     ("publish a signing key", May::RootAdmin, |world| {
-        if let Some(next) = world.next_signing_key() {
+        if let Some(next) = world.signing_key_that_is("next") {
             world.root.post(&format!("/signing-keys/{next}/retire"), &json!({}));
         }
         ("POST", "/signing-keys".into(), Some(json!({})))
     }),
     ("activate a signing key", May::RootAdmin, |world| {
-        ("POST", format!("/signing-keys/{}/activate", world.signing_key()), Some(json!({ "force": true })))
+        ("POST", format!("/signing-keys/{}/activate", world.next_signing_key()), Some(json!({ "force": true })))
     }),
-    ("retire a signing key", May::RootAdmin, |world| ("POST", format!("/signing-keys/{}/retire", world.signing_key()), Some(json!({})))),
+    ("retire a signing key", May::RootAdmin, |world| {
+        ("POST", format!("/signing-keys/{}/retire", world.next_signing_key()), Some(json!({})))
+    }),
     ("see everything but keys", May::AnyAdmin, |_| ("GET", "/access".into(), None)),
     ("see what files declare", May::RootAdmin, |_| ("GET", "/declared".into(), None)),
     ("see what decisions depend on", May::RootAdmin, |_| ("GET", "/evaluation".into(), None)),
@@ -280,7 +237,7 @@ const OPERATIONS: [(&str, May, Prepare); 63] = [
 ];
 
 /// The same at the command line, which asks a server; `None` where it has no command for it, or one that is another row's.
-fn command(row: &str, world: &World) -> Option<Vec<String>> {
+fn command(row: &str, world: &Maker) -> Option<Vec<String>> {
     let line = match row {
         "see oneself" => "whoami".to_owned(),
         "list keys" => "key list".to_owned(),
@@ -318,8 +275,8 @@ fn command(row: &str, world: &World) -> Option<Vec<String>> {
         "unbind at the root" => format!("binding delete {} --yes", world.binding("root")),
         "list login policies" => "policy list".to_owned(),
         "create a login policy" => format!("policy create {} --file -", world.fresh("policy")),
-        "change a login policy" => format!("policy update {} --file - --yes", world.policy()),
-        "delete a login policy" => format!("policy delete {} --yes", world.policy()),
+        "change a login policy" => format!("policy update {} --file - --yes", world.policy(POLICY)),
+        "delete a login policy" => format!("policy delete {} --yes", world.policy(POLICY)),
         "simulate a login policy" => format!("policy simulate --file - --key {}", world.key()),
         "see the strategy" => "strategy show".to_owned(),
         "set the strategy" => "strategy set combined --yes".to_owned(),
@@ -341,7 +298,7 @@ pub(crate) fn expectations() -> impl Iterator<Item = (&'static str, May)> {
 #[test]
 fn every_operation_is_open_to_those_whom_the_product_names_and_to_nobody_else() {
     let server = Server::start();
-    let (world, callers) = World::of(&server);
+    let (world, callers) = world_of(&server);
 
     let mut wrong = Vec::new();
     for (operation, may, prepare) in OPERATIONS {
@@ -370,7 +327,7 @@ fn every_operation_is_open_to_those_whom_the_product_names_and_to_nobody_else() 
 #[test]
 fn every_command_at_a_server_is_open_to_the_same_callers() {
     let server = Server::start();
-    let (world, callers) = World::of(&server);
+    let (world, callers) = world_of(&server);
     let url = format!("http://{}", server.admin());
     let (mut wrong, mut walked) = (Vec::new(), 0);
     for (row, may, _) in OPERATIONS {

@@ -94,18 +94,20 @@ fn what_is_no_change_is_told_in_words_too() {
         store.note(refused, &cause).await.unwrap();
         store.note(AuditNote::SessionBegan { key }, &cause).await.unwrap();
         store.note(AuditNote::SessionEnded { key }, &cause).await.unwrap();
+        store.note(AuditNote::SamplesCleared { cleared: 2 }, &cause).await.unwrap();
     });
 
-    let entries = place.json(&["audit", "--limit", "4"]);
-    let table = place.run(&["audit", "--limit", "4"]).out;
+    let entries = place.json(&["audit", "--limit", "5"]);
+    let table = place.run(&["audit", "--limit", "5"]).out;
 
-    assert_eq!(actions(&entries), ["session.end", "session.begin", "space.delete", "key.sign-in"]);
-    assert_eq!((&entries[2]["id"], &entries[2]["revision"], &entries[2]["refused"]), (&6.into(), &Value::Null, &"forbidden".into()));
+    assert_eq!(actions(&entries), ["sample.clear", "session.end", "session.begin", "space.delete", "key.sign-in"]);
+    assert_eq!((&entries[3]["id"], &entries[3]["revision"], &entries[3]["refused"]), (&6.into(), &Value::Null, &"forbidden".into()));
     let lines: Vec<&str> = table.lines().skip(1).map(str::trim_end).collect();
-    assert!(lines[0].ends_with("  a session of the console ended"), "{table}");
-    assert!(lines[1].ends_with("  signed in to the console from 192.0.2.7"), "{table}");
-    assert!(lines[2].starts_with("-  ") && lines[2].contains("  production  ") && lines[2].ends_with("  refused: forbidden"), "{table}");
-    assert!(lines[3].ends_with("from 192.0.2.7, for the first time"), "{table}");
+    assert!(lines[0].contains("  samples  ") && lines[0].ends_with("  2 given up"), "{table}");
+    assert!(lines[1].ends_with("  a session of the console ended"), "{table}");
+    assert!(lines[2].ends_with("  signed in to the console from 192.0.2.7"), "{table}");
+    assert!(lines[3].starts_with("-  ") && lines[3].contains("  production  ") && lines[3].ends_with("  refused: forbidden"), "{table}");
+    assert!(lines[4].ends_with("from 192.0.2.7, for the first time"), "{table}");
     // What is explained of the past rests on changes alone.
     let last_change = place.json(&["audit", "--action", "key.disable"])[0]["at"].as_str().unwrap().to_owned();
     let explained = place.run(&["explain", "--key", "ci", "--at", &last_change]);

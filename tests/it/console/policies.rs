@@ -196,6 +196,10 @@ fn requests_that_policies_wanted_kept_are_looked_at_tried_and_given_up() {
     let cleared = browser.done("/policies/samples/clear", "/policies/samples/clear", &[]);
     assert!(cleared.contains("Samples given up: 1.") && cleared.contains("There is no sample"), "{cleared}");
     assert_eq!(kept(&api), Vec::<Value>::new());
+    let told = &api.get("/audit?action=sample.clear").json()["items"];
+    assert_eq!(told.as_array().map(Vec::len), Some(1), "{told}");
+    assert_eq!((&told[0]["after"], &told[0]["refused"]), (&json!({ "cleared": 1 }), &Value::Null), "{told}");
+    assert!(told[0]["actor"].as_str().unwrap().starts_with("api::") && told[0]["remote_ip"] == "127.0.0.1", "{told}");
 }
 
 #[test]

@@ -3,7 +3,6 @@
 //! For each operation it is decided here where the console has it; a new one that nobody has decided about does not compile, and a form that
 //! none of these tries is a fault.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use claviger::control::{Needs, Operation, RIGHTS};
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::browser::{Browser, encoded, forms, unescaped};
 use crate::admin::client::Api;
+use crate::admin::maker::Maker;
 use crate::support::server::Server;
 
 const POLICY: &str = "package spacelift\n\nallow if input.session.member\n\nsample if true\n";
@@ -158,7 +158,7 @@ enum Decided {
 struct House {
     server: Server,
     root: Api,
-    count: Cell<usize>,
+    maker: Maker,
 }
 
 impl House {
@@ -168,52 +168,18 @@ impl House {
         for (id, parent) in [("team", "root"), ("a", "team"), ("b", "team"), ("other", "root")] {
             root.made("/spaces", &json!({ "id": id, "parent": parent }));
         }
-        Self { server, root, count: Cell::new(0) }
-    }
-
-    fn fresh(&self, what: &str) -> String {
-        self.count.set(self.count.get() + 1);
-        format!("{what}-{}", self.count.get())
+        Self { server, maker: Maker::new(root.clone()), root }
     }
 
     /// A key that is made for this, by its id.
     fn key(&self, more: &Value) -> String {
-        let mut body = json!({ "name": self.fresh("key") });
+        let mut body = json!({ "name": self.maker.fresh("key") });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         self.root.made("/keys", &body)["id"].as_str().unwrap().to_owned()
     }
 
     fn some_key(&self) -> String {
         self.key(&json!({}))
-    }
-
-    fn space(&self, parent: &str) -> String {
-        let id = self.fresh("space");
-        self.root.made("/spaces", &json!({ "id": id, "parent": parent }));
-        id
-    }
-
-    fn role(&self) -> String {
-        let id = self.fresh("role");
-        self.root.made("/roles", &json!({ "id": id, "actions": ["run:read"] }));
-        id
-    }
-
-    fn group(&self) -> String {
-        let name = self.fresh("group");
-        self.root.made("/groups", &json!({ "name": name }));
-        name
-    }
-
-    fn bound(&self, subject: &Value, space: &str) -> String {
-        let made = self.root.made("/bindings", &json!({ "subject": subject, "role": "space-reader", "space": space }));
-        made["id"].as_str().unwrap().to_owned()
-    }
-
-    fn policy(&self) -> String {
-        let name = self.fresh("policy");
-        self.root.made("/policies", &json!({ "name": name, "source": POLICY }));
-        name
     }
 
     /// There is one that was kept.
@@ -223,9 +189,10 @@ impl House {
             return;
         }
         self.combined();
-        self.policy();
-        let key =
-            self.root.made("/keys", &json!({ "name": self.fresh("sampled"), "bindings": [{ "role": "space-reader", "space": "a" }] }));
+        self.maker.policy(POLICY);
+        let key = self
+            .root
+            .made("/keys", &json!({ "name": self.maker.fresh("sampled"), "bindings": [{ "role": "space-reader", "space": "a" }] }));
         assert_eq!(self.server.get(key["key"].as_str().unwrap()).status, 200);
         self.server.until("the sample", |_| kept());
     }
@@ -234,15 +201,9 @@ impl House {
         assert_eq!(self.root.send("PUT", "/strategy", Some(&json!({ "strategy": "combined" })), &[]).status, 200);
     }
 
-    fn signing_key_that_is(&self, state: &str) -> Option<String> {
-        let keys = self.root.get("/signing-keys").json();
-        let found = keys["items"].as_array().unwrap().iter().find(|key| key["state"] == state)?;
-        Some(found["kid"].as_str().unwrap().to_owned())
-    }
-
     /// Somebody with a key of their own. Whoever manages nothing has signed in when they did, and signs in no more.
     fn visitor(&self, who: Visiting) -> Visitor {
-        let (name, group) = (self.fresh("visitor"), self.fresh("managing"));
+        let (name, group) = (self.maker.fresh("visitor"), self.maker.fresh("managing"));
         let roles = match who {
             Visiting::RootAdmin => json!([{ "role": "space-admin", "space": "root" }]),
             Visiting::AdminOfTeam => json!([{ "role": "space-admin", "space": "team" }]),
@@ -282,7 +243,7 @@ impl House {
             }
             Operation::ViewKeys => vec![Way::place("/keys").page(format!("/keys/{}", self.some_key()))],
             Operation::CreateKey => {
-                let made = Way::form("/keys/new", &[("name", &self.fresh("made")), ("expires", "30d")]);
+                let made = Way::form("/keys/new", &[("name", &self.maker.fresh("made")), ("expires", "30d")]);
                 vec![made.link("/keys", "/keys/new").page("/keys/new")]
             }
             Operation::ImportKey => return Decided::Elsewhere("a digest is worked out where the key is kept: the command line does it"),
@@ -304,89 +265,89 @@ impl House {
             Operation::ViewSpaces => vec![Way::place("/spaces").page("/").page("/spaces/other")],
             Operation::CreateSpace => ["team", "other", "root"]
                 .map(|parent| {
-                    let made = Way::form("/spaces/new", &[("id", &self.fresh("made")), ("parent", parent)]).within(&[parent]);
+                    let made = Way::form("/spaces/new", &[("id", &self.maker.fresh("made")), ("parent", parent)]).within(&[parent]);
                     let asked = format!("/spaces/new?parent={parent}");
                     made.link(format!("/spaces/{parent}"), &asked).chosen_on(asked, "parent", parent)
                 })
                 .into(),
             Operation::UpdateSpace => ["a", "other"]
                 .map(|parent| {
-                    let space = format!("/spaces/{}", self.space(parent));
+                    let space = format!("/spaces/{}", self.maker.space(parent));
                     let edit = format!("{space}/edit");
                     Way::form(&edit, &[("name", "Changed")]).within(&[parent]).link(&space, &edit).page(&edit)
                 })
                 .into(),
             Operation::MoveSpace => [["a", "b"], ["a", "other"], ["other", "a"]]
                 .map(|[from, to]| {
-                    let edit = format!("/spaces/{}/edit", self.space(from));
+                    let edit = format!("/spaces/{}/edit", self.maker.space(from));
                     Way::form(&edit, &[("name", "Moved"), ("parent", to)]).within(&[from, to]).chosen_on(&edit, "parent", to)
                 })
                 .into(),
             Operation::DeleteSpace => ["a", "other"]
                 .map(|parent| {
-                    let space = format!("/spaces/{}", self.space(parent));
+                    let space = format!("/spaces/{}", self.maker.space(parent));
                     let delete = format!("{space}/delete");
                     Way::form(&delete, &[]).within(&[parent]).link(&space, &delete).page(&delete)
                 })
                 .into(),
             Operation::ViewRoles => vec![Way::place("/roles").page("/roles/space-admin")],
             Operation::CreateRole => {
-                let made = Way::form("/roles/new", &[("id", &self.fresh("made")), ("actions", "run:read")]);
+                let made = Way::form("/roles/new", &[("id", &self.maker.fresh("made")), ("actions", "run:read")]);
                 vec![made.link("/roles", "/roles/new").page("/roles/new")]
             }
             Operation::UpdateRole => {
-                let role = format!("/roles/{}", self.role());
+                let role = format!("/roles/{}", self.maker.role());
                 let edit = format!("{role}/edit");
                 vec![Way::form(&edit, &[("name", "Changed"), ("actions", "*:*"), ("action", "save")]).link(&role, &edit).page(&edit)]
             }
             Operation::DeleteRole => {
-                let role = format!("/roles/{}", self.role());
+                let role = format!("/roles/{}", self.maker.role());
                 let delete = format!("{role}/delete");
                 vec![Way::form(&delete, &[]).link(&role, &delete).page(&delete)]
             }
-            Operation::ViewGroups => vec![Way::place("/groups").page(format!("/groups/of?name={}", self.group()))],
+            Operation::ViewGroups => vec![Way::place("/groups").page(format!("/groups/of?name={}", self.maker.group()))],
             Operation::CreateGroup => {
-                let made = Way::form("/groups/new", &[("name", &self.fresh("made"))]);
+                let made = Way::form("/groups/new", &[("name", &self.maker.fresh("made"))]);
                 vec![made.link("/groups", "/groups/new").page("/groups/new")]
             }
             Operation::UpdateGroup => {
-                let name = self.group();
+                let name = self.maker.group();
                 let edit = format!("/groups/edit?name={name}");
                 let form = Way::form("/groups/edit", &[("name", &name), ("description", "Changed")]);
                 vec![form.link(format!("/groups/of?name={name}"), &edit).page(edit)]
             }
             Operation::DeleteGroup => {
-                let name = self.group();
+                let name = self.maker.group();
                 let delete = format!("/groups/delete?name={name}");
                 vec![Way::form("/groups/delete", &[("name", &name)]).link(format!("/groups/of?name={name}"), &delete).page(delete)]
             }
             Operation::ViewBindings => {
-                let group = format!("/groups/of?name={}", self.group());
+                let group = format!("/groups/of?name={}", self.maker.group());
                 vec![Way::default().link("/spaces", "/spaces/team").page("/spaces/team").page("/roles/space-admin").page(group)]
             }
             Operation::Bind => ["team", "other", "root"].into_iter().flat_map(|space| self.ways_to_bind(space)).collect(),
             Operation::Unbind => ["a", "other", "root"].into_iter().flat_map(|space| self.ways_to_unbind(space)).collect(),
             Operation::ViewPolicies => {
-                let name = self.policy();
+                let name = self.maker.policy(POLICY);
                 let page = |what: &str| format!("/policies/{what}?name={name}");
                 vec![Way::place("/policies").page(page("of")).page(page("versions"))]
             }
             Operation::CreatePolicy => {
-                let made = Way::form("/policies/new", &[("name", &self.fresh("made")), ("source", POLICY), ("action", "save")]);
+                let made = Way::form("/policies/new", &[("name", &self.maker.fresh("made")), ("source", POLICY), ("action", "save")]);
                 vec![made.link("/policies", "/policies/new").page("/policies/new")]
             }
             Operation::UpdatePolicy => {
-                let name = self.policy();
+                let name = self.maker.policy(POLICY);
                 let form = Way::form("/policies/of", &[("name", &name), ("source", &format!("{POLICY}\n# Changed\n")), ("action", "save")]);
                 vec![form.stands_on(format!("/policies/of?name={name}"))]
             }
             Operation::DeletePolicy => {
-                let name = self.policy();
+                let name = self.maker.policy(POLICY);
                 let (of, delete) = (format!("/policies/of?name={name}"), format!("/policies/delete?name={name}"));
                 vec![Way::form("/policies/delete", &[("name", &name)]).link(of, &delete).link("/policies", &delete).page(delete)]
             }
             Operation::TryPolicy => {
-                let name = self.policy();
+                let name = self.maker.policy(POLICY);
                 let tried = [("name", &*name), ("source", POLICY), ("action", "simulate"), ("about", "keys")];
                 vec![
                     Way::form("/policies/check", &[("name", &name), ("source", POLICY)]).changing_nothing(),
@@ -435,7 +396,7 @@ impl House {
         let key = |more: &str| format!("/keys/{}{more}", self.some_key());
         let (edited, groups, id) = (key(""), key("/groups"), self.some_key());
         let edit = format!("{edited}/edit");
-        let properties = Way::form(&edit, &[("name", &self.fresh("renamed")), ("expires", "30d")]);
+        let properties = Way::form(&edit, &[("name", &self.maker.fresh("renamed")), ("expires", "30d")]);
         vec![
             properties.link(&edited, &edit).page(&edit),
             Way::form(&groups, &[("groups", "changed")]).stands_on(&groups),
@@ -445,7 +406,7 @@ impl House {
     }
 
     fn ways_to_revoke_a_key(&self) -> Vec<Way> {
-        let (name, id) = (self.fresh("revoked"), self.some_key());
+        let (name, id) = (self.maker.fresh("revoked"), self.some_key());
         let key = format!("/keys/{}", self.key(&json!({ "name": name })));
         let revoke = format!("{key}/revoke");
         vec![
@@ -456,7 +417,7 @@ impl House {
     }
 
     fn ways_to_bind(&self, space: &'static str) -> Vec<Way> {
-        let (roles, group, page) = (format!("/keys/{}/roles", self.some_key()), self.group(), format!("/spaces/{space}"));
+        let (roles, group, page) = (format!("/keys/{}/roles", self.some_key()), self.maker.group(), format!("/spaces/{space}"));
         let of_group = Way::form("/groups/assign", &[("name", &group), ("role", "space-reader"), ("space", space)]);
         let in_space = [("subject_kind", "key"), ("subject", &*self.some_key()), ("role", "space-reader")];
         let ways = [
@@ -468,9 +429,9 @@ impl House {
     }
 
     fn ways_to_unbind(&self, space: &'static str) -> Vec<Way> {
-        let (id, group, page) = (self.some_key(), self.group(), format!("/spaces/{space}"));
-        let key = |id: &str| self.bound(&json!({ "key": id }), space);
-        let (of_key, of_group) = (key(&id), self.bound(&json!({ "group": group }), space));
+        let (id, group, page) = (self.some_key(), self.maker.group(), format!("/spaces/{space}"));
+        let key = |id: &str| self.maker.bound(&json!({ "key": id }), space);
+        let (of_key, of_group) = (key(&id), self.maker.bound(&json!({ "group": group }), space));
         let in_space = key(&self.some_key());
         let ways = [
             Way::form(format!("/keys/{id}/unassign"), &[("binding", &of_key)]).stands_on(format!("/keys/{id}/roles")),
@@ -486,9 +447,8 @@ impl House {
             let path = format!("/signing-keys/{kid}/{what}");
             Way::form(&path, &[("force", "yes")]).link("/signing-keys", &path).page(path).changing_nothing()
         };
-        let next = self.signing_key_that_is("next");
-        let next = next.unwrap_or_else(|| self.root.made("/signing-keys", &json!({}))["kid"].as_str().unwrap().to_owned());
-        let signs = self.signing_key_that_is("current").unwrap();
+        let next = self.maker.next_signing_key();
+        let signs = self.maker.signing_key_that_is("current").unwrap();
         let publish = Way::form("/signing-keys", &[("algorithm", "")]).stands_on("/signing-keys").changing_nothing();
         vec![step(&next, "activate"), step(&signs, "retire"), publish]
     }
@@ -608,8 +568,8 @@ fn walked(browser: &Browser, from: &str, named: impl Fn(&str, &str) -> bool) -> 
 fn no_link_leads_anybody_to_a_page_that_is_refused_and_every_form_is_one_that_the_table_is_asked_about() {
     let house = House::new();
     house.sample();
-    let (role, group) = (house.role(), house.group());
-    house.bound(&json!({ "group": group }), "team");
+    let (role, group) = (house.maker.role(), house.maker.group());
+    house.maker.bound(&json!({ "group": group }), "team");
     let key = house.key(&json!({ "groups": [group], "bindings": [{ "role": role, "space": "a" }] }));
     let off = house.key(&json!({}));
     assert_eq!(house.root.post(&format!("/keys/{off}/disable"), &json!({})).status, 200);

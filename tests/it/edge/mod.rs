@@ -1,7 +1,7 @@
 //! What every entrance shares.
 
 mod client_certificates;
-mod tls;
+pub(crate) mod tls;
 mod tls_files;
 mod tls_reload;
 mod upstream_tls_reload;

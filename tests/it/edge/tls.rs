@@ -14,7 +14,7 @@ use crate::support::tls::{Client, ask};
 use crate::support::{http, program, pyjwt};
 
 /// A server that speaks TLS on these listeners, and whoever vouches for it.
-fn server(listeners: &[&str]) -> (Server, Authority) {
+pub(crate) fn server(listeners: &[&str]) -> (Server, Authority) {
     let authority = Authority::new("the authority");
     let mut setup = Setup::new();
     let [cert, key] = authority.issue(Wish::default()).write(&setup.dir().join("tls"));

@@ -472,8 +472,8 @@ impl Management for Sluice {
         self.store.sample(id).await
     }
 
-    async fn clear_samples(&self) -> Result<u64, StoreError> {
-        self.store.clear_samples().await
+    async fn clear_samples(&self, cause: &Cause) -> Result<u64, StoreError> {
+        self.store.clear_samples(cause).await
     }
 
     async fn key(&self, id: KeyId) -> Result<Option<KeyRecord>, StoreError> {

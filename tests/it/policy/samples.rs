@@ -82,6 +82,9 @@ fn a_request_that_a_policy_wants_kept_is_listed_shown_simulated_and_given_up() {
 
     assert_eq!(server.run(&["policy", "sample", "clear"]), json!({ "cleared": 2 }));
     assert_eq!(list(&server), [Value::Null; 0]);
+    let told = server.run(&["audit", "--action", "sample.clear"]);
+    assert_eq!((&told[0]["after"], &told[0]["revision"]), (&json!({ "cleared": 2 }), &Value::Null), "{told}");
+    assert!(told[0]["actor"].as_str().unwrap().starts_with("operator::"), "{told}");
 }
 
 #[test]

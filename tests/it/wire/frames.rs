@@ -119,7 +119,8 @@ impl Frames {
         Self::over(Box::new(TcpStream::connect(address).await.unwrap()))
     }
 
-    fn over(socket: Box<dyn Duplex>) -> Self {
+    /// Says nothing yet.
+    pub(crate) fn over(socket: Box<dyn Duplex>) -> Self {
         Self { socket, buffer: Vec::new(), goaway: None, sent: HashMap::new() }
     }
 

@@ -1,11 +1,14 @@
 //! Requests that are refused while their bodies are still coming. Most clients send all of a body before they look at what has come back.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 
+use crate::edge::tls;
 use crate::proxy::upstream::{OK, Reply};
 use crate::proxy::world::World;
-use crate::wire::frames::{ACK, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, RST_STREAM, SETTINGS, block, frame};
+use crate::support::certificates::Authority;
+use crate::support::tls::Client;
+use crate::wire::frames::{ACK, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PREFACE, RST_STREAM, SETTINGS, block, frame};
 
 /// More than all buffers on the way hold.
 const LENGTH: usize = 32 << 20;
@@ -16,10 +19,10 @@ async fn world() -> World {
 }
 
 /// A request's head without a key that works.
-fn head(stream: u32) -> Vec<u8> {
+fn head(path: &str) -> Vec<u8> {
     let lines =
-        block(&[(":method", "POST"), (":path", "/"), (":scheme", "http"), (":authority", "api"), ("authorization", "Bearer wrong")]);
-    frame(HEADERS, END_HEADERS, stream, &lines)
+        block(&[(":method", "POST"), (":path", path), (":scheme", "http"), (":authority", "api"), ("authorization", "Bearer wrong")]);
+    frame(HEADERS, END_HEADERS, 1, &lines)
 }
 
 #[tokio::test]
@@ -44,16 +47,42 @@ async fn who_looks_for_an_answer_only_when_all_is_sent_finds_the_refusal() {
 #[tokio::test]
 async fn over_http2_a_refusal_ends_after_the_request() {
     let world = world().await;
-    let mut client = Frames::connect(world.address).await;
+    ends_after_the_request(Frames::connect(world.address).await, "/", "\"invalid_key\"").await;
+    assert_eq!(world.upstream.bytes(), "");
+}
+
+#[tokio::test]
+async fn over_http2_a_refusal_of_those_who_manage_ends_after_the_request() {
+    let (server, authority) = tls::server(&["ADMIN", "OPS"]);
+    ends_after_the_request(encrypted(server.admin(), &authority).await, "/api/v1/keys", "\"invalid_key\"").await;
+    ends_after_the_request(encrypted(server.ops(), &authority).await, "/nowhere", "not found").await;
+}
+
+#[tokio::test]
+async fn over_http2_a_refusal_of_those_who_manage_ends_when_nothing_more_comes() {
+    let (server, authority) = tls::server(&["ADMIN", "OPS"]);
+    ends_when_nothing_more_comes(encrypted(server.admin(), &authority).await, "/api/v1/keys").await;
+}
+
+async fn encrypted(address: SocketAddr, authority: &Authority) -> Frames {
+    let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let stream = Client::trusting(authority).offering(&["h2"]).over(socket).await.unwrap();
+    let mut client = Frames::over(Box::new(stream));
+    client.send(&[PREFACE, &frame(SETTINGS, 0, 0, &[])[..]].concat()).await;
+    client
+}
+
+async fn ends_after_the_request(mut client: Frames, path: &str, said: &str) {
     // The windows that the server's settings say are there once they are acknowledged.
-    client.send(&[frame(SETTINGS, ACK, 0, &[]), head(1)].concat()).await;
+    client.send(&[frame(SETTINGS, ACK, 0, &[]), head(path)].concat()).await;
     // Its text is there at once, though not its end.
     let mut sent = 0;
     loop {
         let next = client.next().await.unwrap();
         assert!(next.stream != 1 || (next.kind != RST_STREAM && next.flags & END_STREAM == 0), "{next:?}");
         if next.stream == 1 && next.kind == DATA {
-            assert!(String::from_utf8(next.payload).unwrap().contains("\"invalid_key\""));
+            let text = String::from_utf8(next.payload).unwrap();
+            assert!(text.contains(said), "{text}");
             break;
         }
     }
@@ -70,14 +99,16 @@ async fn over_http2_a_refusal_ends_after_the_request() {
             break;
         }
     }
-    assert_eq!(world.upstream.bytes(), "");
 }
 
 #[tokio::test]
 async fn over_http2_a_refusal_ends_when_nothing_more_comes() {
     let world = world().await;
-    let mut client = Frames::connect(world.address).await;
-    client.send(&head(1)).await;
+    ends_when_nothing_more_comes(Frames::connect(world.address).await, "/").await;
+}
+
+async fn ends_when_nothing_more_comes(mut client: Frames, path: &str) {
+    client.send(&head(path)).await;
     let (mut ended, mut reset) = (false, None);
     while reset.is_none() {
         let next = client.next().await.unwrap();

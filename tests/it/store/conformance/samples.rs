@@ -12,6 +12,7 @@ for_every_backend! {
     what_is_too_old_goes_though_nothing_new_comes
     samples_that_are_cleared_are_gone_and_their_numbers_with_them
     a_sample_is_no_change
+    who_gives_samples_up_is_told_of_and_only_where_there_were_any
     a_sample_that_is_too_large_leaves_nothing_of_its_batch
 }
 
@@ -84,7 +85,7 @@ async fn what_is_too_old_goes_though_nothing_new_comes(backend: Backend) {
 
     keep(&store, &backend, []).await;
 
-    assert_eq!(store.clear_samples().await.unwrap(), 0, "nothing is left to be cleared");
+    assert_eq!(store.clear_samples(&Cause::SYSTEM).await.unwrap(), 0, "nothing is left to be cleared");
 }
 
 async fn samples_that_are_cleared_are_gone_and_their_numbers_with_them(backend: Backend) {
@@ -92,7 +93,7 @@ async fn samples_that_are_cleared_are_gone_and_their_numbers_with_them(backend: 
     keep(&store, &backend, [1, 2, 3]).await;
     let last = store.samples().await.unwrap().remove(0).id;
 
-    assert_eq!(store.clear_samples().await.unwrap(), 3);
+    assert_eq!(store.clear_samples(&Cause::SYSTEM).await.unwrap(), 3);
 
     assert_eq!((kept(&store).await, store.sample(last).await.unwrap()), (vec![], None));
     keep(&store, &backend, [4]).await;
@@ -102,13 +103,31 @@ async fn samples_that_are_cleared_are_gone_and_their_numbers_with_them(backend: 
 async fn a_sample_is_no_change(backend: Backend) {
     let store = backend.open().await;
     done(&store, new_space("a", "root")).await;
-    let before = (store.snapshot().await.unwrap(), store.audit(&whole()).await.unwrap());
+    let before = store.snapshot().await.unwrap();
 
     keep(&store, &backend, [1]).await;
-    store.clear_samples().await.unwrap();
+    store.clear_samples(&Cause::SYSTEM).await.unwrap();
 
-    assert_eq!((store.snapshot().await.unwrap(), store.audit(&whole()).await.unwrap()), before);
-    assert_eq!(store.changes_after(before.0.revision).await.unwrap(), Changes::Since(Vec::new()));
+    assert_eq!(store.snapshot().await.unwrap(), before);
+    assert_eq!(store.changes_after(before.revision).await.unwrap(), Changes::Since(Vec::new()));
+}
+
+async fn who_gives_samples_up_is_told_of_and_only_where_there_were_any(backend: Backend) {
+    let store = backend.open().await;
+    let cause = Cause { actor: Actor::Key(key_id(7)), remote_ip: Some("192.0.2.7".parse().unwrap()), ..Cause::SYSTEM };
+    let before = store.audit(&whole()).await.unwrap();
+    keep(&store, &backend, [1, 2]).await;
+    assert_eq!(store.audit(&whole()).await.unwrap(), before, "keeping is told by nobody");
+
+    store.clear_samples(&cause).await.unwrap();
+    store.clear_samples(&cause).await.unwrap();
+
+    let told = store.audit(&whole()).await.unwrap();
+    assert_eq!(told[1..], before);
+    let AuditEntry { revision, actor, remote_ip, action, resource, before, after, refused, .. } = &told[0];
+    assert_eq!((action.as_str(), resource.as_str(), actor), ("sample.clear", "samples", &cause.actor.label()));
+    assert_eq!((revision, refused, before, after), (&None, &None, &None, &Some(json!({ "cleared": 2 }))));
+    assert_eq!(remote_ip.as_deref(), Some("192.0.2.7"));
 }
 
 async fn a_sample_that_is_too_large_leaves_nothing_of_its_batch(backend: Backend) {
