@@ -26,7 +26,7 @@ pub(crate) mod target;
 pub(crate) mod throttle;
 pub mod tls;
 mod turnstile;
-mod unread;
+pub(crate) mod unread;
 pub(crate) mod unrepeated;
 
 pub(crate) use acceptor::{Acceptor, Seat, Seats};

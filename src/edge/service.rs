@@ -22,7 +22,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::Acceptor;
 use super::tls::{ClientStream, ListenerTls};
-use super::unread::{HeldBody, LentBody, Rest};
+use super::unread::{HeldBody, LINGER, LINGER_QUIET, LentBody, Rest};
 use crate::telemetry::{Listener, Metrics};
 
 /// How much a listener lends to whoever connects.
@@ -50,11 +50,6 @@ const STREAMS: u32 = 32;
 /// How often an HTTP/2 client is asked whether it is still there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(20);
 const PONG: Duration = Duration::from_secs(10);
-
-/// How long a client may send on after the last answer of its connection.
-pub(crate) const LINGER: Duration = Duration::from_secs(30);
-/// How long nothing may come meanwhile.
-pub(crate) const LINGER_QUIET: Duration = Duration::from_secs(2);
 
 /// Who is at the other end of a request's connection.
 #[derive(Clone, Copy, Debug)]

@@ -7,6 +7,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -14,7 +15,10 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use super::service::{LINGER, LINGER_QUIET};
+/// How long a client may send on though it has its answer.
+pub(crate) const LINGER: Duration = Duration::from_secs(30);
+/// How long nothing may come meanwhile.
+pub(crate) const LINGER_QUIET: Duration = Duration::from_secs(2);
 
 /// Where what is left of a request's body is put.
 #[derive(Clone, Debug, Default)]

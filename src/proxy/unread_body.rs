@@ -12,7 +12,7 @@ use http_body::Body as _;
 
 use super::request_body::RequestBody;
 use super::timer::{CoarseTimer, Deadline};
-use crate::edge::service::{LINGER, LINGER_QUIET};
+use crate::edge::unread::{LINGER, LINGER_QUIET};
 
 /// The rest of a refused request's body.
 #[derive(Debug)]
