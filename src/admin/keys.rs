@@ -330,7 +330,7 @@ pub(super) async fn list(
     let state = query.state.map_or(StateWanted::NotRevoked, StateWanted::from);
     let text = query.q.filter(|text| !text.is_empty());
     let wanted = KeysWanted { after, limit, look_through: LOOKED_THROUGH, group, text, state };
-    let KeysFound { keys, looked_to } = control.keys_found(wanted).await?;
+    let KeysFound { keys, looked_to, .. } = control.keys_found(wanted).await?;
     let page = seen(keys);
     Ok(axum::Json(match looked_to {
         Some(end) => page.going_on_after(&end.to_string()),

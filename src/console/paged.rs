@@ -1,5 +1,7 @@
 //! Lists that are at hand as a whole, a page at a time.
 
+use std::borrow::Cow;
+
 use super::fields::Fields;
 
 /// On a page.
@@ -21,8 +23,53 @@ pub(super) fn part<'a, T>(
     (part, next)
 }
 
-/// Whether a text that is looked for stands in one of these, as people look: whatever the case.
-pub(super) fn stands_in(sought: &str, texts: &[&str]) -> bool {
-    let sought = sought.to_lowercase();
-    sought.is_empty() || texts.iter().any(|text| text.to_lowercase().contains(&sought))
+/// A text that is looked for as people look: whatever the case.
+pub(super) struct Sought(String);
+
+impl Sought {
+    pub(super) fn of(text: &str) -> Self {
+        Self(text.to_lowercase())
+    }
+
+    /// Whether it stands in one of these.
+    pub(super) fn stands_in<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> bool {
+        self.0.is_empty() || texts.into_iter().any(|text| in_lower_case(text).contains(&self.0))
+    }
+
+    /// How well something fits that is called this: the very name, then what begins with it, then what it stands in. `None`: not at all.
+    pub(super) fn fit(&self, called: &str) -> Option<u8> {
+        let called = in_lower_case(called);
+        if *called == *self.0 {
+            Some(0)
+        } else if called.starts_with(&self.0) {
+            Some(1)
+        } else if called.contains(&self.0) {
+            Some(2)
+        } else {
+            None
+        }
+    }
+}
+
+/// As it is, if nothing in it could be otherwise: ids of ten thousand spaces are not copied for each look.
+fn in_lower_case(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.to_lowercase())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sought;
+
+    #[test]
+    fn case_does_not_count_in_whatever_script() {
+        for sought in ["ÄRZTE-1", "ärzte-1", "zte"] {
+            assert!(Sought::of(sought).stands_in(["x", "Die Ärzte-1"]) && Sought::of(sought).stands_in(["die ärzte-1"]), "{sought}");
+        }
+        assert!(Sought::of("").stands_in([""; 0]));
+        assert!(!Sought::of("prod").stands_in(["staging", "Pro d"]));
+    }
 }

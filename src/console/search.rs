@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::fields::Query;
 use super::keys::{self, LOOKED_THROUGH};
+use super::paged::Sought;
 use super::parts;
 use super::refusal::Refusal;
 use super::visit::{Seen, Visit};
@@ -59,7 +60,7 @@ async fn of_keys(visit: &Seen, text: &str) -> Result<FoundKind, Refusal> {
     let limit = u32::try_from(SHOWN).unwrap_or(u32::MAX);
     let wanted =
         KeysWanted { after: None, limit, look_through: LOOKED_THROUGH, group: None, text: Some(text.to_owned()), state: StateWanted::Any };
-    let KeysFound { keys, looked_to } = visit.control().keys_found(wanted).await?;
+    let KeysFound { keys, looked_to, .. } = visit.control().keys_found(wanted).await?;
     let others = keys.into_iter().filter(|key| first.as_ref().is_none_or(|first| first.id != key.id));
     let now = visit.control().now();
     let item = |key: &KeyRecord| html! { (parts::key_link(key.id, key.name.as_str())) " " (parts::state(key.state_at(now))) " " code class="quiet" { (key.id) } };
@@ -92,19 +93,9 @@ fn of_snapshot(visit: &Seen, snapshot: &Snapshot, text: &str) -> Vec<FoundKind> 
     kinds
 }
 
-/// How well something fits that is called so: the very name, then what begins with it, then what it stands in. `None`: not at all.
-fn fit((id, name): (&str, &str), text: &str) -> Option<u8> {
-    let (text, id, name) = (text.to_lowercase(), id.to_lowercase(), name.to_lowercase());
-    let is = |how: fn(&str, &str) -> bool| how(&id, &text) || how(&name, &text);
-    if is(|called, text| called == text) {
-        Some(0)
-    } else if is(|called, text| called.starts_with(text)) {
-        Some(1)
-    } else if is(|called, text| called.contains(text)) {
-        Some(2)
-    } else {
-        None
-    }
+/// How well something fits that is called so, by its id or its name.
+fn fit((id, name): (&str, &str), sought: &Sought) -> Option<u8> {
+    [id, name].into_iter().filter_map(|called| sought.fit(called)).min()
 }
 
 /// Those that fit, the best first, each as `shown` has it; what they are called stands beside them.
@@ -115,7 +106,8 @@ fn kind<'a, T>(
     all: impl Iterator<Item = ((&'a str, &'a str), T)>,
     shown: impl Fn(T) -> Markup,
 ) -> FoundKind {
-    let mut found: Vec<(u8, T)> = all.filter_map(|(called, thing)| Some((fit(called, text)?, thing))).collect();
+    let sought = Sought::of(text);
+    let mut found: Vec<(u8, T)> = all.filter_map(|(called, thing)| Some((fit(called, &sought)?, thing))).collect();
     // Those that fit alike stay in their order.
     found.sort_by_key(|(fit, _)| *fit);
     let more = (found.len() > SHOWN).then(|| parts::address(list, [("q", text)]));
@@ -124,11 +116,11 @@ fn kind<'a, T>(
 
 #[cfg(test)]
 mod tests {
-    use super::fit;
+    use super::{Sought, fit};
 
     #[test]
     fn the_very_name_fits_best() {
-        let fits = |called| fit(called, "Prod");
+        let fits = |called| fit(called, &Sought::of("Prod"));
         assert_eq!(fits(("prod", "Production")), Some(0));
         assert_eq!(fits(("p", "PROD")), Some(0));
         assert_eq!(fits(("production", "")), Some(1));

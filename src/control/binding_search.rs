@@ -1,5 +1,6 @@
 //! Lists of bindings, as people ask for them: a page at a time, however many there are.
 
+use super::key_search::LOOK_FOR;
 use super::manager::Control;
 use crate::model::{Binding, BindingId};
 use crate::store::{BindingFilter, LOOKED_THROUGH_AT_ONCE, ListPart, StoreError};
@@ -14,12 +15,12 @@ pub struct BindingsFound {
 }
 
 impl Control {
-    /// The bindings that are wanted, as far as they were found by looking through so many: nobody waits for longer.
+    /// The bindings that are wanted, as far as they were found by looking through so many, if that does not take longer than anybody would wait.
     ///
     /// # Errors
     /// The store is away.
     pub async fn bindings_found(&self, wanted: &BindingFilter, look_through: u32) -> Result<BindingsFound, StoreError> {
-        let (limit, mut after) = (wanted.limit as usize, wanted.after);
+        let (limit, mut after, began) = (wanted.limit as usize, wanted.after, self.monotonic());
         let (mut bindings, mut looked_through): (Vec<Binding>, u32) = (Vec::new(), 0);
         loop {
             // One more tells whether there is another page.
@@ -33,7 +34,7 @@ impl Control {
                 return Ok(BindingsFound { bindings, looked_to });
             }
             let Some(end) = looked_to else { return Ok(BindingsFound { bindings, looked_to: None }) };
-            if looked_through >= look_through {
+            if looked_through >= look_through || self.monotonic().saturating_sub(began) >= LOOK_FOR {
                 // There may be more: the page ends here, wherever it has come to.
                 return Ok(BindingsFound { bindings, looked_to: Some(end) });
             }

@@ -1,8 +1,13 @@
 //! Lists of keys, as people ask for them: a page at a time, however many there are.
 
+use std::time::Duration;
+
 use super::manager::Control;
 use crate::model::{GroupName, KeyId, KeyName, KeyRecord};
 use crate::store::{KeyFilter, LOOKED_THROUGH_AT_ONCE, ListPart, StateWanted, StoreError};
+
+/// No further part is looked through after so long: nobody waits longer for a page than for a glance, and whoever asks for the next one goes on from there.
+pub(super) const LOOK_FOR: Duration = Duration::from_millis(50);
 
 /// Which keys are wanted, by age.
 #[derive(Clone, Debug)]
@@ -11,7 +16,7 @@ pub struct KeysWanted {
     pub after: Option<KeyId>,
     /// How many at most.
     pub limit: u32,
-    /// How many keys are looked through for them, more or less: nobody waits for longer.
+    /// How many keys are looked through for them, more or less, if that does not take longer than anybody would wait.
     pub look_through: u32,
     /// Members of this group.
     pub group: Option<GroupName>,
@@ -28,6 +33,8 @@ pub struct KeysFound {
     pub keys: Vec<KeyRecord>,
     /// There may be more after this one.
     pub looked_to: Option<KeyId>,
+    /// How many were looked through for them, more or less.
+    pub looked_through: u32,
 }
 
 impl Control {
@@ -53,7 +60,7 @@ impl Control {
     /// The store is away.
     pub async fn keys_found(&self, wanted: KeysWanted) -> Result<KeysFound, StoreError> {
         let KeysWanted { mut after, limit, look_through, group, text, state } = wanted;
-        let now = self.now();
+        let (now, began) = (self.now(), self.monotonic());
         let (mut keys, mut looked_through): (Vec<KeyRecord>, u32) = (Vec::new(), 0);
         loop {
             // One more tells whether there is another page.
@@ -65,12 +72,12 @@ impl Control {
             if keys.len() > limit as usize {
                 keys.truncate(limit as usize);
                 let looked_to = keys.last().map(|key| key.id);
-                return Ok(KeysFound { keys, looked_to });
+                return Ok(KeysFound { keys, looked_to, looked_through });
             }
-            let Some(end) = looked_to else { return Ok(KeysFound { keys, looked_to: None }) };
-            if looked_through >= look_through {
+            let Some(end) = looked_to else { return Ok(KeysFound { keys, looked_to: None, looked_through }) };
+            if looked_through >= look_through || self.monotonic().saturating_sub(began) >= LOOK_FOR {
                 // There may be more: the page ends here, wherever it has come to.
-                return Ok(KeysFound { keys, looked_to: Some(end) });
+                return Ok(KeysFound { keys, looked_to: Some(end), looked_through });
             }
             after = Some(end);
         }

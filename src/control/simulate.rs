@@ -17,7 +17,9 @@ use crate::store::{Page, StoreError};
 
 /// How many differences are told one by one.
 const TOLD: usize = 1000;
-const PAGE: u32 = 500;
+/// How many keys are read at a time: few at first, so that a glance is short, and twice as many with each time.
+const FIRST_PAGE: u32 = 50;
+const PAGE: u32 = 400;
 
 /// What is in force, and what would be.
 pub struct Simulation {
@@ -153,9 +155,10 @@ impl Control {
                 }
             }
             SimulatedFor::AllKeys(look_for) => {
-                let (began, mut after) = (self.monotonic(), None);
+                let (began, mut after, mut limit) = (self.monotonic(), None, FIRST_PAGE);
                 loop {
-                    let page = self.store.keys(&Page { after, limit: PAGE, query: None }).await?;
+                    let page = self.store.keys(&Page { after, limit, query: None }).await?;
+                    limit = limit.saturating_mul(2).min(PAGE);
                     let Some(end) = page.last().map(|key| key.id) else { break };
                     after = Some(end);
                     for key in page.into_iter().filter(|key| key.state_at(there.at) == KeyState::Active) {

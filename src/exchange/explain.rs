@@ -10,8 +10,8 @@ use super::origin::Origin;
 use super::state::{self, Policies};
 use crate::config::{Settings, TokenSettings};
 use crate::model::{
-    AdmitWithoutRoles, CertificateFingerprint, Decision, KeyRecord, KeyState, PolicyName, Refusal, Snapshot, Strategy, TokenSize, Verdict,
-    WhyInvalid,
+    AdmitWithoutRoles, CertificateFingerprint, Decision, KeyRecord, KeyState, PolicyName, Refusal, Revision, Snapshot, Strategy, TokenSize,
+    Verdict, WhyInvalid,
 };
 use crate::policy::{Evaluator, PolicyFault, PolicySet, PolicySource, SharedInput, Trace, Tracer};
 use crate::store::Lookup;
@@ -78,7 +78,7 @@ impl Explainer {
             state::compile(&files, &snapshot.policies, &settings.policies, &PolicySet::none()).map_err(ExchangeError::Policies)?;
         let sources = files.into_iter().chain(snapshot.policies.iter().map(PolicySource::from)).collect();
         let (evaluator, shared) = (Evaluator::start(Evaluator::AT_ONCE)?, Arc::new(SharedInput::of(&snapshot)));
-        Ok(Self::new(settings, evaluator, (snapshot, shared), sources, policies))
+        Ok(Self::new(settings, evaluator, (snapshot, shared), sources, Arc::new(policies)))
     }
 
     /// What explains by these and by what stands in the directory now: this one, if it is made of the same.
@@ -102,12 +102,12 @@ impl Explainer {
         evaluator: Evaluator,
         (snapshot, shared): (Arc<Snapshot>, Arc<SharedInput>),
         sources: Vec<PolicySource>,
-        policies: PolicySet,
+        policies: Arc<PolicySet>,
     ) -> Self {
         Self {
             shared,
             procedure: Procedure::new(evaluator.clone(), None),
-            policies: Ok(Arc::new(policies)),
+            policies: Ok(policies),
             minter: Minter::new(&settings.token),
             settings,
             evaluator,
@@ -132,7 +132,13 @@ impl Explainer {
             WhatIf::State(state) => snapshot = Arc::new(Snapshot::clone(state)),
             WhatIf::Whole(state) => return self.as_of(Snapshot::clone(state)),
         }
-        let policies = PolicySet::load(&sources, &self.settings.policies)?;
+        let policies = match (change, &self.policies) {
+            // What is compiled already.
+            (WhatIf::Strategy(_) | WhatIf::State(_), Ok(policies)) => Arc::clone(policies),
+            (WhatIf::Put(_) | WhatIf::Delete(_) | WhatIf::Strategy(_) | WhatIf::State(_) | WhatIf::Whole(_), _) => {
+                Arc::new(PolicySet::load(&sources, &self.settings.policies)?)
+            }
+        };
         let shared = match change {
             // Of spaces and roles it is the same.
             WhatIf::Put(_) | WhatIf::Delete(_) | WhatIf::Strategy(_) => Arc::clone(&self.shared),
@@ -148,7 +154,7 @@ impl Explainer {
     pub fn as_of(&self, snapshot: Snapshot) -> Result<Self, Vec<PolicyFault>> {
         let files = self.sources.iter().filter(|source| source.file.is_some()).cloned();
         let sources: Vec<PolicySource> = files.chain(snapshot.policies.iter().map(PolicySource::from)).collect();
-        let policies = PolicySet::load(&sources, &self.settings.policies)?;
+        let policies = Arc::new(PolicySet::load(&sources, &self.settings.policies)?);
         let shared = Arc::new(SharedInput::of(&snapshot));
         Ok(Self::new(Arc::clone(&self.settings), self.evaluator.clone(), (Arc::new(snapshot), shared), sources, policies))
     }
@@ -237,7 +243,10 @@ pub(super) async fn explain(
     let question = Question { snapshot, shared, policies, key: &Arc::new(key.clone()), origin: &origin, settings: terms.settings };
     match procedure.decide(&question).await {
         Ok(Decided { mut decision, verdicts }) => {
-            if let (Ok(()), Some(size)) = (&decision.outcome, too_large(terms.size, snapshot, key, (&decision, bound_to), origin.at.wall)) {
+            let too_large = || too_large(terms.size, snapshot.revision, key, (&decision, bound_to), origin.at.wall);
+            if decision.outcome.is_ok()
+                && let Some(size) = too_large()
+            {
                 decision.outcome = Err(Refusal::TokenTooLarge(size));
             }
             let outcome = decision.outcome.clone();
@@ -252,27 +261,30 @@ pub fn oversize(settings: &TokenSettings, snapshot: &Snapshot, key: &KeyRecord, 
     let decision = Decision::make(snapshot, key, &[], AdmitWithoutRoles::Yes);
     let size = Size { minter: &Minter::new(settings), envelope: Envelope::expected(settings) };
     let bound_to = settings.confirm_client_certificate.then(|| CertificateFingerprint::from_bytes([0; 32]));
-    too_large(size, snapshot, key, (&decision, bound_to), at)
+    too_large(size, snapshot.revision, key, (&decision, bound_to), at)
 }
 
 /// By how much what was decided does not fit into a token.
+///
+/// That is so if the roles where they were given do not fit: they are part of the roles in force everywhere, which are left out for them. So those need
+/// not be found, which may be in ten thousand spaces.
 fn too_large(
     size: Size<'_>,
-    snapshot: &Snapshot,
+    revision: Revision,
     key: &KeyRecord,
     (decision, confirmation): (&Decision, Option<CertificateFingerprint>),
     at: Timestamp,
 ) -> Option<TokenSize> {
-    let (effective, bound) = (decision.grants.effective(&snapshot.spaces), decision.grants.bound());
+    let bound = decision.grants.bound();
     let subject = Subject {
         key: key.id,
         name: &key.name,
         groups: &decision.groups,
-        effective: &effective,
+        effective: &bound,
         bound: &bound,
         scope: None,
         confirmation,
-        revision: snapshot.revision,
+        revision,
         not_after: None,
     };
     match size.minter.size(size.envelope, &subject, at) {

@@ -1,6 +1,7 @@
 //! Where roles hold: a tree of spaces under `root`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,11 +24,21 @@ pub struct Space {
     pub labels: Vec<String>,
 }
 
-/// Every space, held together as a tree.
+/// Every space, held together as a tree. A copy is the same tree until one of the two gets another space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpaceTree {
-    spaces: BTreeMap<SpaceId, Space>,
-    children: BTreeMap<SpaceId, BTreeSet<SpaceId>>,
+    spaces: Arc<BTreeMap<SpaceId, Space>>,
+    /// Of the spaces that something stands under.
+    branches: Arc<BTreeMap<SpaceId, Branch>>,
+}
+
+/// What stands under a space.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Branch {
+    /// Directly.
+    children: BTreeSet<SpaceId>,
+    /// On any level: there may be ten thousand, and a page asks how many for every role that somebody holds.
+    count: usize,
 }
 
 /// Rows that are not a tree under `root`.
@@ -57,7 +68,7 @@ impl SpaceTree {
         if !spaces.contains_key(&SpaceId::root()) {
             return Err(SpaceFault::NoRoot);
         }
-        let mut children: BTreeMap<SpaceId, BTreeSet<SpaceId>> = BTreeMap::new();
+        let mut branches: BTreeMap<SpaceId, Branch> = BTreeMap::new();
         for space in spaces.values() {
             match &space.parent {
                 None if space.id.is_root() => {}
@@ -65,31 +76,53 @@ impl SpaceTree {
                     if !spaces.contains_key(parent) {
                         return Err(SpaceFault::Orphan(space.id.clone(), parent.clone()));
                     }
-                    children.entry(parent.clone()).or_default().insert(space.id.clone());
+                    branches.entry(parent.clone()).or_default().children.insert(space.id.clone());
                 }
                 None | Some(_) => return Err(SpaceFault::Parent(space.id.clone())),
             }
         }
-        let tree = Self { spaces, children };
+        let mut tree = Self { spaces: Arc::new(spaces), branches: Arc::new(branches) };
         let reached: BTreeSet<&SpaceId> = tree.subtree(&SpaceId::root()).map(|space| &space.id).collect();
-        match tree.spaces.keys().find(|id| !reached.contains(id)) {
-            Some(id) => Err(SpaceFault::Circle(id.clone())),
-            None => Ok(tree),
+        if let Some(id) = tree.spaces.keys().find(|id| !reached.contains(id)) {
+            return Err(SpaceFault::Circle(id.clone()));
         }
+        tree.count();
+        Ok(tree)
     }
 
     /// The tree of a new store: `root` alone.
     #[must_use]
     pub fn root_only() -> Self {
         let root = Space { id: SpaceId::root(), name: "Root".to_owned(), description: String::new(), parent: None, labels: Vec::new() };
-        Self { spaces: BTreeMap::from([(root.id.clone(), root)]), children: BTreeMap::new() }
+        Self { spaces: Arc::new(BTreeMap::from([(root.id.clone(), root)])), branches: Arc::default() }
+    }
+
+    /// Counts what stands under each space.
+    fn count(&mut self) {
+        let mut counts: HashMap<SpaceId, usize> = HashMap::new();
+        // From above each space comes before those under it, so from behind each has been counted before it is added to the one above.
+        let downwards: Vec<&Space> = self.subtree(&SpaceId::root()).collect();
+        for space in downwards.into_iter().rev() {
+            let under = counts.get(&space.id).copied().unwrap_or_default();
+            if let Some(parent) = &space.parent {
+                *counts.entry(parent.clone()).or_default() += under + 1;
+            }
+        }
+        for (id, branch) in Arc::make_mut(&mut self.branches) {
+            branch.count = counts.get(id).copied().unwrap_or_default();
+        }
     }
 
     /// Adds a space below one that is there; whether that could be done.
     pub fn add(&mut self, space: Space) -> bool {
         let Some(parent) = space.parent.clone().filter(|parent| self.contains(parent) && !self.contains(&space.id)) else { return false };
-        self.children.entry(parent).or_default().insert(space.id.clone());
-        self.spaces.insert(space.id.clone(), space);
+        let above: Vec<SpaceId> = self.path_to_root(&parent).map(|above| above.id.clone()).collect();
+        let branches = Arc::make_mut(&mut self.branches);
+        for above in above {
+            branches.entry(above).or_default().count += 1;
+        }
+        branches.entry(parent).or_default().children.insert(space.id.clone());
+        Arc::make_mut(&mut self.spaces).insert(space.id.clone(), space);
         true
     }
 
@@ -112,7 +145,13 @@ impl SpaceTree {
 
     /// The spaces directly below `id`.
     pub fn children(&self, id: &SpaceId) -> impl Iterator<Item = &SpaceId> {
-        self.children.get(id).into_iter().flatten()
+        self.branches.get(id).into_iter().flat_map(|branch| &branch.children)
+    }
+
+    /// How many spaces stand under `id`, on any level.
+    #[must_use]
+    pub fn count_below(&self, id: &SpaceId) -> usize {
+        self.branches.get(id).map_or(0, |branch| branch.count)
     }
 
     /// `id` and every space below it; nothing if there is no such space.
@@ -174,6 +213,30 @@ mod tests {
         assert_eq!(names(tree().subtree(&id("eu"))), ["eu"]);
         assert_eq!(tree().subtree(&id("root")).count(), 5);
         assert_eq!(tree().subtree(&id("nowhere")).count(), 0);
+    }
+
+    #[test]
+    fn how_many_stand_under_a_space_is_known_whether_they_were_there_or_are_added() {
+        let mut grown = tree();
+        assert!(grown.add(space("paris", Some("eu"))));
+        assert!(!grown.add(space("paris", Some("us"))) && !grown.add(space("lyon", Some("nowhere"))));
+        let read = SpaceTree::from_rows(grown.iter().cloned()).unwrap();
+        for (tree, counts) in [(&tree(), [4, 2, 0, 0, 0]), (&grown, [5, 3, 1, 0, 0]), (&read, [5, 3, 1, 0, 0])] {
+            let ids = ["root", "production", "eu", "paris", "nowhere"].map(id);
+            assert_eq!(ids.each_ref().map(|id| tree.count_below(id)), counts);
+            for id in &ids {
+                assert_eq!(tree.count_below(id), tree.subtree(id).count().saturating_sub(1), "{id}");
+            }
+        }
+        assert_eq!(read, grown);
+    }
+
+    #[test]
+    fn a_space_that_a_copy_gets_is_not_in_the_other_one() {
+        let before = tree();
+        let mut copy = before.clone();
+        assert!(copy.add(space("paris", Some("eu"))));
+        assert_eq!((before.contains(&id("paris")), before.count_below(&id("eu")), copy.count_below(&id("eu"))), (false, 0, 1));
     }
 
     #[test]

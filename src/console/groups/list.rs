@@ -5,16 +5,18 @@ use maud::{Markup, html};
 
 use crate::console::fields::{Faults, Query};
 use crate::console::forms::{Field, Form};
+use crate::console::paged::{Sought, part};
+use crate::console::parts;
 use crate::console::refusal::Refusal;
 use crate::console::visit::{Seen, Visit};
-use crate::console::{paged, parts};
 use crate::control::Operation;
 use crate::model::Group;
 
 pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, Refusal> {
     visit.needs(Operation::ViewGroups)?;
-    let holds = |group: &Group| paged::stands_in(query.text("q"), &[group.name.as_str(), &group.description]);
-    let (groups, next) = paged::part(&query, visit.standing.snapshot().groups.values(), |group| group.name.as_str(), holds);
+    let sought = Sought::of(query.text("q"));
+    let holds = |group: &Group| sought.stands_in([group.name.as_str(), &group.description]);
+    let (groups, next) = part(&query, visit.standing.snapshot().groups.values(), |group| group.name.as_str(), holds);
     let names = groups.iter().map(|group| group.name.clone()).collect();
     let with_members = visit.control().store().groups_with_members(&names).await?;
     let rows: Vec<(&Group, bool)> = groups.into_iter().map(|group| (group, with_members.contains(&group.name))).collect();

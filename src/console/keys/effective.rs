@@ -114,7 +114,7 @@ pub(in crate::console) fn told(spaces: &SpaceTree, answer: &Explanation) -> Mark
 }
 
 fn row(spaces: &SpaceTree, grant: &Grant) -> Markup {
-    let below = spaces.subtree(&grant.space).count().saturating_sub(1);
+    let below = spaces.count_below(&grant.space);
     html! {
         tr {
             td { (parts::role(&grant.role)) }

@@ -50,7 +50,7 @@ pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, 
         (filters(&query))
         @if keys.is_empty() {
             @if next.is_some() {
-                p { "None among the " (LOOKED_THROUGH) " keys that were looked through: there are more." }
+                p { "None among the " (found.looked_through) " keys that were looked through: there are more." }
             } @else if is_filtered {
                 p { "No key is like that. " a href="/keys" { "Show all" } }
             } @else {
@@ -175,7 +175,7 @@ async fn found(visit: &Seen, query: &Fields) -> Result<KeysFound, Refusal> {
     let group = match query.given("group").map(str::parse::<GroupName>) {
         None => None,
         Some(Ok(group)) => Some(group),
-        Some(Err(_)) => return Ok(KeysFound { keys: Vec::new(), looked_to: None }),
+        Some(Err(_)) => return Ok(KeysFound { keys: Vec::new(), looked_to: None, looked_through: 0 }),
     };
     let wanted = KeysWanted {
         after: cursor.and_then(|id| id.parse().ok()),

@@ -5,16 +5,18 @@ use maud::{Markup, html};
 
 use crate::console::fields::{Faults, Query};
 use crate::console::forms::{Field, Form};
+use crate::console::paged::{Sought, part};
+use crate::console::parts;
 use crate::console::refusal::Refusal;
 use crate::console::visit::Visit;
-use crate::console::{paged, parts};
 use crate::control::Operation;
 use crate::model::Role;
 
 pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, Refusal> {
     visit.needs(Operation::ViewRoles)?;
-    let holds = |role: &Role| paged::stands_in(query.text("q"), &[role.id.as_str(), &role.name]);
-    let (roles, next) = paged::part(&query, visit.standing.snapshot().roles.values(), |role| role.id.as_str(), holds);
+    let sought = Sought::of(query.text("q"));
+    let holds = |role: &Role| sought.stands_in([role.id.as_str(), &role.name]);
+    let (roles, next) = part(&query, visit.standing.snapshot().roles.values(), |role| role.id.as_str(), holds);
     let body = html! {
         div class="heading" {
             h1 { "Roles" }

@@ -8,9 +8,10 @@ use maud::{Markup, html};
 use super::outline::{Below, Outline};
 use crate::console::fields::{Faults, Fields, Query};
 use crate::console::forms::{Field, Form};
+use crate::console::paged::{Sought, part};
+use crate::console::parts;
 use crate::console::refusal::Refusal;
 use crate::console::visit::{Seen, Visit};
-use crate::console::{paged, parts};
 use crate::control::Operation;
 use crate::model::{Space, SpaceId, SpaceTree};
 
@@ -122,12 +123,10 @@ impl Branches<'_> {
 
 /// Those that are looked for, each with the way to it.
 fn list(visit: &Seen, query: &Fields) -> Markup {
-    let (spaces, sought) = (&visit.standing.snapshot().spaces, query.text("q"));
-    let holds = |space: &Space| {
-        let texts: Vec<&str> = [space.id.as_str(), &space.name].into_iter().chain(space.labels.iter().map(String::as_str)).collect();
-        paged::stands_in(sought, &texts)
-    };
-    let (found, next) = paged::part(query, spaces.iter(), |space| space.id.as_str(), holds);
+    let (spaces, sought) = (&visit.standing.snapshot().spaces, Sought::of(query.text("q")));
+    let holds =
+        |space: &Space| sought.stands_in([space.id.as_str(), &space.name].into_iter().chain(space.labels.iter().map(String::as_str)));
+    let (found, next) = part(query, spaces.iter(), |space| space.id.as_str(), holds);
     html! {
         @if found.is_empty() {
             p { "No space is like that. " a href="/spaces" { "Show all" } }

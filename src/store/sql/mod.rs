@@ -14,6 +14,7 @@ mod rows;
 mod samples;
 mod seed;
 mod sessions;
+mod sieve;
 mod sql_store;
 mod statement;
 mod store_clock;
@@ -34,9 +35,11 @@ pub(super) use self::copy::copy;
 use self::decode::{BindingCount, CalledKey, FeedRow, NamedKey};
 pub(super) use self::decode::{EntryOfSpaces, FromRow, Link, Origin, State};
 #[cfg(test)]
-pub(super) use self::listings::{Sieve, bindings_page, keys_page, keys_sieved, never_used_page};
+pub(super) use self::listings::{bindings_page, keys_page, keys_sieved, never_used_page};
 pub(super) use self::rows::SqlRows;
 pub(super) use self::seed::{add_system_roles, seed};
+#[cfg(test)]
+pub(super) use self::sieve::Sieve;
 pub(super) use self::sql_store::SqlStore;
 use self::sql_store::{of_rows, only};
 pub(super) use self::statement::{Statement, Text, Value, query};

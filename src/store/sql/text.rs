@@ -92,7 +92,24 @@ pub(in crate::store) const KEYS_BY_NAME_PARTS: Text = Text::each(
      WHERE name_parts MATCH (SELECT group_concat('\"' || replace(value, '\"', '\"\"') || '\"', ' AND ') FROM json_each(",
     "SELECT * FROM keys WHERE name_parts(name) @> ARRAY(SELECT jsonb_array_elements_text(",
 );
-pub(in crate::store) const KEYS_BY_NAME_PARTS_END: Text = Text::each("))", "::jsonb))");
+/// The same for whoever counts them: names of before count too, of which no key need be read.
+pub(in crate::store) const NAMES_BY_PARTS: Text = Text::each(
+    "SELECT rowid FROM name_parts \
+     WHERE name_parts MATCH (SELECT group_concat('\"' || replace(value, '\"', '\"\"') || '\"', ' AND ') FROM json_each(",
+    "SELECT id FROM keys WHERE name_parts(name) @> ARRAY(SELECT jsonb_array_elements_text(",
+);
+pub(in crate::store) const BY_PARTS_END: Text = Text::each("))", "::jsonb))");
+/// Some names, of keys of every age, a hundred or more if there are so many. Each time the same, as far as the store is the same.
+pub(in crate::store) const SOME_NAMES: Text = Text::each(
+    // Numbers that are far from regular, as names may be numbered, too.
+    "WITH RECURSIVE place (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM place WHERE number < 150) \
+     SELECT k.name, k.revoked_at FROM place \
+     CROSS JOIN named_keys n ON n.number = 1 + place.number * 2654435761 % (SELECT max(number) FROM named_keys) \
+     CROSS JOIN keys k ON k.id = n.key_id",
+    // An eighth of what stands on about thirty pages of the table, of which each has some fifty keys of one age.
+    "SELECT name, revoked_at FROM keys TABLESAMPLE SYSTEM (3000.0 / greatest(30, pg_relation_size('keys') / 8192)) REPEATABLE (1) \
+     WHERE hashtext(id) % 8 = 0",
+);
 /// By when they end; a time follows.
 pub(in crate::store) const KEYS_BY_END: Text = Text::each(
     "SELECT * FROM keys INDEXED BY keys_by_end WHERE revoked_at IS NULL AND expires_at <= ",
@@ -111,6 +128,8 @@ pub(in crate::store) const KEYS_ENDING: Text = Text::each(
          ORDER BY k.expires_at, k.id LIMIT $3"
     ),
 );
+/// A condition by which SQLite is not to choose an index, follows: whoever begins a statement has chosen one.
+pub(in crate::store) const AND_NOT_BY_INDEX: Text = Text::each(" AND +", " AND ");
 /// Of a row `k`.
 pub(in crate::store) const NEVER_USED: Text =
     Text::same(" AND NOT EXISTS (SELECT 1 FROM secrets s WHERE s.key_id = k.id AND s.last_used_at IS NOT NULL)");

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Row as _, SqliteConnection, query, query_as};
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection, query_as};
 
 use super::opening;
 use crate::model::{AuditId, BindingId, KeyId, KeyState, Strategy};
 use crate::store::audit::AuditQuery;
 use crate::store::listing::{BindingFilter, KeyFilter, NeverUsed, StateWanted};
 use crate::store::sql::text::*;
-use crate::store::sql::{Few, Sieve, bindings_page, keys_page, keys_sieved, never_used_page, page, page_of_few, part};
+use crate::store::sql::{Few, Sieve, bindings_page, keys_page, keys_sieved, never_used_page, page, page_of_few, part, query};
 
 /// How SQLite would run a statement: `SCAN` is a walk through all rows, `SEARCH` a way down an index.
 async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
@@ -166,24 +166,30 @@ async fn keys_in_a_state_or_of_a_text_are_found_though_nearly_all_keys_are_other
         (in_state(StateWanted::In(KeyState::Disabled)), "keys_disabled (id>?"),
         (in_state(StateWanted::In(KeyState::Revoked)), "keys_revoked (id>?)"),
     ];
-    let walks = walks.map(|(wanted, index)| (keys_page(&wanted, None), index));
+    let text = Some("qq".to_owned());
+    let by_text = [StateWanted::NotRevoked, StateWanted::In(KeyState::Active), StateWanted::In(KeyState::Expired)]
+        .map(|state| (KeyFilter { query: text.clone(), ..in_state(state) }, "k USING PRIMARY KEY (id>?)"));
+    let walks = walks.into_iter().chain(by_text).map(|(wanted, index)| (keys_page(&wanted, None), index));
     let text = KeyFilter { query: Some("it's \"me\"".to_owned()), ..KeyFilter::default() };
     let group = KeyFilter { group: Some("platform".parse().unwrap()), ..text.clone() };
     let expired = in_state(StateWanted::In(KeyState::Expired));
     let few =
         [(&text, "name_parts VIRTUAL TABLE INDEX 0:M"), (&group, "VIRTUAL TABLE INDEX 0:M"), (&expired, "keys_by_end (expires_at<?)")];
     let few = few.into_iter().flat_map(|(wanted, index)| {
-        let sieve = Sieve::of(wanted).unwrap();
+        let sieve = Sieve::of(wanted, &[]).unwrap();
         [(sieve.count(), index), (keys_sieved(wanted, &sieve), index)]
     });
     let now = "2026-03-04T05:06:07Z".parse().unwrap();
     let unused = NeverUsed { now, made_before: now, ends_not_before: now, among: 9, limit: 9 };
     let unused = (never_used_page(&unused, Some(KeyId::new(1, 1))), "keys_not_revoked (id<?)");
-    for (statement, index) in walks.into_iter().chain(few).chain([unused]) {
+    let some_names = (query(SOME_NAMES), "SEARCH n USING INTEGER PRIMARY KEY (rowid=?)");
+    for (statement, index) in walks.chain(few).chain([unused, some_names]) {
         let plan = plan(&mut connection, &statement.sqlite).await;
         assert!(plan.iter().any(|step| step.contains(index)), "{statement:?}\n{plan:#?}");
-        let is_little =
-            |step: &str| ["SCAN s", "SCAN c", "SCAN few"].iter().any(|begin| step.starts_with(begin)) || step.contains("VIRTUAL TABLE");
+        let is_little = |step: &str| {
+            ["SCAN s", "SCAN c", "SCAN few", "SCAN place", "SCAN CONSTANT ROW"].iter().any(|begin| step.starts_with(begin))
+                || step.contains("VIRTUAL TABLE")
+        };
         assert!(!plan.iter().any(|step| step.starts_with("SCAN") && !is_little(step)), "{statement:?}\n{plan:#?}");
     }
 }
@@ -206,7 +212,7 @@ async fn every_filter_goes_down_an_index() {
         (AuditQuery { changed_after: Some(crate::model::Revision(7)), ..none }, "INTEGER PRIMARY KEY (rowid>?)"),
     ] {
         let explain = format!("EXPLAIN QUERY PLAN {}", page(&wanted).sqlite);
-        let steps = query(AssertSqlSafe(explain)).fetch_all(&mut connection).await.unwrap();
+        let steps = sqlx::query(AssertSqlSafe(explain)).fetch_all(&mut connection).await.unwrap();
         let steps: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
         assert!(steps.iter().any(|step| step.contains(index)), "{wanted:?}: {steps:#?}");
         assert!(!steps.iter().any(|step| step.starts_with("SCAN")), "{wanted:?}: {steps:#?}");

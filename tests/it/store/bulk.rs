@@ -2,11 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use claviger::clock::ManualClock;
+use claviger::clock::{Clock, ManualClock, Moment};
 use claviger::config::StoreUrl;
+use claviger::control::{Control, KeysWanted};
 use claviger::model::{Cause, Changes, Expiry, KeyDigest, KeyId, KeyState, Mutation, Revision, Strategy};
-use claviger::store::{AuditOrder, AuditQuery, KeyFilter, ListPart, StateWanted, Store, verify_audit};
+use claviger::store::{AuditOrder, AuditQuery, BindingFilter, KeyFilter, ListPart, StateWanted, Store, verify_audit};
+use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, query_scalar};
 
@@ -115,8 +118,55 @@ async fn among_many_keys_of_a_database_few_are_found_at_once_and_many_a_part_at_
     search(&*filled(&StoreUrl::parse(&database.url()).unwrap(), &clock).await, &clock).await;
 }
 
+/// By which every look at it is a while after the one before.
+struct SlowClock(ManualClock);
+
+impl Clock for SlowClock {
+    fn now(&self) -> Moment {
+        self.0.advance(Duration::from_millis(60));
+        self.0.now()
+    }
+}
+
+#[tokio::test]
+async fn a_search_that_takes_long_ends_where_it_has_come_to_and_goes_on_from_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = "2026-03-04T05:06:07Z".parse().unwrap();
+    let store = filled(&StoreUrl::Sqlite(folder.path().join("rows.db")), &Arc::new(ManualClock::at(at))).await;
+    let soon = Control::of_store(Arc::clone(&store), Arc::new(ManualClock::at(at)));
+    let late = Control::of_store(Arc::clone(&store), Arc::new(SlowClock(ManualClock::at(at))));
+    let bindings = async |control: &Control, text: &str| {
+        let (mut wanted, mut seen, mut parts) =
+            (BindingFilter { limit: 5, query: Some(text.to_owned()), ..BindingFilter::default() }, 0, 0);
+        loop {
+            let found = control.bindings_found(&wanted, 100_000).await.unwrap();
+            (seen, parts) = (seen + found.bindings.len(), parts + 1);
+            wanted.after = found.looked_to;
+            if wanted.after.is_none() {
+                return (seen, parts);
+            }
+        }
+    };
+    let keys = async |control: &Control, after: Option<KeyId>| {
+        let text = Some("zz".to_owned());
+        let found = control
+            .keys_found(KeysWanted { after, limit: 5, look_through: 100_000, group: None, text, state: StateWanted::Any })
+            .await
+            .unwrap();
+        (found.looked_to, found.looked_through)
+    };
+
+    for (text, seen) in [("nobody", 0), ("service-0010199", 3)] {
+        assert_eq!((bindings(&soon, text).await, bindings(&late, text).await), ((seen, 1), (seen, 4)), "{text}");
+    }
+    assert_eq!(keys(&soon, None).await, (None, 20_000));
+    let (end, looked_through) = keys(&late, None).await;
+    assert_eq!((end.is_some(), looked_through), (true, 10_000));
+    assert_eq!(keys(&late, end).await.0, None);
+}
+
 async fn search(store: &dyn Store, clock: &ManualClock) {
-    let now = claviger::clock::Clock::now(clock).wall;
+    let now = clock.now().wall;
     let any = KeyFilter { limit: 500, now, ..KeyFilter::default() };
     let of = |text: &str| KeyFilter { query: Some(text.to_owned()), ..any.clone() };
     let names = async |wanted: &KeyFilter| {
@@ -140,6 +190,9 @@ async fn search(store: &dyn Store, clock: &ManualClock) {
     let group = Some("group-1".parse().unwrap());
     assert_eq!(names(&KeyFilter { group, ..of("001015") }).await, all_of(&["service-0010150"]));
     assert_eq!(names(&of("SERVICE-0010199")).await, all_of(&[]));
+    // A whole name is, though every key has most parts of it.
+    assert_eq!(names(&of("service-0010199")).await, all_of(&["service-0010199"]));
+    assert_eq!(names(&of("service-0010200")).await, all_of(&[]));
     update("service-0010150", Some(r#"it's "the\ one" AND only Ünïcode"#), None).await;
     for text in [r#""the"#, r"e\ o", "it's", "AND only", "Ünï", "only Ünïcode"] {
         assert_eq!(names(&of(text)).await, all_of(&[r#"it's "the\ one" AND only Ünïcode"#]), "{text}");
@@ -151,6 +204,12 @@ async fn search(store: &dyn Store, clock: &ManualClock) {
     // A name counts as it is now, once.
     update(r#"it's "the\ one" AND only Ünïcode"#, Some("service-0010150"), None).await;
     assert_eq!(names(&of("0010150")).await, all_of(&["service-0010150"]));
+    // What few have, but all have the parts of, is come upon on the way.
+    update("service-0010150", Some("service-00000000"), None).await;
+    let (nothing, end) = names(&of("00000000")).await;
+    assert_eq!((nothing, end.is_some()), (Vec::new(), true));
+    assert_eq!(names(&KeyFilter { after: end, ..of("00000000") }).await, all_of(&["service-00000000"]));
+    update("service-00000000", Some("service-0010150"), None).await;
 
     // So do states, which are as they are at this time.
     update("service-0010160", None, Some(Expiry::At("2026-03-05T00:00:00Z".parse().unwrap()))).await;
@@ -168,6 +227,8 @@ async fn search(store: &dyn Store, clock: &ManualClock) {
     assert!(["60", "70", "80"].iter().all(|end| !found.contains(&format!("service-00101{end}"))) && found.len() == 97, "{found:?}");
     assert_eq!(names(&of_state(StateWanted::NotRevoked, "e-00101")).await.0.len(), 99);
     assert_eq!(names(&of_state(StateWanted::In(KeyState::Expired), "e-00101")).await, all_of(&["service-0010160"]));
+    // Of a state that few are in, though all have the text.
+    assert_eq!(names(&of_state(StateWanted::In(KeyState::Expired), "service")).await, all_of(&["service-0010160"]));
 
     // Of what no index knows, a search goes on where the one before has ended, though that has found nothing.
     let (nothing, end) = names(&of("zz")).await;
@@ -184,8 +245,11 @@ async fn search(store: &dyn Store, clock: &ManualClock) {
         }
     }
     assert_eq!(seen, (0..MANY).map(|number| format!("service-{number:07}")).collect::<Vec<_>>());
+    search_audit(store, (now, later), revoked).await;
+}
 
-    // The audit is read likewise: what an index knows, or holds for few, to the end, and all else a part at a time.
+/// The audit is read likewise: what an index knows, or holds for few, to the end, and all else a part at a time.
+async fn search_audit(store: &dyn Store, (now, later): (Timestamp, Timestamp), revoked: KeyId) {
     let none = AuditQuery { limit: 5, ..AuditQuery::default() };
     let told = async |wanted: &AuditQuery| {
         let ListPart { items, looked_to } = store.audit_in_part(wanted).await.unwrap();
