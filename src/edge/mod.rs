@@ -13,6 +13,7 @@ pub(crate) mod credential;
 #[doc(hidden)]
 pub mod fuzzing;
 pub(crate) mod grpc;
+mod paced;
 mod places;
 pub(crate) mod problem;
 mod proxy_protocol;
@@ -25,11 +26,14 @@ mod spaced_lines;
 pub(crate) mod target;
 pub(crate) mod throttle;
 pub mod tls;
+mod turns;
 mod turnstile;
 pub(crate) mod unread;
 pub(crate) mod unrepeated;
 
 pub(crate) use acceptor::{Acceptor, Seat, Seats};
 pub(crate) use authenticate::{Admission, Authenticated, authenticate};
+pub(crate) use paced::PacedStream;
 pub(crate) use proxy_protocol::{Announced, HeaderReader};
+pub(crate) use turns::Turns;
 pub use turnstile::Turnstile;

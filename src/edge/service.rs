@@ -1,5 +1,5 @@
-//! HTTP for those who manage and look after the process: few connections, and no client that keeps the others waiting. HTTP/2 where it is
-//! agreed on while hands are shaken.
+//! HTTP for those who manage and look after the process: few connections, and no client that keeps the others waiting, be it by handshakes, or
+//! by frames of HTTP/2, which is spoken where it is agreed on while hands are shaken.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -20,9 +20,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::Acceptor;
 use super::tls::{ClientStream, ListenerTls};
 use super::unread::{HeldBody, LINGER, LINGER_QUIET, LentBody, Rest};
+use super::{Acceptor, PacedStream, Turns};
 use crate::telemetry::{Listener, Metrics};
 
 /// How much a listener lends to whoever connects.
@@ -87,6 +87,8 @@ pub(crate) async fn serve<S, B>(
     let acceptor = Acceptor::new(which, listener, move || most, metrics);
     let mut connections = JoinSet::new();
     let mut open: VecDeque<Open> = VecDeque::new();
+    // The same threads look keys up for the proxy and hear of changes.
+    let (handshakes, frames) = (Turns::default(), Turns::default());
     let mut shutdown = pin!(shutdown);
     loop {
         let (stream, peer, seat) = tokio::select! {
@@ -113,11 +115,12 @@ pub(crate) async fn serve<S, B>(
             }
         });
         let (tls, asked) = (tls.clone(), Arc::clone(&requests));
+        let (handshake, frames) = (handshakes.next(), frames.clone());
         let task = connections.spawn(async move {
             let _seat = seat;
-            let Ok(Some((stream, _))) = tokio::time::timeout(limits.head, tls.accept(stream, || {}, async {})).await else { return };
+            let Ok(Some((stream, _))) = tokio::time::timeout(limits.head, tls.accept(stream, || {}, handshake)).await else { return };
             if stream.agreed_on_http2() {
-                speak_http2(stream, limits, service, &asked).await;
+                speak_http2(PacedStream::http2(stream, 0, &frames), limits, service, &asked).await;
             } else {
                 speak_http1(stream, limits, service).await;
             }
@@ -168,7 +171,7 @@ async fn end(mut stream: ClientStream) {
     while matches!(tokio::time::timeout(LINGER_QUIET, stream.read(&mut waste)).await, Ok(Ok(1..))) {}
 }
 
-async fn speak_http2<S, B>(stream: ClientStream, limits: Limits, service: S, requests: &Requests)
+async fn speak_http2<S, B>(stream: PacedStream, limits: Limits, service: S, requests: &Requests)
 where
     S: Service<Request<LentBody>, Response = Response<B>>,
     S::Future: Send + 'static,

@@ -10,6 +10,7 @@ mod der;
 mod flaw;
 mod mistaken;
 mod pair;
+mod pauses;
 mod probe;
 mod records;
 mod refusal;
@@ -35,6 +36,7 @@ use tokio_rustls::server::TlsStream;
 
 use self::flaw::settled;
 use self::mistaken::Told;
+use self::pauses::PausingSocket;
 use self::server::{Read, Wanted};
 use crate::clock::Clock;
 use crate::config::{ClientCertificates, Settings, UpstreamTlsSettings};
@@ -159,7 +161,7 @@ impl ListenerTls {
         let peer: Option<SocketAddr> = socket.peer_addr().ok();
         let mut handshake = Handshake { of: &self.0, ok: false };
         let shaken = async {
-            let greeted = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+            let greeted = LazyConfigAcceptor::new(Acceptor::default(), PausingSocket::new(socket)).await?;
             turn.await;
             let stream = greeted.into_stream(config).await?;
             Ok::<_, io::Error>((shown(&stream)?, stream))
@@ -178,7 +180,7 @@ impl ListenerTls {
 }
 
 /// What the client's certificate says, if it has shown one.
-fn shown(stream: &TlsStream<TcpStream>) -> io::Result<ShownCertificate> {
+fn shown(stream: &TlsStream<PausingSocket>) -> io::Result<ShownCertificate> {
     let Some(certificate) = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()) else { return Ok(None) };
     // Who has vouched for it has read it, too.
     let read = client_certificate::read(certificate).ok_or_else(|| io::Error::other("the client's certificate cannot be understood"))?;

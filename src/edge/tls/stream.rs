@@ -10,11 +10,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{client, server};
 
+use super::pauses::PausingSocket;
 use super::records::RecordSocket;
 use super::socket::PlainSocket;
 
 /// A client's connection.
-pub(crate) type ClientStream = MaybeEncrypted<TcpStream, server::TlsStream<TcpStream>>;
+pub(crate) type ClientStream = MaybeEncrypted<TcpStream, server::TlsStream<PausingSocket>>;
 /// A connection to the upstream.
 pub(crate) type UpstreamStream = MaybeEncrypted<PlainSocket, client::TlsStream<RecordSocket>>;
 
@@ -38,7 +39,7 @@ impl ClientStream {
     pub(crate) fn has_more(&self) -> bool {
         let socket = match self {
             Self::Plain(socket) => socket,
-            Self::Tls(stream) => stream.get_ref().0,
+            Self::Tls(stream) => stream.get_ref().0.socket(),
         };
         SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]).is_ok()
     }

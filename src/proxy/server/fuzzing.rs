@@ -59,6 +59,7 @@ pub fn fields(blocks: &[&[&[u8]]]) -> (Vec<Vec<NameAndValue>>, usize) {
     let (mut decoder, mut all, mut table) = (HpackDecoder::default(), Vec::new(), 0);
     for pieces in blocks {
         let (mut pending, mut fields) = (Vec::new(), Vec::new());
+        decoder.begin();
         for piece in *pieces {
             pending.extend_from_slice(piece);
             let mut rest = pending.as_slice();

@@ -48,8 +48,6 @@ pub(super) struct HeaderBlocks {
     open: VecDeque<u32>,
     /// How large a list of fields may be, as h2 counts it.
     list_max: usize,
-    /// How many frames have begun since somebody asked.
-    begun: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,13 +91,7 @@ impl HeaderBlocks {
             block: None,
             open: VecDeque::new(),
             list_max,
-            begun: 0,
         }
-    }
-
-    /// How many frames have begun since this was asked last.
-    pub(super) fn take_begun(&mut self) -> u32 {
-        std::mem::take(&mut self.begun)
     }
 
     /// Whether the next bytes, so many, pass as they are.
@@ -166,7 +158,6 @@ impl HeaderBlocks {
 
     fn frame_head(&mut self, out: &mut Vec<u8>) {
         let head = FrameHead::read(&self.gathered);
-        self.begun = self.begun.saturating_add(1);
         let amid = self.block.as_ref().map(|block| block.stream);
         self.at = match (head.kind, amid) {
             (HEADERS, None) if head.length <= PAYLOAD_MAX && head.stream != 0 => FramePosition::Fragment(FRAME_HEAD + head.length),
@@ -217,6 +208,7 @@ impl HeaderBlocks {
 
     /// What a frame of headers begins.
     fn begin(&mut self, head: FrameHead) -> Block {
+        self.decoder.begin();
         let is_trailers = self.open.contains(&head.stream);
         if head.flags & END_STREAM != 0 {
             self.open.retain(|stream| *stream != head.stream);

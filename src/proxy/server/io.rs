@@ -4,7 +4,7 @@
 //! shown to it in another way (`ShadowParser`, `HeaderBlocks`).
 
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -14,42 +14,16 @@ use super::framing::ShadowParser;
 use super::header_blocks::HeaderBlocks;
 use super::parse_error::ParseErrors;
 use super::protocol::Taken;
-use crate::edge::tls::ClientStream;
+use crate::edge::PacedStream;
 use crate::proxy::connection::{ConnectionState, Phase};
 
 /// More room than this is given back, in bytes.
 const REWRITTEN_KEPT: usize = 4 * 1024;
-/// After so many frames it is the others' turn. The runtime goes by reads alone, of which one can bring hundreds of a few bytes each: whoever sent
-/// nothing but pings would have the thread for a tenth of a second at a time.
-const FRAMES_IN_A_TURN: u32 = 128;
-/// Whoever needs several turns is read in pieces of so many bytes.
-const PIECE: usize = 2048;
-
-/// How many frames a client has had in this turn.
-#[derive(Debug, Default)]
-struct Turn {
-    frames: u32,
-    /// Its last one ended because they were too many.
-    is_hasty: bool,
-}
-
-impl Turn {
-    /// Whether it has had enough; then the task is woken when the others have had their turn.
-    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.frames < FRAMES_IN_A_TURN {
-            return false;
-        }
-        *self = Self { frames: 0, is_hasty: true };
-        // Its waker is kept until the runtime has looked at all sockets; to wake it here would put it before whoever they wake.
-        let _ = pin!(tokio::task::yield_now()).poll(cx);
-        true
-    }
-}
 
 /// A client's socket. Counts as a connection until it is dropped.
 #[derive(Debug)]
 pub(super) struct ClientIo<G> {
-    socket: ClientStream,
+    socket: PacedStream,
     /// What was taken off the socket before; given to hyper first.
     taken: Taken,
     state: Arc<ConnectionState>,
@@ -57,7 +31,6 @@ pub(super) struct ClientIo<G> {
     shadow: Option<(ShadowParser, Arc<ParseErrors>)>,
     /// Of HTTP/2 only.
     blocks: Option<HeaderBlocks>,
-    turn: Turn,
     /// What hyper is to read instead of what has come, and how much of it has been read.
     rewritten: (Vec<u8>, usize),
     /// Our answer in the place of hyper's, and how much of it is out.
@@ -68,7 +41,7 @@ pub(super) struct ClientIo<G> {
 
 impl<G> ClientIo<G> {
     pub(super) fn http1(
-        socket: ClientStream,
+        socket: PacedStream,
         taken: Taken,
         state: Arc<ConnectionState>,
         parse_errors: Arc<ParseErrors>,
@@ -78,23 +51,12 @@ impl<G> ClientIo<G> {
     }
 
     /// `head_max`: how large a head may be, in bytes.
-    pub(super) fn http2(socket: ClientStream, taken: Taken, state: Arc<ConnectionState>, head_max: usize, counted: G) -> Self {
+    pub(super) fn http2(socket: PacedStream, taken: Taken, state: Arc<ConnectionState>, head_max: usize, counted: G) -> Self {
         Self { blocks: Some(HeaderBlocks::new(head_max)), ..Self::new(socket, taken, state, counted) }
     }
 
-    fn new(socket: ClientStream, taken: Taken, state: Arc<ConnectionState>, counted: G) -> Self {
-        Self {
-            socket,
-            taken,
-            state,
-            shadow: None,
-            blocks: None,
-            turn: Turn::default(),
-            rewritten: (Vec::new(), 0),
-            instead: None,
-            shut: false,
-            _counted: counted,
-        }
+    fn new(socket: PacedStream, taken: Taken, state: Arc<ConnectionState>, counted: G) -> Self {
+        Self { socket, taken, state, shadow: None, blocks: None, rewritten: (Vec::new(), 0), instead: None, shut: false, _counted: counted }
     }
 
     /// Gives hyper as much as it takes of what was written for it; whether there was anything.
@@ -126,7 +88,6 @@ impl<G> ClientIo<G> {
             let passes = blocks.passes(read.len());
             if !passes {
                 blocks.follow(read, &mut self.rewritten.0);
-                self.turn.frames = self.turn.frames.saturating_add(blocks.take_begun());
             }
             return !passes;
         }
@@ -153,19 +114,6 @@ impl<G> ClientIo<G> {
         if own { parse_errors.answer(said) } else { None }
     }
 
-    /// Reads from the socket.
-    fn read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if !self.turn.is_hasty {
-            return Pin::new(&mut self.socket).poll_read(cx, buf);
-        }
-        let mut piece = [0; PIECE];
-        let piece = piece.get_mut(..buf.remaining().min(PIECE)).unwrap_or_default();
-        let mut piece = ReadBuf::new(piece);
-        let read = Pin::new(&mut self.socket).poll_read(cx, &mut piece);
-        buf.put_slice(piece.filled());
-        read
-    }
-
     fn must_linger(&self) -> bool {
         let amid = self.shadow.as_ref().is_some_and(|(shadow, _)| shadow.is_amid() && !self.state.is(Phase::Busy));
         amid || self.state.lingers()
@@ -182,15 +130,9 @@ impl<G: Unpin> AsyncRead for ClientIo<G> {
                 this.state.reads_on_later(cx.waker());
                 return Poll::Pending;
             }
-            if this.turn.is_over(cx) {
-                return Poll::Pending;
-            }
             if this.taken.as_bytes().is_empty() {
-                let read = this.read(cx, buf);
-                if read.is_pending() {
-                    this.turn = Turn::default();
-                }
-                if read.is_pending() && this.shadow.is_some() && this.state.is_to_look() && this.socket.has_more() {
+                let read = Pin::new(&mut this.socket).poll_read(cx, buf);
+                if read.is_pending() && this.shadow.is_some() && this.state.is_to_look() && this.socket.stream().has_more() {
                     // The thread hears of it in its next turn.
                     this.state.enter(Phase::Head);
                 }
@@ -260,7 +202,7 @@ impl<G: Unpin> AsyncWrite for ClientIo<G> {
             Poll::Pending => this.state.blocked(),
             Poll::Ready(_) => {
                 // Of a plain socket this says nothing of whether the client takes anything: that it does not was told by a write.
-                if this.socket.is_encrypted() {
+                if this.socket.stream().is_encrypted() {
                     this.state.unblocked();
                 }
                 this.state.flushed();
@@ -298,7 +240,7 @@ impl<G: Unpin> AsyncWrite for ClientIo<G> {
     }
 }
 
-fn write_all(socket: &mut ClientStream, cx: &mut Context<'_>, bytes: &[u8], out: &mut usize) -> Poll<io::Result<()>> {
+fn write_all(socket: &mut PacedStream, cx: &mut Context<'_>, bytes: &[u8], out: &mut usize) -> Poll<io::Result<()>> {
     while let Some(rest) = bytes.get(*out..).filter(|rest| !rest.is_empty()) {
         match ready!(Pin::new(&mut *socket).poll_write(cx, rest))? {
             0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -318,6 +260,7 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use crate::config::{LiveSettings, Settings};
+    use crate::edge::tls::ClientStream;
     use crate::telemetry::Metrics;
 
     #[tokio::test]
@@ -329,7 +272,7 @@ mod tests {
         let state = ConnectionState::new(Arc::new(AtomicU64::new(1)));
         state.begin();
         state.end();
-        let socket = ClientStream::Plain(TcpStream::from_std(socket).unwrap());
+        let socket = PacedStream::http1(ClientStream::Plain(TcpStream::from_std(socket).unwrap()));
         let live = LiveSettings::from(&Settings::default());
         let parse_errors = ParseErrors::new(Arc::new(SystemClock::start()), Arc::new(Metrics::new()), live).unwrap();
         let mut io = ClientIo::http1(socket, Taken::default(), Arc::clone(&state), parse_errors, ());
@@ -344,47 +287,5 @@ mod tests {
         // It is there, and this thread has not been told: it has had no turn since.
         client.write_all(b"GET / HTTP/1.1\r\n").unwrap();
         assert_eq!(read(&state), (false, Phase::Head));
-    }
-
-    #[tokio::test]
-    async fn a_client_that_sends_frames_of_a_few_bytes_lets_others_have_their_turn() {
-        const FRAMES: usize = 5000;
-        const PING: [u8; 17] = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (socket, _) = listener.accept().unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let socket = ClientStream::Plain(TcpStream::from_std(socket).unwrap());
-        let mut io = ClientIo::http2(socket, Taken::default(), ConnectionState::new(Arc::new(AtomicU64::new(1))), 16 * 1024, ());
-        let sent = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), PING.repeat(FRAMES)].concat();
-        client.write_all(&sent).unwrap();
-
-        // How many bytes each turn brings.
-        let mut turns = Vec::new();
-        let mut waste = [0; 8192];
-        while turns.iter().sum::<usize>() < sent.len() {
-            let turn = std::future::poll_fn(|cx| {
-                let mut brought = 0;
-                loop {
-                    let mut buf = ReadBuf::new(&mut waste);
-                    match Pin::new(&mut io).poll_read(cx, &mut buf) {
-                        Poll::Ready(read) => {
-                            read.unwrap();
-                            brought += buf.filled().len();
-                        }
-                        Poll::Pending if brought == 0 => return Poll::Pending,
-                        Poll::Pending => return Poll::Ready(brought),
-                    }
-                }
-            });
-            turns.push(turn.await);
-            tokio::task::yield_now().await;
-        }
-
-        // As many as it may have, and what one read brings more.
-        let most = FRAMES_IN_A_TURN as usize * PING.len();
-        let later = turns.split_off(1);
-        assert!(turns[0] <= most + waste.len(), "{turns:?}");
-        assert!(later.iter().all(|brought| *brought <= most + PIECE), "{later:?}");
     }
 }

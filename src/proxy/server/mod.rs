@@ -2,7 +2,6 @@
 
 mod framing;
 pub(super) mod fuzzing;
-mod handshakes;
 mod header_blocks;
 mod hpack;
 mod io;

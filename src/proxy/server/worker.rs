@@ -17,7 +17,6 @@ use tokio::runtime::RuntimeMetrics;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::handshakes::HandshakeTurns;
 use super::io::ClientIo;
 use super::offered_upgrade::OfferedUpgrade;
 use super::parse_error::ParseErrors;
@@ -29,7 +28,7 @@ use crate::edge::rate::RateTable;
 use crate::edge::request_id::RequestIds;
 use crate::edge::tls::{ClientStream, ListenerTls, ShownCertificate, UpstreamTls};
 use crate::edge::unread::{LINGER, LINGER_QUIET};
-use crate::edge::{Announced, HeaderReader, Seat, Seats};
+use crate::edge::{Announced, HeaderReader, PacedStream, Seat, Seats, Turns};
 use crate::exchange::Exchange;
 use crate::proxy::connection::{ConnectionState, ConnectionTimeouts};
 use crate::proxy::context::{LiveContext, STREAMS_MAX, ThreadParts, spans};
@@ -95,7 +94,9 @@ pub(super) struct Worker {
     parse_errors: Arc<ParseErrors>,
     seats: Arc<Seats>,
     tls: ListenerTls,
-    handshakes: HandshakeTurns,
+    handshakes: Turns,
+    /// Of those who send frames of HTTP/2 by the hundred.
+    frames: Turns,
     /// What trusted proxies begin their connections with.
     headers: HeaderReader,
     /// For heads that are not whole, in bytes.
@@ -141,7 +142,8 @@ impl Worker {
             parse_errors,
             seats,
             tls,
-            handshakes: HandshakeTurns::default(),
+            handshakes: Turns::default(),
+            frames: Turns::default(),
             headers,
             head_budget,
             draining: Cell::new(None),
@@ -250,7 +252,13 @@ impl Worker {
                     offered.note(&request);
                     handlers.handle(request, None)
                 });
-                let io = TokioIo::new(ClientIo::http1(stream, taken, Arc::clone(&state), Arc::clone(&self.parse_errors), seat));
+                let io = TokioIo::new(ClientIo::http1(
+                    PacedStream::http1(stream),
+                    taken,
+                    Arc::clone(&state),
+                    Arc::clone(&self.parse_errors),
+                    seat,
+                ));
                 let mut connection = pin!(http1_server(&limits).serve_connection(io, service).with_upgrades());
                 tracking.run(Goodbye::WithAnswer, connection.as_mut(), http1::UpgradeableConnection::graceful_shutdown).await;
                 offered.shut_down(&state, &tracking).await;
@@ -259,6 +267,7 @@ impl Worker {
                 let streams = StreamExecutor::new(timer, limits.idle_timeout);
                 let server = http2_server(&limits, streams.clone());
                 let service = service_fn(move |request| handlers.handle(request, Some(streams.begin())));
+                let stream = PacedStream::http2(stream, taken.as_bytes().len(), &self.frames);
                 let io = TokioIo::new(ClientIo::http2(stream, taken, state, limits.max_header_bytes, seat));
                 let mut connection = pin!(server.serve_connection(io, service));
                 tracking.run(Goodbye::AtOnce, connection.as_mut(), http2::Connection::graceful_shutdown).await;

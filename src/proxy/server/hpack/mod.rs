@@ -11,6 +11,9 @@ use self::static_table::STATIC;
 
 /// How large the table of a client's fields may be, in bytes: what HTTP/2 begins with, and nobody has told clients otherwise.
 const TABLE_MAX: usize = 4096;
+/// How often a block may say how large the table is to be: at its least since the block before, and in the end (RFC 7541, section 4.2). Each time takes
+/// two bytes, and a block of nothing else would be read thousands of times as long as one of fields.
+const RESIZES_MAX: u8 = 2;
 /// What an entry takes besides its name and value (RFC 7541, section 4.1).
 const ENTRY: usize = 32;
 
@@ -40,9 +43,16 @@ pub(super) struct HpackDecoder {
     size: usize,
     /// `None`: as large as it may be.
     limit: Option<usize>,
+    /// How often the block has said so.
+    resizes: u8,
 }
 
 impl HpackDecoder {
+    /// A block begins.
+    pub(super) fn begin(&mut self) {
+        self.resizes = 0;
+    }
+
     /// Takes the next field off `bytes`; `None`: there is not enough of it. `is_first`: no field of the block has been read.
     pub(super) fn next(&mut self, bytes: &mut &[u8], is_first: bool) -> Result<Option<Field>, HpackError> {
         loop {
@@ -55,9 +65,10 @@ impl HpackDecoder {
                 },
                 0x20..=0x3f => {
                     let Some(limit) = number(&mut rest, 5)? else { return Ok(None) };
-                    if !is_first || limit > TABLE_MAX {
+                    if !is_first || limit > TABLE_MAX || self.resizes == RESIZES_MAX {
                         return Err(HpackError);
                     }
+                    self.resizes += 1;
                     self.limit = Some(limit);
                     self.shrink_to(limit);
                     *bytes = rest;
@@ -183,6 +194,7 @@ mod tests {
 
     fn read(decoder: &mut HpackDecoder, block: &[u8]) -> Result<Vec<String>, HpackError> {
         let (mut rest, mut fields) = (block, Vec::new());
+        decoder.begin();
         while let Some(field) = decoder.next(&mut rest, fields.is_empty())? {
             fields.push(format!("{}: {}", String::from_utf8_lossy(&field.name), String::from_utf8_lossy(&field.value)));
         }
@@ -224,6 +236,16 @@ mod tests {
         // Behind a field, or larger than allowed.
         assert!(read(&mut decoder, &[0x82, 0x20]).is_err());
         assert!(read(&mut decoder, &[0x3f, 0xe2, 0x1f]).is_err());
+    }
+
+    #[test]
+    fn a_block_says_twice_at_most_how_large_the_table_is_to_be() {
+        let mut decoder = HpackDecoder::default();
+        for _ in 0..3 {
+            assert_eq!(read(&mut decoder, &[0x20, 0x3f, 0xe1, 0x1f, 0x82]).unwrap(), [":method: GET"]);
+        }
+        assert_eq!(read(&mut decoder, &[0x20, 0x20]).unwrap(), [""; 0]);
+        assert!(read(&mut decoder, &[0x20, 0x20, 0x20, 0x82]).is_err());
     }
 
     #[test]
