@@ -34,18 +34,22 @@ const CONTINUATION: u8 = 9;
 #[derive(Debug)]
 pub(crate) struct PacedStream {
     stream: ClientStream,
+    turns: Turns,
+    /// Until its next turn.
+    waiting: Option<Turn>,
     /// Of HTTP/2 only. Apart, because others are not to be as large.
     pace: Option<Box<Pace>>,
 }
 
+/// What a client waits for that has had its turn.
+struct Turn(Pin<Box<dyn Future<Output = ()> + Send>>);
+
 /// Where in its turn a client is.
+#[derive(Debug)]
 struct Pace {
-    turns: Turns,
     frames: FrameCounter,
     /// What it may still cost.
     left: u32,
-    /// Until its next turn.
-    waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// What has been read for a later turn, and how much of it has been given since.
     rest: (Vec<u8>, usize),
 }
@@ -62,36 +66,43 @@ struct FrameCounter {
 }
 
 impl PacedStream {
-    /// Of HTTP/1, where a request is read when the one before it has been answered.
-    pub(crate) fn http1(stream: ClientStream) -> Self {
-        Self { stream, pace: None }
+    /// Of HTTP/1. When a turn is over, whoever reads it says.
+    pub(crate) fn http1(stream: ClientStream, turns: &Turns) -> Self {
+        Self { stream, turns: turns.clone(), waiting: None, pace: None }
     }
 
     /// Of HTTP/2. So many bytes have been taken off before.
     pub(crate) fn http2(stream: ClientStream, taken: usize, turns: &Turns) -> Self {
         let frames = FrameCounter::behind(taken);
-        let pace = Pace { turns: turns.clone(), frames, left: TURN, waiting: None, rest: (Vec::new(), 0) };
-        Self { stream, pace: Some(Box::new(pace)) }
+        let pace = Pace { frames, left: TURN, rest: (Vec::new(), 0) };
+        Self { pace: Some(Box::new(pace)), ..Self::http1(stream, turns) }
     }
 
     pub(crate) fn stream(&self) -> &ClientStream {
         &self.stream
     }
+
+    /// Waits for the next turn.
+    pub(crate) fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let turn = self.waiting.get_or_insert_with(|| Turn(Box::pin(self.turns.next())));
+        ready!(turn.0.as_mut().poll(cx));
+        self.waiting = None;
+        Poll::Ready(())
+    }
 }
 
-impl std::fmt::Debug for Pace {
+impl std::fmt::Debug for Turn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pace").field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("Turn").finish_non_exhaustive()
     }
 }
 
 impl Pace {
+    fn is_over(&self) -> bool {
+        self.left == 0 && self.frames.is_between()
+    }
+
     fn poll_read(&mut self, stream: &mut ClientStream, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.left == 0 && self.frames.is_between() {
-            let turn = self.waiting.get_or_insert_with(|| Box::pin(self.turns.next()));
-            ready!(turn.as_mut().poll(cx));
-            (self.waiting, self.left) = (None, TURN);
-        }
         let before = buf.filled().len();
         if self.rest.0.is_empty() {
             let read = Pin::new(stream).poll_read(cx, buf);
@@ -177,10 +188,16 @@ fn cost(kind: u8, length: usize) -> u32 {
 
 impl AsyncRead for PacedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, pace } = self.get_mut();
-        match pace {
-            None => Pin::new(stream).poll_read(cx, buf),
-            Some(pace) => pace.poll_read(stream, cx, buf),
+        let this = self.get_mut();
+        if this.pace.as_ref().is_some_and(|pace| pace.is_over()) {
+            ready!(this.poll_turn(cx));
+            if let Some(pace) = &mut this.pace {
+                pace.left = TURN;
+            }
+        }
+        match &mut this.pace {
+            None => Pin::new(&mut this.stream).poll_read(cx, buf),
+            Some(pace) => pace.poll_read(&mut this.stream, cx, buf),
         }
     }
 }

@@ -95,8 +95,8 @@ pub(super) struct Worker {
     seats: Arc<Seats>,
     tls: ListenerTls,
     handshakes: Turns,
-    /// Of those who send frames of HTTP/2 by the hundred.
-    frames: Turns,
+    /// Of those who send requests, or frames of HTTP/2, by the hundred.
+    turns: Turns,
     /// What trusted proxies begin their connections with.
     headers: HeaderReader,
     /// For heads that are not whole, in bytes.
@@ -143,7 +143,7 @@ impl Worker {
             seats,
             tls,
             handshakes: Turns::default(),
-            frames: Turns::default(),
+            turns: Turns::default(),
             headers,
             head_budget,
             draining: Cell::new(None),
@@ -253,7 +253,7 @@ impl Worker {
                     handlers.handle(request, None)
                 });
                 let io = TokioIo::new(ClientIo::http1(
-                    PacedStream::http1(stream),
+                    PacedStream::http1(stream, &self.turns),
                     taken,
                     Arc::clone(&state),
                     Arc::clone(&self.parse_errors),
@@ -267,7 +267,7 @@ impl Worker {
                 let streams = StreamExecutor::new(timer, limits.idle_timeout);
                 let server = http2_server(&limits, streams.clone());
                 let service = service_fn(move |request| handlers.handle(request, Some(streams.begin())));
-                let stream = PacedStream::http2(stream, taken.as_bytes().len(), &self.frames);
+                let stream = PacedStream::http2(stream, taken.as_bytes().len(), &self.turns);
                 let io = TokioIo::new(ClientIo::http2(stream, taken, state, limits.max_header_bytes, seat));
                 let mut connection = pin!(server.serve_connection(io, service));
                 tracking.run(Goodbye::AtOnce, connection.as_mut(), http2::Connection::graceful_shutdown).await;
