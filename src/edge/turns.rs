@@ -4,42 +4,69 @@
 //! thousand in one read. If all that have come at once were answered at once, everybody else on the thread would wait for all of them; as it is,
 //! they wait for one.
 
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Wake, Waker};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::oneshot;
 
-/// A queue: in each round of the event loop one of those in it has its turn, in the order in which they have come.
+/// A queue: in each round of the event loop one of those in it has its turn, in the order in which they have come. Whoever does not take it, because its
+/// client has to read first, keeps it for later and holds up nobody.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Turns(Arc<Mutex<()>>);
+pub(crate) struct Turns(Arc<Mutex<Queue>>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<oneshot::Sender<()>>,
+    /// Whether somebody gives turns.
+    is_run: bool,
+}
 
 impl Turns {
-    /// Waits for its turn. Whoever has it must take it before waiting for anything else.
+    /// Waits for its turn.
     pub(crate) fn next(&self) -> impl Future<Output = ()> + Send + use<> {
-        let queue = Arc::clone(&self.0);
+        let turns = self.clone();
         async move {
-            let turn = queue.lock_owned().await;
-            next_round().await;
-            drop(turn);
+            let (give, given) = oneshot::channel();
+            if turns.begins_with(give) {
+                tokio::spawn(turns.run());
+            }
+            // It is given, or the runtime ends.
+            _ = given.await;
         }
     }
-}
 
-/// Until the runtime has looked at all sockets, and whoever they wake has been let go first. A task that is polled meanwhile, because of something
-/// else that it waits for, has not had its round: so the runtime wakes a bell, and not the task.
-async fn next_round() {
-    let bell = Arc::new(Bell(Notify::new()));
-    let waker = Waker::from(Arc::clone(&bell));
-    let _ = pin!(tokio::task::yield_now()).poll(&mut Context::from_waker(&waker));
-    bell.0.notified().await;
-}
+    /// Puts it into the queue; whether nobody gives turns there yet.
+    fn begins_with(&self, give: oneshot::Sender<()>) -> bool {
+        let mut queue = self.queue();
+        queue.waiting.push_back(give);
+        !std::mem::replace(&mut queue.is_run, true)
+    }
 
-struct Bell(Notify);
+    /// Gives turns until nobody waits.
+    async fn run(self) {
+        loop {
+            // Until the runtime has looked at all sockets, and whoever they wake has been let go first.
+            tokio::task::yield_now().await;
+            if !self.give() {
+                return;
+            }
+        }
+    }
 
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.0.notify_one();
+    /// Gives one turn, to the first who has not gone; whether there was anybody.
+    fn give(&self) -> bool {
+        let mut queue = self.queue();
+        while let Some(next) = queue.waiting.pop_front() {
+            if next.send(()).is_ok() {
+                return true;
+            }
+        }
+        queue.is_run = false;
+        false
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -84,6 +111,22 @@ mod tests {
             let mut given_up = Box::pin(turns.next());
             assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(given_up.as_mut().poll(cx))).await.is_pending());
         }
+        turns.next().await;
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_take_its_turn_holds_up_nobody_and_has_it_later() {
+        let turns = Turns::default();
+        let mut busy: Vec<_> = (0..3).map(|_| Box::pin(turns.next())).collect();
+        for waiting in &mut busy {
+            assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx))).await.is_pending());
+        }
+        turns.next().await;
+        for waiting in busy {
+            waiting.await;
+        }
+        // Whoever comes when all have gone has a turn again.
+        tokio::task::yield_now().await;
         turns.next().await;
     }
 
