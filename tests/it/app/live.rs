@@ -874,12 +874,13 @@ fn a_configuration_that_is_about_to_be_written_anew_does_not_put_the_defaults_in
     std::fs::write(server.config(), "").unwrap();
     reload(&server);
 
-    assert_eq!(server.metric("claviger_config_last_reload_success"), 0);
-    assert!(server.log().contains("there is nothing in it"), "{}", server.log());
+    // The log and the metrics each come in their own time.
+    server.until("the failure to be told", |server| server.log().contains("there is nothing in it"));
+    server.until("the failure", |server| server.metric("claviger_config_last_reload_success") == 0);
     assert_eq!(server.get(&key.text).status, 200);
     std::fs::write(server.config(), with(&before, "proxy.via = false")).unwrap();
     server.until("what was written to be in force", |server| told(server, "proxy.via") > 0);
-    assert_eq!(server.metric("claviger_config_last_reload_success"), 1);
+    server.until("the success", |server| server.metric("claviger_config_last_reload_success") == 1);
 }
 
 #[test]
