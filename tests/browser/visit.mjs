@@ -34,7 +34,17 @@ export class Browser {
     const options = { baseURL: server.admin, colorScheme, viewport, javaScriptEnabled: script, storageState, reducedMotion: "reduce" };
     const context = await this.chromium.newContext(options);
     context.setDefaultTimeout(10_000);
-    await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: server.admin });
+    await context.grantPermissions(["clipboard-write"], { origin: server.admin });
+    // There is one clipboard, and pages are looked at side by side: each remembers what it has put there.
+    await context.addInitScript(() => {
+      const { clipboard } = navigator;
+      if (!clipboard) return;
+      const write = clipboard.writeText.bind(clipboard);
+      clipboard.writeText = async (text) => {
+        await write(text);
+        globalThis.copiedLast = text;
+      };
+    });
     return Visit.on(this, server, context, allowed);
   }
 
@@ -53,6 +63,9 @@ export class Browser {
     return state;
   }
 }
+
+/// What the page has put onto the clipboard last.
+export const copiedOf = (page) => page.evaluate(() => globalThis.copiedLast);
 
 export class Visit {
   static async on(browser, server, context, allowed) {

@@ -3,6 +3,7 @@
 import { assert, equal } from "../cases.mjs";
 import { numbered, saved } from "./key.mjs";
 import { sound } from "../sound.mjs";
+import { copiedOf } from "../visit.mjs";
 
 export function accessFlows(cases, browser, server, world) {
   const names = numbered("flow");
@@ -22,7 +23,6 @@ export function accessFlows(cases, browser, server, world) {
   cases.flow("roles: a slug is found and copied", async (look) => {
     const visit = await browser.visit(server, { ...look, as: world.keys.root });
     const { page } = visit;
-    const copied = () => page.evaluate(() => navigator.clipboard.readText());
     await visit.open("/");
     await page.keyboard.press("/");
     await page.keyboard.type("deplo");
@@ -31,11 +31,11 @@ export function accessFlows(cases, browser, server, world) {
     await page.getByRole("heading", { name: "Deployer" }).waitFor();
     await button(page, "Copy slug").click();
     await page.getByRole("button", { name: "Copied" }).waitFor();
-    equal(await copied(), "deployer", "what is copied of the role's page");
+    equal(await copiedOf(page), "deployer", "what is copied of the role's page");
     await visit.open("/roles");
     await button(page, "Copy slug space-reader").click();
     await sound(visit);
-    await page.waitForFunction(async () => (await navigator.clipboard.readText()) === "space-reader");
+    await page.waitForFunction(() => globalThis.copiedLast === "space-reader");
     await visit.close();
   });
 }

@@ -3,6 +3,7 @@
 import { assert, equal } from "../cases.mjs";
 import { Keyboard, Mouse } from "../hands.mjs";
 import { sound } from "../sound.mjs";
+import { copiedOf } from "../visit.mjs";
 
 const NEVER_TWICE = /clv_[A-Za-z0-9_-]{20,}/;
 
@@ -73,7 +74,7 @@ async function firstToLast(visit, hand, name, { script = true, check = async () 
   if (script) {
     await hand.press(button("Copy curl"));
     await page.getByRole("button", { name: "Copied" }).waitFor();
-    equal(await page.evaluate(() => navigator.clipboard.readText()), curl, "what is copied");
+    equal(await copiedOf(page), curl, "what is copied");
   } else {
     equal(await page.locator("[data-copy]:visible").count(), 0, "buttons that do nothing without a script");
   }
