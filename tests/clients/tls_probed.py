@@ -3,9 +3,9 @@
     python3 tests/clients/tls_probed.py --claviger target/dist/claviger --testssl testssl
 
 Protocols, ciphers, forward secrecy, what the server says of itself, and the vulnerabilities that it knows to look for. Nothing above LOW may be
-found, but for what follows from who vouches for a test's certificate. Where testssl.sh says that it could not connect for one of its looks, all of that
-listener is looked at again, twice at most: on a machine that is busy it gives up early. It stays on this machine: no name is looked up, and nobody is asked
-whether a certificate was revoked.
+found, but for what follows from who vouches for a test's certificate. Where there is more, or something was not looked at, all of that listener is looked
+at again, twice at most, and what counts is what is found each time: what a server does it does again, and on a machine that is busy testssl.sh gives up early.
+It stays on this machine: no name is looked up, and nobody is asked whether a certificate was revoked.
 """
 
 import argparse
@@ -40,26 +40,42 @@ ASKED = {"SSLv2", "SSLv3", "TLS1", "TLS1_1", "TLS1_2", "TLS1_3", "heartbleed", "
 LOOKS = 3
 
 
-def probed(testssl, name, address, folder):
-    """What it has found at a listener: an id, how bad, and what; what it has said meanwhile, how long it took, and which look it was."""
-    for look in range(1, LOOKS + 1):
-        findings, said, took = looked_at(testssl, folder / f"{name}-{look}.json", address, folder)
-        if not could_not_connect(findings):
-            break
-    return findings, said, took, look
+class Probed:
+    """What was found at a listener, over all looks."""
+
+    def __init__(self, testssl, name, address, folder):
+        # Of each look its findings, and how long it took; the bad ones of every look that came to its end, by their ids; what the last one has said.
+        self.looks, self.bad, self.said = [], None, ""
+        while len(self.looks) < LOOKS and (self.bad is None or self.bad):
+            findings, self.said, took = looked_at(testssl, folder / f"{name}-{len(self.looks)}.json", address, folder)
+            self.looks.append((findings, took))
+            if not missing(findings):
+                bad = {finding["id"] for finding in findings if is_bad(finding)}
+                self.bad = bad if self.bad is None else self.bad & bad
 
 
-def could_not_connect(findings):
-    """Whether that is what it says of one of its looks, whosever fault it is."""
-    return any(finding["severity"] in {"WARN", "FATAL"} and "connect" in finding["finding"] for finding in findings)
+def missing(findings):
+    return ASKED - {finding["id"] for finding in findings}
+
+
+def is_bad(finding):
+    return finding["severity"] not in HARMLESS and finding["id"].split(" ")[0] not in EXPECTED
 
 
 def looked_at(testssl, file, address, folder):
     began = time.monotonic()
     # Protocols, what the server says of itself, forward secrecy, kinds of ciphers, and vulnerabilities.
     argv = [testssl, "--quiet", "--warnings=batch", "--nodns=none", "--color=0", "-p", "-S", "-f", "-s", "-U", f"--add-ca={folder}/ca.crt"]
-    done = subprocess.run([*argv, f"--jsonfile={file}", address], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, cwd=folder)
-    return json.loads(file.read_text()) if file.exists() else [], done.stdout + done.stderr, time.monotonic() - began
+    argv += [f"--jsonfile={file}", address]
+    said = ""
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=300, cwd=folder)
+        said = done.stdout + done.stderr
+        findings = json.loads(file.read_text(errors="replace"))
+    except (OSError, ValueError, subprocess.TimeoutExpired) as fault:
+        # As good as not looked at.
+        findings, said = [], f"{said}\n{fault}"
+    return findings, said, time.monotonic() - began
 
 
 def main():
@@ -80,20 +96,23 @@ def main():
         with Server(asked.claviger, f"tls = {tls}") as server, concurrent.futures.ThreadPoolExecutor() as pool:
             listeners = {name: getattr(server, name).removeprefix("http://") for name in ("proxy", "admin", "ops")}
             # It waits more than it works.
-            probes = {name: pool.submit(probed, asked.testssl, name, address, folder) for name, address in listeners.items()}
+            probes = {name: pool.submit(Probed, asked.testssl, name, address, folder) for name, address in listeners.items()}
             for name, probe in probes.items():
-                findings, said, took, look = probe.result()
-                bad = [finding for finding in findings if finding["severity"] not in HARMLESS and finding["id"].split(" ")[0] not in EXPECTED]
-                missing = ASKED - {finding["id"] for finding in findings}
-                counts = collections.Counter(finding["severity"] for finding in findings)
-                print(f"{name}: {len(findings)} findings in {took:.0f} s{f', at look {look} of {LOOKS}' if look > 1 else ''}: {', '.join(f'{count} {severity}' for severity, count in counts.most_common())}")
-                for finding in findings:
-                    if finding["severity"] not in HARMLESS:
-                        expected = EXPECTED.get(finding["id"].split(" ")[0])
-                        print(f"  {finding['severity']}  {finding['id']}: {finding['finding']}" + (f" (expected: {expected})" if expected else ""))
-                if missing:
-                    print(f"  not looked at: {', '.join(sorted(missing))}; it said:\n{said[-3000:]}")
-                failed |= bool(bad or missing)
+                probe = probe.result()
+                for look, (findings, took) in enumerate(probe.looks, 1):
+                    counts = collections.Counter(finding["severity"] for finding in findings)
+                    print(f"{name}, look {look}: {len(findings)} findings in {took:.0f} s: {', '.join(f'{count} {severity}' for severity, count in counts.most_common())}")
+                    for finding in findings:
+                        if finding["severity"] not in HARMLESS:
+                            why = EXPECTED.get(finding["id"].split(" ")[0])
+                            if not why and probe.bad is not None and finding["id"] not in probe.bad:
+                                why = "not found at another look"
+                            print(f"  {finding['severity']}  {finding['id']}: {finding['finding']}" + (f" (expected: {why})" if why else ""))
+                    if missing(findings):
+                        print(f"  not looked at: {', '.join(sorted(missing(findings)))}")
+                if probe.bad is None:
+                    print(f"  it said:\n{probe.said[-3000:]}")
+                failed |= probe.bad is None or bool(probe.bad)
     sys.exit(1 if failed else 0)
 
 
