@@ -44,6 +44,7 @@ impl State {
             minter: Arc::new(Minter::new(&settings.token)),
             settings,
         }
+        .prepared()
     }
 
     /// The state of the next epoch, as far as nothing of it changes.
@@ -62,12 +63,23 @@ impl State {
 
     /// The same with another snapshot.
     pub(super) fn with_snapshot(self, snapshot: Snapshot) -> Self {
-        Self { shared: Arc::new(SharedInput::of(&snapshot)), snapshot: Arc::new(snapshot), ..self }
+        // What policies have said of a key is remembered for as long as what they see is this very one.
+        let shared = if self.shared.is_that_of(&snapshot) { self.shared } else { Arc::new(SharedInput::of(&snapshot)) };
+        Self { shared, snapshot: Arc::new(snapshot), ..self }.prepared()
     }
 
     /// The same with other policies.
     pub(super) fn with_policies(self, policies: Policies) -> Self {
-        Self { policies, ..self }
+        Self { policies, ..self }.prepared()
+    }
+
+    /// The same, ready to be asked about: where there are policies, what they see is built before anybody waits for it.
+    fn prepared(self) -> Self {
+        let is_asked = self.policies.as_ref().is_ok_and(|policies| !policies.is_empty());
+        if is_asked && self.snapshot.strategy.asks_policies() {
+            self.shared.prepare();
+        }
+        self
     }
 
     /// The same with other signing keys.

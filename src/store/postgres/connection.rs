@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgSslMode};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column as _, ConnectOptions as _, Connection as _, PgConnection, Postgres, Row as _, query, raw_sql};
@@ -13,7 +14,8 @@ use tokio::time::timeout;
 use super::error::{is_lost, place_named, unavailable};
 use crate::config::{PostgresHost, PostgresSettings, TlsMode};
 use crate::store::error::StoreError;
-use crate::store::sql::{Connection, Row, Statement, Text, Value, text};
+use crate::store::sql::{Connection, Row, Statement, TakeAnswer, Text, Value, text};
+use crate::store::stored::nonsense;
 
 /// How long a server may take to let us in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -113,19 +115,26 @@ impl Connection for ServerConnection {
     }
 
     /// In one message: however far away the server is, it takes one way there and back.
-    async fn fetch_together(&mut self, questions: &[Text]) -> Result<Vec<Vec<Box<dyn Row>>>, StoreError> {
+    async fn fetch_together(&mut self, questions: &[Text], take: &mut TakeAnswer<'_>) -> Result<(), StoreError> {
         let asked: Vec<String> = questions.iter().map(|question| format!("{};{END_OF_ANSWER};", question.postgres)).collect();
         let script = format!("{};{}{}", text::BEGIN_READ.postgres, asked.concat(), text::COMMIT.postgres);
-        let rows = timeout(ANSWER_TIMEOUT, raw_sql(AssertSqlSafe(script)).fetch_all(&mut self.inner)).await;
-        let (mut answers, mut answer) = (Vec::with_capacity(questions.len()), Vec::new());
-        for row in self.heard(rows)? {
-            if row.columns().first().is_some_and(|column| column.name() == "end_of_answer") {
-                answers.push(std::mem::take(&mut answer));
-            } else {
-                answer.push(Box::new(row) as Box<dyn Row>);
+        let mut rows = raw_sql(AssertSqlSafe(script)).fetch(&mut self.inner);
+        let mut number = 0;
+        // What is wrong with a row is no fault of the connection's, and is told apart from one.
+        let all = timeout(ANSWER_TIMEOUT, async {
+            while let Some(row) = rows.try_next().await? {
+                if row.columns().first().is_some_and(|column| column.name() == "end_of_answer") {
+                    number += 1;
+                } else if let Err(fault) = take(number, &row) {
+                    return Ok(Err(fault));
+                }
             }
-        }
-        Ok(answers)
+            let all = number == questions.len();
+            Ok(all.then_some(()).ok_or_else(|| nonsense("answers", "some are missing")))
+        });
+        let all = all.await;
+        drop(rows);
+        self.heard(all)?
     }
 }
 

@@ -54,17 +54,30 @@ pub(in crate::store) trait Connection: Send {
     async fn fetch(&mut self, statement: Statement) -> Result<Vec<Box<dyn Row>>, StoreError>;
     /// How many rows it has touched.
     async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError>;
-    /// Every row of several answers, as of one moment. If it fails, the connection is not to be given back.
-    async fn fetch_together(&mut self, questions: &[Text]) -> Result<Vec<Vec<Box<dyn Row>>>, StoreError> {
+    /// Each row of the answer as it comes, so that no more than a few of them are in memory at once. If it fails, the connection is not to be
+    /// given back.
+    async fn fetch_each(&mut self, statement: Statement, take: &mut TakeRow<'_>) -> Result<(), StoreError> {
+        for row in self.fetch(statement).await? {
+            take(&*row)?;
+        }
+        Ok(())
+    }
+    /// Each row of several answers as it comes, and which of the answers it belongs to, as of one moment. If it fails, the connection is not to
+    /// be given back.
+    async fn fetch_together(&mut self, questions: &[Text], take: &mut TakeAnswer<'_>) -> Result<(), StoreError> {
         self.execute(query(text::BEGIN_READ)).await?;
-        let mut answers = Vec::with_capacity(questions.len());
-        for question in questions {
-            answers.push(self.fetch(query(*question)).await?);
+        for (number, question) in questions.iter().enumerate() {
+            self.fetch_each(query(*question), &mut |row| take(number, row)).await?;
         }
         self.execute(query(text::COMMIT)).await?;
-        Ok(answers)
+        Ok(())
     }
 }
+
+/// Makes something of a row.
+pub(in crate::store) type TakeRow<'t> = dyn FnMut(&dyn Row) -> Result<(), StoreError> + Send + 't;
+/// Makes something of a row of the answer of this number.
+pub(in crate::store) type TakeAnswer<'t> = dyn FnMut(usize, &dyn Row) -> Result<(), StoreError> + Send + 't;
 
 /// A transaction. Dropped without its end, it is undone with its connection.
 pub(in crate::store) struct Transaction<'s> {

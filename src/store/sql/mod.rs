@@ -8,6 +8,7 @@ mod audit;
 mod backend;
 mod copy;
 mod decode;
+mod in_force;
 mod listings;
 mod replicas;
 mod rows;
@@ -30,10 +31,11 @@ use jiff::Timestamp;
 #[cfg(test)]
 pub(super) use self::audit::{Few, page, page_of_few, part};
 use self::backend::Transaction;
-pub(super) use self::backend::{At, Backend, Connection, Lease, Row};
+pub(super) use self::backend::{At, Backend, Connection, Lease, Row, TakeAnswer, TakeRow};
 pub(super) use self::copy::copy;
 use self::decode::{BindingCount, CalledKey, FeedRow, NamedKey};
 pub(super) use self::decode::{EntryOfSpaces, FromRow, Link, Origin, State};
+use self::in_force::InForce;
 #[cfg(test)]
 pub(super) use self::listings::{bindings_page, keys_page, keys_sieved, never_used_page};
 pub(super) use self::rows::SqlRows;
@@ -41,7 +43,7 @@ pub(super) use self::seed::{add_system_roles, seed};
 #[cfg(test)]
 pub(super) use self::sieve::Sieve;
 pub(super) use self::sql_store::SqlStore;
-use self::sql_store::{of_rows, only};
+use self::sql_store::only;
 pub(super) use self::statement::{Statement, Text, Value, query};
 use super::apply::apply_all;
 use super::audit::{AuditQuery, GivenUp};
@@ -51,9 +53,9 @@ use super::listing::{BindingFilter, KeyFilter, ListPart, NeverUsed, Page};
 use super::stored;
 use super::webhook::{Held, Webhook};
 use crate::model::{
-    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, ConsoleSession, DoneOnce, Group, GroupName, KeptSample,
-    KeyDigest, KeyId, KeyName, KeyRecord, LoginPolicy, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, Role, Sample,
-    SampleId, SessionDigest, Snapshot, Space, SpaceId, SpaceTree,
+    AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, ConsoleSession, DoneOnce, GroupName, KeptSample, KeyDigest,
+    KeyId, KeyName, KeyRecord, Mutation, ReplicaName, ReplicaReport, Replicas, Resource, Revision, Sample, SampleId, SessionDigest,
+    Snapshot, SpaceId, SpaceTree,
 };
 
 /// Of how many secrets it is written down at once that they were used: nobody changes anything meanwhile.
@@ -72,12 +74,8 @@ impl Lookup for SqlStore {
 
     async fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let moves = self.backend().moves();
-        let questions = [text::STATE, text::SPACES, text::ROLES, text::GROUPS, text::GROUP_BINDINGS, text::POLICIES];
-        let [state, spaces, roles, groups, bindings, policies] = self.read_together(questions).await?;
-        let state: State = state.first().map(|row| State::from_row(&**row)).ok_or_else(|| stored::nonsense("a state", "it is empty"))??;
-        let (spaces, roles, groups) = (of_rows::<Space>(&spaces)?, of_rows::<Role>(&roles)?, of_rows::<Group>(&groups)?);
-        let (bindings, policies) = (of_rows::<Binding>(&bindings)?, of_rows::<LoginPolicy>(&policies)?);
-
+        let InForce { state, spaces, roles, groups, bindings, policies } = self.read_together(&InForce::questions(), InForce::take).await?;
+        let state = state.ok_or_else(|| stored::nonsense("a state", "it is empty"))?;
         let mut snapshot = Snapshot {
             revision: state.revision,
             spaces: SpaceTree::from_rows(spaces).map_err(|fault| stored::nonsense("a tree of spaces", fault))?,

@@ -80,18 +80,25 @@ impl SqlStore {
         }
     }
 
-    /// Several statements without values, as of one moment, asked once more likewise.
-    pub(super) async fn read_together<const N: usize>(&self, questions: [Text; N]) -> Result<[Vec<Box<dyn Row>>; N], StoreError> {
+    /// Several statements without values, as of one moment, asked once more likewise; what is made of their rows, one after the other.
+    pub(super) async fn read_together<T, F>(&self, questions: &[Text], take: F) -> Result<T, StoreError>
+    where
+        T: Default + Send,
+        F: Fn(&mut T, usize, &dyn Row) -> Result<(), StoreError> + Sync,
+    {
         let mut lease = self.backend.reader().await?;
-        let mut answers = lease.connection().fetch_together(&questions).await;
-        if answers.is_err() && lease.is_lost() {
+        let mut made = T::default();
+        let mut answered = lease.connection().fetch_together(questions, &mut |number, row| take(&mut made, number, row)).await;
+        if answered.is_err() && lease.is_lost() {
             drop(lease);
             lease = self.backend.reader().await?;
-            answers = lease.connection().fetch_together(&questions).await;
+            // What had come may be of another moment.
+            made = T::default();
+            answered = lease.connection().fetch_together(questions, &mut |number, row| take(&mut made, number, row)).await;
         }
-        let answers = answers?;
+        answered?;
         lease.give_back();
-        answers.try_into().map_err(|_| stored::nonsense("answers", "some are missing"))
+        Ok(made)
     }
 }
 

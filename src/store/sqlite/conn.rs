@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Sqlite, SqliteConnection, query};
@@ -17,7 +18,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::error::unavailable;
 use super::file_guard::FileGuard;
 use crate::store::error::StoreError;
-use crate::store::sql::{Connection, Lease, Row, Statement, Value};
+use crate::store::sql::{Connection, Lease, Row, Statement, TakeRow, Value};
 
 /// Enough that a slow listing does not stand in the way of a cold key; each costs a thread and a page cache.
 const READERS: usize = 2;
@@ -125,6 +126,14 @@ impl Connection for SqliteConnection {
     async fn fetch(&mut self, statement: Statement) -> Result<Vec<Box<dyn Row>>, StoreError> {
         let rows = told(statement).fetch_all(self).await.map_err(unavailable)?;
         Ok(rows.into_iter().map(|row| Box::new(row) as Box<dyn Row>).collect())
+    }
+
+    async fn fetch_each(&mut self, statement: Statement, take: &mut TakeRow<'_>) -> Result<(), StoreError> {
+        let mut rows = told(statement).fetch(self);
+        while let Some(row) = rows.try_next().await.map_err(unavailable)? {
+            take(&row)?;
+        }
+        Ok(())
     }
 
     async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
