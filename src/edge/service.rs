@@ -115,7 +115,7 @@ pub(crate) async fn serve<S, B>(
             }
         });
         let (tls, asked) = (tls.clone(), Arc::clone(&requests));
-        let (handshake, frames) = (handshakes.next(), frames.clone());
+        let (handshake, frames) = (handshakes.next_of(peer.ip()), frames.clone());
         let task = connections.spawn(async move {
             let _seat = seat;
             let Ok(Some((stream, _))) = tokio::time::timeout(limits.head, tls.accept(stream, || {}, handshake)).await else { return };

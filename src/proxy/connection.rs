@@ -245,6 +245,11 @@ impl ConnectionState {
         }
     }
 
+    /// Since which tick it does what it does.
+    pub(super) fn since(&self) -> u64 {
+        self.since.load(Ordering::Relaxed)
+    }
+
     /// The client takes nothing at the moment.
     pub(super) fn blocked(&self) {
         if self.stuck.load(Ordering::Relaxed) == 0 {

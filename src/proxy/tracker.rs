@@ -64,14 +64,14 @@ impl ConnectionTracker {
         }
     }
 
-    /// Closes connections whose heads are not whole until what these take together fits into `budget` bytes, the largest first: nobody
-    /// knows yet who is behind them.
+    /// Closes connections whose heads are not whole until what these take together fits into `budget` bytes, the largest first, and of
+    /// those the oldest: nobody knows yet who is behind them, but whoever means it goes on soon.
     pub(super) fn shed_heads(&self, budget: u64) {
         let open = self.open.borrow();
         let taken: u64 = open.iter().map(|connection| connection.state.head_memory()).sum();
         let Some(mut over) = taken.checked_sub(budget).filter(|over| *over > 0) else { return };
         let mut heads: Vec<_> = open.iter().map(|connection| (connection.state.head_memory(), connection)).collect();
-        heads.sort_unstable_by_key(|(memory, _)| std::cmp::Reverse(*memory));
+        heads.sort_unstable_by_key(|(memory, connection)| (std::cmp::Reverse(*memory), connection.state.since()));
         let mut closed = 0_usize;
         for (memory, connection) in heads {
             if over == 0 {
@@ -274,5 +274,24 @@ mod tests {
         tracker.shed_heads(16 << 20);
         assert_eq!(large.iter().filter(|tracking| closed(tracking)).count(), 600 - 512 + 2);
         assert!(!small.iter().any(closed) && !closed(&silent));
+    }
+
+    #[tokio::test]
+    async fn of_heads_that_take_the_same_the_oldest_are_shed() {
+        let epochs = PollEpochs::of(tokio::runtime::Handle::current().metrics());
+        let tracker = ConnectionTracker::new(Rc::new(epochs));
+        let begun = |tick: u64| {
+            let state = ConnectionState::new(Arc::new(AtomicU64::new(tick)));
+            state.begin_handshake();
+            tracker.track(&state)
+        };
+        let all: Vec<_> = (1..=40).map(|number| begun(number * 7 % 41)).collect();
+
+        tracker.shed_heads(10 * (16 << 10));
+
+        let kept = all.iter().filter(|tracking| tracking.connection.action.get() == SweepAction::Keep);
+        let mut kept: Vec<_> = kept.map(|tracking| tracking.connection.state.since()).collect();
+        kept.sort_unstable();
+        assert_eq!(kept, (31..=40).collect::<Vec<_>>());
     }
 }

@@ -19,6 +19,7 @@ mod server;
 mod socket;
 mod stream;
 mod upstream;
+mod waiting;
 
 use std::io;
 use std::net::SocketAddr;
@@ -38,6 +39,7 @@ use self::flaw::settled;
 use self::mistaken::Told;
 use self::pauses::PausingSocket;
 use self::server::{Read, Wanted};
+use self::waiting::{is_ended, its_turn};
 use crate::clock::Clock;
 use crate::config::{ClientCertificates, Settings, UpstreamTlsSettings};
 use crate::diagnostics::Diagnostic;
@@ -116,13 +118,13 @@ impl ListenerTls {
 
     /// Waits for the first byte and takes the connection as it should be spoken on; `None`: it has ended. `begins` is called when a
     /// handshake begins, which takes memory; until then a client that says nothing costs nothing but its connection. `turn` is waited for
-    /// before the client's first message is answered, which takes time. How long all that may take is for the caller to say. With it comes
-    /// what the client's certificate says, if it has shown one.
+    /// before the client's first message is answered, which takes time; if it is not given, the connection ends. How long all that may take
+    /// is for the caller to say. With it comes what the client's certificate says, if it has shown one.
     pub(crate) async fn accept(
         &self,
         socket: TcpStream,
         begins: impl FnOnce(),
-        turn: impl Future<Output = ()>,
+        turn: impl Future<Output = bool>,
     ) -> Option<(ClientStream, ShownCertificate)> {
         let mut first = [0];
         if socket.peek(&mut first).await.ok()? == 0 {
@@ -156,13 +158,16 @@ impl ListenerTls {
         &self,
         config: Arc<ServerConfig>,
         socket: TcpStream,
-        turn: impl Future<Output = ()>,
+        turn: impl Future<Output = bool>,
     ) -> Option<(ClientStream, ShownCertificate)> {
         let peer: Option<SocketAddr> = socket.peer_addr().ok();
         let mut handshake = Handshake { of: &self.0, ok: false };
         let shaken = async {
+            if is_ended(&socket).await {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+            }
             let greeted = LazyConfigAcceptor::new(Acceptor::default(), PausingSocket::new(socket)).await?;
-            turn.await;
+            its_turn(greeted.io.socket(), turn).await?;
             let stream = greeted.into_stream(config).await?;
             Ok::<_, io::Error>((shown(&stream)?, stream))
         };

@@ -50,6 +50,11 @@ const FULL_HEAD: Duration = Duration::from_secs(1);
 const HYPER_HEADERS_MAX: usize = 100;
 /// What heads that are not whole may take together, in all threads, in bytes: anybody can send half of one.
 const HEADS_MAX: u64 = 16 << 20;
+/// About what a handshake takes that waits to be answered, in bytes: it counts as a head of them.
+const WAITING_HANDSHAKE: u64 = 8 << 10;
+/// So many connections are begun with in a round of the event loop. Those that are there wait for what is begun before them; whoever comes, comes by the
+/// thousand.
+const BEGUN_IN_A_ROUND: u32 = 8;
 
 /// Connections, for each thread.
 pub(super) type Load = Vec<Arc<AtomicUsize>>;
@@ -142,7 +147,7 @@ impl Worker {
             parse_errors,
             seats,
             tls,
-            handshakes: Turns::default(),
+            handshakes: Turns::of_at_most(usize::try_from(head_budget / WAITING_HANDSHAKE).unwrap_or(usize::MAX)),
             turns: Turns::default(),
             headers,
             head_budget,
@@ -153,12 +158,17 @@ impl Worker {
     /// Takes connections until the acceptor's end is gone, then finishes those that are open. The caller cuts it short by dropping
     /// the runtime.
     pub(super) async fn run(self: Rc<Self>, mut accepted: UnboundedReceiver<Accepted>) {
-        let mut beat = self.interval();
+        let (mut beat, mut begun) = (self.interval(), 0);
         loop {
+            if begun == BEGUN_IN_A_ROUND {
+                begun = 0;
+                tokio::task::yield_now().await;
+            }
             tokio::select! {
                 next = accepted.recv() => match next {
                     Some(accepted) => {
                         tokio::task::spawn_local(Rc::clone(&self).serve(accepted));
+                        begun += 1;
                     }
                     None => break,
                 },
@@ -286,11 +296,21 @@ impl Worker {
         } else {
             None
         };
-        let (protocol, stream, certificate) = self.greet(socket, state).await?;
+        let address = match announced {
+            Some(Announced::Client(address)) => address,
+            Some(Announced::Itself | Announced::Unknown) | None => peer,
+        };
+        let (protocol, stream, certificate) = self.greet(socket, address, state).await?;
         Some((protocol, Begun { stream, announced, certificate }))
     }
 
-    async fn greet(&self, socket: TcpStream, state: &ConnectionState) -> Option<(Protocol, ClientStream, ShownCertificate)> {
+    /// `address`: of the client, as far as it is known by now.
+    async fn greet(
+        &self,
+        socket: TcpStream,
+        address: IpAddr,
+        state: &ConnectionState,
+    ) -> Option<(Protocol, ClientStream, ShownCertificate)> {
         if !self.tls.is_on() {
             return match protocol::detect(&socket).await.ok()? {
                 First::Nothing => None,
@@ -304,8 +324,9 @@ impl Worker {
         // Apart, because a handshake is large, and connections that have none are not to be as large.
         let turn = async {
             state.await_turn();
-            self.handshakes.next().await;
+            let given = self.handshakes.next_of(address).await;
             state.begin_handshake();
+            given
         };
         let (stream, certificate) = Box::pin(self.tls.accept(socket, || state.begin_handshake(), turn)).await?;
         state.begin_anew();

@@ -197,6 +197,28 @@ fn who_says_nothing_or_half_a_hello_is_cut_and_keeps_nobody_waiting() {
 }
 
 #[test]
+fn who_begins_handshakes_by_the_hundred_and_hangs_up_or_does_not_go_on_keeps_nobody_out() {
+    let (server, authority) = server(&["PROXY"]);
+    let (client, before) = (Client::trusting(&authority), server.memory_kib());
+    let (hello, mut held) = (client.hello(), Vec::new());
+    for round in 0..20 {
+        for number in 0..50 {
+            let mut connection = TcpStream::connect(server.proxy()).unwrap();
+            connection.write_all(&hello).unwrap();
+            if number % 5 == 0 {
+                held.push(connection);
+            }
+        }
+        assert_eq!(client.get(server.proxy(), "/", "").unwrap().status, 401, "round {round}");
+    }
+    drop(held);
+    server.until("nobody to be there any more", |server| server.metric("claviger_http_connections{listener=\"proxy\"}") == 0);
+    assert_eq!(server.metric("claviger_tls_handshake_errors_total"), 1000);
+    let grown = server.memory_kib().saturating_sub(before);
+    assert!(grown < 24 * 1024, "{grown} KiB");
+}
+
+#[test]
 fn who_is_refused_amid_a_large_body_finds_the_refusal_and_is_told_that_it_is_all_whatever_was_offered() {
     /// More than all buffers on the way hold.
     const LENGTH: usize = 16 << 20;

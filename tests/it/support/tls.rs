@@ -58,6 +58,14 @@ impl Client {
         self
     }
 
+    /// How it begins to shake hands.
+    pub(crate) fn hello(&self) -> Vec<u8> {
+        let name = ServerName::try_from(self.name).unwrap();
+        let (mut connection, mut hello) = (ClientConnection::new(Arc::clone(&self.config), name).unwrap(), Vec::new());
+        connection.write_tls(&mut hello).unwrap();
+        hello
+    }
+
     /// Shakes hands to the end.
     pub(crate) fn connect(&self, address: SocketAddr) -> io::Result<Connection> {
         self.connect_behind(address, b"")
