@@ -76,22 +76,29 @@ fn has_ended(wanted: &KeyFilter) -> bool {
     wanted.state == StateWanted::In(KeyState::Expired)
 }
 
-/// Some names, as they were read from a place at a time.
+/// Some names, if they have been read.
 #[derive(Default)]
-pub(super) struct SomeNames(Mutex<Option<(u64, Duration, Arc<Vec<NamedKey>>)>>);
+pub(super) struct SomeNames(Mutex<Option<NamesOnce>>);
+
+/// Some names, as they were read from a place at a time.
+struct NamesOnce {
+    moves: u64,
+    since: Duration,
+    some: Arc<Vec<NamedKey>>,
+}
 
 impl SomeNames {
     /// Those of this place, if they tell what is frequent still.
     pub(super) fn known(&self, moves: u64, now: Duration) -> Option<Arc<Vec<NamedKey>>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (of, since, some) = kept.as_ref()?;
-        (*of == moves && now.saturating_sub(*since) < TELL_FOR).then(|| Arc::clone(some))
+        let once = kept.as_ref()?;
+        (once.moves == moves && now.saturating_sub(once.since) < TELL_FOR).then(|| Arc::clone(&once.some))
     }
 
     /// Of few it is soon otherwise what is frequent, and they are soon read.
     pub(super) fn keep(&self, moves: u64, now: Duration, some: &Arc<Vec<NamedKey>>) {
         if some.len() >= TOO_FEW {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((moves, now, Arc::clone(some)));
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(NamesOnce { moves, since: now, some: Arc::clone(some) });
         }
     }
 }
