@@ -6,6 +6,8 @@ use super::fields::{Faults, Fields};
 
 /// Beyond so many, what can be chosen is typed, with suggestions; a list of thousands is no list.
 const CHOSEN_FROM: usize = 200;
+/// How many are suggested then: more than anybody reads.
+const SUGGESTED: usize = 50;
 
 /// A form that is being filled in: what was entered, and what is wrong with it.
 #[derive(Clone, Copy)]
@@ -120,7 +122,7 @@ impl Form<'_> {
             let options = std::iter::once(&none).chain(&all).map(|(value, text)| (*value, text.as_str()));
             return self.choice(field, options);
         }
-        self.suggested(field, None, all.iter().take(CHOSEN_FROM).map(|(value, text)| (*value, text.as_str())))
+        self.suggested(field, None, all.iter().take(SUGGESTED).map(|(value, text)| (*value, text.as_str())))
     }
 
     /// A line of text, with suggestions: each with what it is called, if that is something else.

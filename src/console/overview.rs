@@ -13,14 +13,14 @@ use super::visit::{Seen, Visit};
 use crate::clock::{earlier, later};
 use crate::control::{Gone, Operation, ReplicaView};
 use crate::diagnostics::Severity;
-use crate::model::{GroupName, KeyRecord};
+use crate::model::{GroupName, KeyRecord, SpaceId};
 use crate::policy::PolicyFault;
 use crate::store::{ListPart, NeverUsed};
 
 /// How many keys are looked at for whether they were ever used: a page must not take longer because there are more.
-const LOOKED_AT: u32 = 2_000;
+const LOOKED_AT: u32 = 1_000;
 /// How many groups are.
-const GROUPS_LOOKED_AT: usize = 100;
+const GROUPS_LOOKED_AT: usize = 50;
 /// How many of a kind are counted.
 const COUNTED: u32 = 100;
 const SOON: std::time::Duration = std::time::Duration::from_hours(14 * 24);
@@ -51,7 +51,7 @@ pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, 
         ul class="cards" {
             (card("Revision", &snapshot.revision.to_string(), "the last change", Some("/audit").filter(|_| visit.may(Operation::ViewAudit))))
             (card("Strategy", snapshot.strategy.as_str(), "which sources of roles count", Some("/strategy").filter(|_| visit.may(Operation::ViewStrategy))))
-            (card("Spaces", &snapshot.spaces.iter().count().to_string(), "", Some("/spaces")))
+            (card("Spaces", &(snapshot.spaces.count_below(&SpaceId::root()) + 1).to_string(), "", Some("/spaces")))
             (card("Roles", &snapshot.roles.len().to_string(), "", Some("/roles")))
             (card("Groups", &snapshot.groups.len().to_string(), "", Some("/groups")))
             (card("Login policies", &snapshot.policies.len().to_string(), "of the store", Some("/policies").filter(|_| visit.may(Operation::ViewPolicies))))

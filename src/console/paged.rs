@@ -1,11 +1,9 @@
 //! Lists that are at hand as a whole, a page at a time.
 
-use std::borrow::Cow;
-
 use super::fields::Fields;
 
 /// On a page.
-const ON_A_PAGE: usize = 100;
+const ON_A_PAGE: usize = 50;
 
 /// The part of a list, in the order of what its items are called, that the address asks for; and where the page after it begins.
 pub(super) fn part<'a, T>(
@@ -33,30 +31,45 @@ impl Sought {
 
     /// Whether it stands in one of these.
     pub(super) fn stands_in<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> bool {
-        self.0.is_empty() || texts.into_iter().any(|text| in_lower_case(text).contains(&self.0))
+        self.0.is_empty() || texts.into_iter().any(|text| self.place_in(text).is_some())
     }
 
     /// How well something fits that is called this: the very name, then what begins with it, then what it stands in. `None`: not at all.
     pub(super) fn fit(&self, called: &str) -> Option<u8> {
-        let called = in_lower_case(called);
-        if *called == *self.0 {
-            Some(0)
-        } else if called.starts_with(&self.0) {
-            Some(1)
-        } else if called.contains(&self.0) {
-            Some(2)
-        } else {
-            None
+        match self.place_in(called)? {
+            Place::Whole => Some(0),
+            Place::Begin => Some(1),
+            Place::Within => Some(2),
         }
+    }
+
+    /// Where it stands in a text first. Of plain text nothing is copied, and nothing prepared: what ten thousand spaces are called is looked at for a page.
+    fn place_in(&self, text: &str) -> Option<Place> {
+        if text.is_ascii() {
+            let (sought, text) = (self.0.as_bytes(), text.as_bytes());
+            let at = (0..=text.len().checked_sub(sought.len())?)
+                .find(|at| text.get(*at..at + sought.len()).is_some_and(|part| part.eq_ignore_ascii_case(sought)))?;
+            return Some(Place::of(at, text.len() == sought.len()));
+        }
+        let text = text.to_lowercase();
+        text.find(&self.0).map(|at| Place::of(at, text.len() == self.0.len()))
     }
 }
 
-/// As it is, if nothing in it could be otherwise: ids of ten thousand spaces are not copied for each look.
-fn in_lower_case(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
-        Cow::Borrowed(text)
-    } else {
-        Cow::Owned(text.to_lowercase())
+/// Where a text stands in another one.
+enum Place {
+    Whole,
+    Begin,
+    Within,
+}
+
+impl Place {
+    fn of(at: usize, is_all: bool) -> Self {
+        match (at, is_all) {
+            (0, true) => Self::Whole,
+            (0, false) => Self::Begin,
+            (1.., _) => Self::Within,
+        }
     }
 }
 
@@ -70,6 +83,12 @@ mod tests {
             assert!(Sought::of(sought).stands_in(["x", "Die Ärzte-1"]) && Sought::of(sought).stands_in(["die ärzte-1"]), "{sought}");
         }
         assert!(Sought::of("").stands_in([""; 0]));
-        assert!(!Sought::of("prod").stands_in(["staging", "Pro d"]));
+        assert!(!Sought::of("prod").stands_in(["staging", "Pro d", "pro", "", "prö", "ärzte"]));
+        // A letter that is no plain one may be a plain one in lower case.
+        assert!(Sought::of("\u{212a}ey").stands_in(["KEY"]) && Sought::of("KEY").stands_in(["\u{212a}ey"]));
+        assert_eq!(
+            ["pROD", "Prod-1", "a-prod", "PRODÄ", "äPROD", "pro"].map(|called| Sought::of("Prod").fit(called)),
+            [Some(0), Some(1), Some(2), Some(1), Some(2), None]
+        );
     }
 }

@@ -1,10 +1,12 @@
 //! What is called somehow: keys, spaces, roles, groups and policies, the very name first.
 
+use std::collections::BTreeMap;
+
 use axum::response::Response;
 use maud::{Markup, html};
 
 use super::fields::Query;
-use super::keys::{self, LOOKED_THROUGH};
+use super::keys;
 use super::paged::Sought;
 use super::parts;
 use super::refusal::Refusal;
@@ -58,8 +60,14 @@ async fn of_keys(visit: &Seen, text: &str) -> Result<FoundKind, Refusal> {
     }
     let first = keys::called(visit, text).await?;
     let limit = u32::try_from(SHOWN).unwrap_or(u32::MAX);
-    let wanted =
-        KeysWanted { after: None, limit, look_through: LOOKED_THROUGH, group: None, text: Some(text.to_owned()), state: StateWanted::Any };
+    let wanted = KeysWanted {
+        after: None,
+        limit,
+        look_through: keys::looked_through(Some(text)),
+        group: None,
+        text: Some(text.to_owned()),
+        state: StateWanted::Any,
+    };
     let KeysFound { keys, looked_to, .. } = visit.control().keys_found(wanted).await?;
     let others = keys.into_iter().filter(|key| first.as_ref().is_none_or(|first| first.id != key.id));
     let now = visit.control().now();
@@ -107,11 +115,17 @@ fn kind<'a, T>(
     shown: impl Fn(T) -> Markup,
 ) -> FoundKind {
     let sought = Sought::of(text);
-    let mut found: Vec<(u8, T)> = all.filter_map(|(called, thing)| Some((fit(called, &sought)?, thing))).collect();
-    // Those that fit alike stay in their order.
-    found.sort_by_key(|(fit, _)| *fit);
-    let more = (found.len() > SHOWN).then(|| parts::address(list, [("q", text)]));
-    FoundKind { title, items: found.into_iter().take(SHOWN).map(|(_, thing)| shown(thing)).collect(), more }
+    // Of those that fit alike the first ones, in their order: there may be ten thousand.
+    let (mut found, mut count): (BTreeMap<u8, Vec<T>>, usize) = (BTreeMap::new(), 0);
+    for (fit, thing) in all.filter_map(|(called, thing)| Some((fit(called, &sought)?, thing))) {
+        count += 1;
+        let alike = found.entry(fit).or_default();
+        if alike.len() < SHOWN {
+            alike.push(thing);
+        }
+    }
+    let more = (count > SHOWN).then(|| parts::address(list, [("q", text)]));
+    FoundKind { title, items: found.into_values().flatten().take(SHOWN).map(shown).collect(), more }
 }
 
 #[cfg(test)]

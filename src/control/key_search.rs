@@ -65,9 +65,10 @@ impl Control {
         loop {
             // One more tells whether there is another page.
             let more = limit.saturating_add(1).saturating_sub(u32::try_from(keys.len()).unwrap_or(u32::MAX));
-            let wanted = KeyFilter { after, limit: more, group: group.clone(), query: text.clone(), state, now };
+            let among = look_through.saturating_sub(looked_through).min(LOOKED_THROUGH_AT_ONCE);
+            let wanted = KeyFilter { after, limit: more, group: group.clone(), query: text.clone(), state, now, among: Some(among) };
             let ListPart { items, looked_to } = self.store.keys_where(&wanted).await?;
-            looked_through = looked_through.saturating_add(LOOKED_THROUGH_AT_ONCE);
+            looked_through = looked_through.saturating_add(among);
             keys.extend(items);
             if keys.len() > limit as usize {
                 keys.truncate(limit as usize);

@@ -148,6 +148,12 @@ impl SpaceTree {
         self.branches.get(id).into_iter().flat_map(|branch| &branch.children)
     }
 
+    /// How many spaces stand directly below `id`.
+    #[must_use]
+    pub fn child_count(&self, id: &SpaceId) -> usize {
+        self.branches.get(id).map_or(0, |branch| branch.children.len())
+    }
+
     /// How many spaces stand under `id`, on any level.
     #[must_use]
     pub fn count_below(&self, id: &SpaceId) -> usize {
@@ -226,6 +232,7 @@ mod tests {
             assert_eq!(ids.each_ref().map(|id| tree.count_below(id)), counts);
             for id in &ids {
                 assert_eq!(tree.count_below(id), tree.subtree(id).count().saturating_sub(1), "{id}");
+                assert_eq!(tree.child_count(id), tree.children(id).count(), "{id}");
             }
         }
         assert_eq!(read, grown);

@@ -161,7 +161,8 @@ pub trait Store: Source + Management {
     async fn bindings_where(&self, wanted: &BindingFilter) -> Result<ListPart<Binding, BindingId>, StoreError>;
     /// The keys in this group after this one that are not revoked, by id: at most so many, found by an index.
     async fn members(&self, group: &GroupName, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyRecord>, StoreError>;
-    /// Audit entries, as far as they are found by looking through [`LOOKED_THROUGH_AT_ONCE`](super::LOOKED_THROUGH_AT_ONCE), where no index knows them.
+    /// Audit entries, as far as they are found by looking through
+    /// [`ENTRIES_LOOKED_THROUGH_AT_ONCE`](super::ENTRIES_LOOKED_THROUGH_AT_ONCE), where no index knows them.
     async fn audit_in_part(&self, wanted: &AuditQuery) -> Result<ListPart<AuditEntry, AuditId>, StoreError>;
     /// Active keys that end after a time and before another one, by their end, found by an index.
     async fn keys_ending(&self, after: Timestamp, before: Timestamp, limit: u32) -> Result<Vec<KeyRecord>, StoreError>;

@@ -30,6 +30,8 @@ pub struct KeyFilter {
     pub state: StateWanted,
     /// When it is.
     pub now: Timestamp,
+    /// Of what no index knows, no more than so many are looked through, though more could be at once.
+    pub among: Option<u32>,
 }
 
 /// In which state keys are wanted.
@@ -89,6 +91,9 @@ pub struct ListPart<T, A> {
 
 /// How many rows are looked through at a time for those that a condition holds for which no index knows: nobody else waits for longer.
 pub const LOOKED_THROUGH_AT_ONCE: u32 = 10_000;
+
+/// The same for entries of the audit, which are longer, and of which each is looked at in three places.
+pub const ENTRIES_LOOKED_THROUGH_AT_ONCE: u32 = 5_000;
 
 /// How many are looked at before it is asked whether there are few in all.
 pub(super) const LOOKED_AT_FIRST: u32 = 1_000;

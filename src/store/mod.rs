@@ -27,7 +27,9 @@ pub use self::contract::{
     Source, Store,
 };
 pub use self::error::{BatchError, Conflict, Likeness, Precondition, StoreError, Unmet};
-pub use self::listing::{BindingFilter, KeyFilter, LOOKED_THROUGH_AT_ONCE, ListPart, NeverUsed, Page, StateWanted};
+pub use self::listing::{
+    BindingFilter, ENTRIES_LOOKED_THROUGH_AT_ONCE, KeyFilter, LOOKED_THROUGH_AT_ONCE, ListPart, NeverUsed, Page, StateWanted,
+};
 use self::sql::SqlStore;
 pub use self::verify::{AuditFault, RowFault, Verified, verify_audit};
 pub use self::webhook::{Held, Receiver, Webhook};

@@ -14,7 +14,7 @@ use crate::console::refusal::Refusal;
 use crate::console::visit::Visit;
 use crate::control::Operation;
 use crate::model::{AuditEntry, AuditId};
-use crate::store::{AuditOrder, AuditQuery, LOOKED_THROUGH_AT_ONCE};
+use crate::store::{AuditOrder, AuditQuery, ENTRIES_LOOKED_THROUGH_AT_ONCE};
 
 const ON_A_PAGE: u32 = 50;
 
@@ -39,7 +39,7 @@ pub(super) async fn show(visit: Visit, Query(query): Query) -> Result<Response, 
             (filters::form(&query, &faults, visit.control().now()))
             div {
                 @if entries.is_empty() && cursor.is_some() {
-                    p { "None among the " (LOOKED_THROUGH_AT_ONCE) " entries that were looked through: there are more." }
+                    p { "None among the " (ENTRIES_LOOKED_THROUGH_AT_ONCE) " entries that were looked through: there are more." }
                 } @else if faults.is_empty() {
                     (entries::table(&entries))
                 }

@@ -17,7 +17,10 @@ use crate::store::StateWanted;
 /// On a page.
 const ON_A_PAGE: u32 = 50;
 /// How many keys are looked through for a page of those in whose names something stands.
-pub(in crate::console) const LOOKED_THROUGH: u32 = 20_000;
+const LOOKED_THROUGH: u32 = 20_000;
+/// The same for a text so short that no index knows it: what is in names at all is seldom in none of so many.
+const LOOKED_THROUGH_FOR_SHORT: u32 = 4_000;
+const SHORT: usize = 2;
 /// How many of a key's roles are named in its row.
 const NAMED: usize = 4;
 
@@ -162,6 +165,12 @@ pub(in crate::console) async fn called(visit: &Seen, text: &str) -> Result<Optio
     })
 }
 
+/// How many keys are looked through for those in whose names this stands.
+pub(in crate::console) fn looked_through(text: Option<&str>) -> u32 {
+    let is_short = text.is_some_and(|text| text.chars().count() <= SHORT);
+    if is_short { LOOKED_THROUGH_FOR_SHORT } else { LOOKED_THROUGH }
+}
+
 async fn found(visit: &Seen, query: &Fields) -> Result<KeysFound, Refusal> {
     let cursor = query.given("cursor").and_then(|cursor| String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok());
     let state = match query.text("state") {
@@ -180,7 +189,7 @@ async fn found(visit: &Seen, query: &Fields) -> Result<KeysFound, Refusal> {
     let wanted = KeysWanted {
         after: cursor.and_then(|id| id.parse().ok()),
         limit: ON_A_PAGE,
-        look_through: LOOKED_THROUGH,
+        look_through: looked_through(query.given("q")),
         group,
         text: query.given("q").map(str::to_owned),
         state,

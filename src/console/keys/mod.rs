@@ -15,7 +15,7 @@ mod shown_once;
 mod stop;
 
 pub(super) use self::effective::told;
-pub(super) use self::list::{LOOKED_THROUGH, called};
+pub(super) use self::list::{called, looked_through};
 pub(super) use self::policies::{policy, said};
 
 use axum::Router;

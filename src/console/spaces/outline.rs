@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::model::{SpaceId, SpaceTree};
 
 /// How many spaces are shown.
-const SHOWN: usize = 100;
+const SHOWN: usize = 50;
 /// How many levels, for narrow screens.
 const LEVELS: usize = 8;
 
@@ -47,7 +47,10 @@ impl<'a> Outline<'a> {
 
     pub(super) fn below(&self, space: &SpaceId, after: Option<&SpaceId>) -> Below<'_> {
         let shown = self.below.get(space).map(Vec::as_slice).unwrap_or_default();
-        let all = self.tree.children(space).filter(|child| after.is_none_or(|after| *child > after)).count();
+        let all = match after {
+            Some(after) => self.tree.children(space).filter(|child| *child > after).count(),
+            None => self.tree.child_count(space),
+        };
         Below { shown, left_out: all - shown.len() }
     }
 }
@@ -99,12 +102,12 @@ mod tests {
 
     #[test]
     fn upper_levels_are_shown_before_lower_ones() {
-        let rows = (0..80).map(|n| (format!("a{n:03}"), "root".to_owned())).chain((0..80).map(|n| (format!("b{n:03}"), "a000".to_owned())));
+        let rows = (0..40).map(|n| (format!("a{n:03}"), "root".to_owned())).chain((0..40).map(|n| (format!("b{n:03}"), "a000".to_owned())));
         let tree = tree(rows);
         let root = SpaceId::root();
         let outline = Outline::of(&tree, &root, None);
         assert_eq!(outline.below(&root, None).left_out, 0);
         let Below { shown, left_out } = outline.below(&"a000".parse().unwrap(), None);
-        assert_eq!((shown.len(), left_out), (20, 60));
+        assert_eq!((shown.len(), left_out), (10, 30));
     }
 }

@@ -15,7 +15,7 @@ use super::text;
 use crate::model::{AuditEntry, AuditId, AuditNote, Cause};
 use crate::store::audit::{AuditOrder, AuditQuery};
 use crate::store::error::StoreError;
-use crate::store::listing::{FEW, LOOKED_AT_FIRST, LOOKED_THROUGH_AT_ONCE, ListPart};
+use crate::store::listing::{ENTRIES_LOOKED_THROUGH_AT_ONCE, FEW, LOOKED_AT_FIRST, ListPart};
 use crate::store::{apply, stored};
 
 impl SqlStore {
@@ -42,15 +42,18 @@ impl SqlStore {
         let (Some(oldest), Some(newest)) = (self.one::<Link>(oldest).await?, self.one::<Link>(newest).await?) else {
             return Ok(to_the_end(Vec::new()));
         };
-        let first = Span::of(wanted, (oldest.id, newest.id), LOOKED_AT_FIRST);
-        let found = to_the_end(self.all(part(&first.within)).await?);
-        if first.is_last || found.looked_to.is_some() {
-            return Ok(found);
+        // Of a text alone there is nothing that could hold for few.
+        if Few::ALL.into_iter().any(|few| few.count(wanted).is_some()) {
+            let first = Span::of(wanted, (oldest.id, newest.id), LOOKED_AT_FIRST);
+            let found = to_the_end(self.all(part(&first.within)).await?);
+            if first.is_last || found.looked_to.is_some() {
+                return Ok(found);
+            }
+            if let Some(few) = self.few(wanted).await? {
+                return Ok(to_the_end(self.all(page_of_few(wanted, few)).await?));
+            }
         }
-        if let Some(few) = self.few(wanted).await? {
-            return Ok(to_the_end(self.all(page_of_few(wanted, few)).await?));
-        }
-        let span = Span::of(wanted, (oldest.id, newest.id), LOOKED_THROUGH_AT_ONCE);
+        let span = Span::of(wanted, (oldest.id, newest.id), ENTRIES_LOOKED_THROUGH_AT_ONCE);
         let found = to_the_end(self.all(part(&span.within)).await?);
         let goes_on = !span.is_last && found.looked_to.is_none();
         Ok(ListPart { looked_to: if goes_on { Some(span.end) } else { found.looked_to }, items: found.items })

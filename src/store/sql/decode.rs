@@ -103,6 +103,20 @@ fn secret((_, digest, created_at, ends_at, last_used_at): SecretItem) -> Result<
     })
 }
 
+/// How many keys an index knows of, and one of those of them that are wanted, if there is any.
+pub(in crate::store) struct Sieved {
+    pub(in crate::store) among: u64,
+    pub(in crate::store) key: Option<KeyRecord>,
+}
+
+impl FromRow for Sieved {
+    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
+        let among = column::<i64>(row, "among")?.unsigned_abs();
+        let key = column::<Option<&str>>(row, "id")?.map(|_| KeyRecord::from_row(row)).transpose()?;
+        Ok(Self { among, key })
+    }
+}
+
 impl FromRow for Replica {
     fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         let report = ReplicaReport {

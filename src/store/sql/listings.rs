@@ -5,8 +5,9 @@
 //! its end. Where that finds too little, and an index knows that there are few in all, they are read down the index and put in order.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
-use super::decode::{FromRow, NamedKey, RowCount};
+use super::decode::{FromRow, NamedKey, Sieved};
 use super::sieve::Sieve;
 use super::sql_store::SqlStore;
 use super::statement::{Statement, Text, query};
@@ -22,30 +23,47 @@ impl SqlStore {
             let items: Vec<KeyRecord> = self.all(keys_page(wanted, None)).await?;
             return Ok(part(items, wanted.limit, None, |key| key.id));
         };
+        let at_once = wanted.among.unwrap_or(LOOKED_THROUGH_AT_ONCE).min(LOOKED_THROUGH_AT_ONCE);
+        if !Sieve::may_know(wanted) {
+            let (Walked::Enough(found) | Walked::GoesOn(found)) = self.keys_among(wanted, question, at_once).await?;
+            return Ok(found);
+        }
         // What many have is come upon at once; what few have, an index may know; and what neither is so is looked for further on.
-        let first = match self.keys_among(wanted, question.clone(), LOOKED_AT_FIRST).await? {
+        let first = match self.keys_among(wanted, question.clone(), LOOKED_AT_FIRST.min(at_once)).await? {
             Walked::Enough(found) => return Ok(found),
             Walked::GoesOn(found) => found,
         };
-        if let Some(sieve) = self.sieve(wanted).await?
-            && self.one::<RowCount>(sieve.count()).await?.is_some_and(|RowCount(count)| count <= u64::from(FEW))
-        {
-            let items: Vec<KeyRecord> = self.all(keys_sieved(wanted, &sieve)).await?;
-            return Ok(part(items, wanted.limit, None, |key| key.id));
+        for sieve in self.sieves(wanted).await? {
+            let sieved: Vec<Sieved> = self.all(keys_sieved(wanted, &sieve)).await?;
+            if sieved.iter().all(|Sieved { among, .. }| *among <= u64::from(FEW)) {
+                let items = sieved.into_iter().filter_map(|sieved| sieved.key).collect();
+                return Ok(part(items, wanted.limit, None, |key| key.id));
+            }
         }
         let ListPart { mut items, looked_to } = first;
         let still = wanted.limit.saturating_sub(u32::try_from(items.len()).unwrap_or(u32::MAX));
         let rest = KeyFilter { after: looked_to, limit: still, ..wanted.clone() };
-        let further = self.keys_among(&rest, question, LOOKED_THROUGH_AT_ONCE.saturating_sub(LOOKED_AT_FIRST)).await?;
+        let further = self.keys_among(&rest, question, at_once.saturating_sub(LOOKED_AT_FIRST)).await?;
         let (Walked::Enough(found) | Walked::GoesOn(found)) = further;
         items.extend(found.items);
         Ok(ListPart { items, looked_to: found.looked_to })
     }
 
-    /// What knows them all, if they may be few.
-    async fn sieve(&self, wanted: &KeyFilter) -> Result<Option<Sieve>, StoreError> {
-        let some: Vec<NamedKey> = if Sieve::depends_on_names(wanted) { self.all(query(text::SOME_NAMES)).await? } else { Vec::new() };
+    /// What knows them all, if they may be few: the first is the soonest to be asked.
+    async fn sieves(&self, wanted: &KeyFilter) -> Result<Vec<Sieve>, StoreError> {
+        let some = if Sieve::depends_on_names(wanted) { self.some_names().await? } else { Arc::default() };
         Ok(Sieve::of(wanted, &some))
+    }
+
+    /// Some names, as they are or were a moment ago: each is a page of the store, and what they are asked is a guess.
+    async fn some_names(&self) -> Result<Arc<Vec<NamedKey>>, StoreError> {
+        let (moves, now) = (self.backend().moves(), self.clock().monotonic());
+        if let Some(some) = self.names().known(moves, now) {
+            return Ok(some);
+        }
+        let some = Arc::new(self.all(query(text::SOME_NAMES)).await?);
+        self.names().keep(moves, now, &some);
+        Ok(some)
     }
 
     /// Those that are among so many of the next ones.
@@ -188,19 +206,20 @@ pub(in crate::store) fn keys_page(wanted: &KeyFilter, end: Option<KeyId>) -> Sta
     page
 }
 
-/// The statement that reads a page of the few keys that this lets through.
+/// The statement that reads a page of the few keys that this lets through, and how many those are; but if they are not few, no key.
 pub(in crate::store) fn keys_sieved(wanted: &KeyFilter, sieve: &Sieve) -> Statement {
     let KeyFilter { after, limit, group, .. } = wanted;
-    let mut page = query(text::KEYS_AMONG);
-    sieve.push(&mut page);
-    page.push(text::OF_FEW).push_bind(named(*after));
+    let mut page = query(text::WITH_FEW);
+    sieve.push_few(&mut page);
+    page.push_same(" LIMIT ").push_bind(FEW + 1).push(text::KEYS_AMONG_FEW).push(sieve.rows());
+    page.push(text::IF_FEW).push_bind(FEW).push_same(" AND c.id > ").push_bind(named(*after));
     push_state(&mut page, "c", wanted);
     push_sought(&mut page, "c", wanted);
     if let Some(group) = group {
         page.push_same(" AND EXISTS (SELECT 1 FROM memberships m WHERE m.key_id = c.id AND m.group_name = ");
         page.push_bind(group.as_str()).push_same(")");
     }
-    page.push_same(" ORDER BY c.id LIMIT ").push_bind(*limit).push_same(") ORDER BY k.id");
+    page.push_same(" ORDER BY c.id LIMIT ").push_bind(*limit).push(text::KEYS_CHOSEN);
     page
 }
 

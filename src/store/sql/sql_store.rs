@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::backend::{Backend, Connection, Row};
 use super::decode::FromRow;
+use super::sieve::SomeNames;
 use super::statement::{Statement, Text};
 use super::store_clock::StoreClock;
 use crate::clock::Clock;
@@ -17,17 +18,18 @@ pub(in crate::store) struct SqlStore {
     clock: Arc<dyn Clock>,
     /// As of which place everything has been read by whoever has this; another place has a feed of its own.
     read: AtomicU64,
+    names: SomeNames,
 }
 
 impl SqlStore {
     pub(in crate::store) fn new(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>) -> Self {
-        Self { backend, clock, read: AtomicU64::new(0) }
+        Self { backend, clock, read: AtomicU64::new(0), names: SomeNames::default() }
     }
 
     /// The same store, as one has it who has read nothing of it yet.
     pub(super) fn unread(&self) -> Self {
         let read = AtomicU64::new(self.backend.moves());
-        Self { backend: Arc::clone(&self.backend), clock: Arc::clone(&self.clock), read }
+        Self { backend: Arc::clone(&self.backend), clock: Arc::clone(&self.clock), read, names: SomeNames::default() }
     }
 
     pub(super) fn backend(&self) -> &dyn Backend {
@@ -36,6 +38,11 @@ impl SqlStore {
 
     pub(super) fn clock(&self) -> &dyn Clock {
         &*self.clock
+    }
+
+    /// Some names, if they have been read.
+    pub(super) fn names(&self) -> &SomeNames {
+        &self.names
     }
 
     /// Everything has been read as of this place.

@@ -82,23 +82,41 @@ pub(in crate::store) const KEYS_DISABLED: Text = Text::each(
     sqlite_keys!("FROM keys k INDEXED BY keys_disabled WHERE k.disabled_at IS NOT NULL AND k.revoked_at IS NULL"),
     postgres_keys!("FROM keys k WHERE k.disabled_at IS NOT NULL AND k.revoked_at IS NULL"),
 );
-/// Begins the reading of keys by a list of ids that follows.
-pub(in crate::store) const KEYS_AMONG: Text = keys!("FROM keys k WHERE k.id IN (SELECT DISTINCT c.id FROM (");
 /// How many rows there are in what follows.
 pub(in crate::store) const COUNT_OF_FEW: Text = Text::same("SELECT count(*) AS count FROM (");
-/// Keys that an index knows, though not in the order of ids: by parts of their names, a list that follows as JSON.
-pub(in crate::store) const KEYS_BY_NAME_PARTS: Text = Text::each(
-    "SELECT f.* FROM name_parts CROSS JOIN named_keys n ON n.number = name_parts.rowid CROSS JOIN keys f ON f.id = n.key_id \
+/// Begins a statement by which few keys are read; what an index knows of them follows, and how many of it at most.
+pub(in crate::store) const WITH_FEW: Text = Text::same("WITH few AS MATERIALIZED (");
+/// By parts of names, of now or of before, a list that follows as JSON. SQLite need not read a key for that.
+pub(in crate::store) const FEW_BY_PARTS: Text = Text::each(
+    "SELECT rowid AS number FROM name_parts \
      WHERE name_parts MATCH (SELECT group_concat('\"' || replace(value, '\"', '\"\"') || '\"', ' AND ') FROM json_each(",
     "SELECT * FROM keys WHERE name_parts(name) @> ARRAY(SELECT jsonb_array_elements_text(",
 );
-/// The same for whoever counts them: names of before count too, of which no key need be read.
-pub(in crate::store) const NAMES_BY_PARTS: Text = Text::each(
-    "SELECT rowid FROM name_parts \
-     WHERE name_parts MATCH (SELECT group_concat('\"' || replace(value, '\"', '\"\"') || '\"', ' AND ') FROM json_each(",
-    "SELECT id FROM keys WHERE name_parts(name) @> ARRAY(SELECT jsonb_array_elements_text(",
-);
 pub(in crate::store) const BY_PARTS_END: Text = Text::each("))", "::jsonb))");
+/// By when they end; a time follows.
+pub(in crate::store) const FEW_BY_END: Text = Text::each(
+    "SELECT id FROM keys INDEXED BY keys_by_end WHERE revoked_at IS NULL AND expires_at <= ",
+    "SELECT * FROM keys WHERE revoked_at IS NULL AND expires_at <= ",
+);
+/// Goes on with the keys, each beside how many are known; or nothing beside it. Which rows they are chosen from follows.
+pub(in crate::store) const KEYS_AMONG_FEW: Text = Text::each(
+    concat!(
+        ") ",
+        sqlite_keys!(", counted.among FROM (SELECT count(*) AS among FROM few) AS counted LEFT JOIN (SELECT DISTINCT c.id FROM (")
+    ),
+    concat!(
+        ") ",
+        postgres_keys!(", counted.among FROM (SELECT count(*) AS among FROM few) AS counted LEFT JOIN (SELECT DISTINCT c.id FROM (")
+    ),
+);
+pub(in crate::store) const ROWS_BY_PARTS: Text = Text::each(
+    "SELECT f.* FROM few CROSS JOIN named_keys n ON n.number = few.number CROSS JOIN keys f ON f.id = n.key_id",
+    "SELECT * FROM few",
+);
+pub(in crate::store) const ROWS_BY_END: Text = Text::each("SELECT f.* FROM few CROSS JOIN keys f ON f.id = few.id", "SELECT * FROM few");
+/// Ends them; none of them is read if they are more than follows.
+pub(in crate::store) const IF_FEW: Text = Text::same(") AS c WHERE (SELECT count(*) FROM few) <= ");
+pub(in crate::store) const KEYS_CHOSEN: Text = Text::same(") AS chosen ON true LEFT JOIN keys k ON k.id = chosen.id ORDER BY chosen.id");
 /// Some names, of keys of every age, a hundred or more if there are so many. Each time the same, as far as the store is the same.
 pub(in crate::store) const SOME_NAMES: Text = Text::each(
     // Numbers that are far from regular, as names may be numbered, too.
@@ -110,13 +128,6 @@ pub(in crate::store) const SOME_NAMES: Text = Text::each(
     "SELECT name, revoked_at FROM keys TABLESAMPLE SYSTEM (3000.0 / greatest(30, pg_relation_size('keys') / 8192)) REPEATABLE (1) \
      WHERE hashtext(id) % 8 = 0",
 );
-/// By when they end; a time follows.
-pub(in crate::store) const KEYS_BY_END: Text = Text::each(
-    "SELECT * FROM keys INDEXED BY keys_by_end WHERE revoked_at IS NULL AND expires_at <= ",
-    "SELECT * FROM keys WHERE revoked_at IS NULL AND expires_at <= ",
-);
-/// Ends what comes before by itself, so that PostgreSQL reads it by its index, and does not look for it among all in their order.
-pub(in crate::store) const OF_FEW: Text = Text::each(") c WHERE c.id > ", " OFFSET 0) c WHERE c.id > ");
 /// Active keys that end after `$1` and before `$2`, at most `$3`.
 pub(in crate::store) const KEYS_ENDING: Text = Text::each(
     sqlite_keys!(
@@ -232,7 +243,7 @@ pub(in crate::store) const AUDIT_IN_PART: Text =
     Text::each(audit_entries!("SELECT a.id FROM audit a NOT INDEXED WHERE true"), audit_entries!("SELECT a.id FROM audit a WHERE true"));
 /// Begins the reading of a page of few entries, which follow.
 pub(in crate::store) const AUDIT_AMONG: Text = Text::same(audit_entries!("SELECT a.id FROM ("));
-/// Ends what comes before by itself, as [`OF_FEW`] does.
+/// Ends what comes before by itself, so that PostgreSQL reads it by its index, and does not look for it among all in their order.
 pub(in crate::store) const END_OF_FEW: Text = Text::each(") a WHERE true", " OFFSET 0) a WHERE true");
 
 /// The entries that one condition holds for, by its index; the condition follows.

@@ -147,14 +147,13 @@ async fn a_search_that_takes_long_ends_where_it_has_come_to_and_goes_on_from_the
             }
         }
     };
-    let keys = async |control: &Control, after: Option<KeyId>| {
+    let keys_among = async |control: &Control, after: Option<KeyId>, look_through: u32| {
         let text = Some("zz".to_owned());
-        let found = control
-            .keys_found(KeysWanted { after, limit: 5, look_through: 100_000, group: None, text, state: StateWanted::Any })
-            .await
-            .unwrap();
+        let found =
+            control.keys_found(KeysWanted { after, limit: 5, look_through, group: None, text, state: StateWanted::Any }).await.unwrap();
         (found.looked_to, found.looked_through)
     };
+    let keys = async |control: &Control, after: Option<KeyId>| keys_among(control, after, 100_000).await;
 
     for (text, seen) in [("nobody", 0), ("service-0010199", 3)] {
         assert_eq!((bindings(&soon, text).await, bindings(&late, text).await), ((seen, 1), (seen, 4)), "{text}");
@@ -163,6 +162,11 @@ async fn a_search_that_takes_long_ends_where_it_has_come_to_and_goes_on_from_the
     let (end, looked_through) = keys(&late, None).await;
     assert_eq!((end.is_some(), looked_through), (true, 10_000));
     assert_eq!(keys(&late, end).await.0, None);
+
+    // It looks through no more than was asked for, and goes on from there likewise.
+    let end = Some(key_named(&*store, "service-0003998").await);
+    assert_eq!(keys_among(&soon, None, 4_000).await, (end, 4_000));
+    assert_eq!(keys_among(&soon, end, 4_000).await, (Some(key_named(&*store, "service-0007998").await), 4_000));
 }
 
 async fn search(store: &dyn Store, clock: &ManualClock) {
@@ -287,6 +291,6 @@ async fn search_audit(store: &dyn Store, (now, later): (Timestamp, Timestamp), r
                 break;
             }
         }
-        assert_eq!((seen.as_slice(), parts), (expected.map(str::to_owned).as_slice(), 2), "{order:?}");
+        assert_eq!((seen.as_slice(), parts), (expected.map(str::to_owned).as_slice(), 3), "{order:?}");
     }
 }
