@@ -105,8 +105,8 @@ fn members_and_bindings_of_a_group_and_groups_themselves_come_a_page_at_a_time()
     assert!(list.contains("cursor=g048") && !list.contains(">g049<"), "{list}");
     let next = browser.page("/groups?cursor=g048");
     assert!(next.contains(">g049<") && next.contains("cursor=g098") && !next.contains(">g048<") && !next.contains(">g099<"), "{next}");
-    let last = browser.page("/groups?cursor=g098");
-    assert!(last.contains(">g099<") && last.contains(">g109<") && !last.contains(">g098<") && !last.contains("Next page"), "{last}");
+    let end = browser.page("/groups?cursor=g098");
+    assert!(end.contains(">g099<") && end.contains(">g109<") && !end.contains(">g098<") && !end.contains("Next page"), "{end}");
 }
 
 #[test]
