@@ -21,8 +21,8 @@ const PULSE: Duration = Duration::from_secs(5);
 const BREATH: Duration = Duration::from_millis(250);
 /// After a report that was not taken.
 const RETRY: Duration = Duration::from_secs(2);
-/// How long the store may take for one.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the store may take for one: a change on another machine, some ways there and back.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is told, and to whom.
 pub(super) struct Reporter {

@@ -108,7 +108,7 @@ impl Exchange {
 
     /// Follows the store's change feed and the clock until the returned future is dropped.
     pub async fn follow(self: Arc<Self>) {
-        tokio::join!(self.follow_feed(), self.attend(), self.keep_house());
+        tokio::join!(self.follow_feed(), self.attend(), self.keep_house(), self.keep_uses());
     }
 
     /// Reads policies.dir and the signing keys anew. On a fault the old ones stay in force.
@@ -141,12 +141,20 @@ impl Exchange {
     /// Writes down which secrets were used; worth a call before the process ends.
     pub async fn record_uses(&self) {
         let uses = self.uses.take();
-        if uses.is_empty() {
-            return;
+        if !uses.is_empty() {
+            let recorded = self.timed.call(StoreOperation::RecordUse, self.store.record_use(uses.all())).await;
+            uses.are_recorded(&recorded);
         }
-        if let Err(error) = self.timed.call(StoreOperation::RecordUse, self.store.record_use(&uses)).await {
-            tracing::warn!(%error, secrets = uses.len(), "the last use of secrets could not be recorded; it is tried again");
-            self.uses.put_back(&uses);
+    }
+
+    async fn keep_uses(&self) {
+        loop {
+            pause(HOUSEKEEPING).await;
+            let uses = self.uses.take();
+            if !uses.is_empty() {
+                let recorded = self.timed.call_at_leisure(StoreOperation::RecordUse, self.store.record_use(uses.all())).await;
+                uses.are_recorded(&recorded);
+            }
         }
     }
 
@@ -281,7 +289,6 @@ impl Exchange {
             let now = self.clock.now().monotonic;
             if now.saturating_sub(since) >= HOUSEKEEPING {
                 since = now;
-                self.record_uses().await;
                 self.retire_signing_keys().await;
             }
             pause(GAUGES).await;

@@ -9,6 +9,8 @@ use crate::telemetry::{Metrics, StoreOperation};
 
 /// How long the store may take for one answer.
 pub(super) const STORE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The same of what nobody waits for: a change that is thrown away half-way, again and again, is never made where the store is far away.
+const AT_LEISURE: Duration = Duration::from_secs(15);
 
 /// What every call of the store goes through.
 pub(super) struct TimedCalls {
@@ -28,9 +30,27 @@ impl TimedCalls {
         operation: StoreOperation,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
+        self.call_within(self.most, operation, call).await
+    }
+
+    /// The same of what nobody waits for.
+    pub(super) async fn call_at_leisure<T>(
+        &self,
+        operation: StoreOperation,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.call_within(self.most.max(AT_LEISURE), operation, call).await
+    }
+
+    async fn call_within<T>(
+        &self,
+        most: Duration,
+        operation: StoreOperation,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         let asked_at = self.clock.now().monotonic;
-        let late = |_| Err(StoreError::Unavailable(format!("{operation} was not answered within {:?}", self.most)));
-        let answer = tokio::time::timeout(self.most, call).await.unwrap_or_else(late);
+        let late = |_| Err(StoreError::Unavailable(format!("{operation} was not answered within {most:?}")));
+        let answer = tokio::time::timeout(most, call).await.unwrap_or_else(late);
         let took = self.clock.now().monotonic.saturating_sub(asked_at);
         self.metrics.store_operation(operation, answer.is_ok(), took);
         answer

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use crate::model::KeyDigest;
+use crate::store::StoreError;
 
 /// How many notes are gathered at most.
 const MOST: usize = 65_536;
@@ -37,21 +38,48 @@ impl Uses {
     }
 
     /// All notes; they are the caller's to write now.
-    pub(super) fn take(&self) -> Vec<(KeyDigest, Timestamp)> {
+    pub(super) fn take(&self) -> TakenUses<'_> {
         let noted = std::mem::take(&mut *self.noted());
         let at = |minute: u32| Timestamp::from_second(i64::from(minute) * 60).ok();
-        noted.into_iter().filter_map(|(digest, minute)| at(minute).map(|at| (digest, at))).collect()
-    }
-
-    /// Notes that could not be written are kept for the next time.
-    pub(super) fn put_back(&self, uses: &[(KeyDigest, Timestamp)]) {
-        for (digest, at) in uses {
-            self.note(digest, minute_of(*at));
-        }
+        TakenUses { of: self, all: noted.into_iter().filter_map(|(digest, minute)| at(minute).map(|at| (digest, at))).collect() }
     }
 
     fn noted(&self) -> MutexGuard<'_, HashMap<KeyDigest, u32>> {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Notes that are being written. Those that are not are kept for the next time, also if whoever writes them is interrupted.
+pub(super) struct TakenUses<'u> {
+    of: &'u Uses,
+    all: Vec<(KeyDigest, Timestamp)>,
+}
+
+impl TakenUses<'_> {
+    pub(super) fn all(&self) -> &[(KeyDigest, Timestamp)] {
+        &self.all
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// What has come of it.
+    pub(super) fn are_recorded(mut self, recorded: &Result<(), StoreError>) {
+        match recorded {
+            Ok(()) => self.all.clear(),
+            Err(error) => {
+                tracing::warn!(%error, secrets = self.all.len(), "the last use of secrets could not be recorded; it is tried again");
+            }
+        }
+    }
+}
+
+impl Drop for TakenUses<'_> {
+    fn drop(&mut self) {
+        for (digest, at) in &self.all {
+            self.of.note(digest, minute_of(*at));
+        }
     }
 }
 
@@ -67,11 +95,16 @@ mod tests {
         uses.note(&digest, minute_of(at(125)));
         uses.note(&digest, minute_of(at(61)));
         let taken = uses.take();
-        assert_eq!(taken, [(digest, at(120))]);
+        assert_eq!(taken.all(), [(digest, at(120))]);
         assert!(uses.take().is_empty());
         uses.note(&digest, minute_of(at(180)));
-        uses.put_back(&taken);
-        assert_eq!(uses.take(), [(digest, at(180))]);
+        taken.are_recorded(&Err(StoreError::Unavailable("away".to_owned())));
+        let taken = uses.take();
+        assert_eq!(taken.all(), [(digest, at(180))]);
+        drop(taken);
+        assert_eq!(uses.take().all(), [(digest, at(180))], "of a write that was interrupted");
+        uses.take().are_recorded(&Ok(()));
+        assert!(uses.take().is_empty());
     }
 
     #[test]
@@ -82,6 +115,6 @@ mod tests {
             bytes[..8].copy_from_slice(&number.to_le_bytes());
             uses.note(&KeyDigest::from_bytes(bytes), 0);
         }
-        assert_eq!(uses.take().len(), MOST);
+        assert_eq!(uses.take().all().len(), MOST);
     }
 }

@@ -5,11 +5,11 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::Connection as _;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::connection::{ServerConnection, connect};
@@ -26,15 +26,17 @@ const FRESH_FOR: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
-pub(super) struct Pool {
+pub(super) struct Pool(Arc<Shared>);
+
+struct Shared {
     settings: PostgresSettings,
     /// What every connection begins with.
     session: &'static str,
     /// Pauses are of the machine's time, whatever time it is elsewhere.
     clock: SystemClock,
-    places: Semaphore,
+    places: Arc<Semaphore>,
     /// Half of them. Whoever changes something may wait for others who do, or for a copy that is slow: nobody who reads waits for that.
-    writers: Semaphore,
+    writers: Arc<Semaphore>,
     idle: Mutex<VecDeque<Idle>>,
     /// How often the server was found to be gone. What was connected before is not used again.
     losses: AtomicU64,
@@ -56,20 +58,27 @@ struct Away {
 
 /// A connection in use. Dropped without [`give_back`](Lease::give_back) it is closed.
 pub(super) struct PoolLease<'p> {
-    pool: &'p Pool,
+    pool: &'p Shared,
     /// `None`: it has been given back.
     connection: Option<ServerConnection>,
     losses: u64,
-    _place: SemaphorePermit<'p>,
-    _turn: Option<SemaphorePermit<'p>>,
+    _place: OwnedSemaphorePermit,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+/// A connection that has just been made, and the place that it was made for.
+struct Made {
+    connection: ServerConnection,
+    losses: u64,
+    place: OwnedSemaphorePermit,
 }
 
 impl Pool {
     pub(super) fn new(settings: &PostgresSettings, session: &'static str) -> Self {
         let most = usize::try_from(settings.connections).unwrap_or(1);
-        let (places, writers) = (Semaphore::new(most), Semaphore::new((most / 2).max(1)));
-        let (idle, away) = (Mutex::default(), Mutex::default());
-        Self { settings: settings.clone(), session, clock: SystemClock::start(), places, writers, idle, losses: AtomicU64::new(0), away }
+        let (places, writers) = (Arc::new(Semaphore::new(most)), Arc::new(Semaphore::new((most / 2).max(1))));
+        let (idle, away, losses) = (Mutex::default(), Mutex::default(), AtomicU64::new(0));
+        Self(Arc::new(Shared { settings: settings.clone(), session, clock: SystemClock::start(), places, writers, idle, losses, away }))
     }
 
     /// To read with.
@@ -79,45 +88,65 @@ impl Pool {
 
     /// To change something with.
     pub(super) async fn lease_to_write(&self) -> Result<PoolLease<'_>, StoreError> {
-        let turn = self.turn(&self.writers, "connections that may change something").await?;
+        let turn = turn(&self.0.writers, "connections that may change something").await?;
         self.lease_in(Some(turn)).await
     }
 
-    async fn turn<'p>(&self, places: &'p Semaphore, what: &str) -> Result<SemaphorePermit<'p>, StoreError> {
-        match timeout(WAIT_MAX, places.acquire()).await {
-            Ok(Ok(turn)) => Ok(turn),
-            Ok(Err(_)) => Err(StoreError::Unavailable("it has been closed".to_owned())),
-            Err(_) => Err(StoreError::Unavailable(format!("all {what} have been in use for {} s", WAIT_MAX.as_secs()))),
-        }
-    }
-
-    async fn lease_in<'p>(&'p self, turn: Option<SemaphorePermit<'p>>) -> Result<PoolLease<'p>, StoreError> {
-        let place = self.turn(&self.places, "connections").await?;
-        while let Some(Idle { mut connection, losses, since }) = self.take_idle() {
-            if losses != self.losses() {
+    async fn lease_in(&self, turn_to_write: Option<OwnedSemaphorePermit>) -> Result<PoolLease<'_>, StoreError> {
+        let pool = &*self.0;
+        let place = turn(&pool.places, "connections").await?;
+        while let Some(Idle { mut connection, losses, since }) = pool.take_idle() {
+            if losses != pool.losses() {
                 continue;
             }
-            if self.now().saturating_sub(since) < FRESH_FOR || connection.ping().await {
-                return Ok(PoolLease { pool: self, connection: Some(connection), losses, _place: place, _turn: turn });
+            if pool.now().saturating_sub(since) < FRESH_FOR || connection.ping().await {
+                return Ok(PoolLease { pool, connection: Some(connection), losses, _place: place, _turn: turn_to_write });
             }
-            self.lose(losses);
+            pool.lose(losses);
         }
-        let losses = self.losses();
-        let connection = ServerConnection { inner: self.connect().await?, is_lost: false };
-        Ok(PoolLease { pool: self, connection: Some(connection), losses, _place: place, _turn: turn })
+        let Made { connection, losses, place } = self.connect(place).await?;
+        Ok(PoolLease { pool, connection: Some(connection), losses, _place: place, _turn: turn_to_write })
+    }
+
+    /// Makes a connection, which takes several ways there and back: it is made to the end though whoever wants it gives up before, and is then for who
+    /// comes next. Where that takes longer than anybody waits, there would never be one otherwise.
+    async fn connect(&self, place: OwnedSemaphorePermit) -> Result<Made, StoreError> {
+        let pool = Arc::clone(&self.0);
+        let (give, given) = oneshot::channel();
+        tokio::spawn(async move {
+            let losses = pool.losses();
+            let made = pool.connect().await.map(|inner| Made { connection: ServerConnection { inner, is_lost: false }, losses, place });
+            if let Err(Ok(Made { connection, losses, place: _place })) = give.send(made) {
+                pool.keep(connection, losses);
+            }
+        });
+        given.await.unwrap_or_else(|_| Err(closed()))
     }
 
     /// Nobody gets a connection any more; those that are idle are closed in order.
     pub(super) async fn close(&self) {
-        self.places.close();
-        self.writers.close();
-        while let Some(Idle { connection, .. }) = self.take_idle() {
+        self.0.places.close();
+        self.0.writers.close();
+        while let Some(Idle { connection, .. }) = self.0.take_idle() {
             if let Err(error) = connection.inner.close().await {
                 tracing::debug!(%error, "a connection to the store was not closed in order");
             }
         }
     }
+}
 
+async fn turn(places: &Arc<Semaphore>, what: &str) -> Result<OwnedSemaphorePermit, StoreError> {
+    match timeout(WAIT_MAX, Arc::clone(places).acquire_owned()).await {
+        Ok(turn) => turn.map_err(|_: AcquireError| closed()),
+        Err(_) => Err(StoreError::Unavailable(format!("all {what} have been in use for {} s", WAIT_MAX.as_secs()))),
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("it has been closed".to_owned())
+}
+
+impl Shared {
     async fn connect(&self) -> Result<sqlx::PgConnection, StoreError> {
         if let Some(Away { why, until, .. }) = &*self.away()
             && *until > self.now()
@@ -142,6 +171,14 @@ impl Pool {
     /// The one that was used last, so that those that are too many grow old.
     fn take_idle(&self) -> Option<Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop_back()
+    }
+
+    /// For who comes next, unless the server has been found to be gone since, or nobody comes any more.
+    fn keep(&self, connection: ServerConnection, losses: u64) {
+        if losses == self.losses() && !self.places.is_closed() {
+            let idle = Idle { connection, losses, since: self.now() };
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push_back(idle);
+        }
     }
 
     fn now(&self) -> Duration {
@@ -172,9 +209,8 @@ impl Lease for PoolLease<'_> {
     }
 
     fn give_back(mut self: Box<Self>) {
-        if let Some(connection) = self.connection.take().filter(|_| self.losses == self.pool.losses() && !self.pool.places.is_closed()) {
-            let idle = Idle { connection, losses: self.losses, since: self.pool.now() };
-            self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push_back(idle);
+        if let Some(connection) = self.connection.take() {
+            self.pool.keep(connection, self.losses);
         }
     }
 }

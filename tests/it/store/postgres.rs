@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use claviger::clock::{Clock as _, SystemClock};
-use claviger::config::StoreUrl;
+use claviger::config::{PostgresHost, StoreUrl};
 use claviger::model::{Cause, Changes, ConsoleSession, Mutation, Revision, SessionDigest, Strategy};
 use claviger::store::{self, Inspected, Store, StoreError, verify_audit};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
 
 use crate::store::conformance::{all, bind_key, digest, key_id, new_key, whole};
 use crate::support::place::Place;
@@ -423,6 +425,59 @@ async fn whoever_reads_does_not_wait_behind_those_who_wait_to_change_something()
         // Who has not waited for too long has made theirs.
         drop(writer.await.unwrap());
     }
+}
+
+/// Passes connections on to a server's socket, but not those that come while it holds them.
+struct Relay {
+    dir: tempfile::TempDir,
+    come: watch::Receiver<u64>,
+    holds: watch::Sender<bool>,
+}
+
+impl Relay {
+    fn to(server: &Path, port: u16) -> Self {
+        let name = format!(".s.PGSQL.{port}");
+        let (dir, server) = (tempfile::tempdir().unwrap(), server.join(&name));
+        let listener = UnixListener::bind(dir.path().join(name)).unwrap();
+        let ((come, seen), (holds, held)) = (watch::channel(0), watch::channel(false));
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                come.send_modify(|come| *come += 1);
+                let (mut held, server) = (held.clone(), server.clone());
+                tokio::spawn(async move {
+                    held.wait_for(|held| !held).await.unwrap();
+                    let mut server = UnixStream::connect(server).await.unwrap();
+                    tokio::io::copy_bidirectional(&mut client, &mut server).await
+                });
+            }
+        });
+        Self { dir, come: seen, holds }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_takes_longer_than_anybody_waits_is_made_and_used_by_who_comes_next() {
+    let database = Database::with_store(shared());
+    let StoreUrl::Postgres(mut settings) = StoreUrl::parse(&database.url()).unwrap() else { unreachable!() };
+    let PostgresHost::Socket(server) = &settings.host else { unreachable!() };
+    let mut relay = Relay::to(server, settings.port);
+    settings.host = PostgresHost::Socket(relay.dir.path().to_owned());
+    settings.connections = 1;
+    let store = store::open(&StoreUrl::Postgres(settings), Strategy::Combined, Arc::new(SystemClock::start())).await.unwrap();
+    make_key(&*store, 1).await.unwrap();
+    relay.holds.send(true).unwrap();
+    database.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()");
+
+    let (before, wanted) = (*relay.come.borrow(), digest(1));
+    tokio::select! {
+        _ = store.find_key(&wanted) => panic!("nothing comes through"),
+        come = relay.come.wait_for(|come| *come > before) => assert_eq!(*come.unwrap(), before + 1),
+    }
+    relay.holds.send(false).unwrap();
+
+    assert_eq!(store.find_key(&wanted).await.unwrap().unwrap().key.id, key_id(1));
+    assert_eq!(*relay.come.borrow(), before + 1, "it was begun with once more");
+    store.close().await;
 }
 
 #[tokio::test]
