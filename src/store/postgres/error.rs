@@ -54,6 +54,12 @@ fn meaning(error: &PgDatabaseError) -> String {
     said.to_owned()
 }
 
+/// Whether it would have been done if somebody else had not been in its way.
+pub(super) fn gave_way(error: &sqlx::Error) -> bool {
+    let database = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    database.is_some_and(|error| matches!(error.code(), "40001" | "40P01"))
+}
+
 /// Whether all connections of the same time lead to a server that is gone, or does not take changes any more.
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     match error {

@@ -4,7 +4,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::{Connection as _, PgConnection, Row as _, query, query_as, query_scalar};
 
 use super::connection::connect;
-use super::error::sentence;
+use super::error::{gave_way, sentence};
 use super::migrations::MIGRATIONS;
 use super::sql;
 use crate::config::PostgresSettings;
@@ -15,6 +15,8 @@ use crate::store::sql::{add_system_roles, seed, text};
 /// The first version whose `NOTIFY`, identity columns and planner this was written for.
 const OLDEST_SERVER: i64 = 130_000;
 const FOREIGN: &str = "it has tables of another program where ours would be: give us a schema of our own";
+/// So often a migration is begun that has to give way.
+const ATTEMPTS: u32 = 20;
 
 /// What a database is that is only looked at.
 pub(super) enum Examined {
@@ -30,7 +32,7 @@ pub(super) async fn open(settings: &PostgresSettings, initial: Strategy) -> Resu
     let mut connection = connect(settings, sql::SESSION).await?;
     match behind(&mut connection).await.map_err(named)? {
         None => {}
-        Some(_) => connection = prepare(connection, initial).await.map_err(named)?,
+        Some(_) => made(&mut connection, initial).await.map_err(named)?,
     }
     end(connection).await;
     Ok(())
@@ -81,24 +83,62 @@ async fn behind(connection: &mut PgConnection) -> Result<Option<String>, String>
     Ok((found < known).then_some(why))
 }
 
-/// Migrates and seeds in one transaction that takes a lock first: of several processes that open a new store, one does it all.
-async fn prepare(mut connection: PgConnection, initial: Strategy) -> Result<PgConnection, String> {
-    let failed = |error: sqlx::Error| sentence(&error);
-    let mut transaction = connection.begin().await.map_err(failed)?;
-    // Whoever has the lock may take longer than a statement may otherwise.
-    query("SET LOCAL statement_timeout = '10min'").execute(&mut *transaction).await.map_err(failed)?;
-    query("SET LOCAL lock_timeout = '1min'").execute(&mut *transaction).await.map_err(failed)?;
-    query(sql::LOCK_MIGRATIONS).execute(&mut *transaction).await.map_err(failed)?;
-    behind(&mut transaction).await?;
-    // Not `run`: its bound makes the future of every caller unsendable (a limit of the compiler's).
-    MIGRATIONS.run_direct(None, &mut *transaction, false).await.map_err(|error| migration_sentence(&error))?;
-    let seeded: bool = query_scalar(text::SEEDED.postgres).fetch_one(&mut *transaction).await.map_err(failed)?;
-    if !seeded {
-        seed(&mut *transaction, initial).await.map_err(|error| error.to_string())?;
+/// Makes a store of it, however often that has to give way to those who use it meanwhile: an older program serves on from the tables that are changed,
+/// and takes them in an order of its own.
+async fn made(connection: &mut PgConnection, initial: Strategy) -> Result<(), String> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match prepare(connection, initial).await {
+            Ok(()) => return Ok(()),
+            Err(Halt::GaveWay(why)) if attempts < ATTEMPTS => {
+                tracing::info!(why, attempts, "the schema is being used by another process; its migration is begun anew");
+            }
+            Err(Halt::GaveWay(why) | Halt::Failed(why)) => return Err(why),
+        }
     }
-    add_system_roles(&mut *transaction).await.map_err(|error| error.to_string())?;
-    transaction.commit().await.map_err(failed)?;
-    Ok(connection)
+}
+
+/// Why a migration has ended before its end.
+enum Halt {
+    /// Somebody else held what it needed, and waited for what it held.
+    GaveWay(String),
+    Failed(String),
+}
+
+impl From<sqlx::Error> for Halt {
+    fn from(error: sqlx::Error) -> Self {
+        if gave_way(&error) { Self::GaveWay(sentence(&error)) } else { Self::Failed(sentence(&error)) }
+    }
+}
+
+impl From<MigrateError> for Halt {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
+            other => Self::Failed(migration_sentence(&other)),
+        }
+    }
+}
+
+/// Migrates and seeds in one transaction that takes a lock first: of several processes that open a new store, one does it all.
+async fn prepare(connection: &mut PgConnection, initial: Strategy) -> Result<(), Halt> {
+    let failed = |error: StoreError| Halt::Failed(error.to_string());
+    let mut transaction = connection.begin().await?;
+    // Whoever has the lock may take longer than a statement may otherwise.
+    query("SET LOCAL statement_timeout = '10min'").execute(&mut *transaction).await?;
+    query("SET LOCAL lock_timeout = '1min'").execute(&mut *transaction).await?;
+    query(sql::LOCK_MIGRATIONS).execute(&mut *transaction).await?;
+    behind(&mut transaction).await.map_err(Halt::Failed)?;
+    // Not `run`: its bound makes the future of every caller unsendable (a limit of the compiler's).
+    MIGRATIONS.run_direct(None, &mut *transaction, false).await?;
+    let seeded: bool = query_scalar(text::SEEDED.postgres).fetch_one(&mut *transaction).await?;
+    if !seeded {
+        seed(&mut *transaction, initial).await.map_err(failed)?;
+    }
+    add_system_roles(&mut *transaction).await.map_err(failed)?;
+    transaction.commit().await?;
+    Ok(())
 }
 
 fn migration_sentence(error: &MigrateError) -> String {
@@ -110,7 +150,6 @@ fn migration_sentence(error: &MigrateError) -> String {
         MigrateError::VersionMismatch(version) => {
             format!("its schema {version} is not the one that this claviger knows: another program may have made it")
         }
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => sentence(error),
         other => other.to_string(),
     }
 }

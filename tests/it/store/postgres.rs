@@ -286,6 +286,36 @@ async fn a_database_of_the_version_before_serves_on_while_it_gets_what_is_new_an
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_that_has_to_give_way_to_whoever_uses_the_tables_is_begun_anew() {
+    let cluster = Arc::new(Cluster::start("-c deadlock_timeout=2s"));
+    let database = Database::with_store(Arc::clone(&cluster));
+    database.sql(
+        "DROP INDEX keys_not_revoked, keys_revoked, keys_disabled, keys_by_end, bindings_of_roles, keys_by_name_parts; \
+         DROP FUNCTION name_parts; DELETE FROM _sqlx_migrations WHERE version = 3",
+    );
+    // Holds what the migration needs last until that waits for it, and then wants what it has; the migration is the one that finds out first.
+    let (of, name) = (Arc::clone(&cluster), database.name().to_owned());
+    let holder = std::thread::spawn(move || {
+        of.sql_as(
+            "postgres",
+            &name,
+            "SET deadlock_timeout = '10min'; BEGIN; LOCK TABLE bindings IN ROW EXCLUSIVE MODE; \
+             DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_locks WHERE NOT granted) LOOP PERFORM pg_sleep(0.01); END LOOP; END $$; \
+             LOCK TABLE keys IN ROW EXCLUSIVE MODE; COMMIT",
+        )
+    });
+    let held = || database.sql("SELECT count(*) FROM pg_locks WHERE relation = 'bindings'::regclass AND mode = 'RowExclusiveLock'");
+    assert!(comes_to_be(|| held() == "1"), "nobody holds the table");
+
+    let store = open(&database.url()).await;
+
+    holder.join().unwrap().unwrap();
+    make_key(&*store, 1).await.unwrap();
+    let made = database.sql("SELECT count(*) FROM pg_indexes WHERE indexname = 'keys_by_name_parts'");
+    assert_eq!((made.as_str(), &*database.sql("SELECT count(*) FROM _sqlx_migrations")), ("1", "3"));
+}
+
 /// Certificates of `localhost` by an authority of its own, as PEM in this directory.
 const AUTHORITY: &str = r#"
 import datetime, sys
