@@ -27,18 +27,24 @@ use crate::support::tls;
 /// How many requests a client has under way on a connection to the proxy.
 const EACH: usize = 50;
 
-/// What a connection to the upstream carries, and how many requests there must be before the first is answered.
-#[derive(Clone, Copy)]
+/// What a connection to the upstream carries, and what there must be before the first request is answered.
 struct Carries {
     streams: u32,
-    until: usize,
+    until: Arc<Barrier>,
+}
+
+impl Carries {
+    /// So many requests on each; so many have to be there.
+    fn new(streams: u32, until: usize) -> Self {
+        Self { streams, until: Arc::new(Barrier::new(until)) }
+    }
 }
 
 /// An upstream that answers nobody until so many have asked, and counts the connections to it.
 async fn upstream(carries: Carries, tls: Option<TlsAcceptor>) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, connections) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
-    let (counted, all) = (Arc::clone(&connections), Arc::new(Barrier::new(carries.until)));
+    let (counted, all) = (Arc::clone(&connections), carries.until);
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
             counted.fetch_add(1, Ordering::SeqCst);
@@ -103,7 +109,7 @@ async fn burst(world: &World, requests: usize) -> Vec<u16> {
 
 #[tokio::test]
 async fn a_burst_that_finds_no_connection_opens_few_and_shares_them() {
-    let (address, connections) = upstream(Carries { streams: 200, until: 300 }, None).await;
+    let (address, connections) = upstream(Carries::new(200, 300), None).await;
     let world = before(address, |_| {}).await;
     assert_eq!(burst(&world, 300).await, [200; 300]);
     let opened = connections.load(Ordering::SeqCst);
@@ -114,7 +120,7 @@ async fn a_burst_that_finds_no_connection_opens_few_and_shares_them() {
 async fn a_burst_that_finds_no_connection_shares_those_on_which_tls_agrees_on_http2() {
     let trust = Trust::new();
     let acceptor = TlsAcceptor::from(tls::server(&trust.issue(Wish::default()), ALL_VERSIONS, &["h2", "http/1.1"], None));
-    let (address, connections) = upstream(Carries { streams: 200, until: 300 }, Some(acceptor)).await;
+    let (address, connections) = upstream(Carries::new(200, 300), Some(acceptor)).await;
     let world = World::with(|_| Reply::Silence, trust.before(address.port(), |_| {})).await;
     assert_eq!(burst(&world, 300).await, [200; 300]);
     let opened = connections.load(Ordering::SeqCst);
@@ -125,7 +131,7 @@ async fn a_burst_that_finds_no_connection_shares_those_on_which_tls_agrees_on_ht
 async fn each_request_of_a_burst_has_its_own_connection_where_tls_agrees_on_http1() {
     let trust = Trust::new();
     let acceptor = TlsAcceptor::from(tls::server(&trust.issue(Wish::default()), ALL_VERSIONS, &["http/1.1"], None));
-    let (address, connections) = upstream(Carries { streams: 1, until: 80 }, Some(acceptor)).await;
+    let (address, connections) = upstream(Carries::new(1, 80), Some(acceptor)).await;
     let world = World::with(|_| Reply::Silence, trust.before(address.port(), |_| {})).await;
     assert_eq!(burst(&world, 80).await, [200; 80]);
     assert_eq!(connections.load(Ordering::SeqCst), 80);
@@ -133,7 +139,7 @@ async fn each_request_of_a_burst_has_its_own_connection_where_tls_agrees_on_http
 
 #[tokio::test]
 async fn what_a_connection_does_not_carry_goes_to_another_and_waits_behind_nobody() {
-    let (address, connections) = upstream(Carries { streams: 2, until: 40 }, None).await;
+    let (address, connections) = upstream(Carries::new(2, 40), None).await;
     let world = before(address, |_| {}).await;
     assert_eq!(burst(&world, 40).await, [200; 40]);
     let opened = connections.load(Ordering::SeqCst);
@@ -142,9 +148,16 @@ async fn what_a_connection_does_not_carry_goes_to_another_and_waits_behind_nobod
 
 #[tokio::test]
 async fn more_than_all_connections_carry_are_refused_at_once_and_the_others_answered() {
-    let (address, connections) = upstream(Carries { streams: 1, until: 64 }, None).await;
+    // Nobody is answered, and so makes room, before all the others have been refused.
+    let carries = Carries::new(1, 64 + 1);
+    let refused = Arc::clone(&carries.until);
+    let (address, connections) = upstream(carries, None).await;
     let world = before(address, |_| {}).await;
-    let mut statuses = burst(&world, 80).await;
+    let refusals = async {
+        world.until(|world| world.series(r#"claviger_http_requests_total{route="-",method="POST",code="503"}"#) == 16).await;
+        refused.wait().await;
+    };
+    let (mut statuses, ()) = tokio::join!(burst(&world, 80), refusals);
     statuses.sort_unstable();
     assert_eq!((statuses.split_off(64), statuses), (vec![503; 16], vec![200; 64]));
     assert_eq!(connections.load(Ordering::SeqCst), 64);
