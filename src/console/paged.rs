@@ -47,8 +47,13 @@ impl Sought {
     fn place_in(&self, text: &str) -> Option<Place> {
         if text.is_ascii() {
             let (sought, text) = (self.0.as_bytes(), text.as_bytes());
-            let at = (0..=text.len().checked_sub(sought.len())?)
-                .find(|at| text.get(*at..at + sought.len()).is_some_and(|part| part.eq_ignore_ascii_case(sought)))?;
+            let Some((first, rest)) = sought.split_first() else { return Some(Place::of(0, text.is_empty())) };
+            let places = text.get(..=text.len().checked_sub(sought.len())?)?.iter().enumerate();
+            // Few places begin as it does.
+            let at = places
+                .filter(|(_, letter)| letter.to_ascii_lowercase() == *first)
+                .map(|(at, _)| at)
+                .find(|at| text.get(at + 1..at + sought.len()).is_some_and(|part| part.eq_ignore_ascii_case(rest)))?;
             return Some(Place::of(at, text.len() == sought.len()));
         }
         let text = text.to_lowercase();

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use super::connection::{Answered, Connection, Question};
 use super::curl;
-use super::dialer::Dialer;
+use super::dialer::{CONNECT, Dialer};
 use super::problem::{Failed, Refused};
 use crate::config::ServerUrl;
 use crate::model::PlainKey;
@@ -107,7 +107,7 @@ impl Api {
     ) -> Result<Bytes, Failed> {
         let mut open = match connection.take().filter(Connection::is_open) {
             Some(open) => open,
-            None => self.dialer.connect(&self.url).await.map_err(|error| self.away(&error))?,
+            None => self.dialer.connect(&self.url, CONNECT).await.map_err(|error| self.away(&error))?,
         };
         let question = Question {
             method,

@@ -14,8 +14,8 @@ use tokio_rustls::TlsConnector;
 use super::connection::Connection;
 use crate::config::ServerUrl;
 
-/// How long a connection may take to be made, and TLS on it.
-const CONNECT: Duration = Duration::from_secs(10);
+/// How long a connection may take to be made, and TLS on it, where nobody says otherwise.
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
 
 /// What it takes to connect.
 pub struct Dialer {
@@ -66,12 +66,12 @@ impl Dialer {
         Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
     }
 
-    /// Connects.
+    /// Connects, which may take so long.
     ///
     /// # Errors
     /// Why there is no connection, as a sentence.
-    pub(super) async fn connect(&self, url: &ServerUrl) -> Result<Connection, String> {
-        let connecting = tokio::time::timeout(CONNECT, self.connected(url));
+    pub(super) async fn connect(&self, url: &ServerUrl, most: Duration) -> Result<Connection, String> {
+        let connecting = tokio::time::timeout(most, self.connected(url));
         connecting.await.unwrap_or_else(|_| Err("it does not take the connection".to_owned()))
     }
 

@@ -93,7 +93,7 @@ pub struct ListPart<T, A> {
 pub const LOOKED_THROUGH_AT_ONCE: u32 = 10_000;
 
 /// The same for entries of the audit, which are longer, and of which each is looked at in three places.
-pub const ENTRIES_LOOKED_THROUGH_AT_ONCE: u32 = 4_000;
+pub const ENTRIES_LOOKED_THROUGH_AT_ONCE: u32 = 2_000;
 
 /// How many are looked at before it is asked whether there are few in all.
 pub(super) const LOOKED_AT_FIRST: u32 = 1_000;

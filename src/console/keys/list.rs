@@ -19,7 +19,7 @@ const ON_A_PAGE: u32 = 50;
 /// How many keys are looked through for a page of those in whose names something stands.
 const LOOKED_THROUGH: u32 = 20_000;
 /// The same for a text so short that no index knows it: what is in names at all is seldom in none of so many.
-const LOOKED_THROUGH_FOR_SHORT: u32 = 4_000;
+const LOOKED_THROUGH_FOR_SHORT: u32 = 2_000;
 const SHORT: usize = 2;
 /// How many of a key's roles are named in its row.
 const NAMED: usize = 4;

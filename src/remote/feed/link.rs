@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::planes::{Planes, between};
+use super::planes::{Patience, Planes, between};
 use super::pursuit::{Pursuit, Told};
 use crate::clock::Clock;
 use crate::model::{Changes, FeedChanges, FeedSnapshot, Revision, Snapshot};
@@ -17,6 +17,8 @@ use crate::store::StoreError;
 
 /// How long a small question may take at one control plane, beside what it is to wait.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The same of what is written down there, while nobody waits: that is several ways from there to the database and back.
+const LEISURE: Duration = Duration::from_secs(5);
 /// How long everything but the keys may take.
 const DOWNLOAD: Duration = Duration::from_secs(30);
 /// The longest answers, in bytes. Two thousand changes take a quarter of theirs.
@@ -36,19 +38,35 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// Asks for what somebody waits for.
     pub(super) async fn post<T>(
         &self,
         path: &str,
         body: &impl Serialize,
         judge: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, StoreError> {
+        self.posted(path, body, Patience::Waits(PATIENCE), judge).await
+    }
+
+    /// Says something.
+    pub(super) async fn tell(&self, path: &str, body: &impl Serialize) -> Result<(), StoreError> {
+        self.posted(path, body, Patience::AtLeisure(LEISURE), |_| Ok(())).await
+    }
+
+    async fn posted<T>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        patience: Patience,
+        judge: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<T, StoreError> {
         let body = serde_json::to_vec(body).map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        let answer = self.planes.ask(&Method::POST, path, Some(Bytes::from(body)), PATIENCE, LONGEST, judge).await;
+        let answer = self.planes.ask(&Method::POST, path, Some(Bytes::from(body)), patience, LONGEST, judge).await;
         answer.map_err(StoreError::Unavailable)
     }
 
     pub(super) async fn delete(&self, path: &str) -> Result<(), StoreError> {
-        let answer = self.planes.ask(&Method::DELETE, path, None, PATIENCE, LONGEST, |_| Ok(())).await;
+        let answer = self.planes.ask(&Method::DELETE, path, None, Patience::Waits(PATIENCE), LONGEST, |_| Ok(())).await;
         answer.map_err(StoreError::Unavailable)
     }
 
@@ -60,7 +78,7 @@ impl Link {
             let snapshot = read::<FeedSnapshot>(bytes)?.read().map_err(|fault| fault.to_string())?;
             not_behind(snapshot.revision, handed).map(|()| snapshot)
         };
-        let answer = self.planes.ask(&Method::GET, "/feed/snapshot", None, DOWNLOAD, LONGEST_SNAPSHOT, judge).await;
+        let answer = self.planes.ask(&Method::GET, "/feed/snapshot", None, Patience::Waits(DOWNLOAD), LONGEST_SNAPSHOT, judge).await;
         Ok((answer.map_err(StoreError::Unavailable)?, asked_at))
     }
 
@@ -88,7 +106,7 @@ impl Link {
             let changes = if is_another { Changes::TooOld } else { told.read(after).map_err(|fault| fault.to_string())? };
             Ok((changes, after_at, as_of))
         };
-        let answer = self.planes.ask(&Method::GET, &path, None, wait + PATIENCE, LONGEST_CHANGES, judge).await;
+        let answer = self.planes.ask(&Method::GET, &path, None, Patience::Waits(wait + PATIENCE), LONGEST_CHANGES, judge).await;
         let (changes, after_at, as_of) = answer?;
         // So long after the question came, the control plane was sure: it came no earlier than it was sent.
         let as_of = SignedDuration::try_from(asked_at).unwrap_or_default().saturating_add(as_of);

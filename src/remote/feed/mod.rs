@@ -151,7 +151,7 @@ impl Source for FeedSource {
     async fn record_use(&self, uses: &[(KeyDigest, Timestamp)]) -> Result<(), StoreError> {
         for some in uses.chunks(FEED_REPORTED_MAX) {
             let uses: Vec<_> = some.iter().map(|(digest, at)| json!({ "sha256": digest.to_hex(), "at": at })).collect();
-            self.link.post("/feed/uses", &json!({ "uses": uses }), |_| Ok(())).await?;
+            self.link.tell("/feed/uses", &json!({ "uses": uses })).await?;
         }
         Ok(())
     }
@@ -163,14 +163,14 @@ impl Source for FeedSource {
             let length = written.to_string().len();
             if !batch.is_empty() && (bytes + length > SAMPLES_AT_ONCE || batch.len() >= FEED_REPORTED_MAX) {
                 let full = std::mem::take(&mut batch);
-                self.link.post("/feed/samples", &json!({ "samples": full }), |_| Ok(())).await?;
+                self.link.tell("/feed/samples", &json!({ "samples": full })).await?;
                 bytes = 0;
             }
             bytes += length;
             batch.push(written);
         }
         // With none there is nothing to be given up, either: that is the control plane's to do.
-        if batch.is_empty() { Ok(()) } else { self.link.post("/feed/samples", &json!({ "samples": batch }), |_| Ok(())).await }
+        if batch.is_empty() { Ok(()) } else { self.link.tell("/feed/samples", &json!({ "samples": batch })).await }
     }
 
     async fn report_replica(&self, report: &ReplicaReport) -> Result<(), StoreError> {
@@ -181,7 +181,7 @@ impl Source for FeedSource {
         }
         let ReplicaReport { name: _, version, applied, started_at } = report;
         let body = json!({ "version": version, "applied": applied, "started_at": started_at });
-        self.link.post("/feed/replica", &body, |_| Ok(())).await?;
+        self.link.tell("/feed/replica", &body).await?;
         self.link.pursuit.has_reported(now);
         Ok(())
     }

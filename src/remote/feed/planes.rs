@@ -3,13 +3,14 @@
 //! The one that answered last is asked first. One that does not answer is passed over for a while that grows, and no two sidecars come back at the
 //! same time; nobody goes back to the first of the list for its own sake.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::key_file::KeyFile;
@@ -27,6 +28,8 @@ const TRIES: usize = 3;
 const AT_ONCE: usize = 17;
 /// How many connections are kept.
 const KEPT: usize = 4;
+/// How long a connection may take to be made, though whoever wants it has given up.
+const DIAL: Duration = Duration::from_secs(3);
 /// For how long one that has failed is passed over at first, and at most.
 const BACK_OFF: Duration = Duration::from_millis(100);
 const BACK_OFF_MAX: Duration = Duration::from_secs(5);
@@ -36,7 +39,7 @@ pub(super) struct Planes {
     all: Vec<Plane>,
     current: AtomicUsize,
     key: KeyFile,
-    dialer: Dialer,
+    dialer: Arc<Dialer>,
     clock: Arc<dyn Clock>,
     idle: Mutex<Vec<(usize, Connection)>>,
     room: Semaphore,
@@ -46,6 +49,20 @@ pub(super) struct Planes {
 struct Plane {
     url: ServerUrl,
     failing: Mutex<Failing>,
+    /// Whether a connection to it is for one question at a time.
+    is_single: AtomicBool,
+    /// A connection that is about to be, which many are going to ask over. It is made to the end though nobody may wait for it any more: where that
+    /// takes longer than anybody waits, there would never be one otherwise.
+    dialing: tokio::sync::Mutex<Option<JoinHandle<Result<Connection, String>>>>,
+}
+
+/// How long one of them may take to answer.
+#[derive(Clone, Copy)]
+pub(super) enum Patience {
+    /// Somebody waits: who takes longer is not asked for a while.
+    Waits(Duration),
+    /// Nobody waits: whoever takes long may be fit for all else.
+    AtLeisure(Duration),
 }
 
 #[derive(Clone, Default)]
@@ -66,9 +83,15 @@ enum Failure {
 
 impl Planes {
     pub(super) fn new(urls: Vec<ServerUrl>, key: KeyFile, dialer: Dialer, clock: Arc<dyn Clock>) -> Self {
-        let all = urls.into_iter().map(|url| Plane { url, failing: Mutex::default() }).collect();
+        let plane = |url: ServerUrl| Plane {
+            is_single: AtomicBool::new(!url.is_encrypted()),
+            url,
+            failing: Mutex::default(),
+            dialing: tokio::sync::Mutex::default(),
+        };
+        let all = urls.into_iter().map(plane).collect();
         let (idle, room) = (Mutex::default(), Semaphore::new(AT_ONCE));
-        Self { all, current: AtomicUsize::new(0), key, dialer, clock, idle, room, name: OnceLock::new() }
+        Self { all, current: AtomicUsize::new(0), key, dialer: Arc::new(dialer), clock, idle, room, name: OnceLock::new() }
     }
 
     /// What this process is called from here on.
@@ -87,7 +110,7 @@ impl Planes {
         method: &Method,
         path: &str,
         body: Option<Bytes>,
-        patience: Duration,
+        patience: Patience,
         longest: usize,
         judge: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, String> {
@@ -96,17 +119,24 @@ impl Planes {
         let order = (0..self.all.len()).map(|step| (current + step) % self.all.len());
         for index in order.filter(|index| self.is_worth_asking(*index)).take(TRIES) {
             let Some(plane) = self.all.get(index) else { continue };
-            let asked = timeout(patience, self.ask_one(index, &plane.url, method, path, body.clone(), longest));
-            let asked = asked.await.unwrap_or_else(|_| Err(Failure::Plane(format!("it has not answered within {patience:?}"))));
+            let (Patience::Waits(most) | Patience::AtLeisure(most)) = patience;
+            let asked = timeout(most, self.ask_one(index, plane, method, path, body.clone(), longest));
+            let asked = asked.await.unwrap_or_else(|_| Err(Failure::Plane(format!("it has not answered within {most:?}"))));
             let judged = asked.and_then(|bytes| judge(&bytes).map_err(Failure::Plane));
             match judged {
                 Ok(answer) => {
-                    self.worked(index, current);
+                    match patience {
+                        Patience::Waits(_) => self.worked(index, current),
+                        Patience::AtLeisure(_) => {}
+                    }
                     return Ok(answer);
                 }
                 Err(Failure::Plane(reason)) => {
                     why = format!("{}: {reason}", plane.url);
-                    self.failed(index, &why);
+                    match patience {
+                        Patience::Waits(_) => self.failed(index, &why),
+                        Patience::AtLeisure(_) => {}
+                    }
                 }
                 Err(Failure::Question(reason)) => return Err(format!("{}: {reason}", plane.url)),
             }
@@ -117,7 +147,7 @@ impl Planes {
     async fn ask_one(
         &self,
         index: usize,
-        url: &ServerUrl,
+        plane: &Plane,
         method: &Method,
         path: &str,
         body: Option<Bytes>,
@@ -125,10 +155,10 @@ impl Planes {
     ) -> Result<Bytes, Failure> {
         let _room = self.room.acquire().await;
         let authorization = self.key.authorization();
-        let mut answer = self.exchange(index, url, method, path, body.clone(), longest, authorization.clone()).await?;
+        let mut answer = self.exchange(index, plane, method, path, body.clone(), longest, authorization.clone()).await?;
         if answer.status == StatusCode::UNAUTHORIZED && self.key.has_another_than(&authorization) {
             tracing::info!(file = %self.key.name(), "the sidecar's key has been read again, since the one before it is not taken any more");
-            answer = self.exchange(index, url, method, path, body, longest, self.key.authorization()).await?;
+            answer = self.exchange(index, plane, method, path, body, longest, self.key.authorization()).await?;
         }
         let Answered { status, bytes, .. } = answer;
         if status.is_success() {
@@ -151,7 +181,7 @@ impl Planes {
     async fn exchange(
         &self,
         index: usize,
-        url: &ServerUrl,
+        plane: &Plane,
         method: &Method,
         path: &str,
         body: Option<Bytes>,
@@ -160,15 +190,10 @@ impl Planes {
     ) -> Result<Answered, Failure> {
         let headers: HeaderMap = self.name.get().map(|name| (REPLICA, name.clone())).into_iter().collect();
         loop {
-            let kept = self.kept(index);
-            let is_new = kept.is_none();
-            let mut connection = match kept {
-                Some(connection) => connection,
-                None => self.dialer.connect(url).await.map_err(Failure::Plane)?,
-            };
+            let (mut connection, is_new) = self.connection(index, plane).await.map_err(Failure::Plane)?;
             let question =
                 Question { method, path, body: body.clone(), authorization: authorization.clone(), headers: headers.clone(), longest };
-            match connection.ask(url, question).await {
+            match connection.ask(&plane.url, question).await {
                 Ok(answer) => {
                     self.keep(index, connection);
                     return Ok(answer);
@@ -178,6 +203,35 @@ impl Planes {
                 Err(why) => return Err(Failure::Plane(why)),
             }
         }
+    }
+
+    /// One that is open, as far as is known; and whether it has just been made.
+    async fn connection(&self, index: usize, plane: &Plane) -> Result<(Connection, bool), String> {
+        if let Some(kept) = self.kept(index) {
+            return Ok((kept, false));
+        }
+        if plane.is_single.load(Ordering::Relaxed) {
+            return Ok((self.dialer.connect(&plane.url, DIAL).await?, true));
+        }
+        let mut dialing = plane.dialing.lock().await;
+        // Whoever has waited for it before may have put it here.
+        if let Some(kept) = self.kept(index) {
+            return Ok((kept, false));
+        }
+        let under_way = dialing.get_or_insert_with(|| {
+            let (dialer, url) = (Arc::clone(&self.dialer), plane.url.clone());
+            tokio::spawn(async move { dialer.connect(&url, DIAL).await })
+        });
+        // One that has been there for a while may have been given up meanwhile.
+        let is_new = !under_way.is_finished();
+        let made = under_way.await;
+        *dialing = None;
+        let connection = made.unwrap_or_else(|error| Err(error.to_string()))?;
+        match connection.shared() {
+            Some(shared) => self.keep(index, shared),
+            None => plane.is_single.store(true, Ordering::Relaxed),
+        }
+        Ok((connection, is_new))
     }
 
     fn kept(&self, index: usize) -> Option<Connection> {

@@ -19,7 +19,7 @@ use jiff::SignedDuration;
 
 use self::listen::ChangeWatch;
 use self::opening::Examined;
-use self::pool::Pool;
+use self::pool::{Pool, Wanted};
 use self::skew::Skew;
 use super::error::StoreError;
 use super::sql::{Backend, Connection, Lease, SqlStore, query};
@@ -61,11 +61,15 @@ impl PostgresServer {
 #[async_trait]
 impl Backend for PostgresServer {
     async fn reader(&self) -> Result<Box<dyn Lease + '_>, StoreError> {
-        Ok(Box::new(self.pool.lease().await?))
+        Ok(Box::new(self.pool.lease(Wanted::Reading).await?))
+    }
+
+    async fn follower(&self) -> Result<Box<dyn Lease + '_>, StoreError> {
+        Ok(Box::new(self.pool.lease(Wanted::Following).await?))
     }
 
     async fn writer(&self) -> Result<Box<dyn Lease + '_>, StoreError> {
-        Ok(Box::new(self.pool.lease_to_write().await?))
+        Ok(Box::new(self.pool.lease(Wanted::Writing).await?))
     }
 
     /// A server is one place, whoever answers for it.

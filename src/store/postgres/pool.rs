@@ -35,6 +35,8 @@ struct Shared {
     /// Pauses are of the machine's time, whatever time it is elsewhere.
     clock: SystemClock,
     places: Arc<Semaphore>,
+    /// All of them but one, which is for who follows the feed: a change is heard of though hundreds look keys up, far away from the server.
+    others: Arc<Semaphore>,
     /// Half of them. Whoever changes something may wait for others who do, or for a copy that is slow: nobody who reads waits for that.
     writers: Arc<Semaphore>,
     idle: Mutex<VecDeque<Idle>>,
@@ -56,6 +58,14 @@ struct Away {
     until: Duration,
 }
 
+/// What a connection is wanted for.
+#[derive(Clone, Copy)]
+pub(super) enum Wanted {
+    Following,
+    Reading,
+    Writing,
+}
+
 /// A connection in use. Dropped without [`give_back`](Lease::give_back) it is closed.
 pub(super) struct PoolLease<'p> {
     pool: &'p Shared,
@@ -63,7 +73,7 @@ pub(super) struct PoolLease<'p> {
     connection: Option<ServerConnection>,
     losses: u64,
     _place: OwnedSemaphorePermit,
-    _turn: Option<OwnedSemaphorePermit>,
+    _turns: [Option<OwnedSemaphorePermit>; 2],
 }
 
 /// A connection that has just been made, and the place that it was made for.
@@ -76,36 +86,44 @@ struct Made {
 impl Pool {
     pub(super) fn new(settings: &PostgresSettings, session: &'static str) -> Self {
         let most = usize::try_from(settings.connections).unwrap_or(1);
-        let (places, writers) = (Arc::new(Semaphore::new(most)), Arc::new(Semaphore::new((most / 2).max(1))));
+        let [places, others, writers] = [most, most.saturating_sub(1), most / 2].map(|most| Arc::new(Semaphore::new(most.max(1))));
         let (idle, away, losses) = (Mutex::default(), Mutex::default(), AtomicU64::new(0));
-        Self(Arc::new(Shared { settings: settings.clone(), session, clock: SystemClock::start(), places, writers, idle, losses, away }))
+        Self(Arc::new(Shared {
+            settings: settings.clone(),
+            session,
+            clock: SystemClock::start(),
+            places,
+            others,
+            writers,
+            idle,
+            losses,
+            away,
+        }))
     }
 
-    /// To read with.
-    pub(super) async fn lease(&self) -> Result<PoolLease<'_>, StoreError> {
-        self.lease_in(None).await
-    }
-
-    /// To change something with.
-    pub(super) async fn lease_to_write(&self) -> Result<PoolLease<'_>, StoreError> {
-        let turn = turn(&self.0.writers, "connections that may change something").await?;
-        self.lease_in(Some(turn)).await
-    }
-
-    async fn lease_in(&self, turn_to_write: Option<OwnedSemaphorePermit>) -> Result<PoolLease<'_>, StoreError> {
+    pub(super) async fn lease(&self, wanted: Wanted) -> Result<PoolLease<'_>, StoreError> {
         let pool = &*self.0;
+        let turn_to_write = match wanted {
+            Wanted::Writing => Some(turn(&pool.writers, "connections that may change something").await?),
+            Wanted::Following | Wanted::Reading => None,
+        };
+        let turn_of_others = match wanted {
+            Wanted::Writing | Wanted::Reading => Some(turn(&pool.others, "connections").await?),
+            Wanted::Following => None,
+        };
+        let turns = [turn_to_write, turn_of_others];
         let place = turn(&pool.places, "connections").await?;
         while let Some(Idle { mut connection, losses, since }) = pool.take_idle() {
             if losses != pool.losses() {
                 continue;
             }
             if pool.now().saturating_sub(since) < FRESH_FOR || connection.ping().await {
-                return Ok(PoolLease { pool, connection: Some(connection), losses, _place: place, _turn: turn_to_write });
+                return Ok(PoolLease { pool, connection: Some(connection), losses, _place: place, _turns: turns });
             }
             pool.lose(losses);
         }
         let Made { connection, losses, place } = self.connect(place).await?;
-        Ok(PoolLease { pool, connection: Some(connection), losses, _place: place, _turn: turn_to_write })
+        Ok(PoolLease { pool, connection: Some(connection), losses, _place: place, _turns: turns })
     }
 
     /// Makes a connection, which takes several ways there and back: it is made to the end though whoever wants it gives up before, and is then for who
@@ -125,8 +143,9 @@ impl Pool {
 
     /// Nobody gets a connection any more; those that are idle are closed in order.
     pub(super) async fn close(&self) {
-        self.0.places.close();
-        self.0.writers.close();
+        for places in [&self.0.places, &self.0.others, &self.0.writers] {
+            places.close();
+        }
         while let Some(Idle { connection, .. }) = self.0.take_idle() {
             if let Err(error) = connection.inner.close().await {
                 tracing::debug!(%error, "a connection to the store was not closed in order");

@@ -121,7 +121,7 @@ impl Source for SqlStore {
         if !self.is_read() {
             return Ok(Changes::TooOld);
         }
-        let feed: Vec<FeedRow> = self.all(query(text::CHANGES_AFTER).bind(stored::number(seen))).await?;
+        let feed: Vec<FeedRow> = self.all_of_the_feed(query(text::CHANGES_AFTER).bind(stored::number(seen))).await?;
         let Some(last) = feed.first().map(|row| row.last) else { return Err(stored::nonsense("a state", "it is empty")) };
         let changes: Vec<Change> = feed.into_iter().filter_map(|row| row.change).collect();
         // A feed that does not begin right after `seen` has been pruned; one that ends before it belongs to a store that was put back.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::backend::{Backend, Connection, Row};
+use super::backend::{Backend, Connection, Lease, Row};
 use super::decode::FromRow;
 use super::sieve::SomeNames;
 use super::statement::{Statement, Text};
@@ -19,6 +19,13 @@ pub(in crate::store) struct SqlStore {
     /// As of which place everything has been read by whoever has this; another place has a feed of its own.
     read: AtomicU64,
     names: SomeNames,
+}
+
+/// What is read.
+#[derive(Clone, Copy)]
+enum Part {
+    Feed,
+    Any,
 }
 
 impl SqlStore {
@@ -68,13 +75,22 @@ impl SqlStore {
         of_rows(&self.read(question).await?)
     }
 
-    /// One statement that changes nothing. It is asked once more of another connection if the first was lost without anybody's knowing.
+    /// The rows of the feed, of which everybody hears in time.
+    pub(super) async fn all_of_the_feed<T: FromRow>(&self, question: Statement) -> Result<Vec<T>, StoreError> {
+        of_rows(&self.read_of(Part::Feed, question).await?)
+    }
+
     async fn read(&self, question: Statement) -> Result<Vec<Box<dyn Row>>, StoreError> {
-        let mut lease = self.backend.reader().await?;
+        self.read_of(Part::Any, question).await
+    }
+
+    /// One statement that changes nothing. It is asked once more of another connection if the first was lost without anybody's knowing.
+    async fn read_of(&self, part: Part, question: Statement) -> Result<Vec<Box<dyn Row>>, StoreError> {
+        let mut lease = self.lease(part).await?;
         match lease.connection().fetch(question.clone()).await {
             Err(_) if lease.is_lost() => {
                 drop(lease);
-                lease = self.backend.reader().await?;
+                lease = self.lease(part).await?;
                 let rows = lease.connection().fetch(question).await?;
                 lease.give_back();
                 Ok(rows)
@@ -84,6 +100,13 @@ impl SqlStore {
                 lease.give_back();
                 Ok(rows)
             }
+        }
+    }
+
+    async fn lease(&self, part: Part) -> Result<Box<dyn Lease + '_>, StoreError> {
+        match part {
+            Part::Feed => self.backend.follower().await,
+            Part::Any => self.backend.reader().await,
         }
     }
 

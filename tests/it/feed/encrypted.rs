@@ -6,11 +6,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
+use claviger::clock::{Clock as _, SystemClock};
+use claviger::model::KeyDigest;
+use claviger::remote::{FeedSettings, FeedSource};
+use claviger::store::Lookup as _;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::{key_file, sidecar_key, sidecar_of};
@@ -115,4 +121,56 @@ fn a_sidecar_follows_and_asks_for_keys_over_one_connection_and_finds_its_way_bac
     plane.run(&["key", "revoke", "ci-1", "--yes"]);
     sidecar.until("the change to be told by who has come back", |sidecar| sidecar.get(&keys[1]).status == 401);
     plane.until("one connection to be left again", |plane| connections(plane) == 1);
+}
+
+/// Passes connections on, once it may; and counts them.
+fn relay(plane: SocketAddr) -> (SocketAddr, watch::Receiver<u64>, watch::Sender<bool>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let ((come, seen), (passes, may_pass)) = (watch::channel(0), watch::channel(false));
+    tokio::spawn(async move {
+        let listener = TcpListener::from_std(listener).unwrap();
+        while let Ok((mut client, _)) = listener.accept().await {
+            come.send_modify(|come| *come += 1);
+            let mut may_pass = may_pass.clone();
+            tokio::spawn(async move {
+                may_pass.wait_for(|passes| *passes).await.unwrap();
+                let mut server = TcpStream::connect(plane).await.unwrap();
+                tokio::io::copy_bidirectional(&mut client, &mut server).await
+            });
+        }
+    });
+    (address, seen, passes)
+}
+
+#[test]
+fn a_connection_that_takes_longer_than_anybody_waits_is_made_and_used_by_who_comes_next() {
+    let pair = |name: &str| file(name).to_str().unwrap().to_owned();
+    let setup =
+        Setup::new().environment("CLAVIGER_ADMIN__TLS__CERT", &pair("tls.crt")).environment("CLAVIGER_ADMIN__TLS__KEY", &pair("tls.key"));
+    let plane = setup.start();
+    let key_file = plane.dir().join("replica.key");
+    std::fs::write(&key_file, plane.key("pods", &["--bind", "replica@root"]).text).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let clock = Arc::new(SystemClock::start());
+        let (address, mut come, passes) = relay(plane.admin());
+        let planes = vec![format!("https://localhost:{}", address.port()).parse().unwrap()];
+        let settings = FeedSettings { planes, key_file, ca: Some(file("ca.crt")), max_staleness: Duration::from_mins(1) };
+        let source = Arc::new(FeedSource::open(settings, clock.clone()).unwrap());
+        let (unknown, began) = (KeyDigest::from_bytes([3; 32]), clock.monotonic());
+
+        let first = Arc::clone(&source);
+        let gives_up = tokio::spawn(async move { first.find_key(&unknown).await });
+        come.wait_for(|come| *come == 1).await.unwrap();
+        gives_up.abort();
+        assert!(gives_up.await.is_err_and(|error| error.is_cancelled()), "nothing comes through");
+        passes.send(true).unwrap();
+
+        assert_eq!(source.find_key(&unknown).await.unwrap(), None);
+        // After a while it is begun anew with another one.
+        assert!(*come.borrow() == 1 || clock.monotonic() > began + Duration::from_secs(2), "it was begun with once more");
+        source.close().await;
+    });
 }

@@ -457,6 +457,44 @@ async fn whoever_reads_does_not_wait_behind_those_who_wait_to_change_something()
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_heard_of_though_all_who_look_keys_up_have_to_wait() {
+    let database = Database::with_store(shared());
+    let StoreUrl::Postgres(mut settings) = StoreUrl::parse(&database.url()).unwrap() else { unreachable!() };
+    settings.connections = 2;
+    let store = store::open(&StoreUrl::Postgres(settings), Strategy::Combined, Arc::new(SystemClock::start())).await.unwrap();
+    make_key(&*store, 1).await.unwrap();
+    store.snapshot().await.unwrap();
+    let name = database.name().to_owned();
+    let holder = std::thread::spawn(move || {
+        shared().sql_as("postgres", &name, "BEGIN; LOCK TABLE keys IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)")
+    });
+    let waiting = |what: &str| {
+        let count = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = '{what}'", database.name());
+        shared().sql("postgres", &count).parse::<u64>().unwrap()
+    };
+    assert!(comes_to_be(|| waiting("Timeout") == 1), "nobody holds the table");
+    let readers: Vec<_> = (0..4)
+        .map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.find_key(&digest(1)).await })
+        })
+        .collect();
+    assert!(comes_to_be(|| waiting("Lock") >= 1), "nobody waits for a key");
+
+    let Changes::Since(changes) = store.changes_after(Revision(0)).await.unwrap() else { panic!("it is not too long ago") };
+    assert_eq!(changes.len(), 1);
+
+    database
+        .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Timeout'");
+    holder.join().unwrap().unwrap_err();
+    for reader in readers {
+        // Who has not waited for too long has found it.
+        drop(reader.await.unwrap());
+    }
+    store.close().await;
+}
+
 /// Passes connections on to a server's socket, but not those that come while it holds them.
 struct Relay {
     dir: tempfile::TempDir,
