@@ -291,6 +291,6 @@ async fn search_audit(store: &dyn Store, (now, later): (Timestamp, Timestamp), r
                 break;
             }
         }
-        assert_eq!((seen.as_slice(), parts), (expected.map(str::to_owned).as_slice(), 3), "{order:?}");
+        assert_eq!((seen.as_slice(), parts), (expected.map(str::to_owned).as_slice(), 6), "{order:?}");
     }
 }

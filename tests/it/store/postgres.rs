@@ -484,6 +484,7 @@ async fn a_change_is_heard_of_though_all_who_look_keys_up_have_to_wait() {
 
     let Changes::Since(changes) = store.changes_after(Revision(0)).await.unwrap() else { panic!("it is not too long ago") };
     assert_eq!(changes.len(), 1);
+    assert!(!readers.iter().any(tokio::task::JoinHandle::is_finished), "it had to wait for one of them");
 
     database
         .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Timeout'");
