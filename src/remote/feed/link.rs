@@ -78,7 +78,7 @@ impl Link {
             let snapshot = read::<FeedSnapshot>(bytes)?.read().map_err(|fault| fault.to_string())?;
             not_behind(snapshot.revision, handed).map(|()| snapshot)
         };
-        let answer = self.planes.ask(&Method::GET, "/feed/snapshot", None, Patience::Waits(DOWNLOAD), LONGEST_SNAPSHOT, judge).await;
+        let answer = self.planes.ask(&Method::GET, "/feed/snapshot", None, Patience::Follows(DOWNLOAD), LONGEST_SNAPSHOT, judge).await;
         Ok((answer.map_err(StoreError::Unavailable)?, asked_at))
     }
 
@@ -106,7 +106,7 @@ impl Link {
             let changes = if is_another { Changes::TooOld } else { told.read(after).map_err(|fault| fault.to_string())? };
             Ok((changes, after_at, as_of))
         };
-        let answer = self.planes.ask(&Method::GET, &path, None, Patience::Waits(wait + PATIENCE), LONGEST_CHANGES, judge).await;
+        let answer = self.planes.ask(&Method::GET, &path, None, Patience::Follows(wait + PATIENCE), LONGEST_CHANGES, judge).await;
         let (changes, after_at, as_of) = answer?;
         // So long after the question came, the control plane was sure: it came no earlier than it was sent.
         let as_of = SignedDuration::try_from(asked_at).unwrap_or_default().saturating_add(as_of);

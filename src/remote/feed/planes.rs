@@ -24,8 +24,8 @@ use crate::remote::problem::Refused;
 const REPLICA: HeaderName = HeaderName::from_static("claviger-replica");
 /// How many control planes one question is sent to, if none answers.
 const TRIES: usize = 3;
-/// How many questions are under way at a time.
-const AT_ONCE: usize = 17;
+/// How many questions are under way at a time, beside that of the feed.
+const AT_ONCE: usize = 16;
 /// How many connections are kept.
 const KEPT: usize = 4;
 /// How long a connection may take to be made, though whoever wants it has given up.
@@ -59,6 +59,8 @@ struct Plane {
 /// How long one of them may take to answer.
 #[derive(Clone, Copy)]
 pub(super) enum Patience {
+    /// The feed waits, of which there is one question at a time: it is asked at once, however many ask for something else.
+    Follows(Duration),
     /// Somebody waits: who takes longer is not asked for a while.
     Waits(Duration),
     /// Nobody waits: whoever takes long may be fit for all else.
@@ -114,19 +116,24 @@ impl Planes {
         longest: usize,
         judge: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<T, String> {
+        // It is nobody's fault how long others are asked before.
+        let _room = match patience {
+            Patience::Follows(_) => None,
+            Patience::Waits(_) | Patience::AtLeisure(_) => self.room.acquire().await.ok(),
+        };
         let mut why = self.passed_over();
         let current = self.current.load(Ordering::Relaxed);
         let order = (0..self.all.len()).map(|step| (current + step) % self.all.len());
         for index in order.filter(|index| self.is_worth_asking(*index)).take(TRIES) {
             let Some(plane) = self.all.get(index) else { continue };
-            let (Patience::Waits(most) | Patience::AtLeisure(most)) = patience;
+            let (Patience::Follows(most) | Patience::Waits(most) | Patience::AtLeisure(most)) = patience;
             let asked = timeout(most, self.ask_one(index, plane, method, path, body.clone(), longest));
             let asked = asked.await.unwrap_or_else(|_| Err(Failure::Plane(format!("it has not answered within {most:?}"))));
             let judged = asked.and_then(|bytes| judge(&bytes).map_err(Failure::Plane));
             match judged {
                 Ok(answer) => {
                     match patience {
-                        Patience::Waits(_) => self.worked(index, current),
+                        Patience::Follows(_) | Patience::Waits(_) => self.worked(index, current),
                         Patience::AtLeisure(_) => {}
                     }
                     return Ok(answer);
@@ -134,7 +141,7 @@ impl Planes {
                 Err(Failure::Plane(reason)) => {
                     why = format!("{}: {reason}", plane.url);
                     match patience {
-                        Patience::Waits(_) => self.failed(index, &why),
+                        Patience::Follows(_) | Patience::Waits(_) => self.failed(index, &why),
                         Patience::AtLeisure(_) => {}
                     }
                 }
@@ -153,7 +160,6 @@ impl Planes {
         body: Option<Bytes>,
         longest: usize,
     ) -> Result<Bytes, Failure> {
-        let _room = self.room.acquire().await;
         let authorization = self.key.authorization();
         let mut answer = self.exchange(index, plane, method, path, body.clone(), longest, authorization.clone()).await?;
         if answer.status == StatusCode::UNAUTHORIZED && self.key.has_another_than(&authorization) {

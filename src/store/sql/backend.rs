@@ -14,7 +14,7 @@ use crate::store::stored::nonsense;
 pub(in crate::store) trait Backend: Send + Sync + 'static {
     /// A connection to read with.
     async fn reader(&self) -> Result<Box<dyn Lease + '_>, StoreError>;
-    /// A connection to read the feed with, which is not behind whoever reads anything else, where they may be many.
+    /// A connection to follow the feed with, which is not behind whoever reads anything else, where they may be many.
     async fn follower(&self) -> Result<Box<dyn Lease + '_>, StoreError> {
         self.reader().await
     }

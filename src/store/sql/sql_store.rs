@@ -110,18 +110,19 @@ impl SqlStore {
         }
     }
 
-    /// Several statements without values, as of one moment, asked once more likewise; what is made of their rows, one after the other.
+    /// Several statements without values, for who follows the feed, as of one moment, asked once more likewise; what is made of their rows, one after the
+    /// other.
     pub(super) async fn read_together<T, F>(&self, questions: &[Text], take: F) -> Result<T, StoreError>
     where
         T: Default + Send,
         F: Fn(&mut T, usize, &dyn Row) -> Result<(), StoreError> + Sync,
     {
-        let mut lease = self.backend.reader().await?;
+        let mut lease = self.backend.follower().await?;
         let mut made = T::default();
         let mut answered = lease.connection().fetch_together(questions, &mut |number, row| take(&mut made, number, row)).await;
         if answered.is_err() && lease.is_lost() {
             drop(lease);
-            lease = self.backend.reader().await?;
+            lease = self.backend.follower().await?;
             // What had come may be of another moment.
             made = T::default();
             answered = lease.connection().fetch_together(questions, &mut |number, row| take(&mut made, number, row)).await;

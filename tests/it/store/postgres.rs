@@ -483,7 +483,7 @@ async fn a_change_is_heard_of_though_all_who_look_keys_up_have_to_wait() {
     assert!(comes_to_be(|| waiting("Lock") >= 1), "nobody waits for a key");
 
     let Changes::Since(changes) = store.changes_after(Revision(0)).await.unwrap() else { panic!("it is not too long ago") };
-    assert_eq!(changes.len(), 1);
+    assert_eq!((changes.len(), store.snapshot().await.unwrap().revision), (1, Revision(1)));
     assert!(!readers.iter().any(tokio::task::JoinHandle::is_finished), "it had to wait for one of them");
 
     database
