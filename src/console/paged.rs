@@ -50,8 +50,9 @@ impl Sought {
             let Some((first, rest)) = sought.split_first() else { return Some(Place::of(0, text.is_empty())) };
             let places = text.get(..=text.len().checked_sub(sought.len())?)?.iter().enumerate();
             // Few places begin as it does.
+            let capital = first.to_ascii_uppercase();
             let at = places
-                .filter(|(_, letter)| letter.to_ascii_lowercase() == *first)
+                .filter(|(_, letter)| **letter == *first || **letter == capital)
                 .map(|(at, _)| at)
                 .find(|at| text.get(at + 1..at + sought.len()).is_some_and(|part| part.eq_ignore_ascii_case(rest)))?;
             return Some(Place::of(at, text.len() == sought.len()));

@@ -16,7 +16,7 @@ use crate::control::Operation;
 use crate::model::{Space, SpaceId, SpaceTree};
 
 /// So many bindings of a space are counted: nobody waits for the others.
-const COUNTED: u32 = 20;
+const COUNTED: u32 = 10;
 /// How many spaces are named that somebody administers.
 const NAMED: usize = 10;
 
