@@ -31,12 +31,13 @@ impl Sought {
 
     /// Whether it stands in one of these.
     pub(super) fn stands_in<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> bool {
-        self.0.is_empty() || texts.into_iter().any(|text| self.place_in(text).is_some())
+        self.0.is_empty() || texts.into_iter().any(|text| self.place_in(text, Places::All).is_some())
     }
 
-    /// How well something fits that is called this: the very name, then what begins with it, then what it stands in. `None`: not at all.
-    pub(super) fn fit(&self, called: &str) -> Option<u8> {
-        match self.place_in(called)? {
+    /// How well something fits that is called this: the very name, then what begins with it, then what it stands in. `None`: not at all, or
+    /// not at such a place.
+    pub(super) fn fit(&self, called: &str, places: Places) -> Option<u8> {
+        match self.place_in(called, places)? {
             Place::Whole => Some(0),
             Place::Begin => Some(1),
             Place::Within => Some(2),
@@ -44,9 +45,13 @@ impl Sought {
     }
 
     /// Where it stands in a text first. Of plain text nothing is copied, and nothing prepared: what ten thousand spaces are called is looked at for a page.
-    fn place_in(&self, text: &str) -> Option<Place> {
+    fn place_in(&self, text: &str, places: Places) -> Option<Place> {
         if text.is_ascii() {
             let (sought, text) = (self.0.as_bytes(), text.as_bytes());
+            if places == Places::Begin {
+                let begins = text.get(..sought.len())?.eq_ignore_ascii_case(sought);
+                return begins.then(|| Place::of(0, text.len() == sought.len()));
+            }
             let Some((first, rest)) = sought.split_first() else { return Some(Place::of(0, text.is_empty())) };
             let places = text.get(..=text.len().checked_sub(sought.len())?)?.iter().enumerate();
             // Few places begin as it does.
@@ -58,8 +63,19 @@ impl Sought {
             return Some(Place::of(at, text.len() == sought.len()));
         }
         let text = text.to_lowercase();
-        text.find(&self.0).map(|at| Place::of(at, text.len() == self.0.len()))
+        let at = match places {
+            Places::All => text.find(&self.0),
+            Places::Begin => text.starts_with(&self.0).then_some(0),
+        };
+        at.map(|at| Place::of(at, text.len() == self.0.len()))
     }
+}
+
+/// Where in a text another one is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Places {
+    All,
+    Begin,
 }
 
 /// Where a text stands in another one.
@@ -81,7 +97,7 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
-    use super::Sought;
+    use super::{Places, Sought};
 
     #[test]
     fn case_does_not_count_in_whatever_script() {
@@ -92,9 +108,8 @@ mod tests {
         assert!(!Sought::of("prod").stands_in(["staging", "Pro d", "pro", "", "prö", "ärzte"]));
         // A letter that is no plain one may be a plain one in lower case.
         assert!(Sought::of("\u{212a}ey").stands_in(["KEY"]) && Sought::of("KEY").stands_in(["\u{212a}ey"]));
-        assert_eq!(
-            ["pROD", "Prod-1", "a-prod", "PRODÄ", "äPROD", "pro"].map(|called| Sought::of("Prod").fit(called)),
-            [Some(0), Some(1), Some(2), Some(1), Some(2), None]
-        );
+        let fits = |places| ["pROD", "Prod-1", "a-prod", "PRODÄ", "äPROD", "pro"].map(|called| Sought::of("Prod").fit(called, places));
+        assert_eq!(fits(Places::All), [Some(0), Some(1), Some(2), Some(1), Some(2), None]);
+        assert_eq!(fits(Places::Begin), [Some(0), Some(1), None, Some(1), None, None]);
     }
 }

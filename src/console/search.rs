@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::fields::Query;
 use super::keys;
-use super::paged::Sought;
+use super::paged::{Places, Sought};
 use super::parts;
 use super::refusal::Refusal;
 use super::visit::{Seen, Visit};
@@ -102,8 +102,8 @@ fn of_snapshot(visit: &Seen, snapshot: &Snapshot, text: &str) -> Vec<FoundKind> 
 }
 
 /// How well something fits that is called so, by its id or its name.
-fn fit((id, name): (&str, &str), sought: &Sought) -> Option<u8> {
-    [id, name].into_iter().filter_map(|called| sought.fit(called)).min()
+fn fit((id, name): (&str, &str), sought: &Sought, places: Places) -> Option<u8> {
+    [id, name].into_iter().filter_map(|called| sought.fit(called, places)).min()
 }
 
 /// Those that fit, the best first, each as `shown` has it; what they are called stands beside them.
@@ -117,7 +117,10 @@ fn kind<'a, T>(
     let sought = Sought::of(text);
     // Of those that fit alike the first ones, in their order: there may be ten thousand.
     let (mut found, mut count): (BTreeMap<u8, Vec<T>>, usize) = (BTreeMap::new(), 0);
-    for (fit, thing) in all.filter_map(|(called, thing)| Some((fit(called, &sought)?, thing))) {
+    for (called, thing) in all {
+        // When there are more than are shown, only better ones count.
+        let places = if count > SHOWN { Places::Begin } else { Places::All };
+        let Some(fit) = fit(called, &sought, places) else { continue };
         count += 1;
         let alike = found.entry(fit).or_default();
         if alike.len() < SHOWN {
@@ -130,15 +133,24 @@ fn kind<'a, T>(
 
 #[cfg(test)]
 mod tests {
-    use super::{Sought, fit};
+    use super::{Markup, Places, SHOWN, Sought, fit, html, kind};
 
     #[test]
     fn the_very_name_fits_best() {
-        let fits = |called| fit(called, &Sought::of("Prod"));
+        let fits = |called| fit(called, &Sought::of("Prod"), Places::All);
         assert_eq!(fits(("prod", "Production")), Some(0));
         assert_eq!(fits(("p", "PROD")), Some(0));
         assert_eq!(fits(("production", "")), Some(1));
         assert_eq!(fits(("pre-production", "")), Some(2));
         assert_eq!(fits(("staging", "")), None);
+    }
+
+    #[test]
+    fn the_best_are_shown_however_many_fit() {
+        let many = ["a-prod"; 2 * SHOWN].into_iter().chain(["production", "prod"]);
+        let found = kind("Spaces", "/spaces", "Prod", many.map(|id| ((id, ""), id)), |id| html! { (id) });
+        let shown: Vec<String> = found.items.into_iter().map(Markup::into_string).collect();
+        assert_eq!((shown.len(), &*shown[0], &*shown[1], &*shown[2]), (SHOWN, "prod", "production", "a-prod"));
+        assert_eq!(found.more.as_deref(), Some("/spaces?q=Prod"));
     }
 }
