@@ -135,8 +135,9 @@ fn shared(keys: u64) -> anyhow::Result<Vec<Mutation>> {
     Ok(all)
 }
 
+/// At least as many as a page shows: one page is to be as long as the other.
 fn spaces(keys: u64) -> u64 {
-    (keys / KEYS_OF_SPACE).max(10)
+    (keys / KEYS_OF_SPACE).max(100)
 }
 
 fn groups(keys: u64) -> u64 {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::audit::{AuditQuery, GivenUp};
 use super::error::{BatchError, Precondition, StoreError};
-use super::listing::{BindingFilter, KeyFilter, ListPart, MembersUsed, NeverUsed, Page};
+use super::listing::{BindingFilter, KeyFilter, ListPart, NeverUsed, Page};
 use super::webhook::{Held, Webhook};
 use crate::model::{
     AuditEntry, AuditId, AuditNote, Binding, BindingId, Cause, Change, Changes, ConsoleSession, DoneOnce, GroupName, KeptSample, KeyDigest,
@@ -161,8 +161,6 @@ pub trait Store: Source + Management {
     async fn bindings_where(&self, wanted: &BindingFilter) -> Result<ListPart<Binding, BindingId>, StoreError>;
     /// The keys in this group after this one that are not revoked, by id: at most so many, found by an index.
     async fn members(&self, group: &GroupName, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyRecord>, StoreError>;
-    /// How many keys are in this group and not revoked, counted up to so many, and when one of those, the oldest by id, last came.
-    async fn members_used(&self, group: &GroupName, most: u32) -> Result<MembersUsed, StoreError>;
     /// Audit entries, as far as they are found by looking through
     /// [`ENTRIES_LOOKED_THROUGH_AT_ONCE`](super::ENTRIES_LOOKED_THROUGH_AT_ONCE), where no index knows them.
     async fn audit_in_part(&self, wanted: &AuditQuery) -> Result<ListPart<AuditEntry, AuditId>, StoreError>;

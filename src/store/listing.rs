@@ -46,15 +46,6 @@ pub enum StateWanted {
     In(KeyState),
 }
 
-/// How alive a group is, by the oldest of its members.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MembersUsed {
-    /// Members that were looked at.
-    pub members: u32,
-    /// When one of their secrets was last presented, to the minute.
-    pub last_used_at: Option<Timestamp>,
-}
-
 /// Active keys that were made before a time, do not end before another one, and whose secrets nobody has ever presented.
 #[derive(Clone, Copy, Debug)]
 pub struct NeverUsed {

@@ -28,7 +28,7 @@ pub use self::contract::{
 };
 pub use self::error::{BatchError, Conflict, Likeness, Precondition, StoreError, Unmet};
 pub use self::listing::{
-    BindingFilter, ENTRIES_LOOKED_THROUGH_AT_ONCE, KeyFilter, LOOKED_THROUGH_AT_ONCE, ListPart, MembersUsed, NeverUsed, Page, StateWanted,
+    BindingFilter, ENTRIES_LOOKED_THROUGH_AT_ONCE, KeyFilter, LOOKED_THROUGH_AT_ONCE, ListPart, NeverUsed, Page, StateWanted,
 };
 use self::sql::SqlStore;
 pub use self::verify::{AuditFault, RowFault, Verified, verify_audit};

@@ -13,8 +13,6 @@ use crate::store::AuditQuery;
 
 /// On a page.
 pub(super) const ON_A_PAGE: usize = 50;
-/// How many members are looked at for when one of them was last used.
-const LOOKED_AT: u32 = 500;
 
 /// The members after the one that the page before ended with; and where the next page begins.
 pub(super) async fn page(visit: &Seen, shown: &ShownGroup, query: &Fields) -> Result<(Vec<KeyRecord>, Option<KeyId>), Refusal> {
@@ -53,14 +51,14 @@ pub(super) fn table(visit: &Seen, members: &[KeyRecord]) -> Markup {
     }
 }
 
-/// When somebody last came as one of its members, and when it was last changed.
-pub(super) async fn freshness(visit: &Seen, shown: &ShownGroup) -> Result<Markup, Refusal> {
-    let used = visit.control().store().members_used(&shown.group.name, LOOKED_AT).await?;
+/// When somebody last came as one of these members, and when the group was last changed.
+pub(super) async fn freshness(visit: &Seen, shown: &ShownGroup, members: &[KeyRecord], is_all: bool) -> Result<Markup, Refusal> {
+    let used = members.iter().filter_map(parts::last_used).max();
     let changed = if visit.may(Operation::ViewAudit) { Some(last_change(visit, shown).await?) } else { None };
     Ok(html! {
         dl class="facts" {
             dt { "A member was last used" }
-            dd { (parts::time_or(used.last_used_at, "never")) @if used.members == LOOKED_AT { span class="quiet" { " (of the oldest " (LOOKED_AT) " members)" } } }
+            dd { (parts::time_or(used, "never")) @if !is_all { span class="quiet" { " (of the " (parts::counted(members.len(), "member")) " shown below)" } } }
             @if let Some(changed) = changed { dt { "The group was last changed" } dd { (changed) } }
         }
     })

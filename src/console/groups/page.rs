@@ -29,7 +29,8 @@ async fn page(visit: &Seen, shown: &ShownGroup, status: StatusCode, fields: &Fie
     visit.needs(Operation::ViewKeys)?;
     let (group, form) = (&shown.group, Form { fields, faults });
     let (members, next) = members::page(visit, shown, fields).await?;
-    let freshness = members::freshness(visit, shown).await?;
+    let is_all = next.is_none() && fields.given("cursor").is_none();
+    let freshness = members::freshness(visit, shown, &members, is_all).await?;
     let body = html! {
         p { a href="/groups" { "Groups" } }
         h1 { (group.name) }

@@ -12,7 +12,6 @@ use crate::store::apply::HeldBack;
 use crate::store::audit::GivenUp;
 use crate::store::contract::FoundKey;
 use crate::store::error::StoreError;
-use crate::store::listing::MembersUsed;
 use crate::store::stored::{audit_id, digest, json, nonsense, parsed, revision, time};
 use crate::store::webhook::{Receiver, Webhook};
 
@@ -369,13 +368,6 @@ impl FromRow for BindingCount {
     fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
         let bindings = u32::try_from(column::<i64>(row, "bindings")?).map_err(|error| nonsense("a count", error))?;
         Ok(Self { space: parsed("a space", text(row, "space")?)?, bindings })
-    }
-}
-
-impl FromRow for MembersUsed {
-    fn from_row(row: &dyn Row) -> Result<Self, StoreError> {
-        let members = u32::try_from(column::<i64>(row, "members")?).map_err(|error| nonsense("a count", error))?;
-        Ok(Self { members, last_used_at: time_or_none(row, "last_used_at")? })
     }
 }
 

@@ -49,7 +49,7 @@ use super::apply::apply_all;
 use super::audit::{AuditQuery, GivenUp};
 use super::contract::{FoundKey, Lookup, Management, Source, Store};
 use super::error::{BatchError, Precondition, StoreError};
-use super::listing::{BindingFilter, KeyFilter, ListPart, MembersUsed, NeverUsed, Page};
+use super::listing::{BindingFilter, KeyFilter, ListPart, NeverUsed, Page};
 use super::stored;
 use super::webhook::{Held, Webhook};
 use crate::model::{
@@ -279,11 +279,6 @@ impl Store for SqlStore {
     async fn members(&self, group: &GroupName, after: Option<KeyId>, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {
         let after = after.map_or_else(String::new, |id| id.to_string());
         self.all(query(text::MEMBERS).bind(group.to_string()).bind(after).bind(limit)).await
-    }
-
-    async fn members_used(&self, group: &GroupName, most: u32) -> Result<MembersUsed, StoreError> {
-        let used: Option<MembersUsed> = self.one(query(text::MEMBERS_USED).bind(group.to_string()).bind(most)).await?;
-        Ok(used.unwrap_or(MembersUsed { members: 0, last_used_at: None }))
     }
 
     async fn audit_in_part(&self, wanted: &AuditQuery) -> Result<ListPart<AuditEntry, AuditId>, StoreError> {

@@ -176,17 +176,6 @@ pub(in crate::store) const MEMBERS: Text = Text::each(
          ORDER BY m.key_id LIMIT $3"
     ),
 );
-/// Of the first of them, without what else they have: how many they are, and when one was last used.
-pub(in crate::store) const MEMBERS_USED: Text = Text::each(
-    "SELECT count(*) AS members, max(used) AS last_used_at FROM ( \
-     SELECT (SELECT max(max(s.last_used_at, s.created_at)) FROM secrets s WHERE s.key_id = k.id) AS used \
-     FROM memberships m CROSS JOIN keys k ON k.id = m.key_id WHERE m.group_name = $1 AND k.revoked_at IS NULL \
-     ORDER BY m.key_id LIMIT $2) AS seen",
-    "SELECT count(*) AS members, max(used) AS last_used_at FROM ( \
-     SELECT (SELECT max(greatest(s.last_used_at, s.created_at)) FROM secrets s WHERE s.key_id = k.id AND s.last_used_at IS NOT NULL) AS used \
-     FROM memberships m JOIN keys k ON k.id = m.key_id WHERE m.group_name = $1 AND k.revoked_at IS NULL \
-     ORDER BY m.key_id LIMIT $2) AS seen",
-);
 
 pub(in crate::store) const STATE: Text = Text::same("SELECT revision, strategy FROM state");
 pub(in crate::store) const SPACES: Text = Text::same("SELECT id, name, description, parent, labels FROM spaces");

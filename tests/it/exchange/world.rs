@@ -17,8 +17,8 @@ use claviger::model::{
     Resource, Revision, RoleId, Sample, SampleId, SessionDigest, Snapshot, Space, SpaceId, Strategy,
 };
 use claviger::store::{
-    self, AuditQuery, BatchError, BindingFilter, FoundKey, GivenUp, Held, KeyFilter, ListPart, Lookup, Management, MembersUsed, NeverUsed,
-    Page, Precondition, Source, Store, StoreError, Webhook,
+    self, AuditQuery, BatchError, BindingFilter, FoundKey, GivenUp, Held, KeyFilter, ListPart, Lookup, Management, NeverUsed, Page,
+    Precondition, Source, Store, StoreError, Webhook,
 };
 use claviger::telemetry::Metrics;
 use claviger::token;
@@ -531,10 +531,6 @@ impl Store for Sluice {
 
     async fn audit_in_part(&self, wanted: &AuditQuery) -> Result<ListPart<AuditEntry, AuditId>, StoreError> {
         self.store.audit_in_part(wanted).await
-    }
-
-    async fn members_used(&self, group: &GroupName, most: u32) -> Result<MembersUsed, StoreError> {
-        self.store.members_used(group, most).await
     }
 
     async fn keys_ending(&self, after: Timestamp, before: Timestamp, limit: u32) -> Result<Vec<KeyRecord>, StoreError> {

@@ -85,19 +85,6 @@ async fn members_of_a_group_are_told_page_by_page(backend: Backend) {
     assert_eq!(members(Some(1), 2).await, [key_id(3)]);
     assert_eq!(members(Some(3), 2).await, []);
     assert_eq!(store.members(&group("nobody"), None, 2).await.unwrap(), []);
-
-    let used = async |name: &str, most| {
-        let used = store.members_used(&group(name), most).await.unwrap();
-        (used.members, used.last_used_at)
-    };
-    assert_eq!([used("ops", 9).await, used("nobody", 9).await], [(2, None), (0, None)]);
-    let at = |hour: u64| format!("2026-03-05T{hour:02}:00:00Z").parse::<Timestamp>().unwrap();
-    let presented = |number, hours| (new_key(number, &format!("ci-{number}")).digest, at(hours));
-    // Who is revoked is no member.
-    store.record_use(&[presented(1, 1), presented(3, 2), presented(4, 3), presented(5, 4)]).await.unwrap();
-    assert_eq!(used("ops", 9).await, (2, Some(at(2))));
-    assert_eq!(used("ops", 1).await, (1, Some(at(1))));
-    assert_eq!(used("dev", 9).await, (2, Some(at(2))));
 }
 
 async fn names_of_keys_are_told_if_they_are_few(backend: Backend) {
