@@ -31,12 +31,12 @@ impl Sought {
 
     /// Whether it stands in one of these.
     pub(super) fn stands_in<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> bool {
-        self.0.is_empty() || texts.into_iter().any(|text| self.place_in(text, Places::All).is_some())
+        self.0.is_empty() || texts.into_iter().any(|text| self.place_in(text, Searched::All).is_some())
     }
 
     /// How well something fits that is called this: the very name, then what begins with it, then what it stands in. `None`: not at all, or
     /// not at such a place.
-    pub(super) fn fit(&self, called: &str, places: Places) -> Option<u8> {
+    pub(super) fn fit(&self, called: &str, places: Searched) -> Option<u8> {
         match self.place_in(called, places)? {
             Place::Whole => Some(0),
             Place::Begin => Some(1),
@@ -45,10 +45,10 @@ impl Sought {
     }
 
     /// Where it stands in a text first. Of plain text nothing is copied, and nothing prepared: what ten thousand spaces are called is looked at for a page.
-    fn place_in(&self, text: &str, places: Places) -> Option<Place> {
+    fn place_in(&self, text: &str, places: Searched) -> Option<Place> {
         if text.is_ascii() {
             let (sought, text) = (self.0.as_bytes(), text.as_bytes());
-            if places == Places::Begin {
+            if places == Searched::Begin {
                 let begins = text.get(..sought.len())?.eq_ignore_ascii_case(sought);
                 return begins.then(|| Place::of(0, text.len() == sought.len()));
             }
@@ -64,8 +64,8 @@ impl Sought {
         }
         let text = text.to_lowercase();
         let at = match places {
-            Places::All => text.find(&self.0),
-            Places::Begin => text.starts_with(&self.0).then_some(0),
+            Searched::All => text.find(&self.0),
+            Searched::Begin => text.starts_with(&self.0).then_some(0),
         };
         at.map(|at| Place::of(at, text.len() == self.0.len()))
     }
@@ -73,7 +73,7 @@ impl Sought {
 
 /// Where in a text another one is looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Places {
+pub(super) enum Searched {
     All,
     Begin,
 }
@@ -97,7 +97,7 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
-    use super::{Places, Sought};
+    use super::{Searched, Sought};
 
     #[test]
     fn case_does_not_count_in_whatever_script() {
@@ -109,7 +109,7 @@ mod tests {
         // A letter that is no plain one may be a plain one in lower case.
         assert!(Sought::of("\u{212a}ey").stands_in(["KEY"]) && Sought::of("KEY").stands_in(["\u{212a}ey"]));
         let fits = |places| ["pROD", "Prod-1", "a-prod", "PRODÄ", "äPROD", "pro"].map(|called| Sought::of("Prod").fit(called, places));
-        assert_eq!(fits(Places::All), [Some(0), Some(1), Some(2), Some(1), Some(2), None]);
-        assert_eq!(fits(Places::Begin), [Some(0), Some(1), None, Some(1), None, None]);
+        assert_eq!(fits(Searched::All), [Some(0), Some(1), Some(2), Some(1), Some(2), None]);
+        assert_eq!(fits(Searched::Begin), [Some(0), Some(1), None, Some(1), None, None]);
     }
 }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::fields::Query;
 use super::keys;
-use super::paged::{Places, Sought};
+use super::paged::{Searched, Sought};
 use super::parts;
 use super::refusal::Refusal;
 use super::visit::{Seen, Visit};
@@ -102,7 +102,7 @@ fn of_snapshot(visit: &Seen, snapshot: &Snapshot, text: &str) -> Vec<FoundKind> 
 }
 
 /// How well something fits that is called so, by its id or its name.
-fn fit((id, name): (&str, &str), sought: &Sought, places: Places) -> Option<u8> {
+fn fit((id, name): (&str, &str), sought: &Sought, places: Searched) -> Option<u8> {
     [id, name].into_iter().filter_map(|called| sought.fit(called, places)).min()
 }
 
@@ -119,7 +119,7 @@ fn kind<'a, T>(
     let (mut found, mut count): (BTreeMap<u8, Vec<T>>, usize) = (BTreeMap::new(), 0);
     for (called, thing) in all {
         // When there are more than are shown, only better ones count.
-        let places = if count > SHOWN { Places::Begin } else { Places::All };
+        let places = if count > SHOWN { Searched::Begin } else { Searched::All };
         let Some(fit) = fit(called, &sought, places) else { continue };
         count += 1;
         let alike = found.entry(fit).or_default();
@@ -133,11 +133,11 @@ fn kind<'a, T>(
 
 #[cfg(test)]
 mod tests {
-    use super::{Markup, Places, SHOWN, Sought, fit, html, kind};
+    use super::{Markup, SHOWN, Searched, Sought, fit, html, kind};
 
     #[test]
     fn the_very_name_fits_best() {
-        let fits = |called| fit(called, &Sought::of("Prod"), Places::All);
+        let fits = |called| fit(called, &Sought::of("Prod"), Searched::All);
         assert_eq!(fits(("prod", "Production")), Some(0));
         assert_eq!(fits(("p", "PROD")), Some(0));
         assert_eq!(fits(("production", "")), Some(1));
