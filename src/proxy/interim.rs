@@ -1,8 +1,8 @@
-//! Interim answers (1xx, RFC 9110, section 15.2) on their way from the upstream to a client of HTTP/1.1.
+//! Interim answers (1xx, RFC 9110, section 15.2) on their way from the upstream to the client.
 //!
-//! hyper's server cannot say any but `100 Continue`, which is its own affair. So they are left here by the request, and the socket writes
-//! them when hyper has written all that it had: behind every earlier answer, and before the one that they belong to, which waits until
-//! they have left.
+//! Over HTTP/1.1 hyper's server cannot say any but `100 Continue`, which is its own affair. So they are left here by the request, and the
+//! socket writes them when hyper has written all that it had: behind every earlier answer, and before the one that they belong to, which
+//! waits until they have left. Over HTTP/2 a stream says its own.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,11 +13,40 @@ use http::Response;
 use tokio::io::AsyncWrite;
 
 use super::headers::clean_interim;
+use super::stream::StreamState;
 
 /// What may lie here until the client takes it, in bytes; what is more is left out, for nobody has to get any of them.
 const WAITING_MAX: usize = 64 * 1024;
 
-/// Interim answers of one connection that have not left.
+/// Where the interim answers to one request go.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum InterimSink<'a> {
+    Http1(&'a InterimAnswers),
+    Http2(&'a StreamState),
+}
+
+impl InterimSink<'_> {
+    /// Says one, if it is fit for a client. To be asked by the task that answers the request.
+    pub(super) fn say(self, mut answer: Response<()>, cx: &mut Context<'_>) {
+        if clean_interim(answer.status(), answer.headers_mut()).is_err() {
+            return;
+        }
+        match self {
+            Self::Http1(connection) => connection.say(&answer),
+            Self::Http2(stream) => stream.say(answer, cx),
+        }
+    }
+
+    /// Ready when whatever is said next stands behind them.
+    pub(super) fn poll_said(self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Http1(connection) => connection.poll_said(cx),
+            Self::Http2(_) => Poll::Ready(()),
+        }
+    }
+}
+
+/// Interim answers of one connection over HTTP/1.1 that have not left.
 #[derive(Debug, Default)]
 pub(super) struct InterimAnswers {
     any: AtomicBool,
@@ -34,12 +63,8 @@ struct Unsaid {
 }
 
 impl InterimAnswers {
-    /// Says one, if it is fit for a client.
-    pub(super) fn say(&self, mut answer: Response<()>) {
+    fn say(&self, answer: &Response<()>) {
         let status = answer.status();
-        if clean_interim(status, answer.headers_mut()).is_err() {
-            return;
-        }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let out = &mut waiting.bytes;
         let begin = out.len();
@@ -62,7 +87,7 @@ impl InterimAnswers {
     }
 
     /// Ready when all have left.
-    pub(super) fn poll_said(&self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_said(&self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.any() {
             return Poll::Ready(());
         }

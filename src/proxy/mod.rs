@@ -17,6 +17,7 @@ use crate::edge::tls::{ListenerTls, UpstreamTls};
 use crate::exchange::Exchange;
 use crate::telemetry::Metrics;
 
+mod client_body;
 mod connection;
 mod context;
 mod error;

@@ -10,14 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use http::header::{CONNECTION, FORWARDED, HeaderMap, HeaderValue, UPGRADE};
 use http::{Request, Response, StatusCode, Version};
-use http_body::Body as _;
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
+use super::client_body::ClientBody;
 use super::connection::ConnectionState;
 use super::context::{LiveContext, RequestContext};
 use super::headers::{ForwardContext, Peer, Permitted, clean_response};
-use super::interim::InterimAnswers;
+use super::interim::InterimSink;
 use super::record::Record;
 use super::request_body::{BodyOwner, RequestBody, UploadState};
 use super::response_body::{ResponseBody, ResponseContent};
@@ -70,7 +69,7 @@ impl RequestHandlers {
     /// Answers one request; over HTTP/2 the stream tells how its answer is taken.
     pub(super) fn handle(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         stream: Option<Rc<StreamState>>,
     ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> + use<> {
         let number = self.requests.replace(self.requests.get().wrapping_add(1));
@@ -112,7 +111,7 @@ impl RequestHandler {
     async fn handle(
         self: Rc<Self>,
         number: u32,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         stream: Option<Rc<StreamState>>,
     ) -> Result<Response<ResponseBody>, Infallible> {
         let context = &self.context;
@@ -122,13 +121,13 @@ impl RequestHandler {
         let mut upload = None;
         // From here on it is lent from step to step: it is large, and whoever takes it over has it copied.
         let mut request = request.map(|incoming| {
-            let owner = BodyOwner { connection: &self.connection, request: number, http2 };
+            let owner = BodyOwner { connection: &self.connection, request: number };
             let (body, state) = RequestBody::new(incoming, owner, &context.header_rules, &context.timer, context.body_timeouts);
             upload = state;
             body
         });
         let mut record = self.record(&request);
-        let outcome = match self.serve(number, &mut request, upload.as_deref(), &mut record).await {
+        let outcome = match self.serve(number, &mut request, (upload.as_deref(), stream.as_deref()), &mut record).await {
             Ok(mut response) => {
                 record.forwards(response.status());
                 // Ours, whatever the upstream calls it: the log says the same.
@@ -221,7 +220,7 @@ impl RequestHandler {
         &self,
         number: u32,
         request: &mut Request<RequestBody>,
-        upload: Option<&UploadState>,
+        (upload, stream): (Option<&UploadState>, Option<&StreamState>),
         record: &mut Record,
     ) -> Result<Response<ResponseContent>, Outcome> {
         let context = &*self.context;
@@ -263,8 +262,12 @@ impl RequestHandler {
         };
         // 4. Identity headers: ours or none.
         let upgrading = upgrade::asked(request);
-        // Over HTTP/1.0 there are none (RFC 9110, section 15.2); over HTTP/2 hyper has no way to say one.
-        let takes_interim = request.version() == Version::HTTP_11;
+        let interim = match (stream, request.version()) {
+            (Some(stream), _) => Some(InterimSink::Http2(stream)),
+            (None, Version::HTTP_11) => Some(InterimSink::Http1(&self.connection.interim)),
+            // Over HTTP/1.0 there are none (RFC 9110, section 15.2).
+            (None, _) => None,
+        };
         let request_id = record.id.value();
         let forward_context = ForwardContext { peer: &self.peer, host: host.as_ref(), request_id, response_timeout };
         let permitted = context.header_rules.rewrite(request, &admission, forward_context);
@@ -276,7 +279,7 @@ impl RequestHandler {
         let answered = match upgrading {
             Some(client) if upload.is_none() => Box::pin(self.upgrade(client, upstream, permitted, &mut attempts, record)).await,
             Some(_) => return Err(Outcome::BadRequest("an upgrade has no body")),
-            None => self.forward(upstream, permitted, upload, takes_interim.then_some(&self.connection.interim), &mut attempts).await,
+            None => self.forward(upstream, permitted, upload, interim, &mut attempts).await,
         };
         record.upstream_done(attempts.into_asked());
         // 6. The record finishes with the answer's last byte.
@@ -327,12 +330,12 @@ impl RequestHandler {
         upstream: &Upstream,
         request: Permitted<&mut Request<RequestBody>>,
         upload: Option<&UploadState>,
-        interim: Option<&InterimAnswers>,
+        interim: Option<InterimSink<'_>>,
         attempts: &mut Attempts,
     ) -> Result<Response<ResponseContent>, ForwardError> {
         let forwarded = upstream.forward(request, upload, interim, attempts).await;
         // Whatever comes next stands behind them.
-        if let Some(interim) = interim.filter(|interim| interim.any()) {
+        if let Some(interim) = interim {
             std::future::poll_fn(|cx| interim.poll_said(cx)).await;
         }
         let mut response = forwarded?;

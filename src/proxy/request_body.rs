@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
+use super::client_body::ClientBody;
 use super::connection::ConnectionState;
 use super::headers::HeaderRules;
 use super::timer::{CoarseTimer, Deadline};
@@ -19,7 +19,7 @@ use super::timer::{CoarseTimer, Deadline};
 /// The least that a client must send on average, in bytes a second, if its body has a known length or the answer to it is over.
 const LEAST_RATE: u64 = 128;
 
-/// Why a body ends before its end. hyper only learns that it does; what it means is told elsewhere.
+/// Why a body ends before its end. Who sends it on only learns that it does; what it means is told elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BodyError {
     #[error("the client's body is malformed or was cut off")]
@@ -100,7 +100,7 @@ pub(super) enum RequestBody {
 
 #[derive(Debug)]
 pub(super) struct StreamedBody {
-    incoming: Incoming,
+    incoming: ClientBody,
     connection: Arc<ConnectionState>,
     request: u32,
     upload: Rc<UploadState>,
@@ -137,7 +137,6 @@ pub(super) struct BodyOwner<'a> {
     pub(super) connection: &'a Arc<ConnectionState>,
     /// Counted from 0.
     pub(super) request: u32,
-    pub(super) http2: bool,
 }
 
 /// How long a client's body may take.
@@ -152,7 +151,7 @@ pub(super) struct BodyTimeouts {
 impl RequestBody {
     /// The body, and how far it has come if there is one.
     pub(super) fn new(
-        incoming: Incoming,
+        incoming: ClientBody,
         owner: BodyOwner<'_>,
         header_rules: &Rc<HeaderRules>,
         timer: &Rc<CoarseTimer>,
@@ -161,7 +160,7 @@ impl RequestBody {
         if incoming.is_end_stream() {
             return (Self::Empty, None);
         }
-        let declared = if owner.http2 { incoming.size_hint().exact() } else { None };
+        let declared = incoming.declared();
         owner.connection.begin_upload();
         let upload = Rc::new(UploadState {
             broken: Cell::default(),
@@ -277,7 +276,7 @@ impl StreamedBody {
     }
 
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        match self.incoming.poll_frame(cx) {
             Poll::Pending if self.upload.response.get() == ResponsePhase::GivenUp || self.has_stalled(cx) => self.fail(BodyError::Stalled),
             Poll::Pending => {
                 self.upload.passed_on.set(None);

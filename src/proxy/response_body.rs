@@ -149,10 +149,8 @@ impl Body for ResponseBody {
         if !is_watched && this.poll_key(cx, frame.is_pending() || this.pieces == LONG).is_ready() && frame.is_pending() {
             frame = this.poll_content(cx);
         }
-        let Some(stream) = &this.stream else { return frame };
-        match &frame {
-            Poll::Pending => stream.waits(),
-            Poll::Ready(_) => stream.offers(),
+        if this.stream.is_none() {
+            return frame;
         }
         frame.map_ok(|frame| match frame.into_data() {
             Ok(bytes) => Frame::data(this.piece(bytes)),

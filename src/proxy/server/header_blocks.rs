@@ -1,4 +1,4 @@
-//! Reads a client's HTTP/2 frames before hyper does, and writes the heads anew so that nothing of them is hidden.
+//! Reads a client's HTTP/2 frames before h2 does, and writes the heads anew so that nothing of them is hidden.
 //!
 //! h2 cuts a fragment off `:path`, refuses bytes there that others forward, and overlooks a pseudo-header among trailers; by the time that
 //! a request reaches us the evidence is gone. So the fields are decoded here, with the table that the client has for them, and go on to
@@ -36,7 +36,7 @@ const END_HEADERS: u8 = 4;
 const PADDED: u8 = 8;
 const PRIORITY: u8 = 0x20;
 
-/// A client's frames on their way to hyper.
+/// A client's frames on their way to h2.
 #[derive(Debug)]
 pub(super) struct HeaderBlocks {
     at: FramePosition,

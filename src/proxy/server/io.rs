@@ -1,6 +1,6 @@
-//! A client's socket as hyper sees it.
+//! A client's socket as hyper and h2 see it.
 //!
-//! Reads and writes go straight through; on their way it is noted whether the client does anything, and what hyper would hide is
+//! Reads and writes go straight through; on their way it is noted whether the client does anything, and what they would hide is
 //! shown to it in another way (`ShadowParser`, `HeaderBlocks`).
 
 use std::io;

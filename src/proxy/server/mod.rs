@@ -4,11 +4,11 @@ mod framing;
 pub(super) mod fuzzing;
 mod header_blocks;
 mod hpack;
+mod http2;
 mod io;
 mod offered_upgrade;
 mod parse_error;
 mod protocol;
-mod stream_timeout;
 mod worker;
 
 use std::io::Error;

@@ -8,20 +8,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hyper::server::conn::{http1, http2};
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use tokio::net::TcpStream;
 use tokio::runtime::RuntimeMetrics;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Interval, MissedTickBehavior};
 
+use super::http2::{DateHeader, Http2Connection};
 use super::io::ClientIo;
 use super::offered_upgrade::OfferedUpgrade;
 use super::parse_error::ParseErrors;
 use super::protocol::{self, First, Protocol, Taken};
-use super::stream_timeout::StreamExecutor;
 use crate::clock::Clock;
 use crate::config::{LimitSettings, LiveSettings};
 use crate::edge::rate::RateTable;
@@ -30,8 +32,9 @@ use crate::edge::tls::{ClientStream, ListenerTls, ShownCertificate, UpstreamTls}
 use crate::edge::unread::{LINGER, LINGER_QUIET};
 use crate::edge::{Announced, HeaderReader, PacedStream, Seat, Seats, Turns};
 use crate::exchange::Exchange;
+use crate::proxy::client_body::ClientBody;
 use crate::proxy::connection::{ConnectionState, ConnectionTimeouts};
-use crate::proxy::context::{LiveContext, STREAMS_MAX, ThreadParts, spans};
+use crate::proxy::context::{LiveContext, ThreadParts, spans};
 use crate::proxy::error::ProxyError;
 use crate::proxy::failure_log::FailureLog;
 use crate::proxy::in_flight::RequestsInFlight;
@@ -106,6 +109,8 @@ pub(super) struct Worker {
     headers: HeaderReader,
     /// For heads that are not whole, in bytes.
     head_budget: u64,
+    /// Of answers over HTTP/2.
+    date: Rc<DateHeader>,
     /// Since which tick.
     draining: Cell<Option<u64>>,
 }
@@ -142,6 +147,7 @@ impl Worker {
         let contexts = Rc::new(LiveContext::new(live, thread).ok_or(ProxyError::NoUpstream)?);
         let head_budget = HEADS_MAX / u64::try_from(threads.max(1)).unwrap_or(1);
         let headers = HeaderReader::new(&contexts.thread.clock, &contexts.thread.metrics);
+        let date = DateHeader::new(&contexts.thread.clock, &contexts.thread.timer);
         Ok(Rc::new(Self {
             contexts,
             parse_errors,
@@ -151,6 +157,7 @@ impl Worker {
             turns: Turns::default(),
             headers,
             head_budget,
+            date,
             draining: Cell::new(None),
         }))
     }
@@ -258,9 +265,9 @@ impl Worker {
         match protocol {
             Protocol::Http1(taken) => {
                 let offered = OfferedUpgrade::default();
-                let service = service_fn(|request| {
+                let service = service_fn(|request: Request<Incoming>| {
                     offered.note(&request);
-                    handlers.handle(request, None)
+                    handlers.handle(request.map(ClientBody::Http1), None)
                 });
                 let io = TokioIo::new(ClientIo::http1(
                     PacedStream::http1(stream, &self.turns),
@@ -274,13 +281,10 @@ impl Worker {
                 offered.shut_down(&state, &tracking).await;
             }
             Protocol::Http2(taken) => {
-                let streams = StreamExecutor::new(timer, limits.idle_timeout);
-                let server = http2_server(&limits, streams.clone());
-                let service = service_fn(move |request| handlers.handle(request, Some(streams.begin())));
                 let stream = PacedStream::http2(stream, taken.as_bytes().len(), &self.turns);
-                let io = TokioIo::new(ClientIo::http2(stream, taken, state, limits.max_header_bytes, seat));
-                let mut connection = pin!(server.serve_connection(io, service));
-                tracking.run(Goodbye::AtOnce, connection.as_mut(), http2::Connection::graceful_shutdown).await;
+                let io = ClientIo::http2(stream, taken, state, limits.max_header_bytes, seat);
+                let mut connection = pin!(Http2Connection::new(io, handlers, &limits, timer, &self.date));
+                tracking.run(Goodbye::AtOnce, connection.as_mut(), Http2Connection::graceful_shutdown).await;
             }
         }
     }
@@ -344,20 +348,6 @@ fn http1_server(limits: &LimitSettings) -> http1::Builder {
         http1.max_headers(limits.max_headers);
     }
     http1
-}
-
-fn http2_server(limits: &LimitSettings, streams: StreamExecutor) -> http2::Builder<StreamExecutor> {
-    let mut http2 = http2::Builder::new(streams);
-    http2
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS_MAX)
-        .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
-        .max_pending_accept_reset_streams(20)
-        .max_local_error_reset_streams(100)
-        .max_send_buf_size(64 * 1024)
-        .keep_alive_interval(limits.idle_timeout)
-        .keep_alive_timeout(limits.header_timeout);
-    http2
 }
 
 fn timeouts(limits: &LimitSettings, timer: &CoarseTimer, now: Timestamp) -> ConnectionTimeouts {

@@ -29,7 +29,7 @@ use crate::config::{UpstreamProtocol, UpstreamSettings};
 use crate::edge::raw_target;
 use crate::proxy::failure_log::FailureLog;
 use crate::proxy::headers::{Permitted, Unfit};
-use crate::proxy::interim::InterimAnswers;
+use crate::proxy::interim::InterimSink;
 use crate::proxy::poll_epoch::PollEpochs;
 use crate::proxy::request_body::{RequestBody, UploadState};
 use crate::proxy::timer::CoarseTimer;
@@ -140,7 +140,7 @@ impl Upstream {
         &self,
         request: Permitted<&mut Request<RequestBody>>,
         upload: Option<&UploadState>,
-        interim: Option<&InterimAnswers>,
+        interim: Option<InterimSink<'_>>,
         attempts: &mut Attempts,
     ) -> Result<Response<UpstreamBody>, ForwardError> {
         let timeout = request.response_timeout().unwrap_or(self.settings.response_timeout);
@@ -305,7 +305,7 @@ impl Upstream {
                 let head = connection.poll_head(cx, request.body_mut());
                 for answer in connection.interim() {
                     if let Some(interim) = interim {
-                        interim.say(answer);
+                        interim.say(answer, cx);
                     }
                 }
                 head
@@ -485,6 +485,6 @@ fn bit(place: usize) -> u64 {
 #[derive(Clone, Copy)]
 struct Exchanged<'a> {
     upload: Option<&'a UploadState>,
-    interim: Option<&'a InterimAnswers>,
+    interim: Option<InterimSink<'a>>,
     timeout: Duration,
 }

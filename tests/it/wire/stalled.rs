@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::proxy::upstream::{OK, Received, Reply};
 use crate::proxy::world::{PATIENCE, World};
 use crate::wire::frames::{
-    DATA, END_HEADERS, END_STREAM, End, Frames, GOAWAY, HEADERS, PING, SETTINGS, WINDOW_UPDATE, block, frame, setting,
+    ACK, DATA, END_HEADERS, END_STREAM, End, Frames, GOAWAY, HEADERS, PING, SETTINGS, WINDOW_UPDATE, block, frame, setting,
 };
 
 const CANCEL: u32 = 8;
@@ -165,6 +165,29 @@ async fn a_connection_that_does_not_answer_pings_is_closed_even_with_a_request_o
     }
     assert!(pinged);
     world.upstream.until_closed(1).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_answers_pings_stays_open_however_long_a_request_on_it_takes() {
+    let world = World::with(of_length(0), |settings| {
+        settings.limits.idle_timeout = Duration::from_millis(100);
+        settings.limits.header_timeout = Duration::from_millis(300);
+    })
+    .await;
+    let mut client = Frames::connect(world.address).await;
+    client.send(&request(&world, 1, "/silent")).await;
+    for _ in 0..5 {
+        let ping = loop {
+            let next = client.next().await.expect("an open connection");
+            assert!(next.kind != GOAWAY, "{next:?}");
+            if next.kind == PING {
+                break next;
+            }
+        };
+        client.send(&frame(PING, ACK, 0, &ping.payload)).await;
+    }
+    client.send(&request(&world, 3, "/x")).await;
+    assert_eq!(client.end_of(3).await, End::Answered(200));
 }
 
 #[tokio::test]

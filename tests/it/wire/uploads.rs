@@ -7,7 +7,7 @@ use claviger::config::{Settings, UpstreamProtocol};
 use crate::proxy::http2::http2_upstream;
 use crate::proxy::upstream::{OK, Received, Reply};
 use crate::proxy::world::{Client, PATIENCE, World};
-use crate::wire::frames::Frames;
+use crate::wire::frames::{DATA, END_HEADERS, Frames, HEADERS, RST_STREAM, block, frame};
 
 const PIECES: usize = 10;
 /// More than the least rate for the time between two of them.
@@ -164,4 +164,19 @@ async fn an_upload_whose_answer_has_ended_needs_the_least_rate() {
         };
         tokio::time::timeout(PATIENCE, closed).await.expect("an upload that trickles is taken for ever");
     }
+}
+
+#[tokio::test]
+async fn over_http2_an_upload_that_ends_with_a_reset_is_not_whole_whatever_the_reset_says() {
+    let world = World::start(ok).await;
+    let mut client = Frames::to(&world).await;
+    let lines = [(":method", "POST"), (":path", "/"), (":scheme", "http"), (":authority", "api"), ("x-api-key", &*world.key)];
+    for (count, code) in [0_u32, 8].into_iter().enumerate() {
+        let stream = 2 * u32::try_from(count).unwrap() + 1;
+        client.send(&[frame(HEADERS, END_HEADERS, stream, &block(&lines)), frame(DATA, 0, stream, b"half")].concat()).await;
+        world.until(|world| world.upstream.bytes().matches("half").count() == count + 1).await;
+        client.send(&frame(RST_STREAM, 0, stream, &code.to_be_bytes())).await;
+        world.upstream.until_closed(count + 1).await;
+    }
+    assert!(world.upstream.requests().iter().all(|request| request.body == "(cut off)"), "{:?}", world.upstream.requests());
 }
